@@ -1,0 +1,149 @@
+# shellcheck shell=bash
+# The configuration files of the private Slurm 22.05. Sourced by `slurm`, which sets DIR, S (its
+# folder in DIR), nodes, gpus, cpus, memory, leaves, min_job_age, node_width and extra_conf.
+# shellcheck disable=SC2154
+
+# node_name I: the name of the I-th node, from 1.
+node_name() { printf "n%0${node_width}d" "$1"; }
+
+# node_range FIRST LAST: the host list of these nodes, as Slurm writes it.
+node_range() {
+  if [ "$1" = "$2" ]; then node_name "$1"; else
+    printf "n[%0${node_width}d-%0${node_width}d]" "$1" "$2"
+  fi
+}
+
+# leaf_range I: the host list under the I-th leaf switch; the nodes are dealt out evenly, in order.
+leaf_range() {
+  node_range $((($1 - 1) * nodes / leaves + 1)) $(($1 * nodes / leaves))
+}
+
+# A released job starts at once when Slurm's main scheduler may run at any moment and need not
+# gather starts first: batch_sched_delay=0, sched_min_interval=1 (microsecond). The rest keeps the
+# intervals of the periodic passes short and lets them look at every job, as Kezek's queue in Slurm
+# holds only jobs that are to start now.
+scheduler_parameters() {
+  echo "batch_sched_delay=0,sched_min_interval=1,sched_interval=1,bf_interval=1,\
+bf_max_job_test=2000,default_queue_depth=2000,nohold_on_prolog_fail"
+}
+
+slurm_conf() {
+  local host=$1 port_first
+  port_first=$(cat "$DIR/ports/slurmd")
+  cat <<CONF
+ClusterName=kezek
+SlurmctldHost=$host(127.0.0.1)
+SlurmctldPort=$(cat "$DIR/ports/slurmctld")
+SlurmUser=slurm
+SlurmdUser=root
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+AuthType=auth/munge
+CredType=cred/munge
+AuthInfo=socket=$S/munge/munge.sock
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key=$S/etc/jwt_hs256.key
+StateSaveLocation=$S/state
+SlurmdSpoolDir=$S/spool/%n
+SlurmctldPidFile=$S/run/slurmctld.pid
+SlurmdPidFile=$S/run/slurmd.%n.pid
+SlurmctldLogFile=$DIR/log/slurmctld.log
+SlurmdLogFile=$DIR/log/slurmd.%n.log
+SlurmctldDebug=info
+SlurmdDebug=info
+MailProg=/bin/true
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+GresTypes=gpu
+TopologyPlugin=topology/tree
+ReturnToService=2
+SlurmdParameters=config_overrides
+SchedulerType=sched/backfill
+SchedulerParameters=$(scheduler_parameters)
+${extra_conf:-}
+PriorityType=priority/basic
+PreemptMode=OFF
+JobRequeue=0
+PrivateData=accounts,jobs,reservations,usage,users
+MinJobAge=$min_job_age
+MaxJobCount=50000
+MaxArraySize=10001
+KillWait=5
+SlurmdTimeout=300
+MessageTimeout=10
+TreeWidth=65000
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort=$(cat "$DIR/ports/slurmdbd")
+AccountingStoragePass=$S/munge/munge.sock
+AccountingStorageTRES=gres/gpu,gres/gpu:h200
+AccountingStorageEnforce=associations,qos
+AccountingStoreFlags=job_comment
+NodeName=DEFAULT CPUs=$cpus Sockets=2 CoresPerSocket=$((cpus / 2)) ThreadsPerCore=1
+NodeName=DEFAULT RealMemory=$memory Gres=gpu:h200:$gpus State=UNKNOWN
+NodeName=$(node_range 1 "$nodes") NodeAddr=127.0.0.1 NodeHostname=$host \
+Port=$(if [ "$nodes" = 1 ]; then echo "$port_first"; else
+    echo "[$port_first-$((port_first + nodes - 1))]"
+  fi)
+PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE DefaultTime=01:00:00 State=UP \
+OverSubscribe=NO DefMemPerCPU=1000
+CONF
+}
+
+slurmdbd_conf() {
+  cat <<CONF
+AuthType=auth/munge
+AuthInfo=$S/munge/munge.sock
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key=$S/etc/jwt_hs256.key
+CommunicationParameters=NoInAddrAny
+DbdHost=$1
+DbdAddr=127.0.0.1
+DbdPort=$(cat "$DIR/ports/slurmdbd")
+SlurmUser=slurm
+PidFile=$S/run/slurmdbd.pid
+LogFile=$DIR/log/slurmdbd.log
+PrivateData=accounts,events,jobs,reservations,usage,users
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort=$(cat "$DIR/ports/mariadb")
+StorageUser=slurm
+StoragePass=$(cat "$S/mariadb.password")
+StorageLoc=slurm_acct_db
+CONF
+}
+
+# Slurm gives CUDA_VISIBLE_DEVICES only for device files. Clones of /dev/null will do; where mknod
+# is not permitted, the terminals' devices, which nobody opens, stand in for them.
+gres_conf() {
+  local files=$S/dev/nvidia i
+  for ((i = 0; i < gpus; i++)); do
+    if [ -c "$files$i" ]; then continue; fi
+    rm -f "$files$i"
+    if ! mknod -m 666 "$files$i" c 1 3 2>/dev/null; then
+      [ -c "/dev/tty$i" ] || die "cannot make device files, and /dev/tty$i is not there instead"
+      files=/dev/tty
+    fi
+  done
+  echo AutoDetect=off
+  echo "NodeName=$(node_range 1 "$nodes") Name=gpu Type=h200 File=${files}[0-$((gpus - 1))]" \
+    'Flags=nvidia_gpu_env'
+}
+
+topology_conf() {
+  local i
+  for ((i = 1; i <= leaves; i++)); do echo "SwitchName=leaf$i Nodes=$(leaf_range "$i")"; done
+  if [ "$leaves" -gt 1 ]; then echo "SwitchName=spine Switches=leaf[1-$leaves]"; fi
+}
+
+# The same for kezekd.
+topology_yaml() {
+  local i
+  echo 'leaves:'
+  for ((i = 1; i <= leaves; i++)); do
+    printf '  - name: leaf%s\n    block: spine\n    nodes: "%s"\n' "$i" "$(leaf_range "$i")"
+  done
+}
