@@ -1,0 +1,153 @@
+// Port to the cluster below, which launches, isolates and signals what Kezek has decided. Requests
+// are answered by events, later and in any order; any answer may be lost.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kezek/ids.h"
+#include "kezek/job.h"
+#include "kezek/node.h"
+#include "kezek/resources.h"
+#include "kezek/time.h"
+
+namespace kezek {
+
+// Everything a launch needs. Submitted held: it does not run before Release.
+struct Launch {
+  AttemptRef attempt;
+  std::string tag;           // installation, epoch, keyed hash; kept with the cluster's job
+  std::string unix_account;
+  std::string slurm_account;
+  std::string qos;
+  Placement placement;
+  JobSpec spec;
+  DurationMs limit_ms = 0;
+  std::string script;
+  std::map<std::string, std::string> environment;  // complete, KEZEK_* included
+  std::string stdout_path;   // resolved
+  std::string stderr_path;
+  std::string stdin_path;
+};
+
+// A job of the cluster as it reports it.
+enum class ClusterJobState : std::uint8_t {
+  kPending,
+  kRunning,     // or suspended
+  kCompleting,  // has ended, its resources are not free yet
+  kCompleted,
+  kFailed,
+  kCancelled,
+  kTimedOut,
+  kNodeFailed,  // or boot failed, out of service
+  kPreempted,
+};
+
+struct ClusterJob {
+  std::int64_t id = 0;
+  AttemptRef attempt;          // from its name; number 0: not named like one of ours
+  std::string unix_account;
+  std::string tag;             // what the comment holds
+  ClusterJobState state = ClusterJobState::kPending;
+  bool held = false;
+  std::string state_reason;    // the cluster's words
+  TimeMs start_ms = 0;
+  TimeMs end_ms = 0;           // of an ended job
+  std::int32_t exit_code = 0;
+  std::int32_t exit_signal = 0;
+  std::int32_t restarts = 0;
+  Placement granted;
+  std::int32_t cpus = 0;       // granted, over all nodes
+  std::int64_t memory_mib = 0;
+  bool operator==(const ClusterJob&) const = default;
+};
+
+struct LaunchAccepted {
+  AttemptRef attempt;
+  std::int64_t cluster_job_id = 0;
+};
+struct LaunchRefused {  // definitely not there
+  AttemptRef attempt;
+  bool for_good = false;  // trying again would not help: hold the job
+  std::string text;       // the cluster's words
+};
+struct LaunchUnknown {  // no answer: look by name, not before `look_after_ms`
+  AttemptRef attempt;
+  TimeMs look_after_ms = 0;
+};
+struct ReleaseDone {
+  AttemptRef attempt;
+  std::int64_t cluster_job_id = 0;
+  bool accepted = false;  // false: refused or unknown; the follower's next report decides
+  std::string text;
+};
+// All cluster jobs with this attempt's name, from the live list and the accounting. `complete` is
+// false when either did not answer: then absence proves nothing.
+struct FoundByName {
+  AttemptRef attempt;
+  bool complete = false;
+  std::vector<ClusterJob> jobs;
+};
+struct Observed {  // a state change, or the answer to a Look
+  ClusterJob job;
+};
+struct Unknown {  // neither the live list nor the accounting knows it, and both answered
+  std::int64_t cluster_job_id = 0;
+  AttemptRef attempt;
+};
+struct NodesObserved {  // all nodes
+  std::vector<Node> nodes;  // health, capacity, foreign use; leaf and block are left empty
+};
+struct ClusterUp {
+  std::string version;
+  TimeMs clock_skew_ms = 0;
+};
+struct ClusterSilent {
+  std::string text;
+};
+// A full listing: every job of the cluster that is ours by name or tag. Ends a Reconcile.
+struct Listing {
+  std::vector<ClusterJob> jobs;
+};
+
+using ClusterEvent =
+    std::variant<LaunchAccepted, LaunchRefused, LaunchUnknown, ReleaseDone, FoundByName, Observed,
+                 Unknown, NodesObserved, ClusterUp, ClusterSilent, Listing>;
+
+// What a following cluster shell must keep an eye on.
+struct Followed {
+  AttemptRef attempt;
+  std::int64_t cluster_job_id = 0;
+  std::string unix_account;
+  bool running = false;
+};
+
+// Port. Thread-safe, never blocks; answers go to the sink given at construction, on any thread.
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+  virtual void Submit(Launch launch) = 0;
+  virtual void Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
+                       const std::string& unix_account) = 0;
+  // Ends it (pending or running); repeated until an Observed shows the end.
+  virtual void Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
+                      const std::string& unix_account) = 0;
+  virtual void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
+                      const std::string& unix_account, const std::string& signal,
+                      bool batch_shell_only) = 0;
+  virtual void FindByName(const AttemptRef& attempt, const std::string& unix_account) = 0;
+  // Answers Observed or Unknown for this one.
+  virtual void Look(const Followed& job) = 0;
+  // Answers Listing and NodesObserved.
+  virtual void Reconcile() = 0;
+  // Replaces the set that is followed: its changes come as Observed.
+  virtual void Follow(std::vector<Followed> jobs) = 0;
+};
+
+using ClusterSink = std::function<void(ClusterEvent)>;
+
+}  // namespace kezek

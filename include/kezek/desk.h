@@ -1,0 +1,150 @@
+// Ports between the shells that people talk to (rpc, http) and the controller.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/event.h"
+#include "kezek/ids.h"
+#include "kezek/job.h"
+#include "kezek/node.h"
+#include "kezek/result.h"
+#include "kezek/user.h"
+
+namespace kezek {
+
+// What is known about accounts, users and tokens: one immutable value, replaced when it changes.
+struct Directory {
+  std::map<AccountId, Account> accounts;
+  std::map<UserId, User> users;
+  std::map<std::string, UserId> user_by_name;
+  std::map<Sha256, Token> tokens;  // by hash
+  std::map<std::string, AccountId> account_by_path;  // "universities/kaznu/nlp"; "" is the root
+  std::map<std::string, ClassRules> classes;
+  std::map<std::string, std::int64_t> rate_milli;  // by GPU type
+  std::string default_gpu_type;
+  std::int64_t settings_version = 0;
+};
+
+// How an account stands, for one GPU type.
+struct Standing {
+  MilliGpus guarantee_milli = 0;
+  MilliGpus entitled_milli = 0;
+  MilliGpus allocated_milli = 0;
+  MilliGpus demand_milli = 0;  // running and queued that only GPUs keep from starting
+  double usage_gpu_hours = 0;  // decayed; for people, decides nothing
+  std::int64_t place = 0;      // among its siblings, 1 is next; 0: has nothing to start
+  std::int64_t siblings = 0;
+};
+
+struct JobStanding {
+  Reason reason;
+  std::int64_t rank = 0;              // over all, of its GPU type; 0: beyond the exact ones
+  std::int64_t place_in_project = 0;  // 1 is next
+};
+
+// What the controller knew after its last tick. Immutable; cheap to hold.
+struct View {
+  TimeMs now_ms = 0;
+  std::int64_t tick = 0;
+  std::int64_t epoch = 0;
+  std::shared_ptr<const Directory> directory;
+  std::map<std::string, Node> nodes;
+  // Waiting jobs. For arrays: the row of what is pending.
+  std::shared_ptr<const std::map<JobRef, JobStanding>> waiting;
+  std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
+  std::map<std::string, std::int32_t> free_gpus;  // by node
+  // Queued jobs of an account and of a (project, user), for limits at submission.
+  std::map<AccountId, std::int64_t> queued_in_account;
+  std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user;
+  bool cluster_answers = false;
+  TimeMs cluster_silent_since_ms = 0;
+  std::string cluster_version;
+};
+
+// --- Commands: what a person asks to change. Answered after the commit. ---
+
+struct CancelJobs {
+  std::vector<JobRef> jobs;  // an array's row cancels all of it
+};
+struct HoldJobs {
+  std::vector<JobRef> jobs;
+  bool by_admin = false;
+  std::string text;
+};
+struct ReleaseJobs {
+  std::vector<JobRef> jobs;
+  bool by_admin = false;
+};
+// Absent fields stay as they are.
+struct UpdateJob {
+  JobRef job;
+  std::optional<DurationMs> time_limit_ms;
+  std::optional<std::int32_t> user_priority;
+  std::optional<std::string> comment;
+  std::optional<std::string> job_class;
+  std::optional<std::string> name;
+  std::optional<TimeMs> begin_ms;
+  std::optional<TimeMs> deadline_ms;
+  std::optional<std::int32_t> array_max_running;
+};
+// Creates (id 0) or changes accounts, all or nothing, in this order. Parents by id, or by
+// parent_path for a parent made in the same command.
+struct PutAccounts {
+  struct Item {
+    Account account;
+    std::string parent_path;
+  };
+  std::vector<Item> accounts;
+  std::string reason;
+};
+struct PutUsers {  // creates (id 0) or changes, all or nothing
+  std::vector<User> users;
+  std::string reason;
+};
+struct PutToken {  // id 0: creates
+  Token token;
+};
+struct SetNodeService {
+  std::vector<std::string> nodes;
+  bool drain = true;  // false: resume
+  std::string text;
+};
+
+using CommandBody = std::variant<CancelJobs, HoldJobs, ReleaseJobs, UpdateJob, PutAccounts,
+                                 PutUsers, PutToken, SetNodeService>;
+
+struct Command {
+  UserId actor;
+  std::string actor_name;
+  CommandBody body;
+};
+
+// Ids of what was changed or created, in the order of the command; jobs that were already as asked
+// are in `unchanged`.
+struct CommandOutcome {
+  std::vector<JobRef> jobs;
+  std::vector<JobRef> unchanged;
+  std::vector<std::int64_t> ids;
+};
+
+// Port. The controller's front desk. Thread-safe; never blocks.
+class Desk {
+ public:
+  virtual ~Desk() = default;
+  // Completes a spec with defaults and refuses what could never run on the empty machine with
+  // today's limits: INVALID_ARGUMENT, FAILED_PRECONDITION or RESOURCE_EXHAUSTED, with the field.
+  // Does not check who asks: the caller has.
+  virtual Result<JobSpec> Admit(UserId owner, JobSpec spec) const = 0;
+  // `done` is called once, on another thread, after the commit or the refusal.
+  virtual void Do(Command command, std::function<void(Result<CommandOutcome>)> done) = 0;
+  virtual std::shared_ptr<const View> view() const = 0;
+};
+
+}  // namespace kezek

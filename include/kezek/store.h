@@ -1,0 +1,178 @@
+// Ports to what lasts: jobs, attempts, events, ledger, accounts, users, nodes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/event.h"
+#include "kezek/ids.h"
+#include "kezek/job.h"
+#include "kezek/node.h"
+#include "kezek/result.h"
+#include "kezek/user.h"
+
+namespace kezek {
+
+// One job as a user hands it in, admitted.
+struct Submission {
+  UserId user;
+  std::string user_name;
+  std::shared_ptr<const JobSpec> spec;
+  Hold hold = Hold::kNone;
+  std::string script;
+  std::map<std::string, std::string> environment;
+  std::string idempotency_key;  // unique per user; never empty
+  Sha256 request_hash{};        // of the canonical request
+};
+
+struct Submitted {
+  JobId id;
+  bool existed = false;  // the same key had been submitted before
+};
+
+// Everything one step of the controller changes. All or nothing.
+struct Changes {
+  std::vector<Job> jobs;          // whole rows: inserted or replaced
+  std::vector<Attempt> attempts;  // whole rows: inserted or replaced
+  std::vector<Event> events;      // appended; seq is given by the store
+  std::vector<LedgerEntry> ledger;  // appended; seq is given by the store
+  std::vector<Account> accounts;  // new versions
+  std::vector<User> users;
+  std::vector<Token> tokens;
+  std::vector<Node> nodes;
+  std::vector<JobId> final_jobs;  // their environments are deleted
+  std::string settings_reason;    // of the accounts' new versions
+  UserId settings_actor;
+  bool empty() const {
+    return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
+           accounts.empty() && users.empty() && tokens.empty() && nodes.empty() &&
+           final_jobs.empty();
+  }
+};
+
+// What has been committed, in commit order: either a controller's changes or new submissions.
+struct Committed {
+  std::vector<Job> submitted;  // new rows
+  std::vector<Event> events;   // with their numbers
+  TimeMs time_ms = 0;
+};
+
+// Everything a controller needs to begin. Jobs that are final are left out, save those a waiting
+// job depends on; attempts that have ended are left out, save those whose charge is not settled.
+struct Snapshot {
+  std::int64_t epoch = 0;
+  std::string installation;  // id of this database, part of every tag
+  std::int64_t last_event_seq = 0;
+  TimeMs last_time_ms = 0;
+  std::vector<Job> jobs;
+  std::vector<Attempt> attempts;
+  std::vector<Account> accounts;
+  std::vector<User> users;
+  std::vector<Token> tokens;
+  std::vector<Node> nodes;
+  std::vector<LedgerEntry> usage;  // Book::kUsage, summed by (project, user, type, half-life
+                                   // period is the reader's business): raw entries of 41 periods
+};
+
+// Port. The controller's side. One thread at a time.
+class StateStore {
+ public:
+  virtual ~StateStore() = default;
+  // Takes the leadership (a new epoch) and reads all. UNAVAILABLE: another leads, or no database.
+  virtual Result<Snapshot> Lead() = 0;
+  // Durable when it returns. ABORTED: another leads now; the process must end. Any other error:
+  // nothing is known; call Lead() again and begin from the snapshot.
+  virtual Result<void> Commit(const Changes& changes) = 0;
+  virtual Result<std::vector<JobPayload>> LoadPayloads(const std::vector<JobId>& jobs) = 0;
+};
+
+// Port. Submissions of users go straight to the store's group commit. Thread-safe, never blocks.
+class SubmitStore {
+ public:
+  virtual ~SubmitStore() = default;
+  using Done = std::function<void(Result<std::vector<Submitted>>)>;
+  // All or nothing. `done` is called once on the store's thread, after the commit and after the
+  // controller and the watchers have been told. ALREADY_EXISTS (IDEMPOTENCY_MISMATCH): the key was
+  // used with other content. RESOURCE_EXHAUSTED: the queue of writes is full, try again.
+  virtual void Submit(std::vector<Submission> submissions, Done done) = 0;
+};
+
+// Which jobs a listing wants. Empty or absent: all.
+struct JobQuery {
+  std::vector<JobRef> refs;           // an array's row brings its elements too
+  std::set<JobState> states;
+  std::vector<UserId> users;
+  std::vector<AccountId> projects;
+  std::vector<std::string> classes;
+  std::string name;                   // exact, or with * and ?
+  std::string node;                   // of any attempt that is alive
+  TimeMs submitted_since_ms = 0;
+  TimeMs submitted_until_ms = 0;
+  enum class Order : std::uint8_t { kIdAscending, kIdDescending, kEndDescending };
+  Order order = Order::kIdAscending;
+  std::optional<JobRef> after;        // continue behind this one, in that order
+  std::int32_t limit = 100;
+};
+
+struct JobRecord {
+  Job job;
+  std::vector<Attempt> attempts;      // by number; of a listing only the last one
+  MilliGpuMs charged = 0;
+  // Of an array's row: elements by state; made of pending and of the elements' own rows.
+  std::map<JobState, std::int64_t> elements;
+};
+
+struct UsageQuery {
+  std::vector<AccountId> projects;    // empty: all
+  std::vector<UserId> users;
+  TimeMs since_ms = 0;
+  TimeMs until_ms = 0;                // 0: now
+};
+
+struct UsageRow {
+  AccountId project;
+  UserId user;
+  std::string gpu_type;
+  std::string job_class;
+  MilliGpuMs charged = 0;
+  std::int64_t jobs = 0;              // attempts settled
+};
+
+// Reads for people. Each call runs on the caller's thread with a connection of the pool.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual Result<std::vector<JobRecord>> ListJobs(const JobQuery& query) = 0;
+  virtual Result<JobRecord> GetJob(const JobRef& job) = 0;  // NOT_FOUND
+  virtual Result<std::string> GetScript(JobId job) = 0;
+  virtual Result<std::vector<Event>> Events(std::int64_t after_seq, std::int32_t limit) = 0;
+  virtual Result<std::vector<Event>> JobEvents(const JobRef& job) = 0;
+  virtual Result<std::vector<UsageRow>> Usage(const UsageQuery& query) = 0;
+  virtual Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) = 0;
+};
+
+// Port. Runs reads on a small pool of threads. Thread-safe, never blocks.
+class ReadStore {
+ public:
+  virtual ~ReadStore() = default;
+  virtual void Read(std::function<void(Reader&)> work) = 0;
+};
+
+// Port. Told of everything committed, in commit order, on the store's thread: the controller's
+// inbox and the ring that watch streams read. Must be quick.
+class CommitObserver {
+ public:
+  virtual ~CommitObserver() = default;
+  virtual void OnCommitted(const Committed& committed) = 0;
+};
+
+}  // namespace kezek

@@ -1,0 +1,54 @@
+// Who may do what: users, roles, tokens.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kezek/ids.h"
+#include "kezek/time.h"
+
+namespace kezek {
+
+enum class Role : std::uint8_t {
+  kResearcher,        // of a project: submits, sees the project's jobs
+  kProjectLead,       // of a project: changes its jobs and members
+  kInstitutionAdmin,  // of an account: everything below it
+  kClusterAdmin,      // everywhere
+  kAuditor,           // reads everything, changes nothing
+  kMetricsReader,     // metrics only
+};
+
+// `account` is the project or institution of the role; the root for roles that hold everywhere.
+struct RoleGrant {
+  Role role = Role::kResearcher;
+  AccountId account;
+  auto operator<=>(const RoleGrant&) const = default;
+};
+
+struct User {
+  UserId id;
+  std::string name;          // global: "aizhan@kaznu"
+  std::string display_name;
+  std::string unix_account;  // empty: cannot run jobs yet
+  std::int64_t unix_uid = 0;
+  bool disabled = false;
+  std::vector<RoleGrant> roles;  // sorted
+  bool operator==(const User&) const = default;
+};
+
+using Sha256 = std::array<std::uint8_t, 32>;
+
+struct Token {
+  TokenId id;
+  UserId user;
+  std::string label;
+  Sha256 hash{};          // of the secret, which is shown once and never stored
+  TimeMs created_ms = 0;
+  TimeMs expires_ms = 0;  // 0: does not expire
+  TimeMs revoked_ms = 0;  // 0: valid
+  bool operator==(const Token&) const = default;
+};
+
+}  // namespace kezek
