@@ -26,10 +26,10 @@ struct Share {
 
 // Absent: no limit.
 struct Limits {
-  std::optional<MilliGpus> running_milli;   // counted GPUs running
+  std::optional<MilliGpus> running_milli;  // counted GPUs running
   std::optional<std::int64_t> jobs_running;
   std::optional<std::int64_t> jobs_queued;
-  std::optional<MilliGpus> job_milli;       // counted GPUs of one job
+  std::optional<MilliGpus> job_milli;  // counted GPUs of one job
   std::optional<DurationMs> time_limit_ms;
   bool operator==(const Limits&) const = default;
 };
@@ -38,24 +38,24 @@ enum class ProjectRule : std::uint8_t { kFair, kFifo, kShortest };
 
 // One version of an account's settings. Versions are never edited.
 struct AccountSettings {
-  std::map<std::string, Share> shares;   // by GPU type; a missing type: Share{}
-  Limits account_limits;                 // of all in it together
-  Limits user_limits;                    // of each user in it
-  std::vector<std::string> classes;      // allowed; empty: what the parent allows
-  std::string highest_classification;    // empty: what the parent allows
-  DurationMs default_time_limit_ms = 0;  // projects; 0: the class's
+  std::map<std::string, Share> shares;    // by GPU type; a missing type: Share{}
+  Limits account_limits;                  // of all in it together
+  Limits user_limits;                     // of each user in it
+  std::vector<std::string> classes;       // allowed; empty: what the parent allows
+  std::string highest_classification;     // empty: what the parent allows
+  DurationMs default_time_limit_ms = 0;   // projects; 0: the class's
   ProjectRule rule = ProjectRule::kFair;  // projects
-  std::string slurm_account;             // empty: the parent's
-  std::string slurm_qos;                 // empty: the parent's
+  std::string slurm_account;              // empty: the parent's
+  std::string slurm_qos;                  // empty: the parent's
   bool operator==(const AccountSettings&) const = default;
 };
 
 struct Account {
   AccountId id;
-  AccountId parent;   // none for the root
-  std::string name;   // unique among siblings: [a-z0-9][a-z0-9._-]*
-  std::string kind;   // label: cluster, sector, institution, project…
-  std::string title;  // for people
+  AccountId parent;                               // none for the root
+  std::string name;                               // unique among siblings: [a-z0-9][a-z0-9._-]*
+  std::string kind;                               // label: cluster, sector, institution, project…
+  std::string title;                              // for people
   std::map<std::string, std::string> attributes;  // ownership, country, funding
   bool closed = false;
   std::int64_t version = 1;  // of the settings, counted over all accounts
@@ -66,14 +66,14 @@ struct Account {
 // Rules of a class of service; configuration.
 struct ClassRules {
   std::string name;
-  std::int32_t rank = 0;              // inside a project, lower first
-  std::int64_t factor_milli = 1000;   // of the charge
-  DurationMs longest_limit_ms = 0;    // 0: no limit of its own
+  std::int32_t rank = 0;             // inside a project, lower first
+  std::int64_t factor_milli = 1000;  // of the charge
+  DurationMs longest_limit_ms = 0;   // 0: no limit of its own
   DurationMs default_limit_ms = kHourMs;
   DurationMs grace_max_ms = 5 * kMinuteMs;
   DurationMs min_run_ms = 10 * kMinuteMs;
   bool preemptible = true;
-  bool scavenger = false;             // after all others; in no guarantee, usage or demand
+  bool scavenger = false;  // after all others; in no guarantee, usage or demand
   Limits user_limits;
   bool operator==(const ClassRules&) const = default;
 };

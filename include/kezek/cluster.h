@@ -20,7 +20,7 @@ namespace kezek {
 // Everything a launch needs. Submitted held: it does not run before Release.
 struct Launch {
   AttemptRef attempt;
-  std::string tag;           // installation, epoch, keyed hash; kept with the cluster's job
+  std::string tag;  // installation, epoch, keyed hash; kept with the cluster's job
   std::string unix_account;
   std::string slurm_account;
   std::string qos;
@@ -29,7 +29,7 @@ struct Launch {
   DurationMs limit_ms = 0;
   std::string script;
   std::map<std::string, std::string> environment;  // complete, KEZEK_* included
-  std::string stdout_path;   // resolved
+  std::string stdout_path;                         // resolved
   std::string stderr_path;
   std::string stdin_path;
 };
@@ -49,19 +49,19 @@ enum class ClusterJobState : std::uint8_t {
 
 struct ClusterJob {
   std::int64_t id = 0;
-  AttemptRef attempt;          // from its name; number 0: not named like one of ours
+  AttemptRef attempt;  // from its name; number 0: not named like one of ours
   std::string unix_account;
-  std::string tag;             // what the comment holds
+  std::string tag;  // what the comment holds
   ClusterJobState state = ClusterJobState::kPending;
   bool held = false;
-  std::string state_reason;    // the cluster's words
+  std::string state_reason;  // the cluster's words
   TimeMs start_ms = 0;
-  TimeMs end_ms = 0;           // of an ended job
+  TimeMs end_ms = 0;  // of an ended job
   std::int32_t exit_code = 0;
   std::int32_t exit_signal = 0;
   std::int32_t restarts = 0;
   Placement granted;
-  std::int32_t cpus = 0;       // granted, over all nodes
+  std::int32_t cpus = 0;  // granted, over all nodes
   std::int64_t memory_mib = 0;
   bool operator==(const ClusterJob&) const = default;
 };
@@ -99,7 +99,7 @@ struct Unknown {  // neither the live list nor the accounting knows it, and both
   std::int64_t cluster_job_id = 0;
   AttemptRef attempt;
 };
-struct NodesObserved {  // all nodes
+struct NodesObserved {      // all nodes
   std::vector<Node> nodes;  // health, capacity, foreign use; leaf and block are left empty
 };
 struct ClusterUp {

@@ -24,7 +24,7 @@ struct Directory {
   std::map<AccountId, Account> accounts;
   std::map<UserId, User> users;
   std::map<std::string, UserId> user_by_name;
-  std::map<Sha256, Token> tokens;  // by hash
+  std::map<Sha256, Token> tokens;                    // by hash
   std::map<std::string, AccountId> account_by_path;  // "universities/kaznu/nlp"; "" is the root
   std::map<std::string, ClassRules> classes;
   std::map<std::string, std::int64_t> rate_milli;  // by GPU type
@@ -59,7 +59,7 @@ struct View {
   // Waiting jobs. For arrays: the row of what is pending.
   std::shared_ptr<const std::map<JobRef, JobStanding>> waiting;
   std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
-  std::map<std::string, std::int32_t> free_gpus;  // by node
+  std::map<std::string, std::int32_t> free_gpus;                    // by node
   // Queued jobs of an account and of a (project, user), for limits at submission.
   std::map<AccountId, std::int64_t> queued_in_account;
   std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user;

@@ -19,7 +19,7 @@ struct Event {
   std::int64_t seq = 0;
   TimeMs time_ms = 0;
   Subject subject = Subject::kJob;
-  JobRef job;               // Subject::kJob
+  JobRef job;                // Subject::kJob
   std::int32_t attempt = 0;  // 0: not about one attempt
   std::string name;          // other subjects: account path, user, token id, node
   AccountId project;         // of the job, or the account itself: who may see it
@@ -27,7 +27,7 @@ struct Event {
   std::string from;          // states as text ("queued"); "" where there is none
   std::string to;
   Reason reason;
-  std::string actor;         // user name, or "kezek"
+  std::string actor;  // user name, or "kezek"
   bool operator==(const Event&) const = default;
 };
 
@@ -55,7 +55,7 @@ struct LedgerEntry {
   AttemptRef attempt;
   AccountId project;
   UserId user;
-  std::string contra;     // "machine", "overrun"…
+  std::string contra;  // "machine", "overrun"…
   std::string job_class;
   std::string gpu_type;
   TimeMs date_ms = 0;     // what usage decays from

@@ -46,14 +46,14 @@ struct IndexRange {
 };
 
 struct ArraySpec {
-  std::vector<IndexRange> indices;   // ascending, disjoint
-  std::int32_t max_running = 0;      // 0: no limit
+  std::vector<IndexRange> indices;  // ascending, disjoint
+  std::int32_t max_running = 0;     // 0: no limit
   bool operator==(const ArraySpec&) const = default;
 };
 
 struct EndSignal {
-  std::string name;                 // "USR1", without SIG; empty: none asked for
-  DurationMs before_end_ms = 0;     // before the time limit
+  std::string name;              // "USR1", without SIG; empty: none asked for
+  DurationMs before_end_ms = 0;  // before the time limit
   bool batch_shell_only = false;
   bool operator==(const EndSignal&) const = default;
 };
@@ -66,35 +66,35 @@ struct JobSpec {
   std::string job_class = "normal";
   JobKind kind = JobKind::kBatch;
   Shape shape;
-  std::int32_t ntasks = 1;           // over all nodes
+  std::int32_t ntasks = 1;  // over all nodes
   std::int32_t ntasks_per_node = 1;
   std::int32_t cpus_per_task = 1;
-  Domain within = Domain::kAny;      // demand
-  Domain prefer = Domain::kAny;      // waits at most topology_wait for it
+  Domain within = Domain::kAny;  // demand
+  Domain prefer = Domain::kAny;  // waits at most topology_wait for it
   DurationMs time_limit_ms = 0;
-  DurationMs time_min_ms = 0;        // 0: same as the limit
-  TimeMs begin_ms = 0;               // 0: at once
-  TimeMs deadline_ms = 0;            // 0: none
+  DurationMs time_min_ms = 0;  // 0: same as the limit
+  TimeMs begin_ms = 0;         // 0: at once
+  TimeMs deadline_ms = 0;      // 0: none
   std::vector<Dependency> dependencies;
   bool kill_on_invalid_dependency = true;
   std::optional<ArraySpec> array;
-  bool requeue = false;              // a run that fails is tried again
-  std::int32_t max_attempts = 1;     // runs that may fail before the job does
+  bool requeue = false;           // a run that fails is tried again
+  std::int32_t max_attempts = 1;  // runs that may fail before the job does
   EndSignal signal;
-  DurationMs grace_ms = 0;           // between signal and end at preemption; 0: the class's
+  DurationMs grace_ms = 0;  // between signal and end at preemption; 0: the class's
   std::string checkpoint_path;
-  std::string classification;        // "": public
+  std::string classification;  // "": public
   std::string working_directory;
   std::vector<std::string> arguments;  // of the script
   std::string stdin_path;
-  std::string stdout_path;           // "": Kezek's own folder
-  std::string stderr_path;           // "": with standard output
+  std::string stdout_path;  // "": Kezek's own folder
+  std::string stderr_path;  // "": with standard output
   bool append_output = false;
   std::string comment;
   std::vector<std::string> constraints;  // labels, all of them
   std::vector<std::string> nodes;        // only on these (with -w: all of them)
   std::vector<std::string> exclude_nodes;
-  std::int32_t user_priority = 0;    // higher first, among the user's own jobs
+  std::int32_t user_priority = 0;  // higher first, among the user's own jobs
   std::string container_image;
   std::int32_t umask = 0022;
   std::map<std::string, std::string> labels;
@@ -142,20 +142,20 @@ struct Attempt {
   bool released = false;            // the release was sent and accepted
   TimeMs planned_ms = 0;            // committed as starting
   TimeMs released_ms = 0;
-  TimeMs start_ms = 0;              // the cluster's, 0 until known
+  TimeMs start_ms = 0;  // the cluster's, 0 until known
   TimeMs end_ms = 0;
-  TimeMs last_seen_ms = 0;          // last seen alive
-  TimeMs ending_since_ms = 0;       // when `ending` was decided
-  bool signalled = false;           // the signal before the limit has been sent
+  TimeMs last_seen_ms = 0;     // last seen alive
+  TimeMs ending_since_ms = 0;  // when `ending` was decided
+  bool signalled = false;      // the signal before the limit has been sent
   std::int32_t exit_code = 0;
   std::int32_t exit_signal = 0;
-  DurationMs limit_ms = 0;          // frozen at start (a granted extension changes it)
-  MilliGpus counted_milli = 0;      // frozen at start, over all nodes
-  std::int64_t rate_milli = 1000;   // of the GPU type
+  DurationMs limit_ms = 0;           // frozen at start (a granted extension changes it)
+  MilliGpus counted_milli = 0;       // frozen at start, over all nodes
+  std::int64_t rate_milli = 1000;    // of the GPU type
   std::int64_t factor_milli = 1000;  // of the class
   std::int64_t settings_version = 0;
-  std::int64_t epoch = 0;           // of the leader that planned it
-  Reason reason;                    // of the end
+  std::int64_t epoch = 0;  // of the leader that planned it
+  Reason reason;           // of the end
   bool operator==(const Attempt&) const = default;
 };
 
@@ -169,16 +169,16 @@ struct Job {
   JobState state = JobState::kQueued;
   Hold hold = Hold::kNone;
   Reason hold_reason;
-  std::vector<IndexRange> pending;     // arrays only
-  TimeMs submitted_ms = 0;             // its place in the order, kept when requeued
-  TimeMs queued_since_ms = 0;          // when it last became queued
-  TimeMs not_before_ms = 0;            // back-off after failed launches
+  std::vector<IndexRange> pending;  // arrays only
+  TimeMs submitted_ms = 0;          // its place in the order, kept when requeued
+  TimeMs queued_since_ms = 0;       // when it last became queued
+  TimeMs not_before_ms = 0;         // back-off after failed launches
   TimeMs ended_ms = 0;
-  std::int32_t attempts = 0;           // made so far
-  std::int32_t failed_runs = 0;        // that count against max_attempts
-  std::int32_t launch_failures = 0;    // in a row
+  std::int32_t attempts = 0;         // made so far
+  std::int32_t failed_runs = 0;      // that count against max_attempts
+  std::int32_t launch_failures = 0;  // in a row
   std::int32_t preemptions = 0;
-  Reason reason;                       // of the last change of state
+  Reason reason;  // of the last change of state
 };
 
 }  // namespace kezek

@@ -14,7 +14,7 @@ enum class NodeHealth : std::uint8_t {
   kUp,
   kDraining,  // takes no new job, runs what it has
   kDown,
-  kUnknown,   // the cluster has not reported it yet
+  kUnknown,  // the cluster has not reported it yet
 };
 
 struct Node {
@@ -27,10 +27,10 @@ struct Node {
   std::string block;
   std::vector<std::string> labels;
   NodeHealth health = NodeHealth::kUnknown;
-  std::string health_reason;       // the cluster's words, or an admin's
-  bool drained_by_kezek = false;   // set aside by an admin here or after failed launches
-  TimeMs set_aside_until_ms = 0;   // 0: until an admin resumes it
-  std::int32_t foreign_gpus = 0;   // in use by jobs that are not Kezek's
+  std::string health_reason;      // the cluster's words, or an admin's
+  bool drained_by_kezek = false;  // set aside by an admin here or after failed launches
+  TimeMs set_aside_until_ms = 0;  // 0: until an admin resumes it
+  std::int32_t foreign_gpus = 0;  // in use by jobs that are not Kezek's
   std::int32_t foreign_cpus = 0;
   std::int64_t foreign_memory_mib = 0;
   bool operator==(const Node&) const = default;

@@ -12,20 +12,20 @@ namespace kezek {
 enum class ReasonCode : std::uint8_t {
   kNone,
   // Waiting, not now.
-  kNotLookedAt,       // further back than the tick looks; place
-  kWaitsForGpus,      // no room now; nodes, gpus_per_node, gpu_type, free
-  kWaitsForDomain,    // room, but not under one leaf/block; within, nodes
-  kWaitsForTopology,  // prefers a leaf and still waits for one; until_ms
-  kGuaranteeProtected,  // room, but it would take what others keep for themselves (lend_max)
+  kNotLookedAt,          // further back than the tick looks; place
+  kWaitsForGpus,         // no room now; nodes, gpus_per_node, gpu_type, free
+  kWaitsForDomain,       // room, but not under one leaf/block; within, nodes
+  kWaitsForTopology,     // prefers a leaf and still waits for one; until_ms
+  kGuaranteeProtected,   // room, but it would take what others keep for themselves (lend_max)
   kGuaranteeFragmented,  // inside its guarantee, and neither free GPUs nor reclaim frees its shape
   kWiderThanGuarantee,   // the gang is wider than its account's guarantee and weight share
   kWiderThanUnguaranteed,  // wider than all that no guarantee in demand covers
-  kReservationAhead,  // starting now would delay a reservation; job, at_ms
-  kReservedAt,        // has a reservation; at_ms, nodes
-  kReclaimUnderWay,   // victims are ending; gpus
-  kBeginTime,         // asked not to start before; at_ms
-  kDependency,        // waits for other jobs; on, kind
-  kArrayLimit,        // its array runs as many as it may; limit
+  kReservationAhead,       // starting now would delay a reservation; job, at_ms
+  kReservedAt,             // has a reservation; at_ms, nodes
+  kReclaimUnderWay,        // victims are ending; gpus
+  kBeginTime,              // asked not to start before; at_ms
+  kDependency,             // waits for other jobs; on, kind
+  kArrayLimit,             // its array runs as many as it may; limit
   kHeldByUser,
   kHeldByAdmin,       // held with the admin's words; text
   kHeldByCluster,     // the cluster below refuses it for good; text
@@ -33,40 +33,40 @@ enum class ReasonCode : std::uint8_t {
   kLimitAccountJobs,
   kLimitUserGpus,
   kLimitUserJobs,
-  kLimitBorrow,       // borrow_max reached; account, limit
-  kBudgetExhausted,   // account, left, needed
+  kLimitBorrow,          // borrow_max reached; account, limit
+  kBudgetExhausted,      // account, left, needed
   kClassNotPreemptible,  // may not be preempted, so starts only inside the guarantee; account
-  kClusterAway,       // the cluster below does not answer; since_ms
-  kLaunchBackoff,     // a launch failed lately; until_ms
-  kSetAside,          // verify dropped the decision; an admin was told
+  kClusterAway,          // the cluster below does not answer; since_ms
+  kLaunchBackoff,        // a launch failed lately; until_ms
+  kSetAside,             // verify dropped the decision; an admin was told
   // Refused or impossible until somebody changes something.
-  kNeverFitsMachine,  // no set of configured nodes has this shape; field, largest
-  kNeverFitsLimit,    // above a limit of an account; account, limit, asked
-  kNoSuchGpuType,     // types
-  kClassNotAllowed,   // account, class, allowed
+  kNeverFitsMachine,          // no set of configured nodes has this shape; field, largest
+  kNeverFitsLimit,            // above a limit of an account; account, limit, asked
+  kNoSuchGpuType,             // types
+  kClassNotAllowed,           // account, class, allowed
   kClassificationNotAllowed,  // account, asked, highest
   kProjectClosed,
   kNotAMember,
-  kTimeLimitTooLong,  // limit, asked, whose
-  kDependencyNeverMet,  // on, kind
+  kTimeLimitTooLong,     // limit, asked, whose
+  kDependencyNeverMet,   // on, kind
   kDeadlineUnreachable,  // deadline_ms, earliest_ms
-  kNoUnixAccount,     // user
+  kNoUnixAccount,        // user
   // Changes of state.
   kSubmitted,
-  kPlanned,           // nodes
+  kPlanned,  // nodes
   kStarted,
-  kFinished,          // exit_code, signal
+  kFinished,  // exit_code, signal
   kTimedOut,
   kCancelledByUser,
   kCancelledByAdmin,
   kRequeuedByUser,
   kRequeuedOnFailure,
-  kNodeFailed,        // nodes
-  kLaunchFailed,      // text
-  kLaunchTimedOut,    // text: the cluster's own reason
-  kPreempted,         // by
-  kPreemptedEnded,    // preempted, and not to be requeued
-  kLostByCluster,     // the cluster no longer knows it; last_seen_ms
+  kNodeFailed,      // nodes
+  kLaunchFailed,    // text
+  kLaunchTimedOut,  // text: the cluster's own reason
+  kPreempted,       // by
+  kPreemptedEnded,  // preempted, and not to be requeued
+  kLostByCluster,   // the cluster no longer knows it; last_seen_ms
   kReleased,
   kUpdated,           // field, from, to
   kPlacementDiffers,  // what was granted is not what was planned; planned, granted

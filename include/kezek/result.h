@@ -56,7 +56,8 @@ struct Error {
 
 // An error about exactly one field.
 inline Error FieldProblem(Code code, FieldError detail) {
-  std::string message = detail.field.empty() ? detail.message : detail.field + ": " + detail.message;
+  std::string message =
+      detail.field.empty() ? detail.message : detail.field + ": " + detail.message;
   return Error{code, std::move(message), {std::move(detail)}};
 }
 

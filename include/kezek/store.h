@@ -41,11 +41,11 @@ struct Submitted {
 
 // Everything one step of the controller changes. All or nothing.
 struct Changes {
-  std::vector<Job> jobs;          // whole rows: inserted or replaced
-  std::vector<Attempt> attempts;  // whole rows: inserted or replaced
-  std::vector<Event> events;      // appended; seq is given by the store
+  std::vector<Job> jobs;            // whole rows: inserted or replaced
+  std::vector<Attempt> attempts;    // whole rows: inserted or replaced
+  std::vector<Event> events;        // appended; seq is given by the store
   std::vector<LedgerEntry> ledger;  // appended; seq is given by the store
-  std::vector<Account> accounts;  // new versions
+  std::vector<Account> accounts;    // new versions
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
@@ -108,34 +108,34 @@ class SubmitStore {
 
 // Which jobs a listing wants. Empty or absent: all.
 struct JobQuery {
-  std::vector<JobRef> refs;           // an array's row brings its elements too
+  std::vector<JobRef> refs;  // an array's row brings its elements too
   std::set<JobState> states;
   std::vector<UserId> users;
   std::vector<AccountId> projects;
   std::vector<std::string> classes;
-  std::string name;                   // exact, or with * and ?
-  std::string node;                   // of any attempt that is alive
+  std::string name;  // exact, or with * and ?
+  std::string node;  // of any attempt that is alive
   TimeMs submitted_since_ms = 0;
   TimeMs submitted_until_ms = 0;
   enum class Order : std::uint8_t { kIdAscending, kIdDescending, kEndDescending };
   Order order = Order::kIdAscending;
-  std::optional<JobRef> after;        // continue behind this one, in that order
+  std::optional<JobRef> after;  // continue behind this one, in that order
   std::int32_t limit = 100;
 };
 
 struct JobRecord {
   Job job;
-  std::vector<Attempt> attempts;      // by number; of a listing only the last one
+  std::vector<Attempt> attempts;  // by number; of a listing only the last one
   MilliGpuMs charged = 0;
   // Of an array's row: elements by state; made of pending and of the elements' own rows.
   std::map<JobState, std::int64_t> elements;
 };
 
 struct UsageQuery {
-  std::vector<AccountId> projects;    // empty: all
+  std::vector<AccountId> projects;  // empty: all
   std::vector<UserId> users;
   TimeMs since_ms = 0;
-  TimeMs until_ms = 0;                // 0: now
+  TimeMs until_ms = 0;  // 0: now
 };
 
 struct UsageRow {
@@ -144,7 +144,7 @@ struct UsageRow {
   std::string gpu_type;
   std::string job_class;
   MilliGpuMs charged = 0;
-  std::int64_t jobs = 0;              // attempts settled
+  std::int64_t jobs = 0;  // attempts settled
 };
 
 // Reads for people. Each call runs on the caller's thread with a connection of the pool.

@@ -29,7 +29,7 @@ struct RoleGrant {
 
 struct User {
   UserId id;
-  std::string name;          // global: "aizhan@kaznu"
+  std::string name;  // global: "aizhan@kaznu"
   std::string display_name;
   std::string unix_account;  // empty: cannot run jobs yet
   std::int64_t unix_uid = 0;
@@ -44,7 +44,7 @@ struct Token {
   TokenId id;
   UserId user;
   std::string label;
-  Sha256 hash{};          // of the secret, which is shown once and never stored
+  Sha256 hash{};  // of the secret, which is shown once and never stored
   TimeMs created_ms = 0;
   TimeMs expires_ms = 0;  // 0: does not expire
   TimeMs revoked_ms = 0;  // 0: valid

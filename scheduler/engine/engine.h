@@ -1,0 +1,132 @@
+// The scheduling engine: a deterministic state machine. Events in, a plan out; no I/O, no clock.
+//
+// Simple model: at every Decide, forget everything, sort accounts by the rules of quota/order.h,
+// walk the waiting jobs in that order, and give each the best-fitting nodes if limits allow. The
+// engine keeps indexes between calls so that this costs less; tests hold it equal to that model.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/desk.h"
+#include "kezek/ids.h"
+#include "kezek/job.h"
+#include "kezek/node.h"
+#include "kezek/reason.h"
+#include "kezek/resources.h"
+#include "kezek/time.h"
+
+namespace kezek::engine {
+
+struct EngineConfig {
+  std::int32_t look = 2000;         // blocked jobs passed over per GPU type and tick
+  std::int32_t look_project = 200;  // of one project
+  std::int32_t exact_ranks = 1000;  // per GPU type
+  std::int32_t starts_max = 512;    // per tick, so that a commit stays small
+  DurationMs topology_wait_ms = 10 * kMinuteMs;
+  DurationMs half_life_ms = 7 * kDayMs;
+  DurationMs age_max_ms = kDayMs;  // of ProjectRule::kShortest
+};
+
+// A job that waits, as far as its order and placement are concerned. For an array: the row of what
+// is pending; `next_element` is the one that would start, `startable` how many may start now.
+struct Waiting {
+  JobRef ref;
+  UserId user;
+  std::shared_ptr<const JobSpec> spec;
+  TimeMs submitted_ms = 0;
+  TimeMs queued_since_ms = 0;
+  std::vector<std::int32_t> elements;  // arrays: those that may start now, in order; else empty
+};
+
+// An attempt that holds resources: starting, running, or ended but not yet released by the cluster.
+struct Holding {
+  AttemptRef attempt;
+  UserId user;
+  AccountId project;
+  std::string job_class;
+  Shape shape;
+  Placement placement;
+  MilliGpus counted_milli = 0;
+  TimeMs start_ms = 0;  // 0: not running yet
+  DurationMs limit_ms = 0;
+  bool counts = true;  // false: has ended; keeps its nodes, but is in no limit or share
+};
+
+// Usage that has been booked (or corrected): what order is computed from.
+struct UsageBooking {
+  AccountId project;
+  UserId user;
+  std::string gpu_type;
+  TimeMs date_ms = 0;
+  MilliGpuMs amount = 0;  // signed
+};
+
+struct Start {
+  JobRef job;  // of an array: the element
+  JobRef row;  // where it waits: for an array the row of the array, else the same as `job`
+  Placement placement;
+  MilliGpus counted_milli = 0;
+  bool operator==(const Start&) const = default;
+};
+
+struct Preempt {  // no pass makes one yet; verify knows its rules
+  AttemptRef victim;
+  JobRef for_job;
+  bool operator==(const Preempt&) const = default;
+};
+
+struct Reservation {  // no pass makes one yet; verify knows its rules
+  JobRef job;
+  TimeMs from_ms = 0;
+  std::vector<std::string> nodes;
+  bool operator==(const Reservation&) const = default;
+};
+
+struct Plan {
+  std::vector<Start> starts;  // in order of decision
+  std::vector<Preempt> preempts;
+  std::vector<Reservation> reservations;
+  // Every waiting job that does not start has one; the array's row for its pending elements.
+  std::map<JobRef, JobStanding> waiting;
+  std::map<std::pair<AccountId, std::string>, Standing> standings;
+  // Decisions that verify dropped: the job is set aside by the controller, with an alarm.
+  std::vector<std::pair<JobRef, std::string>> dropped;
+};
+
+class Engine {
+ public:
+  Engine(EngineConfig config, std::shared_ptr<const Directory> directory);
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  // Events. Each replaces what was known under the same key.
+  void SetDirectory(std::shared_ptr<const Directory> directory);
+  void SetNode(const Node& node);
+  void RemoveNode(const std::string& name);
+  // Only jobs that could start if there were room: not held, begun, dependencies met, not backing
+  // off. The controller takes a job out (RemoveWaiting) while something else stops it.
+  void SetWaiting(const Waiting& job);
+  void RemoveWaiting(const JobRef& job);
+  void SetHolding(const Holding& attempt);
+  void RemoveHolding(const AttemptRef& attempt);
+  void Book(const UsageBooking& booking);
+
+  // Decides on what is known. Does not change what is known: the controller commits the plan and
+  // then says what came of it by events. Same history, same plan.
+  Plan Decide(TimeMs now) const;
+
+  // Free GPUs by node, and capacity, for display.
+  std::map<std::string, std::int32_t> FreeGpus() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kezek::engine
