@@ -1,0 +1,242 @@
+// Reasons in words: the stable wire name of every code, and the one function that makes a sentence.
+//
+// Fields are text. A field whose name ends in `_ms` holds UTC milliseconds since 1970 and is shown
+// as "2026-11-21 14:20 UTC"; figures of GPUs are in GPUs (GpuText makes them), all else is shown as
+// it is. A template names fields in braces. A part in square brackets is left out when a field
+// in it is missing or empty; outside brackets a missing field is shown as "?". Pure functions; any
+// thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "kezek/reason.h"
+#include "kezek/resources.h"
+#include "kezek/time.h"
+
+namespace kezek {
+
+struct ReasonText {
+  ReasonCode code;
+  std::string_view name;      // on the wire, in the store, in JSON: never changed
+  std::string_view sentence;  // template
+};
+
+namespace reason_text {
+
+using enum ReasonCode;
+
+// In the order of the enumeration, which is checked below.
+inline constexpr std::array kTable = std::to_array<ReasonText>({
+    {kNone, "NONE", ""},
+    {kNotLookedAt, "NOT_LOOKED_AT",
+     "The queue is long: this job is further back than each round looks[ (place {place})]."},
+    {kWaitsForGpus, "WAITS_FOR_GPUS",
+     "Waits for free resources[: {nodes} node(s) with {gpus_per_node} {gpu_type} each]"
+     "[; {free} GPU(s) are free now]."},
+    {kWaitsForDomain, "WAITS_FOR_DOMAIN",
+     "There is room, but not under one {within}[: {nodes} node(s) must be free together]."},
+    {kWaitsForTopology, "WAITS_FOR_TOPOLOGY",
+     "Prefers one leaf switch and waits for it[ until {until_ms}]."},
+    {kGuaranteeProtected, "GUARANTEE_PROTECTED",
+     "There is room, but it would take GPUs that [{account}|another account] keeps for itself."},
+    {kGuaranteeFragmented, "GUARANTEE_FRAGMENTED",
+     "Inside its guarantee, but neither free GPUs nor reclaim free nodes of its shape."},
+    {kWiderThanGuarantee, "WIDER_THAN_GUARANTEE",
+     "Wider than the guarantee and the weight share of its account[ {account}]."},
+    {kWiderThanUnguaranteed, "WIDER_THAN_UNGUARANTEED",
+     "Wider than all GPUs that no guarantee in demand covers[ ({available})]."},
+    {kReservationAhead, "RESERVATION_AHEAD",
+     "Starting now would delay a job with a reservation[ at {at_ms}]."},
+    {kReservedAt, "RESERVED_AT", "Has a reservation[ from {at_ms}][ on {nodes}]."},
+    {kReclaimUnderWay, "RECLAIM_UNDER_WAY",
+     "GPUs are being taken back for it[: {gpus} still to come]."},
+    {kBeginTime, "BEGIN_TIME", "Asked not to start before {at_ms}."},
+    {kDependency, "DEPENDENCY", "Waits for job {on}[ ({kind})]."},
+    {kArrayLimit, "ARRAY_LIMIT", "Its array runs as many elements as it may[: {limit}]."},
+    {kHeldByUser, "HELD_BY_USER", "Held by its user[: {text}]."},
+    {kHeldByAdmin, "HELD_BY_ADMIN", "Held by an administrator[: {text}]."},
+    {kHeldByCluster, "HELD_BY_CLUSTER",
+     "Held: the cluster refuses it[: {text}]. Mend it, then release the job."},
+    {kLimitAccountGpus, "LIMIT_ACCOUNT_GPUS",
+     "Account {account} runs as many GPUs as it may[: {running} of {limit}]."},
+    {kLimitAccountJobs, "LIMIT_ACCOUNT_JOBS",
+     "Account {account} has as many jobs as it may[: {running} of {limit}]."},
+    {kLimitUserGpus, "LIMIT_USER_GPUS",
+     "Its user runs as many GPUs as one may[ in {account}][: {running} of {limit}]."},
+    {kLimitUserJobs, "LIMIT_USER_JOBS",
+     "Its user has as many jobs as one may[ in {account}][: {running} of {limit}]."},
+    {kLimitBorrow, "LIMIT_BORROW",
+     "Account {account} borrows as many GPUs as it may[: {limit} above its guarantee]."},
+    {kBudgetExhausted, "BUDGET_EXHAUSTED",
+     "The budget of {account} does not hold it[: {left} GPU-hours left, {needed} needed]."},
+    {kClassNotPreemptible, "CLASS_NOT_PREEMPTIBLE",
+     "Its class may not be preempted, so it starts only inside the guarantee[ of {account}]."},
+    {kClusterAway, "CLUSTER_AWAY", "The cluster does not answer[ since {since_ms}]."},
+    {kLaunchBackoff, "LAUNCH_BACKOFF", "A launch failed; tried again[ after {until_ms}]."},
+    {kSetAside, "SET_ASIDE",
+     "Set aside: a check of the plan found a fault, and an administrator has been told."},
+    {kNeverFitsMachine, "NEVER_FITS_MACHINE",
+     "No set of nodes of this machine has this shape[; the largest is {largest}]."},
+    {kNeverFitsLimit, "NEVER_FITS_LIMIT",
+     "{asked} is above the limit of [{account}|its account][: {limit}]."},
+    {kNoSuchGpuType, "NO_SUCH_GPU_TYPE",
+     "This cluster has no such GPU type[ ({asked})][. Types here: {types}]."},
+    {kClassNotAllowed, "CLASS_NOT_ALLOWED",
+     "Class {class} is not allowed in [{account}|its account][; allowed: {allowed}]."},
+    {kClassificationNotAllowed, "CLASSIFICATION_NOT_ALLOWED",
+     "Data classified {asked} is not allowed in [{account}|its account][; highest: {highest}]."},
+    {kProjectClosed, "PROJECT_CLOSED", "Its project[ {account}] is closed."},
+    {kNotAMember, "NOT_A_MEMBER", "Its user[ {user}] is not a member of the project[ {account}]."},
+    {kTimeLimitTooLong, "TIME_LIMIT_TOO_LONG",
+     "The time limit[ of {asked}] is longer than allowed[: {limit}][ ({whose})]."},
+    {kDependencyNeverMet, "DEPENDENCY_NEVER_MET",
+     "What it waits for can no longer happen: job {on}[ ({kind})]."},
+    {kDeadlineUnreachable, "DEADLINE_UNREACHABLE",
+     "It could not end by its deadline[, {deadline_ms}][: by {earliest_ms} at the earliest]."},
+    {kNoUnixAccount, "NO_UNIX_ACCOUNT",
+     "Its user[ {user}] has no Unix account on the cluster; an administrator can set one."},
+    {kSubmitted, "SUBMITTED", "Submitted."},
+    {kPlanned, "PLANNED", "Planned[ on {nodes}]."},
+    {kStarted, "STARTED", "Started[ on {nodes}]."},
+    {kFinished, "FINISHED", "Ended[ with exit code {exit_code}][ by signal {signal}]."},
+    {kTimedOut, "TIMED_OUT", "Reached its time limit[ of {limit}]."},
+    {kCancelledByUser, "CANCELLED_BY_USER", "Cancelled[ by {by}]."},
+    {kCancelledByAdmin, "CANCELLED_BY_ADMIN", "Cancelled by an administrator[: {text}]."},
+    {kRequeuedByUser, "REQUEUED_BY_USER", "Put back into the queue by its owner."},
+    {kRequeuedOnFailure, "REQUEUED_ON_FAILURE",
+     "Failed[ with exit code {exit_code}][ by signal {signal}] and is tried again"
+     "[: run {run} of {max}]."},
+    {kNodeFailed, "NODE_FAILED", "A node failed[: {nodes}]."},
+    {kLaunchFailed, "LAUNCH_FAILED", "The cluster did not start it[: {text}]."},
+    {kLaunchTimedOut, "LAUNCH_TIMED_OUT", "The cluster did not start it in time[: {text}]."},
+    {kPreempted, "PREEMPTED", "Preempted[ for {by}]."},
+    {kPreemptedEnded, "PREEMPTED_ENDED", "Preempted, and not to be put back into the queue."},
+    {kLostByCluster, "LOST_BY_CLUSTER",
+     "The cluster no longer knows it[; last seen {last_seen_ms}]."},
+    {kReleased, "RELEASED", "Released."},
+    {kUpdated, "UPDATED", "Changed: {field}[ from {from}][ to {to}]."},
+    {kPlacementDiffers, "PLACEMENT_DIFFERS",
+     "The cluster granted {granted} instead of what was planned, {planned}."},
+    {kWarning, "WARNING", "[{field}: ]{text}."},
+});
+
+constexpr bool TableIsInOrder() {
+  for (std::size_t i = 0; i < kTable.size(); ++i) {
+    if (static_cast<std::size_t>(kTable[i].code) != i) return false;
+  }
+  return true;
+}
+static_assert(TableIsInOrder(), "one row for each code, in the order of the enumeration");
+static_assert(kTable.size() == static_cast<std::size_t>(kWarning) + 1, "a row for every code");
+
+inline std::string Padded(std::int64_t value, std::size_t width) {
+  std::string text = std::to_string(value);
+  return text.size() < width ? std::string(width - text.size(), '0') + text : text;
+}
+
+// Civil date of days since 1970, after Howard Hinnant's "chrono-compatible low-level date
+// algorithms" (years of 400-year eras that begin in March).
+inline std::string UtcText(TimeMs time_ms) {
+  const std::int64_t minutes = time_ms / kMinuteMs;
+  const std::int64_t days = minutes / (24 * 60);
+  const std::int64_t shifted = days + 719'468;
+  const std::int64_t era = shifted / 146'097;
+  const std::int64_t day_of_era = shifted - era * 146'097;
+  const std::int64_t year_of_era =
+      (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const std::int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t month_from_march = (5 * day_of_year + 2) / 153;
+  const std::int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+  const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+  return Padded(year, 4) + "-" + Padded(month, 2) + "-" + Padded(day, 2) + " " +
+         Padded(minutes / 60 % 24, 2) + ":" + Padded(minutes % 60, 2) + " UTC";
+}
+
+// The field as people read it; empty if it is missing.
+inline std::string Shown(const Reason& reason, std::string_view field) {
+  const auto found = reason.fields.find(std::string(field));
+  if (found == reason.fields.end() || found->second.empty()) return {};
+  const std::string& text = found->second;
+  const bool is_time = field.size() > 3 && field.substr(field.size() - 3) == "_ms";
+  if (!is_time || text.size() > 15) return text;
+  TimeMs value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return text;
+    value = value * 10 + (c - '0');
+  }
+  return UtcText(value);
+}
+
+// `text` with its fields put in; second is false if one of them was missing.
+inline std::pair<std::string, bool> Filled(const Reason& reason, std::string_view text) {
+  std::string result;
+  bool complete = true;
+  while (!text.empty()) {
+    const std::size_t open = text.find('{');
+    result += text.substr(0, open);
+    if (open == std::string_view::npos) break;
+    const std::size_t close = text.find('}', open);
+    const std::string shown = Shown(reason, text.substr(open + 1, close - open - 1));
+    complete = complete && !shown.empty();
+    result += shown.empty() ? "?" : shown;
+    text = close == std::string_view::npos ? std::string_view() : text.substr(close + 1);
+  }
+  return {result, complete};
+}
+
+// A part in brackets: "this" or "this|otherwise".
+inline std::string Optional(const Reason& reason, std::string_view part) {
+  const std::size_t bar = part.find('|');
+  auto [text, complete] = Filled(reason, part.substr(0, bar));
+  if (complete) return std::move(text);
+  return bar == std::string_view::npos ? std::string() : std::string(part.substr(bar + 1));
+}
+
+}  // namespace reason_text
+
+inline std::string_view WireName(ReasonCode code) {
+  return reason_text::kTable[static_cast<std::size_t>(code)].name;
+}
+
+// None: no code has this name.
+inline std::optional<ReasonCode> ReasonFromWire(std::string_view name) {
+  for (const ReasonText& row : reason_text::kTable) {
+    if (row.name == name) return row.code;
+  }
+  return std::nullopt;
+}
+
+// One English sentence with its full stop; empty for kNone.
+inline std::string Sentence(const Reason& reason) {
+  std::string_view rest = reason_text::kTable[static_cast<std::size_t>(reason.code)].sentence;
+  std::string result;
+  while (!rest.empty()) {
+    const std::size_t open = rest.find('[');
+    result += reason_text::Filled(reason, rest.substr(0, open)).first;
+    if (open == std::string_view::npos) break;
+    const std::size_t close = rest.find(']', open);
+    result += reason_text::Optional(reason, rest.substr(open + 1, close - open - 1));
+    rest = rest.substr(close + 1);
+  }
+  return result;
+}
+
+// "8", "0.5", "12.125": a figure of GPUs for a reason's field.
+inline std::string GpuText(MilliGpus milli) {
+  const MilliGpus size = milli < 0 ? -milli : milli;
+  std::string text = (milli < 0 ? "-" : "") + std::to_string(size / 1000);
+  if (size % 1000 == 0) return text;
+  std::string rest = reason_text::Padded(size % 1000, 3);
+  while (rest.back() == '0') rest.pop_back();
+  return text + "." + rest;
+}
+
+}  // namespace kezek
