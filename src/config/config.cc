@@ -1,0 +1,225 @@
+#include "config/config.h"
+
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <utility>
+
+#include "config/yaml_section.h"
+#include "kezek/host_list.h"
+
+namespace kezek::config {
+namespace {
+
+constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
+
+Result<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return Error{Code::kNotFound, path + ": cannot be read", {}};
+  }
+  return text.str();
+}
+
+// Parses the text and hands the top mapping to `read`.
+template <class Read>
+Result<void> ReadYaml(const std::string& text, const std::string& file_name, const Read& read) {
+  Problems problems(file_name);
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (!root.IsMap()) {
+      problems.Add(root, "file", "must be a mapping of keys to values");
+      return problems.ToError();
+    }
+    Section section(root, "", &problems);
+    read(section);
+    section.Finish();
+  } catch (const YAML::Exception& error) {
+    return Error{Code::kInvalidArgument,
+                 file_name + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg,
+                 {}};
+  }
+  if (!problems.empty()) return problems.ToError();
+  return {};
+}
+
+void ReadDatabase(Section& section, DatabaseConfig* out) {
+  section.Require("url");
+  section.Text("url", &out->url);
+  section.Text("migrate_url", &out->migrate_url);
+  section.Number("readers", 1, 64, &out->readers);
+}
+
+void ReadSlurm(Section& section, SlurmConfig* out) {
+  section.Require("url");
+  section.Text("url", &out->url);
+  section.Text("token_file", &out->token_file);
+  section.Text("jwt_key_file", &out->jwt_key_file);
+  if (out->token_file.empty() == out->jwt_key_file.empty()) {
+    section.Problem("token_file", "give either token_file or jwt_key_file");
+  }
+  section.Text("user", &out->user);
+  section.Text("partition", &out->partition);
+  section.Number("connections", 1, 64, &out->connections);
+  section.Duration("request_timeout", 100, &out->request_timeout_ms);
+  section.Duration("message_timeout", kSecondMs, &out->message_timeout_ms);
+  section.Duration("launch_timeout", kSecondMs, &out->launch_timeout_ms);
+}
+
+void ReadScheduling(Section& section, SchedulingConfig* out) {
+  section.Number("look", 1, kMost, &out->look);
+  section.Number("look_project", 1, kMost, &out->look_project);
+  section.Duration("topology_wait", 0, &out->topology_wait_ms);
+  section.Duration("half_life", kHourMs, &out->half_life_ms);
+  section.Duration("age_max", kMinuteMs, &out->age_max_ms);
+  section.Duration("gather", 0, &out->gather_ms);
+  section.Duration("heartbeat", 100, &out->heartbeat_ms);
+}
+
+void ReadLimits(Section& section, LimitsConfig* out) {
+  section.Number("script_kib", 1, 1 << 20, &out->script_kib);
+  section.Number("environment_kib", 1, 1 << 20, &out->environment_kib);
+  section.Number("request_kib", 1, 1 << 20, &out->request_kib);
+  section.Duration("token_lifetime", kMinuteMs, &out->token_lifetime_ms);
+}
+
+// GPUs of a limit, kept in thousandths.
+void ReadUserLimits(Section& section, Limits* out) {
+  std::int64_t value = -1;
+  section.Milli("gpus", &value);
+  if (value >= 0) out->running_milli = value;
+  value = -1;
+  section.Number("jobs_running", 0, kMost, &value);
+  if (value >= 0) out->jobs_running = value;
+  value = -1;
+  section.Number("jobs_queued", 0, kMost, &value);
+  if (value >= 0) out->jobs_queued = value;
+  value = -1;
+  section.Milli("gpus_per_job", &value);
+  if (value >= 0) out->job_milli = value;
+}
+
+void ReadClass(Section& section, ClassRules* out) {
+  section.Number("rank", 0, 1000, &out->rank);
+  section.Milli("factor", &out->factor_milli);
+  section.Duration("longest_limit", kMinuteMs, &out->longest_limit_ms);
+  section.Duration("default_limit", kMinuteMs, &out->default_limit_ms);
+  section.Duration("grace_max", 0, &out->grace_max_ms);
+  section.Duration("min_run", 0, &out->min_run_ms);
+  section.Flag("preemptible", &out->preemptible);
+  section.Flag("scavenger", &out->scavenger);
+  section.Child("user_limits", [&](Section& child) { ReadUserLimits(child, &out->user_limits); });
+  if (out->longest_limit_ms > 0 && out->default_limit_ms > out->longest_limit_ms) {
+    section.Problem("default_limit", "is longer than longest_limit");
+  }
+}
+
+void ReadTypes(Section& section, Config* out) {
+  section.Each([&](const std::string& name, Section& type) {
+    std::int64_t rate = 1000;
+    type.Milli("rate", &rate);
+    out->rate_milli[name] = rate;
+  });
+}
+
+void ReadAll(Section& section, Config* out) {
+  for (const char* key :
+       {"cluster", "database", "slurm", "output_root", "topology", "tag_key_file"}) {
+    section.Require(key);
+  }
+  section.Text("cluster", &out->cluster);
+  section.Text("grpc_listen", &out->grpc_listen);
+  section.Text("output_root", &out->output_root);
+  section.Text("topology", &out->topology_file);
+  section.Text("tag_key_file", &out->tag_key_file);
+  section.Number("min_uid", 1, kMost, &out->min_uid);
+  section.Child("database", [&](Section& child) { ReadDatabase(child, &out->database); });
+  section.Child("slurm", [&](Section& child) { ReadSlurm(child, &out->slurm); });
+  section.Child("scheduling", [&](Section& child) { ReadScheduling(child, &out->scheduling); });
+  section.Child("limits", [&](Section& child) { ReadLimits(child, &out->limits); });
+  section.Child("classes", [&](Section& child) {
+    child.Each([&](const std::string& name, Section& rules) {
+      ClassRules& slot = out->classes[name];
+      slot.name = name;
+      ReadClass(rules, &slot);
+    });
+  });
+  section.Child("gpu_types", [&](Section& child) { ReadTypes(child, out); });
+  if (out->rate_milli.empty()) out->rate_milli = {{"h200", 1000}};
+  out->default_gpu_type = out->rate_milli.begin()->first;
+  section.Text("default_gpu_type", &out->default_gpu_type);
+  if (!out->rate_milli.contains(out->default_gpu_type)) {
+    section.Problem("default_gpu_type", "is not one of gpu_types");
+  }
+  section.Child("log", [&](Section& child) {
+    child.Text("level", &out->log_level);
+    child.Flag("json", &out->log_json);
+  });
+}
+
+}  // namespace
+
+std::map<std::string, ClassRules> DefaultClasses() {
+  ClassRules debug{
+      .name = "debug", .rank = 0, .longest_limit_ms = kHourMs, .default_limit_ms = 30 * kMinuteMs};
+  debug.user_limits.jobs_running = 2;
+  return {
+      {"debug", debug},
+      {"realtime", {.name = "realtime", .rank = 1, .factor_milli = 2000, .preemptible = false}},
+      {"normal", {.name = "normal", .rank = 2}},
+      {"scavenger", {.name = "scavenger", .rank = 3, .min_run_ms = 0, .scavenger = true}},
+  };
+}
+
+Result<Config> ParseConfig(const std::string& text, const std::string& file_name) {
+  Config config;
+  config.classes = DefaultClasses();
+  const auto read = ReadYaml(text, file_name, [&](Section& section) { ReadAll(section, &config); });
+  if (!read) return read.error();
+  return config;
+}
+
+Result<Config> LoadConfig(const std::string& path) {
+  const auto text = ReadFile(path);
+  if (!text) return text.error();
+  return ParseConfig(*text, path);
+}
+
+Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name) {
+  std::map<std::string, Node> nodes;
+  const auto read_leaf = [&](Section& leaf) {
+    Node place;
+    std::string list;
+    for (const char* key : {"name", "nodes"}) leaf.Require(key);
+    leaf.Text("name", &place.leaf);
+    leaf.Text("block", &place.block);
+    leaf.Texts("labels", &place.labels);
+    leaf.Text("nodes", &list);
+    const auto names = ExpandHostList(list);
+    if (!names) {
+      leaf.Problem("nodes", names.error().message);
+      return;
+    }
+    for (const auto& name : *names) {
+      place.name = name;
+      if (!nodes.emplace(name, place).second) leaf.Problem("nodes", name + " is in two leaves");
+    }
+  };
+  const auto read = ReadYaml(text, file_name, [&](Section& section) {
+    section.Require("leaves");
+    section.List("leaves", read_leaf);
+  });
+  if (!read) return read.error();
+  std::vector<Node> list;
+  for (auto& [name, node] : nodes) list.push_back(std::move(node));
+  return list;
+}
+
+Result<std::vector<Node>> LoadTopology(const std::string& path) {
+  const auto text = ReadFile(path);
+  if (!text) return text.error();
+  return ParseTopology(*text, path);
+}
+
+}  // namespace kezek::config

@@ -1,0 +1,81 @@
+// The configuration of kezekd: one YAML file, read strictly. docs/operating.md shows every key.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/node.h"
+#include "kezek/result.h"
+#include "kezek/time.h"
+
+namespace kezek::config {
+
+struct DatabaseConfig {
+  std::string url;          // of kezek_app: runs
+  std::string migrate_url;  // of kezek_owner: migrates at the start; empty: do not migrate
+  std::int32_t readers = 4;
+};
+
+struct SlurmConfig {
+  std::string url;             // "http://127.0.0.1:6820" or "unix:/run/slurmrestd.sock"
+  std::string token_file;      // a JWT, read again when the file changes; or
+  std::string jwt_key_file;    // the HS256 key that ten-minute tokens are signed with
+  std::string user = "slurm";  // whose token it is: SlurmUser or root
+  std::string partition;       // empty: Slurm's default
+  std::int32_t connections = 8;
+  DurationMs request_timeout_ms = 10 * kSecondMs;
+  DurationMs message_timeout_ms = 10 * kSecondMs;  // Slurm's own MessageTimeout
+  DurationMs launch_timeout_ms = kMinuteMs;
+};
+
+struct SchedulingConfig {
+  std::int32_t look = 2000;
+  std::int32_t look_project = 200;
+  DurationMs topology_wait_ms = 10 * kMinuteMs;
+  DurationMs half_life_ms = 7 * kDayMs;
+  DurationMs age_max_ms = kDayMs;
+  DurationMs gather_ms = 100;  // events within this of a tick share the next
+  DurationMs heartbeat_ms = 5 * kSecondMs;
+};
+
+struct LimitsConfig {
+  std::int64_t script_kib = 4096;
+  std::int64_t environment_kib = 256;
+  std::int64_t request_kib = 16 * 1024;
+  DurationMs token_lifetime_ms = 90 * kDayMs;  // default and longest
+};
+
+struct Config {
+  std::string cluster;
+  std::string grpc_listen = "127.0.0.1:7443";
+  DatabaseConfig database;
+  SlurmConfig slurm;
+  SchedulingConfig scheduling;
+  LimitsConfig limits;
+  std::map<std::string, ClassRules> classes;
+  std::map<std::string, std::int64_t> rate_milli;  // by GPU type; the types there are
+  std::string default_gpu_type;
+  std::string topology_file;
+  std::string output_root;
+  std::string tag_key_file;  // 32 bytes or more that sign the tags of attempts
+  std::int64_t min_uid = 1000;
+  std::string log_level = "info";
+  bool log_json = false;
+};
+
+// INVALID_ARGUMENT names every problem with its line; NOT_FOUND: the file cannot be read.
+Result<Config> LoadConfig(const std::string& path);
+Result<Config> ParseConfig(const std::string& text, const std::string& file_name);
+
+// The nodes of topology.yaml: GPUs, CPUs, memory and where each is. Node names may be lists such as
+// "n[01-08]". Their health is kUnknown until the cluster reports it.
+Result<std::vector<Node>> LoadTopology(const std::string& path);
+Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name);
+
+// realtime, normal, debug and scavenger as they are where the file names no classes.
+std::map<std::string, ClassRules> DefaultClasses();
+
+}  // namespace kezek::config

@@ -1,0 +1,123 @@
+// Goal: a configuration is read in full or refused with every problem, each with key and line.
+// Method: one complete file, then a table of files with one fault each.
+#include "config/config.h"
+
+#include <gtest/gtest.h>
+
+#include "config/yaml_section.h"
+
+namespace kezek::config {
+namespace {
+
+const std::string kGood = R"(cluster: alem
+grpc_listen: 127.0.0.1:9443
+output_root: /srv/kezek/output
+topology: /etc/kezek/topology.yaml
+tag_key_file: /etc/kezek/tag.key
+database:
+  url: postgresql://kezek_app@127.0.0.1/kezek
+  readers: 8
+slurm:
+  url: http://127.0.0.1:6820
+  jwt_key_file: /etc/kezek/jwt.key
+  launch_timeout: 90s
+scheduling:
+  half_life: 14d
+  heartbeat: 2s
+gpu_types:
+  h200: {rate: 1}
+  h200-1g.18gb: {rate: 0.125}
+default_gpu_type: h200
+classes:
+  urgent:
+    rank: 0
+    factor: 1.5
+    preemptible: false
+    user_limits: {gpus: 16, jobs_running: 4}
+log: {level: debug, json: true}
+)";
+
+TEST(Config, ReadsEveryKey) {
+  const auto config = ParseConfig(kGood, "k.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->cluster, "alem");
+  EXPECT_EQ(config->grpc_listen, "127.0.0.1:9443");
+  EXPECT_EQ(config->database.readers, 8);
+  EXPECT_EQ(config->slurm.launch_timeout_ms, 90 * kSecondMs);
+  EXPECT_EQ(config->scheduling.half_life_ms, 14 * kDayMs);
+  EXPECT_EQ(config->rate_milli.at("h200-1g.18gb"), 125);
+  EXPECT_EQ(config->classes.at("urgent").factor_milli, 1500);
+  EXPECT_EQ(config->classes.at("urgent").user_limits.running_milli, 16'000);
+  EXPECT_FALSE(config->classes.at("urgent").preemptible);
+  EXPECT_TRUE(config->classes.contains("normal")) << "the usual classes stay";
+  EXPECT_TRUE(config->log_json);
+}
+
+struct Fault {
+  std::string find;
+  std::string replace;
+  std::string message;
+};
+
+TEST(Config, RefusesEachFaultWithKeyAndLine) {
+  const std::vector<Fault> faults = {
+      {"cluster: alem", "clustr: alem",
+       "k.yaml:1: clustr: is not known here; did you mean cluster?"},
+      {"cluster: alem", "x: 1", "k.yaml:1: cluster: is missing, and has no default"},
+      {"readers: 8", "readers: many", "k.yaml:8: database.readers: must be a whole number"},
+      {"readers: 8", "readers: 0", "k.yaml:8: database.readers: must be a whole number from 1"},
+      {"readers: 8", "reader: 8", "k.yaml:8: database.reader: is not known here; did you mean"},
+      {"90s", "90", "k.yaml:12: slurm.launch_timeout: must be a length of time"},
+      {"90s", "10ms", "k.yaml:12: slurm.launch_timeout: must be a length of time"},
+      {"  jwt_key_file: /etc/kezek/jwt.key\n", "", "give either token_file or jwt_key_file"},
+      {"rate: 0.125", "rate: 0.1255", "k.yaml:18: gpu_types.h200-1g.18gb.rate: must be a number"},
+      {"default_gpu_type: h200", "default_gpu_type: a100", "k.yaml:19: default_gpu_type: is not"},
+      {"preemptible: false", "preemptible: nope", "k.yaml:24: classes.urgent.preemptible: must be"},
+      {"jobs_running: 4", "jobs: 4", "k.yaml:25: classes.urgent.user_limits.jobs: is not known"},
+      {"readers: 8", "url: twice", "k.yaml:8: database.url: is there twice"},
+      {"log: {", "log: [", "k.yaml:26"},
+      {"database:", "database: x\nignored:", "k.yaml:6: database: must be a mapping"},
+  };
+  for (const auto& fault : faults) {
+    std::string text = kGood;
+    text.replace(text.find(fault.find), fault.find.size(), fault.replace);
+    const auto config = ParseConfig(text, "k.yaml");
+    ASSERT_FALSE(config) << fault.replace;
+    EXPECT_EQ(config.error().code, Code::kInvalidArgument);
+    EXPECT_NE(config.error().message.find(fault.message), std::string::npos)
+        << fault.replace << " gave " << config.error().message;
+  }
+}
+
+TEST(Config, ReportsAFileThatIsNotThere) {
+  EXPECT_EQ(LoadConfig("/nonexistent/kezekd.yaml").error().code, Code::kNotFound);
+}
+
+TEST(Topology, PlacesNodesUnderLeaves) {
+  const auto nodes = ParseTopology(
+      "leaves:\n  - {name: leaf1, block: b, nodes: 'n[01-02]'}\n"
+      "  - {name: leaf2, block: b, nodes: n03, labels: [nvlink]}\n",
+      "t.yaml");
+  ASSERT_TRUE(nodes) << nodes.error().message;
+  ASSERT_EQ(nodes->size(), 3U);
+  EXPECT_EQ((*nodes)[1].name, "n02");
+  EXPECT_EQ((*nodes)[1].leaf, "leaf1");
+  EXPECT_EQ((*nodes)[2].labels, std::vector<std::string>{"nvlink"});
+  const auto twice =
+      ParseTopology("leaves:\n  - {name: a, nodes: n1}\n  - {name: b, nodes: n1}\n", "t.yaml");
+  ASSERT_FALSE(twice);
+  EXPECT_NE(twice.error().message.find("t.yaml:3: leaves[1].nodes: n1 is in two leaves"),
+            std::string::npos)
+      << twice.error().message;
+}
+
+TEST(Duration, Parses) {
+  EXPECT_EQ(ParseDuration("250ms"), 250);
+  EXPECT_EQ(ParseDuration("7d"), 7 * kDayMs);
+  for (const char* bad : {"", "5", "s", "-1s", "1w", "1.5h", "99999999999d"}) {
+    EXPECT_FALSE(ParseDuration(bad)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace kezek::config
