@@ -104,7 +104,7 @@ stop_pid() {
   rm -f "$file"
 }
 
-# wait_for SECONDS WHAT LOG COMMAND…: waits until the command succeeds; else stops, showing LOG's end.
+# wait_for SECONDS WHAT LOG COMMAND…: waits until the command succeeds; else stops with LOG's end.
 wait_for() {
   local seconds=$1 what=$2 log=$3 i
   shift 3

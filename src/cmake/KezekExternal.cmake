@@ -1,5 +1,5 @@
-# Outside libraries by one short name each, `ext::NAME` in a DEPENDS list. A library is looked for when
-# the first target asks for it, and one that is missing is reported with its Debian package.
+# Outside libraries by one short name each, `ext::NAME` in a DEPENDS list. A library is looked for
+# when the first target asks for it, and one that is missing is reported with its Debian package.
 
 include_guard(GLOBAL)
 
@@ -11,7 +11,8 @@ function(kezek_external_table name package header)
 endfunction()
 
 kezek_external_table(protobuf libprotobuf-dev google/protobuf/message.h protobuf)
-kezek_external_table(grpc libgrpc++-dev grpcpp/grpcpp.h grpc++_reflection grpc++ grpc gpr absl_synchronization)
+kezek_external_table(grpc libgrpc++-dev grpcpp/grpcpp.h grpc++_reflection grpc++ grpc gpr
+                     absl_synchronization)
 kezek_external_table(pqxx libpqxx-dev pqxx/pqxx pqxx pq)
 kezek_external_table(curl libcurl4-openssl-dev curl/curl.h curl)
 kezek_external_table(json nlohmann-json3-dev nlohmann/json.hpp)
@@ -53,7 +54,12 @@ function(kezek_external name)
     mark_as_advanced(KEZEK_LIB_${library})
     target_link_libraries(ext::${name} INTERFACE ${KEZEK_LIB_${library}})
   endforeach()
-  if(name STREQUAL "spdlog")
+  if(name STREQUAL "boost")
+    file(STRINGS ${KEZEK_boost_INCLUDE}/boost/version.hpp version REGEX "define BOOST_LIB_VERSION")
+    if(NOT version MATCHES "\"1_81\"")
+      message(FATAL_ERROR "Boost is not 1.81 (${version}): apt-get install ${package}")
+    endif()
+  elseif(name STREQUAL "spdlog")
     target_compile_definitions(ext::spdlog INTERFACE SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
   elseif(name STREQUAL "grpc")
     kezek_external(protobuf)

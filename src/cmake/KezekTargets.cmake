@@ -156,8 +156,8 @@ function(kezek_require_parsed name unparsed)
   endif()
 endfunction()
 
-# Targets over all folders: tests-LABEL builds what `ctest -L LABEL` runs, verify_headers compiles each
-# public header alone, fuzzers builds every fuzz target.
+# Targets over all folders: tests-LABEL builds what `ctest -L LABEL` runs, verify_headers compiles
+# each public header alone, fuzzers builds every fuzz target.
 function(kezek_finish)
   get_property(labels GLOBAL PROPERTY KEZEK_LABELS)
   list(REMOVE_DUPLICATES labels)
