@@ -1,0 +1,46 @@
+// The gRPC server: the four services, health and reflection.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "kezek/desk.h"
+#include "kezek/output.h"
+#include "kezek/result.h"
+#include "kezek/store.h"
+#include "kezek/time.h"
+
+namespace kezek::rpc {
+
+struct ServerConfig {
+  std::string listen;  // "127.0.0.1:7443"; port 0 takes a free one
+  std::string cluster;
+  std::string version;
+  std::int64_t script_bytes = 4096 * 1024;
+  std::int64_t environment_bytes = 256 * 1024;
+  std::int64_t request_bytes = 16 * 1024 * 1024;
+  DurationMs token_lifetime_ms = 90 * kDayMs;
+  std::int64_t min_uid = 1000;
+};
+
+// The ports the services stand on. All outlive the server.
+struct ServerPorts {
+  Desk* desk = nullptr;
+  SubmitStore* submit = nullptr;
+  ReadStore* read = nullptr;
+  OutputReader* output = nullptr;
+  Clock* clock = nullptr;
+};
+
+class Server : public CommitObserver {
+ public:
+  // UNAVAILABLE: the address cannot be listened on.
+  static Result<std::unique_ptr<Server>> Start(const ServerConfig& config,
+                                               const ServerPorts& ports);
+  // The port that is listened on.
+  virtual int port() const = 0;
+  // Ends streams, lets calls that have begun finish for at most `grace_ms`, then returns.
+  virtual void Stop(DurationMs grace_ms) = 0;
+};
+
+}  // namespace kezek::rpc

@@ -1,0 +1,94 @@
+// One shape for all unary handlers: authorise, run, finish. A handler never blocks; it answers at
+// once, or keeps the Reply and answers from another thread.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "kezek/desk.h"
+#include "kezek/result.h"
+#include "kezek/store.h"
+#include "kezek/time.h"
+#include "rpc/caller.h"
+#include "rpc/status.h"
+
+namespace kezek::rpc {
+
+// What every service needs. Owned by whoever makes the server; outlives it.
+struct Parts {
+  Desk* desk = nullptr;
+  SubmitStore* submit = nullptr;
+  ReadStore* read = nullptr;
+  Clock* clock = nullptr;
+};
+
+// Limits and names that answers depend on.
+struct Settings {
+  std::string cluster;
+  std::string version;
+  std::int64_t script_bytes = 4096 * 1024;
+  std::int64_t environment_bytes = 256 * 1024;
+  DurationMs token_lifetime_ms = 90 * kDayMs;
+  std::int64_t min_uid = 1000;
+};
+
+// Finishes a call once, from any thread. Copies share the call.
+class Reply {
+ public:
+  explicit Reply(grpc::ServerUnaryReactor* reactor) : reactor_(reactor) {}
+  void Ok() const { reactor_->Finish(grpc::Status::OK); }
+  void Fail(const Error& error) const { reactor_->Finish(ToGrpc(error)); }
+  void Finish(const Result<void>& result) const {
+    if (result) {
+      Ok();
+    } else {
+      Fail(result.error());
+    }
+  }
+
+ private:
+  grpc::ServerUnaryReactor* reactor_;
+};
+
+inline std::string Authorization(const grpc::CallbackServerContext& context) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find("authorization");
+  return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
+}
+
+// Runs `handle(caller, reply)` for a caller who may; `handle` must see to it that the reply is
+// finished exactly once.
+template <class Handle>
+grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Parts& parts,
+                                std::string_view method, Handle handle) {
+  const Reply reply(context->DefaultReactor());
+  auto caller = Authorise(method, Authorization(*context), parts.desk->view(), parts.clock->Now());
+  if (!caller) {
+    reply.Fail(caller.error());
+  } else {
+    handle(std::make_shared<const Caller>(std::move(*caller)), reply);
+  }
+  return context->DefaultReactor();
+}
+
+// An rpc that a later release brings: says so, to those who may call it.
+inline grpc::ServerUnaryReactor* ServeNotYet(grpc::CallbackServerContext* context,
+                                             const Parts& parts, std::string_view method,
+                                             const std::string& missing) {
+  return Serve(context, parts, method,
+               [&](const auto&, const Reply& reply) { reply.Fail(NotYet("", missing)); });
+}
+
+// Checks the `cluster` field that every request has. NOT_FOUND CLUSTER_NOT_FOUND.
+inline Result<void> CheckCluster(const Settings& settings, const std::string& cluster) {
+  if (cluster.empty() || cluster == settings.cluster) return {};
+  return NotFound("CLUSTER_NOT_FOUND", "cluster",
+                  "this is cluster '" + settings.cluster + "', not '" + cluster + "'");
+}
+
+}  // namespace kezek::rpc
