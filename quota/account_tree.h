@@ -1,0 +1,116 @@
+// The account tree: one immutable value made from the accounts of a Directory, with dense indices
+// for everything that is computed per account.
+//
+// Indices are in pre-order, children ascending by id: parents come before their children, and what
+// is below an account is the contiguous range [index, subtree_end(index)).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/ids.h"
+#include "kezek/resources.h"
+#include "kezek/result.h"
+#include "kezek/time.h"
+
+namespace kezek::quota {
+
+using AccountIndex = std::int32_t;
+inline constexpr AccountIndex kNoAccount = -1;
+inline constexpr AccountIndex kRootIndex = 0;
+
+// Largest figures settings may hold; they keep every product in its integer.
+inline constexpr std::int64_t kMaxWeightMilli = 1'000'000'000;
+inline constexpr MilliGpus kMaxMilliGpus = 1'000'000'000;
+inline constexpr std::int32_t kMaxDepth = 32;
+
+// What settings are checked against.
+struct TreeRules {
+  std::map<std::string, MilliGpus> configured_milli;  // the configured machine, by GPU type
+  std::map<std::string, ClassRules> classes;
+  std::vector<std::string> classifications;  // lowest first; empty: names are not checked
+};
+
+class AccountTree {
+ public:
+  // An empty tree; use Build.
+  AccountTree() = default;
+
+  // Checks the structure: one root (kRootAccount, without a parent), every parent known, no cycle,
+  // depth at most kMaxDepth, names that match [a-z0-9][a-z0-9._-]* with at most 64 characters and
+  // differ among siblings, kinds [a-z][a-z0-9_-]*, nothing below an account of kind "project".
+  // INVALID_ARGUMENT names the account and field.
+  static Result<AccountTree> Build(const std::map<AccountId, Account>& accounts);
+
+  // Checks the settings: shares (weight 1…kMaxWeightMilli; guarantee, borrow_max, lend_max
+  // 0…kMaxMilliGpus; children's guarantees fit in the parent's, the root's in the machine; known
+  // GPU types), limits not negative, classes known and among the parent's, classification known
+  // and not above the parent's. INVALID_ARGUMENT names the first account (in index order) and
+  // field, e.g. "accounts[universities/kaznu].settings.shares[h200].guarantee_milli".
+  Result<void> Validate(const TreeRules& rules) const;
+
+  std::int32_t size() const { return static_cast<std::int32_t>(nodes_.size()); }
+  // kNoAccount: not in the tree.
+  AccountIndex IndexOf(AccountId id) const;
+  // By path, "universities/kaznu/nlp"; "" is the root. kNoAccount: none.
+  AccountIndex Find(std::string_view path) const;
+
+  const Account& account(AccountIndex i) const { return node(i).account; }
+  AccountId id(AccountIndex i) const { return node(i).account.id; }
+  AccountIndex parent(AccountIndex i) const { return node(i).parent; }  // root: kNoAccount
+  std::span<const AccountIndex> children(AccountIndex i) const { return node(i).children; }
+  std::int32_t depth(AccountIndex i) const { return node(i).depth; }  // root: 0
+  AccountIndex subtree_end(AccountIndex i) const { return node(i).subtree_end; }
+  const std::string& path(AccountIndex i) const { return node(i).path; }
+
+  // True for an account and itself.
+  bool IsAncestor(AccountIndex above, AccountIndex below) const {
+    return above <= below && below < subtree_end(above);
+  }
+  AccountIndex LowestCommonAncestor(AccountIndex a, AccountIndex b) const;
+  // Jobs belong to childless accounts of kind "project".
+  bool HoldsJobs(AccountIndex i) const;
+  // Itself or an account above it is closed.
+  bool IsClosed(AccountIndex i) const;
+
+  // A type without an entry has Share{}.
+  const Share& share(AccountIndex i, const std::string& gpu_type) const;
+  // guarantee + borrow_max; none: no cap of its own.
+  std::optional<MilliGpus> ShareCap(AccountIndex i, const std::string& gpu_type) const;
+
+  // Inherited settings: the account's own, else the nearest above that has one, else "".
+  const std::string& SlurmAccount(AccountIndex i) const;
+  const std::string& SlurmQos(AccountIndex i) const;
+  // Empty: every class is allowed.
+  const std::vector<std::string>& Classes(AccountIndex i) const;
+  // "": not restricted.
+  const std::string& HighestClassification(AccountIndex i) const;
+  // The nearest that is set, else the class's own default.
+  DurationMs DefaultTimeLimit(AccountIndex i, const ClassRules& job_class) const;
+
+ private:
+  struct Node {
+    Account account;
+    AccountIndex parent = kNoAccount;
+    std::vector<AccountIndex> children;
+    std::int32_t depth = 0;
+    AccountIndex subtree_end = 0;
+    std::string path;
+  };
+  const Node& node(AccountIndex i) const;
+  Result<void> ValidateShares(AccountIndex i, const TreeRules& rules) const;
+  Result<void> ValidateGuarantees(AccountIndex i, const TreeRules& rules) const;
+  Result<void> ValidateNames(AccountIndex i, const TreeRules& rules) const;
+
+  std::vector<Node> nodes_;
+  std::map<AccountId, AccountIndex> by_id_;
+  std::map<std::string, AccountIndex, std::less<>> by_path_;
+};
+
+}  // namespace kezek::quota

@@ -1,0 +1,79 @@
+// What an attempt costs, and which ledger entries are due for it.
+//
+// Charge: counted milli-GPUs x whole seconds (as milliseconds) x rate x factor, multiplied out in
+// 128 bits and rounded down once. Time beyond the hold (limit rounded up to a minute, plus
+// kill_margin) is not the project's: it goes to "overrun".
+//
+// Usage is booked ahead in pieces: piece k is the attempt's hour k, dated start + k hours, up to
+// its limit. The first is booked when the attempt is planned, dated then; once the start is known
+// it moves there; the next is due when its hour begins; at the end every piece is corrected to the
+// time that was charged. A launch that failed leaves nothing. Scavenger attempts book no usage.
+//
+// The rule is stated as "what should stand in the ledger now"; the entries due are the difference
+// from what stands there, so calling again, late, or after a restart cannot book twice.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kezek/event.h"
+#include "kezek/ids.h"
+#include "kezek/job.h"
+#include "kezek/resources.h"
+#include "kezek/time.h"
+
+namespace kezek::quota {
+
+struct ChargeRules {
+  DurationMs piece_ms = kHourMs;
+  DurationMs kill_margin_ms = 2 * kMinuteMs;
+  bool operator==(const ChargeRules&) const = default;
+};
+
+// Rounded down; saturates at 2^62. Negative times count as 0, parts of a second are dropped.
+MilliGpuMs Charge(MilliGpus counted_milli, DurationMs time_ms, std::int64_t rate_milli,
+                  std::int64_t factor_milli);
+
+// Of the first piece: what a job taken in the order adds for the rest of the tick.
+MilliGpuMs ExpectedCharge(MilliGpus counted_milli, DurationMs limit_ms, std::int64_t rate_milli,
+                          std::int64_t factor_milli, const ChargeRules& rules = {});
+
+// Longest time that can be charged: the limit rounded up to a minute, plus kill_margin.
+DurationMs HeldTime(DurationMs limit_ms, const ChargeRules& rules = {});
+
+// Whole seconds from start to end; 0 if it never started or failed to launch.
+DurationMs RunTime(const Attempt& attempt);
+// What is charged of it: at most the held time.
+DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules = {});
+
+// Whose the attempt is, as its entries say.
+struct Payer {
+  AccountId project;
+  UserId user;
+  std::string job_class;
+  std::string gpu_type;
+  bool scavenger = false;
+};
+
+// What stands in the ledger for one attempt: the fold of its entries, in any order.
+struct Booked {
+  std::map<TimeMs, MilliGpuMs> usage;  // by date; no zeros
+  bool settled = false;
+  MilliGpuMs charged = 0;  // of Book::kCharge
+  void Add(const LedgerEntry& entry);
+  bool operator==(const Booked&) const = default;
+};
+
+// The entries due now. Of an attempt that has ended: corrections of usage, one kSettlement (also
+// of 0) and, beyond the held time, one kCorrection with contra "overrun". Nothing after that, ever.
+std::vector<LedgerEntry> EntriesDue(const Attempt& attempt, const Payer& payer,
+                                    const Booked& booked, TimeMs now,
+                                    const ChargeRules& rules = {});
+
+// When the next piece of a running attempt falls due (the first hour after `now`); none: no more.
+std::optional<TimeMs> NextPieceAt(const Attempt& attempt, TimeMs now,
+                                  const ChargeRules& rules = {});
+
+}  // namespace kezek::quota

@@ -1,0 +1,94 @@
+// Limits: what stops a job now although there may be room, and what it can never pass.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/ids.h"
+#include "kezek/job.h"
+#include "kezek/reason.h"
+#include "kezek/resources.h"
+#include "quota/account_tree.h"
+
+namespace kezek::quota {
+
+// What limits look at in a job that runs or would.
+struct JobCount {
+  AccountId project;
+  UserId user;
+  std::string job_class;
+  std::string gpu_type;
+  MilliGpus counted_milli = 0;
+  bool scavenger = false;
+};
+
+// What runs (starting included), by account, user and class. Accounts above a project are those of
+// the tree at the time: after accounts have moved, make a new table.
+class RunningTable {
+ public:
+  struct Count {
+    MilliGpus counted_milli = 0;
+    std::int64_t jobs = 0;
+    bool operator==(const Count&) const = default;
+  };
+  void Add(const AccountTree& tree, const JobCount& job) { Change(tree, job, 1); }
+  void Remove(const AccountTree& tree, const JobCount& job) { Change(tree, job, -1); }
+
+  // With everything below it, over all GPU types, scavengers included.
+  Count OfAccount(AccountId account) const;
+  Count OfUser(AccountId account, UserId user) const;
+  Count OfClassUser(const std::string& job_class, UserId user) const;
+  // Of one type, scavengers left out: what guarantees and borrowing are measured by.
+  MilliGpus Allocated(AccountId account, const std::string& gpu_type) const;
+  // The same for every account of the tree, by index: input of OrderTree.
+  std::vector<MilliGpus> AllocatedByIndex(const AccountTree& tree,
+                                          const std::string& gpu_type) const;
+  bool operator==(const RunningTable&) const = default;
+
+ private:
+  void Change(const AccountTree& tree, const JobCount& job, int sign);
+  std::map<AccountId, Count> accounts_;
+  std::map<std::pair<AccountId, UserId>, Count> users_;
+  std::map<std::pair<std::string, UserId>, Count> class_users_;
+  std::map<std::pair<AccountId, std::string>, MilliGpus> allocated_;
+};
+
+// The first limit that stops the job now, or kNone. From the project up to the root; at each
+// account its GPUs, its jobs, the user's GPUs and jobs in it, then borrow_max (not for
+// scavengers); last the class's limits per user. Codes kLimitAccountGpus, kLimitAccountJobs,
+// kLimitUserGpus, kLimitUserJobs, kLimitBorrow; fields account (path) or class, limit, running,
+// asked: GPUs as "2.5", jobs as numbers.
+Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
+                  const JobCount& job);
+
+// kClassNotPreemptible with the first account (from the project up) whose guarantee the job would
+// pass, for a class that may not be preempted; else kNone. `allocated` by index, with what the
+// plan has given. Scavengers are always preemptible.
+Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,
+                        const std::vector<MilliGpus>& allocated);
+
+// What of a submission can never start with today's settings: `field` of the spec and the reason.
+struct Refusal {
+  std::string field;
+  Reason reason;
+};
+
+// Refusal with kNone: nothing stands against it. Checks that the project takes jobs and is open,
+// the class is allowed, the classification is not above the highest (`classifications` lowest
+// first; "" is the lowest; an unknown one is refused), the time limit, GPUs per job, running
+// limits, borrow_max, and for classes that may not be preempted the guarantees. Not the machine:
+// whether nodes can hold the shape is the placement's question.
+Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const JobSpec& spec,
+                  MilliGpus counted_milli, const std::vector<std::string>& classifications);
+
+// Whether `jobs` more may be queued: kLimitAccountJobs or kLimitUserJobs with account, limit,
+// queued, or kNone. The maps are those of a View.
+Reason QueueLimit(const AccountTree& tree, AccountId project, UserId user, std::int64_t jobs,
+                  const std::map<AccountId, std::int64_t>& queued_in_account,
+                  const std::map<std::pair<AccountId, UserId>, std::int64_t>& queued_of_user);
+
+}  // namespace kezek::quota
