@@ -140,7 +140,10 @@ class Desk {
   virtual ~Desk() = default;
   // Completes a spec with defaults and refuses what could never run on the empty machine with
   // today's limits: INVALID_ARGUMENT, FAILED_PRECONDITION or RESOURCE_EXHAUSTED, with the field.
-  // Does not check who asks: the caller has.
+  // Does not check who asks: the caller has. Left open, and completed here: an empty job_class or
+  // gpu_type; shape.nodes 0 (gpus_per_node is then the total, spread evenly over the fewest nodes);
+  // cpus_per_node, memory_mib_per_node, time_limit_ms, ntasks, ntasks_per_node, cpus_per_task 0.
+  // shape.memory_mib_per_node -1: all the node has.
   virtual Result<JobSpec> Admit(UserId owner, JobSpec spec) const = 0;
   // `done` is called once, on another thread, after the commit or the refusal.
   virtual void Do(Command command, std::function<void(Result<CommandOutcome>)> done) = 0;

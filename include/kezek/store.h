@@ -41,7 +41,10 @@ struct Submitted {
 
 // Everything one step of the controller changes. All or nothing.
 struct Changes {
-  std::vector<Job> jobs;            // whole rows: inserted or replaced
+  // Whole rows: inserted or replaced. On the row of an array `attempts` counts the elements that
+  // got a row of their own, `failed_runs` those of them that have not succeeded. Elements that are
+  // neither pending nor have a row were cancelled before they got one.
+  std::vector<Job> jobs;
   std::vector<Attempt> attempts;    // whole rows: inserted or replaced
   std::vector<Event> events;        // appended; seq is given by the store
   std::vector<LedgerEntry> ledger;  // appended; seq is given by the store
@@ -93,6 +96,8 @@ class StateStore {
   // nothing is known; call Lead() again and begin from the snapshot.
   virtual Result<void> Commit(const Changes& changes) = 0;
   virtual Result<std::vector<JobPayload>> LoadPayloads(const std::vector<JobId>& jobs) = 0;
+  // The rows of these jobs, arrays and elements, final ones too; those without a row are left out.
+  virtual Result<std::vector<Job>> LoadJobs(const std::vector<JobRef>& jobs) = 0;
 };
 
 // Port. Submissions of users go straight to the store's group commit. Thread-safe, never blocks.

@@ -1,0 +1,68 @@
+// The thread that runs the controller: an inbox, a condition variable, and control::Loop.
+//
+//   ControllerThread controller(config, clock);
+//   auto store = ...(&controller as CommitObserver);
+//   auto cluster = ...(controller.sink());
+//   controller.Start({.state = store, .cluster = cluster, ...});
+//   ... controller is the Desk of rpc and http ...
+//   controller.Stop();   // before the cluster and the store go
+//
+// Desk, CommitObserver and the sink may be used from any thread, before Start too: what comes in
+// then waits in the inbox.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "kezek/cluster.h"
+#include "kezek/desk.h"
+#include "kezek/result.h"
+#include "kezek/store.h"
+#include "kezek/time.h"
+#include "scheduler/control/config.h"
+#include "scheduler/control/report.h"
+
+namespace kezek::kezekd {
+
+class ControllerThread final : public Desk, public CommitObserver {
+ public:
+  struct Outside {
+    StateStore* state = nullptr;
+    Cluster* cluster = nullptr;
+    // Another leads now, or a restart is needed: called once on the controller's thread, after its
+    // last round. The process should end.
+    std::function<void(const Error&)> on_fatal;
+    // After every round, on the controller's thread: for the log and metrics. May be empty.
+    std::function<void(const control::RoundReport&)> on_round;
+  };
+
+  ControllerThread(control::ControlConfig config, Clock& clock);
+  ~ControllerThread() override;  // Stop()
+  ControllerThread(const ControllerThread&) = delete;
+  ControllerThread& operator=(const ControllerThread&) = delete;
+
+  // Takes the leadership and reads the snapshot on the caller's thread, publishes the first View,
+  // then starts the thread. On an error nothing runs and Start may be called again. Once only
+  // after it has succeeded.
+  Result<void> Start(Outside outside);
+  // Ends the thread after the round it is in; what waits for an answer gets UNAVAILABLE.
+  // Idempotent.
+  void Stop();
+
+  // For the cluster shell. Stays valid as long as this object.
+  ClusterSink sink();
+
+  // Desk. view() is null before Start has succeeded, and Admit then UNAVAILABLE.
+  Result<JobSpec> Admit(UserId owner, JobSpec spec) const override;
+  void Do(Command command, std::function<void(Result<CommandOutcome>)> done) override;
+  std::shared_ptr<const View> view() const override;
+
+  // CommitObserver
+  void OnCommitted(const Committed& committed) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kezek::kezekd
