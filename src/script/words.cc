@@ -1,0 +1,145 @@
+#include "script/words.h"
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "script/text.h"
+
+namespace kezek::script {
+namespace {
+
+constexpr std::size_t kLargestScript = std::size_t{4} << 20;
+
+bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+Error BadLine(std::string_view file, int line, std::string message) {
+  return FieldProblem(Code::kInvalidArgument, FieldError{LineName(file, line),
+                                                         "FIELD_INVALID",
+                                                         std::move(message),
+                                                         {{"line", std::to_string(line)}}});
+}
+
+// Length of the UTF-8 character at `at`, 0 if there is none.
+std::size_t Utf8Length(std::string_view text, std::size_t at) {
+  const auto byte = [&text](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const unsigned lead = byte(at);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xC2 && lead < 0xE0   ? 2
+                             : lead >= 0xE0 && lead < 0xF0 ? 3
+                             : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                           : 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xC0U) != 0x80) return 0;
+  }
+  const unsigned second = byte(at + 1);
+  const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
+  const bool beyond = (lead == 0xED && second > 0x9F) || (lead == 0xF4 && second > 0x8F);
+  return overlong || beyond ? 0 : length;
+}
+
+Result<void> CheckWhole(std::string_view text, std::string_view file) {
+  if (text.empty()) return BadLine(file, 1, "the script is empty");
+  if (text.size() > kLargestScript) return BadLine(file, 1, "the script is larger than 4 MiB");
+  bool blank = true;
+  int line = 1;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = Utf8Length(text, at);
+    if (length == 0) return BadLine(file, line, "not UTF-8: convert it, for example with iconv");
+    if (text[at] == '\0') return BadLine(file, line, "a zero byte: this is not a script");
+    if (text[at] == '\r' && at + 1 < text.size() && text[at + 1] == '\n') {
+      return BadLine(file, line, "a DOS line end (\\r\\n): convert it, for example with dos2unix");
+    }
+    blank = blank && IsBlank(text[at]);
+    line += text[at] == '\n' ? 1 : 0;
+    at += length;
+  }
+  if (blank) return BadLine(file, 1, "the script is blank");
+  if (!text.starts_with("#!")) {
+    return BadLine(file, 1,
+                   "a batch script begins with #! and the path of an interpreter, such as "
+                   "#!/bin/bash");
+  }
+  return {};
+}
+
+// Takes the next word off `rest`. Nothing if only blanks or a comment are left.
+Result<std::optional<std::string>> NextWord(std::string_view& rest) {
+  while (!rest.empty() && IsBlank(rest.front())) rest.remove_prefix(1);
+  if (rest.empty() || rest.front() == '#') return std::optional<std::string>();
+  std::string word;
+  char quote = '\0';
+  bool empty_escape = false;
+  std::size_t at = 0;
+  for (; at < rest.size(); ++at) {
+    const char c = rest[at];
+    if (quote == '\0' && (IsBlank(c) || c == '#')) break;
+    if (c == '\\') {
+      empty_escape = at + 1 == rest.size() || (quote == '\0' && IsBlank(rest[at + 1]));
+      if (!empty_escape) word += rest[++at];
+    } else if (quote != '\0' && c == quote) {
+      quote = '\0';
+    } else if (quote == '\0' && (c == '"' || c == '\'')) {
+      quote = c;
+    } else {
+      word += c;
+    }
+  }
+  if (quote != '\0') return Bad(std::string("a quote ") + quote + " is not closed");
+  const bool was_backslash_only = empty_escape && word.empty();
+  rest.remove_prefix(at);
+  if (was_backslash_only) return NextWord(rest);
+  return std::optional<std::string>(std::move(word));
+}
+
+Result<void> SplitLine(std::string_view line, Origin origin, std::string_view file,
+                       std::vector<Word>& words) {
+  const std::string mark = origin.source == Source::kSbatch ? "#SBATCH" : "#KEZEK";
+  std::string_view rest = line.substr(mark.size());
+  const std::size_t start = rest.find_first_not_of(" \t");
+  if (start != std::string_view::npos && rest[start] == ':') {
+    return BadLine(file, origin.line, mark + ": a colon where an option is expected");
+  }
+  for (;;) {
+    Result<std::optional<std::string>> word = NextWord(rest);
+    if (!word) return BadLine(file, origin.line, mark + ": " + word.error().message);
+    if (!word->has_value()) return {};
+    words.push_back(Word{std::move(**word), origin});
+  }
+}
+
+}  // namespace
+
+std::string LineName(std::string_view file, int line) {
+  return std::string(file) + " line " + std::to_string(line);
+}
+
+Result<ScriptWords> SplitScript(std::string_view text, std::string_view file) {
+  Result<void> whole = CheckWhole(text, file);
+  if (!whole) return whole.error();
+  ScriptWords words;
+  int number = 0;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    ++number;
+    Result<void> split;
+    if (line.starts_with("#SBATCH")) {
+      split = SplitLine(line, {Source::kSbatch, number}, file, words.sbatch);
+    } else if (line.starts_with("#KEZEK")) {
+      split = SplitLine(line, {Source::kKezek, number}, file, words.kezek);
+    } else {
+      if (line.starts_with("#PBS ")) words.pbs_lines.push_back(number);
+      const std::size_t first = line.find_first_not_of(" \t\v\f\r");
+      if (first != std::string_view::npos && line[first] != '#') break;
+    }
+    if (!split) return split.error();
+  }
+  return words;
+}
+
+}  // namespace kezek::script
