@@ -143,7 +143,7 @@ Result<void> ReadLines(const Reader& reader, const std::vector<Word>& words) {
   for (std::size_t at = 0; at < words.size();) {
     const std::string& text = words[at].text;
     if (text.size() < 2 || text[0] != '-' || text == "--") {
-      return Refuse(reader, words[at].origin, text, "not an option: it begins with no dash");
+      return Refuse(reader, words[at].origin, text, "expected an option, such as --nodes=2");
     }
     Result<std::size_t> taken = TakeOption(reader, words, at);
     if (!taken) return taken.error();
