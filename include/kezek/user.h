@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kezek/ids.h"
+#include "kezek/result.h"
 #include "kezek/time.h"
 
 namespace kezek {
@@ -36,6 +37,14 @@ struct User {
   bool disabled = false;
   std::vector<RoleGrant> roles;  // sorted
   bool operator==(const User&) const = default;
+};
+
+// Port. The Unix accounts the cluster knows. Blocking; thread-safe.
+class UnixAccounts {
+ public:
+  virtual ~UnixAccounts() = default;
+  // The uid of an account. NOT_FOUND: there is none.
+  virtual Result<std::int64_t> FindUid(const std::string& unix_account) = 0;
 };
 
 using Sha256 = std::array<std::uint8_t, 32>;

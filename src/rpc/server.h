@@ -28,8 +28,9 @@ struct ServerPorts {
   Desk* desk = nullptr;
   SubmitStore* submit = nullptr;
   ReadStore* read = nullptr;
-  OutputReader* output = nullptr;
   Clock* clock = nullptr;
+  OutputReader* output = nullptr;
+  UnixAccounts* unix_accounts = nullptr;
 };
 
 class Server : public CommitObserver {

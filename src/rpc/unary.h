@@ -11,9 +11,11 @@
 #include <utility>
 
 #include "kezek/desk.h"
+#include "kezek/output.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
 #include "kezek/time.h"
+#include "kezek/user.h"
 #include "rpc/caller.h"
 #include "rpc/status.h"
 
@@ -25,6 +27,8 @@ struct Parts {
   SubmitStore* submit = nullptr;
   ReadStore* read = nullptr;
   Clock* clock = nullptr;
+  OutputReader* output = nullptr;
+  UnixAccounts* unix_accounts = nullptr;
 };
 
 // Limits and names that answers depend on.

@@ -1,0 +1,42 @@
+// What may be said of users: names, roles and who may give them. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "kezek/desk.h"
+#include "kezek/result.h"
+#include "kezek/user.h"
+#include "kezek/v1/access.pb.h"
+#include "rpc/caller.h"
+
+namespace kezek::rpc {
+
+// `name@institution` of lower-case letters, digits, dots and dashes. INVALID_ARGUMENT.
+Result<void> CheckUserName(const std::string& name);
+
+// A Unix account name that is safe to hand on. INVALID_ARGUMENT.
+Result<void> CheckUnixName(const std::string& name);
+
+// The uid of a Unix account that may become user `owner`'s: it exists, is no system account, and
+// belongs to nobody else. FAILED_PRECONDITION UNIX_ACCOUNT_UNKNOWN, UNIX_ACCOUNT_SYSTEM;
+// ALREADY_EXISTS UNIX_ACCOUNT_TAKEN; PERMISSION_DENIED NOT_ADMINISTRATOR: cluster admins only.
+// Blocking.
+Result<std::int64_t> CheckUnixAccount(const Caller& caller, const std::string& unix_account,
+                                      UserId owner, std::int64_t min_uid, UnixAccounts* accounts);
+
+// The user of this name whom the caller reaches; NOT_FOUND USER_NOT_FOUND for any other.
+Result<User> FindUser(const Caller& caller, const std::string& name, const std::string& field);
+
+// A grant as the request words it, checked: the account exists and suits the role, and the caller
+// may give it (nobody gives a role that reaches further than the own).
+Result<RoleGrant> ReadGrant(const Caller& caller, const v1::RoleGrant& wire,
+                            const std::string& field);
+
+// Whether the last enabled cluster admin would be gone if `changed` replaced its user.
+bool LosesLastAdmin(const Directory& directory, const User& changed);
+
+v1::User ToWire(const Directory& directory, const User& user);
+v1::Token ToWire(const Directory& directory, const Token& token);
+
+}  // namespace kezek::rpc
