@@ -6,7 +6,7 @@
 #     HEADERS usage.h             # public headers, each verified to compile alone
 #     DEPENDS kezek_words ext::json
 #     PCH <nlohmann/json.hpp>)    # only third-party headers, only where it pays
-#   kezek_executable(NAME kezekd SOURCES main.cc DEPENDS ...)
+#   kezek_executable(NAME kezekd SOURCES main.cc HEADERS wiring.h DEPENDS ...)
 #   kezek_test(NAME usage_test SOURCES usage_test.cc DEPENDS kezek_quota
 #     LABELS pure asan            # see docs/testing.md
 #     TIMEOUT 120 LOCK slurm ARGS --x)
@@ -72,12 +72,12 @@ function(kezek_library)
 endfunction()
 
 function(kezek_executable)
-  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPENDS;PCH" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;HEADERS;DEPENDS;PCH" ${ARGN})
   kezek_require_parsed(${ARG_NAME} "${ARG_UNPARSED_ARGUMENTS}")
   if(NOT ARG_SOURCES)
     return()
   endif()
-  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  add_executable(${ARG_NAME} ${ARG_SOURCES} ${ARG_HEADERS})
   kezek_compile(${ARG_NAME})
   kezek_precompile(${ARG_NAME} ${ARG_PCH})
   kezek_link(${ARG_NAME} PRIVATE ${ARG_DEPENDS})
@@ -99,9 +99,9 @@ function(kezek_test_properties name)
 endfunction()
 
 function(kezek_test)
-  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;DEPENDS;LABELS;LOCK;ARGS;PCH" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;HEADERS;DEPENDS;LABELS;LOCK;ARGS;PCH" ${ARGN})
   kezek_require_parsed(${ARG_NAME} "${ARG_UNPARSED_ARGUMENTS}")
-  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  add_executable(${ARG_NAME} ${ARG_SOURCES} ${ARG_HEADERS})
   set_target_properties(${ARG_NAME} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   kezek_compile(${ARG_NAME})
