@@ -49,6 +49,19 @@ struct JobStanding {
   std::int64_t place_in_project = 0;  // 1 is next
 };
 
+// An attempt that holds resources.
+struct Alive {
+  AttemptRef attempt;
+  UserId user;
+  AccountId project;
+  Placement placement;
+  Shape shape;
+  MilliGpus counted_milli = 0;
+  TimeMs start_ms = 0;  // 0: not running yet
+  DurationMs limit_ms = 0;
+  bool operator==(const Alive&) const = default;
+};
+
 // What the controller knew after its last tick. Immutable; cheap to hold.
 struct View {
   TimeMs now_ms = 0;
@@ -58,6 +71,7 @@ struct View {
   std::map<std::string, Node> nodes;
   // Waiting jobs. For arrays: the row of what is pending.
   std::shared_ptr<const std::map<JobRef, JobStanding>> waiting;
+  std::shared_ptr<const std::vector<Alive>> alive;                  // by attempt; null: none
   std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
   std::map<std::string, std::int32_t> free_gpus;                    // by node
   // Queued jobs of an account and of a (project, user), for limits at submission.

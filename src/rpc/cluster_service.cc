@@ -1,0 +1,331 @@
+#include "rpc/cluster_service.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kezek/host_list.h"
+#include "kezek/reason_text.h"
+#include "rpc/node_convert.h"
+#include "rpc/paging.h"
+
+namespace kezek::rpc {
+namespace {
+
+std::string Method(std::string_view name) {
+  return "/kezek.v1.ClusterService/" + std::string(name);
+}
+
+// Fails with CLUSTER_NOT_FOUND before `handle` sees a request for another cluster.
+template <class Request, class Handle>
+auto ForThisCluster(const Settings& settings, const Request* request, Handle handle) {
+  return [&settings, request, handle](const std::shared_ptr<const Caller>& caller,
+                                      const Reply& reply) {
+    const auto here = CheckCluster(settings, request->cluster());
+    if (!here) return reply.Fail(here.error());
+    handle(caller, reply);
+  };
+}
+
+Result<std::vector<std::string>> ReadNodeNames(
+    const View& view, const google::protobuf::RepeatedPtrField<std::string>& lists) {
+  if (lists.empty()) return Invalid("nodes", "name at least one node, such as n01 or n[01-08]");
+  std::vector<std::string> names;
+  for (const auto& list : lists) {
+    const auto expanded = ExpandHostList(list);
+    if (!expanded) return Invalid("nodes", expanded.error().message);
+    for (const auto& name : *expanded) {
+      if (!view.nodes.contains(name)) {
+        return NotFound("NODE_NOT_FOUND", "nodes", "there is no node '" + name + "'");
+      }
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+bool InService(const Node& node) { return node.health == NodeHealth::kUp; }
+
+std::int32_t FreeOn(const View& view, const std::string& name) {
+  const auto found = view.free_gpus.find(name);
+  return found == view.free_gpus.end() ? 0 : found->second;
+}
+
+struct DomainSum {
+  std::string level;
+  std::string parent;
+  std::vector<std::string> nodes;
+  std::map<std::string, std::int64_t> gpus;
+  std::map<std::string, std::int64_t> free;
+  std::int32_t free_nodes = 0;
+};
+
+void AddToDomain(const View& view, const Node& node, const std::string& level,
+                 const std::string& parent, DomainSum* domain) {
+  domain->level = level;
+  domain->parent = parent;
+  domain->nodes.push_back(node.name);
+  if (!InService(node)) return;
+  const std::int32_t free = FreeOn(view, node.name);
+  domain->gpus[node.gpu_type] += node.gpus - node.foreign_gpus;
+  domain->free[node.gpu_type] += free;
+  domain->free_nodes += free == node.gpus ? 1 : 0;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::GetCluster(grpc::CallbackServerContext* context,
+                                                         const v1::GetClusterRequest* request,
+                                                         v1::Cluster* response) {
+  const auto handle = [&](const auto& caller, const Reply& reply) {
+    *response = ToWire(*caller->view, settings_.cluster);
+    reply.Ok();
+  };
+  return Serve(context, parts_, Method("GetCluster"), ForThisCluster(settings_, request, handle));
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::ListNodes(grpc::CallbackServerContext* context,
+                                                        const v1::ListNodesRequest* request,
+                                                        v1::ListNodesResponse* response) {
+  const auto handle = [&](const std::shared_ptr<const Caller>& caller, const Reply& reply) {
+    const auto page = ReadPage(request->page());
+    if (!page) return reply.Fail(page.error());
+    const NodeUse use(*caller);
+    std::vector<v1::Node> nodes;
+    for (const auto& [name, node] : caller->view->nodes) {
+      v1::Node wire = use.ToWire(node, settings_.cluster);
+      const bool health = request->health().empty() ||
+                          std::find(request->health().begin(), request->health().end(),
+                                    static_cast<int>(wire.health())) != request->health().end();
+      const bool domain = request->domain().empty() || request->domain() == node.leaf ||
+                          request->domain() == node.block;
+      const bool type = request->gpu_type().empty() || request->gpu_type() == node.gpu_type;
+      const bool free = !request->free_only() || wire.free_gpus() > 0;
+      if (health && domain && type && free) nodes.push_back(std::move(wire));
+    }
+    FillPage(nodes, *page, response->mutable_page(),
+             [&](const v1::Node& node) { *response->add_nodes() = node; });
+    reply.Ok();
+  };
+  return Serve(context, parts_, Method("ListNodes"), ForThisCluster(settings_, request, handle));
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::GetNodes(grpc::CallbackServerContext* context,
+                                                       const v1::GetNodesRequest* request,
+                                                       v1::GetNodesResponse* response) {
+  const auto handle = [&](const auto& caller, const Reply& reply) {
+    const auto names = ReadNodeNames(*caller->view, request->nodes());
+    if (!names) return reply.Fail(names.error());
+    const NodeUse use(*caller);
+    for (const auto& name : *names) {
+      *response->add_nodes() = use.ToWire(caller->view->nodes.at(name), settings_.cluster);
+    }
+    reply.Ok();
+  };
+  return Serve(context, parts_, Method("GetNodes"), ForThisCluster(settings_, request, handle));
+}
+
+void ClusterServiceImpl::ChangeService(const std::shared_ptr<const Caller>& caller,
+                                       const google::protobuf::RepeatedPtrField<std::string>& lists,
+                                       bool drain, const std::string& reason,
+                                       v1::NodesChanged* response, const Reply& reply) const {
+  auto names = ReadNodeNames(*caller->view, lists);
+  if (!names) return reply.Fail(names.error());
+  if (drain && reason.empty()) return reply.Fail(Invalid("reason", "say why, for the record"));
+  for (const auto& name : *names) {
+    if (!drain && caller->view->nodes.at(name).health == NodeHealth::kDown) {
+      return reply.Fail(
+          FieldProblem(Code::kFailedPrecondition,
+                       {"nodes",
+                        "NODE_DOWN",
+                        "node '" + name + "' is down in the cluster: mend it there first",
+                        {{"node", name}}}));
+    }
+  }
+  Command command{caller->user, caller->name, SetNodeService{*names, drain, reason}};
+  parts_.desk->Do(std::move(command), [this, caller, names = *names, response,
+                                       reply](const Result<CommandOutcome>& outcome) {
+    if (!outcome) return reply.Fail(outcome.error());
+    const Caller now{
+        parts_.desk->view(), caller->user, caller->name, caller->token, true, true, {}};
+    const NodeUse use(now);
+    for (const auto& name : names) {
+      const auto node = now.view->nodes.find(name);
+      if (node != now.view->nodes.end()) {
+        *response->add_nodes() = use.ToWire(node->second, settings_.cluster);
+      }
+    }
+    reply.Ok();
+  });
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::DrainNodes(grpc::CallbackServerContext* context,
+                                                         const v1::DrainNodesRequest* request,
+                                                         v1::NodesChanged* response) {
+  const auto handle = [&](const auto& caller, const Reply& reply) {
+    ChangeService(caller, request->nodes(), true, request->reason(), response, reply);
+  };
+  return Serve(context, parts_, Method("DrainNodes"), ForThisCluster(settings_, request, handle));
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeNodes(grpc::CallbackServerContext* context,
+                                                          const v1::ResumeNodesRequest* request,
+                                                          v1::NodesChanged* response) {
+  const auto handle = [&](const auto& caller, const Reply& reply) {
+    ChangeService(caller, request->nodes(), false, request->reason(), response, reply);
+  };
+  return Serve(context, parts_, Method("ResumeNodes"), ForThisCluster(settings_, request, handle));
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::GetTopology(grpc::CallbackServerContext* context,
+                                                          const v1::GetTopologyRequest* request,
+                                                          v1::GetTopologyResponse* response) {
+  const auto handle = [&](const auto& caller, const Reply& reply) {
+    std::map<std::string, DomainSum> domains;
+    for (const auto& [name, node] : caller->view->nodes) {
+      if (!node.leaf.empty()) {
+        AddToDomain(*caller->view, node, "leaf", node.block, &domains[node.leaf]);
+      }
+      if (!node.block.empty()) AddToDomain(*caller->view, node, "block", "", &domains[node.block]);
+    }
+    for (const auto& [name, sum] : domains) {
+      auto* domain = response->add_domains();
+      domain->set_name(name);
+      domain->set_level(sum.level);
+      domain->set_parent(sum.parent);
+      domain->set_nodes(CompressHostList(sum.nodes));
+      domain->set_node_count(static_cast<std::int32_t>(sum.nodes.size()));
+      domain->mutable_gpus()->insert(sum.gpus.begin(), sum.gpus.end());
+      domain->mutable_free_gpus()->insert(sum.free.begin(), sum.free.end());
+      domain->set_free_nodes(sum.free_nodes);
+    }
+    reply.Ok();
+  };
+  return Serve(context, parts_, Method("GetTopology"), ForThisCluster(settings_, request, handle));
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::GetCapacity(grpc::CallbackServerContext* context,
+                                                          const v1::GetCapacityRequest* request,
+                                                          v1::GetCapacityResponse* response) {
+  const auto handle = [&](const std::shared_ptr<const Caller>& caller, const Reply& reply) {
+    const View& view = *caller->view;
+    std::map<std::string, v1::CapacityRow> rows;
+    for (const auto& [type, rate] : view.directory->rate_milli) rows[type].set_gpu_type(type);
+    for (const auto& [name, node] : view.nodes) {
+      auto& row = rows[node.gpu_type];
+      row.set_gpu_type(node.gpu_type);
+      row.set_configured(row.configured() + node.gpus);
+      row.set_foreign(row.foreign() + node.foreign_gpus);
+      if (InService(node)) {
+        row.set_in_service(row.in_service() + node.gpus - node.foreign_gpus);
+        row.set_free(row.free() + FreeOn(view, name));
+      } else {
+        row.set_out_of_service(row.out_of_service() + node.gpus);
+      }
+    }
+    if (view.alive) {
+      for (const auto& attempt : *view.alive) {
+        auto& row = rows[attempt.shape.gpu_type];
+        row.set_allocated(row.allocated() + attempt.shape.nodes * attempt.shape.gpus_per_node);
+      }
+    }
+    const auto standing = view.standings.lower_bound({kRootAccount, ""});
+    for (auto it = standing; it != view.standings.end() && it->first.first == kRootAccount; ++it) {
+      auto& row = rows[it->first.second];
+      row.set_queued((it->second.demand_milli - it->second.allocated_milli) / 1000);
+    }
+    for (auto& [type, row] : rows) *response->add_rows() = row;
+    response->set_as_of_ms(view.now_ms);
+    reply.Ok();
+  };
+  return Serve(context, parts_, Method("GetCapacity"), ForThisCluster(settings_, request, handle));
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::GetStatus(grpc::CallbackServerContext* context,
+                                                        const v1::GetStatusRequest* request,
+                                                        v1::GetStatusResponse* response) {
+  const auto handle = [&](const auto& caller, const Reply& reply) {
+    const View& view = *caller->view;
+    response->set_version(settings_.version);
+    response->set_cluster(settings_.cluster);
+    response->set_leader(true);
+    response->set_epoch(view.epoch);
+    response->set_last_tick_ms(view.now_ms);
+    response->set_now_ms(parts_.clock->Now());
+    response->set_started_ms(started_ms_);
+    auto* slurm = response->add_parts();
+    slurm->set_name("slurm");
+    slurm->set_ok(view.cluster_answers);
+    slurm->set_version(view.cluster_version);
+    if (!view.cluster_answers) {
+      slurm->set_since_ms(view.cluster_silent_since_ms);
+      const Reason reason{ReasonCode::kClusterAway,
+                          {{"since_ms", std::to_string(view.cluster_silent_since_ms)}}};
+      *slurm->mutable_reason() = ToWire(reason);
+    }
+    auto* scheduler = response->add_parts();
+    scheduler->set_name("scheduler");
+    scheduler->set_ok(true);
+    // Answers once a read has come back from the database.
+    parts_.read->Read([response, reply](Reader& reader) {
+      const auto events = reader.Events(0, 1);
+      auto* database = response->add_parts();
+      database->set_name("postgresql");
+      database->set_ok(events.has_value());
+      reply.Ok();
+    });
+  };
+  return Serve(context, parts_, Method("GetStatus"), ForThisCluster(settings_, request, handle));
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::ListReservations(grpc::CallbackServerContext* context,
+                                                               const v1::ListReservationsRequest*,
+                                                               v1::ListReservationsResponse*) {
+  return ServeNotYet(context, parts_, Method("ListReservations"), "reservations");
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::PutReservation(grpc::CallbackServerContext* context,
+                                                             const v1::PutReservationRequest*,
+                                                             v1::PutReservationResponse*) {
+  return ServeNotYet(context, parts_, Method("PutReservation"), "reservations");
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::DeleteReservation(
+    grpc::CallbackServerContext* context, const v1::DeleteReservationRequest*,
+    v1::DeleteReservationResponse*) {
+  return ServeNotYet(context, parts_, Method("DeleteReservation"), "reservations");
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::ListEvents(grpc::CallbackServerContext* context,
+                                                         const v1::ListEventsRequest*,
+                                                         v1::ListEventsResponse*) {
+  return ServeNotYet(context, parts_, Method("ListEvents"), "the record of events for auditors");
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::Doctor(grpc::CallbackServerContext* context,
+                                                     const v1::DoctorRequest*,
+                                                     v1::DoctorResponse*) {
+  return ServeNotYet(context, parts_, Method("Doctor"), "the check of the site");
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::ApplySlurmAccounts(
+    grpc::CallbackServerContext* context, const v1::ApplySlurmAccountsRequest*,
+    v1::ApplySlurmAccountsResponse*) {
+  return ServeNotYet(context, parts_, Method("ApplySlurmAccounts"), "making associations in Slurm");
+}
+
+grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeScheduling(grpc::CallbackServerContext* context,
+                                                               const v1::ResumeSchedulingRequest*,
+                                                               v1::ResumeSchedulingResponse*) {
+  return ServeNotYet(context, parts_, Method("ResumeScheduling"), "resuming a stopped scheduler");
+}
+
+grpc::ServerWriteReactor<v1::SnapshotResponse>* ClusterServiceImpl::Snapshot(
+    grpc::CallbackServerContext* context, const v1::SnapshotRequest*) {
+  return RefuseStream<v1::SnapshotResponse>(context, parts_, Method("Snapshot"),
+                                            "a snapshot for the simulator");
+}
+
+}  // namespace kezek::rpc
