@@ -64,7 +64,7 @@ class Int256 {
     return std::strong_ordering::equal;
   }
 
-  // For display only.
+  // For people; decides nothing.
   double ToDouble() const {
     Int256 magnitude = *this;
     if (negative()) {

@@ -99,7 +99,8 @@ function(kezek_test_properties name)
 endfunction()
 
 function(kezek_test)
-  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;HEADERS;DEPENDS;LABELS;LOCK;ARGS;PCH" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT"
+    "SOURCES;HEADERS;DEPENDS;LABELS;LOCK;ARGS;PCH" ${ARGN})
   kezek_require_parsed(${ARG_NAME} "${ARG_UNPARSED_ARGUMENTS}")
   add_executable(${ARG_NAME} ${ARG_SOURCES} ${ARG_HEADERS})
   set_target_properties(${ARG_NAME} PROPERTIES

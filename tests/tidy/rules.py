@@ -28,7 +28,7 @@ BANNED_IN_PURE = (
     ("unordered", r"\bunordered_(?:multi)?(?:map|set)\b"),
 )
 # What decides is counted in integers. The simulator may report averages; elsewhere a figure that
-# only people read says so on its line: "for people".
+# only people read says so in its paragraph (the lines between two empty ones): "for people".
 NO_FLOAT = ("include/kezek", "quota", "scheduler/engine", "scheduler/control")
 FLOAT = r"\b(?:float|double)\b|(?<![\w.])\d+\.\d+(?![\w.])|\bstd::(?:pow|exp2?|log2?|sqrt)\b"
 BANNED_EVERYWHERE = (
@@ -86,6 +86,19 @@ def _matches(path, code, banned):
             yield path, number, rule, f"'{match.group(0).strip()}' is not used here"
 
 
+def _paragraphs_for_people(text):
+    """The numbers of all lines in paragraphs with the comment "for people"."""
+    exempt, paragraph, marked = set(), [], False
+    for number, line in enumerate(text.split("\n") + [""], 1):
+        if line.strip():
+            paragraph.append(number)
+            marked = marked or re.search(r"//.*\bfor people\b", line, re.IGNORECASE) is not None
+        else:
+            exempt |= set(paragraph) if marked else set()
+            paragraph, marked = [], False
+    return exempt
+
+
 def banned(tree):
     for path in tree.ending(CPP):
         code = source_text.code_only(tree.texts[path])
@@ -97,9 +110,9 @@ def banned(tree):
         if in_folder(path, layers.PURE + ("include/kezek",)):
             yield from _matches(path, code, BANNED_IN_PURE)
         if in_folder(path, NO_FLOAT):
-            lines = tree.texts[path].split("\n")
+            exempt = _paragraphs_for_people(tree.texts[path])
             for finding in _matches(path, code, (("float", FLOAT),)):
-                if "for people" not in lines[finding[1] - 1]:
+                if finding[1] not in exempt:
                     yield finding
 
 

@@ -166,6 +166,11 @@ class TidySelfTest(unittest.TestCase):
         text = CLEAN["quota/usage.h"] + "\ndouble Hours();  // for people\n"
         self.assertEqual(self.findings({"quota/usage.h": text}), [])
 
+    def test_that_holds_for_its_paragraph_only(self):
+        text = CLEAN["quota/usage.h"] + "\n// For people.\ndouble A();\n\ndouble B();\n"
+        found = self.findings({"quota/usage.h": text})
+        self.assertEqual([(line, rule) for _, line, rule, _ in found], [(10, "float")])
+
     def test_comments_and_literals_are_not_code(self):
         text = ('a("std::thread"); // std::mutex\n/* rand(\n) */ b(\'"\'); R"(time(0))";\n'
                 "int n = 1'000;")
