@@ -20,6 +20,7 @@ struct ServerConfig {
   std::int64_t environment_bytes = 256 * 1024;
   std::int64_t request_bytes = 16 * 1024 * 1024;
   DurationMs token_lifetime_ms = 90 * kDayMs;
+  DurationMs half_life_ms = 7 * kDayMs;  // of usage, for display
   std::int64_t min_uid = 1000;
 };
 

@@ -38,6 +38,7 @@ struct Settings {
   std::int64_t script_bytes = 4096 * 1024;
   std::int64_t environment_bytes = 256 * 1024;
   DurationMs token_lifetime_ms = 90 * kDayMs;
+  DurationMs half_life_ms = 7 * kDayMs;
   std::int64_t min_uid = 1000;
 };
 

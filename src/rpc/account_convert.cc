@@ -1,0 +1,312 @@
+#include "rpc/account_convert.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/message_differencer.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "rpc/status.h"
+
+namespace kezek::rpc {
+namespace {
+
+void SetLimits(const Limits& limits, v1::Limits* wire) {
+  if (limits.running_milli) wire->set_running_milli_gpus(*limits.running_milli);
+  if (limits.jobs_running) wire->set_jobs_running(*limits.jobs_running);
+  if (limits.jobs_queued) wire->set_jobs_queued(*limits.jobs_queued);
+  if (limits.job_milli) wire->set_job_milli_gpus(*limits.job_milli);
+  if (limits.time_limit_ms) wire->set_time_limit_ms(*limits.time_limit_ms);
+}
+
+Limits ReadLimits(const v1::Limits& wire) {
+  Limits limits;
+  if (wire.has_running_milli_gpus()) limits.running_milli = wire.running_milli_gpus();
+  if (wire.has_jobs_running()) limits.jobs_running = wire.jobs_running();
+  if (wire.has_jobs_queued()) limits.jobs_queued = wire.jobs_queued();
+  if (wire.has_job_milli_gpus()) limits.job_milli = wire.job_milli_gpus();
+  if (wire.has_time_limit_ms()) limits.time_limit_ms = wire.time_limit_ms();
+  return limits;
+}
+
+// Children of each account by name.
+using Children = std::map<AccountId, std::map<std::string, AccountId>>;
+
+Children ChildrenOf(const Directory& directory) {
+  Children children;
+  for (const auto& [id, account] : directory.accounts) {
+    if (account.parent) children[account.parent][account.name] = id;
+  }
+  return children;
+}
+
+void Walk(const Children& children, AccountId account, std::vector<AccountId>* out) {
+  out->push_back(account);
+  const auto below = children.find(account);
+  if (below == children.end()) return;
+  for (const auto& [name, child] : below->second) Walk(children, child, out);
+}
+
+std::string Json(const google::protobuf::Message& message) {
+  std::string text;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  return status.ok() ? text : "";
+}
+
+void AddChange(const std::string& path, const std::string& field, const std::string& before,
+               const std::string& after, std::vector<v1::FieldChange>* out) {
+  if (before == after) return;
+  v1::FieldChange change;
+  change.set_account(path);
+  change.set_field(field);
+  change.set_before(before);
+  change.set_after(after);
+  out->push_back(std::move(change));
+}
+
+void Compare(const std::string& path, const v1::Account& before, const v1::Account& after,
+             std::vector<v1::FieldChange>* out) {
+  const auto text = [](const std::string& value) {
+    return value.empty() ? "" : "\"" + value + "\"";
+  };
+  AddChange(path, "kind", text(before.kind()), text(after.kind()), out);
+  AddChange(path, "title", text(before.title()), text(after.title()), out);
+  AddChange(path, "closed", before.closed() ? "true" : "false", after.closed() ? "true" : "false",
+            out);
+  AddChange(path, "settings", Json(before.settings()), Json(after.settings()), out);
+  std::set<std::string> names;
+  for (const auto& [name, value] : before.attributes()) names.insert(name);
+  for (const auto& [name, value] : after.attributes()) names.insert(name);
+  const auto value_of = [&](const v1::Account& account, const std::string& name) {
+    const auto found = account.attributes().find(name);
+    return found == account.attributes().end() ? "" : text(found->second);
+  };
+  for (const auto& name : names) {
+    AddChange(path, "attributes[" + name + "]", value_of(before, name), value_of(after, name), out);
+  }
+}
+
+// Splits "a/b/c" into "a/b" and "c".
+std::pair<std::string, std::string> SplitPath(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {"", path};
+  return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+Result<void> Amend(const v1::AccountChange& change, const std::string& field, Account* account) {
+  if (!change.move_to().empty()) return NotYet(field + ".move_to", "moving accounts");
+  if (!change.kind().empty()) account->kind = change.kind();
+  if (account->kind.empty()) {
+    return Invalid(field + ".kind", "a new account needs a kind, such as institution or project");
+  }
+  if (change.has_title()) account->title = change.title();
+  for (const auto& [name, value] : change.attributes()) {
+    if (value.empty()) {
+      account->attributes.erase(name);
+    } else {
+      account->attributes[name] = value;
+    }
+  }
+  if (change.has_closed()) account->closed = change.closed();
+  if (change.has_settings()) {
+    auto settings = ReadSettings(change.settings(), field + ".settings");
+    if (!settings) return settings.error();
+    account->settings = std::move(*settings);
+  }
+  return {};
+}
+
+// One change as an item of the command. Accounts made earlier in the request are in `made`.
+Result<PutAccounts::Item> PlanOne(const Caller& caller, const v1::AccountChange& change,
+                                  const std::string& field, const std::set<std::string>& made) {
+  const Directory& directory = caller.directory();
+  PutAccounts::Item item;
+  const auto existing = directory.account_by_path.find(change.path());
+  const auto [parent_path, name] = SplitPath(change.path());
+  if (existing != directory.account_by_path.end()) {
+    item.account = directory.accounts.at(existing->second);
+  } else {
+    const auto parent = directory.account_by_path.find(parent_path);
+    if (parent == directory.account_by_path.end() && !made.contains(parent_path)) {
+      return NotFound("ACCOUNT_NOT_FOUND", field + ".path",
+                      "there is no account '" + parent_path + "' to make '" + name + "' in");
+    }
+    item.account.name = name;
+    item.parent_path = parent_path;
+    if (parent != directory.account_by_path.end()) item.account.parent = parent->second;
+  }
+  // What somebody rules begins below the own account: nobody changes what was given to them.
+  AccountId ruled = item.account.parent;
+  for (std::string above = parent_path; !ruled && !above.empty(); above = SplitPath(above).first) {
+    const auto found = directory.account_by_path.find(SplitPath(above).first);
+    if (found != directory.account_by_path.end()) ruled = found->second;
+  }
+  if (!caller.everywhere && (!ruled || !caller.ReachesAccount(ruled))) {
+    return Denied("NOT_ADMINISTRATOR", "you do not administer '" + change.path() + "'");
+  }
+  const auto amended = Amend(change, field, &item.account);
+  if (!amended) return amended.error();
+  return item;
+}
+
+}  // namespace
+
+v1::AccountSettings ToWire(const AccountSettings& settings) {
+  v1::AccountSettings wire;
+  for (const auto& [type, share] : settings.shares) {
+    auto& slot = (*wire.mutable_shares())[type];
+    slot.set_weight_milli(share.weight_milli);
+    slot.set_guarantee_milli_gpus(share.guarantee_milli);
+    if (share.borrow_max_milli) slot.set_borrow_max_milli_gpus(*share.borrow_max_milli);
+    if (share.lend_max_milli) slot.set_lend_max_milli_gpus(*share.lend_max_milli);
+  }
+  if (settings.account_limits != Limits{}) {
+    SetLimits(settings.account_limits, wire.mutable_account_limits());
+  }
+  if (settings.user_limits != Limits{}) SetLimits(settings.user_limits, wire.mutable_user_limits());
+  for (const auto& name : settings.classes) wire.add_job_classes(name);
+  wire.set_highest_classification(settings.highest_classification);
+  wire.set_default_time_limit_ms(settings.default_time_limit_ms);
+  wire.set_rule(static_cast<v1::ProjectRule>(static_cast<int>(settings.rule) + 1));
+  wire.set_slurm_account(settings.slurm_account);
+  wire.set_slurm_qos(settings.slurm_qos);
+  return wire;
+}
+
+v1::Account ToWire(const Directory& directory, const Account& account) {
+  v1::Account wire;
+  wire.set_path(PathOf(directory, account.id));
+  wire.set_id(account.id.value);
+  wire.set_kind(account.kind);
+  wire.set_title(account.title);
+  wire.mutable_attributes()->insert(account.attributes.begin(), account.attributes.end());
+  wire.set_closed(account.closed);
+  *wire.mutable_settings() = ToWire(account.settings);
+  wire.set_settings_version(account.version);
+  std::int32_t members = 0;
+  for (const auto& [id, user] : directory.users) {
+    for (const auto& grant : user.roles) {
+      if (grant.account != account.id) continue;
+      if (grant.role == Role::kInstitutionAdmin) wire.add_administrators(user.name);
+      members += grant.role <= Role::kProjectLead ? 1 : 0;
+    }
+  }
+  wire.set_members(members);
+  return wire;
+}
+
+AccountSettings Effective(const Directory& directory, AccountId account) {
+  AccountSettings result = directory.accounts.at(account).settings;
+  AccountId above = directory.accounts.at(account).parent;
+  while (above) {
+    const Account& parent = directory.accounts.at(above);
+    if (result.classes.empty()) result.classes = parent.settings.classes;
+    if (result.highest_classification.empty()) {
+      result.highest_classification = parent.settings.highest_classification;
+    }
+    if (result.slurm_account.empty()) result.slurm_account = parent.settings.slurm_account;
+    if (result.slurm_qos.empty()) result.slurm_qos = parent.settings.slurm_qos;
+    above = parent.parent;
+  }
+  for (const auto& [type, rate] : directory.rate_milli) result.shares.try_emplace(type);
+  return result;
+}
+
+Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std::string& field) {
+  if (!wire.budgets().empty()) return NotYet(field + ".budgets", "budgets");
+  if (!wire.default_class().empty()) return NotYet(field + ".default_class", "a default class");
+  if (!wire.dedicated_nodes().empty()) {
+    return NotYet(field + ".dedicated_nodes", "dedicated nodes");
+  }
+  AccountSettings settings;
+  for (const auto& [type, share] : wire.shares()) {
+    const std::string path = field + ".shares[" + type + "]";
+    if (share.has_target_ppm()) return NotYet(path + ".target_ppm", "policy targets");
+    Share& slot = settings.shares[type];
+    if (share.has_weight_milli()) slot.weight_milli = share.weight_milli();
+    slot.guarantee_milli = share.guarantee_milli_gpus();
+    if (share.has_borrow_max_milli_gpus()) slot.borrow_max_milli = share.borrow_max_milli_gpus();
+    if (share.has_lend_max_milli_gpus()) slot.lend_max_milli = share.lend_max_milli_gpus();
+  }
+  settings.account_limits = ReadLimits(wire.account_limits());
+  settings.user_limits = ReadLimits(wire.user_limits());
+  settings.classes.assign(wire.job_classes().begin(), wire.job_classes().end());
+  settings.highest_classification = wire.highest_classification();
+  settings.default_time_limit_ms = wire.default_time_limit_ms();
+  if (!v1::ProjectRule_IsValid(wire.rule())) return Invalid(field + ".rule", "is not a known rule");
+  if (wire.rule() != v1::PROJECT_RULE_UNSPECIFIED) {
+    settings.rule = static_cast<ProjectRule>(static_cast<int>(wire.rule()) - 1);
+  }
+  settings.slurm_account = wire.slurm_account();
+  settings.slurm_qos = wire.slurm_qos();
+  return settings;
+}
+
+Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRequest& request) {
+  if (!request.complete_below().empty()) {
+    return NotYet("complete_below", "closing what a file does not name");
+  }
+  if (request.what_if()) return NotYet("what_if", "trying settings on the queue");
+  const Directory& directory = caller.directory();
+  if (request.base_version() != 0 && request.base_version() != directory.settings_version) {
+    return FieldProblem(Code::kAborted,
+                        {"base_version",
+                         "VERSION_CHANGED",
+                         "the settings are at version " +
+                             std::to_string(directory.settings_version) + " now: look again",
+                         {{"version", std::to_string(directory.settings_version)}}});
+  }
+  AccountPlan plan;
+  plan.command.reason = request.reason();
+  std::vector<int> order;
+  for (int i = 0; i < request.changes_size(); ++i) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    return request.changes(a).path() < request.changes(b).path();  // parents first
+  });
+  std::set<std::string> made;
+  for (const int i : order) {
+    const auto& change = request.changes(i);
+    const std::string field = "changes[" + std::to_string(i) + "]";
+    if (!made.insert(change.path()).second) return Invalid(field + ".path", "is there twice");
+    auto item = PlanOne(caller, change, field, made);
+    if (!item) return item.error();
+    v1::Account before;
+    if (item->account.id) before = ToWire(directory, directory.accounts.at(item->account.id));
+    v1::Account after = before;
+    after.set_kind(item->account.kind);
+    after.set_title(item->account.title);
+    after.set_closed(item->account.closed);
+    *after.mutable_settings() = ToWire(item->account.settings);
+    after.clear_attributes();
+    after.mutable_attributes()->insert(item->account.attributes.begin(),
+                                       item->account.attributes.end());
+    const std::size_t known = plan.changes.size();
+    Compare(change.path(), before, after, &plan.changes);
+    if (plan.changes.size() > known) plan.command.accounts.push_back(std::move(*item));
+  }
+  return plan;
+}
+
+std::vector<AccountId> VisibleAccounts(const Caller& caller) {
+  const Directory& directory = caller.directory();
+  std::set<AccountId> above;
+  for (AccountId account : caller.accounts) {
+    while (account) {
+      above.insert(account);
+      const auto found = directory.accounts.find(account);
+      account = found == directory.accounts.end() ? AccountId{} : found->second.parent;
+    }
+  }
+  std::vector<AccountId> all;
+  Walk(ChildrenOf(directory), kRootAccount, &all);
+  std::erase_if(all, [&](AccountId account) {
+    return !directory.accounts.contains(account) ||
+           (!caller.ReachesAccount(account) && !above.contains(account));
+  });
+  return all;
+}
+
+}  // namespace kezek::rpc

@@ -1,0 +1,352 @@
+#include "rpc/quota_service.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rpc/account_convert.h"
+#include "rpc/paging.h"
+
+namespace kezek::rpc {
+namespace {
+
+std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
+
+// The account of a request, if the caller may see it.
+Result<AccountId> VisibleAccount(const Caller& caller, const std::string& path) {
+  const auto id = FindAccount(caller.directory(), path, "account");
+  if (!id) return id.error();
+  const auto visible = VisibleAccounts(caller);
+  if (std::find(visible.begin(), visible.end(), *id) != visible.end()) return *id;
+  return NotFound("ACCOUNT_NOT_FOUND", "account",
+                  "there is no account '" + path + "' that you may see");
+}
+
+std::int32_t DepthOf(const Directory& directory, AccountId account) {
+  std::int32_t depth = 0;
+  for (AccountId at = account; at && at != kRootAccount; at = directory.accounts.at(at).parent) {
+    ++depth;
+  }
+  return depth;
+}
+
+Share ShareOf(const Account& account, const std::string& type) {
+  const auto found = account.settings.shares.find(type);
+  return found == account.settings.shares.end() ? Share{} : found->second;
+}
+
+Standing StandingOf(const View& view, AccountId account, const std::string& type) {
+  const auto found = view.standings.find({account, type});
+  return found == view.standings.end() ? Standing{} : found->second;
+}
+
+// The GPU types a request is about. NOT_FOUND NO_SUCH_GPU_TYPE.
+Result<std::vector<std::string>> TypesOf(const Directory& directory, const std::string& type) {
+  std::vector<std::string> types;
+  for (const auto& [name, rate] : directory.rate_milli) {
+    if (type.empty() || type == name) types.push_back(name);
+  }
+  if (!types.empty()) return types;
+  return NotFound("NO_SUCH_GPU_TYPE", "gpu_type", "this cluster has no '" + type + "'");
+}
+
+v1::EntitlementRow EntitlementOf(const View& view, AccountId id, const std::string& type) {
+  const Account& account = view.directory->accounts.at(id);
+  const Share share = ShareOf(account, type);
+  const Standing standing = StandingOf(view, id, type);
+  const MilliGpus inside = std::min(standing.allocated_milli, share.guarantee_milli);
+  v1::EntitlementRow row;
+  row.set_account(PathOf(*view.directory, id));
+  row.set_gpu_type(type);
+  row.set_weight_milli(share.weight_milli);
+  row.set_guarantee_milli_gpus(share.guarantee_milli);
+  row.set_demand_milli_gpus(standing.demand_milli);
+  if (share.borrow_max_milli)
+    row.set_cap_milli_gpus(share.guarantee_milli + *share.borrow_max_milli);
+  row.set_entitlement_milli_gpus(standing.entitled_milli);
+  row.set_entitlement_gpus(standing.entitled_milli / 1000);
+  row.set_running_milli_gpus(standing.allocated_milli);
+  row.set_guaranteed_milli_gpus(inside);
+  row.set_borrowed_milli_gpus(standing.allocated_milli - inside);
+  return row;
+}
+
+// Accounts whose usage a request asks for: the account and its children, or the caller's own.
+Result<std::vector<AccountId>> UsageAccounts(const Caller& caller, const std::string& path) {
+  std::vector<AccountId> visible = VisibleAccounts(caller);
+  if (path.empty() && !caller.everywhere) {
+    return std::vector<AccountId>(caller.accounts.begin(), caller.accounts.end());
+  }
+  const auto account = VisibleAccount(caller, path);
+  if (!account) return account.error();
+  std::erase_if(visible, [&](AccountId id) {
+    return id != *account && caller.directory().accounts.at(id).parent != *account;
+  });
+  return visible;
+}
+
+struct Charged {
+  AccountId project;
+  std::string gpu_type;
+  MilliGpuMs amount = 0;
+};
+
+void AddJobCounts(const View& view, AccountId account, const std::string& type, v1::UsageRow* row) {
+  std::int64_t running = 0;
+  if (view.alive) {
+    for (const auto& attempt : *view.alive) {
+      const bool here = IsWithin(*view.directory, attempt.project, account);
+      running += here && attempt.shape.gpu_type == type ? 1 : 0;
+    }
+  }
+  row->set_jobs_running(running);
+  const auto queued = view.queued_in_account.find(account);
+  row->set_jobs_queued(queued == view.queued_in_account.end() ? 0 : queued->second);
+}
+
+v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
+                     const std::vector<Charged>& charged) {
+  constexpr double kMilliGpuMsPerHour = 1000.0 * static_cast<double>(kHourMs);
+  const Directory& directory = *view.directory;
+  const Standing standing = StandingOf(view, id, type);
+  double siblings_usage = 0;
+  std::int64_t siblings_weight = 0;
+  for (const auto& [other, account] : directory.accounts) {
+    if (account.parent != directory.accounts.at(id).parent || account.closed) continue;
+    siblings_usage += StandingOf(view, other, type).usage_gpu_hours;
+    siblings_weight += ShareOf(account, type).weight_milli;
+  }
+  v1::UsageRow row;
+  row.set_account(PathOf(directory, id));
+  row.set_gpu_type(type);
+  row.set_usage_milli_gpu_ms(
+      static_cast<std::int64_t>(standing.usage_gpu_hours * kMilliGpuMsPerHour));
+  for (const auto& charge : charged) {
+    if (charge.gpu_type == type && IsWithin(directory, charge.project, id)) {
+      row.set_charged_milli_gpu_ms(row.charged_milli_gpu_ms() + charge.amount);
+    }
+  }
+  row.set_running_milli_gpus(standing.allocated_milli);
+  if (siblings_usage > 0) {
+    row.set_usage_ppm(static_cast<std::int64_t>(1e6 * standing.usage_gpu_hours / siblings_usage));
+  }
+  if (siblings_weight > 0) {
+    const Share share = ShareOf(directory.accounts.at(id), type);
+    row.set_weight_ppm(share.weight_milli * 1'000'000 / siblings_weight);
+  }
+  AddJobCounts(view, id, type, &row);
+  return row;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::GetAccount(grpc::CallbackServerContext* context,
+                                                       const v1::GetAccountRequest* request,
+                                                       v1::GetAccountResponse* response) {
+  return Serve(context, parts_, Method("GetAccount"), [&](const auto& caller, const Reply& reply) {
+    const auto here = CheckCluster(settings_, request->cluster());
+    if (!here) return reply.Fail(here.error());
+    if (request->settings_version() != 0) {
+      return reply.Fail(NotYet("settings_version", "looking at earlier settings"));
+    }
+    const auto id = VisibleAccount(*caller, request->account());
+    if (!id) return reply.Fail(id.error());
+    const Directory& directory = caller->directory();
+    *response->mutable_account() = ToWire(directory, directory.accounts.at(*id));
+    *response->mutable_effective() = ToWire(Effective(directory, *id));
+    reply.Ok();
+  });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ListAccounts(grpc::CallbackServerContext* context,
+                                                         const v1::ListAccountsRequest* request,
+                                                         v1::ListAccountsResponse* response) {
+  return Serve(
+      context, parts_, Method("ListAccounts"), [&](const auto& caller, const Reply& reply) {
+        const auto here = CheckCluster(settings_, request->cluster());
+        if (!here) return reply.Fail(here.error());
+        const auto page = ReadPage(request->page());
+        if (!page) return reply.Fail(page.error());
+        if (request->depth() < 0) return reply.Fail(Invalid("depth", "must not be negative"));
+        AccountId top = kRootAccount;
+        if (!request->account().empty()) {
+          const auto id = VisibleAccount(*caller, request->account());
+          if (!id) return reply.Fail(id.error());
+          top = *id;
+        }
+        const Directory& directory = caller->directory();
+        std::vector<AccountId> accounts = VisibleAccounts(*caller);
+        const std::int32_t top_depth = DepthOf(directory, top);
+        std::erase_if(accounts, [&](AccountId id) {
+          const Account& account = directory.accounts.at(id);
+          const auto& kinds = request->kinds();
+          return !IsWithin(directory, id, top) || (account.closed && !request->include_closed()) ||
+                 (request->depth() > 0 && DepthOf(directory, id) - top_depth > request->depth()) ||
+                 (!kinds.empty() &&
+                  std::find(kinds.begin(), kinds.end(), account.kind) == kinds.end());
+        });
+        FillPage(accounts, *page, response->mutable_page(), [&](AccountId id) {
+          *response->add_accounts() = ToWire(directory, directory.accounts.at(id));
+        });
+        response->set_settings_version(directory.settings_version);
+        reply.Ok();
+      });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ApplyAccounts(grpc::CallbackServerContext* context,
+                                                          const v1::ApplyAccountsRequest* request,
+                                                          v1::ApplyAccountsResponse* response) {
+  return Serve(
+      context, parts_, Method("ApplyAccounts"), [&](const auto& caller, const Reply& reply) {
+        const auto here = CheckCluster(settings_, request->cluster());
+        if (!here) return reply.Fail(here.error());
+        if (request->reason().empty() && !request->plan_only()) {
+          return reply.Fail(Invalid("reason", "say why, for the record"));
+        }
+        auto plan = PlanAccounts(*caller, *request);
+        if (!plan) return reply.Fail(plan.error());
+        response->mutable_changes()->Add(plan->changes.begin(), plan->changes.end());
+        if (request->plan_only() || plan->command.accounts.empty()) return reply.Ok();
+        Command command{caller->user, caller->name, std::move(plan->command)};
+        parts_.desk->Do(
+            std::move(command), [this, response, reply](const Result<CommandOutcome>& outcome) {
+              if (!outcome) {
+                response->Clear();
+                return reply.Fail(outcome.error());
+              }
+              response->set_settings_version(parts_.desk->view()->directory->settings_version);
+              reply.Ok();
+            });
+      });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext* context,
+                                                     const v1::GetUsageRequest* request,
+                                                     v1::GetUsageResponse* response) {
+  return Serve(context, parts_, Method("GetUsage"), [&](const auto& caller, const Reply& reply) {
+    const auto here = CheckCluster(settings_, request->cluster());
+    if (!here) return reply.Fail(here.error());
+    if (request->by_user()) return reply.Fail(NotYet("by_user", "usage by user"));
+    auto accounts = UsageAccounts(*caller, request->account());
+    if (!accounts) return reply.Fail(accounts.error());
+    auto types = TypesOf(caller->directory(), request->gpu_type());
+    if (!types) return reply.Fail(types.error());
+    response->set_half_life_ms(settings_.half_life_ms);
+    response->set_as_of_ms(caller->view->now_ms);
+    parts_.read->Read(
+        [caller, accounts = *accounts, types = *types, response, reply](Reader& reader) {
+          const auto rows = reader.Usage(UsageQuery{});
+          if (!rows) return reply.Fail(rows.error());
+          std::vector<Charged> charged;
+          for (const auto& row : *rows) charged.push_back({row.project, row.gpu_type, row.charged});
+          for (const AccountId id : accounts) {
+            for (const auto& type : types) {
+              *response->add_rows() = UsageOf(*caller->view, id, type, charged);
+            }
+          }
+          reply.Ok();
+        });
+  });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerContext* context,
+                                                           const v1::GetEntitlementRequest* request,
+                                                           v1::GetEntitlementResponse* response) {
+  return Serve(context, parts_, Method("GetEntitlement"),
+               [&](const auto& caller, const Reply& reply) {
+                 const auto here = CheckCluster(settings_, request->cluster());
+                 if (!here) return reply.Fail(here.error());
+                 const auto types = TypesOf(caller->directory(), request->gpu_type());
+                 if (!types) return reply.Fail(types.error());
+                 if (request->depth() < 0)
+                   return reply.Fail(Invalid("depth", "must not be negative"));
+                 AccountId top = kRootAccount;
+                 if (!request->account().empty()) {
+                   const auto id = VisibleAccount(*caller, request->account());
+                   if (!id) return reply.Fail(id.error());
+                   top = *id;
+                 }
+                 const View& view = *caller->view;
+                 const std::int32_t top_depth = DepthOf(*view.directory, top);
+                 for (const AccountId id : VisibleAccounts(*caller)) {
+                   const std::int32_t below = DepthOf(*view.directory, id) - top_depth;
+                   if (!IsWithin(*view.directory, id, top) ||
+                       (request->depth() > 0 && below > request->depth())) {
+                     continue;
+                   }
+                   for (const auto& type : *types)
+                     *response->add_rows() = EntitlementOf(view, id, type);
+                 }
+                 for (const auto& [name, node] : view.nodes) {
+                   if (node.health != NodeHealth::kUp) continue;
+                   (*response->mutable_capacity_milli_gpus())[node.gpu_type] +=
+                       1000LL * (node.gpus - node.foreign_gpus);
+                 }
+                 response->set_tick_ms(view.now_ms);
+                 response->set_settings_version(view.directory->settings_version);
+                 reply.Ok();
+               });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ListChanges(grpc::CallbackServerContext* context,
+                                                        const v1::ListChangesRequest*,
+                                                        v1::ListChangesResponse*) {
+  return ServeNotYet(context, parts_, Method("ListChanges"), "the history of settings");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerContext* context,
+                                                           const v1::RevertAccountsRequest*,
+                                                           v1::ApplyAccountsResponse*) {
+  return ServeNotYet(context, parts_, Method("RevertAccounts"), "bringing back earlier settings");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ListBudgets(grpc::CallbackServerContext* context,
+                                                        const v1::ListBudgetsRequest*,
+                                                        v1::ListBudgetsResponse*) {
+  return ServeNotYet(context, parts_, Method("ListBudgets"), "budgets");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ProposeCorrection(grpc::CallbackServerContext* context,
+                                                              const v1::ProposeCorrectionRequest*,
+                                                              v1::Correction*) {
+  return ServeNotYet(context, parts_, Method("ProposeCorrection"), "corrections");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::DecideCorrection(grpc::CallbackServerContext* context,
+                                                             const v1::DecideCorrectionRequest*,
+                                                             v1::Correction*) {
+  return ServeNotYet(context, parts_, Method("DecideCorrection"), "corrections");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ListLedger(grpc::CallbackServerContext* context,
+                                                       const v1::ListLedgerRequest*,
+                                                       v1::ListLedgerResponse*) {
+  return ServeNotYet(context, parts_, Method("ListLedger"), "the listing of the ledger");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ReportUsage(grpc::CallbackServerContext* context,
+                                                        const v1::ReportUsageRequest*,
+                                                        v1::ReportUsageResponse*) {
+  return ServeNotYet(context, parts_, Method("ReportUsage"), "reports");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ReportEquity(grpc::CallbackServerContext* context,
+                                                         const v1::ReportEquityRequest*,
+                                                         v1::ReportEquityResponse*) {
+  return ServeNotYet(context, parts_, Method("ReportEquity"), "reports");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ExplainShare(grpc::CallbackServerContext* context,
+                                                         const v1::ExplainShareRequest*,
+                                                         v1::ExplainShareResponse*) {
+  return ServeNotYet(context, parts_, Method("ExplainShare"), "reports");
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ReportReconcile(grpc::CallbackServerContext* context,
+                                                            const v1::ReportReconcileRequest*,
+                                                            v1::ReportReconcileResponse*) {
+  return ServeNotYet(context, parts_, Method("ReportReconcile"), "reports");
+}
+
+}  // namespace kezek::rpc

@@ -1,0 +1,67 @@
+// QuotaService: accounts, usage and entitlement.
+#pragma once
+
+#include <utility>
+
+#include "kezek/v1/quota.grpc.pb.h"
+#include "rpc/unary.h"
+
+namespace kezek::rpc {
+
+class QuotaServiceImpl : public v1::QuotaService::CallbackService {
+ public:
+  QuotaServiceImpl(Parts parts, Settings settings)
+      : parts_(parts), settings_(std::move(settings)) {}
+
+  grpc::ServerUnaryReactor* GetAccount(grpc::CallbackServerContext* context,
+                                       const v1::GetAccountRequest* request,
+                                       v1::GetAccountResponse* response) override;
+  grpc::ServerUnaryReactor* ListAccounts(grpc::CallbackServerContext* context,
+                                         const v1::ListAccountsRequest* request,
+                                         v1::ListAccountsResponse* response) override;
+  grpc::ServerUnaryReactor* ApplyAccounts(grpc::CallbackServerContext* context,
+                                          const v1::ApplyAccountsRequest* request,
+                                          v1::ApplyAccountsResponse* response) override;
+  grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
+                                        const v1::ListChangesRequest* request,
+                                        v1::ListChangesResponse* response) override;
+  grpc::ServerUnaryReactor* RevertAccounts(grpc::CallbackServerContext* context,
+                                           const v1::RevertAccountsRequest* request,
+                                           v1::ApplyAccountsResponse* response) override;
+  grpc::ServerUnaryReactor* GetUsage(grpc::CallbackServerContext* context,
+                                     const v1::GetUsageRequest* request,
+                                     v1::GetUsageResponse* response) override;
+  grpc::ServerUnaryReactor* GetEntitlement(grpc::CallbackServerContext* context,
+                                           const v1::GetEntitlementRequest* request,
+                                           v1::GetEntitlementResponse* response) override;
+  grpc::ServerUnaryReactor* ListBudgets(grpc::CallbackServerContext* context,
+                                        const v1::ListBudgetsRequest* request,
+                                        v1::ListBudgetsResponse* response) override;
+  grpc::ServerUnaryReactor* ProposeCorrection(grpc::CallbackServerContext* context,
+                                              const v1::ProposeCorrectionRequest* request,
+                                              v1::Correction* response) override;
+  grpc::ServerUnaryReactor* DecideCorrection(grpc::CallbackServerContext* context,
+                                             const v1::DecideCorrectionRequest* request,
+                                             v1::Correction* response) override;
+  grpc::ServerUnaryReactor* ListLedger(grpc::CallbackServerContext* context,
+                                       const v1::ListLedgerRequest* request,
+                                       v1::ListLedgerResponse* response) override;
+  grpc::ServerUnaryReactor* ReportUsage(grpc::CallbackServerContext* context,
+                                        const v1::ReportUsageRequest* request,
+                                        v1::ReportUsageResponse* response) override;
+  grpc::ServerUnaryReactor* ReportEquity(grpc::CallbackServerContext* context,
+                                         const v1::ReportEquityRequest* request,
+                                         v1::ReportEquityResponse* response) override;
+  grpc::ServerUnaryReactor* ExplainShare(grpc::CallbackServerContext* context,
+                                         const v1::ExplainShareRequest* request,
+                                         v1::ExplainShareResponse* response) override;
+  grpc::ServerUnaryReactor* ReportReconcile(grpc::CallbackServerContext* context,
+                                            const v1::ReportReconcileRequest* request,
+                                            v1::ReportReconcileResponse* response) override;
+
+ private:
+  Parts parts_;
+  Settings settings_;
+};
+
+}  // namespace kezek::rpc
