@@ -159,6 +159,8 @@ class Desk {
   // cpus_per_node, memory_mib_per_node, time_limit_ms, ntasks, ntasks_per_node, cpus_per_task 0.
   // shape.memory_mib_per_node -1: all the node has.
   virtual Result<JobSpec> Admit(UserId owner, JobSpec spec) const = 0;
+  // Counted GPUs of an admitted spec over all nodes, by the machine as it is now.
+  virtual MilliGpus Counted(const JobSpec& spec) const = 0;
   // `done` is called once, on another thread, after the commit or the refusal.
   virtual void Do(Command command, std::function<void(Result<CommandOutcome>)> done) = 0;
   virtual std::shared_ptr<const View> view() const = 0;

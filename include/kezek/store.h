@@ -30,13 +30,15 @@ struct Submission {
   Hold hold = Hold::kNone;
   std::string script;
   std::map<std::string, std::string> environment;
-  std::string idempotency_key;  // unique per user; never empty
-  Sha256 request_hash{};        // of the canonical request
+  std::string idempotency_key;   // unique per user; never empty
+  Sha256 request_hash{};         // of the canonical request
+  std::vector<Reason> warnings;  // each becomes an event of its own behind the one of submitting
 };
 
 struct Submitted {
   JobId id;
-  bool existed = false;  // the same key had been submitted before
+  TimeMs submitted_ms = 0;  // of the row, which is what the key's first submission made
+  bool existed = false;     // the same key had been submitted before
 };
 
 // Everything one step of the controller changes. All or nothing.
@@ -114,6 +116,7 @@ class SubmitStore {
 // Which jobs a listing wants. Empty or absent: all.
 struct JobQuery {
   std::vector<JobRef> refs;  // an array's row brings its elements too
+  bool elements = true;      // false: only whole submissions, no elements' own rows
   std::set<JobState> states;
   std::vector<UserId> users;
   std::vector<AccountId> projects;
@@ -161,6 +164,8 @@ class Reader {
   virtual Result<std::string> GetScript(JobId job) = 0;
   virtual Result<std::vector<Event>> Events(std::int64_t after_seq, std::int32_t limit) = 0;
   virtual Result<std::vector<Event>> JobEvents(const JobRef& job) = 0;
+  // Number of the last event committed; 0: there is none.
+  virtual Result<std::int64_t> LastEventSeq() = 0;
   virtual Result<std::vector<UsageRow>> Usage(const UsageQuery& query) = 0;
   virtual Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) = 0;
 };

@@ -22,6 +22,7 @@ struct ServerConfig {
   DurationMs token_lifetime_ms = 90 * kDayMs;
   DurationMs half_life_ms = 7 * kDayMs;  // of usage, for display
   std::int64_t min_uid = 1000;
+  std::string output_root;  // absolute; where Kezek's own output folders are
 };
 
 // The ports the services stand on. All outlive the server.

@@ -40,6 +40,7 @@ struct Settings {
   DurationMs token_lifetime_ms = 90 * kDayMs;
   DurationMs half_life_ms = 7 * kDayMs;
   std::int64_t min_uid = 1000;
+  std::string output_root;  // absolute; where Kezek's own output folders are
 };
 
 // Finishes a call once, from any thread. Copies share the call.
