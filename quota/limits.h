@@ -86,7 +86,8 @@ Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const Jo
                   MilliGpus counted_milli, const std::vector<std::string>& classifications);
 
 // Whether `jobs` more may be queued: kLimitAccountJobs or kLimitUserJobs with account, limit,
-// queued, or kNone. The maps are those of a View.
+// queued, or kNone. The maps are those of a View: jobs queued in an account and below it, and of a
+// user there, for every account on the path.
 Reason QueueLimit(const AccountTree& tree, AccountId project, UserId user, std::int64_t jobs,
                   const std::map<AccountId, std::int64_t>& queued_in_account,
                   const std::map<std::pair<AccountId, UserId>, std::int64_t>& queued_of_user);

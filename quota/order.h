@@ -122,16 +122,18 @@ class OrderTree {
   void Take(bool starts);
   // A limit, budget or hold stops it: adds nothing.
   void PassOver();
-  // Besides: the remaining elements of the last candidate's array leave the walk.
+  // After either: the remaining elements of that candidate's array leave the walk.
   void DropRest();
-  // Everything left of a project leaves the walk (it has been looked at often enough).
+  // Everything left of a project leaves the walk (it has been looked at often enough); what it has
+  // in scavenger classes stays until those are walked, and then needs its own call.
   void CloseProject(AccountIndex project);
 
   // guarantee - running - given; negative if it borrows.
   MilliGpus Slack(AccountIndex account) const;
   // Place of each account among its siblings with jobs left, by index: 1 is next; 0: has none.
   std::vector<std::int64_t> Places() const;
-  // What is left of a project, in the order it would come if all of it were taken.
+  // What is left of a project, in the order it would come if all of it were taken; an array is
+  // there once, with its next element.
   std::vector<Candidate> Remaining(AccountIndex project) const;
 
  private:
@@ -151,20 +153,25 @@ class OrderTree {
     MilliGpus least_milli = 0;  // least counted GPUs of a job left below; kNothing: none
   };
 
-  std::size_t PickRun(const ProjectWalk& walk, MilliGpus most_milli) const;
-  AccountIndex PickChild(AccountIndex parent, MilliGpus* most_milli) const;
-  bool Before(AccountIndex a, AccountIndex b) const;
-  void Advance();
+  AccountWalk& At(AccountIndex i) { return accounts_[static_cast<std::size_t>(i)]; }
+  const AccountWalk& At(AccountIndex i) const { return accounts_[static_cast<std::size_t>(i)]; }
+  void BeginPhase(bool scavengers);
+  MilliGpus Least(const ProjectWalk& walk) const;
   void Refresh(AccountIndex project);
-  void BeginScavengers();
-  Candidate At(AccountIndex project, const ProjectWalk& walk, std::size_t run) const;
+  bool Before(AccountIndex a, AccountIndex b) const;
+  bool HasInside(AccountIndex i, MilliGpus most_milli) const;
+  AccountIndex PickChild(AccountIndex parent, MilliGpus* most_milli) const;
+  std::size_t PickRun(const ProjectWalk& walk, MilliGpus most_milli, bool scavengers) const;
+  Candidate Head(AccountIndex project, const ProjectWalk& walk, std::size_t run) const;
+  static void Step(ProjectWalk* walk, std::size_t run);
 
   OrderInput input_;
   bool scavengers_ = false;
   std::vector<AccountWalk> accounts_;
   std::map<AccountIndex, ProjectWalk> projects_;
   std::optional<Candidate> current_;
-  std::size_t current_run_ = 0;
+  AccountIndex last_project_ = kNoAccount;
+  std::size_t last_run_ = 0;
 };
 
 }  // namespace kezek::quota

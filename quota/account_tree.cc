@@ -1,0 +1,218 @@
+#include "quota/account_tree.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "kezek/check.h"
+
+namespace kezek::quota {
+namespace {
+
+constexpr std::size_t kMaxName = 64;
+const std::string kEmpty;
+const std::vector<std::string> kNoNames;
+
+bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+bool IsName(std::string_view text) {
+  if (text.empty() || text.size() > kMaxName) return false;
+  if (!IsLower(text[0]) && !IsDigit(text[0])) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return IsLower(c) || IsDigit(c) || c == '.' || c == '_' || c == '-';
+  });
+}
+
+bool IsKind(std::string_view text) {
+  if (text.empty() || text.size() > kMaxName || !IsLower(text[0])) return false;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return IsLower(c) || IsDigit(c) || c == '_' || c == '-'; });
+}
+
+// `where` is a path where there is one, else "#ID".
+Error Problem(const std::string& where, const std::string& field, std::string reason,
+              std::string message) {
+  return FieldProblem(Code::kInvalidArgument,
+                      FieldError{.field = "accounts[" + where + "]." + field,
+                                 .reason = std::move(reason),
+                                 .message = std::move(message),
+                                 .values = {{"account", where}}});
+}
+
+std::string ById(AccountId id) { return "#" + std::to_string(id.value); }
+
+Result<void> CheckWords(const Account& account) {
+  const std::string where = account.name.empty() ? ById(account.id) : account.name;
+  if (!IsName(account.name)) {
+    return Problem(where, "name", "BAD_NAME",
+                   "a name has 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit");
+  }
+  if (!IsKind(account.kind)) {
+    return Problem(where, "kind", "BAD_KIND",
+                   "a kind has 1 to 64 of a-z 0-9 _ - and begins with a letter");
+  }
+  return {};
+}
+
+// Each account alone and its parent's existence.
+Result<void> CheckAccounts(const std::map<AccountId, Account>& accounts) {
+  const auto root = accounts.find(kRootAccount);
+  if (root == accounts.end()) {
+    return Problem(ById(kRootAccount), "id", "NO_ROOT", "there is no root account");
+  }
+  for (const auto& [id, account] : accounts) {
+    KEZEK_CHECK(id == account.id, "an account stands under another's id");
+    if (auto words = CheckWords(account); !words) return words;
+    if (id == kRootAccount) {
+      if (account.parent) {
+        return Problem(account.name, "parent", "ROOT_HAS_PARENT", "the root has no parent");
+      }
+      continue;
+    }
+    const auto parent = accounts.find(account.parent);
+    if (parent == accounts.end()) {
+      return Problem(account.name, "parent", "NO_SUCH_ACCOUNT",
+                     "its parent " + ById(account.parent) + " does not exist");
+    }
+    if (parent->second.kind == "project") {
+      return Problem(account.name, "parent", "BELOW_PROJECT",
+                     "nothing can be below the project " + parent->second.name);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accounts) {
+  if (auto checked = CheckAccounts(accounts); !checked) return checked.error();
+  std::map<AccountId, std::vector<AccountId>> children;  // ascending: the map's own order
+  for (const auto& [id, account] : accounts) {
+    if (account.parent) children[account.parent].push_back(id);
+  }
+  AccountTree tree;
+  std::vector<std::pair<AccountId, AccountIndex>> open{{kRootAccount, kNoAccount}};
+  while (!open.empty()) {
+    const auto [id, parent] = open.back();
+    open.pop_back();
+    const AccountIndex index = tree.size();
+    Node node{.account = accounts.at(id), .parent = parent};
+    if (parent != kNoAccount) {
+      Node& above = tree.nodes_[static_cast<std::size_t>(parent)];
+      node.depth = above.depth + 1;
+      node.path = above.path.empty() ? node.account.name : above.path + "/" + node.account.name;
+      above.children.push_back(index);
+    }
+    if (node.depth > kMaxDepth) {
+      return Problem(
+          node.path, "parent", "TOO_DEEP",
+          "the tree has at most " + std::to_string(kMaxDepth) + " levels below the root");
+    }
+    if (!tree.by_path_.emplace(node.path, index).second) {
+      return Problem(node.path, "name", "NAME_TAKEN", "a sibling has the same name");
+    }
+    tree.by_id_.emplace(id, index);
+    tree.nodes_.push_back(std::move(node));
+    const std::vector<AccountId>& below = children[id];
+    for (auto child = below.rbegin(); child != below.rend(); ++child) {
+      open.emplace_back(*child, index);
+    }
+  }
+  for (const auto& [id, account] : accounts) {
+    if (!tree.by_id_.contains(id)) {
+      return Problem(account.name, "parent", "CYCLE", "it is below itself");
+    }
+  }
+  for (AccountIndex i = tree.size() - 1; i >= 0; --i) {
+    Node& node = tree.nodes_[static_cast<std::size_t>(i)];
+    node.subtree_end =
+        node.children.empty()
+            ? i + 1
+            : tree.nodes_[static_cast<std::size_t>(node.children.back())].subtree_end;
+  }
+  return tree;
+}
+
+const AccountTree::Node& AccountTree::node(AccountIndex i) const {
+  KEZEK_CHECK(i >= 0 && i < size(), "no account has this index");
+  return nodes_[static_cast<std::size_t>(i)];
+}
+
+AccountIndex AccountTree::IndexOf(AccountId id) const {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? kNoAccount : found->second;
+}
+
+AccountIndex AccountTree::Find(std::string_view path) const {
+  const auto found = by_path_.find(path);
+  return found == by_path_.end() ? kNoAccount : found->second;
+}
+
+AccountIndex AccountTree::LowestCommonAncestor(AccountIndex a, AccountIndex b) const {
+  while (!IsAncestor(a, b)) a = parent(a);
+  return a;
+}
+
+bool AccountTree::HoldsJobs(AccountIndex i) const {
+  return node(i).children.empty() && node(i).account.kind == "project";
+}
+
+bool AccountTree::IsClosed(AccountIndex i) const {
+  for (; i != kNoAccount; i = parent(i)) {
+    if (account(i).closed) return true;
+  }
+  return false;
+}
+
+const Share& AccountTree::share(AccountIndex i, const std::string& gpu_type) const {
+  static const Share kDefault;
+  const auto& shares = account(i).settings.shares;
+  const auto found = shares.find(gpu_type);
+  return found == shares.end() ? kDefault : found->second;
+}
+
+std::optional<MilliGpus> AccountTree::ShareCap(AccountIndex i, const std::string& gpu_type) const {
+  const Share& own = share(i, gpu_type);
+  if (!own.borrow_max_milli) return std::nullopt;
+  return own.guarantee_milli + *own.borrow_max_milli;
+}
+
+const std::string& AccountTree::SlurmAccount(AccountIndex i) const {
+  for (; i != kNoAccount; i = parent(i)) {
+    if (!account(i).settings.slurm_account.empty()) return account(i).settings.slurm_account;
+  }
+  return kEmpty;
+}
+
+const std::string& AccountTree::SlurmQos(AccountIndex i) const {
+  for (; i != kNoAccount; i = parent(i)) {
+    if (!account(i).settings.slurm_qos.empty()) return account(i).settings.slurm_qos;
+  }
+  return kEmpty;
+}
+
+const std::vector<std::string>& AccountTree::Classes(AccountIndex i) const {
+  for (; i != kNoAccount; i = parent(i)) {
+    if (!account(i).settings.classes.empty()) return account(i).settings.classes;
+  }
+  return kNoNames;
+}
+
+const std::string& AccountTree::HighestClassification(AccountIndex i) const {
+  for (; i != kNoAccount; i = parent(i)) {
+    const std::string& own = account(i).settings.highest_classification;
+    if (!own.empty()) return own;
+  }
+  return kEmpty;
+}
+
+DurationMs AccountTree::DefaultTimeLimit(AccountIndex i, const ClassRules& job_class) const {
+  for (; i != kNoAccount; i = parent(i)) {
+    const DurationMs own = account(i).settings.default_time_limit_ms;
+    if (own > 0) return own;
+  }
+  return job_class.default_limit_ms;
+}
+
+}  // namespace kezek::quota

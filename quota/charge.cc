@@ -1,0 +1,161 @@
+#include "quota/charge.h"
+
+#include <algorithm>
+
+#include "kezek/check.h"
+#include "quota/wide.h"
+
+namespace kezek::quota {
+namespace {
+
+constexpr MilliGpuMs kMost = std::int64_t{1} << 62;
+
+MilliGpuMs ChargeOf(const Attempt& attempt, DurationMs time_ms) {
+  return Charge(attempt.counted_milli, time_ms, attempt.rate_milli, attempt.factor_milli);
+}
+
+// Pieces of the first `time_ms` of an attempt, dated from `start`: hour k holds the charge up to
+// its end less the charge up to its start, so that they add up to the whole, to the unit.
+std::map<TimeMs, MilliGpuMs> Pieces(const Attempt& attempt, TimeMs start, DurationMs time_ms,
+                                    DurationMs piece_ms) {
+  std::map<TimeMs, MilliGpuMs> pieces;
+  MilliGpuMs before = 0;
+  for (DurationMs from = 0; from < time_ms; from += piece_ms) {
+    const MilliGpuMs after = ChargeOf(attempt, std::min(from + piece_ms, time_ms));
+    if (after != before) pieces[start + from] = after - before;
+    before = after;
+  }
+  return pieces;
+}
+
+// What should stand in the usage book now.
+std::map<TimeMs, MilliGpuMs> DueUsage(const Attempt& attempt, const Payer& payer, TimeMs now,
+                                      const ChargeRules& rules) {
+  if (payer.scavenger) return {};
+  if (attempt.state == AttemptState::kEnded) {
+    return Pieces(attempt, attempt.start_ms, ChargedTime(attempt, rules), rules.piece_ms);
+  }
+  if (attempt.start_ms == 0) {
+    const DurationMs first = std::min(rules.piece_ms, attempt.limit_ms);
+    return Pieces(attempt, attempt.planned_ms, first, rules.piece_ms);
+  }
+  const std::int64_t begun = std::max<DurationMs>(0, now - attempt.start_ms) / rules.piece_ms + 1;
+  const DurationMs ahead = std::min(begun * rules.piece_ms, attempt.limit_ms);
+  return Pieces(attempt, attempt.start_ms, ahead, rules.piece_ms);
+}
+
+EntryKind UsageKind(const Attempt& attempt, const Booked& booked, TimeMs date, MilliGpuMs amount) {
+  if (attempt.state == AttemptState::kEnded) return EntryKind::kCorrection;
+  if (booked.usage.empty()) return EntryKind::kPiece;
+  // The first piece moves from the planned date to the start, or from one start to another.
+  const TimeMs first = attempt.start_ms == 0 ? attempt.planned_ms : attempt.start_ms;
+  const bool moved = !booked.usage.contains(first);
+  if (moved && (amount < 0 || date == first)) return EntryKind::kRedate;
+  return amount > 0 && !booked.usage.contains(date) ? EntryKind::kPiece : EntryKind::kCorrection;
+}
+
+LedgerEntry Entry(const Attempt& attempt, const Payer& payer, TimeMs now) {
+  LedgerEntry entry;
+  entry.time_ms = now;
+  entry.attempt = attempt.ref;
+  entry.project = payer.project;
+  entry.user = payer.user;
+  entry.contra = "machine";
+  entry.job_class = payer.job_class;
+  entry.gpu_type = payer.gpu_type;
+  entry.settings_version = attempt.settings_version;
+  return entry;
+}
+
+void AddSettlement(const Attempt& attempt, const Payer& payer, TimeMs now, const ChargeRules& rules,
+                   std::vector<LedgerEntry>* entries) {
+  LedgerEntry entry = Entry(attempt, payer, now);
+  entry.book = Book::kCharge;
+  entry.kind = EntryKind::kSettlement;
+  entry.date_ms = attempt.start_ms == 0 ? attempt.planned_ms : attempt.start_ms;
+  entry.amount = ChargeOf(attempt, RunTime(attempt));
+  entries->push_back(entry);
+  const MilliGpuMs beyond = entry.amount - ChargeOf(attempt, ChargedTime(attempt, rules));
+  if (beyond == 0) return;
+  entry.kind = EntryKind::kCorrection;
+  entry.contra = "overrun";
+  entry.amount = -beyond;
+  entries->push_back(entry);
+}
+
+}  // namespace
+
+MilliGpuMs Charge(MilliGpus counted_milli, DurationMs time_ms, std::int64_t rate_milli,
+                  std::int64_t factor_milli) {
+  KEZEK_CHECK(counted_milli >= 0 && rate_milli >= 0 && factor_milli >= 0, "a negative charge");
+  if (time_ms <= 0) return 0;
+  const UInt128 whole = static_cast<UInt128>(time_ms / kSecondMs * kSecondMs);
+  // Rate and factor meet first: below 2^126; divided by 10^6 only at the end where that fits.
+  const UInt128 price = static_cast<UInt128>(rate_milli) * static_cast<UInt128>(factor_milli);
+  const UInt128 amount = whole * static_cast<UInt128>(counted_milli);
+  if (amount == 0 || price == 0) return 0;
+  constexpr UInt128 kMillion = 1'000'000;
+  constexpr UInt128 kLimit = static_cast<UInt128>(kMost);
+  if (amount > (kLimit * kMillion) / price) return kMost;
+  return static_cast<MilliGpuMs>(amount * price / kMillion);
+}
+
+MilliGpuMs ExpectedCharge(MilliGpus counted_milli, DurationMs limit_ms, std::int64_t rate_milli,
+                          std::int64_t factor_milli, const ChargeRules& rules) {
+  return Charge(counted_milli, std::min(limit_ms, rules.piece_ms), rate_milli, factor_milli);
+}
+
+DurationMs HeldTime(DurationMs limit_ms, const ChargeRules& rules) {
+  return (limit_ms + kMinuteMs - 1) / kMinuteMs * kMinuteMs + rules.kill_margin_ms;
+}
+
+DurationMs RunTime(const Attempt& attempt) {
+  if (attempt.start_ms == 0 || attempt.outcome == AttemptOutcome::kLaunchFailed) return 0;
+  return std::max<DurationMs>(0, attempt.end_ms - attempt.start_ms) / kSecondMs * kSecondMs;
+}
+
+DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules) {
+  return std::min(RunTime(attempt), HeldTime(attempt.limit_ms, rules));
+}
+
+void Booked::Add(const LedgerEntry& entry) {
+  if (entry.book == Book::kUsage) {
+    MilliGpuMs& amount = usage[entry.date_ms];
+    amount += entry.amount;
+    if (amount == 0) usage.erase(entry.date_ms);
+    return;
+  }
+  charged += entry.amount;
+  if (entry.kind == EntryKind::kSettlement) settled = true;
+}
+
+std::vector<LedgerEntry> EntriesDue(const Attempt& attempt, const Payer& payer,
+                                    const Booked& booked, TimeMs now, const ChargeRules& rules) {
+  KEZEK_CHECK(rules.piece_ms >= kSecondMs, "pieces are at least a second");
+  std::vector<LedgerEntry> entries;
+  if (booked.settled) return entries;
+  const std::map<TimeMs, MilliGpuMs> due = DueUsage(attempt, payer, now, rules);
+  std::map<TimeMs, MilliGpuMs> change = due;
+  for (const auto& [date, amount] : booked.usage) change[date] -= amount;
+  for (const auto& [date, amount] : change) {
+    if (amount == 0) continue;
+    LedgerEntry entry = Entry(attempt, payer, now);
+    entry.book = Book::kUsage;
+    entry.kind = UsageKind(attempt, booked, date, amount);
+    entry.date_ms = date;
+    entry.amount = amount;
+    entries.push_back(std::move(entry));
+  }
+  if (attempt.state == AttemptState::kEnded) AddSettlement(attempt, payer, now, rules, &entries);
+  return entries;
+}
+
+std::optional<TimeMs> NextPieceAt(const Attempt& attempt, TimeMs now, const ChargeRules& rules) {
+  if (attempt.state != AttemptState::kRunning || attempt.start_ms == 0) return std::nullopt;
+  const DurationMs ran = std::max<DurationMs>(0, now - attempt.start_ms);
+  const DurationMs next = (ran / rules.piece_ms + 1) * rules.piece_ms;
+  if (next >= attempt.limit_ms) return std::nullopt;
+  return attempt.start_ms + next;
+}
+
+}  // namespace kezek::quota

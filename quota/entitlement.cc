@@ -1,0 +1,270 @@
+#include "quota/entitlement.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "kezek/check.h"
+#include "quota/wide.h"
+
+namespace kezek::quota {
+namespace {
+
+constexpr MilliGpus kGpu = 1000;
+
+// A sibling while its level is filled. Its exact share is `numerator` / the level's denominator,
+// in milli-GPUs.
+struct Sibling {
+  AccountId id;
+  std::int64_t weight = 0;
+  MilliGpus low = 0;   // min(guarantee, demand)
+  MilliGpus high = 0;  // min(demand, cap)
+  MilliGpus idle = 0;
+  Int128 numerator = 0;
+};
+
+Sibling MakeSibling(const Claim& claim) {
+  KEZEK_CHECK(claim.weight_milli >= 1 && claim.weight_milli <= kMaxWeightMilli, "weight");
+  KEZEK_CHECK(claim.guarantee_milli >= 0 && claim.demand_milli >= 0, "a negative claim");
+  Sibling sibling{.id = claim.id, .weight = claim.weight_milli};
+  sibling.high = claim.demand_milli;
+  if (claim.cap_milli)
+    sibling.high = std::min(sibling.high, std::max<MilliGpus>(0, *claim.cap_milli));
+  // A cap below the guarantee (a limit on what runs) lowers the floor too.
+  sibling.low = std::min(claim.guarantee_milli, sibling.high);
+  if (claim.lend_max_milli) {
+    const MilliGpus kept = claim.guarantee_milli - *claim.lend_max_milli - claim.demand_milli;
+    sibling.idle = std::max<MilliGpus>(0, kept);
+  }
+  return sibling;
+}
+
+// A value of lambda at which a sibling leaves its floor or reaches its ceiling: milli / weight.
+struct Bend {
+  MilliGpus milli = 0;
+  std::int64_t weight = 1;
+  bool leaves_floor = false;
+  const Sibling* sibling = nullptr;
+};
+
+bool Earlier(const Bend& a, const Bend& b) {
+  const Int128 left = static_cast<Int128>(a.milli) * b.weight;
+  const Int128 right = static_cast<Int128>(b.milli) * a.weight;
+  if (left != right) return left < right;
+  return a.leaves_floor && !b.leaves_floor;
+}
+
+// lambda = rest / weight, at which the clamped shares add up to `total`.
+struct Lambda {
+  Int128 rest = 0;
+  Int128 weight = 1;
+};
+
+// Sum of floors <= total <= sum of ceilings. Walks the bends upwards: between two of them the sum
+// is `fixed` + lambda x `weight`.
+Lambda FindLambda(const std::vector<Sibling>& siblings, MilliGpus total) {
+  std::vector<Bend> bends;
+  Int128 fixed = 0;
+  for (const Sibling& sibling : siblings) {
+    fixed += sibling.low;
+    bends.push_back({sibling.low, sibling.weight, true, &sibling});
+    bends.push_back({sibling.high, sibling.weight, false, &sibling});
+  }
+  std::sort(bends.begin(), bends.end(), Earlier);
+  Int128 weight = 0;
+  for (const Bend& bend : bends) {
+    // Is the total reached before this bend?
+    if (weight > 0 && weight * bend.milli >= (total - fixed) * bend.weight) break;
+    if (weight == 0 && fixed >= total) break;
+    if (bend.leaves_floor) {
+      fixed -= bend.sibling->low;
+      weight += bend.sibling->weight;
+    } else {
+      fixed += bend.sibling->high;
+      weight -= bend.sibling->weight;
+    }
+  }
+  // Weight 0: everybody stands at a floor or a ceiling, and those add up; `rest` 0 keeps floors.
+  if (weight > 0) return {.rest = total - fixed, .weight = weight};
+  return {};
+}
+
+// Adds the `left` units that rounding down left over, one each to the largest remainders.
+// `may_grow(i)` says whether i may have one more; the order given is by id.
+template <class MayGrow>
+void GiveRemainders(const std::vector<Int128>& remainders, Int128 left,
+                    std::vector<std::int64_t>* units, MayGrow may_grow) {
+  std::vector<std::size_t> order(remainders.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return remainders[a] > remainders[b]; });
+  for (const std::size_t i : order) {
+    if (left <= 0 || remainders[i] == 0) return;
+    if (!may_grow(i)) continue;
+    ++(*units)[i];
+    --left;
+  }
+}
+
+struct Rounded {
+  std::vector<std::int64_t> milli;
+  std::vector<std::int64_t> gpus;
+};
+
+// `total` milli in all; siblings sorted by id.
+Rounded Round(const std::vector<Sibling>& siblings, Int128 denominator, MilliGpus total,
+              std::int64_t gpus) {
+  Rounded rounded;
+  std::vector<Int128> milli_rest;
+  std::vector<Int128> gpu_rest;
+  Int128 milli_left = total;
+  Int128 gpus_left = std::min<std::int64_t>(gpus, total / kGpu);
+  for (const Sibling& sibling : siblings) {
+    const auto milli = static_cast<std::int64_t>(sibling.numerator / denominator);
+    const auto whole = static_cast<std::int64_t>(sibling.numerator / (denominator * kGpu));
+    rounded.milli.push_back(milli);
+    rounded.gpus.push_back(whole);
+    milli_rest.push_back(sibling.numerator % denominator);
+    gpu_rest.push_back(sibling.numerator % (denominator * kGpu));
+    milli_left -= milli;
+    gpus_left -= whole;
+  }
+  GiveRemainders(milli_rest, milli_left, &rounded.milli, [](std::size_t) { return true; });
+  GiveRemainders(gpu_rest, gpus_left, &rounded.gpus,
+                 [&](std::size_t i) { return (rounded.gpus[i] + 1) * kGpu <= siblings[i].high; });
+  return rounded;
+}
+
+EntitledBy BoundOf(const Sibling& sibling, const Claim& claim, Int128 denominator, bool scaled) {
+  if (scaled) return EntitledBy::kScaled;
+  if (sibling.numerator >= denominator * sibling.high) {
+    return sibling.high < claim.demand_milli ? EntitledBy::kCap : EntitledBy::kDemand;
+  }
+  const bool at_floor = sibling.low > 0 && sibling.numerator == denominator * sibling.low;
+  return at_floor ? EntitledBy::kGuarantee : EntitledBy::kShare;
+}
+
+// How one level comes out before rounding: numerators set, what they add up to in milli-GPUs.
+struct Filled {
+  Int128 denominator = 1;
+  MilliGpus total = 0;
+  bool scaled = false;
+};
+
+Filled Fill(std::vector<Sibling>* siblings, MilliGpus amount) {
+  Int128 low = 0;
+  Int128 high = 0;
+  Int128 idle = 0;
+  for (const Sibling& sibling : *siblings) {
+    low += sibling.low;
+    high += sibling.high;
+    idle += sibling.idle;
+  }
+  Filled filled;
+  if (low + idle > amount) {
+    filled.scaled = true;
+    filled.denominator = low + idle;
+    filled.total = static_cast<MilliGpus>(low * amount / filled.denominator);
+    for (Sibling& sibling : *siblings) {
+      sibling.numerator = static_cast<Int128>(sibling.low) * amount;
+      sibling.idle =
+          static_cast<MilliGpus>(static_cast<Int128>(sibling.idle) * amount / filled.denominator);
+    }
+    return filled;
+  }
+  filled.total = static_cast<MilliGpus>(std::min<Int128>(amount - idle, high));
+  const Lambda lambda = FindLambda(*siblings, filled.total);
+  filled.denominator = lambda.weight;
+  for (Sibling& sibling : *siblings) {
+    sibling.numerator = std::clamp<Int128>(
+        lambda.rest * sibling.weight, lambda.weight * sibling.low, lambda.weight * sibling.high);
+  }
+  return filled;
+}
+
+}  // namespace
+
+std::vector<Entitlement> FillLevel(std::span<const Claim> claims, MilliGpus amount_milli,
+                                   std::int64_t gpus) {
+  KEZEK_CHECK(amount_milli >= 0 && gpus >= 0, "a negative amount to fill");
+  std::vector<std::size_t> order(claims.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return claims[a].id < claims[b].id; });
+  std::vector<Sibling> siblings;
+  for (const std::size_t i : order) siblings.push_back(MakeSibling(claims[i]));
+  const Filled filled = Fill(&siblings, amount_milli);
+  const Rounded rounded = Round(siblings, filled.denominator, filled.total, gpus);
+
+  std::vector<Entitlement> entitled(claims.size());
+  for (std::size_t at = 0; at < order.size(); ++at) {
+    const Claim& claim = claims[order[at]];
+    const Sibling& sibling = siblings[at];
+    Entitlement& out = entitled[order[at]];
+    out.demand_milli = claim.demand_milli;
+    out.entitled_milli = rounded.milli[at];
+    out.entitled_gpus = rounded.gpus[at];
+    out.guaranteed_milli = filled.scaled ? out.entitled_milli : sibling.low;
+    out.idle_milli = sibling.idle;
+    const MilliGpus over = out.entitled_milli - claim.guarantee_milli;
+    out.borrowed_milli = std::max<MilliGpus>(0, over);
+    out.lent_milli = std::max<MilliGpus>(0, -over - out.idle_milli);
+    out.by = BoundOf(sibling, claim, filled.denominator, filled.scaled);
+  }
+  return entitled;
+}
+
+namespace {
+
+std::optional<MilliGpus> Least(std::optional<MilliGpus> a, std::optional<MilliGpus> b) {
+  if (!a) return b;
+  return b ? std::min(*a, *b) : a;
+}
+
+// Claims of all accounts, demand and idle GPUs added up from below.
+std::vector<Claim> MakeClaims(const AccountTree& tree, const std::string& gpu_type,
+                              std::span<const MilliGpus> demand) {
+  std::vector<Claim> claims(demand.size());
+  for (AccountIndex i = tree.size() - 1; i >= 0; --i) {
+    const auto at = static_cast<std::size_t>(i);
+    const Share& share = tree.share(i, gpu_type);
+    Claim& claim = claims[at];
+    claim.id = tree.id(i);
+    claim.weight_milli = share.weight_milli;
+    claim.guarantee_milli = share.guarantee_milli;
+    claim.lend_max_milli = share.lend_max_milli;
+    claim.cap_milli =
+        Least(tree.ShareCap(i, gpu_type), tree.account(i).settings.account_limits.running_milli);
+    if (tree.children(i).empty()) claim.demand_milli = demand[at];
+    if (i == kRootIndex) continue;
+    const Sibling own = MakeSibling(claim);
+    claims[static_cast<std::size_t>(tree.parent(i))].demand_milli += own.high + own.idle;
+  }
+  return claims;
+}
+
+}  // namespace
+
+std::vector<Entitlement> Entitle(const AccountTree& tree, const std::string& gpu_type,
+                                 MilliGpus capacity_milli, std::span<const MilliGpus> demand) {
+  KEZEK_CHECK(demand.size() == static_cast<std::size_t>(tree.size()), "one demand per account");
+  const std::vector<Claim> claims = MakeClaims(tree, gpu_type, demand);
+  std::vector<Entitlement> entitled(claims.size());
+  if (claims.empty()) return entitled;
+  entitled[0] = FillLevel({claims.data(), 1}, capacity_milli, capacity_milli / kGpu)[0];
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    if (tree.children(i).empty()) continue;
+    std::vector<Claim> level;
+    for (const AccountIndex child : tree.children(i)) {
+      level.push_back(claims[static_cast<std::size_t>(child)]);
+    }
+    const Entitlement& above = entitled[static_cast<std::size_t>(i)];
+    const std::vector<Entitlement> filled =
+        FillLevel(level, above.entitled_milli, above.entitled_gpus);
+    for (std::size_t at = 0; at < level.size(); ++at) {
+      entitled[static_cast<std::size_t>(tree.children(i)[at])] = filled[at];
+    }
+  }
+  return entitled;
+}
+
+}  // namespace kezek::quota

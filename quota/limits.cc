@@ -1,0 +1,271 @@
+#include "quota/limits.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "kezek/check.h"
+#include "quota/counted.h"
+
+namespace kezek::quota {
+namespace {
+
+std::string Number(std::int64_t value) { return std::to_string(value); }
+
+// One limit met or not: what runs, what is asked besides, what is allowed.
+std::optional<Reason> Over(ReasonCode code, const std::string& whose_field,
+                           const std::string& whose, std::optional<std::int64_t> limit,
+                           std::int64_t running, std::int64_t asked, bool gpus) {
+  if (!limit || running + asked <= *limit) return std::nullopt;
+  const auto text = [gpus](std::int64_t value) { return gpus ? GpusText(value) : Number(value); };
+  return Reason{code,
+                {{whose_field, whose},
+                 {"limit", text(*limit)},
+                 {"running", text(running)},
+                 {"asked", text(asked)}}};
+}
+
+std::optional<Reason> OverUser(const std::string& whose_field, const std::string& whose,
+                               const Limits& limits, const RunningTable::Count& running,
+                               const JobCount& job) {
+  if (auto over = Over(ReasonCode::kLimitUserGpus, whose_field, whose, limits.running_milli,
+                       running.counted_milli, job.counted_milli, true)) {
+    return over;
+  }
+  return Over(ReasonCode::kLimitUserJobs, whose_field, whose, limits.jobs_running, running.jobs, 1,
+              false);
+}
+
+std::optional<Reason> OverAccount(const AccountTree& tree, AccountIndex i,
+                                  const RunningTable& running, const JobCount& job) {
+  const AccountSettings& settings = tree.account(i).settings;
+  const std::string& path = tree.path(i);
+  const RunningTable::Count now = running.OfAccount(tree.id(i));
+  if (auto over =
+          Over(ReasonCode::kLimitAccountGpus, "account", path,
+               settings.account_limits.running_milli, now.counted_milli, job.counted_milli, true)) {
+    return over;
+  }
+  if (auto over = Over(ReasonCode::kLimitAccountJobs, "account", path,
+                       settings.account_limits.jobs_running, now.jobs, 1, false)) {
+    return over;
+  }
+  if (auto over = OverUser("account", path, settings.user_limits,
+                           running.OfUser(tree.id(i), job.user), job)) {
+    return over;
+  }
+  if (job.scavenger) return std::nullopt;
+  return Over(ReasonCode::kLimitBorrow, "account", path, tree.ShareCap(i, job.gpu_type),
+              running.Allocated(tree.id(i), job.gpu_type), job.counted_milli, true);
+}
+
+Reason Never(ReasonCode code, std::map<std::string, std::string> fields) {
+  return Reason{code, std::move(fields)};
+}
+
+// A limit that the job alone passes.
+std::optional<Refusal> TooLarge(const std::string& whose_field, const std::string& whose,
+                                const Limits& limits, MilliGpus counted) {
+  for (const auto& limit : {limits.job_milli, limits.running_milli}) {
+    if (limit && counted > *limit) {
+      return Refusal{"shape", Never(ReasonCode::kNeverFitsLimit, {{whose_field, whose},
+                                                                  {"limit", GpusText(*limit)},
+                                                                  {"asked", GpusText(counted)}})};
+    }
+  }
+  if (limits.jobs_running && *limits.jobs_running < 1) {
+    return Refusal{"project", Never(ReasonCode::kNeverFitsLimit,
+                                    {{whose_field, whose}, {"limit", "0"}, {"asked", "1"}})};
+  }
+  return std::nullopt;
+}
+
+Refusal TooLong(const std::string& whose, DurationMs limit, DurationMs asked) {
+  return Refusal{"time_limit",
+                 Never(ReasonCode::kTimeLimitTooLong,
+                       {{"whose", whose}, {"limit", Number(limit)}, {"asked", Number(asked)}})};
+}
+
+std::optional<Refusal> NeverInAccount(const AccountTree& tree, AccountIndex i,
+                                      const ClassRules& job_class, const JobSpec& spec,
+                                      MilliGpus counted) {
+  const AccountSettings& settings = tree.account(i).settings;
+  const std::string& path = tree.path(i);
+  for (const Limits* limits : {&settings.account_limits, &settings.user_limits}) {
+    if (limits->time_limit_ms && spec.time_limit_ms > *limits->time_limit_ms) {
+      return TooLong(path, *limits->time_limit_ms, spec.time_limit_ms);
+    }
+    if (auto refusal = TooLarge("account", path, *limits, counted)) return refusal;
+  }
+  if (job_class.scavenger) return std::nullopt;
+  const Share& share = tree.share(i, spec.shape.gpu_type);
+  std::optional<MilliGpus> most = tree.ShareCap(i, spec.shape.gpu_type);
+  if (!job_class.preemptible) most = share.guarantee_milli;
+  if (!most || counted <= *most) return std::nullopt;
+  return Refusal{"shape", Never(ReasonCode::kNeverFitsLimit, {{"account", path},
+                                                              {"limit", GpusText(*most)},
+                                                              {"asked", GpusText(counted)}})};
+}
+
+std::string Joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+std::optional<Refusal> NotAllowed(const AccountTree& tree, AccountIndex project,
+                                  const ClassRules& job_class, const JobSpec& spec,
+                                  const std::vector<std::string>& classifications) {
+  const std::string& path = tree.path(project);
+  if (!tree.HoldsJobs(project) || tree.IsClosed(project)) {
+    return Refusal{"project", Never(ReasonCode::kProjectClosed, {{"account", path}})};
+  }
+  const std::vector<std::string>& allowed = tree.Classes(project);
+  if (!allowed.empty() &&
+      std::find(allowed.begin(), allowed.end(), job_class.name) == allowed.end()) {
+    return Refusal{
+        "job_class",
+        Never(ReasonCode::kClassNotAllowed,
+              {{"account", path}, {"class", job_class.name}, {"allowed", Joined(allowed)}})};
+  }
+  if (spec.classification.empty()) return std::nullopt;
+  const std::string& highest = tree.HighestClassification(project);
+  const auto rank = [&classifications](const std::string& name) {
+    return std::find(classifications.begin(), classifications.end(), name);
+  };
+  const auto asked = rank(spec.classification);
+  if (asked == classifications.end() || (!highest.empty() && asked > rank(highest))) {
+    return Refusal{
+        "classification",
+        Never(ReasonCode::kClassificationNotAllowed,
+              {{"account", path}, {"asked", spec.classification}, {"highest", highest}})};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void RunningTable::Change(const AccountTree& tree, const JobCount& job, int sign) {
+  const MilliGpus milli = sign * job.counted_milli;
+  const auto change = [milli, sign](auto* counts, const auto& key) {
+    Count& count = (*counts)[key];
+    count.counted_milli += milli;
+    count.jobs += sign;
+    KEZEK_CHECK(count.jobs >= 0 && count.counted_milli >= 0, "more was taken out than ran");
+    if (count == Count{}) counts->erase(key);
+  };
+  change(&class_users_, std::pair{job.job_class, job.user});
+  AccountIndex i = tree.IndexOf(job.project);
+  KEZEK_CHECK(i != kNoAccount, "a job of a project that is not in the tree");
+  for (; i != kNoAccount; i = tree.parent(i)) {
+    const AccountId id = tree.id(i);
+    change(&accounts_, id);
+    change(&users_, std::pair{id, job.user});
+    if (job.scavenger || milli == 0) continue;
+    const std::pair key{id, job.gpu_type};
+    MilliGpus& allocated = allocated_[key];
+    allocated += milli;
+    KEZEK_CHECK(allocated >= 0, "more was taken out than ran");
+    if (allocated == 0) allocated_.erase(key);
+  }
+}
+
+RunningTable::Count RunningTable::OfAccount(AccountId account) const {
+  const auto found = accounts_.find(account);
+  return found == accounts_.end() ? Count{} : found->second;
+}
+
+RunningTable::Count RunningTable::OfUser(AccountId account, UserId user) const {
+  const auto found = users_.find({account, user});
+  return found == users_.end() ? Count{} : found->second;
+}
+
+RunningTable::Count RunningTable::OfClassUser(const std::string& job_class, UserId user) const {
+  const auto found = class_users_.find({job_class, user});
+  return found == class_users_.end() ? Count{} : found->second;
+}
+
+MilliGpus RunningTable::Allocated(AccountId account, const std::string& gpu_type) const {
+  const auto found = allocated_.find({account, gpu_type});
+  return found == allocated_.end() ? 0 : found->second;
+}
+
+std::vector<MilliGpus> RunningTable::AllocatedByIndex(const AccountTree& tree,
+                                                      const std::string& gpu_type) const {
+  std::vector<MilliGpus> allocated;
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    allocated.push_back(Allocated(tree.id(i), gpu_type));
+  }
+  return allocated;
+}
+
+Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
+                  const JobCount& job) {
+  AccountIndex i = tree.IndexOf(job.project);
+  KEZEK_CHECK(i != kNoAccount, "a job of a project that is not in the tree");
+  for (; i != kNoAccount; i = tree.parent(i)) {
+    if (auto over = OverAccount(tree, i, running, job)) return *over;
+  }
+  auto over = OverUser("class", job_class.name, job_class.user_limits,
+                       running.OfClassUser(job_class.name, job.user), job);
+  return over ? *over : Reason{};
+}
+
+Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,
+                        const std::vector<MilliGpus>& allocated) {
+  if (job_class.preemptible || job.scavenger) return {};
+  for (AccountIndex i = tree.IndexOf(job.project); i != kNoAccount; i = tree.parent(i)) {
+    const MilliGpus guarantee = tree.share(i, job.gpu_type).guarantee_milli;
+    if (allocated[static_cast<std::size_t>(i)] + job.counted_milli > guarantee) {
+      return Reason{ReasonCode::kClassNotPreemptible, {{"account", tree.path(i)}}};
+    }
+  }
+  return {};
+}
+
+Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const JobSpec& spec,
+                  MilliGpus counted_milli, const std::vector<std::string>& classifications) {
+  const AccountIndex project = tree.IndexOf(spec.project);
+  if (project == kNoAccount) return {"project", Never(ReasonCode::kProjectClosed, {})};
+  if (auto refusal = NotAllowed(tree, project, job_class, spec, classifications)) return *refusal;
+  if (job_class.longest_limit_ms > 0 && spec.time_limit_ms > job_class.longest_limit_ms) {
+    return TooLong(job_class.name, job_class.longest_limit_ms, spec.time_limit_ms);
+  }
+  if (auto limit = job_class.user_limits.time_limit_ms; limit && spec.time_limit_ms > *limit) {
+    return TooLong(job_class.name, *limit, spec.time_limit_ms);
+  }
+  for (AccountIndex i = project; i != kNoAccount; i = tree.parent(i)) {
+    if (auto refusal = NeverInAccount(tree, i, job_class, spec, counted_milli)) return *refusal;
+  }
+  auto refusal = TooLarge("class", job_class.name, job_class.user_limits, counted_milli);
+  return refusal ? *refusal : Refusal{};
+}
+
+Reason QueueLimit(const AccountTree& tree, AccountId project, UserId user, std::int64_t jobs,
+                  const std::map<AccountId, std::int64_t>& queued_in_account,
+                  const std::map<std::pair<AccountId, UserId>, std::int64_t>& queued_of_user) {
+  const auto count = [](const auto& counts, const auto& key) {
+    const auto found = counts.find(key);
+    return found == counts.end() ? std::int64_t{0} : found->second;
+  };
+  const auto over = [&](ReasonCode code, AccountIndex i, std::optional<std::int64_t> limit,
+                        std::int64_t queued) -> std::optional<Reason> {
+    if (!limit || queued + jobs <= *limit) return std::nullopt;
+    return Reason{
+        code, {{"account", tree.path(i)}, {"limit", Number(*limit)}, {"queued", Number(queued)}}};
+  };
+  for (AccountIndex i = tree.IndexOf(project); i != kNoAccount; i = tree.parent(i)) {
+    const AccountSettings& settings = tree.account(i).settings;
+    const AccountId id = tree.id(i);
+    if (auto reason = over(ReasonCode::kLimitAccountJobs, i, settings.account_limits.jobs_queued,
+                           count(queued_in_account, id))) {
+      return *reason;
+    }
+    if (auto reason = over(ReasonCode::kLimitUserJobs, i, settings.user_limits.jobs_queued,
+                           count(queued_of_user, std::pair{id, user}))) {
+      return *reason;
+    }
+  }
+  return {};
+}
+
+}  // namespace kezek::quota

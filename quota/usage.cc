@@ -1,0 +1,145 @@
+#include "quota/usage.h"
+
+#include <array>
+
+#include "kezek/check.h"
+#include "kezek/time.h"
+
+namespace kezek::quota {
+namespace {
+
+constexpr int kSteps = 256;  // of the table, a power of two
+
+constexpr UInt128 SquareRoot(UInt128 value) {
+  UInt128 root = 0;
+  for (int bit = 63; bit >= 0; --bit) {
+    const UInt128 trial = root | (static_cast<UInt128>(1) << bit);
+    if (trial * trial <= value) root = trial;
+  }
+  return root;
+}
+
+// 2^(-i/256) in 32-bit fixed point, i = 0…256. Made from square roots of 1/2 in 62-bit fixed point:
+// 2^(-1/2), 2^(-1/4)… are multiplied as the bits of i say.
+constexpr std::array<std::uint64_t, kSteps + 1> MakeTable() {
+  constexpr int kBits = 62;
+  std::array<UInt128, 9> factor{};  // 2^(-2^b / 256)
+  factor[8] = static_cast<UInt128>(1) << (kBits - 1);
+  for (std::size_t b = 8; b-- > 0;) factor[b] = SquareRoot(factor[b + 1] << kBits);
+  std::array<std::uint64_t, kSteps + 1> table{};
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    UInt128 value = static_cast<UInt128>(1) << kBits;
+    for (std::size_t b = 0; b < factor.size(); ++b) {
+      if ((i >> b) & 1U) value = (value * factor[b]) >> kBits;
+    }
+    table[i] = static_cast<std::uint64_t>((value + (1U << (kBits - 33))) >> (kBits - 32));
+  }
+  return table;
+}
+
+constexpr std::array<std::uint64_t, kSteps + 1> kTable = MakeTable();
+static_assert(kTable[0] == std::uint64_t{1} << 32 && kTable[kSteps] == std::uint64_t{1} << 31);
+static_assert(kTable[128] == 3'037'000'500);  // 2^32 / sqrt(2)
+
+const UsageSum kNone;
+
+}  // namespace
+
+Decay::Decay(DurationMs half_life_ms) : half_life_ms_(half_life_ms) {
+  KEZEK_CHECK(half_life_ms >= kSecondMs && half_life_ms <= 36600 * kDayMs,
+              "a half-life is from a second to a hundred years");
+}
+
+std::int64_t Decay::PeriodOf(TimeMs date) const {
+  const std::int64_t period = date / half_life_ms_;
+  return date % half_life_ms_ < 0 ? period - 1 : period;
+}
+
+std::uint64_t Decay::Factor(TimeMs date) const {
+  // 2^x = 2 x 2^-(1-x): the way left to the period's end, looked up in the table.
+  const std::int64_t left = half_life_ms_ - (date - PeriodOf(date) * half_life_ms_);
+  const Int128 scaled = static_cast<Int128>(left) * kSteps;
+  const auto step = static_cast<std::size_t>(scaled / half_life_ms_);
+  const std::int64_t rest = static_cast<std::int64_t>(scaled % half_life_ms_);
+  if (rest == 0) return 2 * kTable[step];
+  const std::uint64_t drop = kTable[step] - kTable[step + 1];
+  const auto part =
+      static_cast<std::uint64_t>(static_cast<UInt128>(drop) * static_cast<UInt128>(rest) /
+                                 static_cast<UInt128>(half_life_ms_));
+  return 2 * (kTable[step] - part);
+}
+
+void UsageSum::Book(const Decay& decay, TimeMs date, MilliGpuMs amount) {
+  if (amount == 0) return;
+  const std::int64_t period = decay.PeriodOf(date);
+  Int128& sum = by_period_[period];
+  sum += static_cast<Int128>(amount) * static_cast<Int128>(decay.Factor(date));
+  if (sum == 0) by_period_.erase(period);
+}
+
+UsageValue UsageSum::At(std::int64_t period) const {
+  UsageValue value;
+  for (const auto& [of, sum] : by_period_) {
+    const std::int64_t age = of > period ? 0 : period - of;
+    if (age >= kUsagePeriods) continue;
+    UsageValue part{sum};
+    part <<= static_cast<unsigned>(kUsagePeriods - 1 - age);
+    value += part;
+  }
+  return value;
+}
+
+void UsageSum::Forget(std::int64_t period) {
+  by_period_.erase(by_period_.begin(), by_period_.upper_bound(period - kUsagePeriods));
+}
+
+UsageValue UsageOfBooking(const Decay& decay, TimeMs now, MilliGpuMs amount) {
+  UsageValue value{static_cast<Int128>(amount) * static_cast<Int128>(decay.Factor(now))};
+  value <<= static_cast<unsigned>(kUsagePeriods - 1);
+  return value;
+}
+
+std::strong_ordering CompareUsagePerWeight(const UsageValue& a, std::int64_t weight_a,
+                                           const UsageValue& b, std::int64_t weight_b) {
+  UsageValue left = a;
+  UsageValue right = b;
+  left *= static_cast<std::uint64_t>(weight_b);
+  right *= static_cast<std::uint64_t>(weight_a);
+  return left <=> right;
+}
+
+std::strong_ordering CompareUsagePerWeight(const UsageSum& a, std::int64_t weight_a,
+                                           const UsageSum& b, std::int64_t weight_b,
+                                           std::int64_t now_period) {
+  return CompareUsagePerWeight(a.At(now_period), weight_a, b.At(now_period), weight_b);
+}
+
+double UsageGpuHours(const Decay& decay, const UsageSum& sum, TimeMs now) {
+  const double scale = 4294967296.0 * 1099511627776.0;  // 2^(32+40)
+  const double since_start = static_cast<double>(decay.Factor(now)) / 4294967296.0;
+  return sum.At(decay.PeriodOf(now)).ToDouble() / scale / since_start / 1000.0 /
+         static_cast<double>(kHourMs);
+}
+
+void UsageBook::Book(const AccountTree& tree, AccountId project, UserId user, TimeMs date,
+                     MilliGpuMs amount) {
+  users_[{project, user}].Book(decay_, date, amount);
+  accounts_[project].Book(decay_, date, amount);
+  AccountIndex i = tree.IndexOf(project);
+  if (i == kNoAccount) return;
+  for (i = tree.parent(i); i != kNoAccount; i = tree.parent(i)) {
+    accounts_[tree.id(i)].Book(decay_, date, amount);
+  }
+}
+
+const UsageSum& UsageBook::OfAccount(AccountId account) const {
+  const auto found = accounts_.find(account);
+  return found == accounts_.end() ? kNone : found->second;
+}
+
+const UsageSum& UsageBook::OfUser(AccountId project, UserId user) const {
+  const auto found = users_.find({project, user});
+  return found == users_.end() ? kNone : found->second;
+}
+
+}  // namespace kezek::quota

@@ -1,0 +1,160 @@
+// AccountTree::Validate: settings against each other and against the machine.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "quota/account_tree.h"
+#include "quota/counted.h"
+#include "quota/wide.h"
+
+namespace kezek::quota {
+namespace {
+
+Error Problem(const AccountTree& tree, AccountIndex i, const std::string& field, std::string reason,
+              std::string message, std::map<std::string, std::string> values = {}) {
+  values.emplace("account", tree.path(i));
+  return FieldProblem(Code::kInvalidArgument,
+                      FieldError{.field = "accounts[" + tree.path(i) + "].settings." + field,
+                                 .reason = std::move(reason),
+                                 .message = std::move(message),
+                                 .values = std::move(values)});
+}
+
+std::string ShareField(const std::string& gpu_type, const std::string& name) {
+  return "shares[" + gpu_type + "]." + name;
+}
+
+bool InRange(std::int64_t value, std::int64_t least, std::int64_t most) {
+  return value >= least && value <= most;
+}
+
+bool InRange(const std::optional<std::int64_t>& value, std::int64_t most) {
+  return !value || InRange(*value, 0, most);
+}
+
+// The field of the first limit out of range, or "".
+std::string BadLimit(const Limits& limits) {
+  constexpr std::int64_t kMaxJobs = 1'000'000'000;
+  constexpr DurationMs kMaxTime = 3660 * kDayMs;
+  if (!InRange(limits.running_milli, kMaxMilliGpus)) return "running_milli";
+  if (!InRange(limits.jobs_running, kMaxJobs)) return "jobs_running";
+  if (!InRange(limits.jobs_queued, kMaxJobs)) return "jobs_queued";
+  if (!InRange(limits.job_milli, kMaxMilliGpus)) return "job_milli";
+  if (!InRange(limits.time_limit_ms, kMaxTime)) return "time_limit_ms";
+  return "";
+}
+
+Result<void> CheckLimits(const AccountTree& tree, AccountIndex i) {
+  const AccountSettings& settings = tree.account(i).settings;
+  for (const auto& [name, limits] : {std::pair{"account_limits", &settings.account_limits},
+                                     std::pair{"user_limits", &settings.user_limits}}) {
+    if (const std::string field = BadLimit(*limits); !field.empty()) {
+      return Problem(tree, i, std::string(name) + "." + field, "OUT_OF_RANGE",
+                     "a limit is 0 or more; leave it out for none");
+    }
+  }
+  if (settings.default_time_limit_ms < 0) {
+    return Problem(tree, i, "default_time_limit_ms", "OUT_OF_RANGE",
+                   "a time limit is not negative; 0 takes the class's");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> AccountTree::Validate(const TreeRules& rules) const {
+  for (AccountIndex i = 0; i < size(); ++i) {
+    if (auto shares = ValidateShares(i, rules); !shares) return shares;
+    if (auto guarantees = ValidateGuarantees(i, rules); !guarantees) return guarantees;
+    if (auto limits = CheckLimits(*this, i); !limits) return limits;
+    if (auto names = ValidateNames(i, rules); !names) return names;
+  }
+  return {};
+}
+
+Result<void> AccountTree::ValidateShares(AccountIndex i, const TreeRules& rules) const {
+  for (const auto& [type, own] : account(i).settings.shares) {
+    if (!rules.configured_milli.contains(type)) {
+      return Problem(*this, i, "shares[" + type + "]", "NO_SUCH_GPU_TYPE",
+                     "the machine has no GPU type \"" + type + "\"");
+    }
+    if (!InRange(own.weight_milli, 1, kMaxWeightMilli)) {
+      return Problem(*this, i, ShareField(type, "weight_milli"), "OUT_OF_RANGE",
+                     "a weight is from 0.001 to 1000000");
+    }
+    if (!InRange(own.guarantee_milli, 0, kMaxMilliGpus)) {
+      return Problem(*this, i, ShareField(type, "guarantee_milli"), "OUT_OF_RANGE",
+                     "a guarantee is from 0 to 1000000 GPUs");
+    }
+    if (!InRange(own.borrow_max_milli, kMaxMilliGpus)) {
+      return Problem(*this, i, ShareField(type, "borrow_max_milli"), "OUT_OF_RANGE",
+                     "borrow_max is from 0 to 1000000 GPUs; leave it out for no cap");
+    }
+    if (!InRange(own.lend_max_milli, kMaxMilliGpus)) {
+      return Problem(*this, i, ShareField(type, "lend_max_milli"), "OUT_OF_RANGE",
+                     "lend_max is from 0 to 1000000 GPUs; leave it out to lend all");
+    }
+  }
+  return {};
+}
+
+Result<void> AccountTree::ValidateGuarantees(AccountIndex i, const TreeRules& rules) const {
+  for (const auto& [type, configured] : rules.configured_milli) {
+    const MilliGpus own = share(i, type).guarantee_milli;
+    if (i == kRootIndex && own > configured) {
+      return Problem(*this, i, ShareField(type, "guarantee_milli"), "ABOVE_MACHINE",
+                     "the root's guarantee of " + GpusText(own) + " GPUs is above the machine's " +
+                         GpusText(configured),
+                     {{"guarantee", GpusText(own)}, {"machine", GpusText(configured)}});
+    }
+    if (children(i).empty()) continue;
+    Int128 sum = 0;
+    for (const AccountIndex child : children(i)) {
+      sum += share(child, type).guarantee_milli;
+      // A child's own range is checked later, when it is its turn; it cannot overflow this.
+      if (share(child, type).guarantee_milli > own || sum > own) {
+        return Problem(
+            *this, child, ShareField(type, "guarantee_milli"), "ABOVE_PARENT",
+            "with its siblings' guarantees it passes the parent's " + GpusText(own) + " GPUs",
+            {{"guarantee", GpusText(share(child, type).guarantee_milli)},
+             {"parent", GpusText(own)},
+             {"parent_account", path(i)}});
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> AccountTree::ValidateNames(AccountIndex i, const TreeRules& rules) const {
+  const AccountSettings& settings = account(i).settings;
+  const AccountIndex above = parent(i);
+  for (const std::string& name : settings.classes) {
+    if (!rules.classes.contains(name)) {
+      return Problem(*this, i, "classes", "NO_SUCH_CLASS", "there is no class \"" + name + "\"",
+                     {{"class", name}});
+    }
+    if (above == kNoAccount || Classes(above).empty()) continue;
+    const std::vector<std::string>& allowed = Classes(above);
+    if (std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
+      return Problem(*this, i, "classes", "CLASS_NOT_ALLOWED",
+                     "the account above does not allow the class \"" + name + "\"",
+                     {{"class", name}});
+    }
+  }
+  const std::string& highest = settings.highest_classification;
+  if (highest.empty() || rules.classifications.empty()) return {};
+  const auto& order = rules.classifications;
+  const auto own = std::find(order.begin(), order.end(), highest);
+  if (own == order.end()) {
+    return Problem(*this, i, "highest_classification", "NO_SUCH_CLASSIFICATION",
+                   "there is no classification \"" + highest + "\"");
+  }
+  const std::string bound = above == kNoAccount ? "" : HighestClassification(above);
+  if (!bound.empty() && own > std::find(order.begin(), order.end(), bound)) {
+    return Problem(*this, i, "highest_classification", "ABOVE_PARENT",
+                   "the account above goes up to \"" + bound + "\" only", {{"highest", bound}});
+  }
+  return {};
+}
+
+}  // namespace kezek::quota
