@@ -123,6 +123,14 @@ void ReadTypes(Section& section, Config* out) {
   });
 }
 
+// What one node has: in topology.yaml for all, or for those of one leaf.
+void ReadNodeSize(Section& section, Node* out) {
+  section.Text("gpu_type", &out->gpu_type);
+  section.Number("gpus", 0, 1024, &out->gpus);
+  section.Number("cpus", 1, 1 << 16, &out->cpus);
+  section.Number("memory_mib", 1, std::int64_t{1} << 40, &out->memory_mib);
+}
+
 void ReadAll(Section& section, Config* out) {
   for (const char* key :
        {"cluster", "database", "slurm", "output_root", "topology", "tag_key_file"}) {
@@ -188,8 +196,10 @@ Result<Config> LoadConfig(const std::string& path) {
 
 Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name) {
   std::map<std::string, Node> nodes;
+  Node usual;
   const auto read_leaf = [&](Section& leaf) {
-    Node place;
+    Node place = usual;
+    ReadNodeSize(leaf, &place);
     std::string list;
     for (const char* key : {"name", "nodes"}) leaf.Require(key);
     leaf.Text("name", &place.leaf);
@@ -207,6 +217,7 @@ Result<std::vector<Node>> ParseTopology(const std::string& text, const std::stri
     }
   };
   const auto read = ReadYaml(text, file_name, [&](Section& section) {
+    section.Child("node", [&](Section& node) { ReadNodeSize(node, &usual); });
     section.Require("leaves");
     section.List("leaves", read_leaf);
   });

@@ -70,8 +70,9 @@ struct Config {
 Result<Config> LoadConfig(const std::string& path);
 Result<Config> ParseConfig(const std::string& text, const std::string& file_name);
 
-// The nodes of topology.yaml: GPUs, CPUs, memory and where each is. Node names may be lists such as
-// "n[01-08]". Their health is kUnknown until the cluster reports it.
+// The nodes of topology.yaml: the configured machine. `node` says what each has (gpu_type, gpus,
+// cpus, memory_mib), `leaves` where they are (name, block, nodes, labels); a leaf may say otherwise
+// of its own. Nodes are lists such as "n[01-08]". Health is kUnknown until the cluster reports it.
 Result<std::vector<Node>> LoadTopology(const std::string& path);
 Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name);
 

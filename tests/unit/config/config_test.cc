@@ -95,13 +95,17 @@ TEST(Config, ReportsAFileThatIsNotThere) {
 
 TEST(Topology, PlacesNodesUnderLeaves) {
   const auto nodes = ParseTopology(
+      "node: {gpu_type: h200, gpus: 8, cpus: 192, memory_mib: 2000000}\n"
       "leaves:\n  - {name: leaf1, block: b, nodes: 'n[01-02]'}\n"
-      "  - {name: leaf2, block: b, nodes: n03, labels: [nvlink]}\n",
+      "  - {name: leaf2, block: b, nodes: n03, labels: [nvlink], gpus: 4}\n",
       "t.yaml");
   ASSERT_TRUE(nodes) << nodes.error().message;
   ASSERT_EQ(nodes->size(), 3U);
   EXPECT_EQ((*nodes)[1].name, "n02");
   EXPECT_EQ((*nodes)[1].leaf, "leaf1");
+  EXPECT_EQ((*nodes)[1].gpus, 8);
+  EXPECT_EQ((*nodes)[2].gpus, 4);
+  EXPECT_EQ((*nodes)[2].memory_mib, 2'000'000);
   EXPECT_EQ((*nodes)[2].labels, std::vector<std::string>{"nvlink"});
   const auto twice =
       ParseTopology("leaves:\n  - {name: a, nodes: n1}\n  - {name: b, nodes: n1}\n", "t.yaml");

@@ -1,0 +1,52 @@
+#include "kezekd/keyed_hash.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <fstream>
+#include <iterator>
+
+namespace kezek::kezekd {
+namespace {
+
+std::string Hex(const unsigned char* bytes, unsigned length) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (unsigned i = 0; i < length; ++i) {
+    text += kDigits[bytes[i] >> 4U];
+    text += kDigits[bytes[i] & 15U];
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<std::function<std::string(std::string_view)>> LoadKeyedHash(const std::string& key_file) {
+  std::ifstream file(key_file, std::ios::binary);
+  const std::string key{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  struct stat info {};
+  if (!file || stat(key_file.c_str(), &info) != 0) {
+    return Error{Code::kNotFound, "tag_key_file: " + key_file + " cannot be read", {}};
+  }
+  if (key.size() < 32) {
+    return Error{Code::kInvalidArgument,
+                 "tag_key_file: " + key_file + " must hold at least 32 random bytes",
+                 {}};
+  }
+  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return Error{Code::kInvalidArgument,
+                 "tag_key_file: " + key_file + " can be read by others: chmod 600 it",
+                 {}};
+  }
+  return std::function<std::string(std::string_view)>([key](std::string_view text) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+    unsigned length = 0;
+    HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+         reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data(), &length);
+    return Hex(hash.data(), length);
+  });
+}
+
+}  // namespace kezek::kezekd

@@ -1,0 +1,104 @@
+#include "rpc/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <chrono>
+#include <utility>
+
+#include "rpc/access_service.h"
+#include "rpc/cluster_service.h"
+#include "rpc/job_service.h"
+#include "rpc/quota_service.h"
+#include "rpc/unary.h"
+
+namespace kezek::rpc {
+namespace {
+
+constexpr std::size_t kStreamsMost = 4096;  // calls at once on one connection
+
+Parts PartsOf(const ServerPorts& ports) {
+  return {.desk = ports.desk,
+          .submit = ports.submit,
+          .read = ports.read,
+          .clock = ports.clock,
+          .output = ports.output,
+          .unix_accounts = ports.unix_accounts};
+}
+
+Settings SettingsOf(const ServerConfig& config) {
+  return {.cluster = config.cluster,
+          .version = config.version,
+          .script_bytes = config.script_bytes,
+          .environment_bytes = config.environment_bytes,
+          .token_lifetime_ms = config.token_lifetime_ms,
+          .half_life_ms = config.half_life_ms,
+          .min_uid = config.min_uid};
+}
+
+class GrpcServer final : public Server {
+ public:
+  GrpcServer(const ServerConfig& config, const ServerPorts& ports)
+      : jobs_(PartsOf(ports), SettingsOf(config)),
+        quota_(PartsOf(ports), SettingsOf(config)),
+        cluster_(PartsOf(ports), SettingsOf(config)),
+        access_(PartsOf(ports), SettingsOf(config)) {}
+
+  ~GrpcServer() override { Stop(0); }
+
+  Result<void> Listen(const ServerConfig& config) {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(config.listen, grpc::InsecureServerCredentials(), &port_);
+    builder.SetMaxReceiveMessageSize(static_cast<int>(config.request_bytes));
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(kStreamsMost));
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.RegisterService(&jobs_);
+    builder.RegisterService(&quota_);
+    builder.RegisterService(&cluster_);
+    builder.RegisterService(&access_);
+    server_ = builder.BuildAndStart();
+    if (!server_ || port_ == 0) {
+      return Error{Code::kUnavailable,
+                   "grpc_listen: cannot listen on " + config.listen + ": is it in use?",
+                   {}};
+    }
+    server_->GetHealthCheckService()->SetServingStatus(true);
+    return {};
+  }
+
+  int port() const override { return port_; }
+
+  void OnCommitted(const Committed& committed) override { jobs_.OnCommitted(committed); }
+
+  void Stop(DurationMs grace_ms) override {
+    if (!server_) return;
+    server_->GetHealthCheckService()->SetServingStatus(false);
+    jobs_.Stop();
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  JobServiceImpl jobs_;
+  QuotaServiceImpl quota_;
+  ClusterServiceImpl cluster_;
+  AccessServiceImpl access_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
+                                              const ServerPorts& ports) {
+  auto server = std::make_unique<GrpcServer>(config, ports);
+  const auto listening = server->Listen(config);
+  if (!listening) return listening.error();
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace kezek::rpc
