@@ -41,6 +41,12 @@ struct Submitted {
   bool existed = false;     // the same key had been submitted before
 };
 
+// A submission of the past, by its key.
+struct KnownKey {
+  JobId id;
+  Sha256 request_hash{};
+};
+
 // Everything one step of the controller changes. All or nothing.
 struct Changes {
   // Whole rows: inserted or replaced. On the row of an array `attempts` counts the elements that
@@ -166,6 +172,8 @@ class Reader {
   virtual Result<std::vector<Event>> JobEvents(const JobRef& job) = 0;
   // Number of the last event committed; 0: there is none.
   virtual Result<std::int64_t> LastEventSeq() = 0;
+  // What a user's idempotency key has made; none: the key is not known.
+  virtual Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) = 0;
   virtual Result<std::vector<UsageRow>> Usage(const UsageQuery& query) = 0;
   virtual Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) = 0;
 };
