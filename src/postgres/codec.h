@@ -1,0 +1,36 @@
+// Values that are stored as JSON, in jsonb columns.
+//
+// A member that is empty, zero, false or its enumeration's first is left out, and what is missing
+// is read as that, never as the struct's default: a default that changes later must not change
+// what an old row means. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/job.h"
+#include "kezek/reason.h"
+#include "kezek/resources.h"
+#include "kezek/result.h"
+
+namespace kezek::postgres {
+
+using TextMap = std::map<std::string, std::string>;
+using TextList = std::vector<std::string>;
+using IndexRanges = std::vector<IndexRange>;
+
+// For JobSpec, Reason, Placement, IndexRanges, AccountSettings, TextMap and TextList.
+
+// INVALID_ARGUMENT (NOT_TEXT): a text in it is not UTF-8 or holds a NUL; the field is its path.
+template <class T>
+Result<std::string> Encode(const T& value);
+
+// DATA_LOSS: not what Encode writes (wrong type, unknown name, unknown member).
+template <class T>
+Result<T> Decode(std::string_view json);
+
+}  // namespace kezek::postgres

@@ -1,0 +1,18 @@
+# cmake -DOUT=x.cc -DFILES="a.sql;b.sql" -P embed_migrations.cmake
+# Writes the migrations as C++ literals with their SHA-256, so that the binary carries its schema.
+set(text "#include \"postgres/migration_list.h\"\n\nnamespace kezek::postgres {\n\n")
+string(APPEND text "std::span<const Migration> Migrations() {\n")
+string(APPEND text "  static constexpr Migration kAll[] = {\n")
+foreach(file IN LISTS FILES)
+  cmake_path(GET file STEM stem)
+  if(NOT stem MATCHES "^0*([1-9][0-9]*)_(.+)$")
+    message(FATAL_ERROR "${file}: a migration is named NNNN_name.sql")
+  endif()
+  set(version ${CMAKE_MATCH_1})
+  set(name ${CMAKE_MATCH_2})
+  file(SHA256 ${file} sum)
+  file(READ ${file} sql)
+  string(APPEND text "      {${version}, \"${name}\", \"${sum}\", R\"sql(${sql})sql\"},\n")
+endforeach()
+string(APPEND text "  };\n  return kAll;\n}\n\n}  // namespace kezek::postgres\n")
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,43 @@
+// The database's roles and schema. Connection strings are libpq's ("host=… dbname=… user=…").
+// Functions block; any thread.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "kezek/result.h"
+#include "kezek/time.h"
+#include "postgres/migration_list.h"
+
+namespace kezek::postgres {
+
+// What a superuser (or a role that may create roles and databases) does once: the roles kezek_owner
+// and kezek_app, and the database, owned by kezek_owner. What is there already stays; a password
+// that is given is set, an empty one leaves the role as it is. `admin` connects to any database.
+struct Preparation {
+  std::string admin;
+  std::string database;
+  std::string owner_password;
+  std::string app_password;
+};
+Result<void> PrepareDatabase(const Preparation& preparation);
+
+struct Migrated {
+  int from = 0;  // version found; 0: an empty database
+  int to = 0;
+};
+
+// Brings the schema to the last of `migrations`, as kezek_owner (the role of the connection
+// string). Each migration is one transaction; several daemons that start at once wait for each
+// other. FAILED_PRECONDITION: the schema is newer than the migrations given (SCHEMA_NEWER), one
+// that was applied has another checksum now (MIGRATION_EDITED), or the roles are missing.
+// UNAVAILABLE: no database. INTERNAL: a migration failed; it and those behind it are not applied.
+Result<Migrated> Migrate(const std::string& owner, Clock& clock,
+                         std::span<const Migration> migrations = Migrations());
+
+// For a process that may not migrate: nothing to do, or FAILED_PRECONDITION as above, and
+// SCHEMA_OLDER when Migrate has to run first. Any role.
+Result<void> CheckSchema(const std::string& conninfo,
+                         std::span<const Migration> migrations = Migrations());
+
+}  // namespace kezek::postgres

@@ -1,0 +1,228 @@
+#include "tests/support/random_values.h"
+
+#include <array>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+namespace kezek::test {
+namespace {
+
+constexpr ReasonCode kLastReason = ReasonCode::kWarning;
+
+}  // namespace
+
+std::int64_t RandomValues::Int(std::int64_t least, std::int64_t most) {
+  return std::uniform_int_distribution<std::int64_t>(least, most)(bits_);
+}
+
+std::string RandomValues::Text() {
+  static const std::array<std::string, 14> kPieces = {"a", "NULL",  "\"", "\\",   ",", "{", "}",
+                                                      "'", "қазақ", "\n", "\x01", " ", "🚀", "$1"};
+  std::string text;
+  for (std::int64_t left = Chance(30) ? 0 : Int(1, 6); left > 0; --left) {
+    text += kPieces[static_cast<std::size_t>(Int(0, std::ssize(kPieces) - 1))];
+  }
+  return text;
+}
+
+Reason RandomValues::ReasonValue() {
+  Reason reason{.code = Enum(kLastReason), .fields = {}};
+  for (std::int64_t left = Int(0, 2); left > 0; --left) reason.fields[Text()] = Text();
+  return reason;
+}
+
+std::vector<IndexRange> RandomValues::Ranges() {
+  std::vector<IndexRange> ranges;
+  std::int32_t at = 0;
+  for (std::int64_t left = Int(1, 3); left > 0; --left) {
+    const std::int32_t last = at + static_cast<std::int32_t>(Int(0, 9));
+    ranges.push_back({at, last, static_cast<std::int32_t>(Int(1, 3))});
+    at = last + 2;
+  }
+  return ranges;
+}
+
+JobSpec RandomValues::Spec() {
+  JobSpec spec;
+  spec.name = Text();
+  spec.project = AccountId{Int(1, 50)};
+  spec.job_class = Text();
+  spec.kind = Enum(JobKind::kInteractive);
+  spec.shape = {Small(), Small(), Text(), Small(), Big(), Chance(50)};
+  spec.ntasks = Small();
+  spec.ntasks_per_node = Small();
+  spec.cpus_per_task = Small();
+  spec.within = Enum(Domain::kBlock);
+  spec.prefer = Enum(Domain::kBlock);
+  spec.time_limit_ms = Big();
+  spec.time_min_ms = Big();
+  spec.begin_ms = Big();
+  spec.deadline_ms = Big();
+  if (Chance(20)) spec.dependencies.push_back({Enum(DependencyKind::kAfter), Ref()});
+  if (Chance(20)) spec.dependencies.push_back({});
+  spec.kill_on_invalid_dependency = Chance(50);
+  if (Chance(30)) spec.array = ArraySpec{Ranges(), Small()};
+  spec.requeue = Chance(50);
+  spec.max_attempts = Small();
+  spec.signal = {Text(), Big(), Chance(50)};
+  spec.grace_ms = Big();
+  for (std::string* text :
+       {&spec.checkpoint_path, &spec.classification, &spec.working_directory, &spec.stdin_path,
+        &spec.stdout_path, &spec.stderr_path, &spec.comment, &spec.container_image}) {
+    *text = Text();
+  }
+  for (auto* list : {&spec.arguments, &spec.constraints, &spec.nodes, &spec.exclude_nodes}) {
+    for (std::int64_t left = Int(0, 2); left > 0; --left) list->push_back(Text());
+  }
+  spec.append_output = Chance(50);
+  spec.user_priority = Small();
+  spec.umask = static_cast<std::int32_t>(Int(0, 0777));
+  if (Chance(50)) spec.labels[Text()] = Text();
+  return spec;
+}
+
+Placement RandomValues::PlacementValue() {
+  Placement placement;
+  for (std::int64_t i = Int(1, 4); i > 0; --i) {
+    NodeGrant grant{"gpu" + std::to_string(10 - i), Small(), {}};
+    if (Chance(50)) grant.gpu_indices = {0, 7};
+    placement.push_back(std::move(grant));
+  }
+  return placement;
+}
+
+Limits RandomValues::LimitsValue() {
+  Limits limits;
+  for (auto* limit : {&limits.running_milli, &limits.jobs_running, &limits.jobs_queued,
+                      &limits.job_milli, &limits.time_limit_ms}) {
+    if (Chance(50)) *limit = Big();
+  }
+  return limits;
+}
+
+AccountSettings RandomValues::Settings() {
+  AccountSettings settings;
+  if (Chance(50)) settings.shares["h200"] = {Big(), Big(), std::nullopt, Big()};
+  if (Chance(50)) settings.shares[Text()] = {0, 0, Big(), std::nullopt};
+  settings.account_limits = LimitsValue();
+  settings.user_limits = LimitsValue();
+  if (Chance(50)) settings.classes = {"normal", Text()};
+  settings.highest_classification = Text();
+  settings.default_time_limit_ms = Big();
+  settings.rule = Enum(ProjectRule::kShortest);
+  settings.slurm_account = Text();
+  settings.slurm_qos = Text();
+  return settings;
+}
+
+Job RandomValues::JobRow(JobRef ref) {
+  Job job;
+  job.ref = ref;
+  job.user = UserId{Int(1, 9)};
+  job.spec = std::make_shared<const JobSpec>(Spec());
+  job.state = Enum(JobState::kRunning);
+  job.hold = Enum(Hold::kCluster);
+  job.hold_reason = ReasonValue();
+  if (ref.element == kNoElement && Chance(50)) job.pending = Ranges();
+  job.submitted_ms = Big();
+  job.queued_since_ms = Big();
+  job.not_before_ms = Big();
+  job.ended_ms = 0;
+  job.attempts = Small();
+  job.failed_runs = Small();
+  job.launch_failures = Small();
+  job.preemptions = Small();
+  job.reason = ReasonValue();
+  return job;
+}
+
+Attempt RandomValues::AttemptRow(AttemptRef ref, AttemptState state) {
+  Attempt attempt;
+  attempt.ref = ref;
+  attempt.state = state;
+  if (state == AttemptState::kEnded) attempt.outcome = AttemptOutcome::kPreempted;
+  attempt.ending = Enum(Ending::kRequeue);
+  attempt.placement = PlacementValue();
+  attempt.cluster_job_id = Big();
+  attempt.released = Chance(50);
+  for (TimeMs* time : {&attempt.planned_ms, &attempt.released_ms, &attempt.end_ms,
+                       &attempt.last_seen_ms, &attempt.ending_since_ms, &attempt.limit_ms}) {
+    *time = Big();
+  }
+  attempt.start_ms = Int(1, 1LL << 50);
+  attempt.signalled = Chance(50);
+  attempt.exit_code = Small();
+  attempt.exit_signal = Small();
+  attempt.counted_milli = Big();
+  attempt.rate_milli = Big();
+  attempt.factor_milli = Big();
+  attempt.settings_version = Big();
+  attempt.epoch = Big();
+  attempt.reason = ReasonValue();
+  return attempt;
+}
+
+Event RandomValues::EventRow() {
+  Event event;
+  event.time_ms = Int(1, 1LL << 40);
+  event.subject = Enum(Subject::kCluster);
+  event.job = Ref();
+  event.attempt = Small();
+  event.name = Text();
+  event.project = AccountId{Int(0, 9)};
+  event.user = UserId{Int(0, 9)};
+  event.from = Text();
+  event.to = Text();
+  event.reason = ReasonValue();
+  event.actor = Text();
+  return event;
+}
+
+LedgerEntry RandomValues::Entry() {
+  LedgerEntry entry;
+  entry.time_ms = Int(1, 1LL << 40);
+  entry.book = Enum(Book::kCharge);
+  entry.kind = entry.book == Book::kUsage ? EntryKind::kPiece : EntryKind::kRefund;
+  entry.attempt = {Ref(), static_cast<std::int32_t>(Int(1, 5))};
+  entry.project = AccountId{Int(1, 9)};
+  entry.user = UserId{Int(1, 9)};
+  entry.contra = "x" + Text();
+  entry.job_class = Text();
+  entry.gpu_type = Text();
+  entry.date_ms = Int(1, 1LL << 50);
+  entry.amount = Big();
+  entry.settings_version = Big();
+  return entry;
+}
+
+Node RandomValues::NodeRow(std::string name) {
+  Node node{.name = std::move(name),
+            .gpu_type = Text(),
+            .gpus = Small(),
+            .cpus = Small(),
+            .memory_mib = Big(),
+            .leaf = Text(),
+            .block = Text(),
+            .labels = {}};
+  if (Chance(50)) node.labels = {Text(), Text()};
+  node.health = Enum(NodeHealth::kUnknown);
+  node.health_reason = Text();
+  node.drained_by_kezek = Chance(50);
+  node.set_aside_until_ms = Big();
+  node.foreign_gpus = Small();
+  node.foreign_cpus = Small();
+  node.foreign_memory_mib = Big();
+  return node;
+}
+
+Token RandomValues::TokenRow(TokenId id, UserId user) {
+  Token token{.id = id, .user = user, .label = Text()};
+  for (auto& byte : token.hash) byte = static_cast<std::uint8_t>(Int(0, 255));
+  token.created_ms = Big();
+  token.expires_ms = Big();
+  token.revoked_ms = Big();
+  return token;
+}
+
+}  // namespace kezek::test
