@@ -1,0 +1,75 @@
+// Jobs as slurmdbd keeps them.
+#include <utility>
+
+#include "slurm/codec.h"
+#include "slurm/json_fields.h"
+
+namespace kezek::slurm {
+namespace {
+
+Tres ReadTres(const Json& list) {
+  Tres tres;
+  for (const auto& item : list) {
+    if (!item.is_object()) continue;
+    const std::string type = TextAt(item, "type");
+    const std::int64_t count = IntegerAt(item, "count");
+    if (type == "cpu") tres.cpus = static_cast<std::int32_t>(count);
+    if (type == "mem") tres.memory_mib = count;
+    if (type == "gres" && TextAt(item, "name") == "gpu")
+      tres.gpus = static_cast<std::int32_t>(count);
+  }
+  return tres;
+}
+
+std::optional<LiveJob> ReadJob(const Json& entry) {
+  if (!entry.is_object()) return std::nullopt;
+  const auto state = StateFromText(TextAt(ObjectAt(entry, "state"), "current"));
+  const std::int64_t id = IntegerAt(entry, "job_id");
+  if (!state || id <= 0) return std::nullopt;
+  LiveJob live;
+  live.name = TextAt(entry, "name");
+  ClusterJob& job = live.job;
+  job.id = id;
+  job.attempt = ParseClusterName(live.name).value_or(AttemptRef{});
+  job.unix_account = TextAt(entry, "user");
+  job.tag = TextAt(ObjectAt(entry, "comment"), "job");
+  job.state = *state;
+  job.state_reason = TextAt(ObjectAt(entry, "state"), "reason");
+  const std::string nodes = TextAt(entry, "nodes");
+  const Json& time = ObjectAt(entry, "time");
+  if (*state != ClusterJobState::kPending && !nodes.empty() && nodes != "None assigned") {
+    job.start_ms = IntegerAt(time, "start") * kSecondMs;
+    const Tres tres = ReadTres(ListAt(ObjectAt(entry, "tres"), "allocated"));
+    job.cpus = tres.cpus;
+    job.memory_mib = tres.memory_mib;
+    job.granted = EvenPlacement(nodes, tres.gpus);
+  }
+  if (IsOver(*state)) {
+    job.end_ms = IntegerAt(time, "end") * kSecondMs;
+    const Json& exit = ObjectAt(entry, "exit_code");
+    job.exit_signal = static_cast<std::int32_t>(IntegerAt(ObjectAt(exit, "signal"), "signal_id"));
+    job.exit_code = static_cast<std::int32_t>(IntegerAt(exit, "return_code"));
+    const bool silent = job.exit_signal == 0 && job.exit_code == 0;
+    if (silent && *state == ClusterJobState::kFailed) job.exit_code = 1;
+  }
+  return live;
+}
+
+}  // namespace
+
+Result<std::vector<LiveJob>> ParseAccounting(long status, std::string_view body) {
+  std::vector<LiveJob> jobs;
+  const auto parsed = ParseAnswer(body);
+  if (parsed && parsed->error && parsed->error->number == kErrorNothingFound) return jobs;
+  if (!parsed || parsed->error || status != 200 || !parsed->body.contains("jobs")) {
+    return Unusable(status, body, parsed);
+  }
+  for (const auto& entry : ListAt(parsed->body, "jobs")) {
+    auto job = ReadJob(entry);
+    if (!job) return Error{Code::kUnavailable, "slurmdbd: a job that is not v0.0.38's", {}};
+    jobs.push_back(*std::move(job));
+  }
+  return jobs;
+}
+
+}  // namespace kezek::slurm

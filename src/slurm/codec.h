@@ -1,0 +1,103 @@
+// Slurm 22.05's REST API, v0.0.38, as pure functions between JSON text and the words of the port.
+//
+// What the status line says proves nothing: a held submission is a 200 with an error entry and a
+// job id, failed updates come as 200 with errors, an unknown job as 500. Here the body decides.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "kezek/cluster.h"
+#include "kezek/result.h"
+
+namespace kezek::slurm {
+
+inline constexpr std::string_view kApi = "/slurm/v0.0.38";
+inline constexpr std::string_view kAccountingApi = "/slurmdb/v0.0.38";
+
+// The attempt that bears this name ("kezek-48211_7-2"); nothing if it is not a name of ours.
+std::optional<AttemptRef> ParseClusterName(std::string_view name);
+
+// The body of POST /job/submit: held, without Slurm's requeue, on exactly the nodes of the
+// placement. The limit is rounded up to Slurm's minute. An empty partition is Slurm's default.
+std::string SubmitBody(const Launch& launch, const std::string& partition);
+
+// The script as Slurm gets it: with its arguments and its umask, which v0.0.38 cannot carry
+// (slurmrestd 22.05 dies of `argv`), set in its second line if it is a shell's, else by a wrapper.
+std::string LaunchScript(const Launch& launch);
+
+struct SubmitAccepted {
+  std::int64_t job_id = 0;
+};
+struct SubmitRefused {  // Slurm has said no, nothing was made
+  bool for_good = false;
+  std::string text;
+};
+struct SubmitUnclear {  // the answer does not say
+  std::string text;
+};
+using SubmitOutcome = std::variant<SubmitAccepted, SubmitRefused, SubmitUnclear>;
+SubmitOutcome ParseSubmit(long status, std::string_view body);
+
+// The body that releases a held job.
+inline constexpr std::string_view kReleaseBody = R"({"hold":false})";
+
+// The answer to an update, a cancellation or a signal.
+struct Verdict {
+  enum class Kind : std::uint8_t {
+    kDone,
+    kUnknownJob,   // slurmctld does not know the job (any more)
+    kAlreadyOver,  // it has ended
+    kFailed,
+  };
+  Kind kind = Kind::kFailed;
+  std::string text;  // Slurm's words unless done
+};
+Verdict ParseVerdict(long status, std::string_view body);
+
+// What a job has on one node.
+struct NodeUse {
+  std::string node;
+  std::int32_t gpus = 0;
+  std::int32_t cpus = 0;
+  std::int64_t memory_mib = 0;
+  bool operator==(const NodeUse&) const = default;
+};
+
+struct LiveJob {
+  ClusterJob job;
+  std::string name;
+  std::vector<NodeUse> uses;  // while it holds resources
+};
+
+// The answer to GET /jobs or /job/{id}.
+struct JobsAnswer {
+  bool unchanged = false;  // nothing new since update_time
+  std::vector<LiveJob> jobs;
+};
+// NOT_FOUND: slurmctld does not know the job. UNAVAILABLE: no usable answer (Slurm is away, the
+// token is not taken, the text is not what v0.0.38 sends).
+Result<JobsAnswer> ParseJobs(long status, std::string_view body);
+
+// The answer to GET /slurmdb/…/job/{id} or /jobs?…; no job is an empty list. The accounting
+// of 22.05 reports code 0 for every exit by its own: a failed job without a signal gets exit
+// code 1. UNAVAILABLE: no usable answer.
+Result<std::vector<LiveJob>> ParseAccounting(long status, std::string_view body);
+
+// The answer to GET /nodes; nothing if unchanged since update_time. UNAVAILABLE as above.
+Result<std::optional<std::vector<Node>>> ParseNodes(long status, std::string_view body);
+
+// GET /ping: Slurm's version, when slurmctld answers; else UNAVAILABLE.
+Result<std::string> ParsePing(long status, std::string_view body);
+
+// GET /diag: slurmctld's clock, in whole seconds.
+Result<TimeMs> ParseClock(long status, std::string_view body);
+
+// True if this is the end of a job: it runs no more and holds nothing any more.
+bool IsOver(ClusterJobState state);
+
+}  // namespace kezek::slurm

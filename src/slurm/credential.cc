@@ -1,0 +1,106 @@
+#include "slurm/credential.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <utility>
+
+namespace kezek::slurm {
+namespace {
+
+constexpr DurationMs kLifetime = 10 * kMinuteMs;
+constexpr DurationMs kRenewBefore = 5 * kMinuteMs;
+
+std::string Base64Url(const unsigned char* data, std::size_t size) {
+  std::string text((size + 2) / 3 * 4 + 1, '\0');
+  const int written =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), data, static_cast<int>(size));
+  text.resize(static_cast<std::size_t>(written));
+  for (char& c : text) {
+    if (c == '+') c = '-';
+    if (c == '/') c = '_';
+  }
+  while (text.ends_with('=')) text.pop_back();
+  return text;
+}
+
+std::string Base64Url(const std::string& text) {
+  return Base64Url(reinterpret_cast<const unsigned char*>(text.data()), text.size());
+}
+
+// Changes whenever the file does; 0 if it is not there.
+std::int64_t FileStamp(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return 0;
+  return info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec + info.st_size +
+         static_cast<std::int64_t>(info.st_ino % 1'000'000);
+}
+
+Result<std::string> ReadSecret(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream content;
+  content << file.rdbuf();
+  std::string text = std::move(content).str();
+  if (!file.is_open() || text.empty()) {
+    return Error{Code::kUnauthenticated, path + ": cannot be read, or is empty", {}};
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string SignToken(const std::string& key, const std::string& user, TimeMs now,
+                      DurationMs lifetime) {
+  const nlohmann::json header = {{"alg", "HS256"}, {"typ", "JWT"}};
+  const nlohmann::json claims = {
+      {"exp", (now + lifetime) / kSecondMs}, {"iat", now / kSecondMs}, {"sun", user}};
+  const std::string signed_part = Base64Url(header.dump()) + "." + Base64Url(claims.dump());
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(signed_part.data()), signed_part.size(),
+       digest.data(), &size);
+  return signed_part + "." + Base64Url(digest.data(), size);
+}
+
+Credential::Credential(CredentialOptions options, Clock& clock)
+    : options_(std::move(options)), clock_(clock) {}
+
+Result<std::string> Credential::Token() {
+  const std::scoped_lock lock(mutex_);
+  return options_.token_file.empty() ? Signed() : FromFile();
+}
+
+Result<std::string> Credential::FromFile() {
+  const std::int64_t stamp = FileStamp(options_.token_file);
+  if (stamp != 0 && stamp == file_stamp_) return token_;
+  auto text = ReadSecret(options_.token_file);
+  if (!text) return text.error();
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' ')) {
+    text->pop_back();
+  }
+  if (text->starts_with("SLURM_JWT=")) text->erase(0, 10);
+  if (text->empty()) return Error{Code::kUnauthenticated, options_.token_file + ": is empty", {}};
+  token_ = *text;
+  file_stamp_ = stamp;
+  return token_;
+}
+
+Result<std::string> Credential::Signed() {
+  const TimeMs now = clock_.Now();
+  if (!token_.empty() && now + kRenewBefore < expires_ms_ && now + kLifetime >= expires_ms_) {
+    return token_;
+  }
+  const auto key = ReadSecret(options_.jwt_key_file);
+  if (!key) return key.error();
+  token_ = SignToken(*key, options_.user, now, kLifetime);
+  expires_ms_ = now + kLifetime;
+  return token_;
+}
+
+}  // namespace kezek::slurm

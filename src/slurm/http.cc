@@ -1,0 +1,272 @@
+#include "slurm/http.h"
+
+#include <curl/curl.h>
+
+#include <array>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "kezek/check.h"
+
+namespace kezek::slurm {
+namespace {
+
+constexpr std::string_view kUnixScheme = "unix:";
+constexpr std::size_t kAnswerMax = std::size_t{1} << 30;
+constexpr long kConnectTimeoutMs = 3000;
+constexpr int kPollMs = 1000;
+
+void InitialiseCurl() {
+  static const CURLcode kCode = curl_global_init(CURL_GLOBAL_DEFAULT);
+  KEZEK_CHECK(kCode == CURLE_OK, "libcurl does not start");
+}
+
+std::size_t Append(char* data, std::size_t size, std::size_t count, void* out) {
+  auto* body = static_cast<std::string*>(out);
+  if (body->size() + size * count > kAnswerMax) return 0;
+  body->append(data, size * count);
+  return size * count;
+}
+
+// One request on an easy handle, which is used again and again.
+class Transfer {
+ public:
+  Transfer() : easy_(curl_easy_init()) { KEZEK_CHECK(easy_ != nullptr, "curl_easy_init"); }
+  ~Transfer() {
+    curl_easy_cleanup(easy_);
+    curl_slist_free_all(headers_);
+  }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  CURL* easy() { return easy_; }
+
+  void Prepare(const HttpOptions& options, HttpRequest request, const std::string& token) {
+    request_ = std::move(request);
+    answer_.clear();
+    error_[0] = '\0';
+    curl_easy_reset(easy_);
+    curl_slist_free_all(headers_);
+    headers_ = nullptr;
+    AddHeader("X-SLURM-USER-NAME: " + request_.user);
+    AddHeader("X-SLURM-USER-TOKEN: " + token);
+    AddHeader("Content-Type: application/json");
+    AddHeader("Expect:");
+    std::string base = options.url;
+    if (base.starts_with(kUnixScheme)) {
+      Set(CURLOPT_UNIX_SOCKET_PATH, base.c_str() + kUnixScheme.size());
+      base = "http://slurmrestd";
+    }
+    Set(CURLOPT_URL, (base + request_.path).c_str());
+    Set(CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+    if (!request_.body.empty()) {
+      Set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
+      Set(CURLOPT_POSTFIELDS, request_.body.c_str());
+    }
+    Set(CURLOPT_HTTPHEADER, headers_);
+    Set(CURLOPT_WRITEFUNCTION, &Append);
+    Set(CURLOPT_WRITEDATA, static_cast<void*>(&answer_));
+    Set(CURLOPT_ERRORBUFFER, error_.data());
+    Set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout_ms));
+    Set(CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
+    Set(CURLOPT_NOSIGNAL, 1L);
+    Set(CURLOPT_PROXY, "");
+    Set(CURLOPT_FRESH_CONNECT, request_.once ? 1L : 0L);
+  }
+
+  HttpOutcome Outcome(CURLcode code) {
+    HttpOutcome outcome;
+    if (code == CURLE_OK) {
+      outcome.kind = HttpOutcome::Kind::kAnswered;
+      curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &outcome.status);
+      outcome.body = std::move(answer_);
+      return outcome;
+    }
+    curl_off_t connected_us = 0;
+    curl_easy_getinfo(easy_, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    const bool sent = connected_us > 0;
+    outcome.kind = sent ? HttpOutcome::Kind::kLost : HttpOutcome::Kind::kNotSent;
+    outcome.text = "slurmrestd: ";
+    outcome.text += error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
+    return outcome;
+  }
+
+ private:
+  template <class Value>
+  void Set(CURLoption option, Value value) {
+    const CURLcode code = curl_easy_setopt(easy_, option, value);
+    KEZEK_CHECK(code == CURLE_OK, curl_easy_strerror(code));
+  }
+  void AddHeader(const std::string& header) {
+    headers_ = curl_slist_append(headers_, header.c_str());
+    KEZEK_CHECK(headers_ != nullptr, "curl_slist_append");
+  }
+
+  CURL* easy_;
+  curl_slist* headers_ = nullptr;
+  HttpRequest request_;
+  std::string answer_;
+  std::array<char, CURL_ERROR_SIZE> error_{};
+};
+
+HttpOutcome NotSent(const Error& error) {
+  HttpOutcome outcome;
+  outcome.kind = HttpOutcome::Kind::kNotSent;
+  outcome.text = error.message;
+  return outcome;
+}
+
+}  // namespace
+
+struct HttpClient::State {
+  HttpOptions options;
+  Credential& credential;
+  Transfer transfer;
+};
+
+HttpClient::HttpClient(HttpOptions options, Credential& credential) {
+  InitialiseCurl();
+  state_ = std::unique_ptr<State>(new State{std::move(options), credential, {}});
+}
+
+HttpClient::~HttpClient() = default;
+
+HttpOutcome HttpClient::Do(const HttpRequest& request) {
+  const auto token = state_->credential.Token();
+  if (!token) return NotSent(token.error());
+  state_->transfer.Prepare(state_->options, request, *token);
+  return state_->transfer.Outcome(curl_easy_perform(state_->transfer.easy()));
+}
+
+struct HttpPool::State {
+  struct Waiting {
+    HttpRequest request;
+    Done done;
+  };
+  struct Active {
+    std::unique_ptr<Transfer> transfer;
+    Done done;
+  };
+
+  State(HttpOptions pool_options, Credential& pool_credential)
+      : options(std::move(pool_options)), credential(pool_credential), multi(curl_multi_init()) {
+    KEZEK_CHECK(multi != nullptr, "curl_multi_init");
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
+  }
+  ~State() {
+    for (auto& entry : active) curl_multi_remove_handle(multi, entry.transfer->easy());
+    curl_multi_cleanup(multi);
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  void Run();
+  void Begin();
+  void Finish();
+
+  HttpOptions options;
+  Credential& credential;
+  CURLM* multi;
+  std::mutex mutex;
+  std::deque<Waiting> waiting;  // under mutex
+  bool stopping = false;        // under mutex
+  std::vector<Active> active;
+  std::vector<std::unique_ptr<Transfer>> idle;
+  std::thread thread;
+};
+
+// Moves what waits onto free connections.
+void HttpPool::State::Begin() {
+  while (active.size() < static_cast<std::size_t>(options.connections)) {
+    Waiting next;
+    {
+      const std::scoped_lock lock(mutex);
+      if (waiting.empty()) return;
+      next = std::move(waiting.front());
+      waiting.pop_front();
+    }
+    const auto token = credential.Token();
+    if (!token) {
+      next.done(NotSent(token.error()));
+      continue;
+    }
+    std::unique_ptr<Transfer> transfer;
+    if (idle.empty()) {
+      transfer = std::make_unique<Transfer>();
+    } else {
+      transfer = std::move(idle.back());
+      idle.pop_back();
+    }
+    transfer->Prepare(options, std::move(next.request), *token);
+    curl_multi_add_handle(multi, transfer->easy());
+    active.push_back({std::move(transfer), std::move(next.done)});
+  }
+}
+
+// Answers those that have come to their end.
+void HttpPool::State::Finish() {
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    CURL* easy = message->easy_handle;
+    const CURLcode code = message->data.result;
+    for (std::size_t i = 0; i < active.size(); ++i) {
+      if (active[i].transfer->easy() != easy) continue;
+      Active ended = std::move(active[i]);
+      active.erase(active.begin() + static_cast<std::ptrdiff_t>(i));
+      HttpOutcome outcome = ended.transfer->Outcome(code);
+      curl_multi_remove_handle(multi, easy);
+      idle.push_back(std::move(ended.transfer));
+      ended.done(std::move(outcome));
+      break;
+    }
+  }
+}
+
+void HttpPool::State::Run() {
+  while (true) {
+    {
+      const std::scoped_lock lock(mutex);
+      if (stopping) return;
+    }
+    Begin();
+    int running = 0;
+    curl_multi_perform(multi, &running);
+    Finish();
+    bool more = false;
+    {
+      const std::scoped_lock lock(mutex);
+      more = !waiting.empty() && active.size() < static_cast<std::size_t>(options.connections);
+    }
+    if (!more) curl_multi_poll(multi, nullptr, 0, kPollMs, nullptr);
+  }
+}
+
+HttpPool::HttpPool(HttpOptions options, Credential& credential) {
+  InitialiseCurl();
+  KEZEK_CHECK(options.connections > 0, "a pool without connections");
+  state_ = std::make_unique<State>(std::move(options), credential);
+  state_->thread = std::thread([state = state_.get()] { state->Run(); });
+}
+
+HttpPool::~HttpPool() {
+  {
+    const std::scoped_lock lock(state_->mutex);
+    state_->stopping = true;
+  }
+  curl_multi_wakeup(state_->multi);
+  state_->thread.join();
+}
+
+void HttpPool::Start(HttpRequest request, Done done) {
+  {
+    const std::scoped_lock lock(state_->mutex);
+    state_->waiting.push_back({std::move(request), std::move(done)});
+  }
+  curl_multi_wakeup(state_->multi);
+}
+
+}  // namespace kezek::slurm

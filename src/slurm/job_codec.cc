@@ -1,0 +1,149 @@
+// Jobs as slurmctld lists them.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "kezek/host_list.h"
+#include "slurm/codec.h"
+#include "slurm/json_fields.h"
+
+namespace kezek::slurm {
+namespace {
+
+TimeMs Seconds(const Json& object, const char* key) { return IntegerAt(object, key) * kSecondMs; }
+
+void ReadIndices(std::string_view text, std::vector<std::int32_t>* indices) {
+  const auto list = ExpandHostList("[" + std::string(text) + "]");
+  if (!list) return;  // "N/A"
+  for (const auto& item : *list) {
+    std::int32_t index = 0;
+    std::from_chars(item.data(), item.data() + item.size(), index);
+    indices->push_back(index);
+  }
+}
+
+// One node's entry, such as "gpu:h200:4(IDX:0-2,5)" or "nic:1(IDX:0),gpu:h200:1(IDX:3)".
+void ReadGresDetail(std::string_view text, NodeGrant* grant) {
+  while (!text.empty()) {
+    std::size_t end = 0;
+    for (bool inside = false; end < text.size() && (inside || text[end] != ','); ++end) {
+      if (text[end] == '(') inside = true;
+      if (text[end] == ')') inside = false;
+    }
+    std::string_view item = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!item.starts_with("gpu:")) continue;
+    const auto open = item.find('(');
+    const std::string_view counted = item.substr(0, open);
+    const std::string_view number = counted.substr(counted.rfind(':') + 1);
+    std::int32_t count = 0;
+    std::from_chars(number.data(), number.data() + number.size(), count);
+    grant->gpus += count;
+    constexpr std::string_view kMark = "(IDX:";
+    if (open == std::string_view::npos || !item.substr(open).starts_with(kMark)) continue;
+    item.remove_prefix(open + kMark.size());
+    ReadIndices(item.substr(0, item.find(')')), &grant->gpu_indices);
+  }
+}
+
+std::int32_t CoresAllocated(const Json& node) {
+  std::int32_t cores = 0;
+  for (const auto& [socket, content] : ObjectAt(node, "sockets").items()) {
+    if (!content.is_object()) continue;
+    for (const auto& [core, state] : ObjectAt(content, "cores").items()) {
+      if (state == "allocated") ++cores;
+    }
+  }
+  return cores;
+}
+
+// gres_detail has one entry per node, in the order of the allocated nodes; it is empty for a job
+// without GPUs and for one that is completing.
+void ReadGrants(const Json& entry, const Tres& tres, LiveJob* live) {
+  const Json& nodes = ListAt(ObjectAt(entry, "job_resources"), "allocated_nodes");
+  const Json& details = ListAt(entry, "gres_detail");
+  Placement placement = EvenPlacement(TextAt(entry, "nodes"), tres.gpus);
+  std::size_t index = 0;
+  for (const auto& node : nodes) {
+    if (!node.is_object()) continue;
+    NodeGrant read{TextAt(node, "nodename"), 0, {}};
+    const auto grant =
+        std::find_if(placement.begin(), placement.end(),
+                     [&](const NodeGrant& known) { return known.node == read.node; });
+    if (index < details.size() && details[index].is_string()) {
+      ReadGresDetail(details[index].get<std::string>(), &read);
+      if (grant != placement.end()) *grant = read;
+    } else if (grant != placement.end()) {
+      read.gpus = grant->gpus;
+    }
+    live->uses.push_back(
+        {read.node, read.gpus, CoresAllocated(node), IntegerAt(node, "memory_allocated")});
+    ++index;
+  }
+  live->job.granted = std::move(placement);
+}
+
+bool HasResources(ClusterJobState state) {
+  return state == ClusterJobState::kRunning || state == ClusterJobState::kCompleting;
+}
+
+std::optional<LiveJob> ReadJob(const Json& entry) {
+  if (!entry.is_object()) return std::nullopt;
+  const auto state = StateFromText(TextAt(entry, "job_state"));
+  const std::int64_t id = IntegerAt(entry, "job_id");
+  if (!state || id <= 0) return std::nullopt;
+  LiveJob live;
+  live.name = TextAt(entry, "name");
+  ClusterJob& job = live.job;
+  job.id = id;
+  job.attempt = ParseClusterName(live.name).value_or(AttemptRef{});
+  job.unix_account = TextAt(entry, "user_name");
+  job.tag = TextAt(entry, "comment");
+  job.state = *state;
+  job.state_reason = TextAt(entry, "state_reason");
+  job.held = *state == ClusterJobState::kPending &&
+             (job.state_reason == "JobHeldUser" || job.state_reason == "JobHeldAdmin" ||
+              IntegerAt(entry, "priority", 1) == 0);
+  job.restarts = static_cast<std::int32_t>(IntegerAt(entry, "restart_cnt"));
+  // A pending job's start is the backfill scheduler's guess; one without nodes has never run.
+  if (*state != ClusterJobState::kPending && !TextAt(entry, "nodes").empty()) {
+    job.start_ms = Seconds(entry, "start_time");
+    const Tres tres = ParseTres(TextAt(entry, "tres_alloc_str"));
+    job.cpus = tres.cpus;
+    job.memory_mib = tres.memory_mib;
+    ReadGrants(entry, tres, &live);
+  }
+  if (!HasResources(*state)) live.uses.clear();
+  if (*state >= ClusterJobState::kCompleting) job.end_ms = Seconds(entry, "end_time");
+  if (IsOver(*state)) {
+    const std::int64_t wait_status = IntegerAt(entry, "exit_code");
+    job.exit_signal = static_cast<std::int32_t>(wait_status & 0x7f);
+    job.exit_code = static_cast<std::int32_t>((wait_status >> 8) & 0xff);
+  }
+  return live;
+}
+
+}  // namespace
+
+Result<JobsAnswer> ParseJobs(long status, std::string_view body) {
+  JobsAnswer answer;
+  if (status == 304) {
+    answer.unchanged = true;
+    return answer;
+  }
+  const auto parsed = ParseAnswer(body);
+  if (parsed && parsed->error && parsed->error->number == kErrorUnknownJob) {
+    return Error{Code::kNotFound, parsed->error->text, {}};
+  }
+  if (!parsed || parsed->error || status != 200 || !parsed->body.contains("jobs")) {
+    return Unusable(status, body, parsed);
+  }
+  for (const auto& entry : ListAt(parsed->body, "jobs")) {
+    auto job = ReadJob(entry);
+    if (!job) return Error{Code::kUnavailable, "slurmrestd: a job that is not v0.0.38's", {}};
+    answer.jobs.push_back(*std::move(job));
+  }
+  return answer;
+}
+
+}  // namespace kezek::slurm

@@ -1,0 +1,153 @@
+#include "slurm/slurm_cluster.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "slurm/codec.h"
+#include "slurm/credential.h"
+#include "slurm/http.h"
+#include "slurm/surveyor.h"
+
+namespace kezek::slurm {
+namespace {
+
+HttpOptions Http(const Options& options) { return {options.url, options.connections}; }
+
+std::string ApiPath(std::string_view tail) {
+  std::string path(kApi);
+  path.append(tail);
+  return path;
+}
+
+std::string JobPath(std::int64_t id) { return ApiPath("/job/").append(std::to_string(id)); }
+
+// After a lost answer: not before slurmrestd has given up on it, and slurmctld on slurmrestd.
+TimeMs LookAfter(const Options& options, TimeMs sent) {
+  return sent + options.request_timeout_ms + options.message_timeout_ms;
+}
+
+ClusterEvent SubmitEvent(const AttemptRef& attempt, const HttpOutcome& outcome, TimeMs look_after) {
+  if (outcome.kind == HttpOutcome::Kind::kNotSent) {
+    return LaunchRefused{attempt, false, outcome.text};
+  }
+  if (outcome.kind == HttpOutcome::Kind::kLost) return LaunchUnknown{attempt, look_after};
+  const SubmitOutcome parsed = ParseSubmit(outcome.status, outcome.body);
+  if (const auto* accepted = std::get_if<SubmitAccepted>(&parsed)) {
+    return LaunchAccepted{attempt, accepted->job_id};
+  }
+  if (const auto* refused = std::get_if<SubmitRefused>(&parsed)) {
+    return LaunchRefused{attempt, refused->for_good, refused->text};
+  }
+  return LaunchUnknown{attempt, look_after};
+}
+
+bool IsSignalName(const std::string& name) {
+  return !name.empty() && name.size() < 16 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  });
+}
+
+}  // namespace
+
+// The pool is last: its thread uses the surveyor, and ends first.
+struct SlurmCluster::Parts {
+  Parts(Options all, Clock& its_clock, const ClusterSink& its_sink)
+      : options(std::move(all)),
+        clock(its_clock),
+        sink(its_sink),
+        credential({options.token_file, options.jwt_key_file, options.user}, clock),
+        surveyor({.user = options.user,
+                  .installation = options.installation,
+                  .request_timeout_ms = options.request_timeout_ms},
+                 Http(options), credential, clock, its_sink),
+        pool(Http(options), credential) {}
+
+  // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone.
+  void Act(std::string method, std::string path, Followed job) {
+    HttpRequest request;
+    request.method = std::move(method);
+    request.path = std::move(path);
+    request.user = job.unix_account;
+    request.timeout_ms = options.request_timeout_ms;
+    pool.Start(std::move(request), [this, job = std::move(job)](const HttpOutcome& outcome) {
+      if (outcome.kind != HttpOutcome::Kind::kAnswered) return;
+      const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
+      if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
+      if (verdict.kind != Verdict::Kind::kDone) surveyor.Look(job);
+    });
+  }
+
+  Options options;
+  Clock& clock;
+  ClusterSink sink;
+  Credential credential;
+  Surveyor surveyor;
+  HttpPool pool;
+};
+
+SlurmCluster::SlurmCluster(Options options, Clock& clock, ClusterSink sink)
+    : parts_(std::make_unique<Parts>(std::move(options), clock, sink)) {}
+
+SlurmCluster::~SlurmCluster() = default;
+
+void SlurmCluster::Submit(Launch launch) {
+  HttpRequest request;
+  request.method = "POST";
+  request.path = ApiPath("/job/submit");
+  request.body = SubmitBody(launch, parts_->options.partition);
+  request.user = launch.unix_account;
+  request.timeout_ms = parts_->options.request_timeout_ms;
+  request.once = true;
+  parts_->pool.Start(std::move(request),
+                     [parts = parts_.get(), attempt = launch.attempt](const HttpOutcome& outcome) {
+                       const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
+                       parts->sink(SubmitEvent(attempt, outcome, look_after));
+                     });
+}
+
+void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
+                           const std::string& unix_account) {
+  HttpRequest request;
+  request.method = "POST";
+  request.path = JobPath(cluster_job_id);
+  request.body = kReleaseBody;
+  request.user = unix_account;
+  request.timeout_ms = parts_->options.request_timeout_ms;
+  parts_->pool.Start(std::move(request),
+                     [parts = parts_.get(), attempt, cluster_job_id](const HttpOutcome& outcome) {
+                       ReleaseDone done{attempt, cluster_job_id, false, outcome.text};
+                       if (outcome.kind == HttpOutcome::Kind::kAnswered) {
+                         Verdict verdict = ParseVerdict(outcome.status, outcome.body);
+                         done.accepted = verdict.kind == Verdict::Kind::kDone;
+                         done.text = std::move(verdict.text);
+                       }
+                       parts->surveyor.Expect(cluster_job_id);
+                       parts->sink(std::move(done));
+                     });
+}
+
+void SlurmCluster::Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
+                          const std::string& unix_account) {
+  parts_->Act("DELETE", JobPath(cluster_job_id), {attempt, cluster_job_id, unix_account, false});
+}
+
+void SlurmCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
+                          const std::string& unix_account, const std::string& signal,
+                          bool /*batch_shell_only*/) {
+  if (!IsSignalName(signal)) return;
+  parts_->Act("DELETE", JobPath(cluster_job_id) + "?signal=" + signal,
+              {attempt, cluster_job_id, unix_account, true});
+}
+
+void SlurmCluster::FindByName(const AttemptRef& attempt, const std::string& unix_account) {
+  parts_->surveyor.Find(attempt, unix_account);
+}
+
+void SlurmCluster::Look(const Followed& job) { parts_->surveyor.Look(job); }
+
+void SlurmCluster::Reconcile() { parts_->surveyor.Reconcile(); }
+
+void SlurmCluster::Follow(std::vector<Followed> jobs) { parts_->surveyor.Follow(std::move(jobs)); }
+
+}  // namespace kezek::slurm

@@ -1,0 +1,58 @@
+// The cluster port over slurmrestd of Slurm 22.05 (v0.0.38).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kezek/cluster.h"
+#include "kezek/time.h"
+
+namespace kezek::slurm {
+
+struct Options {
+  std::string url;             // "http://127.0.0.1:6820" or "unix:/run/slurmrestd.sock"
+  std::string token_file;      // a JWT, read again when the file changes; or
+  std::string jwt_key_file;    // the HS256 key that ten-minute tokens are signed with
+  std::string user = "slurm";  // whose token it is: SlurmUser or root
+  std::string partition;       // empty: Slurm's default
+  std::string installation;    // what the tags of this database begin with
+  std::int32_t connections = 8;
+  DurationMs request_timeout_ms = 10 * kSecondMs;
+  DurationMs message_timeout_ms = 10 * kSecondMs;  // Slurm's own MessageTimeout
+};
+
+// Requests go out over a pool of connections in the name of the job's owner; a submission is sent
+// once at most. Events come on two threads. Destruction abandons what is under way.
+//
+// A job that is released, cancelled or signalled is read every 150 ms until its next change if it
+// is followed, so its start is seen within a fraction of a second, without a listing.
+class SlurmCluster : public Cluster {
+ public:
+  SlurmCluster(Options options, Clock& clock, ClusterSink sink);
+  ~SlurmCluster() override;
+  SlurmCluster(const SlurmCluster&) = delete;
+  SlurmCluster& operator=(const SlurmCluster&) = delete;
+
+  void Submit(Launch launch) override;
+  void Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
+               const std::string& unix_account) override;
+  void Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
+              const std::string& unix_account) override;
+  // v0.0.38 always signals the whole job: batch shell, children and steps. A name that is not made
+  // of capitals and digits is not sent.
+  void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
+              const std::string& unix_account, const std::string& signal,
+              bool batch_shell_only) override;
+  void FindByName(const AttemptRef& attempt, const std::string& unix_account) override;
+  void Look(const Followed& job) override;
+  void Reconcile() override;
+  void Follow(std::vector<Followed> jobs) override;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace kezek::slurm

@@ -1,0 +1,108 @@
+// Watches the cluster by a thread of its own: few requests, most of which say that nothing changed.
+//
+// A listing costs with the number of jobs that slurmctld knows, so it is asked for only "since",
+// and the more one costs the more rarely. Jobs of which news is due are read one by one between
+// listings. A job that slurmctld has forgotten is looked up in the accounting.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kezek/cluster.h"
+#include "kezek/result.h"
+#include "kezek/time.h"
+#include "slurm/http.h"
+#include "slurm/watch.h"
+
+namespace kezek::slurm {
+
+struct SurveyorOptions {
+  std::string user;          // whose credential it is
+  std::string installation;  // what the tags of this database begin with
+  DurationMs request_timeout_ms = 10 * kSecondMs;
+  // How long a job that slurmctld has forgotten may still run by the accounting's records.
+  DurationMs accounting_patience_ms = 10 * kMinuteMs;
+};
+
+// Thread-safe; nothing here blocks. Events come on the surveyor's thread.
+class Surveyor {
+ public:
+  Surveyor(SurveyorOptions options, HttpOptions http, Credential& credential, Clock& clock,
+           ClusterSink sink);
+  ~Surveyor();
+  Surveyor(const Surveyor&) = delete;
+  Surveyor& operator=(const Surveyor&) = delete;
+
+  void Follow(std::vector<Followed> jobs);
+  void Expect(std::int64_t cluster_job_id);
+  void Look(Followed job);
+  void Find(AttemptRef attempt, std::string unix_account);
+  void Reconcile();
+
+ private:
+  struct Search {
+    AttemptRef attempt;
+    std::string unix_account;
+  };
+  struct Orders {
+    std::optional<std::vector<Followed>> follow;
+    std::vector<std::int64_t> expect;
+    std::vector<Followed> looks;
+    std::vector<Search> searches;
+    bool reconcile = false;
+  };
+
+  void Run();
+  void Round(Orders orders);
+  bool Connect();
+  void Silent(const Error& error);
+  bool List(bool whole);
+  bool SurveyNodes(bool whole);
+  void ReportNodes(bool always);
+  void LookHot();
+  bool LookAt(const Followed& job, bool always);
+  bool LookInAccounting(const Followed& job);
+  void LookForMissing(const std::vector<Followed>& missing);
+  void SearchFor(const std::vector<Search>& searches);
+  void Forget(const Followed& job);
+  HttpOutcome Get(const std::string& path, bool large);
+  std::int64_t UpdateTime() const;
+  DurationMs NextWait();
+
+  SurveyorOptions options_;
+  HttpClient client_;
+  Clock& clock_;
+  ClusterSink sink_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Orders orders_;          // under mutex_
+  bool stopping_ = false;  // under mutex_
+
+  // The thread's own.
+  Watch watch_;
+  bool up_ = false;
+  bool said_silent_ = false;
+  bool reconcile_due_ = false;
+  std::vector<Followed> looks_due_;
+  std::map<std::int64_t, TimeMs> look_again_;     // of missing jobs: not before
+  std::map<std::int64_t, TimeMs> running_since_;  // by the accounting only
+  DurationMs skew_ms_ = 0;
+  std::int64_t listed_at_ = 0;  // update_time of the next listing; 0: all
+  std::int64_t nodes_at_ = 0;
+  TimeMs next_listing_ms_ = 0;
+  TimeMs next_nodes_ms_ = 0;
+  DurationMs listing_cost_ms_ = 0;
+  std::vector<LiveJob> listing_;
+  std::vector<Node> nodes_;
+  std::vector<Node> reported_nodes_;
+  std::thread thread_;
+};
+
+}  // namespace kezek::slurm

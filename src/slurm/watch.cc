@@ -1,0 +1,125 @@
+#include "slurm/watch.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace kezek::slurm {
+namespace {
+
+void CarryIndices(const ClusterJob& before, ClusterJob* now) {
+  if (before.restarts != now->restarts) return;
+  for (auto& grant : now->granted) {
+    if (!grant.gpu_indices.empty()) continue;
+    for (const auto& known : before.granted) {
+      if (known.node == grant.node) grant = known;
+    }
+  }
+}
+
+}  // namespace
+
+Watch::Watch(std::string installation) : installation_(std::move(installation)) {}
+
+bool Watch::IsOurs(const LiveJob& live) const {
+  return live.job.attempt.number != 0 && live.job.tag.starts_with(installation_);
+}
+
+void Watch::Follow(std::vector<Followed> jobs) {
+  std::map<std::int64_t, Entry> next;
+  for (auto& job : jobs) {
+    if (job.cluster_job_id == 0) continue;
+    const auto id = job.cluster_job_id;
+    const auto known = followed_.find(id);
+    Entry entry{std::move(job), std::nullopt};
+    if (known != followed_.end() && known->second.job.attempt == entry.job.attempt) {
+      entry.reported = std::move(known->second.reported);
+    }
+    next.insert_or_assign(id, std::move(entry));
+  }
+  followed_ = std::move(next);
+}
+
+void Watch::Expect(std::int64_t id, TimeMs until) { expected_[id] = until; }
+
+std::vector<Followed> Watch::Hot(TimeMs now, std::size_t most) const {
+  std::vector<Followed> hot;
+  for (const auto& [id, entry] : followed_) {
+    if (hot.size() == most) break;
+    if (entry.reported && IsOver(entry.reported->state)) continue;
+    const auto due = expected_.find(id);
+    const bool expected = due != expected_.end() && now < due->second;
+    const bool running =
+        entry.reported ? entry.reported->state == ClusterJobState::kRunning : entry.job.running;
+    if (expected || !running) hot.push_back(entry.job);
+  }
+  return hot;
+}
+
+std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
+  const auto found = followed_.find(live.job.id);
+  if (found == followed_.end() || found->second.job.attempt != live.job.attempt) {
+    return std::nullopt;
+  }
+  ClusterJob job = live.job;
+  auto& reported = found->second.reported;
+  if (reported) CarryIndices(*reported, &job);
+  if (reported && *reported == job) return std::nullopt;
+  reported = job;
+  if (IsOver(job.state)) expected_.erase(job.id);
+  return job;
+}
+
+std::optional<ClusterJob> Watch::Known(std::int64_t id) const {
+  const auto found = followed_.find(id);
+  return found == followed_.end() ? std::nullopt : found->second.reported;
+}
+
+Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
+  Changes changes;
+  std::set<std::int64_t> seen;
+  for (const auto& live : listing) {
+    const auto found = followed_.find(live.job.id);
+    if (found == followed_.end() || found->second.job.attempt != live.job.attempt) continue;
+    seen.insert(live.job.id);
+    if (auto job = Take(live)) changes.observed.push_back(*std::move(job));
+  }
+  for (const auto& [id, entry] : followed_) {
+    const bool over = entry.reported && IsOver(entry.reported->state);
+    if (!over && !seen.contains(id)) changes.missing.push_back(entry.job);
+  }
+  return changes;
+}
+
+std::vector<ClusterJob> Watch::OurJobs(const std::vector<LiveJob>& listing) const {
+  std::vector<ClusterJob> ours;
+  for (const auto& live : listing) {
+    const bool tagged = !installation_.empty() && live.job.tag.starts_with(installation_);
+    if (live.job.attempt.number != 0 || tagged) ours.push_back(live.job);
+  }
+  return ours;
+}
+
+std::vector<Node> Watch::WithForeignUse(std::vector<Node> nodes,
+                                        const std::vector<LiveJob>& listing) const {
+  std::map<std::string, NodeUse> foreign;
+  for (const auto& live : listing) {
+    if (IsOurs(live)) continue;
+    for (const auto& use : live.uses) {
+      NodeUse& sum = foreign[use.node];
+      sum.gpus += use.gpus;
+      sum.cpus += use.cpus;
+      sum.memory_mib += use.memory_mib;
+    }
+  }
+  for (auto& node : nodes) {
+    const auto use = foreign.find(node.name);
+    if (use == foreign.end()) continue;
+    node.foreign_gpus = use->second.gpus;
+    node.foreign_cpus = use->second.cpus;
+    node.foreign_memory_mib = use->second.memory_mib;
+  }
+  return nodes;
+}
+
+}  // namespace kezek::slurm

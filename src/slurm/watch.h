@@ -1,0 +1,65 @@
+// What is known of the jobs that are followed, and which news of them are worth an event. Pure:
+// times come in, nothing is read or sent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kezek/cluster.h"
+#include "kezek/time.h"
+#include "slurm/codec.h"
+
+namespace kezek::slurm {
+
+class Watch {
+ public:
+  // A job is Kezek's when its name is one of ours and its tag begins with `installation`.
+  explicit Watch(std::string installation);
+
+  // Replaces the set. What was reported of jobs that stay is kept.
+  void Follow(std::vector<Followed> jobs);
+  bool empty() const { return followed_.empty(); }
+
+  // A change of this job is due (it was released, cancelled, signalled): it is hot until then.
+  void Expect(std::int64_t id, TimeMs until);
+
+  // At most `most` followed jobs of which news is due: expected, not running yet, or completing.
+  std::vector<Followed> Hot(TimeMs now, std::size_t most) const;
+
+  // The job as it was just read. Nothing if it is not followed under this id and attempt, or has
+  // nothing new. GPU indices, which Slurm forgets when a job completes, are carried on.
+  std::optional<ClusterJob> Take(const LiveJob& live);
+
+  // What was last reported of a followed job.
+  std::optional<ClusterJob> Known(std::int64_t id) const;
+
+  struct Changes {
+    std::vector<ClusterJob> observed;
+    std::vector<Followed> missing;  // followed, not in the listing
+  };
+  Changes TakeListing(const std::vector<LiveJob>& listing);
+
+  // Jobs that are ours by name or tag.
+  std::vector<ClusterJob> OurJobs(const std::vector<LiveJob>& listing) const;
+
+  // `nodes` with what all other jobs use on them.
+  std::vector<Node> WithForeignUse(std::vector<Node> nodes,
+                                   const std::vector<LiveJob>& listing) const;
+
+ private:
+  struct Entry {
+    Followed job;
+    std::optional<ClusterJob> reported;
+  };
+  bool IsOurs(const LiveJob& live) const;
+
+  std::string installation_;
+  std::map<std::int64_t, Entry> followed_;  // by id
+  std::map<std::int64_t, TimeMs> expected_;
+};
+
+}  // namespace kezek::slurm

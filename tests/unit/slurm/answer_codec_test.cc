@@ -1,0 +1,234 @@
+// Goal: what slurmctld and slurmdbd report is read as it is meant: states, exit codes, GPU indices,
+// and that an answer which says nothing is not taken for "no jobs".
+// Method: recorded answers of 22.05.8; short made-up ones for forms that were not recorded.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "slurm/codec.h"
+#include "tests/unit/slurm/fixture.h"
+
+namespace kezek::slurm {
+namespace {
+
+Result<JobsAnswer> Jobs(const std::string& name) {
+  const Recorded answer = Record(name);
+  return ParseJobs(answer.status, answer.body);
+}
+
+LiveJob OneJob(const std::string& name) {
+  const auto answer = Jobs(name);
+  EXPECT_TRUE(answer && answer->jobs.size() == 1) << name;
+  return answer && !answer->jobs.empty() ? answer->jobs.front() : LiveJob{};
+}
+
+TEST(ParseJobs, RunningJobWithItsGpus) {
+  const LiveJob live = OneJob("07-job-running");
+  EXPECT_EQ(live.name, "full");
+  EXPECT_EQ(live.job.id, 107);
+  EXPECT_EQ(live.job.attempt.number, 0);
+  EXPECT_EQ(live.job.unix_account, "alice");
+  EXPECT_EQ(live.job.tag, "my comment {\"k\":1}");
+  EXPECT_EQ(live.job.state, ClusterJobState::kRunning);
+  EXPECT_FALSE(live.job.held);
+  EXPECT_EQ(live.job.start_ms, 1795227069'000);
+  EXPECT_EQ(live.job.end_ms, 0);  // what Slurm calls the end is the limit
+  const Placement granted{{"n1", 4, {0, 1, 2, 3}}, {"n2", 4, {0, 1, 2, 3}}};
+  EXPECT_EQ(live.job.granted, granted);
+  EXPECT_EQ(live.job.cpus, 2);
+  EXPECT_EQ(live.job.memory_mib, 2000);
+  const std::vector<NodeUse> uses{{"n1", 4, 1, 1000}, {"n2", 4, 1, 1000}};
+  EXPECT_EQ(live.uses, uses);
+}
+
+TEST(ParseJobs, EndedJobs) {
+  const LiveJob completed = OneJob("77-job-completed");
+  EXPECT_EQ(completed.job.state, ClusterJobState::kCompleted);
+  EXPECT_EQ(completed.job.end_ms, 1795227071'000);
+  const Placement granted{{"n1", 4, {}}, {"n2", 4, {}}};
+  EXPECT_EQ(completed.job.granted, granted);
+  EXPECT_TRUE(completed.uses.empty());
+  const LiveJob failed = OneJob("115-job-failed");
+  EXPECT_EQ(failed.job.state, ClusterJobState::kFailed);
+  EXPECT_EQ(failed.job.exit_code, 7);
+  EXPECT_EQ(failed.job.exit_signal, 0);
+}
+
+TEST(ParseJobs, Listing) {
+  const auto answer = Jobs("49-jobs-all");
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(answer->unchanged);
+  ASSERT_EQ(answer->jobs.size(), 22U);
+  const auto& jobs = answer->jobs;
+  const auto cancelled = std::find_if(
+      jobs.begin(), jobs.end(), [](const LiveJob& live) { return live.job.exit_signal == 15; });
+  ASSERT_NE(cancelled, jobs.end());
+  EXPECT_EQ(cancelled->job.state, ClusterJobState::kCancelled);
+  EXPECT_EQ(cancelled->job.exit_code, 0);
+  for (const auto& live : jobs) {
+    if (live.job.state != ClusterJobState::kPending) continue;
+    EXPECT_EQ(live.job.start_ms, 0) << "a pending job's start is a guess";
+  }
+}
+
+TEST(ParseJobs, NoAnswerIsNotAnEmptyListing) {
+  EXPECT_TRUE(Jobs("50-jobs-update_time-now")->unchanged);
+  EXPECT_EQ(Jobs("35-job-unknown").error().code, Code::kNotFound);
+  EXPECT_EQ(Jobs("68-bad-token-jobs").error().code, Code::kUnavailable);
+  EXPECT_EQ(Jobs("71-unknown-path").error().code, Code::kUnavailable);
+  for (const char* body :
+       {"", "{}", "[]", R"({"jobs":[{}],"errors":[]})", R"({"jobs":[7],"errors":[]})",
+        R"({"jobs":[{"job_id":1,"job_state":"DANCING"}],"errors":[]})"}) {
+    EXPECT_FALSE(ParseJobs(200, body)) << body;
+  }
+  EXPECT_FALSE(ParseJobs(500, R"({"jobs":[],"errors":[]})"));
+  EXPECT_TRUE(ParseJobs(200, R"({"jobs":[],"errors":[]})"));
+}
+
+LiveJob Made(const std::string& fields) {
+  const auto answer =
+      ParseJobs(200, R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1",)" + fields + "}]}");
+  EXPECT_TRUE(answer) << fields;
+  return answer ? answer->jobs.front() : LiveJob{};
+}
+
+TEST(ParseJobs, HeldAndReleased) {
+  EXPECT_TRUE(Made(R"("job_state":"PENDING","priority":0,"state_reason":"None")").job.held);
+  EXPECT_TRUE(Made(R"("job_state":"PENDING","priority":1,"state_reason":"JobHeldUser")").job.held);
+  const LiveJob free =
+      Made(R"("job_state":"PENDING","priority":1,"state_reason":"Resources","start_time":99)");
+  EXPECT_FALSE(free.job.held);
+  EXPECT_EQ(free.job.start_ms, 0);
+  EXPECT_EQ(free.job.attempt, (AttemptRef{{JobId{5}, kNoElement}, 1}));
+}
+
+TEST(ParseJobs, CancelledBeforeItRanHasNoStart) {
+  const LiveJob live =
+      Made(R"("job_state":"CANCELLED","nodes":"","start_time":50,"end_time":50,"exit_code":0)");
+  EXPECT_EQ(live.job.start_ms, 0);
+  EXPECT_EQ(live.job.end_ms, 50'000);
+}
+
+TEST(ParseJobs, CompletingKeepsItsResources) {
+  const LiveJob live = Made(
+      R"("job_state":"COMPLETING","nodes":"n01","start_time":50,"end_time":60,"exit_code":1792,
+         "gres_detail":[],"tres_alloc_str":"cpu=2,mem=1.50G,node=1,gres/gpu=3,gres/gpu:h200=3",
+         "job_resources":{"allocated_nodes":[{"nodename":"n01","memory_allocated":1536,
+           "sockets":{"0":{"cores":{"0":"allocated","1":"allocated"}}}}]})");
+  EXPECT_EQ(live.job.state, ClusterJobState::kCompleting);
+  EXPECT_EQ(live.job.exit_code, 0) << "not settled yet";
+  EXPECT_EQ(live.job.memory_mib, 1536);
+  const std::vector<NodeUse> uses{{"n01", 3, 2, 1536}};
+  EXPECT_EQ(live.uses, uses);
+}
+
+TEST(ParseJobs, GpuIndicesWithGapsAndOtherGres) {
+  const LiveJob live = Made(
+      R"j("job_state":"RUNNING","nodes":"n[01-02]","start_time":50,"restart_cnt":2,
+         "gres_detail":["nic:1(IDX:0,2),gpu:h200:3(IDX:0-1,5)","gpu:h200:3(IDX:N/A)"],
+         "tres_alloc_str":"cpu=2,gres/gpu=6",
+         "job_resources":{"allocated_nodes":[{"nodename":"n01"},{"nodename":"n02"}]})j");
+  const Placement granted{{"n01", 3, {0, 1, 5}}, {"n02", 3, {}}};
+  EXPECT_EQ(live.job.granted, granted);
+  EXPECT_EQ(live.job.restarts, 2);
+}
+
+TEST(ParseAccounting, EndedJob) {
+  const Recorded answer = Record("78-db-job");
+  const auto jobs = ParseAccounting(answer.status, answer.body);
+  ASSERT_TRUE(jobs && jobs->size() == 1);
+  const ClusterJob& job = jobs->front().job;
+  EXPECT_EQ(job.id, 107);
+  EXPECT_EQ(job.state, ClusterJobState::kCompleted);
+  EXPECT_EQ(job.unix_account, "alice");
+  EXPECT_EQ(job.tag, "my comment {\"k\":1}");
+  EXPECT_EQ(job.start_ms, 1795227069'000);
+  EXPECT_EQ(job.end_ms, 1795227071'000);
+  const Placement granted{{"n1", 4, {}}, {"n2", 4, {}}};
+  EXPECT_EQ(job.granted, granted);
+  EXPECT_EQ(job.memory_mib, 2000);
+}
+
+ClusterJob FromAccounting(const std::string& exit_code) {
+  const auto jobs =
+      ParseAccounting(200, R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1","nodes":"n01",
+      "state":{"current":"FAILED","reason":"None"},"time":{"start":5,"end":7},"exit_code":)" +
+                               exit_code + "}]}");
+  EXPECT_TRUE(jobs && jobs->size() == 1);
+  return jobs && !jobs->empty() ? jobs->front().job : ClusterJob{};
+}
+
+TEST(ParseAccounting, ExitCodes) {
+  // 22.05 calls an exit with code 7 a success with code 0.
+  EXPECT_EQ(FromAccounting(R"({"status":"SUCCESS","return_code":0})").exit_code, 1);
+  EXPECT_EQ(FromAccounting(R"({"status":"ERROR","return_code":7})").exit_code, 7);
+  const ClusterJob killed = FromAccounting(
+      R"({"status":"SIGNALED","return_code":null,"signal":{"signal_id":9,"name":"Killed"}})");
+  EXPECT_EQ(killed.exit_code, 0);
+  EXPECT_EQ(killed.exit_signal, 9);
+}
+
+TEST(ParseAccounting, NothingFoundIsAnAnswer) {
+  const Recorded nothing = Record("91-db-job-unknown");
+  const auto jobs = ParseAccounting(nothing.status, nothing.body);
+  ASSERT_TRUE(jobs);
+  EXPECT_TRUE(jobs->empty());
+  const Recorded by_name = Record("78-db-jobs-job_name");
+  ASSERT_TRUE(ParseAccounting(by_name.status, by_name.body));
+  EXPECT_EQ(ParseAccounting(by_name.status, by_name.body)->size(), 2U);
+  EXPECT_FALSE(ParseAccounting(200, ""));
+  EXPECT_FALSE(ParseAccounting(500, R"({"errors":[{"error_number":-1}],"jobs":[]})"));
+}
+
+TEST(ParseNodes, HealthAndCapacity) {
+  const Recorded answer = Record("08-nodes-allocated");
+  const auto nodes = ParseNodes(answer.status, answer.body);
+  ASSERT_TRUE(nodes && nodes->has_value());
+  ASSERT_EQ((*nodes)->size(), 4U);
+  const Node& node = (*nodes)->at(1);
+  EXPECT_EQ(node.name, "n1");
+  EXPECT_EQ(node.gpu_type, "h200");
+  EXPECT_EQ(node.gpus, 8);
+  EXPECT_EQ(node.cpus, 192);
+  EXPECT_EQ(node.memory_mib, 2'000'000);
+  EXPECT_EQ(node.health, NodeHealth::kUp);
+  const Recorded drained = Record("76-node-drained");
+  const auto one = ParseNodes(drained.status, drained.body);
+  ASSERT_TRUE(one && one->has_value());
+  EXPECT_EQ((*one)->front().health, NodeHealth::kDraining);
+  EXPECT_EQ((*one)->front().health_reason, "bad gpu");
+}
+
+TEST(ParseNodes, HealthOfEveryForm) {
+  const auto health = [](const std::string& fields) {
+    const auto nodes = ParseNodes(200, R"({"errors":[],"nodes":[{"name":"n",)" + fields + "}]}");
+    return nodes && nodes->has_value() ? (*nodes)->front().health : NodeHealth::kUnknown;
+  };
+  EXPECT_EQ(health(R"("state":"mixed","state_flags":["COMPLETING"])"), NodeHealth::kUp);
+  EXPECT_EQ(health(R"("state":"idle","state_flags":["DRAIN","NOT_RESPONDING"])"),
+            NodeHealth::kDown);
+  EXPECT_EQ(health(R"("state":"down","state_flags":[])"), NodeHealth::kDown);
+  EXPECT_EQ(health(R"("state":"allocated","state_flags":["DRAIN"])"), NodeHealth::kDraining);
+  EXPECT_EQ(health(R"("state":"unknown","state_flags":[])"), NodeHealth::kUnknown);
+  EXPECT_FALSE(ParseNodes(304, "")->has_value());
+  const Recorded missing = Record("10-node-missing");
+  EXPECT_FALSE(ParseNodes(missing.status, missing.body));
+}
+
+TEST(ParsePing, VersionAndClock) {
+  const Recorded ping = Record("01-ping");
+  const auto version = ParsePing(ping.status, ping.body);
+  ASSERT_TRUE(version);
+  EXPECT_EQ(*version, "22.05.8");
+  const Recorded bad = Record("67-bad-token");
+  EXPECT_EQ(ParsePing(bad.status, bad.body).error().code, Code::kUnavailable);
+  // Newer versions answer 200 to a bad token.
+  EXPECT_FALSE(ParsePing(200, R"({"errors":[],"pings":[{"ping":"DOWN"}]})"));
+  const Recorded diag = Record("02-diag");
+  const auto clock = ParseClock(diag.status, diag.body);
+  ASSERT_TRUE(clock);
+  EXPECT_EQ(*clock, 1795227068'000);
+}
+
+}  // namespace
+}  // namespace kezek::slurm

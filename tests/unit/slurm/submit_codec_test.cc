@@ -1,0 +1,191 @@
+// Goal: a launch becomes exactly the submission that Slurm 22.05 understands, and no answer is
+// mistaken: a job that exists is never taken for refused, nor the other way round.
+// Method: bodies are read back as JSON; answers are recorded ones, and made-up ones for what could
+// not be recorded.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "slurm/codec.h"
+#include "tests/unit/slurm/fixture.h"
+
+namespace kezek::slurm {
+namespace {
+
+using Json = nlohmann::json;
+
+Launch TwoNodes() {
+  Launch launch;
+  launch.attempt = {{JobId{48211}, 7}, 2};
+  launch.tag = "k1:4:abc";
+  launch.unix_account = "kz-aizhan";
+  launch.slurm_account = "kezek";
+  launch.qos = "normal";
+  launch.placement = {{"n02", 4, {}}, {"n01", 4, {}}};
+  launch.spec.shape = {.nodes = 2,
+                       .gpus_per_node = 4,
+                       .gpu_type = "h200",
+                       .cpus_per_node = 8,
+                       .memory_mib_per_node = 1000};
+  launch.spec.ntasks = 4;
+  launch.spec.ntasks_per_node = 2;
+  launch.spec.cpus_per_task = 1;
+  launch.spec.working_directory = "/home/a";
+  launch.limit_ms = 5 * kMinuteMs + 1;
+  launch.script = "#!/bin/bash\necho hi\n";
+  launch.environment = {{"PATH", "/bin"}, {"KEZEK_ATTEMPT", "2"}};
+  launch.stdout_path = "/out/1/stdout";
+  return launch;
+}
+
+Json JobOf(const Launch& launch, const std::string& partition = "") {
+  return Json::parse(SubmitBody(launch, partition))["job"];
+}
+
+TEST(SubmitBody, SaysAllThatTheLaunchSays) {
+  const Json job = JobOf(TwoNodes(), "gpu");
+  const Json expected = {{"name", "kezek-48211_7-2"},
+                         {"comment", "k1:4:abc"},
+                         {"hold", true},
+                         {"no_requeue", true},
+                         {"nodes", "2-2"},
+                         {"nodelist", "n[01-02]"},
+                         {"tasks", 4},
+                         {"tasks_per_node", 2},
+                         {"cpus_per_task", 4},
+                         {"time_limit", 6},
+                         {"environment", {{"PATH", "/bin"}, {"KEZEK_ATTEMPT", "2"}}},
+                         {"current_working_directory", "/home/a"},
+                         {"standard_output", "/out/1/stdout"},
+                         {"open_mode", "append"},
+                         {"account", "kezek"},
+                         {"qos", "normal"},
+                         {"partition", "gpu"},
+                         {"gres", "gpu:h200:4"},
+                         {"memory_per_node", 1000}};
+  EXPECT_EQ(job, expected) << job.dump(1);
+}
+
+TEST(SubmitBody, LeavesOutWhatIsNotAsked) {
+  Launch launch = TwoNodes();
+  launch.attempt = {{JobId{5}, kNoElement}, 1};
+  launch.spec.shape.gpus_per_node = 0;
+  launch.spec.shape.memory_mib_per_node = 0;  // 0 would be all of the node
+  launch.spec.shape.exclusive = true;
+  launch.limit_ms = 1;  // 0 minutes would be no limit
+  launch.environment = {};
+  const Json job = JobOf(launch);
+  EXPECT_FALSE(job.contains("gres"));
+  EXPECT_FALSE(job.contains("memory_per_node"));
+  EXPECT_FALSE(job.contains("partition"));
+  EXPECT_EQ(job["exclusive"], "exclusive");
+  EXPECT_EQ(job["time_limit"], 1);
+  EXPECT_EQ(job["open_mode"], "truncate");
+  EXPECT_FALSE(job["environment"].empty());  // slurmrestd refuses an empty one
+}
+
+TEST(SubmitBody, BytesThatAreNotUtf8DoNotStopIt) {
+  Launch launch = TwoNodes();
+  launch.script = "#!/bin/sh\necho \xff\n";
+  EXPECT_TRUE(Json::accept(SubmitBody(launch, "")));
+}
+
+TEST(LaunchScript, IsTheUsersOwnUnlessItNeedsMore) {
+  Launch launch = TwoNodes();
+  EXPECT_EQ(LaunchScript(launch), launch.script);
+  launch.spec.arguments = {"a", "it's b", ""};
+  launch.spec.umask = 027;
+  EXPECT_EQ(LaunchScript(launch), "#!/bin/bash\numask 0027; set -- 'a' 'it'\\''s b' ''\necho hi\n");
+  launch.script = "#!/usr/bin/env sh";
+  EXPECT_EQ(LaunchScript(launch), "#!/usr/bin/env sh\numask 0027; set -- 'a' 'it'\\''s b' ''\n");
+}
+
+TEST(LaunchScript, WrapsOtherLanguages) {
+  Launch launch = TwoNodes();
+  launch.script = "#!/usr/bin/env python3\nprint('x')\n";
+  launch.spec.arguments = {"one"};
+  const std::string script = LaunchScript(launch);
+  EXPECT_TRUE(script.starts_with("#!/bin/bash\n")) << script;
+  EXPECT_NE(script.find("IyEvdXNyL2Jpbi9lbnYgcHl0aG9uMwpwcmludCgneCcpCg=="), std::string::npos);
+  EXPECT_NE(script.find("\"$kezek_script\" 'one'\n"), std::string::npos);
+}
+
+TEST(ClusterName, RoundTripsAndRefusesOthers) {
+  for (const AttemptRef& attempt :
+       {AttemptRef{{JobId{1}, kNoElement}, 1}, AttemptRef{{JobId{48211}, 0}, 12}}) {
+    EXPECT_EQ(ParseClusterName(ClusterName(attempt)), attempt);
+  }
+  for (const char* name : {"", "kezek-", "kezek-1", "kezek-1-", "kezek-0-1", "kezek-1-0",
+                           "kezek-x-1", "kezek-1_-1", "kezek-1_a-1", "kezek-1-1x", "kezek--1-1",
+                           "bash", "kezek-1-99999999999", "kezek-1_99999999999-1", "Kezek-1-1"}) {
+    EXPECT_FALSE(ParseClusterName(name)) << name;
+  }
+}
+
+SubmitOutcome Submitted(const std::string& name) {
+  const Recorded answer = Record(name);
+  return ParseSubmit(answer.status, answer.body);
+}
+
+TEST(ParseSubmit, AJobIdIsAJob) {
+  const auto held = Submitted("11-submit-held");  // 200 with an error entry
+  ASSERT_TRUE(std::holds_alternative<SubmitAccepted>(held));
+  EXPECT_EQ(std::get<SubmitAccepted>(held).job_id, 108);
+  EXPECT_TRUE(std::holds_alternative<SubmitAccepted>(Submitted("39-submit-sig")));
+  // Some versions report an error and make the job: it is there.
+  EXPECT_TRUE(std::holds_alternative<SubmitAccepted>(
+      ParseSubmit(500, R"({"errors":[{"error_code":2017,"error":"x"}],"job_id":5})")));
+}
+
+TEST(ParseSubmit, RefusalsSayWhetherTryingAgainHelps) {
+  for (const char* name :
+       {"112-submit-oversize", "113-submit-badtype", "70-no-script", "69-bad-json"}) {
+    const auto outcome = Submitted(name);
+    ASSERT_TRUE(std::holds_alternative<SubmitRefused>(outcome)) << name;
+    EXPECT_TRUE(std::get<SubmitRefused>(outcome).for_good) << name;
+  }
+  EXPECT_EQ(std::get<SubmitRefused>(Submitted("112-submit-oversize")).text,
+            "Requested node configuration is not available (Slurm error 2014)");
+  for (const char* name : {"58-submit-tok-root-nouser", "71-unknown-path"}) {
+    const auto outcome = Submitted(name);
+    ASSERT_TRUE(std::holds_alternative<SubmitRefused>(outcome)) << name;
+    EXPECT_FALSE(std::get<SubmitRefused>(outcome).for_good) << name;
+  }
+  const auto busy = ParseSubmit(500, R"({"errors":[{"errno":2016,"error":"busy"}]})");
+  ASSERT_TRUE(std::holds_alternative<SubmitRefused>(busy));
+  EXPECT_FALSE(std::get<SubmitRefused>(busy).for_good);
+}
+
+TEST(ParseSubmit, WhatDoesNotSayIsUnclear) {
+  EXPECT_TRUE(std::holds_alternative<SubmitUnclear>(Submitted("66-submit-proxy-alice-for-bob")));
+  EXPECT_TRUE(std::holds_alternative<SubmitUnclear>(Submitted("67-bad-token")));
+  for (const char* body : {"", "{}", R"({"errors":[]})", R"({"errors":[{"error_code":-1}]})",
+                           R"({"job_id":null,"errors":[]})", "<html>"}) {
+    EXPECT_TRUE(std::holds_alternative<SubmitUnclear>(ParseSubmit(500, body))) << body;
+  }
+}
+
+Verdict::Kind VerdictOf(const std::string& name) {
+  const Recorded answer = Record(name);
+  return ParseVerdict(answer.status, answer.body).kind;
+}
+
+TEST(ParseVerdict, TheBodyDecides) {
+  EXPECT_EQ(VerdictOf("12-update-release"), Verdict::Kind::kDone);
+  EXPECT_EQ(VerdictOf("32-cancel-pending"), Verdict::Kind::kDone);
+  EXPECT_EQ(VerdictOf("34-cancel-unknown"), Verdict::Kind::kUnknownJob);
+  EXPECT_EQ(VerdictOf("37-update-unknown"), Verdict::Kind::kUnknownJob);
+  EXPECT_EQ(VerdictOf("20-update-release"), Verdict::Kind::kFailed);  // still held
+  EXPECT_EQ(VerdictOf("42-signal-bad"), Verdict::Kind::kFailed);
+  EXPECT_EQ(VerdictOf("54-cancel-others-job"), Verdict::Kind::kFailed);
+  EXPECT_EQ(VerdictOf("55-update-others-job"), Verdict::Kind::kFailed);
+  EXPECT_EQ(VerdictOf("99-try-requeue"), Verdict::Kind::kFailed);            // a 200
+  EXPECT_EQ(VerdictOf("118-update-array-release"), Verdict::Kind::kFailed);  // a 200
+  EXPECT_EQ(ParseVerdict(500, R"({"errors":[{"error_number":2084}]})").kind,
+            Verdict::Kind::kAlreadyOver);
+  EXPECT_EQ(ParseVerdict(500, R"({"errors":[]})").kind, Verdict::Kind::kFailed);
+  EXPECT_EQ(ParseVerdict(200, "").kind, Verdict::Kind::kFailed);
+}
+
+}  // namespace
+}  // namespace kezek::slurm

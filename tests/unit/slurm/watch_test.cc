@@ -1,0 +1,113 @@
+// Goal: each change of a followed job is reported once, nobody else's is, GPU indices survive the
+// job's end, and other people's use of the nodes is counted.
+// Method: hand-made jobs, step by step.
+#include "slurm/watch.h"
+
+#include <gtest/gtest.h>
+
+namespace kezek::slurm {
+namespace {
+
+const AttemptRef kFirst{{JobId{5}, kNoElement}, 1};
+const AttemptRef kSecond{{JobId{6}, kNoElement}, 1};
+
+LiveJob Live(std::int64_t id, const AttemptRef& attempt, ClusterJobState state) {
+  LiveJob live;
+  live.name = ClusterName(attempt);
+  live.job.id = id;
+  live.job.attempt = attempt;
+  live.job.tag = "inst:1:x";
+  live.job.state = state;
+  if (state != ClusterJobState::kPending) live.job.granted = {{"n01", 2, {}}};
+  if (state == ClusterJobState::kRunning) {
+    live.job.granted = {{"n01", 2, {3, 4}}};
+    live.uses = {{"n01", 2, 4, 100}};
+  }
+  return live;
+}
+
+TEST(Watch, ReportsEachChangeOnce) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", false}});
+  EXPECT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kPending)));
+  EXPECT_FALSE(watch.Take(Live(10, kFirst, ClusterJobState::kPending)));
+  EXPECT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kRunning)));
+  watch.Follow({{kFirst, 10, "a", true}});  // the same again: nothing is forgotten
+  EXPECT_FALSE(watch.Take(Live(10, kFirst, ClusterJobState::kRunning)));
+  const auto end = watch.Take(Live(10, kFirst, ClusterJobState::kCompleted));
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->granted, (Placement{{"n01", 2, {3, 4}}}));
+  EXPECT_EQ(watch.Known(10), end);
+}
+
+TEST(Watch, ARestartHasNewIndices) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", false}});
+  ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kRunning)));
+  LiveJob again = Live(10, kFirst, ClusterJobState::kCompleted);
+  again.job.restarts = 1;
+  const auto job = watch.Take(again);
+  ASSERT_TRUE(job);
+  EXPECT_TRUE(job->granted.front().gpu_indices.empty());
+}
+
+TEST(Watch, AnIdThatSlurmUsesAgainIsNotTheJob) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", true}});
+  const std::vector<LiveJob> listing{Live(10, kSecond, ClusterJobState::kRunning)};
+  const auto changes = watch.TakeListing(listing);
+  EXPECT_TRUE(changes.observed.empty());
+  ASSERT_EQ(changes.missing.size(), 1U);
+  EXPECT_EQ(changes.missing.front().attempt, kFirst);
+}
+
+TEST(Watch, MissingUntilItsEndWasSeen) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", true}});
+  EXPECT_EQ(watch.TakeListing({}).missing.size(), 1U);
+  ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kCompleted)));
+  EXPECT_TRUE(watch.TakeListing({}).missing.empty());
+}
+
+TEST(Watch, HotAreThoseOfWhichNewsIsDue) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", false}, {kSecond, 11, "a", true}});
+  ASSERT_EQ(watch.Hot(0, 9).size(), 1U);
+  EXPECT_EQ(watch.Hot(0, 9).front().cluster_job_id, 10);
+  ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kRunning)));
+  EXPECT_TRUE(watch.Hot(0, 9).empty());
+  watch.Expect(11, 100);
+  EXPECT_EQ(watch.Hot(99, 9).size(), 1U);
+  EXPECT_TRUE(watch.Hot(100, 9).empty());
+  watch.Expect(11, 200);
+  ASSERT_TRUE(watch.Take(Live(11, kSecond, ClusterJobState::kCompleting)));
+  EXPECT_EQ(watch.Hot(300, 9).size(), 1U) << "completing: its end is due";
+  ASSERT_TRUE(watch.Take(Live(11, kSecond, ClusterJobState::kCancelled)));
+  EXPECT_TRUE(watch.Hot(0, 9).empty());
+  watch.Follow({{kFirst, 12, "a", false}, {kSecond, 13, "a", false}});
+  EXPECT_EQ(watch.Hot(0, 1).size(), 1U);
+}
+
+TEST(Watch, ForeignUseIsOfAllOthers) {
+  const Watch watch("inst");
+  LiveJob stranger = Live(20, {}, ClusterJobState::kRunning);
+  stranger.name = "bash";
+  LiveJob impostor = Live(21, kFirst, ClusterJobState::kRunning);
+  impostor.job.tag = "other";
+  const std::vector<LiveJob> listing{stranger, impostor,
+                                     Live(22, kSecond, ClusterJobState::kRunning)};
+  Node first;
+  first.name = "n01";
+  Node second;
+  second.name = "n02";
+  const auto nodes = watch.WithForeignUse({first, second}, listing);
+  EXPECT_EQ(nodes[0].foreign_gpus, 4);
+  EXPECT_EQ(nodes[0].foreign_cpus, 8);
+  EXPECT_EQ(nodes[0].foreign_memory_mib, 200);
+  EXPECT_EQ(nodes[1].foreign_gpus, 0);
+  // Named or tagged like ours: all three (the stranger has our tag).
+  EXPECT_EQ(watch.OurJobs(listing).size(), 3U);
+}
+
+}  // namespace
+}  // namespace kezek::slurm
