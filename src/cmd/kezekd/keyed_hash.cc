@@ -1,4 +1,4 @@
-#include "kezekd/keyed_hash.h"
+#include "cmd/kezekd/keyed_hash.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -1,4 +1,4 @@
-#include "kezekd/options.h"
+#include "cmd/kezekd/options.h"
 
 #include <CLI/CLI.hpp>
 

@@ -1,4 +1,4 @@
-#include "kezekd/prepared_cluster.h"
+#include "cmd/kezekd/prepared_cluster.h"
 
 #include <utility>
 

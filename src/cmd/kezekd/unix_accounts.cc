@@ -1,4 +1,4 @@
-#include "kezekd/unix_accounts.h"
+#include "cmd/kezekd/unix_accounts.h"
 
 #include <pwd.h>
 
