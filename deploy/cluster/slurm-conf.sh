@@ -142,6 +142,7 @@ topology_conf() {
 # The same for kezekd.
 topology_yaml() {
   local i
+  echo "node: {gpu_type: h200, gpus: $gpus, cpus: $cpus, memory_mib: $memory}"
   echo 'leaves:'
   for ((i = 1; i <= leaves; i++)); do
     printf '  - name: leaf%s\n    block: spine\n    nodes: "%s"\n' "$i" "$(leaf_range "$i")"
