@@ -19,7 +19,7 @@ constexpr std::size_t kLongestText = 4096;
 template <typename T>
 Result<void> Keep(Optional<T>& target, Result<T> parsed, const Given& given) {
   if (!parsed) return parsed.error();
-  target = Setting<T>{std::move(*parsed), given.origin};
+  target = Setting<T>{std::move(*parsed), given.origin, given.written};
   return {};
 }
 
@@ -44,7 +44,7 @@ Result<void> KeepCount(Optional<std::int64_t>& target, const Given& given) {
 }
 
 Result<void> KeepSwitch(Optional<bool>& target, bool value, const Given& given) {
-  target = Setting<bool>{value, given.origin};
+  target = Setting<bool>{value, given.origin, given.written};
   return {};
 }
 
@@ -259,7 +259,7 @@ Result<void> HoldJob(BatchOptions& options, const Given& given) {
 Result<void> Nice(BatchOptions& options, const Given& given) {
   constexpr std::int64_t kSlurmsDefault = 100;
   if (!given.has_value) {
-    options.nice = Setting<std::int64_t>{kSlurmsDefault, given.origin};
+    options.nice = Setting<std::int64_t>{kSlurmsDefault, given.origin, given.written};
     return {};
   }
   return Keep(options.nice, ParseNumber(given.value, -kMaxUserPriority, kMaxUserPriority), given);
@@ -314,7 +314,7 @@ Result<void> Wrap(BatchOptions& options, const Given& given) {
     return Bad("a script cannot replace itself: give --wrap as a flag");
   }
   if (given.value.empty()) return Bad("the command is empty");
-  options.wrap = Setting<std::string>{given.value, given.origin};
+  options.wrap = Setting<std::string>{given.value, given.origin, given.written};
   return {};
 }
 

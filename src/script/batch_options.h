@@ -26,6 +26,7 @@ template <typename T>
 struct Setting {
   T value{};
   Origin origin;
+  std::string written;  // as it stands there: `--gres=gpu:4`, `-N 2`
   bool operator==(const Setting&) const = default;
 };
 

@@ -28,6 +28,7 @@ struct Given {
   bool has_value = false;
   Origin origin;
   std::int64_t now_ms = 0;  // for times such as now+1hour
+  std::string written;      // option and value as they stand there
 };
 
 struct Option {

@@ -54,7 +54,7 @@ Result<Found> TakeLong(const Reader& reader, const std::vector<Word>& words, std
   if (!option) {
     return Refuse(reader, word.origin, word.text.substr(0, equals), option.error().message);
   }
-  Found found{*option, {"", false, word.origin, reader.now_ms}, word.text, 1};
+  Found found{*option, {"", false, word.origin, reader.now_ms, ""}, word.text, 1};
   if (equals != std::string::npos) {
     if (found.option->argument == Argument::kNone) {
       return Refuse(reader, word.origin, word.text, "this option takes no value");
@@ -73,7 +73,8 @@ Result<Found> TakeLong(const Reader& reader, const std::vector<Word>& words, std
   return found;
 }
 
-Result<void> Apply(const Reader& reader, const Found& found) {
+Result<void> Apply(const Reader& reader, Found found) {
+  found.given.written = found.written;
   const Option& option = *found.option;
   const Origin& origin = found.given.origin;
   const std::string help(option.help);
@@ -90,7 +91,7 @@ Result<void> Apply(const Reader& reader, const Found& found) {
     const std::string place =
         origin.source == Source::kFlag ? "" : LineName(reader.file, origin.line) + ": ";
     reader.warnings->push_back(place + Mark(origin.source) + found.written + ": " + help);
-    reader.options->ignored.push_back({std::move(text), origin});
+    reader.options->ignored.push_back({std::move(text), origin, found.written});
     return {};
   }
   Result<void> applied = option.apply(*reader.options, found.given);
@@ -106,7 +107,7 @@ Result<std::size_t> TakeLetters(const Reader& reader, const std::vector<Word>& w
     const std::string written = std::string("-") + word.text[i];
     const Option* option = FindLetter(word.text[i]);
     if (option == nullptr) return Refuse(reader, word.origin, written, "no such option");
-    Found found{option, {"", false, word.origin, reader.now_ms}, written, 1};
+    Found found{option, {"", false, word.origin, reader.now_ms, ""}, written, 1};
     const bool last = i + 1 == word.text.size();
     if (option->argument == Argument::kRequired ||
         (option->argument == Argument::kOptional && !last)) {

@@ -64,6 +64,7 @@ TEST(ScriptTest, EachSettingKnowsItsLine) {
   const BatchOptions options = Read("#SBATCH -N 2\n# x\n#KEZEK --within leaf");
   EXPECT_EQ(options.nodes->origin, (Origin{Source::kSbatch, 2}));
   EXPECT_EQ(options.within->origin, (Origin{Source::kKezek, 4}));
+  EXPECT_EQ(options.nodes->written, "-N 2");
 }
 
 TEST(ScriptTest, LaterOverridesEarlierKezekOverridesSbatchFlagsOverrideBoth) {

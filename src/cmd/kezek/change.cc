@@ -1,0 +1,98 @@
+// cancel, hold, release: what changes jobs.
+#include <kezek/v1/job_service.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "cmd/kezek/commands.h"
+#include "cmd/kezek/jobs.h"
+#include "cmd/kezek/render.h"
+
+namespace kezek::cli {
+namespace {
+
+struct ChangeFlags {
+  std::vector<std::string> jobs;
+  std::string comment;
+  std::string signal;
+};
+
+void AddJobs(CLI::App& command, ChangeFlags& flags) {
+  command.add_option("jobs", flags.jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
+}
+
+Result<int> RunCancel(Session& session, const ChangeFlags& flags) {
+  v1::CancelRequest request;
+  for (const std::string& job : flags.jobs) request.add_jobs(job);
+  request.set_comment(flags.comment);
+  request.set_signal(flags.signal);
+  Result<v1::CancelResponse> answer =
+      Ask<v1::CancelResponse>(session, request, flags.signal.empty() ? Repeat::kYes : Repeat::kNo);
+  if (!answer) return answer.error();
+  if (session.format() != Format::kTable && session.format() != Format::kWide) {
+    PrintChanged(session, *answer, answer->jobs());
+    return kDone;
+  }
+  for (const v1::Job& job : answer->jobs()) {
+    const bool over = IsFinal(job.state());
+    *session.host.out << "Job " << JobName(job);
+    if (!flags.signal.empty()) {
+      *session.host.out << (over ? " is over" : " gets " + flags.signal) << '\n';
+    } else {
+      *session.host.out << (over ? " " + StateName(job) : " is being cancelled") << '\n';
+    }
+  }
+  return kDone;
+}
+
+Result<int> RunHold(Session& session, const ChangeFlags& flags, bool hold) {
+  v1::UpdateRequest request;
+  for (const std::string& job : flags.jobs) request.add_jobs(job);
+  request.set_hold(hold);
+  request.set_reason(flags.comment);
+  Result<v1::UpdateResponse> answer = Ask<v1::UpdateResponse>(session, request);
+  if (!answer) return answer.error();
+  for (const v1::Reason& warning : answer->warnings()) {
+    PrintWarning(session.host, warning.sentence());
+  }
+  PrintChanged(session, *answer, answer->jobs());
+  return kDone;
+}
+
+void AddHoldOrRelease(CLI::App& app, Session& session, bool hold) {
+  const std::string name = hold ? "hold" : "release";
+  CLI::App* command =
+      app.add_subcommand(name, hold ? "keep queued jobs from starting" : "let held jobs start");
+  const auto flags = std::make_shared<ChangeFlags>();
+  AddJobs(*command, *flags);
+  command->add_option("--reason", flags->comment, "why, for the record");
+  command->footer("Examples:\n  kezek " + name + " 48211\n  kezek " + name + " 48211_[3-9] 48300");
+  command->callback([&session, flags, hold] {
+    session.action = [&session, flags, hold] { return RunHold(session, *flags, hold); };
+  });
+}
+
+}  // namespace
+
+void AddCancel(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("cancel", "cancel jobs, arrays or elements");
+  const auto flags = std::make_shared<ChangeFlags>();
+  AddJobs(*command, *flags);
+  command->add_option("--comment", flags->comment, "why, for the record");
+  command->add_option("-s,--signal", flags->signal, "send this signal instead, end nothing");
+  command->footer(
+      "Examples:\n"
+      "  kezek cancel 48211\n"
+      "  kezek cancel 48211_[3-9,12] 48300\n"
+      "  kezek cancel $(kezek queue --state queued -o name)");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] { return RunCancel(session, *flags); };
+  });
+}
+
+void AddHold(CLI::App& app, Session& session) { AddHoldOrRelease(app, session, true); }
+
+void AddRelease(CLI::App& app, Session& session) { AddHoldOrRelease(app, session, false); }
+
+}  // namespace kezek::cli

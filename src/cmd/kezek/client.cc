@@ -1,0 +1,205 @@
+#include "cmd/kezek/client.h"
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <kezek/v1/status.pb.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include "kezek/check.h"
+
+namespace kezek::cli {
+namespace {
+
+using google::protobuf::Message;
+using google::protobuf::MethodDescriptor;
+
+constexpr std::int64_t kDeadlineMs = 30'000;
+constexpr std::int64_t kFirstPauseMs = 100;
+constexpr std::int64_t kLongestPauseMs = 1'600;
+constexpr std::int64_t kPatienceMs = 6'000;  // pauses in all, while nobody answers
+
+// The rpc whose request this is: each request type belongs to one rpc.
+std::string MethodOf(const Message& request, const Message& response) {
+  const google::protobuf::FileDescriptor* file = request.GetDescriptor()->file();
+  for (int s = 0; s < file->service_count(); ++s) {
+    for (int m = 0; m < file->service(s)->method_count(); ++m) {
+      const MethodDescriptor* method = file->service(s)->method(m);
+      if (method->input_type() != request.GetDescriptor()) continue;
+      KEZEK_CHECK(method->output_type() == response.GetDescriptor(), method->full_name());
+      return "/" + file->service(s)->full_name() + "/" + method->name();
+    }
+  }
+  KEZEK_CHECK(false, "no rpc takes " + request.GetDescriptor()->full_name());
+  return "";
+}
+
+Error FromStatus(const grpc::Status& status, const std::string& endpoint) {
+  Error error{static_cast<Code>(status.error_code()), status.error_message(), {}};
+  v1::Status details;
+  if (details.ParseFromString(status.error_details())) {
+    for (const google::protobuf::Any& any : details.details()) {
+      v1::ErrorDetail detail;
+      if (!any.UnpackTo(&detail)) continue;
+      error.details.push_back({detail.field(),
+                               detail.reason(),
+                               detail.message(),
+                               {detail.fields().begin(), detail.fields().end()}});
+    }
+  }
+  if (error.code == Code::kUnavailable && error.details.empty()) {
+    error.message = "no answer from " + endpoint + " (" + status.error_message() + ")";
+  }
+  if (error.code == Code::kDeadlineExceeded) error.message = "no answer in time from " + endpoint;
+  return error;
+}
+
+// Who leads, if the error says so.
+std::string LeaderIn(const Error& error) {
+  for (const FieldError& detail : error.details) {
+    if (detail.reason != "NOT_LEADER") continue;
+    const auto leader = detail.values.find("leader");
+    if (leader != detail.values.end()) return leader->second;
+  }
+  return "";
+}
+
+std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(const Context& context) {
+  if (context.ca_file.empty()) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  std::ostringstream certificates;
+  certificates << std::ifstream(context.ca_file).rdbuf();
+  options.pem_root_certs = certificates.str();
+  return grpc::SslCredentials(options);
+}
+
+}  // namespace
+
+class Client::Connection {
+ public:
+  Connection(const Context& context, std::string endpoint)
+      : endpoint_(std::move(endpoint)), token_(context.token) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(64 << 20);
+    stub_ = std::make_unique<grpc::GenericStub>(
+        grpc::CreateCustomChannel(endpoint_, CredentialsFor(context), arguments));
+  }
+
+  Result<void> Unary(const Message& request, Message& response) {
+    grpc::ClientContext call;
+    Prepare(call, kDeadlineMs);
+    grpc::CompletionQueue queue;
+    grpc::ByteBuffer answer;
+    grpc::Status status;
+    const auto reader =
+        stub_->PrepareUnaryCall(&call, MethodOf(request, response), Pack(request), &queue);
+    reader->StartCall();
+    reader->Finish(&answer, &status, nullptr);
+    Await(queue);
+    if (status.ok()) status = Unpack(answer, response);
+    if (!status.ok()) return FromStatus(status, endpoint_);
+    return {};
+  }
+
+  Result<void> Stream(const Message& request, Message& response,
+                      const std::function<bool()>& on_message) {
+    grpc::ClientContext call;
+    Prepare(call, 0);
+    grpc::CompletionQueue queue;
+    const auto stream = stub_->PrepareCall(&call, MethodOf(request, response), &queue);
+    stream->StartCall(nullptr);
+    bool going = Await(queue);
+    if (going) {
+      stream->WriteLast(Pack(request), grpc::WriteOptions(), nullptr);
+      going = Await(queue);
+    }
+    bool wanted = true;
+    grpc::Status status;
+    while (going && wanted && status.ok()) {
+      grpc::ByteBuffer piece;
+      stream->Read(&piece, nullptr);
+      going = Await(queue);
+      if (!going) break;
+      status = Unpack(piece, response);
+      if (status.ok()) wanted = on_message();
+    }
+    if (!wanted || !status.ok()) call.TryCancel();
+    grpc::Status ended;
+    stream->Finish(&ended, nullptr);
+    Await(queue);
+    if (!wanted) return {};
+    if (status.ok()) status = ended;
+    if (!status.ok()) return FromStatus(status, endpoint_);
+    return {};
+  }
+
+  const std::string& endpoint() const { return endpoint_; }
+
+ private:
+  void Prepare(grpc::ClientContext& call, std::int64_t deadline_ms) const {
+    if (!token_.empty()) call.AddMetadata("authorization", "Bearer " + token_);
+    if (deadline_ms == 0) return;
+    call.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(deadline_ms));
+  }
+
+  static bool Await(grpc::CompletionQueue& queue) {
+    void* tag = nullptr;
+    bool ok = false;
+    KEZEK_CHECK(queue.Next(&tag, &ok), "a queue that nobody shut down");
+    return ok;
+  }
+
+  static grpc::ByteBuffer Pack(const Message& message) {
+    const std::string bytes = message.SerializeAsString();
+    const grpc::Slice slice(bytes);
+    return grpc::ByteBuffer(&slice, 1);
+  }
+
+  static grpc::Status Unpack(grpc::ByteBuffer& bytes, Message& message) {
+    return grpc::GenericDeserialize<grpc::ProtoBufferReader, Message>(&bytes, &message);
+  }
+
+  const std::string endpoint_;
+  const std::string token_;
+  std::unique_ptr<grpc::GenericStub> stub_;
+};
+
+Client::Client(const Context& context, const Host& host)
+    : context_(context),
+      host_(&host),
+      connection_(std::make_unique<Connection>(context, context.endpoint)) {}
+
+Client::~Client() = default;
+
+Result<void> Client::CallInto(const Message& request, Message& response, Repeat repeat) {
+  std::int64_t pause_ms = kFirstPauseMs;
+  for (std::int64_t waited_ms = 0;; waited_ms += pause_ms) {
+    Result<void> called = connection_->Unary(request, response);
+    if (called || called.error().code != Code::kUnavailable) return called;
+    if (waited_ms >= kPatienceMs) return called;
+    if (const std::string leader = LeaderIn(called.error()); !leader.empty()) {
+      // A standby has done nothing, so even what may not be repeated goes on to the leader.
+      if (leader != connection_->endpoint()) {
+        connection_ = std::make_unique<Connection>(context_, leader);
+        continue;
+      }
+    } else if (repeat == Repeat::kNo) {
+      return called;
+    }
+    host_->sleep(pause_ms);
+    pause_ms = std::min(2 * pause_ms, kLongestPauseMs);
+  }
+}
+
+Result<void> Client::Stream(const Message& request, Message& response,
+                            const std::function<bool()>& on_message) {
+  return connection_->Stream(request, response, on_message);
+}
+
+}  // namespace kezek::cli

@@ -1,0 +1,54 @@
+// Calls to the server. One connection; each call has a deadline; what may be repeated safely is
+// tried again while the server is away, and a standby's word for who leads is followed.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "cmd/kezek/context.h"
+#include "cmd/kezek/host.h"
+#include "kezek/result.h"
+
+namespace kezek::cli {
+
+// Whether a call that found nobody may be made again: reads, and writes that say the same twice
+// (a submission with its key, a cancellation). What would be done twice may not.
+enum class Repeat { kYes, kNo };
+
+class Client {
+ public:
+  // `host` must outlive the client. Does not connect yet.
+  Client(const Context& context, const Host& host);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Makes the one rpc that takes this request. The error has the server's code, message and
+  // details; UNAVAILABLE with the endpoint in the message if there is no server.
+  template <class Response>
+  Result<Response> Call(const google::protobuf::Message& request, Repeat repeat = Repeat::kYes) {
+    Response response;
+    const Result<void> called = CallInto(request, response, repeat);
+    if (!called) return called.error();
+    return response;
+  }
+
+  // Makes the one rpc that takes this request and streams `response`s. Each goes to `on_message`,
+  // which returns false to end the stream. Not repeated: the caller knows where to go on.
+  Result<void> Stream(const google::protobuf::Message& request, google::protobuf::Message& response,
+                      const std::function<bool()>& on_message);
+
+ private:
+  class Connection;
+  Result<void> CallInto(const google::protobuf::Message& request,
+                        google::protobuf::Message& response, Repeat repeat);
+
+  const Context context_;
+  const Host* host_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace kezek::cli

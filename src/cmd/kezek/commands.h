@@ -1,0 +1,34 @@
+// The commands. Each function adds one to the parser and sets Session::action when it is chosen.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cmd/kezek/session.h"
+
+namespace kezek::cli {
+
+void AddQueue(CLI::App& app, Session& session);
+void AddShow(CLI::App& app, Session& session);
+void AddLogs(CLI::App& app, Session& session);
+void AddCancel(CLI::App& app, Session& session);
+void AddHold(CLI::App& app, Session& session);
+void AddRelease(CLI::App& app, Session& session);
+void AddWait(CLI::App& app, Session& session);
+void AddWhy(CLI::App& app, Session& session);
+void AddNodes(CLI::App& app, Session& session);
+void AddUsage(CLI::App& app, Session& session);
+void AddWhoAmI(CLI::App& app, Session& session);
+void AddLogin(CLI::App& app, Session& session);
+void AddAdminAccount(CLI::App& admin, Session& session);
+void AddAdminUser(CLI::App& admin, Session& session);
+void AddAdminToken(CLI::App& admin, Session& session);
+void AddAdminNode(CLI::App& admin, Session& session);
+
+// `kezek submit`, whose arguments are read with the option table of batch scripts and not by the
+// common parser: what comes after the script's name is the script's.
+Result<int> RunSubmit(Session& session, const std::vector<std::string>& arguments);
+// Its help.
+std::string SubmitHelp();
+
+}  // namespace kezek::cli

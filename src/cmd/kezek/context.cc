@@ -1,0 +1,165 @@
+#include "cmd/kezek/context.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace kezek::cli {
+namespace {
+
+constexpr std::string_view kDefaultEndpoint = "127.0.0.1:7443";
+
+struct Key {
+  std::string_view name;
+  std::string Context::*field;
+};
+constexpr std::array<Key, 5> kKeys = {{
+    {"endpoint", &Context::endpoint},
+    {"token", &Context::token},
+    {"token_file", &Context::token_file},
+    {"project", &Context::project},
+    {"ca_file", &Context::ca_file},
+}};
+
+Error BadAt(const std::string& path, const YAML::Mark& mark, const std::string& message) {
+  return Error{
+      Code::kInvalidArgument, path + " line " + std::to_string(mark.line + 1) + ": " + message, {}};
+}
+
+Result<Context> ReadContext(const std::string& path, const YAML::Node& node) {
+  Context context;
+  if (!node.IsMap()) return BadAt(path, node.Mark(), "a context is a mapping of keys");
+  for (const auto& entry : node) {
+    const std::string name = entry.first.Scalar();
+    bool known = false;
+    for (const Key& key : kKeys) {
+      if (key.name != name) continue;
+      known = true;
+      if (!entry.second.IsScalar()) return BadAt(path, entry.second.Mark(), name + ": not a text");
+      context.*key.field = entry.second.Scalar();
+    }
+    if (!known) return BadAt(path, entry.first.Mark(), "unknown key '" + name + "'");
+  }
+  return context;
+}
+
+Result<Configuration> ReadConfiguration(const std::string& path, const YAML::Node& root) {
+  Configuration configuration;
+  if (root.IsNull()) return configuration;
+  if (!root.IsMap()) return BadAt(path, root.Mark(), "expected the keys current and contexts");
+  for (const auto& entry : root) {
+    const std::string name = entry.first.Scalar();
+    if (name == "current" && entry.second.IsScalar()) {
+      configuration.current = entry.second.Scalar();
+    } else if (name == "contexts" && entry.second.IsMap()) {
+      for (const auto& named : entry.second) {
+        Result<Context> context = ReadContext(path, named.second);
+        if (!context) return context.error();
+        configuration.contexts[named.first.Scalar()] = std::move(*context);
+      }
+    } else {
+      return BadAt(path, entry.first.Mark(), "unknown or misplaced key '" + name + "'");
+    }
+  }
+  return configuration;
+}
+
+std::string FirstOf(const std::string& flag, const std::string& variable, const std::string& file) {
+  if (!flag.empty()) return flag;
+  return variable.empty() ? file : variable;
+}
+
+}  // namespace
+
+std::string ConfigurationPath(const Host& host, const ContextFlags& flags) {
+  const std::string named = FirstOf(flags.config, host.Variable("KEZEK_CONFIG"), "");
+  if (!named.empty()) return named;
+  const std::string base = host.Variable("XDG_CONFIG_HOME");
+  return (base.empty() ? host.Variable("HOME") + "/.config" : base) + "/kezek/config.yaml";
+}
+
+Result<Configuration> LoadConfiguration(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return Configuration{};
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) return Error{Code::kNotFound, path + " cannot be read", {}};
+  try {
+    return ReadConfiguration(path, YAML::Load(text.str()));
+  } catch (const YAML::Exception& error) {
+    return BadAt(path, error.mark, error.msg);
+  }
+}
+
+Result<void> SaveConfiguration(const std::string& path, const Configuration& configuration) {
+  YAML::Emitter yaml;
+  yaml << YAML::BeginMap << YAML::Key << "current" << YAML::Value << configuration.current;
+  yaml << YAML::Key << "contexts" << YAML::Value << YAML::BeginMap;
+  for (const auto& [name, context] : configuration.contexts) {
+    yaml << YAML::Key << name << YAML::Value << YAML::BeginMap;
+    for (const Key& key : kKeys) {
+      const std::string& value = context.*key.field;
+      if (value.empty()) continue;
+      yaml << YAML::Key << std::string(key.name) << YAML::Value << YAML::DoubleQuoted << value;
+    }
+    yaml << YAML::EndMap;
+  }
+  yaml << YAML::EndMap << YAML::EndMap;
+  const std::string text = std::string(yaml.c_str()) + "\n";
+  std::error_code failed;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty()) std::filesystem::create_directories(folder, failed);
+  const std::string draft = path + ".new";
+  const int file = open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  bool written = file >= 0;
+  if (written) {
+    written = fchmod(file, 0600) == 0 &&
+              write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    written = close(file) == 0 && written;
+  }
+  if (!written || rename(draft.c_str(), path.c_str()) != 0) {
+    return Error{Code::kInternal, path + " cannot be written", {}};
+  }
+  return {};
+}
+
+Result<Context> ResolveContext(const Host& host, const ContextFlags& flags) {
+  const std::string path = ConfigurationPath(host, flags);
+  Result<Configuration> configuration = LoadConfiguration(path);
+  if (!configuration) return configuration.error();
+  const std::string asked = FirstOf(flags.context, host.Variable("KEZEK_CONTEXT"), "");
+  const std::string name = asked.empty() ? configuration->current : asked;
+  Context context;
+  if (const auto found = configuration->contexts.find(name);
+      found != configuration->contexts.end()) {
+    context = found->second;
+  } else if (!asked.empty()) {
+    return Error{Code::kNotFound, "there is no context '" + asked + "' in " + path, {}};
+  }
+  context.endpoint = FirstOf(flags.endpoint, host.Variable("KEZEK_ENDPOINT"), context.endpoint);
+  if (context.endpoint.empty()) context.endpoint = kDefaultEndpoint;
+  context.project = FirstOf("", host.Variable("KEZEK_PROJECT"), context.project);
+  if (const std::string token = host.Variable("KEZEK_TOKEN"); !token.empty()) {
+    context.token = token;
+  } else if (context.token.empty() && !context.token_file.empty()) {
+    std::ifstream file(context.token_file);
+    if (!(file >> context.token)) {
+      return Error{Code::kNotFound, "no token in " + context.token_file, {}};
+    }
+  }
+  return context;
+}
+
+}  // namespace kezek::cli

@@ -1,0 +1,56 @@
+// Where the server is and who asks: from flags, the environment and the configuration file.
+//
+//     # ~/.config/kezek/config.yaml
+//     current: demo
+//     contexts:
+//       demo: {endpoint: "127.0.0.1:7443", token: kz_…, project: alem-llm}
+//
+// A context knows `endpoint`, `token` or `token_file`, `project`, `ca_file`. Each of flag,
+// environment (KEZEK_ENDPOINT, KEZEK_TOKEN, KEZEK_PROJECT, KEZEK_CONTEXT, KEZEK_CONFIG) and file
+// overrides the next.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "cmd/kezek/host.h"
+#include "kezek/result.h"
+
+namespace kezek::cli {
+
+struct Context {
+  std::string endpoint;
+  std::string token;
+  std::string token_file;
+  std::string project;
+  std::string ca_file;  // the server's certificate is checked with it; empty: no TLS
+  bool operator==(const Context&) const = default;
+};
+
+struct Configuration {
+  std::string current;
+  std::map<std::string, Context> contexts;
+};
+
+// What the command line says about it; empty fields say nothing.
+struct ContextFlags {
+  std::string config;
+  std::string context;
+  std::string endpoint;
+};
+
+// Path of the configuration file, whether it exists or not.
+std::string ConfigurationPath(const Host& host, const ContextFlags& flags);
+
+// Reads the file; one that does not exist is empty. Fails with INVALID_ARGUMENT, naming file and
+// line, if it is not YAML or has an unknown key.
+Result<Configuration> LoadConfiguration(const std::string& path);
+
+// Writes the file, readable by its owner alone, whole or not at all.
+Result<void> SaveConfiguration(const std::string& path, const Configuration& configuration);
+
+// The context to use. Fails with NOT_FOUND if one is named that the file does not have, or if a
+// token file cannot be read. `endpoint` is never empty; `token` may be.
+Result<Context> ResolveContext(const Host& host, const ContextFlags& flags);
+
+}  // namespace kezek::cli

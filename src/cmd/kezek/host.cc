@@ -1,0 +1,74 @@
+#include "cmd/kezek/host.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <iostream>
+#include <random>
+#include <string_view>
+#include <system_error>
+#include <thread>
+
+namespace kezek::cli {
+namespace {
+
+std::string RandomKey() {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::random_device device;
+  std::string key;
+  for (int word = 0; word < 4; ++word) {
+    unsigned bits = device();
+    for (int digit = 0; digit < 8; ++digit, bits >>= 4) key += kHex[bits & 0xFU];
+  }
+  return key;
+}
+
+std::map<std::string, std::string> ReadEnvironment() {
+  std::map<std::string, std::string> variables;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos || equals == 0) continue;
+    variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return variables;
+}
+
+}  // namespace
+
+std::string Host::Variable(const std::string& variable) const {
+  const auto found = environment.find(variable);
+  return found == environment.end() ? "" : found->second;
+}
+
+Host ThisProcess() {
+  Host host;
+  host.in = &std::cin;
+  host.out = &std::cout;
+  host.err = &std::cerr;
+  host.out_is_terminal = isatty(STDOUT_FILENO) == 1;
+  host.err_is_terminal = isatty(STDERR_FILENO) == 1;
+  host.environment = ReadEnvironment();
+  host.colour =
+      host.out_is_terminal && host.Variable("NO_COLOR").empty() && host.Variable("TERM") != "dumb";
+  std::error_code ignored;
+  host.directory = std::filesystem::current_path(ignored).string();
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) == 0) host.name = name.data();
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  host.umask = static_cast<int>(mask);
+  host.now_ms = [] {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::int64_t{std::chrono::duration_cast<std::chrono::milliseconds>(now).count()};
+  };
+  host.sleep = [](std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
+  host.make_key = RandomKey;
+  return host;
+}
+
+}  // namespace kezek::cli

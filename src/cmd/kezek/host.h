@@ -1,0 +1,38 @@
+// Everything outside that a command touches besides the server: the terminal, the environment, the
+// clock, the file system's place. Tests hand in their own, so that a transcript is the same each
+// day.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <map>
+#include <string>
+
+namespace kezek::cli {
+
+struct Host {
+  std::istream* in = nullptr;
+  std::ostream* out = nullptr;
+  std::ostream* err = nullptr;
+  bool out_is_terminal = false;
+  bool err_is_terminal = false;
+  bool colour = false;  // only on a terminal, and not with NO_COLOR
+
+  std::map<std::string, std::string> environment;
+  std::string directory;  // absolute
+  std::string name;       // of this machine
+  int umask = 022;
+
+  std::function<std::int64_t()> now_ms;        // UTC
+  std::function<void(std::int64_t ms)> sleep;  // between tries
+  std::function<std::string()> make_key;       // 128 random bits, in hexadecimal
+
+  // A variable of the environment; empty if it is not set.
+  std::string Variable(const std::string& variable) const;
+};
+
+// The process this runs in.
+Host ThisProcess();
+
+}  // namespace kezek::cli

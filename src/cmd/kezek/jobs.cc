@@ -1,0 +1,153 @@
+#include "cmd/kezek/jobs.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <ostream>
+
+#include "cmd/kezek/render.h"
+
+namespace kezek::cli {
+namespace {
+
+constexpr std::int64_t kReconnectPauseMs = 1'000;
+
+bool IsAway(const Error& error) {
+  return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
+}
+
+// One line that is written over, on a terminal only.
+class Progress {
+ public:
+  explicit Progress(const Host& host) : host_(host) {}
+  ~Progress() { Clear(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void Show(const v1::GetJobsResponse& jobs) {
+    if (!host_.err_is_terminal) return;
+    int final = 0;
+    std::string last;
+    for (const v1::Job& job : jobs.jobs()) {
+      if (IsFinal(job.state())) {
+        ++final;
+      } else {
+        last = "job " + job.job() + " " + StateName(job);
+        if (const std::string where = JobWhere(host_, job); !where.empty()) last += ": " + where;
+      }
+    }
+    std::string text = last;
+    if (jobs.jobs_size() > 1) {
+      text = std::to_string(final) + " of " + Count(jobs.jobs_size(), "job") + " over; " + last;
+    }
+    *host_.err << "\r\x1b[K" << text << std::flush;
+    shown_ = true;
+  }
+
+ private:
+  void Clear() {
+    if (shown_) *host_.err << "\r\x1b[K" << std::flush;
+  }
+
+  const Host& host_;
+  bool shown_ = false;
+};
+
+bool Enough(const v1::GetJobsResponse& jobs, bool any) {
+  const auto is_final = [](const v1::Job& job) { return IsFinal(job.state()); };
+  return any ? std::any_of(jobs.jobs().begin(), jobs.jobs().end(), is_final)
+             : std::all_of(jobs.jobs().begin(), jobs.jobs().end(), is_final);
+}
+
+}  // namespace
+
+Result<v1::GetJobsResponse> GetJobs(Session& session, const std::vector<std::string>& jobs) {
+  v1::GetJobsRequest request;
+  for (const std::string& job : jobs) request.add_jobs(job);
+  return Ask<v1::GetJobsResponse>(session, request);
+}
+
+Result<v1::GetJobsResponse> AwaitJobs(Session& session, const std::vector<std::string>& jobs,
+                                      bool any) {
+  Result<Client*> client = session.Connect();
+  if (!client) return client.error();
+  Progress progress(session.host);
+  bool reached = false;  // a server that was there once is waited for, however long it is away
+  for (;;) {
+    Result<v1::GetJobsResponse> now = GetJobs(session, jobs);
+    if (!now) {
+      if (!reached || !IsAway(now.error())) return now.error();
+      session.host.sleep(kReconnectPauseMs);
+      continue;
+    }
+    reached = true;
+    if (Enough(*now, any)) return now;
+    progress.Show(*now);
+    // Nothing between the look and the watch is missed: it begins at the oldest row seen.
+    v1::WatchRequest request;
+    std::int64_t after = now->jobs(0).last_seq();
+    for (const v1::Job& job : now->jobs()) after = std::min(after, job.last_seq());
+    request.set_after_seq(after);
+    for (const std::string& job : jobs) request.add_jobs(job);
+    request.set_until_final(true);
+    v1::WatchResponse response;
+    Result<void> watched = (*client)->Stream(request, response, [&response, after] {
+      // Something newer than what was seen: look again.
+      return std::none_of(response.events().begin(), response.events().end(),
+                          [after](const v1::Event& event) { return event.seq() > after; });
+    });
+    if (!watched && !IsAway(watched.error()) && watched.error().code != Code::kOutOfRange) {
+      return watched.error();
+    }
+    if (!watched) session.host.sleep(kReconnectPauseMs);
+  }
+}
+
+int ExitCodeOfJob(const v1::Job& job) {
+  if (job.state() == v1::JOB_STATE_SUCCEEDED) return kDone;
+  return job.exit_code() != 0 ? job.exit_code() : kOfWaiting + kFailed;
+}
+
+std::string Ending(const v1::Job& job) {
+  std::string text = "Job " + job.job() + " " + StateName(job);
+  if (job.state() == v1::JOB_STATE_FAILED) {
+    text += " with exit code " + std::to_string(job.exit_code());
+  }
+  if (job.started_ms() > 0 && job.ended_ms() > 0) {
+    text += " after " + Elapsed(job.ended_ms() - job.started_ms());
+  }
+  if (job.state() != v1::JOB_STATE_SUCCEEDED && !job.reason().sentence().empty()) {
+    text += ": " + job.reason().sentence();
+  }
+  return text;
+}
+
+Result<void> PrintLogs(Session& session, v1::LogsRequest request) {
+  Result<Client*> client = session.Connect();
+  if (!client) return client.error();
+  for (;;) {
+    v1::LogsResponse response;
+    Result<void> streamed = (*client)->Stream(request, response, [&] {
+      *session.host.out << response.data() << std::flush;
+      // Where to go on if the server goes away, and of which attempt.
+      request.set_offset(response.offset() + static_cast<std::int64_t>(response.data().size()));
+      request.set_attempt(response.attempt());
+      return session.host.out->good();
+    });
+    if (streamed || !request.follow() || !IsAway(streamed.error())) return streamed;
+    session.host.sleep(kReconnectPauseMs);
+  }
+}
+
+void PrintChanged(Session& session, const google::protobuf::Message& answer,
+                  const google::protobuf::RepeatedPtrField<v1::Job>& jobs) {
+  if (PrintMessage(session.host, session.format(), answer)) return;
+  for (const v1::Job& job : jobs) {
+    if (session.format() == Format::kName) {
+      *session.host.out << job.job() << '\n';
+    } else {
+      *session.host.out << "Job " << job.job() << ' ' << StateName(job) << '\n';
+    }
+  }
+}
+
+}  // namespace kezek::cli

@@ -1,0 +1,36 @@
+// What several commands do with jobs.
+#pragma once
+
+#include <kezek/v1/job_service.pb.h>
+
+#include <string>
+#include <vector>
+
+#include "cmd/kezek/session.h"
+
+namespace kezek::cli {
+
+// The jobs of these text ids and ranges, without script and events.
+Result<v1::GetJobsResponse> GetJobs(Session& session, const std::vector<std::string>& jobs);
+
+// Waits until all of the jobs, or with `any` one of them, are final, through restarts of the
+// server; says on a terminal's standard error how far they are. Returns the jobs as they are then.
+Result<v1::GetJobsResponse> AwaitJobs(Session& session, const std::vector<std::string>& jobs,
+                                      bool any);
+
+// What a program that waited for the job ends with: the job's own code, and 121 if it did not
+// succeed and has none.
+int ExitCodeOfJob(const v1::Job& job);
+
+// `Job 48211 failed with exit code 3 after 0:42`.
+std::string Ending(const v1::Job& job);
+
+// Streams an attempt's output to standard output, from where `request` says; following goes on
+// through restarts of the server.
+Result<void> PrintLogs(Session& session, v1::LogsRequest request);
+
+// One line for each job, such as `Job 48211 cancelled`, or another form.
+void PrintChanged(Session& session, const google::protobuf::Message& answer,
+                  const google::protobuf::RepeatedPtrField<v1::Job>& jobs);
+
+}  // namespace kezek::cli

@@ -1,0 +1,86 @@
+#include "cmd/kezek/session.h"
+
+#include <algorithm>
+#include <ostream>
+#include <utility>
+
+#include "cmd/kezek/render.h"
+
+namespace kezek::cli {
+
+ExitCode ExitCodeOf(Code code) {
+  switch (code) {
+    case Code::kOk:
+      return kDone;
+    case Code::kInvalidArgument:
+    case Code::kOutOfRange:
+      return kUsage;
+    case Code::kFailedPrecondition:
+    case Code::kResourceExhausted:
+    case Code::kAborted:
+    case Code::kAlreadyExists:
+      return kRefused;
+    case Code::kNotFound:
+      return kNotFound;
+    case Code::kPermissionDenied:
+    case Code::kUnauthenticated:
+      return kNotAllowed;
+    case Code::kUnavailable:
+    case Code::kDeadlineExceeded:
+      return kUnreachable;
+    case Code::kCancelled:
+    case Code::kUnknown:
+    case Code::kUnimplemented:
+    case Code::kInternal:
+    case Code::kDataLoss:
+      return kFailed;
+  }
+  return kFailed;
+}
+
+Result<Client*> Session::Connect() {
+  if (client_ == nullptr) {
+    Result<Context> context = ResolveContext(host, flags);
+    if (!context) return context.error();
+    context_ = std::move(*context);
+    client_ = std::make_unique<Client>(context_, host);
+  }
+  return client_.get();
+}
+
+namespace {
+
+// The lines after the first under the text of the first.
+void PrintIndented(const Host& host, const std::string& label, Style style,
+                   const std::string& text) {
+  const std::string margin(label.size(), ' ');
+  *host.err << (host.colour && host.err_is_terminal ? Styled(host, style, label) : label);
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    *host.err << (start == 0 ? "" : margin) << text.substr(start, end - start) << '\n';
+    start = end + 1;
+  }
+}
+
+}  // namespace
+
+void PrintError(const Host& host, const Error& error) {
+  std::string text = error.message.empty() ? "failed" : error.message;
+  for (const FieldError& detail : error.details) {
+    if (detail.message.empty() || text.find(detail.message) != std::string::npos) continue;
+    text += "\n" + (detail.field.empty() ? "" : detail.field + ": ") + detail.message;
+  }
+  if (error.code == Code::kUnauthenticated) {
+    text += "\nSign in with: kezek login, or set KEZEK_TOKEN";
+  }
+  if (error.code == Code::kUnavailable && error.details.empty()) {
+    text += "\nIs kezekd running? The endpoint is set by --endpoint, KEZEK_ENDPOINT or kezek login";
+  }
+  PrintIndented(host, "error: ", Style::kBad, text);
+}
+
+void PrintWarning(const Host& host, const std::string& text) {
+  PrintIndented(host, "warning: ", Style::kBusy, text);
+}
+
+}  // namespace kezek::cli

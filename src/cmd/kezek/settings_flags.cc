@@ -1,0 +1,223 @@
+#include "cmd/kezek/settings_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
+
+#include "script/values.h"
+
+namespace kezek::cli {
+namespace {
+
+constexpr std::int64_t kMost = 1'000'000'000;
+
+Error BadFlag(const std::string& flag, const std::string& message) {
+  return FieldProblem(Code::kInvalidArgument, FieldError{flag, "FIELD_INVALID", message, {}});
+}
+
+// `1.5` as thousandths.
+Result<std::int64_t> Milli(const std::string& flag, const std::string& text) {
+  const std::size_t point = text.find('.');
+  std::string fraction = point == std::string::npos ? "" : text.substr(point + 1);
+  const bool too_fine = fraction.size() > 3 || (point != std::string::npos && fraction.empty());
+  fraction.resize(3, '0');
+  const Result<std::int64_t> whole = script::ParseNumber(text.substr(0, point), 0, kMost);
+  const Result<std::int64_t> part = script::ParseNumber(fraction, 0, 999);
+  if (!whole || !part || too_fine) {
+    return BadFlag(flag, "'" + text + "' is not a number with at most three decimals");
+  }
+  return *whole * 1000 + *part;
+}
+
+using ShareSetter = void (*)(v1::Share&, std::int64_t);
+
+Result<void> ApplyShares(const std::string& flag, const std::vector<std::string>& values,
+                         const std::string& default_type, ShareSetter setter,
+                         v1::AccountSettings& settings) {
+  for (const std::string& value : values) {
+    const std::size_t equals = value.find('=');
+    const std::string type = equals == std::string::npos ? default_type : value.substr(0, equals);
+    if (type.empty()) return BadFlag(flag, "'" + value + "' names no type: expected h200=48");
+    const Result<std::int64_t> milli =
+        Milli(flag, equals == std::string::npos ? value : value.substr(equals + 1));
+    if (!milli) return milli.error();
+    setter((*settings.mutable_shares())[type], *milli);
+  }
+  return {};
+}
+
+using LimitSetter = void (v1::Limits::*)(std::int64_t);
+using LimitClearer = void (v1::Limits::*)();
+enum class Unit { kGpus, kJobs, kTime };
+
+Result<void> ApplyLimit(const std::string& flag, const std::string& value, Unit unit,
+                        v1::Limits& limits, LimitSetter set, LimitClearer clear) {
+  if (value.empty()) return {};
+  if (value == "none") {
+    (limits.*clear)();
+    return {};
+  }
+  Result<std::int64_t> number = unit == Unit::kGpus   ? Milli(flag, value)
+                                : unit == Unit::kTime ? script::ParseDuration(value)
+                                                      : script::ParseNumber(value, 0, kMost);
+  if (!number && unit == Unit::kGpus) return number.error();
+  if (!number) return BadFlag(flag, number.error().message);
+  (limits.*set)(*number);
+  return {};
+}
+
+bool Untyped(const std::vector<std::string>& values) {
+  return std::any_of(values.begin(), values.end(),
+                     [](const std::string& value) { return value.find('=') == std::string::npos; });
+}
+
+}  // namespace
+
+void SettingsFlags::AddTo(CLI::App& command) {
+  command.add_option("--weight", weight, "share among its siblings: 2, h200=1.5")
+      ->allow_extra_args(false);
+  command.add_option("--guarantee", guarantee, "GPUs it gets back on demand")
+      ->allow_extra_args(false);
+  command.add_option("--borrow-max", borrow_max, "GPUs above the guarantee at most")
+      ->allow_extra_args(false);
+  command.add_option("--lend-max", lend_max, "GPUs of the guarantee lent at most")
+      ->allow_extra_args(false);
+  command.add_option("--max-gpus", max_gpus, "counted GPUs running at most, or none");
+  command.add_option("--max-running", max_running, "jobs running at most, or none");
+  command.add_option("--max-queued", max_queued, "jobs queued at most, or none");
+  command.add_option("--max-job-gpus", max_job_gpus, "counted GPUs of a job at most, or none");
+  command.add_option("--max-time", max_time, "time limit of a job at most, or none");
+  command.add_option("--user-max-gpus", user_max_gpus, "of each user: GPUs running at most");
+  command.add_option("--user-max-running", user_max_running, "of each user: jobs running at most");
+  command.add_option("--user-max-queued", user_max_queued, "of each user: jobs queued at most");
+  command.add_option("--classes", classes, "classes allowed")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--default-class", default_class, "class of a job that names none");
+  command.add_option("--default-time", default_time, "time limit of a job that names none");
+  command.add_option("--rule", rule, "order in a project: fair, fifo or shortest")
+      ->check(CLI::IsMember({"fair", "fifo", "shortest"}));
+  command.add_option("--slurm-account", slurm_account, "account in Slurm");
+}
+
+bool SettingsFlags::NeedsGpuType() const {
+  return Untyped(weight) || Untyped(guarantee) || Untyped(borrow_max) || Untyped(lend_max);
+}
+
+Result<void> SettingsFlags::ApplyTo(const std::string& default_type,
+                                    v1::AccountSettings& settings) const {
+  struct ShareFlag {
+    const char* flag;
+    const std::vector<std::string>* values;
+    ShareSetter set;
+  };
+  const ShareFlag shares[] = {
+      {"--weight", &weight, [](v1::Share& s, std::int64_t n) { s.set_weight_milli(n); }},
+      {"--guarantee", &guarantee,
+       [](v1::Share& s, std::int64_t n) { s.set_guarantee_milli_gpus(n); }},
+      {"--borrow-max", &borrow_max,
+       [](v1::Share& s, std::int64_t n) { s.set_borrow_max_milli_gpus(n); }},
+      {"--lend-max", &lend_max, [](v1::Share& s, std::int64_t n) { s.set_lend_max_milli_gpus(n); }},
+  };
+  for (const ShareFlag& share : shares) {
+    Result<void> set = ApplyShares(share.flag, *share.values, default_type, share.set, settings);
+    if (!set) return set;
+  }
+  using L = v1::Limits;
+  struct LimitFlag {
+    const char* flag;
+    const std::string* value;
+    Unit unit;
+    L* (v1::AccountSettings::*of)();
+    LimitSetter set;
+    LimitClearer clear;
+  };
+  constexpr auto kAll = &v1::AccountSettings::mutable_account_limits;
+  constexpr auto kEach = &v1::AccountSettings::mutable_user_limits;
+  const LimitFlag limits[] = {
+      {"--max-gpus", &max_gpus, Unit::kGpus, kAll, &L::set_running_milli_gpus,
+       &L::clear_running_milli_gpus},
+      {"--max-running", &max_running, Unit::kJobs, kAll, &L::set_jobs_running,
+       &L::clear_jobs_running},
+      {"--max-queued", &max_queued, Unit::kJobs, kAll, &L::set_jobs_queued, &L::clear_jobs_queued},
+      {"--max-job-gpus", &max_job_gpus, Unit::kGpus, kAll, &L::set_job_milli_gpus,
+       &L::clear_job_milli_gpus},
+      {"--max-time", &max_time, Unit::kTime, kAll, &L::set_time_limit_ms, &L::clear_time_limit_ms},
+      {"--user-max-gpus", &user_max_gpus, Unit::kGpus, kEach, &L::set_running_milli_gpus,
+       &L::clear_running_milli_gpus},
+      {"--user-max-running", &user_max_running, Unit::kJobs, kEach, &L::set_jobs_running,
+       &L::clear_jobs_running},
+      {"--user-max-queued", &user_max_queued, Unit::kJobs, kEach, &L::set_jobs_queued,
+       &L::clear_jobs_queued},
+  };
+  for (const LimitFlag& limit : limits) {
+    if (limit.value->empty()) continue;
+    Result<void> set = ApplyLimit(limit.flag, *limit.value, limit.unit, *(settings.*limit.of)(),
+                                  limit.set, limit.clear);
+    if (!set) return set;
+  }
+  if (!classes.empty()) settings.mutable_job_classes()->Assign(classes.begin(), classes.end());
+  if (!default_class.empty()) settings.set_default_class(default_class);
+  if (!slurm_account.empty()) settings.set_slurm_account(slurm_account);
+  if (!default_time.empty()) {
+    Result<std::int64_t> time = script::ParseDuration(default_time);
+    if (!time) return BadFlag("--default-time", time.error().message);
+    settings.set_default_time_limit_ms(*time);
+  }
+  if (rule == "fair") settings.set_rule(v1::PROJECT_RULE_FAIR);
+  if (rule == "fifo") settings.set_rule(v1::PROJECT_RULE_FIFO);
+  if (rule == "shortest") settings.set_rule(v1::PROJECT_RULE_SHORTEST);
+  return {};
+}
+
+namespace {
+
+std::string LimitsText(const v1::Limits& limits) {
+  std::string text;
+  const auto add = [&text](bool has, const std::string& part) {
+    if (has) text += (text.empty() ? "" : ", ") + part;
+  };
+  add(limits.has_running_milli_gpus(), Gpus(limits.running_milli_gpus()) + " GPUs running");
+  add(limits.has_jobs_running(), Count(limits.jobs_running(), "job") + " running");
+  add(limits.has_jobs_queued(), Count(limits.jobs_queued(), "job") + " queued");
+  add(limits.has_job_milli_gpus(), Gpus(limits.job_milli_gpus()) + " GPUs a job");
+  add(limits.has_time_limit_ms(), Length(limits.time_limit_ms()) + " a job");
+  return text;
+}
+
+}  // namespace
+
+void AddSettings(const v1::AccountSettings& settings, Facts& facts) {
+  std::vector<std::string> types;
+  for (const auto& entry : settings.shares()) types.push_back(entry.first);
+  std::sort(types.begin(), types.end());
+  for (const std::string& type : types) {
+    const v1::Share& share = settings.shares().at(type);
+    std::string text = "weight " + Gpus(share.has_weight_milli() ? share.weight_milli() : 1000) +
+                       ", guarantee " + Gpus(share.guarantee_milli_gpus()) + " GPUs";
+    if (share.has_borrow_max_milli_gpus()) {
+      text += ", borrows at most " + Gpus(share.borrow_max_milli_gpus());
+    }
+    if (share.has_lend_max_milli_gpus()) {
+      text += ", lends at most " + Gpus(share.lend_max_milli_gpus());
+    }
+    facts.Add(type, text);
+  }
+  facts.Add("Limits", LimitsText(settings.account_limits()));
+  facts.Add("Limits of a user", LimitsText(settings.user_limits()));
+  std::string classes;
+  for (const std::string& name : settings.job_classes()) {
+    classes += (classes.empty() ? "" : ", ") + name;
+  }
+  facts.Add("Classes", classes);
+  facts.Add("Default class", settings.default_class());
+  if (settings.default_time_limit_ms() > 0) {
+    facts.Add("Default time limit", Length(settings.default_time_limit_ms()));
+  }
+  if (settings.rule() != v1::PROJECT_RULE_UNSPECIFIED) {
+    facts.Add("Order", Words(v1::ProjectRule_Name(settings.rule()), sizeof("PROJECT_RULE_") - 1));
+  }
+  facts.Add("Slurm account", settings.slurm_account());
+}
+
+}  // namespace kezek::cli

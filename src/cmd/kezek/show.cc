@@ -1,0 +1,162 @@
+#include <kezek/v1/job_service.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "cmd/kezek/commands.h"
+#include "cmd/kezek/render.h"
+
+namespace kezek::cli {
+namespace {
+
+struct ShowFlags {
+  std::vector<std::string> jobs;
+  bool script = false;
+};
+
+std::string Bool(bool value) { return value ? "yes" : "no"; }
+
+void AddShape(const v1::Job& job, Facts& facts) {
+  const v1::ResolvedSpec& resolved = job.resolved();
+  facts.Add("Shape", JobShape(job));
+  std::string counted = Gpus(job.counted_milli_gpus()) + " GPUs";
+  if (resolved.has_counted_because()) counted += ": " + resolved.counted_because().sentence();
+  facts.Add("Counted as", counted);
+  facts.Add("Each node",
+            Count(resolved.cpus_per_node(), "CPU") + ", " + Memory(resolved.memory_per_node_mib()));
+  if (resolved.ntasks() > 0) {
+    facts.Add("Tasks", std::to_string(resolved.ntasks()) + ", " +
+                           std::to_string(resolved.ntasks_per_node()) + " on each node, " +
+                           Count(resolved.cpus_per_task(), "CPU") + " each");
+  }
+  facts.Add("Time limit", Length(resolved.time_limit_ms()));
+  facts.Add("Requeue", resolved.requeue() ? "yes, at most " + Count(resolved.max_attempts(), "run")
+                                          : Bool(false));
+}
+
+void AddWhen(const Host& host, const v1::Job& job, Facts& facts) {
+  facts.Add("Submitted", ExactMoment(job.submitted_ms()));
+  facts.Add("Not before", ExactMoment(job.spec().begin_ms()));
+  facts.Add("Deadline", ExactMoment(job.spec().deadline_ms()));
+  facts.Add("Started", ExactMoment(job.started_ms()));
+  facts.Add("Ended", ExactMoment(job.ended_ms()));
+  if (job.has_reservation()) {
+    facts.Add("Reserved", job.reservation().placement().node_list() + " from " +
+                              Moment(host, job.reservation().start_ms()));
+  }
+  std::string dependencies;
+  for (const v1::Dependency& dependency : job.spec().dependencies()) {
+    dependencies += dependencies.empty() ? "" : ", ";
+    dependencies +=
+        Words(v1::DependencyKind_Name(dependency.kind()), sizeof("DEPENDENCY_KIND_") - 1) + " " +
+        dependency.job();
+  }
+  facts.Add("Depends on", dependencies);
+}
+
+void PrintFacts(const Host& host, const v1::Job& job) {
+  Facts facts;
+  facts.Add("Job", JobName(job));
+  facts.Add("Name", job.spec().name());
+  facts.Add("User", job.user());
+  facts.Add("Project", job.project());
+  facts.Add("Class", job.job_class());
+  if (job.spec().kind() != v1::JOB_KIND_UNSPECIFIED) {
+    facts.Add("Kind", Words(v1::JobKind_Name(job.spec().kind()), sizeof("JOB_KIND_") - 1));
+  }
+  std::string state = Styled(host, StateStyle(job), StateName(job));
+  if (const std::string where = JobWhere(host, job); !where.empty()) state += ": " + where;
+  facts.Add("State", state);
+  if (IsFinal(job.state())) facts.Add("Exit code", std::to_string(job.exit_code()));
+  if (!job.redacted()) AddShape(job, facts);
+  AddWhen(host, job, facts);
+  facts.Add("Directory", job.spec().working_dir());
+  if (!job.attempts().empty()) {
+    facts.Add("Output", job.attempts().rbegin()->stdout_path());
+  }
+  facts.Add("Comment", job.spec().comment());
+  facts.Print(host);
+}
+
+void PrintAttempts(const Host& host, const v1::Job& job) {
+  if (job.attempts().empty()) return;
+  Table table({"ATTEMPT", "STATE", "STARTED", "RAN", "SLURM", "GPU-H", "REFUNDED", "NODES"});
+  for (const v1::Attempt& attempt : job.attempts()) {
+    const std::int64_t end = attempt.end_ms() > 0 ? attempt.end_ms() : host.now_ms();
+    const bool ended = attempt.outcome() != v1::ATTEMPT_OUTCOME_UNSPECIFIED;
+    table.Add(
+        {std::to_string(attempt.number()),
+         ended ? Words(v1::AttemptOutcome_Name(attempt.outcome()), sizeof("ATTEMPT_OUTCOME_") - 1)
+               : Words(v1::AttemptState_Name(attempt.state()), sizeof("ATTEMPT_STATE_") - 1),
+         ExactMoment(attempt.start_ms()),
+         attempt.start_ms() > 0 ? Elapsed(end - attempt.start_ms()) : "",
+         attempt.slurm_job_id() > 0 ? std::to_string(attempt.slurm_job_id()) : "",
+         GpuHours(attempt.charge_milli_gpu_ms()),
+         attempt.refunded_milli_gpu_ms() > 0 ? GpuHours(attempt.refunded_milli_gpu_ms()) : "",
+         attempt.placement().node_list()});
+  }
+  *host.out << '\n';
+  table.Print(host);
+}
+
+void PrintEvents(const Host& host, const v1::GetJobsResponse& answer, const v1::Job& job) {
+  Table table({"TIME", "EVENT", "BY", "REASON"});
+  for (const v1::Event& event : answer.events()) {
+    if (event.name() != job.job()) continue;
+    std::string what = event.to().empty()
+                           ? Words(v1::EventKind_Name(event.kind()), sizeof("EVENT_KIND_") - 1)
+                           : event.to();
+    if (!event.from().empty() && !event.to().empty()) what = event.from() + " → " + event.to();
+    table.Add({ExactMoment(event.time_ms()), what, event.actor(), event.reason().sentence()});
+  }
+  if (table.empty()) return;
+  *host.out << '\n';
+  table.Print(host);
+}
+
+Result<int> RunShow(Session& session, const ShowFlags& flags) {
+  v1::GetJobsRequest request;
+  for (const std::string& job : flags.jobs) request.add_jobs(job);
+  request.set_script(flags.script);
+  request.set_events(true);
+  Result<v1::GetJobsResponse> answer = Ask<v1::GetJobsResponse>(session, request);
+  if (!answer) return answer.error();
+  if (PrintMessage(session.host, session.format(), *answer)) return kDone;
+  bool first = true;
+  for (const v1::Job& job : answer->jobs()) {
+    if (session.format() == Format::kName) {
+      *session.host.out << job.job() << '\n';
+      continue;
+    }
+    if (!first) *session.host.out << '\n';
+    first = false;
+    if (flags.script) {
+      *session.host.out << job.spec().script();
+      continue;
+    }
+    PrintFacts(session.host, job);
+    PrintAttempts(session.host, job);
+    PrintEvents(session.host, *answer, job);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddShow(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("show", "show jobs in full, with attempts and events");
+  const auto flags = std::make_shared<ShowFlags>();
+  command->add_option("jobs", flags->jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
+  command->add_flag("--script", flags->script, "print the script instead");
+  command->footer(
+      "Examples:\n"
+      "  kezek show 48211\n"
+      "  kezek show 48211_[0-3] -o yaml\n"
+      "  kezek show --script 48211 > again.sh");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] { return RunShow(session, *flags); };
+  });
+}
+
+}  // namespace kezek::cli

@@ -1,0 +1,167 @@
+// usage, whoami, login: who I am and what I have used.
+#include <kezek/v1/access.pb.h>
+#include <kezek/v1/quota.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <istream>
+#include <memory>
+#include <ostream>
+
+#include "cmd/kezek/commands.h"
+#include "cmd/kezek/render.h"
+#include "cmd/kezek/roles.h"
+
+namespace kezek::cli {
+namespace {
+
+struct UsageFlags {
+  std::string account;
+  std::string gpu_type;
+  bool by_user = false;
+};
+
+Result<int> RunUsage(Session& session, const UsageFlags& flags) {
+  v1::GetUsageRequest request;
+  request.set_account(flags.account);
+  request.set_gpu_type(flags.gpu_type);
+  request.set_by_user(flags.by_user);
+  Result<v1::GetUsageResponse> answer = Ask<v1::GetUsageResponse>(session, request);
+  if (!answer) return answer.error();
+  const Host& host = session.host;
+  if (PrintMessage(host, session.format(), *answer)) return kDone;
+  if (session.format() == Format::kName) {
+    for (const v1::UsageRow& row : answer->rows()) *host.out << row.account() << '\n';
+    return kDone;
+  }
+  Table table({"ACCOUNT", "USER", "TYPE", "RUNNING", "JOBS", "QUEUED", "USED GPU-H", "DECAYED",
+               "OF SIBLINGS", "SHARE"});
+  for (const v1::UsageRow& row : answer->rows()) {
+    table.Add({row.account().empty() ? "(all)" : row.account(), row.user(), row.gpu_type(),
+               Gpus(row.running_milli_gpus()), std::to_string(row.jobs_running()),
+               std::to_string(row.jobs_queued()), GpuHours(row.charged_milli_gpu_ms()),
+               GpuHours(row.usage_milli_gpu_ms()), Percent(row.usage_ppm()),
+               row.user().empty() ? Percent(row.weight_ppm()) : ""});
+  }
+  table.Print(host);
+  if (host.out_is_terminal && answer->half_life_ms() > 0) {
+    *host.out << "Usage halves every " << Length(answer->half_life_ms()) << ".\n";
+  }
+  return kDone;
+}
+
+Result<int> RunWhoAmI(Session& session) {
+  Result<v1::WhoAmIResponse> answer = Ask<v1::WhoAmIResponse>(session, v1::WhoAmIRequest());
+  if (!answer) return answer.error();
+  const Host& host = session.host;
+  if (PrintMessage(host, session.format(), *answer)) return kDone;
+  if (session.format() == Format::kName) {
+    *host.out << answer->user().name() << '\n';
+    return kDone;
+  }
+  Facts facts;
+  facts.Add("User", answer->user().name());
+  facts.Add("Name", answer->user().display_name());
+  facts.Add("Unix account", answer->user().unix_account().empty() ? "none yet: cannot run jobs"
+                                                                  : answer->user().unix_account());
+  std::string projects;
+  for (const std::string& project : answer->projects()) {
+    projects += (projects.empty() ? "" : ", ") + project;
+  }
+  facts.Add("Projects", projects);
+  std::string roles;
+  for (const v1::RoleGrant& grant : answer->user().roles()) {
+    roles += (roles.empty() ? "" : ", ") + RoleText(grant);
+  }
+  facts.Add("Roles", roles);
+  facts.Add("Cluster", answer->cluster());
+  facts.Add("Endpoint", session.context().endpoint);
+  facts.Add("Token",
+            answer->token().id() +
+                (answer->token().label().empty() ? "" : " (" + answer->token().label() + ")"));
+  facts.Add("Token ends", ExactMoment(answer->token().expires_ms()));
+  facts.Print(host);
+  return kDone;
+}
+
+struct LoginFlags {
+  std::string token;
+  std::string project;
+  std::string name = "default";
+};
+
+Result<int> RunLogin(Session& session, const LoginFlags& flags) {
+  const Host& host = session.host;
+  std::string token = flags.token;
+  if (token.empty() || token == "-") {
+    if (host.err_is_terminal) *host.err << "Token: " << std::flush;
+    std::getline(*host.in, token);
+  }
+  if (token.empty()) {
+    return Error{Code::kInvalidArgument,
+                 "no token was given\nAsk an administrator for one: kezek admin token create",
+                 {}};
+  }
+  ContextFlags lookup = session.flags;
+  const std::string path = ConfigurationPath(host, lookup);
+  Result<Configuration> configuration = LoadConfiguration(path);
+  if (!configuration) return configuration.error();
+  const std::string name = session.flags.context.empty() ? flags.name : session.flags.context;
+  Context& context = configuration->contexts[name];
+  const std::string endpoint =
+      !session.flags.endpoint.empty() ? session.flags.endpoint : host.Variable("KEZEK_ENDPOINT");
+  if (!endpoint.empty()) context.endpoint = endpoint;
+  if (context.endpoint.empty()) context.endpoint = "127.0.0.1:7443";
+  context.token = token;
+  context.token_file.clear();
+  if (!flags.project.empty()) context.project = flags.project;
+  configuration->current = name;
+  // Only a token that works is kept.
+  Client client(context, host);
+  Result<v1::WhoAmIResponse> who = client.Call<v1::WhoAmIResponse>(v1::WhoAmIRequest());
+  if (!who) return who.error();
+  Result<void> saved = SaveConfiguration(path, *configuration);
+  if (!saved) return saved.error();
+  if (PrintMessage(host, session.format(), *who)) return kDone;
+  *host.out << "Signed in to " << context.endpoint << " as " << who->user().name() << " (context "
+            << name << " in " << path << ")\n";
+  return kDone;
+}
+
+}  // namespace
+
+void AddUsage(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("usage", "what accounts have used");
+  const auto flags = std::make_shared<UsageFlags>();
+  command->add_option("account", flags->account, "account and its children; without: my projects");
+  command->add_option("-A,--project", flags->account, "the same");
+  command->add_option("--gpu-type", flags->gpu_type, "only this type of GPU");
+  command->add_flag("--by-user", flags->by_user, "users of projects, too");
+  command->footer("Examples:\n  kezek usage\n  kezek usage universities/kaznu --by-user");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] { return RunUsage(session, *flags); };
+  });
+}
+
+void AddWhoAmI(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("whoami", "who I am, and what I may do");
+  command->footer("Examples:\n  kezek whoami\n  kezek whoami -o name");
+  command->callback([&session] { session.action = [&session] { return RunWhoAmI(session); }; });
+}
+
+void AddLogin(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("login", "keep an endpoint and a token for later");
+  const auto flags = std::make_shared<LoginFlags>();
+  command->add_option("--token", flags->token,
+                      "the token; without, or with -, it is read from standard input");
+  command->add_option("-A,--project", flags->project, "project of submissions that name none");
+  command->footer(
+      "The context is named by --context (default: default) and becomes the current one.\n"
+      "Examples:\n"
+      "  kezek login --endpoint gpu.example.kz:7443\n"
+      "  kezek login --context demo --project alem-llm < token.txt");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] { return RunLogin(session, *flags); };
+  });
+}
+
+}  // namespace kezek::cli

@@ -1,0 +1,104 @@
+#include <kezek/v1/job_service.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "cmd/kezek/commands.h"
+#include "cmd/kezek/render.h"
+
+namespace kezek::cli {
+namespace {
+
+std::string Places(const v1::ExplainResponse& answer) {
+  std::string text;
+  if (answer.place_in_project() > 0) {
+    text = "Place " + std::to_string(answer.place_in_project()) + " of " +
+           std::to_string(answer.queued_in_project()) + " in its project";
+  }
+  if (answer.rank() > 0) {
+    text += (text.empty() ? "Rank " : ", rank ") + std::to_string(answer.rank()) + " of " +
+            std::to_string(answer.blocked()) + " blocked jobs";
+  }
+  if (answer.job().has_reservation()) {
+    text += text.empty() ? "Reserved: " : "; reserved: ";
+    text += answer.job().reservation().placement().node_list();
+  }
+  return text;
+}
+
+std::string Standing(const v1::AccountPlace& place) {
+  std::string text = place.account() + ": ";
+  if (place.guarantee_milli_gpus() > 0) {
+    const std::int64_t inside = place.running_milli_gpus() - place.borrowed_milli_gpus();
+    text += Gpus(inside) + " of " + Gpus(place.guarantee_milli_gpus()) +
+            " guaranteed GPUs in use, " + Gpus(place.borrowed_milli_gpus()) + " borrowed";
+  } else {
+    text += Gpus(place.running_milli_gpus()) + " GPUs in use, none guaranteed";
+  }
+  if (place.entitlement_milli_gpus() > 0) {
+    text += ", entitled to " + Gpus(place.entitlement_milli_gpus());
+  }
+  if (place.place() > 0) {
+    text += "; fair-share order " + std::to_string(place.place()) + " of " +
+            std::to_string(place.siblings());
+  }
+  return text;
+}
+
+void PrintAdvice(const Host& host, const v1::ExplainResponse& answer) {
+  if (answer.advice().empty()) return;
+  std::string text;
+  for (const v1::Advice& advice : answer.advice()) {
+    text += text.empty() ? "Sooner:  " : " · ";
+    for (const std::string& option : advice.options()) text += option + " ";
+    text += advice.start_ms() == 0 ? "starts now" : "starts " + Moment(host, advice.start_ms());
+    if (advice.has_placement()) text += " on " + advice.placement().node_list();
+  }
+  *host.out << text << '\n';
+}
+
+Result<int> RunWhy(Session& session, const std::string& job) {
+  v1::ExplainRequest request;
+  request.set_job(job);
+  Result<v1::ExplainResponse> answer = Ask<v1::ExplainResponse>(session, request);
+  if (!answer) return answer.error();
+  const Host& host = session.host;
+  if (PrintMessage(host, session.format(), *answer)) return kDone;
+  if (session.format() == Format::kName) {
+    *host.out << answer->reason().code() << '\n';
+    return kDone;
+  }
+  const std::string subject = "Job " + answer->job().job();
+  if (answer->job().state() != v1::JOB_STATE_QUEUED) {
+    *host.out << subject << " does not wait: " << StateName(answer->job());
+    const std::string where = JobWhere(host, answer->job());
+    *host.out << (where.empty() ? "" : ", " + where) << '\n';
+    return kDone;
+  }
+  const std::string& sentence = answer->reason().sentence();
+  *host.out << subject
+            << " waits: " << (sentence.empty() ? "no tick has looked at it yet" : sentence) << '\n';
+  if (answer->estimate().start_ms() > 0) {
+    *host.out << "Starts about " << Moment(host, answer->estimate().start_ms());
+    const std::string& assumption = answer->estimate().assumption().sentence();
+    *host.out << (assumption.empty() ? "" : " (" + assumption + ")") << '\n';
+  }
+  if (const std::string places = Places(*answer); !places.empty()) *host.out << places << '\n';
+  for (const v1::AccountPlace& place : answer->accounts()) *host.out << Standing(place) << '\n';
+  PrintAdvice(host, *answer);
+  return kDone;
+}
+
+}  // namespace
+
+void AddWhy(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("why", "why a job waits, and what would help");
+  const auto job = std::make_shared<std::string>();
+  command->add_option("job", *job, "job: 48211 or 48211_7")->required();
+  command->footer("Examples:\n  kezek why 48211\n  kezek why 48211_7 -o json");
+  command->callback(
+      [&session, job] { session.action = [&session, job] { return RunWhy(session, *job); }; });
+}
+
+}  // namespace kezek::cli
