@@ -162,4 +162,14 @@ Result<void> CheckSchema(const std::string& conninfo, std::span<const Migration>
   }
 }
 
+Result<std::string> ReadInstallation(const std::string& conninfo) {
+  try {
+    const auto connection = Connect(conninfo, "kezek-check");
+    pqxx::read_transaction work(*connection);
+    return work.exec1("select id from installation")[0].as<std::string>();
+  } catch (const std::exception& problem) {
+    return ErrorOf(problem);
+  }
+}
+
 }  // namespace kezek::postgres

@@ -40,4 +40,7 @@ Result<Migrated> Migrate(const std::string& owner, Clock& clock,
 Result<void> CheckSchema(const std::string& conninfo,
                          std::span<const Migration> migrations = Migrations());
 
+// The id of this database, which is part of every tag. Any role.
+Result<std::string> ReadInstallation(const std::string& conninfo);
+
 }  // namespace kezek::postgres
