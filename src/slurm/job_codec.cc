@@ -10,6 +10,8 @@
 namespace kezek::slurm {
 namespace {
 
+constexpr std::int32_t kGpusMax = 4096;  // of one kind on one node
+
 TimeMs Seconds(const Json& object, const char* key) { return IntegerAt(object, key) * kSecondMs; }
 
 void ReadIndices(std::string_view text, std::vector<std::int32_t>* indices) {
@@ -38,7 +40,7 @@ void ReadGresDetail(std::string_view text, NodeGrant* grant) {
     const std::string_view number = counted.substr(counted.rfind(':') + 1);
     std::int32_t count = 0;
     std::from_chars(number.data(), number.data() + number.size(), count);
-    grant->gpus += count;
+    grant->gpus += std::clamp(count, 0, kGpusMax);
     constexpr std::string_view kMark = "(IDX:";
     if (open == std::string_view::npos || !item.substr(open).starts_with(kMark)) continue;
     item.remove_prefix(open + kMark.size());

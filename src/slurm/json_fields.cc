@@ -38,6 +38,9 @@ constexpr std::array<std::pair<std::string_view, ClusterJobState>, 24> kStates{{
     {"PREEMPTED", ClusterJobState::kPreempted},
 }};
 
+// Beyond what any field means, and far enough from overflow to be multiplied.
+constexpr std::int64_t kIntegerMax = 1'000'000'000'000;
+
 RestError ReadError(const Json& entry) {
   RestError error;
   for (const char* key : {"error_code", "error_number", "errno"}) {
@@ -54,7 +57,7 @@ std::int64_t LeadingNumber(std::string_view text, std::string_view* rest) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   *rest = text.substr(static_cast<std::size_t>(end - text.data()));
-  return error == std::errc() ? value : 0;
+  return error == std::errc() ? std::clamp(value, -kIntegerMax, kIntegerMax) : 0;
 }
 
 std::int64_t MemoryMib(std::string_view text) {
@@ -78,8 +81,8 @@ std::int64_t MemoryMib(std::string_view text) {
 
 std::int64_t IntegerAt(const Json& object, const char* key, std::int64_t absent) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_number()) return absent;
-  return found->get<std::int64_t>();
+  if (found == object.end() || !found->is_number_integer()) return absent;
+  return std::clamp(found->get<std::int64_t>(), -kIntegerMax, kIntegerMax);
 }
 
 std::string TextAt(const Json& object, const char* key) {

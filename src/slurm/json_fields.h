@@ -20,7 +20,8 @@ inline constexpr std::int64_t kErrorAlreadyDone = 2021;
 inline constexpr std::int64_t kErrorJobFinished = 2084;
 inline constexpr std::int64_t kErrorNothingFound = 9003;
 
-// The field's value, or the default when it is missing, null or of another type.
+// The field's value, or the default when it is missing, null or of another type. Integers beyond
+// 10^12 either way are cut off there.
 std::int64_t IntegerAt(const Json& object, const char* key, std::int64_t absent = 0);
 std::string TextAt(const Json& object, const char* key);
 const Json& ObjectAt(const Json& object, const char* key);  // an empty object when absent

@@ -9,6 +9,8 @@
 namespace kezek::slurm {
 namespace {
 
+constexpr std::int32_t kGpusMax = 4096;  // of one kind on one node
+
 bool HasFlag(const Json& node, std::string_view flag) {
   const Json& flags = ListAt(node, "state_flags");
   return std::any_of(flags.begin(), flags.end(), [&](const Json& entry) {
@@ -47,7 +49,7 @@ void ReadGres(std::string_view gres, Node* node) {
     const std::string_view number = colon == std::string_view::npos ? item : item.substr(colon + 1);
     std::int32_t count = 0;
     std::from_chars(number.data(), number.data() + number.size(), count);
-    node->gpus += count;
+    node->gpus += std::clamp(count, 0, kGpusMax);
   }
 }
 
