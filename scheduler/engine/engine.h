@@ -94,6 +94,8 @@ struct Plan {
   // Every waiting job that does not start has one; the array's row for its pending elements.
   std::map<JobRef, JobStanding> waiting;
   std::map<std::pair<AccountId, std::string>, Standing> standings;
+  // `starts_max` was reached: decide again as soon as this one is committed.
+  bool more = false;
   // Decisions that verify dropped: the job is set aside by the controller, with an alarm.
   std::vector<std::pair<JobRef, std::string>> dropped;
 };
@@ -121,7 +123,7 @@ class Engine {
   // then says what came of it by events. Same history, same plan.
   Plan Decide(TimeMs now) const;
 
-  // Free GPUs by node, and capacity, for display.
+  // Free GPUs by node as of the last Decide's time, for display; 0 of a node out of service.
   std::map<std::string, std::int32_t> FreeGpus() const;
 
  private:

@@ -1,0 +1,154 @@
+// Demand and standings, account by account.
+
+#include <algorithm>
+#include <utility>
+
+#include "quota/usage.h"
+#include "scheduler/engine/passes.h"
+
+namespace kezek::engine {
+namespace {
+
+bool Set(const Limits& limits) {
+  return limits.running_milli || limits.jobs_running || limits.job_milli;
+}
+
+// Whether any limit could stop a job of each account, by index: most projects have none, and their
+// jobs need not be counted one by one.
+std::vector<char> Limited(const quota::AccountTree& tree) {
+  std::vector<char> limited(static_cast<std::size_t>(tree.size()), 0);
+  for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
+    const AccountSettings& settings = tree.account(i).settings;
+    bool own = Set(settings.account_limits) || Set(settings.user_limits);
+    for (const auto& [type, share] : settings.shares) own |= share.borrow_max_milli.has_value();
+    const quota::AccountIndex parent = tree.parent(i);
+    const bool above =
+        parent != quota::kNoAccount && limited[static_cast<std::size_t>(parent)] != 0;
+    limited[static_cast<std::size_t>(i)] = own || above ? 1 : 0;
+  }
+  return limited;
+}
+
+// Adds jobs to demand in the order of their submission, as if there were GPUs for all of them:
+// what limits stop even then is not demand.
+class DemandCount {
+ public:
+  explicit DemandCount(const World& world)
+      : world_(world), tree_(world.tree()), limited_(Limited(tree_)), running_(world.running()) {}
+
+  void AddRunning(const std::string& type) {
+    demand_[type] = world_.running().AllocatedByIndex(tree_, type);
+    allocated_[type] = demand_[type];
+  }
+
+  void AddQueued(const Waiting& job) {
+    const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
+    const quota::JobCount count = world_.CountOf(job);
+    const std::int32_t jobs = StartableCount(job);
+    if (project == quota::kNoAccount || count.scavenger || jobs == 0) return;
+    const ClassRules& rules = world_.ClassOf(count.job_class);
+    MilliGpus& demand = demand_[count.gpu_type].at(static_cast<std::size_t>(project));
+    if (rules.preemptible && !Set(rules.user_limits) &&
+        limited_[static_cast<std::size_t>(project)] == 0) {
+      demand += count.counted_milli * jobs;
+      GiveAbove(project, count, jobs);
+      return;
+    }
+    for (std::int32_t i = 0; i < jobs; ++i) {
+      if (FirstLimit(tree_, running_, rules, count).code != ReasonCode::kNone) return;
+      const auto& allocated = allocated_[count.gpu_type];
+      if (OutsideGuarantee(tree_, rules, count, allocated).code != ReasonCode::kNone) return;
+      running_.Add(tree_, count);
+      demand += count.counted_milli;
+      GiveAbove(project, count, 1);
+    }
+  }
+
+  const std::vector<MilliGpus>& demand(const std::string& type) { return demand_[type]; }
+
+ private:
+  void GiveAbove(quota::AccountIndex project, const quota::JobCount& count, std::int32_t jobs) {
+    auto& allocated = allocated_[count.gpu_type];
+    for (auto i = project; i != quota::kNoAccount; i = tree_.parent(i)) {
+      allocated.at(static_cast<std::size_t>(i)) += count.counted_milli * jobs;
+    }
+  }
+
+  const World& world_;
+  const quota::AccountTree& tree_;
+  std::vector<char> limited_;
+  quota::RunningTable running_;
+  std::map<std::string, std::vector<MilliGpus>> demand_;     // by type; by index
+  std::map<std::string, std::vector<MilliGpus>> allocated_;  // the same, summed up the tree
+};
+
+// Places among siblings that still have something waiting, without gaps.
+std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft,
+                                          const std::string& type) {
+  const quota::AccountTree& tree = world.tree();
+  std::vector<char> waits(static_cast<std::size_t>(tree.size()), 0);
+  for (const auto& [ref, standing] : draft.plan.waiting) {
+    const JobSpec& spec = *world.waiting().at(ref).spec;
+    if (spec.shape.gpu_type != type) continue;
+    for (auto i = tree.IndexOf(spec.project); i != quota::kNoAccount; i = tree.parent(i)) {
+      waits[static_cast<std::size_t>(i)] = 1;
+    }
+  }
+  std::vector<std::int64_t> places(waits.size(), 0);
+  const auto found = draft.places.find(type);
+  if (found == draft.places.end()) return places;
+  if (waits[0] != 0) places[0] = 1;
+  for (quota::AccountIndex parent = 0; parent < tree.size(); ++parent) {
+    std::vector<std::pair<std::int64_t, std::size_t>> siblings;
+    for (const quota::AccountIndex child : tree.children(parent)) {
+      const auto index = static_cast<std::size_t>(child);
+      if (waits[index] != 0 && found->second[index] != 0)
+        siblings.push_back({found->second[index], index});
+    }
+    std::sort(siblings.begin(), siblings.end());
+    for (std::size_t i = 0; i < siblings.size(); ++i) {
+      places[siblings[i].second] = static_cast<std::int64_t>(i) + 1;
+    }
+  }
+  return places;
+}
+
+}  // namespace
+
+void Entitle(const World& world, Draft& draft) {
+  DemandCount count(world);
+  const std::set<std::string> types = world.AllTypes();
+  for (const std::string& type : types) count.AddRunning(type);
+  for (const auto& [ref, job] : world.waiting()) count.AddQueued(job);
+  for (const std::string& type : types) {
+    const Pool* pool = draft.free.FindPool(type);
+    const MilliGpus capacity = pool == nullptr ? 0 : pool->capacity_gpus * 1000;
+    draft.entitled[type] = quota::Entitle(world.tree(), type, capacity, count.demand(type));
+  }
+}
+
+void Stand(const World& world, Draft& draft) {
+  const quota::AccountTree& tree = world.tree();
+  for (const auto& [type, entitled] : draft.entitled) {
+    const std::vector<MilliGpus> allocated = draft.running.AllocatedByIndex(tree, type);
+    const std::vector<std::int64_t> places = PlacesOfWaiting(world, draft, type);
+    const quota::UsageBook& usage = world.usage(type);
+    for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
+      const auto index = static_cast<std::size_t>(i);
+      Standing standing;
+      standing.guarantee_milli = tree.share(i, type).guarantee_milli;
+      standing.entitled_milli = entitled[index].entitled_milli;
+      standing.allocated_milli = allocated[index];
+      standing.demand_milli = entitled[index].demand_milli;
+      standing.usage_gpu_hours =
+          quota::UsageGpuHours(usage.decay(), usage.OfAccount(tree.id(i)), draft.now_ms);
+      standing.place = places[index];
+      const auto parent = tree.parent(i);
+      standing.siblings =
+          parent == quota::kNoAccount ? 1 : static_cast<std::int64_t>(tree.children(parent).size());
+      draft.plan.standings[{tree.id(i), type}] = standing;
+    }
+  }
+}
+
+}  // namespace kezek::engine

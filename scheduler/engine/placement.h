@@ -1,0 +1,57 @@
+// Best-fit gang placement: which nodes a job gets, all of them or none.
+//
+// Simple model: of all sets of nodes that hold the gang, one in the smallest domain (node, leaf,
+// block, machine); in a leaf the nodes with the fewest GPUs left over, then the fullest; of several
+// leaves the one that leaves the fewest GPUs over, then the one with the fewest free GPUs, so that
+// whole nodes and whole leaves stay free; further up as few leaves as possible, a rest into the
+// fullest leaf that holds it. Ties go to the first by place and name. Cost: O(leaves + nodes of
+// leaves that have a node with enough free GPUs).
+//
+// `spec.nodes`: with at least as many names as the gang has nodes it is placed on these only; with
+// fewer it gets all of them and others.
+#pragma once
+
+#include <compare>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "kezek/job.h"
+#include "kezek/node.h"
+#include "kezek/reason.h"
+#include "kezek/resources.h"
+#include "kezek/time.h"
+#include "scheduler/engine/machine.h"
+
+namespace kezek::engine {
+
+// What placement looks at in a job. Requests that compare equal have the same placements. The spec
+// must outlive it.
+struct Request {
+  const JobSpec* spec = nullptr;
+  Domain within = Domain::kAny;  // what must hold now: the demand, or a preference still waited for
+  bool preference = false;       // it is only a preference
+  std::strong_ordering operator<=>(const Request& other) const;
+  bool operator==(const Request& other) const { return (*this <=> other) == 0; }
+};
+
+// A job that has waited longer than `topology_wait` no longer insists on what it prefers.
+Request RequestOf(const JobSpec& spec, TimeMs queued_since_ms, TimeMs now,
+                  DurationMs topology_wait_ms);
+
+// None: no room. An exclusive gang is granted all GPUs of its nodes.
+std::optional<Placement> Place(const Pool& pool, const Request& request);
+
+// Why the configured, empty machine could not hold it: kNoSuchGpuType with `types`;
+// kNeverFitsMachine with `field` (of the spec: shape.gpus_per_node, shape.cpus_per_node,
+// shape.memory_mib_per_node, constraints, nodes, shape.nodes, within), `asked` and `largest` (what
+// the machine has of it). kNone: it could. Health and use do not matter.
+Reason WhyNeverFits(const Machine& configured, const JobSpec& spec);
+Reason WhyNeverFits(const std::map<std::string, Node>& nodes, const JobSpec& spec);
+
+// Why there is no room now for a request that Place has refused: the never-reasons above;
+// kWaitsForDomain (within, nodes); kWaitsForTopology (within; the caller adds until_ms);
+// kWaitsForGpus (nodes, gpus_per_node, gpu_type, free, largest_free, nodes_fit).
+Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& request);
+
+}  // namespace kezek::engine

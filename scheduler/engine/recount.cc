@@ -1,0 +1,106 @@
+#include "scheduler/engine/recount.h"
+
+namespace kezek::engine {
+namespace {
+
+bool Any(const Limits& limits) {
+  return limits.running_milli || limits.jobs_running || limits.job_milli;
+}
+
+// Whether a limit is passed once the job is added to these totals.
+bool Passes(const Limits& limits, MilliGpus counted_milli, std::int64_t jobs, MilliGpus job_milli) {
+  return (limits.running_milli && counted_milli + job_milli > *limits.running_milli) ||
+         (limits.jobs_running && jobs + 1 > *limits.jobs_running) ||
+         (limits.job_milli && job_milli > *limits.job_milli);
+}
+
+}  // namespace
+
+Recount::Recount(const World& world)
+    : world_(world), accounts_(static_cast<std::size_t>(world.tree().size())) {
+  for (const auto& [ref, attempt] : world.holdings()) {
+    AddUse(attempt.shape, attempt.placement, 1, used_);
+    if (attempt.counts) Count(world.CountOf(attempt), 1);
+  }
+}
+
+void Recount::Change(const Start& start, int sign) {
+  const Waiting& job = world_.waiting().at(start.row);
+  AddUse(job.spec->shape, start.placement, sign, used_);
+  Count(world_.CountOf(job), sign);
+}
+
+void Recount::Count(const quota::JobCount& job, int sign) {
+  const quota::AccountTree& tree = world_.tree();
+  auto& allocated = allocated_[job.gpu_type];
+  allocated.resize(accounts_.size(), 0);
+  for (auto i = tree.IndexOf(job.project); i != quota::kNoAccount; i = tree.parent(i)) {
+    const auto index = static_cast<std::size_t>(i);
+    accounts_[index].counted_milli += sign * job.counted_milli;
+    accounts_[index].jobs += sign;
+    if (!job.scavenger) allocated[index] += sign * job.counted_milli;
+    if (!Any(tree.account(i).settings.user_limits)) continue;
+    Total& user = users_[{i, job.user}];
+    user.counted_milli += sign * job.counted_milli;
+    user.jobs += sign;
+  }
+  if (!Any(world_.ClassOf(job.job_class).user_limits)) return;
+  Total& user = class_users_[{job.job_class, job.user}];
+  user.counted_milli += sign * job.counted_milli;
+  user.jobs += sign;
+}
+
+MilliGpus Recount::Allocated(quota::AccountIndex account, const std::string& gpu_type) const {
+  const auto found = allocated_.find(gpu_type);
+  return found == allocated_.end() ? 0 : found->second[static_cast<std::size_t>(account)];
+}
+
+bool Recount::Inside(quota::AccountIndex account, const quota::JobCount& job) const {
+  return Allocated(account, job.gpu_type) + job.counted_milli <=
+         world_.tree().share(account, job.gpu_type).guarantee_milli;
+}
+
+std::optional<std::string> Recount::ForbidsAt(quota::AccountIndex account,
+                                              const quota::JobCount& job) const {
+  const AccountSettings& settings = world_.tree().account(account).settings;
+  const Total& all = accounts_[static_cast<std::size_t>(account)];
+  if (Passes(settings.account_limits, all.counted_milli, all.jobs, job.counted_milli)) {
+    return "a limit of account '" + world_.tree().path(account) + "' is passed";
+  }
+  if (Any(settings.user_limits)) {
+    const auto found = users_.find({account, job.user});
+    const Total user = found == users_.end() ? Total{} : found->second;
+    if (Passes(settings.user_limits, user.counted_milli, user.jobs, job.counted_milli)) {
+      return "a limit per user of account '" + world_.tree().path(account) + "' is passed";
+    }
+  }
+  const Share& share = world_.tree().share(account, job.gpu_type);
+  if (!job.scavenger && share.borrow_max_milli &&
+      Allocated(account, job.gpu_type) + job.counted_milli >
+          share.guarantee_milli + *share.borrow_max_milli) {
+    return "borrow_max of account '" + world_.tree().path(account) + "' is passed";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Recount::Forbids(const quota::JobCount& job) const {
+  const quota::AccountTree& tree = world_.tree();
+  const ClassRules& rules = world_.ClassOf(job.job_class);
+  const bool needs_guarantee = !rules.preemptible && !rules.scavenger;
+  for (auto i = tree.IndexOf(job.project); i != quota::kNoAccount; i = tree.parent(i)) {
+    if (auto forbids = ForbidsAt(i, job)) return forbids;
+    if (needs_guarantee && !Inside(i, job)) {
+      return "a job that may not be preempted is outside the guarantee of '" + tree.path(i) + "'";
+    }
+  }
+  if (Any(rules.user_limits)) {
+    const auto found = class_users_.find({job.job_class, job.user});
+    const Total user = found == class_users_.end() ? Total{} : found->second;
+    if (Passes(rules.user_limits, user.counted_milli, user.jobs, job.counted_milli)) {
+      return "a limit per user of class '" + job.job_class + "' is passed";
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace kezek::engine

@@ -1,0 +1,54 @@
+// Totals counted anew from single holdings and starts: what verify measures by. Shares no code with
+// the totals that the passes keep.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "quota/limits.h"
+#include "scheduler/engine/engine.h"
+#include "scheduler/engine/machine.h"
+#include "scheduler/engine/world.h"
+
+namespace kezek::engine {
+
+class Recount {
+ public:
+  // Of all that holds resources now.
+  explicit Recount(const World& world);
+
+  void Add(const Start& start) { Change(start, 1); }
+  void Remove(const Start& start) { Change(start, -1); }
+
+  const std::map<std::string, NodeUse>& used() const { return used_; }
+  MilliGpus Allocated(quota::AccountIndex account, const std::string& gpu_type) const;
+  // Whether the job would stay inside the guarantee of this account.
+  bool Inside(quota::AccountIndex account, const quota::JobCount& job) const;
+
+  // What besides room forbids the job now; none: nothing.
+  std::optional<std::string> Forbids(const quota::JobCount& job) const;
+
+ private:
+  struct Total {
+    MilliGpus counted_milli = 0;
+    std::int64_t jobs = 0;
+  };
+  void Change(const Start& start, int sign);
+  void Count(const quota::JobCount& job, int sign);
+  std::optional<std::string> ForbidsAt(quota::AccountIndex account,
+                                       const quota::JobCount& job) const;
+
+  const World& world_;
+  std::map<std::string, NodeUse> used_;
+  std::vector<Total> accounts_;  // by index
+  std::map<std::string, std::vector<MilliGpus>> allocated_;
+  std::map<std::pair<quota::AccountIndex, UserId>, Total> users_;  // where users have limits
+  std::map<std::pair<std::string, UserId>, Total> class_users_;
+};
+
+}  // namespace kezek::engine

@@ -1,0 +1,218 @@
+#include "scheduler/engine/verify.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "scheduler/engine/placement.h"
+#include "scheduler/engine/recount.h"
+#include "scheduler/engine/verify_rules.h"
+
+namespace kezek::engine {
+namespace {
+
+using Broken = std::optional<std::string>;
+
+bool Has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// The job waits, the element is one that may start, and it runs nowhere.
+Broken NotStartable(const Basis& basis, const Start& start, const std::set<JobRef>& started) {
+  const auto found = basis.world->waiting().find(start.row);
+  if (found == basis.world->waiting().end()) return "the job does not wait";
+  const Waiting& job = found->second;
+  const std::int32_t element = start.job.element;
+  const bool known = IsArrayRow(job) ? start.job.id == job.ref.id &&
+                                           std::find(job.elements.begin(), job.elements.end(),
+                                                     element) != job.elements.end()
+                                     : start.job == job.ref;
+  if (!known) return "the job is not one that may start";
+  if (started.contains(start.job)) return "the job starts twice";
+  const auto& holdings = basis.world->holdings();
+  const auto held = holdings.lower_bound(AttemptRef{start.job, 0});
+  if (held != holdings.end() && held->first.job == start.job) return "the job still holds nodes";
+  return std::nullopt;
+}
+
+Broken WrongNode(const Basis& basis, const JobSpec& spec, const NodeGrant& grant) {
+  const auto found = basis.world->nodes().find(grant.node);
+  if (found == basis.world->nodes().end()) return "node " + grant.node + " is not known";
+  const Node& node = found->second;
+  if (!InService(node, basis.now_ms)) return "node " + node.name + " is out of service";
+  if (node.gpu_type != spec.shape.gpu_type) return "node " + node.name + " has another GPU type";
+  for (const std::string& label : spec.constraints) {
+    if (!Has(node.labels, label)) return "node " + node.name + " lacks label " + label;
+  }
+  if (Has(spec.exclude_nodes, node.name)) return "node " + node.name + " is excluded";
+  const bool listed_only = spec.nodes.size() >= static_cast<std::size_t>(spec.shape.nodes);
+  if (!spec.nodes.empty() && listed_only && !Has(spec.nodes, node.name)) {
+    return "node " + node.name + " is not among the job's nodes";
+  }
+  const std::int32_t due = spec.shape.exclusive ? node.gpus : spec.shape.gpus_per_node;
+  if (grant.gpus != due) return "the grant on " + node.name + " is not what the gang needs";
+  return std::nullopt;
+}
+
+Broken WrongDomain(const Basis& basis, const Waiting& job, const Placement& placement) {
+  const Request request = RequestOf(*job.spec, job.queued_since_ms, basis.now_ms,
+                                    basis.world->config().topology_wait_ms);
+  if (request.within == Domain::kAny || placement.size() < 2) return std::nullopt;
+  const Node& first = basis.world->nodes().at(placement.front().node);
+  for (const NodeGrant& grant : placement) {
+    const Node& node = basis.world->nodes().at(grant.node);
+    const bool leaf = request.within == Domain::kLeaf;
+    const bool named = leaf ? !node.leaf.empty() : !node.block.empty();
+    if (!named || node.block != first.block || (leaf && node.leaf != first.leaf)) {
+      return "the gang is not within one domain";
+    }
+  }
+  return std::nullopt;
+}
+
+Broken WrongGang(const Basis& basis, const Waiting& job, const Start& start) {
+  const JobSpec& spec = *job.spec;
+  if (start.placement.size() != static_cast<std::size_t>(spec.shape.nodes)) {
+    return "the gang is split";
+  }
+  for (std::size_t i = 0; i < start.placement.size(); ++i) {
+    const NodeGrant& grant = start.placement[i];
+    if (i > 0 && !(start.placement[i - 1].node < grant.node)) {
+      return "the gang has a node twice, or its nodes are not sorted";
+    }
+    if (auto broken = WrongNode(basis, spec, grant)) return broken;
+  }
+  if (spec.nodes.size() < start.placement.size()) {
+    for (const std::string& name : spec.nodes) {
+      const bool has = std::any_of(start.placement.begin(), start.placement.end(),
+                                   [&name](const NodeGrant& grant) { return grant.node == name; });
+      if (!has) return "the gang lacks node " + name + ", which the job names";
+    }
+  }
+  if (start.counted_milli != basis.world->CountedOf(spec.shape)) return "counted GPUs are wrong";
+  return WrongDomain(basis, job, start.placement);
+}
+
+// `used` has the start already.
+Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, bool exclusive) {
+  for (const NodeGrant& grant : start.placement) {
+    const Node& node = basis.world->nodes().at(grant.node);
+    const NodeUse& use = recount.used().at(grant.node);
+    if (use.gpus + node.foreign_gpus > node.gpus) return "GPUs of " + node.name + " twice";
+    if (use.cpus + node.foreign_cpus > node.cpus) return "CPUs of " + node.name + " twice";
+    if (use.memory_mib + node.foreign_memory_mib > node.memory_mib) {
+      return "memory of " + node.name + " twice";
+    }
+    const bool foreign =
+        node.foreign_gpus > 0 || node.foreign_cpus > 0 || node.foreign_memory_mib > 0;
+    if (use.exclusive > 0 && use.attempts > 1) return "node " + node.name + " is not shared";
+    if (exclusive && foreign) return "node " + node.name + " is not free for one alone";
+  }
+  return std::nullopt;
+}
+
+// What accounts that the job is not in keep idle stays free.
+class Idle {
+ public:
+  Idle(const Basis& basis, const Recount& before) : basis_(basis) {
+    for (const auto& [name, node] : basis.world->nodes()) {
+      if (!InService(node, basis.now_ms)) continue;
+      const auto use = before.used().find(name);
+      const bool alone = use != before.used().end() && use->second.exclusive > 0;
+      const std::int32_t used = use == before.used().end() ? 0 : use->second.gpus;
+      const std::int32_t free = alone ? 0 : node.gpus - node.foreign_gpus - used;
+      free_milli_[node.gpu_type] += std::max(0, free) * MilliGpus{1000};
+    }
+  }
+
+  Broken Start(const quota::JobCount& job) {
+    MilliGpus kept = 0;
+    const quota::AccountTree& tree = basis_.world->tree();
+    const quota::AccountIndex project = tree.IndexOf(job.project);
+    const auto entitled = basis_.entitled->find(job.gpu_type);
+    if (entitled != basis_.entitled->end()) {
+      for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
+        const bool outside = !tree.IsAncestor(i, project);
+        if (outside) kept += entitled->second[static_cast<std::size_t>(i)].idle_milli;
+      }
+    }
+    MilliGpus& free = free_milli_[job.gpu_type];
+    if (kept > 0 && free - job.counted_milli < kept) return "GPUs that others keep idle are taken";
+    free -= job.counted_milli;
+    return std::nullopt;
+  }
+
+ private:
+  const Basis& basis_;
+  std::map<std::string, MilliGpus> free_milli_;
+};
+
+std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
+  Recount recount(*basis.world);
+  Idle idle(basis, recount);
+  std::set<JobRef> started;
+  for (std::size_t i = 0; i < plan.starts.size(); ++i) {
+    const Start& start = plan.starts[i];
+    const auto violation = [i](Broken broken) {
+      return Violation{Decision::kStart, i, std::move(*broken)};
+    };
+    if (auto broken = NotStartable(basis, start, started)) return violation(std::move(broken));
+    const Waiting& job = basis.world->waiting().at(start.row);
+    if (auto broken = WrongGang(basis, job, start)) return violation(std::move(broken));
+    const quota::JobCount count = basis.world->CountOf(job);
+    if (auto broken = recount.Forbids(count)) return violation(std::move(broken));
+    if (auto broken = idle.Start(count)) return violation(std::move(broken));
+    recount.Add(start);
+    const bool exclusive = job.spec->shape.exclusive;
+    if (auto broken = TooMuch(basis, recount, start, exclusive)) {
+      return violation(std::move(broken));
+    }
+    started.insert(start.job);
+  }
+  return std::nullopt;
+}
+
+template <class T>
+void Erase(std::vector<T>& list, std::size_t index) {
+  list.erase(list.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+void Drop(const Basis& basis, const Violation& violation, Plan& plan) {
+  JobRef job;
+  JobRef row;
+  switch (violation.decision) {
+    case Decision::kStart:
+      job = plan.starts[violation.index].job;
+      row = plan.starts[violation.index].row;
+      Erase(plan.starts, violation.index);
+      break;
+    case Decision::kPreempt:
+      job = row = plan.preempts[violation.index].for_job;
+      Erase(plan.preempts, violation.index);
+      break;
+    case Decision::kReservation:
+      job = row = plan.reservations[violation.index].job;
+      Erase(plan.reservations, violation.index);
+      break;
+  }
+  plan.dropped.push_back({job, violation.rule});
+  if (!basis.world->waiting().contains(row)) return;
+  JobStanding standing;
+  standing.reason = {ReasonCode::kSetAside, {{"rule", violation.rule}}};
+  plan.waiting[row] = std::move(standing);
+}
+
+}  // namespace
+
+std::optional<Violation> FirstViolation(const Basis& basis, const Plan& plan) {
+  if (auto violation = BrokenStart(basis, plan)) return violation;
+  if (auto violation = BrokenReservation(basis, plan)) return violation;
+  if (auto violation = BrokenPreempt(basis, plan)) return violation;
+  return BrokenOrder(basis, plan);
+}
+
+void Verify(const Basis& basis, Plan& plan) {
+  while (const auto violation = FirstViolation(basis, plan)) Drop(basis, *violation, plan);
+}
+
+}  // namespace kezek::engine

@@ -1,0 +1,24 @@
+// The rules of verify that look at more than one start at a time.
+#pragma once
+
+#include <optional>
+
+#include "scheduler/engine/engine.h"
+#include "scheduler/engine/verify.h"
+
+namespace kezek::engine {
+
+// Starts keep every other rule: what they take is there.
+
+// A reservation that cannot hold its job, or the last start that makes it so.
+std::optional<Violation> BrokenReservation(const Basis& basis, const Plan& plan);
+
+std::optional<Violation> BrokenPreempt(const Basis& basis, const Plan& plan);
+
+// The last start of a later tier that took what a job of an earlier one could have started on. A
+// start is of a later tier than a job that waits if it is a scavenger and the job is not, or if,
+// below their lowest common ancestor, the start was outside its side's guarantee, while the job is
+// inside the guarantees of all accounts down to its own side's.
+std::optional<Violation> BrokenOrder(const Basis& basis, const Plan& plan);
+
+}  // namespace kezek::engine

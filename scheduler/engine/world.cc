@@ -1,0 +1,186 @@
+#include "scheduler/engine/world.h"
+
+#include <limits>
+
+#include "kezek/check.h"
+#include "quota/charge.h"
+
+namespace kezek::engine {
+namespace {
+
+// Saturating: a prediction only orders.
+MilliGpuMs Predicted(MilliGpus counted_milli, DurationMs limit_ms) {
+  return quota::Charge(counted_milli, limit_ms, 1000, 1000);
+}
+
+}  // namespace
+
+bool IsArrayRow(const Waiting& job) {
+  return job.spec->array.has_value() && job.ref.element == kNoElement;
+}
+
+std::int32_t StartableCount(const Waiting& job) {
+  return IsArrayRow(job) ? static_cast<std::int32_t>(job.elements.size()) : 1;
+}
+
+JobRef StartableRef(const Waiting& job, std::int32_t nth) {
+  if (!IsArrayRow(job)) return job.ref;
+  return {job.ref.id, job.elements.at(static_cast<std::size_t>(nth))};
+}
+
+World::World(EngineConfig config, std::shared_ptr<const Directory> directory)
+    : config_(config), no_usage_(config.half_life_ms) {
+  SetDirectory(std::move(directory));
+}
+
+void World::SetDirectory(std::shared_ptr<const Directory> directory) {
+  KEZEK_CHECK(directory != nullptr, "no directory");
+  directory_ = std::move(directory);
+  auto tree = quota::AccountTree::Build(directory_->accounts);
+  KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
+  tree_ = std::move(*tree);
+  running_ = {};
+  for (const auto& [ref, attempt] : holdings_) {
+    if (attempt.counts) running_.Add(tree_, CountOf(attempt));
+  }
+  order_stale_ = true;
+}
+
+void World::SetNode(const Node& node) {
+  nodes_[node.name] = node;
+  types_stale_ = true;
+}
+
+void World::RemoveNode(const std::string& name) {
+  nodes_.erase(name);
+  types_stale_ = true;
+}
+
+void World::SetWaiting(const Waiting& job) {
+  KEZEK_CHECK(job.spec != nullptr, "a waiting job without its spec");
+  RemoveWaiting(job.ref);
+  waiting_[job.ref] = job;
+  if (!order_stale_) Order(job);
+}
+
+void World::RemoveWaiting(const JobRef& job) {
+  const auto found = waiting_.find(job);
+  if (found == waiting_.end()) return;
+  ages_at_.erase({found->second.queued_since_ms + config_.age_max_ms, job});
+  const auto order = order_.find(found->second.spec->shape.gpu_type);
+  if (order != order_.end()) order->second.Remove(job);
+  waiting_.erase(found);
+}
+
+void World::SetHolding(const Holding& attempt) {
+  RemoveHolding(attempt.attempt);
+  holdings_[attempt.attempt] = attempt;
+  AddUse(attempt.shape, attempt.placement, 1, used_);
+  if (attempt.counts) running_.Add(tree_, CountOf(attempt));
+}
+
+void World::RemoveHolding(const AttemptRef& attempt) {
+  const auto found = holdings_.find(attempt);
+  if (found == holdings_.end()) return;
+  AddUse(found->second.shape, found->second.placement, -1, used_);
+  if (found->second.counts) running_.Remove(tree_, CountOf(found->second));
+  holdings_.erase(found);
+}
+
+void World::Book(const UsageBooking& booking) {
+  const auto book = usage_.try_emplace(booking.gpu_type, config_.half_life_ms).first;
+  book->second.Book(tree_, booking.project, booking.user, booking.date_ms, booking.amount);
+}
+
+void World::Refresh(TimeMs now) {
+  now_ms_ = now;
+  if (types_stale_) {
+    auto types = quota::GpuTypes(nodes_);
+    if (types != types_) order_stale_ = true;
+    types_ = std::move(types);
+    types_stale_ = false;
+  }
+  if (order_stale_) OrderAll();
+  while (!ages_at_.empty() && ages_at_.begin()->first <= now) {
+    const JobRef ref = ages_at_.begin()->second;
+    ages_at_.erase(ages_at_.begin());
+    Order(waiting_.at(ref));
+  }
+  for (auto& [type, jobs] : order_) jobs.Arrange(tree_);
+}
+
+const quota::UsageBook& World::usage(const std::string& gpu_type) const {
+  const auto found = usage_.find(gpu_type);
+  return found == usage_.end() ? no_usage_ : found->second;
+}
+
+std::set<std::string> World::AllTypes() const {
+  std::set<std::string> types;
+  for (const auto& [type, unused] : types_) types.insert(type);
+  for (const auto& [type, jobs] : order_) {
+    if (jobs.size() > 0) types.insert(type);
+  }
+  for (const auto& [ref, attempt] : holdings_) types.insert(attempt.shape.gpu_type);
+  return types;
+}
+
+const ClassRules& World::ClassOf(const std::string& name) const {
+  const auto found = directory_->classes.find(name);
+  return found == directory_->classes.end() ? plain_class_ : found->second;
+}
+
+MilliGpus World::CountedOf(const Shape& shape) const {
+  const auto type = types_.find(shape.gpu_type);
+  const quota::NodeSize size = type == types_.end() ? quota::NodeSize{} : type->second.size;
+  return quota::CountGpus(shape, size).total_milli;
+}
+
+quota::JobCount World::CountOf(const Waiting& job) const {
+  const JobSpec& spec = *job.spec;
+  return {spec.project,          job.user,
+          spec.job_class,        spec.shape.gpu_type,
+          CountedOf(spec.shape), ClassOf(spec.job_class).scavenger};
+}
+
+quota::JobCount World::CountOf(const Holding& attempt) const {
+  return {attempt.project,        attempt.user,          attempt.job_class,
+          attempt.shape.gpu_type, attempt.counted_milli, ClassOf(attempt.job_class).scavenger};
+}
+
+quota::OrderJob World::OrderOf(const Waiting& job) const {
+  const JobSpec& spec = *job.spec;
+  const ClassRules& rules = ClassOf(spec.job_class);
+  const auto rate = directory_->rate_milli.find(spec.shape.gpu_type);
+  quota::OrderJob order;
+  order.ref = job.ref;
+  order.project = spec.project;
+  order.user = job.user;
+  order.class_rank = rules.rank;
+  order.scavenger = rules.scavenger;
+  order.counted_milli = CountedOf(spec.shape);
+  order.expected_charge = quota::ExpectedCharge(
+      order.counted_milli, spec.time_limit_ms,
+      rate == directory_->rate_milli.end() ? 1000 : rate->second, rules.factor_milli);
+  order.predicted = Predicted(order.counted_milli, spec.time_limit_ms);
+  order.aged = job.queued_since_ms + config_.age_max_ms <= now_ms_;
+  order.submitted_ms = job.submitted_ms;
+  order.user_priority = spec.user_priority;
+  order.count = StartableCount(job);
+  return order;
+}
+
+void World::Order(const Waiting& job) {
+  if (StartableCount(job) == 0) return;
+  const quota::OrderJob order = OrderOf(job);
+  order_[job.spec->shape.gpu_type].Set(order);
+  if (!order.aged) ages_at_.insert({job.queued_since_ms + config_.age_max_ms, job.ref});
+}
+
+void World::OrderAll() {
+  order_.clear();
+  ages_at_.clear();
+  for (const auto& [ref, job] : waiting_) Order(job);
+  order_stale_ = false;
+}
+
+}  // namespace kezek::engine

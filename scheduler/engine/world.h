@@ -1,0 +1,100 @@
+// All the engine knows, and the totals kept with it so that a tick need not count anew.
+//
+// Each event replaces what was known under its key. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "kezek/account.h"
+#include "kezek/desk.h"
+#include "kezek/ids.h"
+#include "kezek/node.h"
+#include "kezek/time.h"
+#include "quota/account_tree.h"
+#include "quota/counted.h"
+#include "quota/limits.h"
+#include "quota/order.h"
+#include "quota/usage.h"
+#include "scheduler/engine/engine.h"
+#include "scheduler/engine/machine.h"
+
+namespace kezek::engine {
+
+// True for the row of an array: its elements are what starts.
+bool IsArrayRow(const Waiting& job);
+// How many of it may start now: 1, or of an array's row its elements.
+std::int32_t StartableCount(const Waiting& job);
+// The nth of them.
+JobRef StartableRef(const Waiting& job, std::int32_t nth);
+
+class World {
+ public:
+  World(EngineConfig config, std::shared_ptr<const Directory> directory);
+
+  void SetDirectory(std::shared_ptr<const Directory> directory);
+  void SetNode(const Node& node);
+  void RemoveNode(const std::string& name);
+  void SetWaiting(const Waiting& job);
+  void RemoveWaiting(const JobRef& job);
+  void SetHolding(const Holding& attempt);
+  void RemoveHolding(const AttemptRef& attempt);
+  void Book(const UsageBooking& booking);
+
+  // Brings what depends on several events, or on the time, up to date. Before a tick.
+  void Refresh(TimeMs now);
+  TimeMs now_ms() const { return now_ms_; }  // of the last Refresh
+
+  const EngineConfig& config() const { return config_; }
+  const Directory& directory() const { return *directory_; }
+  const quota::AccountTree& tree() const { return tree_; }
+  const std::map<std::string, Node>& nodes() const { return nodes_; }
+  const std::map<AttemptRef, Holding>& holdings() const { return holdings_; }
+  const std::map<JobRef, Waiting>& waiting() const { return waiting_; }
+
+  // Totals. Of nodes: with what has ended but is not released; of shares: without.
+  const std::map<std::string, NodeUse>& used() const { return used_; }
+  const quota::RunningTable& running() const { return running_; }
+  const quota::UsageBook& usage(const std::string& gpu_type) const;
+  const std::map<std::string, quota::GpuType>& types() const { return types_; }
+  // Waiting jobs in order, by GPU type. Up to date after Refresh.
+  const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
+  // Every GPU type of a node, a waiting job or a holding.
+  std::set<std::string> AllTypes() const;
+
+  // A class that configuration no longer knows has the rules of a plain one.
+  const ClassRules& ClassOf(const std::string& name) const;
+  MilliGpus CountedOf(const Shape& shape) const;
+  quota::JobCount CountOf(const Waiting& job) const;
+  quota::JobCount CountOf(const Holding& attempt) const;
+
+ private:
+  quota::OrderJob OrderOf(const Waiting& job) const;
+  void Order(const Waiting& job);
+  void OrderAll();
+
+  EngineConfig config_;
+  std::shared_ptr<const Directory> directory_;
+  quota::AccountTree tree_;
+  std::map<std::string, Node> nodes_;
+  std::map<AttemptRef, Holding> holdings_;
+  std::map<JobRef, Waiting> waiting_;
+  std::map<std::string, quota::UsageBook> usage_;
+  quota::UsageBook no_usage_;
+  ClassRules plain_class_;
+
+  std::map<std::string, NodeUse> used_;
+  quota::RunningTable running_;
+  std::map<std::string, quota::GpuType> types_;
+  std::map<std::string, quota::WaitingJobs> order_;
+  bool types_stale_ = true;
+  bool order_stale_ = true;  // all of it: sizes, rates or classes changed
+  TimeMs now_ms_ = 0;
+  std::set<std::pair<TimeMs, JobRef>> ages_at_;  // jobs not aged yet (rule shortest)
+};
+
+}  // namespace kezek::engine
