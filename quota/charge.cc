@@ -1,6 +1,7 @@
 #include "quota/charge.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "kezek/check.h"
 #include "quota/wide.h"
@@ -8,7 +9,7 @@
 namespace kezek::quota {
 namespace {
 
-constexpr MilliGpuMs kMost = std::int64_t{1} << 62;
+constexpr MilliGpuMs kMost = std::numeric_limits<MilliGpuMs>::max();
 
 MilliGpuMs ChargeOf(const Attempt& attempt, DurationMs time_ms) {
   return Charge(attempt.counted_milli, time_ms, attempt.rate_milli, attempt.factor_milli);

@@ -32,7 +32,7 @@ struct ChargeRules {
   bool operator==(const ChargeRules&) const = default;
 };
 
-// Rounded down; saturates at 2^62. Negative times count as 0, parts of a second are dropped.
+// Rounded down; saturates at 2^63 - 1. Negative times count as 0, parts of a second are dropped.
 MilliGpuMs Charge(MilliGpus counted_milli, DurationMs time_ms, std::int64_t rate_milli,
                   std::int64_t factor_milli);
 

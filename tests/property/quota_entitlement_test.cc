@@ -1,0 +1,229 @@
+// Goal: every clause of the rules about entitlement, for random claims and random trees.
+// Method: each clause checked on its own; metamorphic ones (permuting, weights, splitting) by
+// filling twice.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "quota/entitlement.h"
+#include "tests/property/seeds.h"
+#include "tests/unit/quota/trees.h"
+
+namespace kezek::quota {
+namespace {
+
+using property::Dice;
+using testing::At;
+using testing::kType;
+
+MilliGpus Amount(Dice& dice, std::int64_t most) {
+  return dice.Chance(60) ? dice.Roll(0, most) * 1000 : dice.Roll(0, most * 1000);
+}
+
+std::vector<Claim> Claims(Dice& dice) {
+  std::vector<Claim> claims;
+  const std::int64_t count = dice.Roll(1, 8);
+  const bool equal_weights = dice.Chance(30);
+  for (std::int64_t i = 0; i < count; ++i) {
+    Claim claim;
+    claim.id = AccountId{i + 1};
+    if (!equal_weights) claim.weight_milli = dice.Roll(1, 5000);
+    if (dice.Chance(60)) claim.guarantee_milli = Amount(dice, 30);
+    if (dice.Chance(30)) claim.cap_milli = claim.guarantee_milli + Amount(dice, 20);
+    if (dice.Chance(20)) claim.lend_max_milli = Amount(dice, 30);
+    if (dice.Chance(90)) claim.demand_milli = Amount(dice, 60);
+    claims.push_back(claim);
+  }
+  return claims;
+}
+
+MilliGpus High(const Claim& claim) {
+  return claim.cap_milli ? std::min(claim.demand_milli, *claim.cap_milli) : claim.demand_milli;
+}
+MilliGpus Low(const Claim& claim) { return std::min(claim.guarantee_milli, High(claim)); }
+MilliGpus Idle(const Claim& claim) {
+  if (!claim.lend_max_milli) return 0;
+  return std::max<MilliGpus>(0, claim.guarantee_milli - *claim.lend_max_milli - claim.demand_milli);
+}
+
+void CheckOne(const Claim& claim, const Entitlement& entitled, bool short_of) {
+  EXPECT_GE(entitled.entitled_milli, 0);
+  EXPECT_LE(entitled.entitled_milli, High(claim)) << "above demand or cap";
+  EXPECT_LE(entitled.entitled_gpus * 1000, High(claim)) << "above demand or cap";
+  EXPECT_LT(std::abs(entitled.entitled_gpus * 1000 - entitled.entitled_milli), 1001);
+  EXPECT_EQ(entitled.by == EntitledBy::kScaled, short_of);
+  if (short_of) {
+    EXPECT_LE(entitled.entitled_milli, Low(claim) + 1);
+    EXPECT_LE(entitled.idle_milli, Idle(claim));
+    return;
+  }
+  EXPECT_GE(entitled.entitled_milli, Low(claim)) << "below the floor";
+  EXPECT_EQ(entitled.guaranteed_milli, Low(claim));
+  EXPECT_EQ(entitled.idle_milli, Idle(claim));
+  EXPECT_EQ(entitled.borrowed_milli,
+            std::max<MilliGpus>(0, entitled.entitled_milli - claim.guarantee_milli));
+}
+
+// Whoever is below its ceiling has per weight at least what anybody above its floor has.
+void CheckMaxMin(const std::vector<Claim>& claims, const std::vector<Entitlement>& entitled) {
+  for (std::size_t a = 0; a < claims.size(); ++a) {
+    for (std::size_t b = 0; b < claims.size(); ++b) {
+      if (entitled[a].entitled_milli >= High(claims[a])) continue;
+      if (entitled[b].entitled_milli <= Low(claims[b])) continue;
+      EXPECT_GE((entitled[a].entitled_milli + 1) * claims[b].weight_milli,
+                (entitled[b].entitled_milli - 1) * claims[a].weight_milli)
+          << claims[a].id.value << " has less than " << claims[b].id.value;
+    }
+  }
+}
+
+void Level(std::uint64_t seed) {
+  Dice dice(seed);
+  const std::vector<Claim> claims = Claims(dice);
+  const MilliGpus amount = Amount(dice, 120);
+  const std::vector<Entitlement> entitled = FillLevel(claims, amount, amount / 1000);
+  MilliGpus low = 0;
+  MilliGpus high = 0;
+  MilliGpus idle = 0;
+  for (const Claim& claim : claims) {
+    low += Low(claim);
+    high += High(claim);
+    idle += Idle(claim);
+  }
+  const bool short_of = low + idle > amount;
+  MilliGpus milli = 0;
+  MilliGpus kept = 0;
+  std::int64_t gpus = 0;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    CheckOne(claims[i], entitled[i], short_of);
+    milli += entitled[i].entitled_milli;
+    kept += entitled[i].idle_milli;
+    gpus += entitled[i].entitled_gpus;
+  }
+  EXPECT_LE(milli + kept, amount) << "more than there is";
+  EXPECT_LE(gpus * 1000, milli);
+  if (short_of) return;
+  EXPECT_EQ(milli, std::min(amount - idle, high)) << "something was left over";
+  CheckMaxMin(claims, entitled);
+}
+
+void Permuted(std::uint64_t seed) {
+  Dice dice(seed);
+  std::vector<Claim> claims = Claims(dice);
+  const MilliGpus amount = Amount(dice, 120);
+  const std::vector<Entitlement> before = FillLevel(claims, amount, amount / 1000);
+  for (std::size_t i = claims.size(); i > 1; --i) {
+    std::swap(claims[i - 1],
+              claims[static_cast<std::size_t>(dice.Roll(0, static_cast<std::int64_t>(i) - 1))]);
+  }
+  const std::vector<Entitlement> after = FillLevel(claims, amount, amount / 1000);
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    EXPECT_EQ(after[i], before[static_cast<std::size_t>(claims[i].id.value) - 1]);
+  }
+}
+
+void MoreWeight(std::uint64_t seed) {
+  Dice dice(seed);
+  std::vector<Claim> claims = Claims(dice);
+  const MilliGpus amount = Amount(dice, 120);
+  const std::vector<Entitlement> before = FillLevel(claims, amount, amount / 1000);
+  const auto i =
+      static_cast<std::size_t>(dice.Roll(0, static_cast<std::int64_t>(claims.size()) - 1));
+  claims[i].weight_milli += dice.Chance(50) ? dice.Roll(1, 50) : dice.Roll(1, 5000);
+  const std::vector<Entitlement> after = FillLevel(claims, amount, amount / 1000);
+  EXPECT_GE(after[i].entitled_milli, before[i].entitled_milli);
+  EXPECT_GE(after[i].entitled_gpus, before[i].entitled_gpus);
+}
+
+// Three levels; guarantees fit their parents'.
+std::vector<testing::Row> RandomRows(Dice& dice) {
+  std::vector<testing::Row> rows{{.name = "kz", .guarantee = 100, .kind = "cluster"}};
+  const auto below = [&](std::int64_t parent, std::int64_t guarantee, const std::string& kind) {
+    const std::int64_t count = dice.Roll(1, 4);
+    for (std::int64_t i = 0; i < count; ++i) {
+      testing::Row row{.parent = parent, .name = kind + std::to_string(i), .kind = kind};
+      row.guarantee = dice.Roll(0, guarantee);
+      guarantee -= row.guarantee;
+      row.weight = dice.Roll(1, 5);
+      if (dice.Chance(25)) row.borrow_max = dice.Roll(0, 30);
+      if (dice.Chance(25)) row.lend_max = dice.Roll(0, 30);
+      rows.push_back(row);
+    }
+  };
+  below(1, 100, "sector");
+  const auto sectors = static_cast<std::int64_t>(rows.size());
+  for (std::int64_t id = 2; id <= sectors; ++id) {
+    below(id, rows[static_cast<std::size_t>(id) - 1].guarantee, "project");
+  }
+  return rows;
+}
+
+void WholeTree(std::uint64_t seed) {
+  Dice dice(seed);
+  const AccountTree tree = testing::Tree(RandomRows(dice));
+  std::vector<MilliGpus> demand(At(tree.size()), 0);
+  for (MilliGpus& one : demand) one = Amount(dice, 50);
+  const MilliGpus capacity = dice.Chance(70) ? 100'000 : Amount(dice, 100);
+  const std::vector<Entitlement> entitled = Entitle(tree, kType, capacity, demand);
+  EXPECT_LE(entitled[0].entitled_gpus * 1000, capacity);
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    const Entitlement& own = entitled[At(i)];
+    EXPECT_LE(own.entitled_milli, own.demand_milli);
+    if (tree.children(i).empty()) continue;
+    MilliGpus milli = 0;
+    std::int64_t gpus = 0;
+    for (const AccountIndex child : tree.children(i)) {
+      milli += entitled[At(child)].entitled_milli + entitled[At(child)].idle_milli;
+      gpus += entitled[At(child)].entitled_gpus;
+    }
+    EXPECT_LE(milli, own.entitled_milli);
+    EXPECT_LE(gpus, own.entitled_gpus);
+    // Without a shortage at this level everything given is used.
+    if (own.by != EntitledBy::kScaled && capacity == 100'000) {
+      EXPECT_EQ(milli, own.entitled_milli);
+    }
+  }
+}
+
+// A project becomes an institution of several that ask for the same together: nothing changes.
+void SplitInside(std::uint64_t seed) {
+  Dice dice(seed);
+  std::vector<testing::Row> rows = RandomRows(dice);
+  for (testing::Row& row : rows) row.lend_max.reset();
+  const AccountTree tree = testing::Tree(rows);
+  std::vector<MilliGpus> demand(At(tree.size()), 0);
+  for (MilliGpus& one : demand) one = Amount(dice, 50);
+  const std::vector<Entitlement> before = Entitle(tree, kType, 100'000, demand);
+
+  const auto victim = static_cast<std::int64_t>(rows.size());  // the last project
+  rows.back().kind = "institution";
+  const std::int64_t parts = dice.Roll(1, 3);
+  for (std::int64_t i = 0; i < parts; ++i) {
+    rows.push_back(
+        {.parent = victim, .name = "part" + std::to_string(i), .weight = dice.Roll(1, 9)});
+  }
+  const AccountTree split = testing::Tree(rows);
+  std::vector<MilliGpus> parted(At(split.size()), 0);
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    parted[At(split.IndexOf(tree.id(i)))] = demand[At(i)];
+  }
+  MilliGpus left = demand[At(tree.IndexOf(AccountId{victim}))];
+  const auto children = split.children(split.IndexOf(AccountId{victim}));
+  for (const AccountIndex child : children) {
+    parted[At(child)] = child == children.back() ? left : dice.Roll(0, left);
+    left -= parted[At(child)];
+  }
+  const std::vector<Entitlement> after = Entitle(split, kType, 100'000, parted);
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    EXPECT_EQ(after[At(split.IndexOf(tree.id(i)))], before[At(i)]);
+  }
+}
+
+TEST(QuotaEntitlement, EveryClauseOfALevel) { property::ForEachSeed(Level); }
+TEST(QuotaEntitlement, OrderOfSiblingsDoesNotMatter) { property::ForEachSeed(Permuted); }
+TEST(QuotaEntitlement, MoreWeightNeverGetsLess) { property::ForEachSeed(MoreWeight); }
+TEST(QuotaEntitlement, LevelsFitTheirParents) { property::ForEachSeed(WholeTree); }
+TEST(QuotaEntitlement, SplittingInsideChangesNothing) { property::ForEachSeed(SplitInside); }
+
+}  // namespace
+}  // namespace kezek::quota

@@ -1,0 +1,156 @@
+// Goal: the charge of an attempt and the ledger entries due at each step of its life.
+// Method: attempts narrated hour by hour; what stands in the ledger is folded after each step.
+#include "quota/charge.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace kezek::quota {
+namespace {
+
+constexpr TimeMs kPlanned = 1'000'000'000;
+constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
+
+struct Ledger {
+  Booked booked;
+  std::vector<LedgerEntry> entries;
+  // Books what is due and returns it.
+  std::vector<LedgerEntry> Step(const Attempt& attempt, const Payer& payer, TimeMs now) {
+    std::vector<LedgerEntry> due = EntriesDue(attempt, payer, booked, now);
+    for (const LedgerEntry& entry : due) {
+      booked.Add(entry);
+      entries.push_back(entry);
+    }
+    EXPECT_TRUE(EntriesDue(attempt, payer, booked, now).empty()) << "booked twice";
+    return due;
+  }
+};
+
+const Payer kPayer{AccountId{5}, UserId{3}, "normal", "h200"};
+
+Attempt TwoGpus(DurationMs limit_ms) {
+  Attempt attempt;
+  attempt.ref = {JobRef{JobId{7}}, 1};
+  attempt.planned_ms = kPlanned;
+  attempt.limit_ms = limit_ms;
+  attempt.counted_milli = 2000;
+  attempt.settings_version = 4;
+  return attempt;
+}
+
+void End(Attempt* attempt, TimeMs end, AttemptOutcome outcome = AttemptOutcome::kSucceeded) {
+  attempt->state = AttemptState::kEnded;
+  attempt->outcome = outcome;
+  attempt->end_ms = end;
+}
+
+TEST(Charge, ProductRoundedDownOnce) {
+  EXPECT_EQ(Charge(1000, kHourMs, 1000, 1000), kGpuHour);
+  EXPECT_EQ(Charge(1000, kHourMs + 999, 1000, 1000), kGpuHour);
+  EXPECT_EQ(Charge(1, 1000, 333, 333), 110);  // 110.889
+  EXPECT_EQ(Charge(1000, -5, 1000, 1000), 0);
+  EXPECT_EQ(Charge(8000, kHourMs, 0, 1000), 0);
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ(Charge(most, most, most, most), most);
+  EXPECT_EQ(Charge(10'000'000, 20 * 365 * kDayMs, 1000, 1000), 10'000'000 * (20 * 365 * kDayMs));
+}
+
+TEST(Charge, ExpectedIsTheFirstPiece) {
+  EXPECT_EQ(ExpectedCharge(2000, 5 * kHourMs, 1000, 500), kGpuHour);
+  EXPECT_EQ(ExpectedCharge(2000, 30 * kMinuteMs, 1000, 1000), kGpuHour);
+  EXPECT_EQ(HeldTime(30 * kMinuteMs + 1), 33 * kMinuteMs);
+}
+
+TEST(Charge, LifeOfAnAttempt) {
+  Ledger ledger;
+  Attempt attempt = TwoGpus(150 * kMinuteMs);
+  // Planned: one hour ahead, dated now.
+  auto due = ledger.Step(attempt, kPayer, kPlanned);
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(due[0].kind, EntryKind::kPiece);
+  EXPECT_EQ(due[0].book, Book::kUsage);
+  EXPECT_EQ(due[0].date_ms, kPlanned);
+  EXPECT_EQ(due[0].amount, 2 * kGpuHour);
+  EXPECT_EQ(due[0].project, kPayer.project);
+  EXPECT_EQ(due[0].settings_version, 4);
+  EXPECT_EQ(due[0].contra, "machine");
+  // Seen running since four seconds later: the piece moves there.
+  const TimeMs start = kPlanned + 4 * kSecondMs;
+  attempt.state = AttemptState::kRunning;
+  attempt.start_ms = start;
+  due = ledger.Step(attempt, kPayer, start + kSecondMs);
+  ASSERT_EQ(due.size(), 2U);
+  EXPECT_EQ(due[0].kind, EntryKind::kRedate);
+  EXPECT_EQ(due[0].amount, -2 * kGpuHour);
+  EXPECT_EQ(due[1].kind, EntryKind::kRedate);
+  EXPECT_EQ(due[1].date_ms, start);
+  EXPECT_EQ(NextPieceAt(attempt, start), start + kHourMs);
+  // The second hour, and the half hour left to the limit.
+  due = ledger.Step(attempt, kPayer, start + kHourMs);
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(due[0].kind, EntryKind::kPiece);
+  EXPECT_EQ(due[0].date_ms, start + kHourMs);
+  due = ledger.Step(attempt, kPayer, start + 2 * kHourMs);
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(due[0].amount, kGpuHour);
+  EXPECT_EQ(NextPieceAt(attempt, start + 2 * kHourMs), std::nullopt);
+  // It ends after 2 h 15 min: half of the last piece is taken back, once.
+  End(&attempt, start + 135 * kMinuteMs);
+  due = ledger.Step(attempt, kPayer, attempt.end_ms + kMinuteMs);
+  ASSERT_EQ(due.size(), 2U);
+  EXPECT_EQ(due[0].kind, EntryKind::kCorrection);
+  EXPECT_EQ(due[0].amount, -kGpuHour / 2);
+  EXPECT_EQ(due[0].date_ms, start + 2 * kHourMs);
+  EXPECT_EQ(due[1].kind, EntryKind::kSettlement);
+  EXPECT_EQ(due[1].book, Book::kCharge);
+  EXPECT_EQ(due[1].amount, 9 * kGpuHour / 2);
+  EXPECT_EQ(ledger.booked.charged, 9 * kGpuHour / 2);
+}
+
+TEST(Charge, FailedLaunchLeavesNothing) {
+  Ledger ledger;
+  Attempt attempt = TwoGpus(kHourMs);
+  ledger.Step(attempt, kPayer, kPlanned);
+  End(&attempt, kPlanned + kMinuteMs, AttemptOutcome::kLaunchFailed);
+  const auto due = ledger.Step(attempt, kPayer, attempt.end_ms);
+  ASSERT_EQ(due.size(), 2U);
+  EXPECT_EQ(due[0].amount, -2 * kGpuHour);
+  EXPECT_EQ(due[1].kind, EntryKind::kSettlement);
+  EXPECT_EQ(due[1].amount, 0);
+  EXPECT_TRUE(ledger.booked.usage.empty());
+}
+
+TEST(Charge, TimeBeyondTheHoldIsOverrun) {
+  Ledger ledger;
+  Attempt attempt = TwoGpus(kHourMs);
+  attempt.state = AttemptState::kRunning;
+  attempt.start_ms = kPlanned;
+  ledger.Step(attempt, kPayer, kPlanned);
+  End(&attempt, kPlanned + 2 * kHourMs, AttemptOutcome::kTimedOut);
+  const auto due = ledger.Step(attempt, kPayer, attempt.end_ms);
+  // 62 minutes are the project's; the settlement says all, the overrun takes back the rest.
+  ASSERT_EQ(due.size(), 3U);
+  EXPECT_EQ(due[0].date_ms, kPlanned + kHourMs);
+  EXPECT_EQ(due[0].amount, 2 * kGpuHour / 30);
+  EXPECT_EQ(due[1].amount, 4 * kGpuHour);
+  EXPECT_EQ(due[2].kind, EntryKind::kCorrection);
+  EXPECT_EQ(due[2].contra, "overrun");
+  EXPECT_EQ(ledger.booked.charged, 2 * kGpuHour * 62 / 60);
+}
+
+TEST(Charge, ScavengersBookNoUsage) {
+  Ledger ledger;
+  Payer payer = kPayer;
+  payer.scavenger = true;
+  Attempt attempt = TwoGpus(kHourMs);
+  EXPECT_TRUE(ledger.Step(attempt, payer, kPlanned).empty());
+  attempt.start_ms = kPlanned;
+  End(&attempt, kPlanned + kHourMs);
+  const auto due = ledger.Step(attempt, payer, attempt.end_ms);
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(due[0].amount, 2 * kGpuHour);
+}
+
+}  // namespace
+}  // namespace kezek::quota

@@ -1,0 +1,81 @@
+// Goal: a job counts as the largest of its parts of a node, rounded up to a milli-GPU.
+// Method: shapes on a node of 8 GPUs, 128 CPUs, 2 TiB; the worked example of the rules among them.
+#include "quota/counted.h"
+
+#include <gtest/gtest.h>
+
+namespace kezek::quota {
+namespace {
+
+constexpr NodeSize kNode{.gpus = 8, .cpus = 128, .memory_mib = 2'097'152};
+
+Shape Of(std::int32_t gpus, std::int32_t cpus, std::int64_t memory_mib, std::int32_t nodes = 1) {
+  Shape shape;
+  shape.nodes = nodes;
+  shape.gpus_per_node = gpus;
+  shape.cpus_per_node = cpus;
+  shape.memory_mib_per_node = memory_mib;
+  return shape;
+}
+
+TEST(Counted, LargestPartDecides) {
+  EXPECT_EQ(CountGpus(Of(2, 32, 524'288), kNode), (Counted{2000, 2000, CountedBy::kGpus}));
+  EXPECT_EQ(CountGpus(Of(1, 48, 1024), kNode), (Counted{3000, 3000, CountedBy::kCpus}));
+  // "1 GPU asked, counted as 4: 1 TB of memory".
+  EXPECT_EQ(CountGpus(Of(1, 16, 1'048'576), kNode), (Counted{4000, 4000, CountedBy::kMemory}));
+  EXPECT_EQ(CountGpus(Of(8, 128, 2'097'152, 4), kNode), (Counted{8000, 32000, CountedBy::kGpus}));
+}
+
+TEST(Counted, RoundsUpPerNode) {
+  EXPECT_EQ(CountGpus(Of(0, 1, 0), kNode).total_milli, 63);  // 62.5
+  EXPECT_EQ(CountGpus(Of(0, 1, 0, 3), kNode).total_milli, 189);
+  EXPECT_EQ(CountGpus(Of(0, 0, 1), kNode).total_milli, 1);
+  EXPECT_EQ(CountGpus(Of(0, 0, 0), kNode).total_milli, 0);
+}
+
+TEST(Counted, WholeNodes) {
+  Shape shape = Of(1, 4, 0, 2);
+  shape.exclusive = true;
+  EXPECT_EQ(CountGpus(shape, kNode), (Counted{8000, 16000, CountedBy::kWholeNode}));
+  shape.exclusive = false;
+  EXPECT_EQ(CountGpus(shape, kNode, true), (Counted{8000, 16000, CountedBy::kWholeNode}));
+}
+
+TEST(Counted, NodesWithoutPartsOrGpus) {
+  EXPECT_EQ(CountGpus(Of(0, 4, 100), NodeSize{.cpus = 8, .memory_mib = 100}).total_milli, 0);
+  EXPECT_EQ(CountGpus(Of(0, 4, 0), NodeSize{.gpus = 8}).total_milli, 8000);
+}
+
+TEST(Counted, GpuTypesOfTheMachine) {
+  std::map<std::string, Node> nodes;
+  const auto add = [&nodes](const std::string& name, std::int32_t gpus, std::int32_t cpus) {
+    Node node;
+    node.name = name;
+    node.gpu_type = "h200";
+    node.gpus = gpus;
+    node.cpus = cpus;
+    nodes[name] = node;
+  };
+  add("a", 8, 128);
+  add("b", 8, 128);
+  add("c", 4, 256);
+  nodes["login"] = Node{};
+  const std::map<std::string, GpuType> types = GpuTypes(nodes);
+  ASSERT_EQ(types.size(), 1U);
+  const GpuType& type = types.at("h200");
+  EXPECT_EQ(type.size, (NodeSize{8, 128, 0}));
+  EXPECT_EQ(type.largest, (NodeSize{8, 256, 0}));
+  EXPECT_EQ(type.nodes, 3);
+  EXPECT_EQ(type.configured_milli, 20'000);
+}
+
+TEST(Counted, Text) {
+  EXPECT_EQ(GpusText(0), "0");
+  EXPECT_EQ(GpusText(2000), "2");
+  EXPECT_EQ(GpusText(2500), "2.5");
+  EXPECT_EQ(GpusText(63), "0.063");
+  EXPECT_EQ(GpusText(-1250), "-1.25");
+}
+
+}  // namespace
+}  // namespace kezek::quota

@@ -1,0 +1,117 @@
+// Goal: usage halves each half-life, exactly between periods and closely within one; comparing is
+// exact; moved accounts leave and take what the rules say.
+// Method: bookings at chosen dates, narrated; the table against the C library's exp2.
+#include "quota/usage.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/unit/quota/trees.h"
+
+namespace kezek::quota::testing {
+namespace {
+
+constexpr DurationMs kWeek = 7 * kDayMs;
+constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
+const Decay kDecay{kWeek};
+
+UsageSum One(TimeMs date, MilliGpuMs amount) {
+  UsageSum sum;
+  sum.Book(kDecay, date, amount);
+  return sum;
+}
+
+TEST(Usage, TableIsTwoToTheX) {
+  std::uint64_t before = 0;
+  for (TimeMs date = 0; date < kWeek; date += 977 * kSecondMs) {
+    const double exact = std::exp2(static_cast<double>(date) / static_cast<double>(kWeek));
+    const std::uint64_t factor = kDecay.Factor(date);
+    EXPECT_NEAR(static_cast<double>(factor) / 4294967296.0 / exact, 1.0, 1e-6);
+    EXPECT_GT(factor, before);
+    before = factor;
+  }
+  EXPECT_EQ(kDecay.Factor(0), std::uint64_t{1} << 32);
+  EXPECT_EQ(kDecay.PeriodOf(kWeek - 1), 0);
+  EXPECT_EQ(kDecay.PeriodOf(kWeek), 1);
+  EXPECT_EQ(kDecay.PeriodOf(-1), -1);
+}
+
+TEST(Usage, HalvesEveryHalfLife) {
+  const UsageSum early = One(3 * kWeek + kDayMs, 8 * kGpuHour);
+  const UsageSum late = One(4 * kWeek + kDayMs, 4 * kGpuHour);
+  EXPECT_EQ(CompareUsagePerWeight(early, 1, late, 1, 6), std::strong_ordering::equal);
+  EXPECT_EQ(CompareUsagePerWeight(early, 2, late, 1, 6), std::strong_ordering::less);
+  EXPECT_EQ(CompareUsagePerWeight(early, 999, late, 1000, 6), std::strong_ordering::greater);
+  EXPECT_NEAR(UsageGpuHours(kDecay, early, 3 * kWeek + kDayMs), 8.0, 1e-5);
+  EXPECT_NEAR(UsageGpuHours(kDecay, early, 5 * kWeek + kDayMs), 2.0, 1e-5);
+}
+
+TEST(Usage, NothingIsLeftAfterFortyOnePeriods) {
+  UsageSum sum = One(0, kGpuHour);
+  EXPECT_GT(sum.At(40), UsageValue{});
+  EXPECT_EQ(sum.At(41), UsageValue{});
+  sum.Forget(40);
+  EXPECT_NE(sum, UsageSum{});
+  sum.Forget(41);
+  EXPECT_EQ(sum, UsageSum{});
+}
+
+TEST(Usage, TakingBackLeavesNothing) {
+  UsageSum sum = One(kWeek + 12'345, 777);
+  sum.Book(kDecay, kWeek + 12'345, -777);
+  EXPECT_EQ(sum, UsageSum{});
+}
+
+TEST(Usage, LargestFiguresDoNotOverflow) {
+  const MilliGpuMs most = std::int64_t{1} << 62;
+  UsageSum large;
+  for (int i = 0; i < 1000; ++i) large.Book(kDecay, 41 * kWeek - 1, most);
+  UsageSum larger = large;
+  larger.Book(kDecay, 0, 1);
+  EXPECT_EQ(CompareUsagePerWeight(large, kMaxWeightMilli, larger, kMaxWeightMilli, 40),
+            std::strong_ordering::less);
+  EXPECT_EQ(CompareUsagePerWeight(large, 1, large, kMaxWeightMilli, 40),
+            std::strong_ordering::greater);
+}
+
+TEST(Usage, BookingAddsWithinATick) {
+  const TimeMs now = 9 * kWeek + 5 * kHourMs;
+  UsageSum sum = One(8 * kWeek, kGpuHour);
+  UsageValue value = sum.At(9);
+  value += UsageOfBooking(kDecay, now, 3 * kGpuHour);
+  sum.Book(kDecay, now, 3 * kGpuHour);
+  EXPECT_EQ(value, sum.At(9));
+}
+
+TEST(Usage, MovedAccountTakesItsOwnAlong) {
+  std::vector<Row> rows = {{.name = "kz", .kind = "cluster"},
+                           {.parent = 1, .name = "a", .kind = "sector"},
+                           {.parent = 1, .name = "b", .kind = "sector"},
+                           {.parent = 2, .name = "p"}};
+  UsageBook book{kWeek};
+  book.Book(Tree(rows), AccountId{4}, UserId{9}, 0, 100);
+  rows[3].parent = 3;
+  book.Book(Tree(rows), AccountId{4}, UserId{9}, 0, 10);
+  EXPECT_EQ(book.OfAccount(AccountId{1}), One(0, 110));
+  EXPECT_EQ(book.OfAccount(AccountId{2}), One(0, 100));
+  EXPECT_EQ(book.OfAccount(AccountId{3}), One(0, 10));
+  EXPECT_EQ(book.OfAccount(AccountId{4}), One(0, 110));
+  EXPECT_EQ(book.OfUser(AccountId{4}, UserId{9}), One(0, 110));
+  EXPECT_EQ(book.OfUser(AccountId{4}, UserId{8}), UsageSum{});
+}
+
+TEST(Int256, SignsAndCarries) {
+  Int256 value{-1};
+  value *= 1'000'000'007;
+  EXPECT_EQ(value, Int256{-1'000'000'007});
+  value <<= 40;
+  EXPECT_LT(value, Int256{-1});
+  value += Int256{static_cast<Int128>(1'000'000'007) << 40};
+  EXPECT_EQ(value, Int256{});
+  EXPECT_LT(Int256{-2}, Int256{1});
+  EXPECT_EQ(Int256{-5}.ToDouble(), -5.0);
+}
+
+}  // namespace
+}  // namespace kezek::quota::testing
