@@ -11,10 +11,9 @@
 namespace kezek::slurm {
 namespace {
 
-constexpr std::size_t kHotMost = 8;    // read one by one; more of them by listings
-constexpr DurationMs kHotEvery = 150;  // a read costs about 2 ms
-constexpr DurationMs kListEveryManyHot = 250;
-constexpr DurationMs kListEvery = 500;  // 2 ms when nothing has changed
+constexpr std::size_t kHotMost = 8;     // read one by one; more of them by listings
+constexpr DurationMs kHotEvery = 150;   // a read costs about 2 ms
+constexpr DurationMs kListEvery = 250;  // 2 ms when nothing has changed
 constexpr DurationMs kListEveryIdle = 3000;
 constexpr DurationMs kListCostShare = 4;  // at most a fifth of the time goes into listings
 constexpr DurationMs kNodesEvery = 2000;
@@ -207,8 +206,7 @@ bool Surveyor::List(bool whole) {
   const DurationMs now = SteadyMs();
   listed_at_ = at;
   listing_cost_ms_ = now - begin;
-  DurationMs every = watch_.empty() ? kListEveryIdle : kListEvery;
-  if (watch_.Hot(now, kHotMost + 1).size() > kHotMost) every = kListEveryManyHot;
+  const DurationMs every = watch_.empty() ? kListEveryIdle : kListEvery;
   next_listing_ms_ = now + std::max(every, kListCostShare * listing_cost_ms_);
   if (answer->unchanged) return true;
   listing_ = std::move(answer->jobs);

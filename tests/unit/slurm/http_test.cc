@@ -3,22 +3,18 @@
 // Method: a listener of the test's own that answers, says nothing, or hangs up.
 #include "slurm/http.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "slurm/credential.h"
+#include "tests/unit/slurm/listener.h"
 
 namespace kezek::slurm {
 namespace {
@@ -27,66 +23,6 @@ class FixedClock : public Clock {
  public:
   TimeMs Now() override { return now; }
   TimeMs now = 1'795'227'068'000;
-};
-
-// Serves each connection on a thread; answers every request with `reply` or, if empty, hangs up.
-class Listener {
- public:
-  explicit Listener(std::string reply) : reply_(std::move(reply)) {
-    socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::listen(socket_, 64), 0);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { Accept(); });
-  }
-  ~Listener() {
-    ::shutdown(socket_, SHUT_RDWR);
-    thread_.join();
-    ::close(socket_);
-  }
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  int requests() const { return requests_; }
-  int most_at_once() const { return most_; }
-
- private:
-  void Accept() {
-    std::vector<std::thread> threads;
-    while (true) {
-      const int connection = ::accept(socket_, nullptr, nullptr);
-      if (connection < 0) break;
-      threads.emplace_back([this, connection] { Serve(connection); });
-    }
-    for (auto& thread : threads) thread.join();
-  }
-  void Serve(int connection) {
-    std::string data(65536, '\0');
-    while (::recv(connection, data.data(), data.size(), 0) > 0) {
-      ++requests_;
-      const int now = ++at_once_;
-      for (int most = most_; now > most && !most_.compare_exchange_weak(most, now);) continue;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      --at_once_;
-      if (reply_.empty()) break;
-      EXPECT_GT(::send(connection, reply_.data(), reply_.size(), MSG_NOSIGNAL), 0);
-    }
-    ::close(connection);
-  }
-
-  std::string reply_;
-  int socket_ = -1;
-  int port_ = 0;
-  std::atomic<int> requests_{0};
-  std::atomic<int> at_once_{0};
-  std::atomic<int> most_{0};
-  std::thread thread_;
 };
 
 std::string TokenFile(const std::string& content) {
@@ -98,7 +34,8 @@ std::string TokenFile(const std::string& content) {
   return path;
 }
 
-constexpr char kOk[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+std::string Ok(const std::string& /*request*/) { return HttpReply(200, "{}"); }
+std::string HangUp(const std::string& /*request*/) { return ""; }
 
 class HttpTest : public testing::Test {
  protected:
@@ -109,7 +46,7 @@ class HttpTest : public testing::Test {
 };
 
 TEST_F(HttpTest, Answered) {
-  const Listener listener(kOk);
+  const Listener listener(Ok);
   HttpClient client({listener.url(), 1}, credential_);
   for (int i = 0; i < 3; ++i) {
     const auto outcome = client.Do({.path = "/x", .user = "alice"});
@@ -121,7 +58,7 @@ TEST_F(HttpTest, Answered) {
 
 TEST_F(HttpTest, NobodyListensIsNotSent) {
   std::string url;
-  { url = Listener(kOk).url(); }
+  { url = Listener(Ok).url(); }
   HttpClient client({url, 1}, credential_);
   EXPECT_EQ(client.Do({.path = "/x"}).kind, HttpOutcome::Kind::kNotSent);
   HttpClient on_socket({"unix:/nonexistent/rest.sock", 1}, credential_);
@@ -129,7 +66,7 @@ TEST_F(HttpTest, NobodyListensIsNotSent) {
 }
 
 TEST_F(HttpTest, HungUpIsLostAndSentOnce) {
-  const Listener listener("");
+  const Listener listener(HangUp);
   HttpClient client({listener.url(), 1}, credential_);
   const auto outcome =
       client.Do({.method = "POST", .path = "/x", .body = "{}", .user = "a", .once = true});
@@ -139,7 +76,7 @@ TEST_F(HttpTest, HungUpIsLostAndSentOnce) {
 
 TEST_F(HttpTest, NoTokenIsNotSent) {
   Credential missing({"/nonexistent/token", "", ""}, clock_);
-  const Listener listener(kOk);
+  const Listener listener(Ok);
   HttpClient client({listener.url(), 1}, missing);
   const auto outcome = client.Do({.path = "/x"});
   EXPECT_EQ(outcome.kind, HttpOutcome::Kind::kNotSent);
@@ -148,7 +85,7 @@ TEST_F(HttpTest, NoTokenIsNotSent) {
 }
 
 TEST_F(HttpTest, PoolAnswersAllWithBoundedConnections) {
-  const Listener listener(kOk);
+  const Listener listener(Ok);
   std::mutex mutex;
   std::condition_variable done;
   int answered = 0;
@@ -169,7 +106,7 @@ TEST_F(HttpTest, PoolAnswersAllWithBoundedConnections) {
 }
 
 TEST_F(HttpTest, PoolCanEndWithWorkLeft) {
-  const Listener listener(kOk);
+  const Listener listener(Ok);
   HttpPool pool({listener.url(), 1}, credential_);
   for (int i = 0; i < 100; ++i) pool.Start({.path = "/x"}, [](const HttpOutcome&) {});
 }

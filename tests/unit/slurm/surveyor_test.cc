@@ -1,0 +1,255 @@
+// Goal: what the surveyor makes of Slurm's answers when parts of it forget, restart or are away:
+// no end is missed, none is invented.
+// Method: a server that answers by path from a table, which the test changes as it goes.
+#include "slurm/surveyor.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "tests/unit/slurm/fixture.h"
+#include "tests/unit/slurm/listener.h"
+
+namespace kezek::slurm {
+namespace {
+
+const AttemptRef kAttempt{{JobId{5}, kNoElement}, 1};
+
+class FixedClock : public Clock {
+ public:
+  TimeMs Now() override { return 1'795'227'068'700; }  // as the recorded /diag
+};
+
+std::string JobsBody(const std::string& fields) {
+  return R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1","user_name":"alice",)"
+         R"("comment":"inst:1","start_time":100,"end_time":107,)" +
+         fields + "}]}";
+}
+const char kNoJobs[] = R"({"errors":[],"jobs":[]})";
+const char kUnknownJob[] = R"({"errors":[{"error_number":2017,"error":"unknown"}],"jobs":[]})";
+const char kNothingFound[] = R"({"errors":[{"error_number":9003,"error":"nothing"}],"jobs":[]})";
+const char kOneNode[] =
+    R"({"errors":[],"nodes":[{"name":"n01","state":"idle","gres":"gpu:h200:8"}]})";
+std::string Record9(const std::string& state) {
+  return R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1","user":"alice","nodes":"n01",)"
+         R"("state":{"current":")" +
+         state + R"("},"time":{"start":100,"end":107},"exit_code":{"return_code":0}}]})";
+}
+
+class SurveyorTest : public testing::Test {
+ protected:
+  SurveyorTest() {
+    std::string path = testing::TempDir() + "kezek-token-XXXXXX";
+    ::close(::mkstemp(path.data()));
+    std::ofstream(path) << "token";
+    token_path_ = path;
+    const Recorded diag = Record("02-diag");
+    const Recorded ping = Record("01-ping");
+    Answer("/slurm/v0.0.38/ping", 200, ping.body);
+    Answer("/slurm/v0.0.38/diag", 200, diag.body);
+    Answer("/slurm/v0.0.38/jobs", 200, kNoJobs);
+    Answer("/slurm/v0.0.38/nodes", 200, kOneNode);
+    Answer("/slurm/v0.0.38/job/9", 500, kUnknownJob);
+    Answer("/slurmdb/v0.0.38/job/9", 200, kNothingFound);
+    Answer("/slurmdb/v0.0.38/jobs", 200, kNothingFound);
+  }
+  ~SurveyorTest() override { std::remove(token_path_.c_str()); }
+
+  void Start(DurationMs accounting_patience_ms = 10 * kMinuteMs) {
+    credential_.emplace(CredentialOptions{token_path_, "", "slurm"}, clock_);
+    surveyor_.emplace(SurveyorOptions{.user = "slurm",
+                                      .installation = "inst",
+                                      .request_timeout_ms = 2000,
+                                      .accounting_patience_ms = accounting_patience_ms},
+                      HttpOptions{listener_.url(), 1}, *credential_, clock_,
+                      [this](ClusterEvent event) { Add(std::move(event)); });
+  }
+  // What a path answers from now on; an empty body hangs up.
+  void Answer(const std::string& path, int status, const std::string& body) {
+    const std::scoped_lock lock(mutex_);
+    answers_[path] = body.empty() ? "" : HttpReply(status, body);
+  }
+  template <class Kind>
+  std::optional<Kind> Wait(const std::function<bool(const Kind&)>& satisfies = [](const Kind&) {
+    return true;
+  }) {
+    std::unique_lock lock(mutex_);
+    std::optional<Kind> found;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    added_.wait_until(lock, deadline, [&] {
+      for (std::size_t i = 0; i < events_.size() && !found; ++i) {
+        const auto* event = std::get_if<Kind>(&events_[i]);
+        if (event == nullptr || !satisfies(*event)) continue;
+        found = *event;
+        events_.erase(events_.begin() + static_cast<std::ptrdiff_t>(i));
+      }
+      return found.has_value();
+    });
+    return found;
+  }
+  template <class Kind>
+  int Count() {
+    const std::scoped_lock lock(mutex_);
+    int count = 0;
+    for (const auto& event : events_) count += std::holds_alternative<Kind>(event) ? 1 : 0;
+    return count;
+  }
+  // Two rounds of questions have been asked and answered since.
+  void LetItAskTwice() {
+    for (int i = 0; i < 2; ++i) {
+      surveyor_->Find(kAttempt, "alice");
+      ASSERT_TRUE(Wait<FoundByName>());
+    }
+  }
+
+ private:
+  void Add(ClusterEvent event) {
+    {
+      const std::scoped_lock lock(mutex_);
+      events_.push_back(std::move(event));
+    }
+    added_.notify_all();
+  }
+  std::string Reply(const std::string& request) {
+    const auto begin = request.find(' ') + 1;
+    const std::string path = request.substr(begin, request.find_first_of(" ?", begin) - begin);
+    const std::scoped_lock lock(mutex_);
+    const auto answer = answers_.find(path);
+    return answer == answers_.end() ? HttpReply(404, "no such path") : answer->second;
+  }
+
+  FixedClock clock_;
+  std::mutex mutex_;
+  std::condition_variable added_;
+  std::map<std::string, std::string> answers_;
+  std::vector<ClusterEvent> events_;
+  std::string token_path_;
+  Listener listener_{[this](const std::string& request) { return Reply(request); }};
+  std::optional<Credential> credential_;
+
+ protected:
+  std::optional<Surveyor> surveyor_;
+};
+
+const Followed kFollowed{kAttempt, 9, "alice", true};
+
+TEST_F(SurveyorTest, EndOfAJobThatSlurmctldForgotComesFromTheAccounting) {
+  Answer("/slurmdb/v0.0.38/job/9", 200, Record9("COMPLETED"));
+  Start();
+  surveyor_->Follow({kFollowed});
+  const auto observed = Wait<Observed>();
+  ASSERT_TRUE(observed);
+  EXPECT_EQ(observed->job.state, ClusterJobState::kCompleted);
+  EXPECT_EQ(observed->job.end_ms, 107'000);
+  EXPECT_EQ(Count<Unknown>(), 0);
+}
+
+TEST_F(SurveyorTest, UnknownNeedsBothAnswers) {
+  Answer("/slurmdb/v0.0.38/job/9", 500, R"({"errors":[{"error_number":-1}],"jobs":[]})");
+  Start();
+  surveyor_->Follow({kFollowed});
+  LetItAskTwice();
+  EXPECT_EQ(Count<Unknown>(), 0) << "slurmdbd has not answered";
+  EXPECT_EQ(Count<ClusterSilent>(), 0) << "slurmctld has";
+  Answer("/slurmdb/v0.0.38/job/9", 200, kNothingFound);
+  const auto unknown = Wait<Unknown>();
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(unknown->attempt, kAttempt);
+}
+
+TEST_F(SurveyorTest, AnEndOnItsWayToTheAccountingIsWaitedFor) {
+  Answer("/slurmdb/v0.0.38/job/9", 200, Record9("RUNNING"));
+  Start();
+  surveyor_->Look(kFollowed);
+  LetItAskTwice();
+  EXPECT_EQ(Count<Unknown>() + Count<Observed>(), 0);
+  Answer("/slurmdb/v0.0.38/job/9", 200, Record9("FAILED"));
+  surveyor_->Look(kFollowed);
+  const auto observed = Wait<Observed>();
+  ASSERT_TRUE(observed);
+  EXPECT_EQ(observed->job.state, ClusterJobState::kFailed);
+}
+
+TEST_F(SurveyorTest, ARecordThatNeverEndsIsGivenUp) {
+  Answer("/slurmdb/v0.0.38/job/9", 200, Record9("RUNNING"));
+  Start(0);
+  surveyor_->Look(kFollowed);
+  EXPECT_TRUE(Wait<Unknown>());
+}
+
+TEST_F(SurveyorTest, AnotherJobUnderTheSameIdIsNotOurs) {
+  Answer("/slurm/v0.0.38/job/9", 200,
+         R"({"errors":[],"jobs":[{"job_id":9,"name":"bash","job_state":"RUNNING"}]})");
+  Start();
+  surveyor_->Look(kFollowed);
+  EXPECT_TRUE(Wait<Unknown>());
+}
+
+TEST_F(SurveyorTest, ChangesInTheListingAreReportedOnce) {
+  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"RUNNING","nodes":"n01")"));
+  Start();
+  surveyor_->Follow({kFollowed});
+  ASSERT_TRUE(Wait<Observed>());
+  LetItAskTwice();
+  EXPECT_EQ(Count<Observed>(), 0);
+  Answer("/slurm/v0.0.38/jobs", 200,
+         JobsBody(R"("job_state":"TIMEOUT","nodes":"n01","restart_cnt":1)"));
+  const auto observed = Wait<Observed>();
+  ASSERT_TRUE(observed);
+  EXPECT_EQ(observed->job.state, ClusterJobState::kTimedOut);
+  EXPECT_EQ(observed->job.restarts, 1);
+}
+
+TEST_F(SurveyorTest, SilenceIsSaidOnceAndSoIsTheReturn) {
+  Start();
+  ASSERT_TRUE(Wait<ClusterUp>());
+  const Recorded bad = Record("68-bad-token-jobs");
+  const Recorded no_ping = Record("67-bad-token");
+  Answer("/slurm/v0.0.38/ping", 500, no_ping.body);
+  Answer("/slurm/v0.0.38/jobs", 500, bad.body);
+  surveyor_->Reconcile();
+  ASSERT_TRUE(Wait<ClusterSilent>());
+  LetItAskTwice();
+  EXPECT_EQ(Count<ClusterSilent>(), 0);
+  EXPECT_EQ(Count<Listing>(), 0);
+  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"PENDING")"));
+  Answer("/slurm/v0.0.38/ping", 200, Record("01-ping").body);
+  ASSERT_TRUE(Wait<ClusterUp>());
+  const auto listing = Wait<Listing>();  // the order was kept
+  ASSERT_TRUE(listing);
+  EXPECT_EQ(listing->jobs.size(), 1U);
+}
+
+TEST_F(SurveyorTest, SearchSaysWhetherBothAnswered) {
+  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"PENDING")"));
+  Answer("/slurmdb/v0.0.38/jobs", 200, Record9("COMPLETED"));
+  Start();
+  surveyor_->Find(kAttempt, "alice");
+  auto found = Wait<FoundByName>();
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->complete);
+  ASSERT_EQ(found->jobs.size(), 1U) << "the live one, once";
+  EXPECT_EQ(found->jobs.front().state, ClusterJobState::kPending);
+  Answer("/slurmdb/v0.0.38/jobs", 200, "");
+  surveyor_->Find(kAttempt, "alice");
+  found = Wait<FoundByName>();
+  ASSERT_TRUE(found);
+  EXPECT_FALSE(found->complete);
+  EXPECT_EQ(found->jobs.size(), 1U);
+}
+
+}  // namespace
+}  // namespace kezek::slurm
