@@ -16,6 +16,7 @@
 
 #include "kezek/cluster.h"
 #include "kezek/desk.h"
+#include "kezek/resources.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
 #include "kezek/time.h"
@@ -54,6 +55,7 @@ class ControllerThread final : public Desk, public CommitObserver {
 
   // Desk. view() is null before Start has succeeded, and Admit then UNAVAILABLE.
   Result<JobSpec> Admit(UserId owner, JobSpec spec) const override;
+  MilliGpus Counted(const JobSpec& spec) const override;  // 0 before Start
   void Do(Command command, std::function<void(Result<CommandOutcome>)> done) override;
   std::shared_ptr<const View> view() const override;
 

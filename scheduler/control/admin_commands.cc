@@ -1,0 +1,132 @@
+// Changes of accounts, users, tokens and nodes. All is checked before anything changes.
+#include <string>
+#include <utility>
+
+#include "scheduler/control/core.h"
+#include "scheduler/control/directory.h"
+
+namespace kezek::control {
+namespace {
+
+Event Changed(const Core& core, Subject subject, std::string name, const std::string& text,
+              const Command& command) {
+  Event event;
+  event.time_ms = core.now;
+  event.subject = subject;
+  event.name = std::move(name);
+  event.project = kRootAccount;
+  event.reason = {ReasonCode::kUpdated, {{"field", "settings"}}};
+  if (!text.empty()) event.reason.fields["text"] = text;
+  event.actor = command.actor_name;
+  return event;
+}
+
+void TakeOver(Core& core, Directory directory) {
+  Reindex(directory);
+  core.state.SetDirectory(std::move(directory));
+  core.engine.SetDirectory(core.state.directory());
+  core.directory_changed = true;
+  core.tick_wanted = true;
+  // Closed projects, new Unix accounts: everything that waits is looked at again.
+  for (const auto& [ref, job] : core.state.jobs()) {
+    if (job.state == JobState::kQueued) core.refresh.insert(ref);
+  }
+}
+
+}  // namespace
+
+Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const Command& command) {
+  const auto rules = RulesOf(core.config, core.state.nodes());
+  Result<std::vector<Account>> accounts = PrepareAccounts(*core.state.directory(), put, rules);
+  if (!accounts) return accounts.error();
+  Directory directory = *core.state.directory();
+  CommandOutcome outcome;
+  for (const Account& account : *accounts) {
+    directory.accounts[account.id] = account;
+    outcome.ids.push_back(account.id.value);
+    core.ready.changes.accounts.push_back(account);
+  }
+  core.ready.changes.settings_reason = put.reason;
+  core.ready.changes.settings_actor = command.actor;
+  TakeOver(core, std::move(directory));
+  for (const Account& account : *accounts) {
+    Event event = Changed(core, Subject::kAccount, core.PathOf(account.id), put.reason, command);
+    event.project = account.id;
+    core.Say(std::move(event));
+  }
+  return outcome;
+}
+
+Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Command& command) {
+  Result<std::vector<User>> users = PrepareUsers(*core.state.directory(), put);
+  if (!users) return users.error();
+  Directory directory = *core.state.directory();
+  CommandOutcome outcome;
+  for (const User& user : *users) {
+    const auto before = directory.users.find(user.id);
+    const bool moves =
+        before != directory.users.end() && before->second.unix_account != user.unix_account;
+    for (const auto& [ref, attempt] : core.state.attempts()) {
+      if (!moves || core.JobOf(ref.job).user != user.id) continue;
+      return FieldProblem(Code::kFailedPrecondition,
+                          {"users",
+                           "USER_HAS_RUNNING_JOBS",
+                           user.name + " has jobs under way as " + before->second.unix_account +
+                               "; its Unix account can change when they have ended",
+                           {}});
+    }
+  }
+  for (const User& user : *users) {
+    directory.users[user.id] = user;
+    outcome.ids.push_back(user.id.value);
+    core.ready.changes.users.push_back(user);
+    core.Say(Changed(core, Subject::kUser, user.name, put.reason, command));
+  }
+  TakeOver(core, std::move(directory));
+  return outcome;
+}
+
+Result<CommandOutcome> ExecuteToken(Core& core, const PutToken& put, const Command& command) {
+  Result<Token> token = PrepareToken(*core.state.directory(), put);
+  if (!token) return token.error();
+  if (token->created_ms == 0) token->created_ms = core.now;
+  Directory directory = *core.state.directory();
+  std::erase_if(directory.tokens, [&](const auto& item) { return item.second.id == token->id; });
+  directory.tokens[token->hash] = *token;
+  core.ready.changes.tokens.push_back(*token);
+  core.Say(Changed(core, Subject::kToken, std::to_string(token->id.value), token->label, command));
+  TakeOver(core, std::move(directory));
+  return CommandOutcome{.ids = {token->id.value}};
+}
+
+Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
+                                      const Command& command) {
+  for (std::size_t i = 0; i < set.nodes.size(); ++i) {
+    if (core.state.nodes().contains(set.nodes[i])) continue;
+    return FieldProblem(Code::kNotFound, {"nodes[" + std::to_string(i) + "]",
+                                          "NO_SUCH_NODE",
+                                          "there is no node " + set.nodes[i],
+                                          {}});
+  }
+  for (const std::string& name : set.nodes) {
+    Node node = core.state.nodes().at(name);
+    if (node.drained_by_kezek == set.drain && node.set_aside_until_ms == 0) continue;
+    const NodeHealth before = Effective(node).health;
+    node.drained_by_kezek = set.drain;
+    node.set_aside_until_ms = 0;
+    node.health_reason = set.drain ? set.text : std::string();
+    core.Put(node);
+    core.engine.SetNode(Effective(node));
+    Event event = Changed(core, Subject::kNode, name, set.text, command);
+    event.reason.fields["field"] = "service";
+    event.reason.fields["to"] = set.drain ? "draining" : "in service";
+    event.from = before == NodeHealth::kUp ? "up" : "";
+    event.to = set.drain ? "draining" : "";
+    core.Say(std::move(event));
+  }
+  core.directory_changed = true;
+  core.tick_wanted = true;
+  return CommandOutcome{};
+}
+
+}  // namespace kezek::control

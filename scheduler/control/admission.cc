@@ -1,0 +1,262 @@
+#include "scheduler/control/admission.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "kezek/check.h"
+#include "kezek/reason_text.h"
+#include "quota/limits.h"
+#include "scheduler/control/ranges.h"
+#include "scheduler/engine/placement.h"
+
+namespace kezek::control {
+namespace {
+
+constexpr std::int32_t kMaxNodes = 100'000;
+constexpr std::int32_t kMaxPerNode = 1'000'000;
+constexpr std::int64_t kMaxMemoryMib = 1'000'000'000;
+constexpr std::int64_t kMaxElements = 1'000'000;
+constexpr DurationMs kMaxLimit = 366 * kDayMs;
+
+Error Invalid(std::string field, std::string reason, std::string message) {
+  return FieldProblem(Code::kInvalidArgument,
+                      {std::move(field), std::move(reason), std::move(message), {}});
+}
+
+Error Barred(Code code, std::string field, const Reason& reason) {
+  return FieldProblem(code, {std::move(field), std::string(WireName(reason.code)), Sentence(reason),
+                             reason.fields});
+}
+
+Result<void> InRange(const char* field, std::int64_t value, std::int64_t low, std::int64_t high) {
+  if (value >= low && value <= high) return {};
+  return Invalid(field, "OUT_OF_RANGE",
+                 std::to_string(value) + " is not between " + std::to_string(low) + " and " +
+                     std::to_string(high));
+}
+
+// What is the same for all machines and settings.
+Result<void> CheckFigures(const JobSpec& spec) {
+  const Shape& shape = spec.shape;
+  const std::vector<Result<void>> checks = {
+      InRange("shape.nodes", shape.nodes, 0, kMaxNodes),
+      InRange("shape.gpus_per_node", shape.gpus_per_node, 0, kMaxPerNode),
+      InRange("shape.cpus_per_node", shape.cpus_per_node, 0, kMaxPerNode),
+      InRange("shape.memory_per_node_mib", shape.memory_mib_per_node, -1, kMaxMemoryMib),
+      InRange("shape.ntasks", spec.ntasks, 0, kMaxPerNode),
+      InRange("shape.ntasks_per_node", spec.ntasks_per_node, 0, kMaxPerNode),
+      InRange("shape.cpus_per_task", spec.cpus_per_task, 0, kMaxPerNode),
+      InRange("time_limit_ms", spec.time_limit_ms, 0, kMaxLimit),
+      InRange("time_min_ms", spec.time_min_ms, 0, kMaxLimit),
+      InRange("begin_ms", spec.begin_ms, 0, INT64_MAX),
+      InRange("deadline_ms", spec.deadline_ms, 0, INT64_MAX),
+      InRange("requeue.max_attempts", spec.max_attempts, 1, 1000),
+      InRange("signal.before_end_ms", spec.signal.before_end_ms, 0, kMaxLimit),
+  };
+  for (const Result<void>& check : checks) {
+    if (!check) return check.error();
+  }
+  return {};
+}
+
+// The nearest totals below and above that spread evenly over at most `nodes` nodes of `per_node`.
+std::string NearestTotals(std::int32_t total, std::int32_t per_node, std::int32_t nodes) {
+  const auto spreads = [&](std::int32_t gpus) {
+    if (gpus <= per_node) return true;
+    for (std::int32_t n = (gpus + per_node - 1) / per_node; n <= std::min(nodes, gpus); ++n) {
+      if (gpus % n == 0) return true;
+    }
+    return false;
+  };
+  std::string text;
+  for (std::int32_t below = total - 1; below > 0 && text.empty(); --below) {
+    if (spreads(below)) text = std::to_string(below);
+  }
+  const std::int64_t most = static_cast<std::int64_t>(per_node) * nodes;
+  for (std::int32_t above = total + 1; above <= most; ++above) {
+    if (!spreads(above)) continue;
+    return text + (text.empty() ? "" : " or ") + std::to_string(above);
+  }
+  return text;
+}
+
+}  // namespace
+
+Admission::Admission(const ControlConfig& config, std::shared_ptr<const Directory> directory,
+                     std::map<std::string, Node> nodes)
+    : classes_(config.classes),
+      default_class_(config.default_class),
+      classifications_(config.classifications),
+      directory_(std::move(directory)),
+      nodes_(std::move(nodes)),
+      types_(quota::GpuTypes(nodes_)),
+      configured_(engine::Machine::Configured(nodes_)) {
+  auto tree = quota::AccountTree::Build(directory_->accounts);
+  KEZEK_CHECK(tree.has_value(), "accounts were checked when they were stored");
+  tree_ = std::move(*tree);
+}
+
+Result<JobSpec> Admission::Admit(const View& view, UserId owner, JobSpec spec) const {
+  Result<JobSpec> complete = Complete(std::move(spec));
+  if (!complete) return complete;
+  if (const auto room = CheckQueue(view, owner, *complete); !room) return room.error();
+  return complete;
+}
+
+Result<JobSpec> Admission::Complete(JobSpec spec) const {
+  if (const auto valid = CheckFigures(spec); !valid) return valid.error();
+  if (spec.job_class.empty()) spec.job_class = default_class_;
+  if (!classes_.contains(spec.job_class)) {
+    std::string known;
+    for (const auto& [name, rules] : classes_) known += (known.empty() ? "" : ", ") + name;
+    return Invalid("job_class", "NO_SUCH_CLASS",
+                   "there is no class " + spec.job_class + "; classes here: " + known);
+  }
+  if (tree_.IndexOf(spec.project) == quota::kNoAccount) {
+    return FieldProblem(Code::kNotFound,
+                        {"project", "NO_SUCH_ACCOUNT", "there is no such project", {}});
+  }
+  for (const auto step : {&Admission::ChooseType, &Admission::SpreadTotal,
+                          &Admission::CompleteParts, &Admission::CompleteLimit}) {
+    if (const auto done = (this->*step)(spec); !done) return done.error();
+  }
+  if (const auto valid = CheckRest(spec); !valid) return valid.error();
+  return spec;
+}
+
+Result<void> Admission::ChooseType(JobSpec& spec) const {
+  std::string& type = spec.shape.gpu_type;
+  if (type.empty()) type = directory_->default_gpu_type;
+  if (types_.contains(type)) return {};
+  std::string known;
+  for (const auto& [name, size] : types_) known += (known.empty() ? "" : ", ") + name;
+  return Barred(Code::kInvalidArgument, "shape.gpu_type",
+                {ReasonCode::kNoSuchGpuType, {{"asked", type}, {"types", known}}});
+}
+
+// shape.nodes 0: gpus_per_node is the total, for the fewest nodes with the same number on each.
+Result<void> Admission::SpreadTotal(JobSpec& spec) const {
+  Shape& shape = spec.shape;
+  if (shape.nodes != 0) return {};
+  const std::int32_t total = shape.gpus_per_node;
+  const quota::GpuType& type = types_.at(shape.gpu_type);
+  const std::int32_t per_node = type.largest.gpus;
+  if (total <= per_node) {
+    shape.nodes = 1;
+    return {};
+  }
+  for (std::int32_t n = (total + per_node - 1) / std::max(per_node, 1);
+       per_node > 0 && n <= std::min(type.nodes, total); ++n) {
+    if (total % n != 0) continue;
+    shape.nodes = n;
+    shape.gpus_per_node = total / n;
+    return {};
+  }
+  const Reason reason{
+      ReasonCode::kNeverFitsMachine,
+      {{"field", "shape.gpus"},
+       {"asked", std::to_string(total)},
+       {"largest", std::to_string(static_cast<std::int64_t>(per_node) * type.nodes)}}};
+  const std::string nearest = NearestTotals(total, per_node, type.nodes);
+  return FieldProblem(Code::kInvalidArgument,
+                      {"shape.gpus", std::string(WireName(reason.code)),
+                       std::to_string(total) + " GPUs cannot be spread evenly over nodes of " +
+                           std::to_string(per_node) + "; the nearest that can: " + nearest,
+                       reason.fields});
+}
+
+// CPUs, memory and tasks: the job's part of its node where nothing is said.
+Result<void> Admission::CompleteParts(JobSpec& spec) const {
+  Shape& shape = spec.shape;
+  const quota::NodeSize& node = types_.at(shape.gpu_type).size;
+  if (spec.ntasks_per_node == 0) {
+    spec.ntasks_per_node =
+        spec.ntasks == 0 ? 1 : std::max(1, (spec.ntasks + shape.nodes - 1) / shape.nodes);
+  }
+  // One task is what a client that says nothing sends: one for each node.
+  if (spec.ntasks == 0 || (spec.ntasks == 1 && shape.nodes > 1)) {
+    spec.ntasks = shape.nodes * spec.ntasks_per_node;
+  }
+  if (spec.ntasks < shape.nodes) {
+    return Invalid("shape.ntasks", "FEWER_TASKS_THAN_NODES",
+                   std::to_string(spec.ntasks) + " tasks on " + std::to_string(shape.nodes) +
+                       " nodes: some would have none; ask for fewer nodes");
+  }
+  const auto part = [&](std::int64_t whole) -> std::int64_t {
+    if (shape.exclusive) return whole;
+    return node.gpus == 0 ? 0 : whole * std::min(shape.gpus_per_node, node.gpus) / node.gpus;
+  };
+  if (shape.cpus_per_node == 0) {
+    const std::int32_t tasks = spec.ntasks_per_node * std::max(1, spec.cpus_per_task);
+    shape.cpus_per_node = std::max(tasks, static_cast<std::int32_t>(part(node.cpus)));
+  }
+  if (spec.cpus_per_task == 0) {
+    spec.cpus_per_task = std::max(1, shape.cpus_per_node / spec.ntasks_per_node);
+  }
+  if (spec.ntasks_per_node * spec.cpus_per_task > shape.cpus_per_node) {
+    shape.cpus_per_node = spec.ntasks_per_node * spec.cpus_per_task;
+  }
+  if (shape.memory_mib_per_node == -1) {
+    shape.memory_mib_per_node = node.memory_mib;
+  } else if (shape.memory_mib_per_node == 0) {
+    const std::int64_t by_cpus =
+        node.cpus == 0 ? 0 : node.memory_mib * std::min(shape.cpus_per_node, node.cpus) / node.cpus;
+    shape.memory_mib_per_node = std::max<std::int64_t>(
+        1, shape.gpus_per_node > 0 || shape.exclusive ? part(node.memory_mib) : by_cpus);
+  }
+  return {};
+}
+
+Result<void> Admission::CompleteLimit(JobSpec& spec) const {
+  const auto account = tree_.IndexOf(spec.project);
+  if (spec.time_limit_ms == 0) {
+    spec.time_limit_ms = tree_.DefaultTimeLimit(account, classes_.at(spec.job_class));
+  }
+  // Slurm counts limits in minutes.
+  const DurationMs minutes = (spec.time_limit_ms + kMinuteMs - 1) / kMinuteMs;
+  spec.time_limit_ms = std::max<DurationMs>(1, minutes) * kMinuteMs;
+  if (spec.time_min_ms > spec.time_limit_ms) {
+    return Invalid("time_min_ms", "OUT_OF_RANGE", "it is longer than the time limit");
+  }
+  return {};
+}
+
+Result<void> Admission::CheckRest(const JobSpec& spec) const {
+  if (spec.array && CountIndices(spec.array->indices) == 0) {
+    return Invalid("array.indices", "REQUIRED", "an array has at least one element");
+  }
+  if (spec.array && CountIndices(spec.array->indices) > kMaxElements) {
+    return Invalid("array.indices", "OUT_OF_RANGE",
+                   "an array has at most " + std::to_string(kMaxElements) + " elements");
+  }
+  if (spec.array && spec.array->max_running < 0) {
+    return Invalid("array.max_running", "OUT_OF_RANGE", "it is negative");
+  }
+  if (const Reason never = engine::WhyNeverFits(configured_, spec);
+      never.code != ReasonCode::kNone) {
+    const auto field = never.fields.find("field");
+    return Barred(Code::kFailedPrecondition, field == never.fields.end() ? "shape" : field->second,
+                  never);
+  }
+  const quota::Refusal refusal =
+      quota::NeverFits(tree_, classes_.at(spec.job_class), spec, Counted(spec), classifications_);
+  if (refusal.reason.code == ReasonCode::kNone) return {};
+  return Barred(Code::kFailedPrecondition, refusal.field, refusal.reason);
+}
+
+Result<void> Admission::CheckQueue(const View& view, UserId owner, const JobSpec& spec) const {
+  const std::int64_t jobs = spec.array ? CountIndices(spec.array->indices) : 1;
+  const Reason reason = quota::QueueLimit(tree_, spec.project, owner, jobs, view.queued_in_account,
+                                          view.queued_of_user);
+  if (reason.code == ReasonCode::kNone) return {};
+  return Barred(Code::kResourceExhausted, "project", reason);
+}
+
+MilliGpus Admission::Counted(const JobSpec& spec) const {
+  const auto type = types_.find(spec.shape.gpu_type);
+  if (type == types_.end()) return 0;
+  return quota::CountGpus(spec.shape, type->second.size).total_milli;
+}
+
+}  // namespace kezek::control

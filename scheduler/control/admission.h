@@ -1,0 +1,58 @@
+// Admission: completes what a user left open and refuses what could never run. Pure.
+//
+// What it is measured against: the empty machine with all configured nodes, and today's settings.
+// Refusals name the field and the way out: INVALID_ARGUMENT for what makes no sense,
+// FAILED_PRECONDITION for what machine or settings bar, RESOURCE_EXHAUSTED for full queues.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "kezek/desk.h"
+#include "kezek/job.h"
+#include "kezek/node.h"
+#include "kezek/result.h"
+#include "quota/account_tree.h"
+#include "quota/counted.h"
+#include "scheduler/control/config.h"
+#include "scheduler/engine/machine.h"
+
+namespace kezek::control {
+
+// Made once for a directory and a set of nodes; const calls from any thread.
+class Admission {
+ public:
+  Admission(const ControlConfig& config, std::shared_ptr<const Directory> directory,
+            std::map<std::string, Node> nodes);
+
+  // Complete + CheckQueue.
+  Result<JobSpec> Admit(const View& view, UserId owner, JobSpec spec) const;
+  // Defaults (desk.h says which), and what could never run.
+  Result<JobSpec> Complete(JobSpec spec) const;
+  // Limits on queued jobs, by the last tick's figures.
+  Result<void> CheckQueue(const View& view, UserId owner, const JobSpec& spec) const;
+  // Counted GPUs over all nodes; 0 for a type the machine does not have.
+  MilliGpus Counted(const JobSpec& spec) const;
+
+  const std::shared_ptr<const Directory>& directory() const { return directory_; }
+  const std::map<std::string, Node>& nodes() const { return nodes_; }
+
+ private:
+  Result<void> ChooseType(JobSpec& spec) const;
+  Result<void> SpreadTotal(JobSpec& spec) const;
+  Result<void> CompleteParts(JobSpec& spec) const;
+  Result<void> CompleteLimit(JobSpec& spec) const;
+  Result<void> CheckRest(const JobSpec& spec) const;
+
+  std::map<std::string, ClassRules> classes_;
+  std::string default_class_;
+  std::vector<std::string> classifications_;
+  std::shared_ptr<const Directory> directory_;
+  std::map<std::string, Node> nodes_;
+  quota::AccountTree tree_;
+  std::map<std::string, quota::GpuType> types_;
+  engine::Machine configured_;
+};
+
+}  // namespace kezek::control

@@ -1,0 +1,233 @@
+// The life of attempts after they have been planned: start, end, and what is due in between.
+#include <algorithm>
+#include <utility>
+
+#include "kezek/check.h"
+#include "scheduler/control/core.h"
+
+namespace kezek::control {
+namespace {
+
+constexpr std::size_t kEndedKept = 20'000;
+
+std::string Shown(const Placement& placement) {
+  std::string text;
+  for (const NodeGrant& grant : placement) {
+    text += (text.empty() ? "" : ",") + grant.node + ":" + std::to_string(grant.gpus);
+  }
+  return text;
+}
+
+bool SamePlaces(const Placement& a, const Placement& b) {
+  return std::equal(
+      a.begin(), a.end(), b.begin(), b.end(),
+      [](const NodeGrant& x, const NodeGrant& y) { return x.node == y.node && x.gpus == y.gpus; });
+}
+
+quota::Payer PayerOf(const Core& core, const Job& job) {
+  const ClassRules& rules = core.ClassOf(job.spec->job_class);
+  return {.project = job.spec->project,
+          .user = job.user,
+          .job_class = job.spec->job_class,
+          .gpu_type = job.spec->shape.gpu_type,
+          .scavenger = rules.scavenger};
+}
+
+// The ledger's entries that are due, into the draft and the engine.
+void Book(Core& core, const Attempt& attempt, const Job& job, quota::Booked& booked) {
+  for (LedgerEntry& entry :
+       quota::EntriesDue(attempt, PayerOf(core, job), booked, core.now, core.config.charge)) {
+    booked.Add(entry);
+    if (entry.book == Book::kUsage) {
+      core.engine.Book({.project = entry.project,
+                        .user = entry.user,
+                        .gpu_type = entry.gpu_type,
+                        .date_ms = entry.date_ms,
+                        .amount = entry.amount});
+    }
+    core.ready.changes.ledger.push_back(std::move(entry));
+  }
+}
+
+void TellEngine(Core& core, const Attempt& attempt, const Job& job) {
+  core.engine.SetHolding({.attempt = attempt.ref,
+                          .user = job.user,
+                          .project = job.spec->project,
+                          .job_class = job.spec->job_class,
+                          .shape = job.spec->shape,
+                          .placement = attempt.placement,
+                          .counted_milli = attempt.counted_milli,
+                          .start_ms = attempt.start_ms,
+                          .limit_ms = attempt.limit_ms,
+                          // An end that is known while the row lives: the cluster still cleans up.
+                          .counts = attempt.end_ms == 0});
+}
+
+// The next of several times, 0 standing for none.
+class Earliest {
+ public:
+  void Add(TimeMs at) {
+    if (at != 0 && (next_ == 0 || at < next_)) next_ = at;
+  }
+  TimeMs next() const { return next_; }
+
+ private:
+  TimeMs next_ = 0;
+};
+
+void AttendStarting(Core& core, const Attempt& attempt, FollowUp& follow, Earliest& next) {
+  if (!attempt.released) {
+    if (core.now >= follow.release_at_ms) {
+      core.Do(ReleaseAction{core.FollowedOf(attempt)});
+      follow.release_at_ms = core.now + core.config.retry_ms;
+      follow.look_at_ms = core.now + 2 * core.config.retry_ms;
+    }
+    next.Add(follow.release_at_ms);
+    return;
+  }
+  // Silence proves nothing: the time runs only while the cluster answers.
+  if (!core.cluster_answers) return;
+  const TimeMs from = std::max(attempt.released_ms, core.cluster_since_ms);
+  const TimeMs due = from + core.config.launch_timeout_ms;
+  if (core.now >= due) {
+    SetEnding(core, attempt.ref, Ending::kLaunchTimeout, {ReasonCode::kLaunchTimedOut, {}});
+  } else {
+    next.Add(due);
+  }
+}
+
+void AttendRunning(Core& core, Attempt attempt, const Job& job, Earliest& next) {
+  if (attempt.end_ms != 0) return;  // has ended, the cluster cleans up
+  const TimeMs end = attempt.start_ms + attempt.limit_ms;
+  if (core.now >= end) {
+    SetEnding(core, attempt.ref, Ending::kTimeLimit, {ReasonCode::kTimedOut, {}});
+    return;
+  }
+  next.Add(end);
+  const EndSignal& signal = job.spec->signal;
+  if (!signal.name.empty() && signal.before_end_ms > 0 && !attempt.signalled) {
+    const TimeMs due = std::max<TimeMs>(end - signal.before_end_ms, 1);
+    if (core.now >= due) {
+      attempt.signalled = true;
+      core.Put(attempt);
+      core.Do(SignalAction{core.FollowedOf(attempt), signal.name, signal.batch_shell_only});
+    } else {
+      next.Add(due);
+    }
+  }
+  if (const auto piece = quota::NextPieceAt(attempt, core.now, core.config.charge)) {
+    next.Add(*piece);
+  }
+}
+
+void AttendEnding(Core& core, const Attempt& attempt, FollowUp& follow, Earliest& next) {
+  if (core.now >= follow.cancel_at_ms) {
+    core.Do(CancelAction{core.FollowedOf(attempt)});
+    if (follow.cancel_at_ms != 0) core.Do(LookAction{core.FollowedOf(attempt)});
+    follow.cancel_at_ms = core.now + core.config.retry_ms;
+  }
+  next.Add(follow.cancel_at_ms);
+}
+
+}  // namespace
+
+void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
+  Job row = core.JobOf(attempt.ref.job);
+  const std::int32_t number = attempt.ref.number;
+  attempt.state = AttemptState::kRunning;
+  attempt.start_ms = job.start_ms != 0 ? job.start_ms : core.now;
+  attempt.released = true;
+  attempt.last_seen_ms = core.now;
+  if (!job.granted.empty()) {
+    if (!SamePlaces(attempt.placement, job.granted)) {
+      core.Say(Note(row,
+                    {ReasonCode::kPlacementDiffers,
+                     {{"planned", Shown(attempt.placement)}, {"granted", Shown(job.granted)}}},
+                    kActorKezek, number, core.now));
+    }
+    attempt.placement = job.granted;
+  }
+  core.Put(attempt);
+  std::string nodes;
+  for (const NodeGrant& grant : attempt.placement) nodes += (nodes.empty() ? "" : ",") + grant.node;
+  core.Say(Move(row, JobState::kRunning, {ReasonCode::kStarted, {{"nodes", nodes}}}, kActorKezek,
+                number, core.now));
+  row.launch_failures = 0;
+  core.Put(row);
+  core.follow_changed = true;
+}
+
+void EndAttempt(Core& core, Attempt attempt, const End& end) {
+  const AttemptRef ref = attempt.ref;
+  Job job = core.JobOf(ref.job);
+  Close(attempt, end);
+  core.Put(attempt);
+  const BackoffRules rules{core.config.backoff_ms, core.config.backoff_max_ms};
+  core.Say(AfterAttempt(job, attempt, rules, core.now));
+  core.Put(job);
+  core.ended[ref] = core.UnixAccountOf(job.user);
+  core.ended_order.push_back(ref);
+  if (core.ended_order.size() > kEndedKept) {
+    core.ended.erase(core.ended_order.front());
+    core.ended_order.pop_front();
+  }
+  core.follow_changed = true;
+  if (IsFinal(job.state)) AfterFinal(core, job);
+}
+
+void SetEnding(Core& core, const AttemptRef& ref, Ending ending, Reason reason) {
+  const Attempt* known = core.state.FindAttempt(ref);
+  KEZEK_CHECK(known != nullptr, "an attempt that has ended cannot be ended");
+  if (known->ending == Ending::kCancel || known->ending == ending) return;
+  if (known->ending != Ending::kNone && ending != Ending::kCancel) return;
+  Attempt attempt = *known;
+  attempt.ending = ending;
+  attempt.ending_since_ms = core.now;
+  attempt.reason = std::move(reason);
+  core.Put(attempt);
+}
+
+void Attend(Core& core, const AttemptRef& ref) {
+  const Attempt* found = core.state.FindAttempt(ref);
+  const auto changed = core.changed_attempts.find(ref);
+  if (found == nullptr) {  // has ended
+    if (changed == core.changed_attempts.end() || !core.follow.contains(ref)) return;
+    const Job* job = core.state.FindJob(ref.job);
+    const Job& row = job != nullptr ? *job : core.changed_jobs.at(ref.job);
+    Book(core, changed->second, row, core.follow[ref].booked);
+    core.follow.erase(ref);
+    core.engine.RemoveHolding(ref);
+    core.timers.Set(ref, 0);
+    return;
+  }
+  const Attempt attempt = *found;
+  const Job& job = core.JobOf(ref.job);
+  FollowUp& follow = core.follow[ref];
+  Book(core, attempt, job, follow.booked);
+  TellEngine(core, attempt, job);
+  Earliest next;
+  const bool may_act = core.stop.empty();
+  if (attempt.cluster_job_id == 0) {
+    if (follow.find_at_ms != 0 && core.now >= follow.find_at_ms) {
+      core.Do(FindAction{ref, core.UnixAccountOf(job.user)});
+      follow.find_at_ms = core.now + 4 * core.config.retry_ms;  // should the answer be lost
+    }
+    next.Add(follow.find_at_ms);
+  } else if (may_act && attempt.ending != Ending::kNone) {
+    AttendEnding(core, attempt, follow, next);
+  } else if (may_act && attempt.state == AttemptState::kStarting) {
+    AttendStarting(core, attempt, follow, next);
+  } else if (may_act) {
+    AttendRunning(core, attempt, job, next);
+  }
+  if (attempt.cluster_job_id != 0 && follow.look_at_ms != 0) {
+    if (core.now >= follow.look_at_ms) {
+      core.Do(LookAction{core.FollowedOf(attempt)});
+      follow.look_at_ms = 0;
+    }
+    next.Add(follow.look_at_ms);
+  }
+  core.timers.Set(ref, next.next());
+}
+
+}  // namespace kezek::control

@@ -1,0 +1,342 @@
+// What the cluster reports, by the rules of the hand-off.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "kezek/check.h"
+#include "scheduler/control/core.h"
+#include "scheduler/control/tag.h"
+
+namespace kezek::control {
+namespace {
+
+// Signs of life are stored this often even if nothing else changes.
+constexpr DurationMs kSeenStoredEvery = 5 * kMinuteMs;
+
+bool HasEnded(ClusterJobState state) { return state >= ClusterJobState::kCompleted; }
+
+// What was given up, or never meant: ended, but only if it is ours beyond doubt.
+void CancelInCluster(Core& core, const ClusterJob& job, const std::string& why) {
+  core.Log("cancelling " + std::to_string(job.id) + " (" + ClusterName(job.attempt) + "): " + why);
+  if (!core.stop.empty() || HasEnded(job.state)) return;
+  core.Do(CancelAction{{job.attempt, job.id, job.unix_account, false}});
+}
+
+void Stop(Core& core, const ClusterJob& job) {
+  if (!core.stop.empty()) return;
+  core.stop = "the cluster has a job of a later epoch than this database (" +
+              ClusterName(job.attempt) + ", " + job.tag + "): an older copy was restored";
+  core.directory_changed = true;
+  core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "epoch"}, {"text", core.stop}}}));
+}
+
+void ReportStray(Core& core, const ClusterJob& job) {
+  const std::string text = "the cluster's job " + std::to_string(job.id) + " (" +
+                           ClusterName(job.attempt) + ") bears our tag, but no attempt is known";
+  if (!core.reported.insert(text).second) return;
+  core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "job"}, {"text", text}}}));
+}
+
+// Ours by its tag, but no attempt that is alive.
+void OnStray(Core& core, const ClusterJob& job) {
+  if (HasEnded(job.state)) return;
+  if (core.ended.contains(job.attempt)) {
+    CancelInCluster(core, job, "its attempt has ended");
+    return;
+  }
+  if (const Job* row = core.state.FindJob(job.attempt.job)) {
+    if (job.attempt.number <= row->attempts) {
+      CancelInCluster(core, job, "its attempt has ended");
+    } else {
+      ReportStray(core, job);
+    }
+    return;
+  }
+  core.strays[job.attempt.job].push_back(job);
+  if (core.asked.insert(job.attempt.job).second) core.ready.load_jobs.push_back(job.attempt.job);
+}
+
+void Record(Core& core, Attempt attempt, std::int64_t id) {
+  attempt.cluster_job_id = id;
+  core.follow[attempt.ref].find_at_ms = 0;
+  core.follow[attempt.ref].release_at_ms = 0;
+  core.Put(attempt);
+  core.follow_changed = true;
+}
+
+// A sign of life, stored now and then.
+void Seen(Core& core, Attempt attempt) {
+  const bool store = core.now - attempt.last_seen_ms >= kSeenStoredEvery;
+  attempt.last_seen_ms = core.now;
+  if (store) {
+    core.Put(attempt);
+  } else {
+    core.PutQuietly(attempt);
+  }
+}
+
+void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
+  FollowUp& follow = core.follow[attempt.ref];
+  if (!job.held && !attempt.released) {
+    attempt.released = true;
+    attempt.released_ms = core.now;
+    core.Put(attempt);
+  } else if (job.held && attempt.released && attempt.ending == Ending::kNone) {
+    // Taken as released, but held: an older report, or somebody's hand. Releasing twice is
+    // harmless.
+    if (core.now < follow.release_at_ms) return;
+    follow.release_at_ms = core.now + core.config.retry_ms;
+    if (core.stop.empty()) core.Do(ReleaseAction{core.FollowedOf(attempt)});
+  }
+}
+
+// The attempt is alive and the job is the one recorded for it.
+void OnOwn(Core& core, const ClusterJob& job) {
+  const AttemptRef ref = job.attempt;
+  Attempt attempt = *core.state.FindAttempt(ref);
+  if (job.restarts > 0 && !HasEnded(job.state)) {
+    // Requeued below us, by its owner or by the cluster: this run is over, a new attempt follows.
+    SetEnding(core, ref, Ending::kRequeue, {ReasonCode::kRequeuedByUser, {}});
+    return;
+  }
+  if (job.state == ClusterJobState::kPending) return OnPending(core, attempt, job);
+  const bool never_ran = HasEnded(job.state) && EndOf(attempt, job).start_ms == 0;
+  if (attempt.state == AttemptState::kStarting && !never_ran) {
+    StartAttempt(core, attempt, job);
+    attempt = *core.state.FindAttempt(ref);
+  }
+  if (HasEnded(job.state)) {
+    EndAttempt(core, attempt, EndOf(attempt, job));
+    return;
+  }
+  if (job.state == ClusterJobState::kCompleting) {
+    if (attempt.end_ms != 0) return;
+    attempt.end_ms = std::max<TimeMs>({job.end_ms, attempt.start_ms, 1});
+    core.Put(attempt);
+    core.tick_wanted = true;  // it is in no limit any more
+    return;
+  }
+  if (job.start_ms != 0 && job.start_ms != attempt.start_ms) {
+    attempt.start_ms = job.start_ms;
+    core.Put(attempt);
+  }
+  Seen(core, attempt);
+}
+
+// Whether a report is about us. An end from the accounting may lack the tag: then the recorded id,
+// the name and the Unix account must agree.
+bool IsOurs(Core& core, const ClusterJob& job) {
+  switch (WhoseIs(core.config.keyed_hash, core.state.installation(), core.state.epoch(), job)) {
+    case Belongs::kYes:
+      return true;
+    case Belongs::kLaterEpoch:
+      Stop(core, job);
+      return false;
+    case Belongs::kNo:
+      break;
+  }
+  const Attempt* attempt = core.state.FindAttempt(job.attempt);
+  return attempt != nullptr && job.tag.empty() && attempt->cluster_job_id == job.id &&
+         core.UnixAccountOf(core.JobOf(job.attempt.job).user) == job.unix_account;
+}
+
+void OnJob(Core& core, const ClusterJob& job) {
+  if (!IsOurs(core, job)) return;
+  const Attempt* attempt = core.state.FindAttempt(job.attempt);
+  if (attempt == nullptr) return OnStray(core, job);
+  if (attempt->cluster_job_id == 0) {
+    Record(core, *attempt, job.id);
+  } else if (attempt->cluster_job_id != job.id) {
+    CancelInCluster(core, job, "another job is recorded for its attempt");
+    return;
+  }
+  OnOwn(core, job);
+}
+
+void On(Core& core, const LaunchAccepted& event) {
+  const Attempt* attempt = core.state.FindAttempt(event.attempt);
+  if (attempt == nullptr) {
+    const auto ended = core.ended.find(event.attempt);
+    if (ended == core.ended.end()) return;  // the next listing shows it
+    ClusterJob job;
+    job.id = event.cluster_job_id;
+    job.attempt = event.attempt;
+    job.unix_account = ended->second;
+    CancelInCluster(core, job, "accepted after its attempt had ended");
+    return;
+  }
+  if (attempt->cluster_job_id == 0) {
+    Record(core, *attempt, event.cluster_job_id);
+  } else if (attempt->cluster_job_id != event.cluster_job_id) {
+    ClusterJob job;
+    job.id = event.cluster_job_id;
+    job.attempt = event.attempt;
+    job.unix_account = core.UnixAccountOf(core.JobOf(event.attempt.job).user);
+    CancelInCluster(core, job, "submitted twice; the other is recorded");
+  }
+}
+
+void On(Core& core, const LaunchRefused& event) {
+  const Attempt* attempt = core.state.FindAttempt(event.attempt);
+  if (attempt == nullptr || attempt->cluster_job_id != 0) return;
+  EndAttempt(core, *attempt, EndOfRefused(event.text));
+  const Job* job = core.state.FindJob(event.attempt.job);
+  if (!event.for_good || job == nullptr || job->state != JobState::kQueued) return;
+  Job held = *job;
+  held.hold = Hold::kCluster;
+  held.hold_reason = {ReasonCode::kHeldByCluster, {{"text", event.text}}};
+  core.Say(Note(held, held.hold_reason, kActorKezek, event.attempt.number, core.now));
+  core.Put(held);
+}
+
+void On(Core& core, const LaunchUnknown& event) {
+  const Attempt* attempt = core.state.FindAttempt(event.attempt);
+  if (attempt == nullptr || attempt->cluster_job_id != 0) return;
+  core.follow[event.attempt].find_at_ms = std::max(event.look_after_ms, core.now + 1);
+  core.attend.insert(event.attempt);
+}
+
+void On(Core& core, const ReleaseDone& event) {
+  const Attempt* known = core.state.FindAttempt(event.attempt);
+  if (known == nullptr || known->cluster_job_id != event.cluster_job_id) return;
+  if (event.accepted && !known->released) {
+    Attempt attempt = *known;
+    attempt.released = true;
+    attempt.released_ms = core.now;
+    core.Put(attempt);
+  } else if (!event.accepted) {
+    core.Log("release of " + ClusterName(event.attempt) + ": " + event.text);
+    core.follow[event.attempt].look_at_ms = core.now;
+    core.attend.insert(event.attempt);
+  }
+}
+
+// Which of several is recorded: what runs or ran, before what waits; then the oldest.
+bool Before(const ClusterJob& a, const ClusterJob& b) {
+  const auto rank = [](const ClusterJob& job) {
+    if (job.state == ClusterJobState::kRunning || job.state == ClusterJobState::kCompleting) {
+      return 0;
+    }
+    if (!HasEnded(job.state)) return 1;
+    return job.start_ms != 0 ? 0 : 2;
+  };
+  return std::pair(rank(a), a.id) < std::pair(rank(b), b.id);
+}
+
+void On(Core& core, const FoundByName& event) {
+  const Attempt* known = core.state.FindAttempt(event.attempt);
+  if (known == nullptr || known->cluster_job_id != 0) {
+    for (const ClusterJob& job : event.jobs) OnJob(core, job);
+    return;
+  }
+  std::vector<ClusterJob> ours;
+  for (const ClusterJob& job : event.jobs) {
+    if (job.attempt == event.attempt && IsOurs(core, job)) ours.push_back(job);
+  }
+  if (ours.empty()) {
+    if (!event.complete) {
+      core.follow[event.attempt].find_at_ms = core.now + core.config.retry_ms;
+      core.attend.insert(event.attempt);
+      return;
+    }
+    EndAttempt(core, *known, EndOfRefused("the request was lost on its way to the cluster"));
+    return;
+  }
+  std::sort(ours.begin(), ours.end(), Before);
+  for (const ClusterJob& job : ours) OnJob(core, job);
+}
+
+void On(Core& core, const Observed& event) { OnJob(core, event.job); }
+
+// Given up only when its nodes have registered: a controller that lost its state knows nothing yet.
+void On(Core& core, const Unknown& event) {
+  const Attempt* attempt = core.state.FindAttempt(event.attempt);
+  if (attempt == nullptr || attempt->cluster_job_id != event.cluster_job_id) return;
+  const bool registered =
+      std::all_of(attempt->placement.begin(), attempt->placement.end(), [&](const NodeGrant& g) {
+        const auto node = core.state.nodes().find(g.node);
+        return node != core.state.nodes().end() && (node->second.health == NodeHealth::kUp ||
+                                                    node->second.health == NodeHealth::kDraining);
+      });
+  if (!registered || !core.cluster_answers) {
+    core.follow[event.attempt].look_at_ms = core.now + 2 * core.config.retry_ms;
+    core.attend.insert(event.attempt);
+    return;
+  }
+  EndAttempt(core, *attempt, EndOfLost(*attempt));
+}
+
+void On(Core& core, const NodesObserved& event) { OnNodes(core, event); }
+
+void On(Core& core, const ClusterUp& event) {
+  if (core.cluster_answers && core.cluster_version == event.version) return;
+  if (!core.cluster_answers) {
+    core.cluster_since_ms = core.now;
+    core.reconcile_at_ms = core.now;
+    for (const auto& [ref, attempt] : core.state.attempts()) core.attend.insert(ref);
+  }
+  core.cluster_answers = true;
+  core.cluster_version = event.version;
+  core.directory_changed = true;
+  core.tick_wanted = true;
+}
+
+void On(Core& core, const ClusterSilent& event) {
+  if (!core.cluster_answers) return;
+  core.cluster_answers = false;
+  core.cluster_since_ms = core.now;
+  core.directory_changed = true;
+  core.tick_wanted = true;
+  core.Log("the cluster does not answer: " + event.text);
+}
+
+// What the listing does not show is asked for one by one: it may have ended.
+void On(Core& core, const Listing& event) {
+  std::set<AttemptRef> shown;
+  for (const ClusterJob& job : event.jobs) {
+    shown.insert(job.attempt);
+    OnJob(core, job);
+  }
+  for (const auto& [ref, attempt] : core.state.attempts()) {
+    if (attempt.cluster_job_id == 0 || shown.contains(ref)) continue;
+    core.follow[ref].look_at_ms = core.now;
+    core.attend.insert(ref);
+  }
+}
+
+}  // namespace
+
+void OnClusterEvent(Core& core, const ClusterEvent& event) {
+  std::visit([&core](const auto& what) { On(core, what); }, event);
+}
+
+void OnLoaded(Core& core, const LoadedJobs& loaded) {
+  if (loaded.failed) {
+    core.ask_again.insert(loaded.asked.begin(), loaded.asked.end());
+    return;
+  }
+  std::set<JobRef> found;
+  for (const Job& job : loaded.found) {
+    found.insert(job.ref);
+    core.state.AddSubmitted(job);
+  }
+  for (const JobRef& ref : loaded.asked) {
+    core.asked.erase(ref);
+    if (!found.contains(ref)) core.state.SetMissing(ref);
+    for (const JobRef& waiting : core.state.DependentsOf(ref)) core.refresh.insert(waiting);
+    const auto strays = core.strays.find(ref);
+    if (strays == core.strays.end()) continue;
+    const auto row = std::find_if(loaded.found.begin(), loaded.found.end(),
+                                  [&ref](const Job& job) { return job.ref == ref; });
+    for (const ClusterJob& job : strays->second) {
+      if (row != loaded.found.end() && job.attempt.number <= row->attempts) {
+        CancelInCluster(core, job, "its attempt has ended");
+      } else {
+        ReportStray(core, job);
+      }
+    }
+    core.strays.erase(strays);
+  }
+}
+
+}  // namespace kezek::control

@@ -1,0 +1,220 @@
+#include "scheduler/control/controller.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kezek/check.h"
+#include "scheduler/control/core.h"
+#include "scheduler/control/directory.h"
+
+namespace kezek::control {
+namespace {
+
+// After a restart nothing is known but the rows: what is due follows from them.
+void BeginFollowing(Core& core, const Snapshot& snapshot) {
+  for (const LedgerEntry& entry : snapshot.usage) {
+    core.engine.Book({.project = entry.project,
+                      .user = entry.user,
+                      .gpu_type = entry.gpu_type,
+                      .date_ms = entry.date_ms,
+                      .amount = entry.amount});
+    if (core.state.FindAttempt(entry.attempt) != nullptr) {
+      core.follow[entry.attempt].booked.Add(entry);
+    }
+  }
+  for (const auto& [ref, attempt] : core.state.attempts()) {
+    FollowUp& follow = core.follow[ref];
+    if (attempt.cluster_job_id == 0) {
+      // The request of the process before may still be on its way.
+      follow.find_at_ms = std::max(attempt.planned_ms + core.config.lost_answer_ms, core.now + 1);
+    } else {
+      follow.look_at_ms = core.now;
+    }
+    core.attend.insert(ref);
+  }
+  for (const auto& [ref, job] : core.state.jobs()) {
+    if (job.state == JobState::kQueued) core.refresh.insert(ref);
+  }
+  for (const auto& [name, node] : core.state.nodes()) core.engine.SetNode(Effective(node));
+}
+
+void FollowAll(Core& core) {
+  if (!core.follow_changed) return;
+  core.follow_changed = false;
+  FollowAction action;
+  for (const auto& [ref, attempt] : core.state.attempts()) {
+    if (attempt.cluster_job_id != 0) action.jobs.push_back(core.FollowedOf(attempt));
+  }
+  core.Do(std::move(action));
+}
+
+void TakeTimers(Core& core) {
+  while (const auto key = core.timers.PopDue(core.now)) {
+    if (key->number == 0) {
+      core.refresh.insert(key->job);
+    } else {
+      core.attend.insert(*key);
+    }
+  }
+  if (core.now < core.reconcile_at_ms) return;
+  core.reconcile_at_ms = core.now + core.config.reconcile_ms;
+  core.Do(ReconcileAction{});
+}
+
+void CollectChanges(Core& core) {
+  Changes& changes = core.ready.changes;
+  for (auto& [ref, job] : core.changed_jobs) changes.jobs.push_back(std::move(job));
+  for (auto& [ref, attempt] : core.changed_attempts) {
+    changes.attempts.push_back(std::move(attempt));
+  }
+  for (auto& [name, node] : core.changed_nodes) changes.nodes.push_back(std::move(node));
+  core.changed_jobs.clear();
+  core.changed_attempts.clear();
+  core.changed_nodes.clear();
+}
+
+void Report(Core& core) {
+  RoundReport& report = core.ready.report;
+  report.now_ms = core.now;
+  report.tick = core.tick;
+  report.waiting = core.view == nullptr ? 0 : std::ssize(*core.view->waiting);
+  report.alive = std::ssize(core.state.attempts());
+  report.commands = std::ssize(core.ready.replies);
+  report.events = core.ready.changes.events;
+  report.stopped = core.stop;
+}
+
+struct Take {
+  Core& core;
+  void operator()(const Committed& committed) const {
+    for (const Job& job : committed.submitted) {
+      core.state.AddSubmitted(job);
+      core.refresh.insert(job.ref);
+    }
+  }
+  void operator()(const CommandInput& input) const {
+    core.ready.replies.push_back({input.token, Execute(core, input.command)});
+  }
+  void operator()(const ClusterEvent& event) const { OnClusterEvent(core, event); }
+  void operator()(const LoadedJobs& loaded) const { OnLoaded(core, loaded); }
+};
+
+}  // namespace
+
+Core::Core(const ControlConfig& config_in, const Snapshot& snapshot)
+    : config(config_in), state(config_in, snapshot), engine(config_in.engine, state.directory()) {}
+
+void Core::Put(const Job& job) {
+  state.PutJob(job);
+  changed_jobs.insert_or_assign(job.ref, job);
+  refresh.insert(job.ref);
+}
+
+void Core::Put(const Attempt& attempt) {
+  state.PutAttempt(attempt);
+  changed_attempts.insert_or_assign(attempt.ref, attempt);
+  attend.insert(attempt.ref);
+  follow.try_emplace(attempt.ref);
+}
+
+void Core::Put(const Node& node) {
+  state.PutNode(node);
+  changed_nodes.insert_or_assign(node.name, node);
+}
+
+const Job& Core::JobOf(const JobRef& job) const {
+  const Job* found = state.FindJob(job);
+  KEZEK_CHECK(found != nullptr, "a job that is not final is in memory: " + ToText(job));
+  return *found;
+}
+
+std::string Core::UnixAccountOf(UserId user) const {
+  const auto found = state.directory()->users.find(user);
+  return found == state.directory()->users.end() ? std::string() : found->second.unix_account;
+}
+
+Followed Core::FollowedOf(const Attempt& attempt) const {
+  return {attempt.ref, attempt.cluster_job_id, UnixAccountOf(JobOf(attempt.ref.job).user),
+          attempt.state == AttemptState::kRunning};
+}
+
+const ClassRules& Core::ClassOf(const std::string& name) const {
+  const auto found = config.classes.find(name);
+  return found == config.classes.end() ? unknown_class : found->second;
+}
+
+std::string Core::PathOf(AccountId account) const {
+  const auto index = state.tree().IndexOf(account);
+  return index == quota::kNoAccount ? std::string() : state.tree().path(index);
+}
+
+Event ClusterNote(const Core& core, Reason reason) {
+  Event event;
+  event.time_ms = core.now;
+  event.subject = Subject::kCluster;
+  event.name = core.config.cluster_name;
+  event.project = kRootAccount;
+  event.reason = std::move(reason);
+  event.actor = kActorKezek;
+  return event;
+}
+
+Controller::Controller(const ControlConfig& config, const Snapshot& snapshot, TimeMs now)
+    : core_(std::make_unique<Core>(config, snapshot)) {
+  KEZEK_CHECK(config.keyed_hash != nullptr, "tags need a key");
+  core_->now = std::max(now, snapshot.last_time_ms);
+  core_->cluster_since_ms = core_->now;
+  BeginFollowing(*core_, snapshot);
+  MakeView(*core_);
+}
+
+Controller::~Controller() = default;
+
+void Controller::Offer(Input input) { inbox_.push_back(std::move(input)); }
+
+Ready Controller::Step(TimeMs now) {
+  KEZEK_CHECK(!waits_for_commit_, "the last step's changes are not committed yet");
+  waits_for_commit_ = true;
+  Core& core = *core_;
+  core.now = std::max(core.now, now);
+  core.ready = Ready{};
+  std::vector<Input> inputs;
+  inputs.swap(inbox_);
+  for (const Input& input : inputs) {
+    std::visit(Take{core}, input);
+    Settle(core);  // what one input changes is complete before the next is looked at
+  }
+  TakeTimers(core);
+  Settle(core);
+  if (TickDue(core)) {
+    Tick(core);
+    Settle(core);
+  }
+  FollowAll(core);
+  MakeView(core);
+  CollectChanges(core);
+  core.ready.now_ms = core.now;
+  Report(core);
+  return std::move(core.ready);
+}
+
+void Controller::CommitDone() {
+  KEZEK_CHECK(waits_for_commit_, "there was no step");
+  waits_for_commit_ = false;
+}
+
+TimeMs Controller::NextWakeMs() const {
+  const Core& core = *core_;
+  if (!inbox_.empty() || core.tick == 0) return core.now;
+  TimeMs wake =
+      core.last_tick_ms + (core.tick_wanted ? core.config.gather_ms : core.config.heartbeat_ms);
+  wake = std::min(wake, core.reconcile_at_ms);
+  if (const auto timer = core.timers.Next()) wake = std::min(wake, *timer);
+  return wake;
+}
+
+const std::shared_ptr<const View>& Controller::view() const { return core_->view; }
+
+const QueueState& Controller::state() const { return core_->state; }
+
+}  // namespace kezek::control

@@ -1,0 +1,151 @@
+// What the parts of the controller share: the state, the engine, what is followed up, and the
+// draft of the step that is being made. Private to scheduler/control; see controller.h.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kezek/cluster.h"
+#include "kezek/desk.h"
+#include "kezek/job.h"
+#include "quota/charge.h"
+#include "scheduler/control/config.h"
+#include "scheduler/control/controller.h"
+#include "scheduler/control/life.h"
+#include "scheduler/control/queue_state.h"
+#include "scheduler/control/timers.h"
+#include "scheduler/engine/engine.h"
+
+namespace kezek::control {
+
+// What is to be done for an attempt that has not ended, apart from what its row says. Lost in a
+// crash, and made anew from the row.
+struct FollowUp {
+  quota::Booked booked;
+  TimeMs find_at_ms = 0;     // look by name then; 0: no need to
+  TimeMs release_at_ms = 0;  // next time the release is sent
+  TimeMs cancel_at_ms = 0;   // next time the cancel is sent
+  TimeMs look_at_ms = 0;     // look then; 0: no need to
+};
+
+struct Core {
+  Core(const ControlConfig& config_in, const Snapshot& snapshot);
+
+  const ControlConfig config;
+  const ClassRules unknown_class;  // of jobs whose class has left the configuration
+  QueueState state;
+  engine::Engine engine;
+  Timers timers;
+  std::map<AttemptRef, FollowUp> follow;  // same keys as state.attempts()
+  std::map<JobRef, Reason> stopped;       // queued jobs that more than GPUs keep from starting
+  std::set<JobRef> set_aside;             // by verify
+  // Attempts that ended in this process, with their Unix accounts: the cluster's jobs of these may
+  // be cancelled. The oldest are forgotten.
+  std::map<AttemptRef, std::string> ended;
+  std::deque<AttemptRef> ended_order;
+  std::map<JobRef, std::vector<ClusterJob>> strays;  // of jobs that the store is asked for
+  std::set<JobRef> asked;                            // of the store, not answered yet
+  std::set<JobRef> ask_again;                        // the store failed: at the next tick
+  std::set<std::string> reported;                    // strays and oddities already said
+
+  // The cluster.
+  bool cluster_answers = false;
+  TimeMs cluster_since_ms = 0;  // answers or is silent since then
+  std::string cluster_version;
+  TimeMs reconcile_at_ms = 0;
+  std::string stop;  // not empty: nothing is started or cancelled, and why
+
+  // Time and ticks.
+  TimeMs now = 0;
+  TimeMs last_tick_ms = 0;
+  std::int64_t tick = 0;
+  bool tick_wanted = true;
+
+  // The draft.
+  Ready ready;
+  std::map<JobRef, Job> changed_jobs;
+  std::map<AttemptRef, Attempt> changed_attempts;
+  std::map<std::string, Node> changed_nodes;
+  std::set<JobRef> refresh;     // jobs whose place in the queue must be looked at
+  std::set<AttemptRef> attend;  // attempts that must be looked at
+  bool follow_changed = true;
+  bool directory_changed = true;  // or nodes, or the cluster
+  std::shared_ptr<const View> view;
+  engine::Plan plan;  // the last one, its `waiting` moved into the view
+
+  // Applied to `state` at once and noted for the commit.
+  void Put(const Job& job);
+  void Put(const Attempt& attempt);
+  void Put(const Node& node);
+  // Applied, not committed: what may be lost in a crash.
+  void PutQuietly(const Attempt& attempt) { state.PutAttempt(attempt); }
+  void Say(Event event) { ready.changes.events.push_back(std::move(event)); }
+  void Do(ClusterAction action) { ready.actions.push_back(std::move(action)); }
+  void Log(std::string text) { ready.report.notes.push_back(std::move(text)); }
+
+  const Job& JobOf(const JobRef& job) const;  // must be in memory
+  std::string UnixAccountOf(UserId user) const;
+  Followed FollowedOf(const Attempt& attempt) const;
+  const ClassRules& ClassOf(const std::string& name) const;
+  std::string PathOf(AccountId account) const;
+};
+
+// An event about the cluster as a whole.
+Event ClusterNote(const Core& core, Reason reason);
+
+// --- attempts.cc: the life of attempts. ---
+void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job);
+void EndAttempt(Core& core, Attempt attempt, const End& end);
+// Decides to end it; `reason` says why. Nothing if it is being ended already, but a person's cancel
+// replaces every other ending.
+void SetEnding(Core& core, const AttemptRef& attempt, Ending ending, Reason reason);
+// What is due for it now: releases, cancels, signals, looks, limits, bookings; sets its timer.
+void Attend(Core& core, const AttemptRef& attempt);
+
+// --- cluster_events.cc ---
+void OnClusterEvent(Core& core, const ClusterEvent& event);
+// What came of asking the store about jobs.
+void OnLoaded(Core& core, const LoadedJobs& loaded);
+
+// --- nodes.cc ---
+void OnNodes(Core& core, const NodesObserved& observed);
+// As the engine and people see it: drained by Kezek is draining.
+Node Effective(const Node& node);
+
+// --- queueing.cc: jobs that wait. ---
+// Tells the engine, or notes why the job may not start; cancels what can no longer start.
+void Refresh(Core& core, const JobRef& job);
+// Cancels a job that is queued, an array's row with all its elements, or (by SetEnding) one that is
+// under way.
+void CancelJob(Core& core, const JobRef& job, const Reason& reason, std::string_view actor);
+// A row of its own for a pending element.
+Job MakeElement(Core& core, const JobRef& element);
+// After a change to a final state: counters of the array, environments.
+void AfterFinal(Core& core, const Job& job);
+// Refreshes and attends until nothing is left to do.
+void Settle(Core& core);
+
+// --- commands.cc, admin_commands.cc ---
+Result<CommandOutcome> Execute(Core& core, const Command& command);
+Result<CommandOutcome> ExecuteUpdate(Core& core, const UpdateJob& update, const Command& command);
+Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const Command& command);
+Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Command& command);
+Result<CommandOutcome> ExecuteToken(Core& core, const PutToken& put, const Command& command);
+Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
+                                      const Command& command);
+
+// --- tick.cc ---
+bool TickDue(const Core& core);
+void Tick(Core& core);
+
+// --- view.cc ---
+void MakeView(Core& core);
+
+}  // namespace kezek::control

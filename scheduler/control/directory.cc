@@ -1,0 +1,212 @@
+#include "scheduler/control/directory.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "quota/counted.h"
+
+namespace kezek::control {
+namespace {
+
+Error Problem(Code code, std::string field, std::string reason, std::string message) {
+  return FieldProblem(code, {std::move(field), std::move(reason), std::move(message), {}});
+}
+
+std::string At(std::string_view list, std::size_t index, std::string_view field) {
+  return std::string(list) + "[" + std::to_string(index) + "]." + std::string(field);
+}
+
+// The path, or none if an ancestor is missing or there is a cycle.
+std::optional<std::string> PathOf(const std::map<AccountId, Account>& accounts, AccountId id) {
+  std::string path;
+  for (int depth = 0; depth <= quota::kMaxDepth; ++depth) {
+    const auto found = accounts.find(id);
+    if (found == accounts.end()) return std::nullopt;
+    if (id == kRootAccount) return path;
+    path = path.empty() ? found->second.name : found->second.name + "/" + path;
+    id = found->second.parent;
+  }
+  return std::nullopt;
+}
+
+template <class Map>
+std::int64_t NextId(const Map& map) {
+  return map.empty() ? 1 : map.rbegin()->first.value + 1;
+}
+
+// Where the item hangs: by parent_path, by id, or (a changed account) where it hung.
+Result<AccountId> ParentOf(const Directory& draft, const PutAccounts::Item& item,
+                           std::size_t index) {
+  if (!item.parent_path.empty()) {
+    for (const auto& [id, account] : draft.accounts) {
+      if (PathOf(draft.accounts, id) == item.parent_path) return id;
+    }
+    return Problem(Code::kNotFound, At("accounts", index, "parent_path"), "NO_SUCH_ACCOUNT",
+                   "there is no account " + item.parent_path);
+  }
+  if (item.account.parent) {
+    if (draft.accounts.contains(item.account.parent)) return item.account.parent;
+    return Problem(Code::kNotFound, At("accounts", index, "parent"), "NO_SUCH_ACCOUNT",
+                   "there is no such parent account");
+  }
+  if (!item.account.id) return kRootAccount;
+  return draft.accounts.at(item.account.id).parent;
+}
+
+// First thing that two users may not share.
+Result<void> CheckUser(const Directory& draft, const User& user, std::size_t index) {
+  const auto problem = [&](Code code, const char* field, const char* reason, std::string text) {
+    return Problem(code, At("users", index, field), reason, std::move(text));
+  };
+  if (user.name.empty()) {
+    return problem(Code::kInvalidArgument, "name", "REQUIRED", "a user needs a global id");
+  }
+  if (!user.unix_account.empty() && user.unix_uid < kFirstUnixUid) {
+    return problem(Code::kInvalidArgument, "unix_uid", "OUT_OF_RANGE",
+                   "a Unix account for jobs has a uid of at least " +
+                       std::to_string(kFirstUnixUid) + "; system users run no jobs");
+  }
+  for (const RoleGrant& grant : user.roles) {
+    if (!draft.accounts.contains(grant.account)) {
+      return problem(Code::kInvalidArgument, "roles", "NO_SUCH_ACCOUNT",
+                     "a role names an account that does not exist");
+    }
+  }
+  for (const auto& [id, other] : draft.users) {
+    if (id == user.id) continue;
+    if (other.name == user.name) {
+      return problem(Code::kAlreadyExists, "name", "NAME_TAKEN", user.name + " exists already");
+    }
+    if (user.unix_account.empty() || other.unix_account.empty()) continue;
+    if (other.unix_account == user.unix_account || other.unix_uid == user.unix_uid) {
+      return problem(Code::kAlreadyExists, "unix_account", "UNIX_ACCOUNT_TAKEN",
+                     user.unix_account + " is the Unix account of " + other.name);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Directory MakeDirectory(const ControlConfig& config, const Snapshot& snapshot) {
+  Directory directory;
+  directory.classes = config.classes;
+  directory.rate_milli = config.rate_milli;
+  directory.default_gpu_type = config.default_gpu_type;
+  for (const Account& account : snapshot.accounts) directory.accounts[account.id] = account;
+  for (const User& user : snapshot.users) directory.users[user.id] = user;
+  for (const Token& token : snapshot.tokens) directory.tokens[token.hash] = token;
+  if (!directory.accounts.contains(kRootAccount)) {
+    Account root;
+    root.id = kRootAccount;
+    root.name = "cluster";
+    root.kind = "cluster";
+    directory.accounts[kRootAccount] = root;
+  }
+  Reindex(directory);
+  return directory;
+}
+
+void Reindex(Directory& directory) {
+  directory.user_by_name.clear();
+  for (const auto& [id, user] : directory.users) directory.user_by_name[user.name] = id;
+  directory.account_by_path.clear();
+  directory.settings_version = 0;
+  for (const auto& [id, account] : directory.accounts) {
+    directory.settings_version = std::max(directory.settings_version, account.version);
+    if (const auto path = PathOf(directory.accounts, id)) directory.account_by_path[*path] = id;
+  }
+}
+
+quota::TreeRules RulesOf(const ControlConfig& config, const std::map<std::string, Node>& nodes) {
+  quota::TreeRules rules;
+  for (const auto& [type, size] : quota::GpuTypes(nodes)) {
+    rules.configured_milli[type] = size.configured_milli;
+  }
+  rules.classes = config.classes;
+  rules.classifications = config.classifications;
+  return rules;
+}
+
+Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const PutAccounts& command,
+                                             const quota::TreeRules& rules) {
+  Directory draft = directory;
+  std::int64_t version = directory.settings_version;
+  std::vector<Account> result;
+  for (std::size_t i = 0; i < command.accounts.size(); ++i) {
+    const PutAccounts::Item& item = command.accounts[i];
+    Account account = item.account;
+    if (account.id && !draft.accounts.contains(account.id)) {
+      return Problem(Code::kNotFound, At("accounts", i, "id"), "NO_SUCH_ACCOUNT",
+                     "there is no account with this id");
+    }
+    if (account.id != kRootAccount) {
+      Result<AccountId> parent = ParentOf(draft, item, i);
+      if (!parent) return parent.error();
+      account.parent = *parent;
+    } else {
+      account.parent = {};
+    }
+    for (const auto& [id, other] : draft.accounts) {
+      if (id != account.id && id != kRootAccount && other.parent == account.parent &&
+          other.name == account.name) {
+        return Problem(Code::kAlreadyExists, At("accounts", i, "name"), "NAME_TAKEN",
+                       "its parent has an account " + account.name + " already");
+      }
+    }
+    if (!account.id) account.id = AccountId{NextId(draft.accounts)};
+    account.version = ++version;
+    draft.accounts[account.id] = account;
+    result.push_back(std::move(account));
+  }
+  const Result<quota::AccountTree> tree = quota::AccountTree::Build(draft.accounts);
+  if (!tree) return tree.error();
+  if (const Result<void> valid = tree->Validate(rules); !valid) return valid.error();
+  return result;
+}
+
+Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUsers& command) {
+  Directory draft = directory;
+  std::vector<User> result;
+  for (std::size_t i = 0; i < command.users.size(); ++i) {
+    User user = command.users[i];
+    if (user.id && !draft.users.contains(user.id)) {
+      return Problem(Code::kNotFound, At("users", i, "id"), "NO_SUCH_USER",
+                     "there is no user with this id");
+    }
+    std::sort(user.roles.begin(), user.roles.end());
+    user.roles.erase(std::unique(user.roles.begin(), user.roles.end()), user.roles.end());
+    if (!user.id) user.id = UserId{NextId(draft.users)};
+    if (const Result<void> valid = CheckUser(draft, user, i); !valid) return valid.error();
+    draft.users[user.id] = user;
+    result.push_back(std::move(user));
+  }
+  return result;
+}
+
+Result<Token> PrepareToken(const Directory& directory, const PutToken& command) {
+  Token token = command.token;
+  if (!directory.users.contains(token.user)) {
+    return Problem(Code::kInvalidArgument, "token.user", "NO_SUCH_USER",
+                   "a token belongs to a user who exists");
+  }
+  std::int64_t last = 0;
+  bool known = false;
+  for (const auto& [hash, other] : directory.tokens) {
+    last = std::max(last, other.id.value);
+    known = known || other.id == token.id;
+    if (hash == token.hash && other.id != token.id) {
+      return Problem(Code::kAlreadyExists, "token", "TOKEN_EXISTS", "this token exists already");
+    }
+  }
+  if (!token.id) {
+    token.id = TokenId{last + 1};
+    return token;
+  }
+  if (known) return token;
+  return Problem(Code::kNotFound, "token.id", "NO_SUCH_TOKEN", "there is no token with this id");
+}
+
+}  // namespace kezek::control

@@ -1,0 +1,309 @@
+#include "scheduler/control/life.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kezek/check.h"
+
+namespace kezek::control {
+namespace {
+
+Reason FinishReason(ReasonCode code, const End& end) {
+  Reason reason{code, {}};
+  if (end.exit_signal != 0) {
+    reason.fields["signal"] = std::to_string(end.exit_signal);
+  } else {
+    reason.fields["exit_code"] = std::to_string(end.exit_code);
+  }
+  return reason;
+}
+
+std::string NodeList(const Placement& placement) {
+  std::string list;
+  for (const NodeGrant& grant : placement) list += (list.empty() ? "" : ",") + grant.node;
+  return list;
+}
+
+Event EventOf(const Job& job, Reason reason, std::string_view actor, std::int32_t attempt,
+              TimeMs now) {
+  Event event;
+  event.time_ms = now;
+  event.subject = Subject::kJob;
+  event.job = job.ref;
+  event.attempt = attempt;
+  event.project = job.spec->project;
+  event.user = job.user;
+  event.reason = std::move(reason);
+  event.actor = actor;
+  return event;
+}
+
+bool IsCancel(ReasonCode code) {
+  return code == ReasonCode::kCancelledByUser || code == ReasonCode::kCancelledByAdmin;
+}
+
+// Why Kezek ended it, as the outcome of the attempt.
+AttemptOutcome OutcomeOfEnding(Ending ending) {
+  switch (ending) {
+    case Ending::kNone:
+    case Ending::kCancel:
+      return AttemptOutcome::kCancelled;
+    case Ending::kPreempt:
+      return AttemptOutcome::kPreempted;
+    case Ending::kTimeLimit:
+      return AttemptOutcome::kTimedOut;
+    case Ending::kLaunchTimeout:
+      return AttemptOutcome::kLaunchFailed;
+    case Ending::kRequeue:
+      return AttemptOutcome::kRequeued;
+  }
+  return AttemptOutcome::kCancelled;
+}
+
+AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
+  switch (job.state) {
+    case ClusterJobState::kCompleted:
+      return job.exit_code == 0 && job.exit_signal == 0 ? AttemptOutcome::kSucceeded
+                                                        : AttemptOutcome::kFailed;
+    case ClusterJobState::kFailed:
+      return attempt.ending == Ending::kNone ? AttemptOutcome::kFailed
+                                             : OutcomeOfEnding(attempt.ending);
+    case ClusterJobState::kCancelled:
+      return OutcomeOfEnding(attempt.ending);
+    case ClusterJobState::kTimedOut:
+      return AttemptOutcome::kTimedOut;
+    case ClusterJobState::kNodeFailed:
+      return AttemptOutcome::kNodeFailed;
+    case ClusterJobState::kPreempted:
+      return AttemptOutcome::kPreempted;
+    case ClusterJobState::kPending:
+    case ClusterJobState::kRunning:
+    case ClusterJobState::kCompleting:
+      break;
+  }
+  KEZEK_CHECK(false, "an end was taken from a job that has not ended");
+}
+
+Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text) {
+  switch (end.outcome) {
+    case AttemptOutcome::kTimedOut:
+      return {ReasonCode::kTimedOut,
+              {{"limit", std::to_string(attempt.limit_ms / kMinuteMs) + " min"}}};
+    case AttemptOutcome::kCancelled:
+      // Set when the cancel was asked for; a cancel by other hands is the owner's.
+      if (IsCancel(attempt.reason.code)) return attempt.reason;
+      return {ReasonCode::kCancelledByUser, {}};
+    case AttemptOutcome::kPreempted:
+      return {ReasonCode::kPreempted, {}};
+    case AttemptOutcome::kNodeFailed:
+      return {ReasonCode::kNodeFailed, {{"nodes", NodeList(attempt.placement)}}};
+    case AttemptOutcome::kLaunchFailed:
+      return {attempt.ending == Ending::kLaunchTimeout ? ReasonCode::kLaunchTimedOut
+                                                       : ReasonCode::kLaunchFailed,
+              {{"text", text}}};
+    case AttemptOutcome::kRequeued:
+      return {ReasonCode::kRequeuedByUser, {}};
+    case AttemptOutcome::kNone:
+    case AttemptOutcome::kSucceeded:
+    case AttemptOutcome::kFailed:
+      break;
+  }
+  return FinishReason(ReasonCode::kFinished, end);
+}
+
+}  // namespace
+
+std::string_view StateName(JobState state) {
+  switch (state) {
+    case JobState::kQueued:
+      return "queued";
+    case JobState::kStarting:
+      return "starting";
+    case JobState::kRunning:
+      return "running";
+    case JobState::kSucceeded:
+      return "succeeded";
+    case JobState::kFailed:
+      return "failed";
+    case JobState::kTimedOut:
+      return "timed_out";
+    case JobState::kCancelled:
+      return "cancelled";
+  }
+  return "";
+}
+
+std::string_view OutcomeName(AttemptOutcome outcome) {
+  switch (outcome) {
+    case AttemptOutcome::kNone:
+      return "none";
+    case AttemptOutcome::kSucceeded:
+      return "succeeded";
+    case AttemptOutcome::kFailed:
+      return "failed";
+    case AttemptOutcome::kTimedOut:
+      return "timed_out";
+    case AttemptOutcome::kCancelled:
+      return "cancelled";
+    case AttemptOutcome::kPreempted:
+      return "preempted";
+    case AttemptOutcome::kNodeFailed:
+      return "node_failed";
+    case AttemptOutcome::kLaunchFailed:
+      return "launch_failed";
+    case AttemptOutcome::kRequeued:
+      return "requeued";
+  }
+  return "";
+}
+
+bool MayChange(JobState from, JobState to) {
+  switch (from) {
+    case JobState::kQueued:
+      return to == JobState::kStarting || to == JobState::kCancelled;
+    case JobState::kStarting:
+      return to == JobState::kRunning || to == JobState::kQueued || to == JobState::kCancelled;
+    case JobState::kRunning:
+      return to == JobState::kQueued || IsFinal(to);
+    case JobState::kSucceeded:
+    case JobState::kFailed:
+    case JobState::kTimedOut:
+    case JobState::kCancelled:
+      return false;
+  }
+  return false;
+}
+
+bool MayChangeRow(JobState from, JobState to) { return from == JobState::kQueued && IsFinal(to); }
+
+Event Move(Job& job, JobState to, Reason reason, std::string_view actor, std::int32_t attempt,
+           TimeMs now) {
+  const bool is_row = job.spec->array && job.ref.element == kNoElement;
+  KEZEK_CHECK(is_row ? MayChangeRow(job.state, to) : MayChange(job.state, to),
+              "job " + ToText(job.ref) + ": " + std::string(StateName(job.state)) + " to " +
+                  std::string(StateName(to)));
+  Event event = EventOf(job, reason, actor, attempt, now);
+  event.from = StateName(job.state);
+  event.to = StateName(to);
+  job.state = to;
+  job.reason = std::move(reason);
+  if (to == JobState::kQueued) job.queued_since_ms = now;
+  if (IsFinal(to)) job.ended_ms = now;
+  return event;
+}
+
+Event Note(const Job& job, Reason reason, std::string_view actor, std::int32_t attempt,
+           TimeMs now) {
+  return EventOf(job, std::move(reason), actor, attempt, now);
+}
+
+End EndOf(const Attempt& attempt, const ClusterJob& job) {
+  End end;
+  end.start_ms = job.start_ms != 0 ? job.start_ms : attempt.start_ms;
+  end.end_ms = std::max(job.end_ms, end.start_ms);
+  if (attempt.ending == Ending::kRequeue) {
+    // The cluster's times are of a later run of the same job: ours ended when last seen.
+    end.start_ms = attempt.start_ms;
+    end.end_ms = std::max(attempt.start_ms, attempt.last_seen_ms);
+  }
+  end.exit_code = job.exit_code;
+  end.exit_signal = job.exit_signal;
+  end.outcome = OutcomeOf(attempt, job);
+  const bool by_hand = end.outcome == AttemptOutcome::kCancelled;
+  if (end.start_ms == 0 && !by_hand) end.outcome = AttemptOutcome::kLaunchFailed;
+  if (end.outcome == AttemptOutcome::kLaunchFailed) end.start_ms = 0;
+  end.reason = ReasonOf(attempt, end, job.state_reason);
+  return end;
+}
+
+End EndOfLost(const Attempt& attempt) {
+  End end;
+  end.start_ms = attempt.start_ms;
+  end.end_ms = std::max({attempt.start_ms, attempt.last_seen_ms, attempt.end_ms});
+  if (attempt.ending == Ending::kCancel) {
+    end.outcome = AttemptOutcome::kCancelled;
+  } else if (attempt.start_ms == 0 || attempt.ending == Ending::kLaunchTimeout) {
+    end.outcome = AttemptOutcome::kLaunchFailed;
+    end.start_ms = 0;
+  } else {
+    end.outcome = AttemptOutcome::kNodeFailed;
+  }
+  end.reason = {ReasonCode::kLostByCluster, {}};
+  if (attempt.last_seen_ms != 0) {
+    end.reason.fields["last_seen_ms"] = std::to_string(attempt.last_seen_ms);
+  }
+  return end;
+}
+
+End EndOfRefused(std::string text) {
+  End end;
+  end.outcome = AttemptOutcome::kLaunchFailed;
+  end.reason = {ReasonCode::kLaunchFailed, {{"text", std::move(text)}}};
+  return end;
+}
+
+void Close(Attempt& attempt, const End& end) {
+  KEZEK_CHECK(attempt.state != AttemptState::kEnded, "an attempt ends once");
+  attempt.state = AttemptState::kEnded;
+  attempt.outcome = end.outcome;
+  attempt.start_ms = end.start_ms;
+  attempt.end_ms = end.end_ms;
+  attempt.exit_code = end.exit_code;
+  attempt.exit_signal = end.exit_signal;
+  attempt.reason = end.reason;
+}
+
+DurationMs Backoff(std::int32_t failures, const BackoffRules& rules) {
+  DurationMs wait = rules.first_ms;
+  for (std::int32_t i = 1; i < failures && wait < rules.longest_ms; ++i) wait *= 2;
+  return std::min(wait, rules.longest_ms);
+}
+
+Event AfterAttempt(Job& job, const Attempt& ended, const BackoffRules& rules, TimeMs now) {
+  const auto move = [&](JobState to, Reason reason) {
+    return Move(job, to, std::move(reason), kActorKezek, ended.ref.number, now);
+  };
+  const bool ran = ended.outcome != AttemptOutcome::kLaunchFailed;
+  job.launch_failures = ran ? 0 : job.launch_failures + 1;
+  if (ended.ending == Ending::kCancel && ended.outcome != AttemptOutcome::kSucceeded) {
+    return move(JobState::kCancelled, IsCancel(ended.reason.code)
+                                          ? ended.reason
+                                          : Reason{ReasonCode::kCancelledByUser, {}});
+  }
+  switch (ended.outcome) {
+    case AttemptOutcome::kSucceeded:
+      return move(JobState::kSucceeded, ended.reason);
+    case AttemptOutcome::kTimedOut:
+      return move(JobState::kTimedOut, ended.reason);
+    case AttemptOutcome::kNone:
+    case AttemptOutcome::kCancelled:
+      return move(JobState::kCancelled, ended.reason);
+    case AttemptOutcome::kFailed: {
+      ++job.failed_runs;
+      if (!job.spec->requeue || job.failed_runs >= job.spec->max_attempts) {
+        return move(JobState::kFailed, ended.reason);
+      }
+      Reason reason = ended.reason;
+      reason.code = ReasonCode::kRequeuedOnFailure;
+      reason.fields["run"] = std::to_string(job.failed_runs);
+      reason.fields["max"] = std::to_string(job.spec->max_attempts);
+      return move(JobState::kQueued, std::move(reason));
+    }
+    case AttemptOutcome::kPreempted:
+      ++job.preemptions;
+      if (!job.spec->requeue) {
+        return move(JobState::kCancelled, {ReasonCode::kPreemptedEnded, {}});
+      }
+      return move(JobState::kQueued, ended.reason);
+    case AttemptOutcome::kNodeFailed:
+      return move(job.spec->requeue ? JobState::kQueued : JobState::kFailed, ended.reason);
+    case AttemptOutcome::kLaunchFailed:
+      job.not_before_ms = now + Backoff(job.launch_failures, rules);
+      return move(JobState::kQueued, ended.reason);
+    case AttemptOutcome::kRequeued:
+      return move(JobState::kQueued, ended.reason);
+  }
+  KEZEK_CHECK(false, "no such outcome");
+}
+
+}  // namespace kezek::control

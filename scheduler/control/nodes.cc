@@ -1,0 +1,117 @@
+// The machine as the cluster reports it, put together with the configured topology.
+#include <set>
+#include <string>
+#include <utility>
+
+#include "scheduler/control/core.h"
+
+namespace kezek::control {
+namespace {
+
+std::string_view HealthName(NodeHealth health) {
+  switch (health) {
+    case NodeHealth::kUp:
+      return "up";
+    case NodeHealth::kDraining:
+      return "draining";
+    case NodeHealth::kDown:
+      return "down";
+    case NodeHealth::kUnknown:
+      return "unknown";
+  }
+  return "";
+}
+
+// Without what changes all the time and is worth no row.
+Node Lasting(Node node) {
+  node.foreign_gpus = 0;
+  node.foreign_cpus = 0;
+  node.foreign_memory_mib = 0;
+  return node;
+}
+
+Event NodeEvent(const Core& core, const Node& before, const Node& after) {
+  Event event;
+  event.time_ms = core.now;
+  event.subject = Subject::kNode;
+  event.name = after.name;
+  event.project = kRootAccount;
+  event.from = HealthName(before.health);
+  event.to = HealthName(after.health);
+  event.reason = {ReasonCode::kUpdated,
+                  {{"field", "health"}, {"from", event.from}, {"to", event.to}}};
+  if (!after.health_reason.empty()) event.reason.fields["text"] = after.health_reason;
+  event.actor = kActorKezek;
+  return event;
+}
+
+// What the cluster knows better: capacity, health, foreign use.
+Node Merged(Node node, const Node& seen) {
+  node.health = seen.health;
+  if (!node.drained_by_kezek) node.health_reason = seen.health_reason;
+  node.gpus = seen.gpus;
+  node.cpus = seen.cpus;
+  node.memory_mib = seen.memory_mib;
+  if (node.gpu_type.empty()) node.gpu_type = seen.gpu_type;
+  node.foreign_gpus = seen.foreign_gpus;
+  node.foreign_cpus = seen.foreign_cpus;
+  node.foreign_memory_mib = seen.foreign_memory_mib;
+  return node;
+}
+
+void Take(Core& core, const Node& before, Node after) {
+  if (before == after) return;
+  if (before.health != after.health) core.Say(NodeEvent(core, before, after));
+  if (before.gpus != after.gpus && before.health != NodeHealth::kUnknown) {
+    core.Log("node " + after.name + ": " + std::to_string(after.gpus) + " GPUs instead of " +
+             std::to_string(before.gpus));
+  }
+  if (Lasting(before) != Lasting(after)) {
+    core.Put(after);
+  } else {
+    core.state.PutNode(after);
+  }
+  core.engine.SetNode(Effective(after));
+  core.directory_changed = true;
+  core.tick_wanted = true;
+}
+
+}  // namespace
+
+Node Effective(const Node& node) {
+  Node result = node;
+  if (node.drained_by_kezek && node.health == NodeHealth::kUp) {
+    result.health = NodeHealth::kDraining;
+  }
+  return result;
+}
+
+void OnNodes(Core& core, const NodesObserved& observed) {
+  std::set<std::string> seen;
+  for (const Node& node : observed.nodes) {
+    seen.insert(node.name);
+    const auto known = core.state.nodes().find(node.name);
+    if (known != core.state.nodes().end()) {
+      const Node before = known->second;
+      Take(core, before, Merged(before, node));
+    } else if (core.config.nodes.empty()) {
+      Node before;
+      before.name = node.name;
+      Take(core, before, node);
+    } else if (core.reported.insert("node " + node.name).second) {
+      core.Log("node " + node.name + " is in the cluster, but not configured here: not used");
+    }
+  }
+  std::vector<Node> gone;
+  for (const auto& [name, node] : core.state.nodes()) {
+    if (!seen.contains(name) && node.health != NodeHealth::kDown) gone.push_back(node);
+  }
+  for (const Node& node : gone) {
+    Node after = node;
+    after.health = NodeHealth::kDown;
+    after.health_reason = "the cluster does not list it";
+    Take(core, node, after);
+  }
+}
+
+}  // namespace kezek::control

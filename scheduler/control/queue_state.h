@@ -1,0 +1,98 @@
+// What the controller knows: a fold over a snapshot and over what has been committed since. Jobs
+// that are not final (and final ones that a waiting job depends on), attempts that have not ended,
+// the directory and the nodes; with the indexes that the rules need. Values only, no decisions.
+// One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kezek/desk.h"
+#include "kezek/job.h"
+#include "kezek/node.h"
+#include "kezek/store.h"
+#include "quota/account_tree.h"
+#include "scheduler/control/config.h"
+
+namespace kezek::control {
+
+// Whether what a job waits for has happened.
+enum class Met : std::uint8_t {
+  kYes,
+  kNotYet,
+  kNever,    // and it no longer can
+  kUnknown,  // the other job is not in memory: ask the store, then PutJob or SetMissing
+};
+
+class QueueState {
+ public:
+  QueueState(const ControlConfig& config, const Snapshot& snapshot);
+
+  // --- The fold. ---
+  // New rows of users; one that is known already is left alone.
+  void AddSubmitted(const Job& job);
+  // Replaces the row. Final rows stay only as long as a waiting job depends on them.
+  void PutJob(const Job& job);
+  // Replaces the attempt; one that has ended is forgotten.
+  void PutAttempt(const Attempt& attempt);
+  void PutNode(const Node& node);
+  void SetDirectory(Directory directory);
+  // The store has no row of this job: an element cancelled before it got one, or no job at all.
+  void SetMissing(const JobRef& job);
+  // All of a step's changes, as above.
+  void Apply(const Changes& changes);
+
+  // --- Reads. Pointers stay valid until the next write. ---
+  const Job* FindJob(const JobRef& job) const;
+  const Attempt* FindAttempt(const AttemptRef& attempt) const;
+  // The attempt of this job that has not ended.
+  const Attempt* AliveAttempt(const JobRef& job) const;
+  // Rows of an array's elements that are in memory, by index.
+  std::vector<const Job*> Elements(JobId array) const;
+  // Jobs that wait for this one, or (of an element) for its whole array.
+  std::vector<JobRef> DependentsOf(const JobRef& job) const;
+  Met DependencyMet(const Dependency& dependency) const;
+
+  const std::map<JobRef, Job>& jobs() const { return jobs_; }
+  const std::map<AttemptRef, Attempt>& attempts() const { return attempts_; }
+  const std::map<std::string, Node>& nodes() const { return nodes_; }
+  const std::shared_ptr<const Directory>& directory() const { return directory_; }
+  const quota::AccountTree& tree() const { return tree_; }
+  const std::map<AccountId, std::int64_t>& queued_in_account() const { return queued_in_account_; }
+  const std::map<std::pair<AccountId, UserId>, std::int64_t>& queued_of_user() const {
+    return queued_of_user_;
+  }
+  std::int64_t epoch() const { return epoch_; }
+  const std::string& installation() const { return installation_; }
+
+ private:
+  void Index(const Job& job, std::int64_t sign);
+  void CountQueued(const Job& job, std::int64_t sign);
+  // Forgets it if it is final and nobody waits for it.
+  void Prune(const JobRef& job);
+  Met ElementMet(const Dependency& dependency) const;
+
+  std::map<JobRef, Job> jobs_;
+  std::map<AttemptRef, Attempt> attempts_;
+  std::map<std::string, Node> nodes_;
+  std::shared_ptr<const Directory> directory_;
+  quota::AccountTree tree_;
+  std::map<JobRef, std::set<JobRef>> dependents_;  // by what is waited for
+  std::set<JobRef> missing_;
+  std::map<AccountId, std::int64_t> queued_in_account_;
+  std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user_;
+  std::int64_t epoch_ = 0;
+  std::string installation_;
+};
+
+inline bool IsArrayRow(const Job& job) {
+  return job.spec->array.has_value() && job.ref.element == kNoElement;
+}
+
+}  // namespace kezek::control

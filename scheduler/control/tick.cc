@@ -1,0 +1,105 @@
+// The tick: the engine decides, the controller plans attempts.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "kezek/check.h"
+#include "scheduler/control/core.h"
+#include "scheduler/control/launch_spec.h"
+#include "scheduler/control/tag.h"
+
+namespace kezek::control {
+namespace {
+
+LaunchContext ContextOf(const Core& core, const Job& job, const Attempt& attempt) {
+  const quota::AccountTree& tree = core.state.tree();
+  const auto account = tree.IndexOf(job.spec->project);
+  LaunchContext context;
+  context.output_root = core.config.output_root;
+  context.cluster_name = core.config.cluster_name;
+  context.project = core.PathOf(job.spec->project);
+  context.unix_account = core.UnixAccountOf(job.user);
+  if (account != quota::kNoAccount) {
+    context.slurm_account = tree.SlurmAccount(account);
+    context.qos = tree.SlurmQos(account);
+  }
+  context.tag = MakeTag(core.config.keyed_hash, core.state.installation(), attempt.epoch,
+                        attempt.ref, context.unix_account);
+  return context;
+}
+
+Attempt PlanAttempt(const Core& core, const Job& job, const engine::Start& start) {
+  const auto& rates = core.config.rate_milli;
+  const auto rate = rates.find(job.spec->shape.gpu_type);
+  Attempt attempt;
+  attempt.ref = {job.ref, job.attempts};
+  attempt.placement = start.placement;
+  attempt.planned_ms = core.now;
+  attempt.limit_ms = job.spec->time_limit_ms;
+  attempt.counted_milli = start.counted_milli;
+  attempt.rate_milli = rate == rates.end() ? 1000 : rate->second;
+  attempt.factor_milli = core.ClassOf(job.spec->job_class).factor_milli;
+  attempt.settings_version = core.state.directory()->settings_version;
+  attempt.epoch = core.state.epoch();
+  return attempt;
+}
+
+// The attempt is committed as starting; the submission is done after that commit.
+void Launch1(Core& core, const engine::Start& start) {
+  Job job = core.state.FindJob(start.job) != nullptr ? core.JobOf(start.job)
+                                                     : MakeElement(core, start.job);
+  KEZEK_CHECK(job.state == JobState::kQueued, "only queued jobs start: " + ToText(job.ref));
+  ++job.attempts;
+  const Attempt attempt = PlanAttempt(core, job, start);
+  std::string nodes;
+  for (const NodeGrant& grant : attempt.placement) nodes += (nodes.empty() ? "" : ",") + grant.node;
+  core.Say(Move(job, JobState::kStarting, {ReasonCode::kPlanned, {{"nodes", nodes}}}, kActorKezek,
+                attempt.ref.number, core.now));
+  core.Put(job);
+  core.Put(attempt);
+  core.Do(SubmitAction{MakeLaunch(job, attempt, ContextOf(core, job, attempt)), job.ref.id});
+  ++core.ready.report.starts;
+}
+
+void SetAside(Core& core, const std::pair<JobRef, std::string>& dropped) {
+  const auto& [ref, text] = dropped;
+  if (!core.set_aside.insert(ref).second) return;
+  core.Log("ALARM: a decision about " + ToText(ref) + " was dropped: " + text);
+  if (const Job* job = core.state.FindJob(ref)) {
+    core.Say(Note(*job, {ReasonCode::kSetAside, {{"text", text}}}, kActorKezek, 0, core.now));
+  }
+  core.refresh.insert(ref);
+}
+
+// Nothing may start: what the engine would have given is said to wait for the cluster.
+void Withhold(Core& core) {
+  Reason reason{ReasonCode::kClusterAway, {{"since_ms", std::to_string(core.cluster_since_ms)}}};
+  if (core.cluster_answers) reason = {ReasonCode::kHeldByAdmin, {{"text", core.stop}}};
+  for (const engine::Start& start : core.plan.starts) core.plan.waiting[start.row];
+  for (auto& [job, standing] : core.plan.waiting) standing.reason = reason;
+  core.plan.starts.clear();
+}
+
+}  // namespace
+
+bool TickDue(const Core& core) {
+  if (core.tick == 0) return true;
+  const TimeMs since = core.now - core.last_tick_ms;
+  return since >= (core.tick_wanted ? core.config.gather_ms : core.config.heartbeat_ms);
+}
+
+void Tick(Core& core) {
+  ++core.tick;
+  core.last_tick_ms = core.now;
+  core.tick_wanted = false;
+  core.ready.load_jobs.insert(core.ready.load_jobs.end(), core.ask_again.begin(),
+                              core.ask_again.end());
+  core.ask_again.clear();
+  core.plan = core.engine.Decide(core.now);
+  if (!core.cluster_answers || !core.stop.empty()) Withhold(core);
+  for (const engine::Start& start : core.plan.starts) Launch1(core, start);
+  for (const auto& dropped : core.plan.dropped) SetAside(core, dropped);
+  core.ready.report.ticked = true;
+}
+
+}  // namespace kezek::control

@@ -1,0 +1,68 @@
+// The View: what people are shown, and what submissions are admitted by.
+#include <utility>
+
+#include "scheduler/control/core.h"
+
+namespace kezek::control {
+namespace {
+
+std::shared_ptr<const std::vector<Alive>> AliveOf(const Core& core) {
+  auto alive = std::make_shared<std::vector<Alive>>();
+  alive->reserve(core.state.attempts().size());
+  for (const auto& [ref, attempt] : core.state.attempts()) {
+    const Job& job = core.JobOf(ref.job);
+    alive->push_back({.attempt = ref,
+                      .user = job.user,
+                      .project = job.spec->project,
+                      .placement = attempt.placement,
+                      .shape = job.spec->shape,
+                      .counted_milli = attempt.counted_milli,
+                      .start_ms = attempt.start_ms,
+                      .limit_ms = attempt.limit_ms});
+  }
+  return alive;
+}
+
+// What the engine was not asked about, too.
+std::shared_ptr<const std::map<JobRef, JobStanding>> WaitingOf(Core& core) {
+  auto waiting = std::make_shared<std::map<JobRef, JobStanding>>(std::move(core.plan.waiting));
+  core.plan.waiting.clear();
+  for (const auto& [job, reason] : core.stopped) (*waiting)[job] = {.reason = reason};
+  return waiting;
+}
+
+}  // namespace
+
+void MakeView(Core& core) {
+  const bool ticked = core.ready.report.ticked;
+  if (!ticked && !core.directory_changed && core.view != nullptr) return;
+  View view;
+  if (!ticked && core.view != nullptr) {
+    view = *core.view;
+  } else {
+    view.waiting = WaitingOf(core);
+    view.standings = std::move(core.plan.standings);
+    core.plan.standings.clear();
+  }
+  if (core.view != nullptr && !core.directory_changed) {
+    view.nodes = core.view->nodes;
+  } else {
+    view.nodes.clear();
+    for (const auto& [name, node] : core.state.nodes()) view.nodes[name] = Effective(node);
+  }
+  view.now_ms = core.now;
+  view.tick = core.tick;
+  view.epoch = core.state.epoch();
+  view.directory = core.state.directory();
+  view.free_gpus = core.engine.FreeGpus();
+  view.alive = AliveOf(core);
+  view.queued_in_account = core.state.queued_in_account();
+  view.queued_of_user = core.state.queued_of_user();
+  view.cluster_answers = core.cluster_answers;
+  view.cluster_silent_since_ms = core.cluster_answers ? 0 : core.cluster_since_ms;
+  view.cluster_version = core.cluster_version;
+  core.directory_changed = false;
+  core.view = std::make_shared<const View>(std::move(view));
+}
+
+}  // namespace kezek::control
