@@ -114,6 +114,7 @@ std::strong_ordering CompareUsagePerWeight(const UsageSum& a, std::int64_t weigh
   return CompareUsagePerWeight(a.At(now_period), weight_a, b.At(now_period), weight_b);
 }
 
+// A figure for people.
 double UsageGpuHours(const Decay& decay, const UsageSum& sum, TimeMs now) {
   const double scale = 4294967296.0 * 1099511627776.0;  // 2^(32+40)
   const double since_start = static_cast<double>(decay.Factor(now)) / 4294967296.0;
