@@ -58,7 +58,7 @@ struct SlurmCluster::Parts {
         sink(its_sink),
         credential({options.token_file, options.jwt_key_file, options.user}, clock),
         surveyor({.user = options.user,
-                  .installation = options.installation,
+                  .tag_prefix = options.tag_prefix,
                   .request_timeout_ms = options.request_timeout_ms},
                  Http(options), credential, clock, its_sink),
         pool(Http(options), credential) {}

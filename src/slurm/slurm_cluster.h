@@ -17,7 +17,7 @@ struct Options {
   std::string jwt_key_file;    // the HS256 key that ten-minute tokens are signed with
   std::string user = "slurm";  // whose token it is: SlurmUser or root
   std::string partition;       // empty: Slurm's default
-  std::string installation;    // what the tags of this database begin with
+  std::string tag_prefix;      // what this database's tags begin with: "kezek:<installation>:"
   std::int32_t connections = 8;
   DurationMs request_timeout_ms = 10 * kSecondMs;
   DurationMs message_timeout_ms = 10 * kSecondMs;  // Slurm's own MessageTimeout

@@ -51,7 +51,7 @@ Surveyor::Surveyor(SurveyorOptions options, HttpOptions http, Credential& creden
       client_(std::move(http), credential),
       clock_(clock),
       sink_(std::move(sink)),
-      watch_(options_.installation),
+      watch_(options_.tag_prefix),
       thread_([this] { Run(); }) {}
 
 Surveyor::~Surveyor() {

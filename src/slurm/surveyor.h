@@ -23,8 +23,8 @@
 namespace kezek::slurm {
 
 struct SurveyorOptions {
-  std::string user;          // whose credential it is
-  std::string installation;  // what the tags of this database begin with
+  std::string user;        // whose credential it is
+  std::string tag_prefix;  // what this database's tags begin with: "kezek:<installation>:"
   DurationMs request_timeout_ms = 10 * kSecondMs;
   // How long a job that slurmctld has forgotten may still run by the accounting's records.
   DurationMs accounting_patience_ms = 10 * kMinuteMs;

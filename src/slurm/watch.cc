@@ -19,10 +19,10 @@ void CarryIndices(const ClusterJob& before, ClusterJob* now) {
 
 }  // namespace
 
-Watch::Watch(std::string installation) : installation_(std::move(installation)) {}
+Watch::Watch(std::string tag_prefix) : tag_prefix_(std::move(tag_prefix)) {}
 
 bool Watch::IsOurs(const LiveJob& live) const {
-  return live.job.attempt.number != 0 && live.job.tag.starts_with(installation_);
+  return live.job.attempt.number != 0 && live.job.tag.starts_with(tag_prefix_);
 }
 
 void Watch::Follow(std::vector<Followed> jobs) {
@@ -94,7 +94,7 @@ Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
 std::vector<ClusterJob> Watch::OurJobs(const std::vector<LiveJob>& listing) const {
   std::vector<ClusterJob> ours;
   for (const auto& live : listing) {
-    const bool tagged = !installation_.empty() && live.job.tag.starts_with(installation_);
+    const bool tagged = !tag_prefix_.empty() && live.job.tag.starts_with(tag_prefix_);
     if (live.job.attempt.number != 0 || tagged) ours.push_back(live.job);
   }
   return ours;

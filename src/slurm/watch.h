@@ -17,8 +17,8 @@ namespace kezek::slurm {
 
 class Watch {
  public:
-  // A job is Kezek's when its name is one of ours and its tag begins with `installation`.
-  explicit Watch(std::string installation);
+  // A job is Kezek's when its name is one of ours and its tag begins with `tag_prefix`.
+  explicit Watch(std::string tag_prefix);
 
   // Replaces the set. What was reported of jobs that stay is kept.
   void Follow(std::vector<Followed> jobs);
@@ -57,7 +57,7 @@ class Watch {
   };
   bool IsOurs(const LiveJob& live) const;
 
-  std::string installation_;
+  std::string tag_prefix_;
   std::map<std::int64_t, Entry> followed_;  // by id
   std::map<std::int64_t, TimeMs> expected_;
 };

@@ -87,7 +87,7 @@ class SlurmClusterTest : public testing::Test {
     Options options;
     options.url = test::SlurmVariable("SLURMRESTD_URL");
     options.jwt_key_file = test::SlurmVariable("SLURM_JWT_KEY");
-    options.installation = "test";
+    options.tag_prefix = "test:";
     return options;
   }
 

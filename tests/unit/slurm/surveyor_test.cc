@@ -71,7 +71,7 @@ class SurveyorTest : public testing::Test {
   void Start(DurationMs accounting_patience_ms = 10 * kMinuteMs) {
     credential_.emplace(CredentialOptions{token_path_, "", "slurm"}, clock_);
     surveyor_.emplace(SurveyorOptions{.user = "slurm",
-                                      .installation = "inst",
+                                      .tag_prefix = "inst",
                                       .request_timeout_ms = 2000,
                                       .accounting_patience_ms = accounting_patience_ms},
                       HttpOptions{listener_.url(), 1}, *credential_, clock_,
