@@ -54,15 +54,15 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminNode(*admin, session);
 }
 
-// Place of `submit` in the arguments if it is the command; their number if not.
-std::size_t FindSubmit(const std::vector<std::string>& arguments) {
+// Place of the command's name in the arguments; their number if there is none.
+std::size_t FindCommand(const std::vector<std::string>& arguments) {
   const std::vector<std::string> with_value = {"-o", "--format", "--context", "--endpoint",
                                                "--config"};
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (std::find(with_value.begin(), with_value.end(), arguments[i]) != with_value.end()) {
       ++i;
     } else if (!arguments[i].starts_with('-')) {
-      return arguments[i] == "submit" ? i : arguments.size();
+      return i;
     }
   }
   return arguments.size();
@@ -76,16 +76,40 @@ int Finish(Session& session, const Result<int>& result) {
   return session.waits_for_job ? kOfWaiting + code : code;
 }
 
+bool HasCommand(const CLI::App& app, const std::string& name) {
+  const auto found =
+      app.get_subcommands([&name](const CLI::App* sub) { return sub->get_name() == name; });
+  return !found.empty();
+}
+
+// The command as far as it was understood: `kezek admin node drain`.
+std::string Chosen(const CLI::App& app) {
+  std::string text = app.get_name();
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    text += " " + command->get_name();
+  }
+  return text;
+}
+
 int Run(Session& session, std::vector<std::string> arguments) {
   CLI::App app("Kezek shares the GPUs of one cluster fairly.", "kezek");
   app.footer(kFooter);
   AddCommonFlags(app, session);
   AddCommands(app, session);
-  const std::size_t submit = FindSubmit(arguments);
+  const std::size_t command = FindCommand(arguments);
+  const std::string name = command < arguments.size() ? arguments[command] : "";
+  if (!name.empty() && !HasCommand(app, name)) {
+    PrintError(
+        session.host,
+        Error{Code::kInvalidArgument, "there is no command '" + name + "'\nkezek --help", {}});
+    return kUsage;
+  }
   std::vector<std::string> rest;
-  if (submit < arguments.size()) {
-    rest.assign(arguments.begin() + static_cast<std::ptrdiff_t>(submit) + 1, arguments.end());
-    arguments.resize(submit);
+  if (name == "submit") {
+    rest.assign(arguments.begin() + static_cast<std::ptrdiff_t>(command) + 1, arguments.end());
+    arguments.resize(command);
     session.action = [&session, &rest] { return RunSubmit(session, rest); };
   } else {
     app.require_subcommand(1);
@@ -94,8 +118,12 @@ int Run(Session& session, std::vector<std::string> arguments) {
   try {
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error, *session.host.out, *session.host.err);
-    return code == 0 ? kDone : kUsage;
+    // Asking for help is an error to the parser, with code 0.
+    if (error.get_exit_code() == 0) return app.exit(error, *session.host.out, *session.host.err);
+    PrintError(session.host, Error{Code::kInvalidArgument,
+                                   std::string(error.what()) + "\n" + Chosen(app) + " --help",
+                                   {}});
+    return kUsage;
   }
   return Finish(session, session.action());
 }

@@ -1,5 +1,6 @@
 #include "cmd/kezek/client.h"
 
+#include <google/protobuf/descriptor.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -27,13 +29,16 @@ constexpr std::int64_t kPatienceMs = 6'000;  // pauses in all, while nobody answ
 
 // The rpc whose request this is: each request type belongs to one rpc.
 std::string MethodOf(const Message& request, const Message& response) {
-  const google::protobuf::FileDescriptor* file = request.GetDescriptor()->file();
-  for (int s = 0; s < file->service_count(); ++s) {
-    for (int m = 0; m < file->service(s)->method_count(); ++m) {
-      const MethodDescriptor* method = file->service(s)->method(m);
+  for (const char* name : {"JobService", "QuotaService", "ClusterService", "AccessService"}) {
+    const google::protobuf::ServiceDescriptor* service =
+        google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
+            std::string("kezek.v1.") + name);
+    if (service == nullptr) continue;
+    for (int m = 0; m < service->method_count(); ++m) {
+      const MethodDescriptor* method = service->method(m);
       if (method->input_type() != request.GetDescriptor()) continue;
       KEZEK_CHECK(method->output_type() == response.GetDescriptor(), method->full_name());
-      return "/" + file->service(s)->full_name() + "/" + method->name();
+      return "/" + service->full_name() + "/" + method->name();
     }
   }
   KEZEK_CHECK(false, "no rpc takes " + request.GetDescriptor()->full_name());
@@ -54,7 +59,11 @@ Error FromStatus(const grpc::Status& status, const std::string& endpoint) {
     }
   }
   if (error.code == Code::kUnavailable && error.details.empty()) {
-    error.message = "no answer from " + endpoint + " (" + status.error_message() + ")";
+    // gRPC tells the whole story of its tries; the end of it is the cause.
+    const std::string& story = status.error_message();
+    const std::size_t colon = story.rfind(": ");
+    const std::string cause = colon == std::string::npos ? story : story.substr(colon + 2);
+    error.message = "no answer from " + endpoint + (cause.empty() ? "" : " (" + cause + ")");
   }
   if (error.code == Code::kDeadlineExceeded) error.message = "no answer in time from " + endpoint;
   return error;

@@ -94,10 +94,11 @@ void PrintRows(Session& session, const v1::ListJobsResponse& all) {
         Elapsed(TimeInState(host, job))};
     if (wide) {
       const auto slurm = job.attempts().empty() ? 0 : job.attempts().rbegin()->slurm_job_id();
-      cells.insert(cells.end(),
-                   {job.user(), Gpus(job.counted_milli_gpus()),
-                    Length(job.resolved().time_limit_ms()), ExactMoment(job.submitted_ms()),
-                    std::to_string(job.attempt_count()), slurm == 0 ? "" : std::to_string(slurm)});
+      cells.insert(cells.end(), {job.user(), Gpus(job.counted_milli_gpus()),
+                                 job.redacted() ? "" : Length(job.resolved().time_limit_ms()),
+                                 ExactMoment(job.submitted_ms()),
+                                 job.redacted() ? "" : std::to_string(job.attempt_count()),
+                                 slurm == 0 ? "" : std::to_string(slurm)});
     }
     cells.push_back(JobWhere(host, job));
     table.Add(std::move(cells));

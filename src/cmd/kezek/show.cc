@@ -20,7 +20,8 @@ std::string Bool(bool value) { return value ? "yes" : "no"; }
 void AddShape(const v1::Job& job, Facts& facts) {
   const v1::ResolvedSpec& resolved = job.resolved();
   facts.Add("Shape", JobShape(job));
-  std::string counted = Gpus(job.counted_milli_gpus()) + " GPUs";
+  std::string counted =
+      Gpus(job.counted_milli_gpus()) + (job.counted_milli_gpus() == 1000 ? " GPU" : " GPUs");
   if (resolved.has_counted_because()) counted += ": " + resolved.counted_because().sentence();
   facts.Add("Counted as", counted);
   facts.Add("Each node",

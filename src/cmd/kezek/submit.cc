@@ -142,8 +142,7 @@ Result<Draft> MakeDraft(Session& session, const std::vector<std::string>& argume
 void PrintTaken(const Host& host, const v1::SubmitResponse& answer) {
   const v1::Job& job = answer.job();
   std::string text = "Job " + job.job() + " " + StateName(job);
-  if (answer.existing()) text += " (submitted before)";
-  if (job.state() == v1::JOB_STATE_RUNNING || job.state() == v1::JOB_STATE_STARTING) {
+  if (job.state() != v1::JOB_STATE_QUEUED && !job.attempts().empty()) {
     text += " on " + job.attempts().rbegin()->placement().node_list();
   } else {
     if (job.has_array()) text += ": " + Count(job.array().total(), "element");
@@ -178,6 +177,19 @@ void PrintAnswer(Session& session, const v1::SubmitResponse& answer, bool dry_ru
     PrintDryRun(session.host, answer);
   } else {
     PrintTaken(session.host, answer);
+  }
+}
+
+// What the server warns of, less what was said here already, with its line.
+void PrintServerWarnings(const Host& host, const script::BatchOptions& options,
+                         const v1::SubmitResponse& answer) {
+  for (const v1::Reason& warning : answer.warnings()) {
+    const auto field = warning.fields().find("field");
+    const bool said =
+        field != warning.fields().end() &&
+        std::any_of(options.ignored.begin(), options.ignored.end(),
+                    [&field](const auto& ignored) { return ignored.value == field->second; });
+    if (!said) PrintWarning(host, warning.sentence());
   }
 }
 
@@ -233,9 +245,7 @@ Result<int> RunSubmit(Session& session, const std::vector<std::string>& argument
   if (!flags.dry_run) request.set_idempotency_key(session.host.make_key());
   Result<v1::SubmitResponse> answer = (*client)->Call<v1::SubmitResponse>(request);
   if (!answer) return Located(answer.error(), *draft);
-  for (const v1::Reason& warning : answer->warnings()) {
-    PrintWarning(session.host, warning.sentence());
-  }
+  PrintServerWarnings(session.host, draft->options, *answer);
   PrintAnswer(session, *answer, flags.dry_run,
               draft->options.parsable && draft->options.parsable->value);
   const bool wait = draft->options.wait && draft->options.wait->value;

@@ -1,0 +1,28 @@
+// The canned answers of the fake server.
+#pragma once
+
+#include <kezek/v1/access.pb.h>
+#include <kezek/v1/cluster.pb.h>
+#include <kezek/v1/job_service.pb.h>
+#include <kezek/v1/quota.pb.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kezek::golden {
+
+// 48007 runs on four nodes, 48190 is borrowed, 48211 waits with a reservation, 48300 is an array,
+// 47001 succeeded, 47002 failed with 3, 47003 was cancelled; the last is another institution's.
+std::vector<v1::Job> CannedJobs();
+std::optional<v1::Job> CannedJob(const std::string& id);
+std::vector<v1::Event> CannedEvents(const std::string& id);
+v1::ExplainResponse CannedWhy();
+std::vector<v1::Node> CannedNodes();
+v1::GetUsageResponse CannedUsage();
+v1::WhoAmIResponse CannedWhoAmI();
+std::vector<v1::Account> CannedAccounts();
+v1::User CannedUser();
+std::vector<v1::Token> CannedTokens();
+
+}  // namespace kezek::golden

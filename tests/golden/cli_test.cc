@@ -1,0 +1,193 @@
+// Goal: what each command prints, on a terminal and in a pipe, with its exit code, is on record and
+// changes only when somebody means it. Method: the files in cli/ hold blocks between lines `====`:
+// directives and one command, `----`, then what it prints (standard error behind `2> `) and `exit
+// N` unless N is 0. The program runs in this process against a fake server with a fixed clock.
+// KEZEK_REWRITE_GOLDEN=1 writes the outputs anew, to be read before they are committed.
+//
+// Directives: `@terminal`, `@colour`, `@stdin TEXT`, `@env NAME=VALUE`, `@submission` (what the
+// fake got last).
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "cmd/kezek/app.h"
+#include "tests/golden/fake_server.h"
+
+namespace kezek::golden {
+namespace {
+
+std::string SourceFolder() {
+  const char* source = std::getenv("KEZEK_SOURCE_DIR");
+  return std::string(source == nullptr ? "." : source) + "/tests/golden";
+}
+
+std::string ReadFile(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+struct Block {
+  std::vector<std::string> input;
+  std::string output;
+};
+
+std::vector<Block> Blocks(const std::string& text) {
+  std::vector<Block> blocks(1);
+  bool in_output = false;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "====") {
+      blocks.emplace_back();
+      in_output = false;
+    } else if (line == "----" && !in_output) {
+      in_output = true;
+    } else if (in_output) {
+      blocks.back().output += line + "\n";
+    } else {
+      blocks.back().input.push_back(line);
+    }
+  }
+  return blocks;
+}
+
+// Words of a command line; single quotes join.
+std::vector<std::string> Words(const std::string& line) {
+  std::vector<std::string> words;
+  bool quoted = false;
+  bool open = false;
+  for (const char c : line) {
+    if (c == '\'') {
+      quoted = !quoted;
+      if (!open) words.emplace_back();
+      open = true;
+    } else if (c == ' ' && !quoted) {
+      open = false;
+    } else {
+      if (!open) words.emplace_back();
+      open = true;
+      words.back() += c;
+    }
+  }
+  return words;
+}
+
+std::string Replaced(std::string text, const std::string& from, const std::string& to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at)) {
+    text.replace(at, from.size(), to);
+    at += to.size();
+  }
+  return text;
+}
+
+class Transcript {
+ public:
+  Transcript() {
+    folder_ = std::filesystem::temp_directory_path() / ("kezek-golden-" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  ~Transcript() { std::filesystem::remove_all(folder_); }
+  Transcript(const Transcript&) = delete;
+  Transcript& operator=(const Transcript&) = delete;
+
+  std::string Run(const Block& block) {
+    std::istringstream in;
+    std::ostringstream out;
+    std::ostringstream err;
+    cli::Host host = MakeHost(in, out, err);
+    std::string output;
+    for (const std::string& line : block.input) {
+      if (line == "@terminal") {
+        host.out_is_terminal = host.err_is_terminal = true;
+      } else if (line == "@colour") {
+        host.out_is_terminal = host.err_is_terminal = host.colour = true;
+      } else if (line == "@submission") {
+        output += server_.LastSubmission() + server_.SubmissionCount();
+      } else if (line.starts_with("@stdin ")) {
+        in.str(line.substr(7) + "\n");
+      } else if (line.starts_with("@env ")) {
+        const std::size_t equals = line.find('=');
+        host.environment[line.substr(5, equals - 5)] = line.substr(equals + 1);
+      } else if (line.starts_with("kezek")) {
+        std::vector<std::string> words = Words(line);
+        words.erase(words.begin());
+        const int code = cli::RunApp(host, words);
+        output += Shown(out.str(), err.str(), code);
+      }
+    }
+    output = Replaced(std::move(output), server_.endpoint(), "ENDPOINT");
+    output = Replaced(std::move(output), folder_.string(), "FOLDER");
+    return Replaced(std::move(output), SourceFolder() + "/scripts", "/work");
+  }
+
+ private:
+  cli::Host MakeHost(std::istream& in, std::ostream& out, std::ostream& err) {
+    cli::Host host;
+    host.in = &in;
+    host.out = &out;
+    host.err = &err;
+    host.environment = {{"HOME", folder_.string()},
+                        {"PATH", "/usr/bin"},
+                        {"KEZEK_ENDPOINT", server_.endpoint()},
+                        {"KEZEK_TOKEN", "good"},
+                        {"KEZEK_PROJECT", "alem-llm"}};
+    host.directory = SourceFolder() + "/scripts";
+    host.name = "login1";
+    host.now_ms = [] { return kNowMs; };
+    host.sleep = [](std::int64_t) {};
+    host.make_key = [this] { return "key-" + std::to_string(++keys_); };
+    return host;
+  }
+
+  static std::string Shown(const std::string& out, const std::string& err, int code) {
+    std::string text = out;
+    if (!text.empty() && text.back() != '\n') text += "<no newline>\n";
+    std::istringstream lines(err);
+    for (std::string line; std::getline(lines, line);) text += "2> " + line + "\n";
+    return code == 0 ? text : text + "exit " + std::to_string(code) + "\n";
+  }
+
+  FakeServer server_;
+  std::filesystem::path folder_;
+  int keys_ = 0;
+};
+
+TEST(CliTest, PrintsWhatIsOnRecord) {
+  ASSERT_EQ(setenv("TZ", "<+05>-5", 1), 0);
+  tzset();
+  const bool rewrite = std::getenv("KEZEK_REWRITE_GOLDEN") != nullptr;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(SourceFolder() + "/cli")) {
+    files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  EXPECT_GE(files.size(), 5U);
+  for (const std::filesystem::path& file : files) {
+    Transcript transcript;
+    std::string rewritten;
+    for (const Block& block : Blocks(ReadFile(file))) {
+      ASSERT_FALSE(block.input.empty()) << file;
+      const std::string output = transcript.Run(block);
+      EXPECT_TRUE(rewrite || output == block.output)
+          << file.filename() << ": " << block.input.back() << "\nexpected:\n"
+          << block.output << "got:\n"
+          << output;
+      rewritten += rewritten.empty() ? "" : "====\n";
+      for (const std::string& line : block.input) rewritten += line + "\n";
+      rewritten += "----\n" + output;
+    }
+    if (rewrite) std::ofstream(file) << rewritten;
+  }
+}
+
+}  // namespace
+}  // namespace kezek::golden

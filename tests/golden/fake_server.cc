@@ -1,0 +1,422 @@
+#include "tests/golden/fake_server.h"
+
+#include <google/protobuf/text_format.h>
+#include <grpcpp/grpcpp.h>
+#include <kezek/v1/access.grpc.pb.h>
+#include <kezek/v1/cluster.grpc.pb.h>
+#include <kezek/v1/job_service.grpc.pb.h>
+#include <kezek/v1/quota.grpc.pb.h>
+#include <kezek/v1/status.pb.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "tests/golden/canned.h"
+
+namespace kezek::golden {
+namespace {
+
+using grpc::ServerContext;
+using grpc::Status;
+using grpc::StatusCode;
+
+Status Refused(StatusCode code, const std::string& field, const std::string& reason,
+               const std::string& message) {
+  v1::Status status;
+  status.set_code(code);
+  status.set_message(field.empty() ? message : field + ": " + message);
+  v1::ErrorDetail detail;
+  detail.set_field(field);
+  detail.set_reason(reason);
+  detail.set_message(message);
+  status.add_details()->PackFrom(detail);
+  return Status(code, status.message(), status.SerializeAsString());
+}
+
+Status CheckToken(const ServerContext& context) {
+  const auto found = context.client_metadata().find("authorization");
+  if (found == context.client_metadata().end()) {
+    return Refused(StatusCode::UNAUTHENTICATED, "", "TOKEN_MISSING", "this call needs a token");
+  }
+  if (found->second != "Bearer good") {
+    return Refused(StatusCode::UNAUTHENTICATED, "", "TOKEN_INVALID", "the token is not known");
+  }
+  return Status::OK;
+}
+
+Status NoSuchJob(const std::string& job) {
+  return Refused(StatusCode::NOT_FOUND, "jobs", "JOB_NOT_FOUND", "there is no job " + job);
+}
+
+template <class Ids>
+Status Find(const Ids& ids, google::protobuf::RepeatedPtrField<v1::Job>* jobs) {
+  for (const std::string& id : ids) {
+    std::optional<v1::Job> job = CannedJob(id.substr(0, id.find('_')));
+    if (!job) return NoSuchJob(id);
+    *jobs->Add() = std::move(*job);
+  }
+  return Status::OK;
+}
+
+class FakeJobs final : public v1::JobService::Service {
+ public:
+  Status Submit(ServerContext* context, const v1::SubmitRequest* request,
+                v1::SubmitResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++submissions_;
+    last_ = *request;
+    const bool existing = !keys_.insert(request->idempotency_key()).second;
+    const v1::JobSpec& spec = request->spec();
+    if (spec.shape().gpu_type() == "a100") {
+      return Refused(StatusCode::INVALID_ARGUMENT, "spec.shape.gpu_type", "NO_SUCH_GPU_TYPE",
+                     "this cluster has no a100. Types here: h200");
+    }
+    if (spec.shape().nodes() > 32) {
+      return Refused(StatusCode::FAILED_PRECONDITION, "spec.shape.nodes", "NEVER_FITS_LIMIT",
+                     "64 × 8 GPUs is more than project alem-llm may use at once\n"
+                     "Ask for 32 nodes or fewer");
+    }
+    // The answer is lost, the job is there.
+    if (spec.name() == "flaky" && !existing) return Status(StatusCode::UNAVAILABLE, "gone");
+    Answer(*request, existing, response);
+    return Status::OK;
+  }
+
+  Status Get(ServerContext* context, const v1::GetJobsRequest* request,
+             v1::GetJobsResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    for (const std::string& id : request->jobs()) {
+      for (const v1::Event& event : CannedEvents(id)) *response->add_events() = event;
+    }
+    Status found = Find(request->jobs(), response->mutable_jobs());
+    if (request->script() && found.ok()) {
+      response->mutable_jobs(0)->mutable_spec()->set_script("#!/bin/bash\nsrun train\n");
+    }
+    // Once something has been watched, the array and the small job are over.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (v1::Job& job : *response->mutable_jobs()) {
+      if ((job.id() != 48300 && job.id() != 48190) || !watched_) continue;
+      job.set_state(job.id() == 48300 ? v1::JOB_STATE_FAILED : v1::JOB_STATE_SUCCEEDED);
+      job.set_exit_code(job.id() == 48300 ? 1 : 0);
+      job.set_ended_ms(kNowMs);
+    }
+    return found;
+  }
+
+  Status List(ServerContext* context, const v1::ListJobsRequest* request,
+              v1::ListJobsResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    const bool all = request->filter().scope() == v1::JOB_SCOPE_ALL;
+    for (const v1::Job& job : CannedJobs()) {
+      const bool final = job.state() >= v1::JOB_STATE_SUCCEEDED;
+      const bool mine = job.user() == "aizhan@nac";
+      const auto& states = request->filter().states();
+      const bool wanted =
+          states.empty() ? !final || request->filter().include_final()
+                         : std::find(states.begin(), states.end(), job.state()) != states.end();
+      if (wanted && (all || mine)) *response->add_jobs() = job;
+    }
+    // Pages of three, whatever was asked for, so that paging is seen.
+    const int start = request->page().token().empty() ? 0 : std::stoi(request->page().token());
+    const int end = std::min(start + std::min(3, request->page().size()), response->jobs_size());
+    if (end < response->jobs_size()) response->mutable_page()->set_next_token(std::to_string(end));
+    response->mutable_jobs()->DeleteSubrange(end, response->jobs_size() - end);
+    response->mutable_jobs()->DeleteSubrange(0, start);
+    return Status::OK;
+  }
+
+  Status Watch(ServerContext* context, const v1::WatchRequest* request,
+               grpc::ServerWriter<v1::WatchResponse>* writer) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    v1::WatchResponse response;
+    writer->Write(response);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    watched_ = true;
+    response.set_seq(request->after_seq() + 1);
+    response.add_events()->set_seq(request->after_seq() + 1);
+    writer->Write(response);
+    return Status::OK;
+  }
+
+  Status Cancel(ServerContext* context, const v1::CancelRequest* request,
+                v1::CancelResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    for (const std::string& id : request->jobs()) {
+      if (id == "48190") {
+        return Refused(StatusCode::PERMISSION_DENIED, "jobs", "NOT_OWNER",
+                       "job 48190 is dana@kaznu's");
+      }
+    }
+    Status found = Find(request->jobs(), response->mutable_jobs());
+    for (v1::Job& job : *response->mutable_jobs()) {
+      if (job.state() == v1::JOB_STATE_QUEUED) job.set_state(v1::JOB_STATE_CANCELLED);
+    }
+    return found;
+  }
+
+  Status Update(ServerContext* context, const v1::UpdateRequest* request,
+                v1::UpdateResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    Status found = Find(request->jobs(), response->mutable_jobs());
+    for (v1::Job& job : *response->mutable_jobs()) {
+      job.set_hold(request->hold() ? v1::HOLD_USER : v1::HOLD_UNSPECIFIED);
+    }
+    return found;
+  }
+
+  Status Logs(ServerContext* context, const v1::LogsRequest* request,
+              grpc::ServerWriter<v1::LogsResponse>* writer) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    if (request->job() == "48211") {
+      return Refused(StatusCode::NOT_FOUND, "job", "LOG_NOT_YET", "job 48211 has written nothing");
+    }
+    const std::string text = "rank 0 of 32 on n05\nstep 1 loss 11.2\nstep 2 loss 10.9\n";
+    const std::int64_t offset = request->tail_lines() > 0 ? 37 : request->offset();
+    v1::LogsResponse response;
+    response.set_attempt(1);
+    response.set_offset(offset);
+    response.set_data(text.substr(static_cast<std::size_t>(offset), request->follow() ? 20 : 100));
+    if (response.data().empty()) return Status::OK;
+    writer->Write(response);
+    // A server that goes away in the middle: the reader comes back for the rest.
+    const bool more = offset + 20 < static_cast<std::int64_t>(text.size());
+    if (request->follow() && more) return Status(StatusCode::UNAVAILABLE, "restarting");
+    return Status::OK;
+  }
+
+  Status Explain(ServerContext* context, const v1::ExplainRequest* request,
+                 v1::ExplainResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    const std::optional<v1::Job> job = CannedJob(request->job());
+    if (!job) return NoSuchJob(request->job());
+    if (job->state() == v1::JOB_STATE_QUEUED) {
+      *response = CannedWhy();
+    } else {
+      *response->mutable_job() = *job;
+    }
+    return Status::OK;
+  }
+
+  std::string LastSubmission() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    v1::SubmitRequest shown = last_;
+    std::string text;
+    google::protobuf::TextFormat::Printer printer;
+    printer.SetUseUtf8StringEscaping(true);
+    printer.PrintToString(shown, &text);
+    return text;
+  }
+
+  std::string SubmissionCount() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return std::to_string(submissions_) + " submissions, " + std::to_string(keys_.size()) +
+           " keys\n";
+  }
+
+ private:
+  static void Answer(const v1::SubmitRequest& request, bool existing,
+                     v1::SubmitResponse* response) {
+    v1::Job& job = *response->mutable_job();
+    const bool small = request.spec().shape().gpus() == 1 && !request.spec().has_array();
+    job = *CannedJob(request.spec().has_array() ? "48300" : small ? "48190" : "48211");
+    response->set_existing(existing);
+    if (request.dry_run()) {
+      job.clear_job();
+      response->mutable_dry_run()->mutable_estimate()->set_start_ms(1'795'252'800'000);
+      *response->mutable_dry_run()->mutable_reason() = CannedWhy().reason();
+    } else if (small) {
+      job.set_state(v1::JOB_STATE_STARTING);
+    } else if (request.spec().has_array()) {
+      job.set_state(v1::JOB_STATE_QUEUED);
+    }
+    for (const std::string& option : request.spec().ignored_options()) {
+      v1::Reason& warning = *response->add_warnings();
+      (*warning.mutable_fields())["field"] = option;
+      warning.set_sentence(option + ": taken, without effect");
+    }
+    if (request.spec().shape().nodes() == 31) {
+      response->add_warnings()->set_sentence("wider than what is not guaranteed: may wait long");
+    }
+  }
+
+  mutable std::mutex mutex_;
+  v1::SubmitRequest last_;
+  std::set<std::string> keys_;
+  int submissions_ = 0;
+  bool watched_ = false;
+};
+
+class FakeCluster final : public v1::ClusterService::Service {
+ public:
+  Status GetCluster(ServerContext*, const v1::GetClusterRequest*, v1::Cluster* response) override {
+    response->set_name("demo");
+    response->add_gpu_types()->set_name("h200");
+    return Status::OK;
+  }
+  Status ListNodes(ServerContext*, const v1::ListNodesRequest* request,
+                   v1::ListNodesResponse* response) override {
+    for (const v1::Node& node : CannedNodes()) {
+      if (!request->free_only() || node.free_gpus() > 0) *response->add_nodes() = node;
+    }
+    return Status::OK;
+  }
+  Status GetNodes(ServerContext*, const v1::GetNodesRequest* request,
+                  v1::GetNodesResponse* response) override {
+    for (const std::string& name : request->nodes()) {
+      for (const v1::Node& node : CannedNodes()) {
+        if (node.name() == name) *response->add_nodes() = node;
+      }
+    }
+    if (response->nodes_size() == request->nodes_size()) return Status::OK;
+    return Refused(StatusCode::NOT_FOUND, "node", "NODE_NOT_FOUND", "there is no such node");
+  }
+  Status DrainNodes(ServerContext*, const v1::DrainNodesRequest* request,
+                    v1::NodesChanged* response) override {
+    v1::Node& node = *response->add_nodes();
+    node = CannedNodes()[0];
+    node.set_health(v1::NODE_HEALTH_DRAINING);
+    node.set_health_reason(request->reason());
+    response->add_commands("scontrol update nodename=n02 state=drain");
+    return Status::OK;
+  }
+  Status ResumeNodes(ServerContext*, const v1::ResumeNodesRequest*,
+                     v1::NodesChanged* response) override {
+    *response->add_nodes() = CannedNodes()[0];
+    return Status::OK;
+  }
+};
+
+class FakeQuota final : public v1::QuotaService::Service {
+ public:
+  Status GetUsage(ServerContext*, const v1::GetUsageRequest*,
+                  v1::GetUsageResponse* response) override {
+    *response = CannedUsage();
+    return Status::OK;
+  }
+  Status ListAccounts(ServerContext*, const v1::ListAccountsRequest*,
+                      v1::ListAccountsResponse* response) override {
+    for (const v1::Account& account : CannedAccounts()) *response->add_accounts() = account;
+    return Status::OK;
+  }
+  Status GetAccount(ServerContext*, const v1::GetAccountRequest* request,
+                    v1::GetAccountResponse* response) override {
+    for (const v1::Account& account : CannedAccounts()) {
+      if (account.path() != request->account()) continue;
+      *response->mutable_account() = account;
+      *response->mutable_effective() = account.settings();
+      return Status::OK;
+    }
+    return Refused(StatusCode::NOT_FOUND, "account", "ACCOUNT_NOT_FOUND",
+                   "there is no account " + request->account());
+  }
+  // Echoes each change, as if all of it were new.
+  Status ApplyAccounts(ServerContext*, const v1::ApplyAccountsRequest* request,
+                       v1::ApplyAccountsResponse* response) override {
+    for (const v1::AccountChange& change : request->changes()) {
+      v1::FieldChange& field = *response->add_changes();
+      field.set_account(change.path());
+      field.set_field("base " + std::to_string(request->base_version()));
+      google::protobuf::TextFormat::Printer printer;
+      printer.SetSingleLineMode(true);
+      std::string text;
+      printer.PrintToString(change, &text);
+      field.set_after(text);
+    }
+    response->set_settings_version(13);
+    return Status::OK;
+  }
+};
+
+class FakeAccess final : public v1::AccessService::Service {
+ public:
+  Status WhoAmI(ServerContext* context, const v1::WhoAmIRequest*,
+                v1::WhoAmIResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    *response = CannedWhoAmI();
+    return Status::OK;
+  }
+  Status ListUsers(ServerContext*, const v1::ListUsersRequest*,
+                   v1::ListUsersResponse* response) override {
+    *response->add_users() = CannedUser();
+    return Status::OK;
+  }
+  Status CreateUser(ServerContext*, const v1::CreateUserRequest* request,
+                    v1::User* response) override {
+    response->set_name(request->name());
+    response->set_unix_account(request->unix_account());
+    *response->mutable_roles() = request->roles();
+    return Status::OK;
+  }
+  Status SetUnixAccount(ServerContext*, const v1::SetUnixAccountRequest* request,
+                        v1::User* response) override {
+    *response = CannedUser();
+    response->set_unix_account(request->unix_account());
+    return Status::OK;
+  }
+  Status ChangeRoles(ServerContext*, const v1::ChangeRolesRequest* request,
+                     v1::User* response) override {
+    *response = CannedUser();
+    response->mutable_roles()->MergeFrom(request->give());
+    if (request->take_size() > 0) response->mutable_roles()->RemoveLast();
+    return Status::OK;
+  }
+  Status UpdateUser(ServerContext*, const v1::UpdateUserRequest* request,
+                    v1::User* response) override {
+    *response = CannedUser();
+    response->set_disabled(request->disabled());
+    return Status::OK;
+  }
+  Status CreateToken(ServerContext*, const v1::CreateTokenRequest* request,
+                     v1::CreateTokenResponse* response) override {
+    response->set_secret("kz_k7f2_notasecret");
+    *response->mutable_token() = CannedTokens()[0];
+    response->mutable_token()->set_user(request->user());
+    return Status::OK;
+  }
+  Status ListTokens(ServerContext*, const v1::ListTokensRequest* request,
+                    v1::ListTokensResponse* response) override {
+    for (const v1::Token& token : CannedTokens()) {
+      if (token.revoked_ms() == 0 || request->include_ended()) *response->add_tokens() = token;
+    }
+    return Status::OK;
+  }
+  Status RevokeToken(ServerContext*, const v1::RevokeTokenRequest*,
+                     v1::RevokeTokenResponse* response) override {
+    *response->mutable_token() = CannedTokens()[1];
+    return Status::OK;
+  }
+};
+
+}  // namespace
+
+struct FakeServer::Parts {
+  FakeJobs jobs;
+  FakeCluster cluster;
+  FakeQuota quota;
+  FakeAccess access;
+  int port = 0;
+  std::unique_ptr<grpc::Server> server;
+};
+
+FakeServer::FakeServer() : parts_(std::make_unique<Parts>()) {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &parts_->port);
+  builder.RegisterService(&parts_->jobs);
+  builder.RegisterService(&parts_->cluster);
+  builder.RegisterService(&parts_->quota);
+  builder.RegisterService(&parts_->access);
+  parts_->server = builder.BuildAndStart();
+}
+
+FakeServer::~FakeServer() { parts_->server->Shutdown(); }
+
+std::string FakeServer::endpoint() const { return "127.0.0.1:" + std::to_string(parts_->port); }
+
+std::string FakeServer::LastSubmission() const { return parts_->jobs.LastSubmission(); }
+
+std::string FakeServer::SubmissionCount() const { return parts_->jobs.SubmissionCount(); }
+
+}  // namespace kezek::golden
