@@ -23,7 +23,7 @@ std::unique_ptr<pqxx::connection> Connect(const std::string& conninfo, const cha
   KeepLost(*connection);
   pqxx::nontransaction setup(*connection);
   setup.exec(
-      "set search_path = kezek, pg_catalog; set client_min_messages = warning;"
+      "set search_path = kezek, pg_catalog; set client_min_messages = warning; set jit = off;"
       " set application_name = " +
       setup.quote(std::string(application)));
   return connection;

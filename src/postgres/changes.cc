@@ -1,0 +1,329 @@
+#include "postgres/changes.h"
+
+#include <array>
+#include <utility>
+
+#include "postgres/bulk.h"
+#include "postgres/codec.h"
+#include "postgres/enum_names.h"
+
+namespace kezek::postgres {
+namespace {
+
+constexpr auto kJobColumns = std::to_array<Column>({{"id", "bigint"},
+                                                    {"element", "integer"},
+                                                    {"user_id", "bigint"},
+                                                    {"project_id", "bigint"},
+                                                    {"name", "text"},
+                                                    {"job_class", "text"},
+                                                    {"spec", "jsonb"},
+                                                    {"depends_on", "bigint[]"},
+                                                    {"state", "text"},
+                                                    {"hold", "text"},
+                                                    {"hold_reason", "jsonb"},
+                                                    {"pending", "jsonb"},
+                                                    {"submitted_ms", "bigint"},
+                                                    {"queued_since_ms", "bigint"},
+                                                    {"not_before_ms", "bigint"},
+                                                    {"ended_ms", "bigint"},
+                                                    {"attempts", "integer"},
+                                                    {"failed_runs", "integer"},
+                                                    {"launch_failures", "integer"},
+                                                    {"preemptions", "integer"},
+                                                    {"reason", "jsonb"}});
+
+constexpr auto kAttemptColumns =
+    std::to_array<Column>({{"job_id", "bigint"},         {"element", "integer"},
+                           {"number", "integer"},        {"state", "text"},
+                           {"outcome", "text"},          {"ending", "text"},
+                           {"placement", "jsonb"},       {"nodes", "text[]"},
+                           {"cluster_job_id", "bigint"}, {"released", "boolean"},
+                           {"planned_ms", "bigint"},     {"released_ms", "bigint"},
+                           {"start_ms", "bigint"},       {"end_ms", "bigint"},
+                           {"last_seen_ms", "bigint"},   {"ending_since_ms", "bigint"},
+                           {"signalled", "boolean"},     {"exit_code", "integer"},
+                           {"exit_signal", "integer"},   {"limit_ms", "bigint"},
+                           {"counted_milli", "bigint"},  {"rate_milli", "bigint"},
+                           {"factor_milli", "bigint"},   {"settings_version", "bigint"},
+                           {"epoch", "bigint"},          {"reason", "jsonb"}});
+
+constexpr auto kEventColumns = std::to_array<Column>({{"time_ms", "bigint"},
+                                                      {"subject", "text"},
+                                                      {"job_id", "bigint"},
+                                                      {"element", "integer"},
+                                                      {"attempt", "integer"},
+                                                      {"name", "text"},
+                                                      {"project_id", "bigint"},
+                                                      {"user_id", "bigint"},
+                                                      {"from_state", "text"},
+                                                      {"to_state", "text"},
+                                                      {"reason", "jsonb"},
+                                                      {"actor", "text"}});
+
+constexpr auto kLedgerColumns = std::to_array<Column>({{"time_ms", "bigint"},
+                                                       {"book", "text"},
+                                                       {"kind", "text"},
+                                                       {"job_id", "bigint"},
+                                                       {"element", "integer"},
+                                                       {"attempt", "integer"},
+                                                       {"project_id", "bigint"},
+                                                       {"user_id", "bigint"},
+                                                       {"contra", "text"},
+                                                       {"job_class", "text"},
+                                                       {"gpu_type", "text"},
+                                                       {"date_ms", "bigint"},
+                                                       {"amount", "bigint"},
+                                                       {"settings_version", "bigint"}});
+
+constexpr auto kAccountColumns = std::to_array<Column>({{"id", "bigint"},
+                                                        {"parent_id", "bigint"},
+                                                        {"name", "text"},
+                                                        {"kind", "text"},
+                                                        {"title", "text"},
+                                                        {"attributes", "jsonb"},
+                                                        {"closed", "boolean"},
+                                                        {"version", "bigint"}});
+
+constexpr auto kUserColumns = std::to_array<Column>({{"id", "bigint"},
+                                                     {"name", "text"},
+                                                     {"display_name", "text"},
+                                                     {"unix_account", "text"},
+                                                     {"unix_uid", "bigint"},
+                                                     {"disabled", "boolean"}});
+
+constexpr auto kTokenColumns = std::to_array<Column>({{"id", "bigint"},
+                                                      {"user_id", "bigint"},
+                                                      {"label", "text"},
+                                                      {"hash", "bytea"},
+                                                      {"created_ms", "bigint"},
+                                                      {"expires_ms", "bigint"},
+                                                      {"revoked_ms", "bigint"}});
+
+constexpr auto kNodeColumns = std::to_array<Column>({{"name", "text"},
+                                                     {"gpu_type", "text"},
+                                                     {"gpus", "integer"},
+                                                     {"cpus", "integer"},
+                                                     {"memory_mib", "bigint"},
+                                                     {"leaf", "text"},
+                                                     {"block", "text"},
+                                                     {"labels", "jsonb"},
+                                                     {"health", "text"},
+                                                     {"health_reason", "text"},
+                                                     {"drained_by_kezek", "boolean"},
+                                                     {"set_aside_until_ms", "bigint"},
+                                                     {"foreign_gpus", "integer"},
+                                                     {"foreign_cpus", "integer"},
+                                                     {"foreign_memory_mib", "bigint"}});
+
+// Keeps the first error; its texts are empty from then on.
+class Encoder {
+ public:
+  template <class T>
+  std::string Json(const T& value, const char* field) {
+    auto json = Encode(value);
+    if (json) return *std::move(json);
+    if (!error_) {
+      error_ = json.error();
+      error_->details[0].field = std::string(field) + "." + error_->details[0].field;
+    }
+    return "{}";
+  }
+  // The call, if it has rows.
+  void Add(const char* statement, const Bulk& rows, Call::Front front = Call::Front::kNothing,
+           std::vector<std::string> more = {}) {
+    if (rows.rows() == 0) return;
+    if (!rows.ok() && !error_) {
+      error_ = FieldProblem(Code::kInvalidArgument,
+                            {.field = statement,
+                             .reason = "NOT_TEXT",
+                             .message = "a text is not valid UTF-8 or holds a NUL byte"});
+    }
+    Call call{statement, front, std::move(more)};
+    rows.AddTo(call.params);
+    calls_.push_back(std::move(call));
+  }
+  Result<std::vector<Call>> Finish() && {
+    if (error_) return *std::move(error_);
+    return std::move(calls_);
+  }
+
+ private:
+  std::optional<Error> error_;
+  std::vector<Call> calls_;
+};
+
+void AddJobs(const Changes& changes, Encoder& encoder) {
+  Bulk rows(kJobColumns.size());
+  const JobSpec* last_spec = nullptr;  // the elements of an array share one
+  std::string spec;
+  for (const Job& job : changes.jobs) {
+    if (job.spec.get() != last_spec) spec = encoder.Json(*job.spec, "spec");
+    last_spec = job.spec.get();
+    ArrayLiteral depends_on;
+    for (const Dependency& on : job.spec->dependencies) depends_on.AddInt(on.on.id.value);
+    rows.Int(job.ref.id.value).Int(job.ref.element).Int(job.user.value);
+    rows.Int(job.spec->project.value).Text(job.spec->name).Text(job.spec->job_class).Text(spec);
+    rows.Text(depends_on.Text()).Text(NameOf(job.state)).Text(NameOf(job.hold));
+    rows.Text(encoder.Json(job.hold_reason, "hold_reason"));
+    rows.Text(encoder.Json(job.pending, "pending"));
+    rows.Int(job.submitted_ms).Int(job.queued_since_ms).Int(job.not_before_ms).Int(job.ended_ms);
+    rows.Int(job.attempts).Int(job.failed_runs).Int(job.launch_failures).Int(job.preemptions);
+    rows.Text(encoder.Json(job.reason, "reason"));
+  }
+  encoder.Add("put_jobs", rows);
+}
+
+void AddAttempts(const Changes& changes, Encoder& encoder) {
+  Bulk rows(kAttemptColumns.size());
+  for (const Attempt& attempt : changes.attempts) {
+    ArrayLiteral nodes;
+    for (const NodeGrant& grant : attempt.placement) nodes.AddText(grant.node);
+    rows.Int(attempt.ref.job.id.value).Int(attempt.ref.job.element).Int(attempt.ref.number);
+    rows.Text(NameOf(attempt.state)).Text(NameOf(attempt.outcome)).Text(NameOf(attempt.ending));
+    rows.Text(encoder.Json(attempt.placement, "placement")).Text(nodes.Text());
+    rows.Int(attempt.cluster_job_id).Bool(attempt.released).Int(attempt.planned_ms);
+    rows.Int(attempt.released_ms).Int(attempt.start_ms).Int(attempt.end_ms);
+    rows.Int(attempt.last_seen_ms).Int(attempt.ending_since_ms).Bool(attempt.signalled);
+    rows.Int(attempt.exit_code).Int(attempt.exit_signal).Int(attempt.limit_ms);
+    rows.Int(attempt.counted_milli).Int(attempt.rate_milli).Int(attempt.factor_milli);
+    rows.Int(attempt.settings_version).Int(attempt.epoch);
+    rows.Text(encoder.Json(attempt.reason, "reason"));
+  }
+  encoder.Add("put_attempts", rows);
+}
+
+void AddEvents(const Changes& changes, Encoder& encoder) {
+  Bulk rows(kEventColumns.size());
+  for (const Event& event : changes.events) {
+    rows.Int(event.time_ms).Text(NameOf(event.subject)).Int(event.job.id.value);
+    rows.Int(event.job.element).Int(event.attempt).Text(event.name).Int(event.project.value);
+    rows.Int(event.user.value).Text(event.from).Text(event.to);
+    rows.Text(encoder.Json(event.reason, "reason")).Text(event.actor);
+  }
+  encoder.Add("add_events", rows, Call::Front::kEventSeq);
+}
+
+// Also marks as settled what has nothing left to charge.
+void AddLedger(const Changes& changes, Encoder& encoder) {
+  Bulk rows(kLedgerColumns.size());
+  Bulk settled(3);
+  for (const LedgerEntry& entry : changes.ledger) {
+    const JobRef& job = entry.attempt.job;
+    rows.Int(entry.time_ms).Text(NameOf(entry.book)).Text(NameOf(entry.kind)).Int(job.id.value);
+    rows.Int(job.element).Int(entry.attempt.number).Int(entry.project.value).Int(entry.user.value);
+    rows.Text(entry.contra).Text(entry.job_class).Text(entry.gpu_type).Int(entry.date_ms);
+    rows.Int(entry.amount).Int(entry.settings_version);
+    if (entry.book == Book::kCharge && entry.kind == EntryKind::kSettlement) {
+      settled.Int(job.id.value).Int(job.element).Int(entry.attempt.number);
+    }
+  }
+  for (const Attempt& attempt : changes.attempts) {
+    if (attempt.state == AttemptState::kEnded && attempt.start_ms == 0) {
+      settled.Int(attempt.ref.job.id.value).Int(attempt.ref.job.element).Int(attempt.ref.number);
+    }
+  }
+  encoder.Add("add_ledger", rows, Call::Front::kLedgerSeq);
+  encoder.Add("settle_attempts", settled);
+}
+
+void AddAccounts(const Changes& changes, Encoder& encoder) {
+  Bulk rows(kAccountColumns.size());
+  Bulk settings(3);
+  for (const Account& account : changes.accounts) {
+    rows.Int(account.id.value).Int(account.parent.value).Text(account.name).Text(account.kind);
+    rows.Text(account.title).Text(encoder.Json(account.attributes, "attributes"));
+    rows.Bool(account.closed).Int(account.version);
+    settings.Int(account.id.value).Int(account.version);
+    settings.Text(encoder.Json(account.settings, "settings"));
+  }
+  encoder.Add("put_accounts", rows);
+  ArrayLiteral reason;  // also checks the text
+  reason.AddText(changes.settings_reason);
+  encoder.Add("add_settings", settings, Call::Front::kTime,
+              {std::to_string(changes.settings_actor.value), reason.Text()});
+}
+
+void AddUsersAndTokens(const Changes& changes, Encoder& encoder) {
+  Bulk users(kUserColumns.size());
+  Bulk ids(1);
+  Bulk roles(3);
+  for (const User& user : changes.users) {
+    users.Int(user.id.value).Text(user.name).Text(user.display_name).Text(user.unix_account);
+    users.Int(user.unix_uid).Bool(user.disabled);
+    ids.Int(user.id.value);
+    for (const RoleGrant& grant : user.roles) {
+      roles.Int(user.id.value).Text(NameOf(grant.role)).Int(grant.account.value);
+    }
+  }
+  Bulk tokens(kTokenColumns.size());
+  for (const Token& token : changes.tokens) {
+    tokens.Int(token.id.value).Int(token.user.value).Text(token.label).Bytes(token.hash);
+    tokens.Int(token.created_ms).Int(token.expires_ms).Int(token.revoked_ms);
+  }
+  encoder.Add("put_users", users);
+  encoder.Add("drop_roles", ids);
+  encoder.Add("add_roles", roles);
+  encoder.Add("put_tokens", tokens);
+}
+
+void AddNodes(const Changes& changes, Encoder& encoder) {
+  Bulk rows(kNodeColumns.size());
+  for (const Node& node : changes.nodes) {
+    rows.Text(node.name).Text(node.gpu_type).Int(node.gpus).Int(node.cpus).Int(node.memory_mib);
+    rows.Text(node.leaf).Text(node.block).Text(encoder.Json(node.labels, "labels"));
+    rows.Text(NameOf(node.health)).Text(node.health_reason).Bool(node.drained_by_kezek);
+    rows.Int(node.set_aside_until_ms).Int(node.foreign_gpus).Int(node.foreign_cpus);
+    rows.Int(node.foreign_memory_mib);
+  }
+  encoder.Add("put_nodes", rows);
+}
+
+}  // namespace
+
+Result<std::vector<Call>> EncodeChanges(const Changes& changes) {
+  Encoder encoder;
+  AddAccounts(changes, encoder);
+  AddUsersAndTokens(changes, encoder);
+  AddNodes(changes, encoder);
+  AddJobs(changes, encoder);
+  AddAttempts(changes, encoder);
+  AddEvents(changes, encoder);
+  AddLedger(changes, encoder);
+  Bulk final_jobs(1);
+  for (const JobId& job : changes.final_jobs) final_jobs.Int(job.value);
+  encoder.Add("drop_environments", final_jobs);
+  return std::move(encoder).Finish();
+}
+
+void ForEachChangeStatement(
+    const std::function<void(const char* name, const std::string& sql)>& take) {
+  take("put_jobs", InsertSql("jobs", kJobColumns, "id, element"));
+  take("put_attempts", InsertSql("attempts", kAttemptColumns, "job_id, element, number"));
+  take("add_events", NumberedInsertSql("events", kEventColumns));
+  take("add_ledger", NumberedInsertSql("ledger", kLedgerColumns));
+  take("settle_attempts",
+       "update attempts a set settled = true"
+       " from unnest($1::bigint[], $2::integer[], $3::integer[]) u(job_id, element, number)"
+       " where a.job_id = u.job_id and a.element = u.element and a.number = u.number"
+       " and not a.settled");
+  take("put_accounts", InsertSql("accounts", kAccountColumns, "id"));
+  // The same version with the same settings is no new version; with others it fails on the key.
+  take("add_settings",
+       "insert into account_settings (account_id, version, settings, actor_id, time_ms, reason)"
+       " select u.account_id, u.version, u.settings, $2::bigint, $1::bigint, ($3::text[])[1]"
+       " from unnest($4::bigint[], $5::bigint[], $6::jsonb[]) u(account_id, version, settings)"
+       " where not exists (select from account_settings s where s.account_id = u.account_id"
+       " and s.version = u.version and s.settings = u.settings)");
+  take("put_users", InsertSql("users", kUserColumns, "id"));
+  take("drop_roles", "delete from user_roles where user_id = any($1::bigint[])");
+  take("add_roles",
+       "insert into user_roles (user_id, role, account_id)"
+       " select * from unnest($1::bigint[], $2::text[], $3::bigint[])");
+  take("put_tokens", InsertSql("tokens", kTokenColumns, "id"));
+  take("put_nodes", InsertSql("nodes", kNodeColumns, "name"));
+  take("drop_environments",
+       "update job_payloads set environment = null where job_id = any($1::bigint[])"
+       " and environment is not null");
+}
+
+}  // namespace kezek::postgres

@@ -1,0 +1,109 @@
+#include "postgres/snapshot.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "postgres/rows.h"
+
+namespace kezek::postgres {
+namespace {
+
+template <class T>
+std::vector<T> ReadAll(pqxx::transaction_base& work, const std::string& sql,
+                       T (*read)(RowCursor& row)) {
+  const pqxx::result rows = work.exec(sql);
+  std::vector<T> values;
+  values.reserve(static_cast<std::size_t>(rows.size()));
+  for (const auto& row : rows) {
+    RowCursor cursor(row);
+    values.push_back(read(cursor));
+  }
+  return values;
+}
+
+// Not final ones, and all rows of what a waiting job depends on.
+std::vector<Job> ReadJobs(pqxx::transaction_base& work) {
+  const std::string alive = "state in ('queued', 'starting', 'running')";
+  const pqxx::result rows =
+      work.exec(std::string("select ") + kJobFields + " from jobs j where j." + alive +
+                " or j.id in (select unnest(w.depends_on) from jobs w where w." + alive +
+                " and w.depends_on <> '{}') order by j.id, j.element");
+  std::vector<Job> jobs;
+  jobs.reserve(static_cast<std::size_t>(rows.size()));
+  SpecCache specs;
+  for (const auto& row : rows) {
+    RowCursor cursor(row);
+    jobs.push_back(ReadJob(cursor, specs));
+  }
+  return jobs;
+}
+
+std::vector<User> ReadUsers(pqxx::transaction_base& work) {
+  auto users = ReadAll<User>(
+      work, std::string("select ") + kUserFields + " from users u order by u.id", ReadUser);
+  std::map<UserId, std::vector<RoleGrant>> roles;
+  for (const auto& row : work.exec("select user_id, role, account_id from user_roles")) {
+    RowCursor cursor(row);
+    const UserId user{cursor.Int()};
+    const Role role = cursor.Enum<Role>();
+    roles[user].push_back({role, AccountId{cursor.Int()}});
+  }
+  for (User& user : users) {
+    user.roles = std::move(roles[user.id]);
+    std::ranges::sort(user.roles);
+  }
+  return users;
+}
+
+}  // namespace
+
+Counters ReadCounters(pqxx::transaction_base& work) {
+  const pqxx::row row = work.exec1(
+      "select coalesce((select max(id) from jobs), 0) + 1,"
+      " coalesce((select max(seq) from events), 0), coalesce((select max(seq) from ledger), 0),"
+      " greatest((select time_ms from events order by seq desc limit 1),"
+      " (select time_ms from ledger order by seq desc limit 1), 0)");
+  RowCursor cursor(row);
+  Counters counters;
+  counters.next_job = cursor.Int();
+  counters.last_event_seq = cursor.Int();
+  counters.last_ledger_seq = cursor.Int();
+  counters.last_time_ms = cursor.Int();
+  return counters;
+}
+
+Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
+  const std::string select = "select ";
+  Snapshot snapshot;
+  snapshot.installation = work.exec1("select id from installation")[0].c_str();
+  const Counters counters = ReadCounters(work);
+  snapshot.last_event_seq = counters.last_event_seq;
+  snapshot.last_time_ms = counters.last_time_ms;
+  snapshot.jobs = ReadJobs(work);
+  snapshot.attempts = ReadAll<Attempt>(
+      work,
+      select + kAttemptFields +
+          " from attempts a where not a.settled order by a.job_id, a.element, a.number",
+      ReadAttempt);
+  snapshot.accounts =
+      ReadAll<Account>(work,
+                       select + kAccountFields +
+                           " from accounts a join account_settings s on s.account_id = a.id and"
+                           " s.version = a.version order by a.id",
+                       ReadAccount);
+  snapshot.users = ReadUsers(work);
+  snapshot.tokens =
+      ReadAll<Token>(work, select + kTokenFields + " from tokens t order by t.id", ReadToken);
+  snapshot.nodes =
+      ReadAll<Node>(work, select + kNodeFields + " from nodes n order by n.name", ReadNode);
+  snapshot.usage = ReadAll<LedgerEntry>(
+      work,
+      select + kLedgerFields + " from ledger l where l.book = 'usage' and l.date_ms >= " +
+          std::to_string(usage_since_ms) + " order by l.seq",
+      ReadLedgerEntry);
+  return snapshot;
+}
+
+}  // namespace kezek::postgres

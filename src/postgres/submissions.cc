@@ -1,0 +1,214 @@
+#include "postgres/submissions.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "postgres/codec.h"
+#include "postgres/enum_names.h"
+
+namespace kezek::postgres {
+namespace {
+
+constexpr auto kColumns = std::to_array<Column>({{"user_id", "bigint"},
+                                                 {"key", "text"},
+                                                 {"request_hash", "bytea"},
+                                                 {"project_id", "bigint"},
+                                                 {"name", "text"},
+                                                 {"job_class", "text"},
+                                                 {"spec", "jsonb"},
+                                                 {"depends_on", "bigint[]"},
+                                                 {"hold", "text"},
+                                                 {"hold_reason", "jsonb"},
+                                                 {"pending", "jsonb"},
+                                                 {"script", "text"},
+                                                 {"environment", "bytea"},
+                                                 {"actor", "text"},
+                                                 {"warnings", "jsonb"}});
+
+Error NotText(const char* field) {
+  return FieldProblem(Code::kInvalidArgument,
+                      {.field = field,
+                       .reason = "NOT_TEXT",
+                       .message = "is not valid UTF-8 or holds a NUL byte; remove it"});
+}
+
+Reason HoldReason(Hold hold) {
+  switch (hold) {
+    case Hold::kNone:
+      return {};
+    case Hold::kUser:
+      return {ReasonCode::kHeldByUser, {}};
+    case Hold::kAdmin:
+      return {ReasonCode::kHeldByAdmin, {}};
+    case Hold::kCluster:
+      return {ReasonCode::kHeldByCluster, {}};
+  }
+  return {};
+}
+
+IndexRanges PendingOf(const JobSpec& spec) {
+  return spec.array ? spec.array->indices : IndexRanges{};
+}
+
+Result<std::string> WarningsJson(const std::vector<Reason>& warnings) {
+  std::string list;
+  for (const Reason& warning : warnings) {
+    auto json = Encode(warning);
+    if (!json) return json.error();
+    list += (list.empty() ? "" : ",") + *json;
+  }
+  return "[" + list + "]";
+}
+
+Result<void> AddRow(const Submission& submission, Bulk& values) {
+  const JobSpec& spec = *submission.spec;
+  auto spec_json = Encode(spec);
+  if (!spec_json) {
+    Error error = spec_json.error();
+    error.details[0].field = "spec." + error.details[0].field;
+    return error;
+  }
+  const auto environment = Encode(submission.environment);
+  if (!environment) return NotText("environment");
+  if (!IsStorable(submission.script)) return NotText("script");
+  if (!IsStorable(submission.idempotency_key)) return NotText("idempotency_key");
+  if (!IsStorable(submission.user_name)) return NotText("user_name");
+  const auto warnings = WarningsJson(submission.warnings);
+  if (!warnings) return NotText("warnings");
+  const auto hold_reason = Encode(HoldReason(submission.hold));
+  const auto pending = Encode(PendingOf(spec));
+  ArrayLiteral depends_on;
+  for (const Dependency& on : spec.dependencies) depends_on.AddInt(on.on.id.value);
+  values.Int(submission.user.value).Text(submission.idempotency_key).Bytes(submission.request_hash);
+  values.Int(spec.project.value).Text(spec.name).Text(spec.job_class).Text(*spec_json);
+  values.Text(depends_on.Text()).Text(NameOf(submission.hold)).Text(*hold_reason).Text(*pending);
+  values.Text(submission.script);
+  values.Bytes({reinterpret_cast<const std::uint8_t*>(environment->data()), environment->size()});
+  values.Text(submission.user_name).Text(*warnings);
+  return {};
+}
+
+}  // namespace
+
+Error KeyMismatch(const std::string& key) {
+  return FieldProblem(Code::kAlreadyExists,
+                      {.field = "idempotency_key",
+                       .reason = "IDEMPOTENCY_MISMATCH",
+                       .message = "was used with other content; use a new key for a new job",
+                       .values = {{"key", key}}});
+}
+
+Result<Batch> EncodeBatch(const std::vector<Submission>& submissions) {
+  Batch batch;
+  batch.values = Bulk(kColumns.size());
+  std::map<SubmissionKey, std::size_t> row_of_key;
+  for (const Submission& submission : submissions) {
+    const std::string& key = submission.idempotency_key;
+    if (key.empty()) {
+      return FieldProblem(
+          Code::kInvalidArgument,
+          {.field = "idempotency_key", .reason = "REQUIRED", .message = "must not be empty"});
+    }
+    const auto [at, is_new] = row_of_key.try_emplace({submission.user, key}, batch.rows.size());
+    batch.row_of.push_back(at->second);
+    batch.repeated.push_back(!is_new);
+    if (!is_new) {
+      if (batch.rows[at->second].hash != submission.request_hash) return KeyMismatch(key);
+      continue;
+    }
+    if (auto added = AddRow(submission, batch.values); !added) return added.error();
+    batch.rows.push_back({submission.user, submission.user_name, submission.spec, submission.hold,
+                          key, submission.request_hash, submission.warnings});
+  }
+  return batch;
+}
+
+std::string SubmitSql() {
+  constexpr std::string_view kWrite = R"(
+looked as materialized (
+  select input.*, k.job_id, k.time_ms, k.request_hash = input.request_hash as same,
+         bool_or(k.request_hash <> input.request_hash) over (partition by batch) as refused
+  from input left join submission_keys k
+    on k.user_id = input.user_id and k.key = input.key and k.time_ms >= $3::bigint),
+fresh as materialized (
+  select looked.*, $4::bigint + row_number() over (order by ord) - 1 as id,
+         $5::bigint + sum(1 + jsonb_array_length(warnings)) over (order by ord)
+           - (1 + jsonb_array_length(warnings)) as seq
+  from looked
+  where job_id is null and refused is not true
+    and exists (select from leader where epoch = $1::bigint)),
+into_jobs as (
+  insert into jobs (id, element, user_id, project_id, name, job_class, spec, depends_on, state,
+                    hold, hold_reason, pending, submitted_ms, queued_since_ms, not_before_ms,
+                    ended_ms, attempts, failed_runs, launch_failures, preemptions, reason)
+  select id, -1, user_id, project_id, name, job_class, spec, depends_on, 'queued',
+         hold, hold_reason, pending, $2::bigint, $2::bigint, 0, 0, 0, 0, 0, 0,
+         '{"code":"SUBMITTED"}'
+  from fresh),
+into_payloads as (
+  insert into job_payloads (job_id, script, environment)
+  select id, script, environment from fresh),
+into_events as (
+  insert into events (seq, time_ms, subject, job_id, element, attempt, name, project_id, user_id,
+                      from_state, to_state, reason, actor)
+  select seq, $2::bigint, 'job', id, -1, 0, '', project_id, user_id, '', 'queued',
+         jsonb '{"code":"SUBMITTED"}', actor
+  from fresh
+  union all
+  select seq + w.number, $2::bigint, 'job', id, -1, 0, '', project_id, user_id, '', '',
+         w.reason, actor
+  from fresh cross join jsonb_array_elements(warnings) with ordinality as w(reason, number)),
+into_keys as (
+  insert into submission_keys as k (user_id, key, request_hash, job_id, time_ms)
+  select user_id, key, request_hash, id, $2::bigint from fresh
+  on conflict (user_id, key) do update
+    set request_hash = excluded.request_hash, job_id = excluded.job_id, time_ms = excluded.time_ms
+    where k.time_ms < $3::bigint)
+select 0::bigint, epoch, true, 0::bigint from leader
+union all
+select ord, job_id, same, time_ms from looked where job_id is not null)";
+  std::array<Column, kColumns.size() + 1> columns;
+  columns[0] = {"batch", "integer"};
+  std::ranges::copy(kColumns, columns.begin() + 1);
+  return "with input as (select " + SelectSql(columns) + ", ord from " + UnnestSql(columns, 6) +
+         ")," + std::string(kWrite);
+}
+
+Job JobOf(const Batch::Row& row, JobId id, TimeMs now_ms) {
+  Job job;
+  job.ref = {id, kNoElement};
+  job.user = row.user;
+  job.spec = row.spec;
+  job.hold = row.hold;
+  job.hold_reason = HoldReason(row.hold);
+  job.pending = PendingOf(*row.spec);
+  job.submitted_ms = now_ms;
+  job.queued_since_ms = now_ms;
+  job.reason = {ReasonCode::kSubmitted, {}};
+  return job;
+}
+
+std::vector<Event> EventsOf(const Batch::Row& row, JobId id, TimeMs now_ms,
+                            std::int64_t first_seq) {
+  Event event;
+  event.seq = first_seq;
+  event.time_ms = now_ms;
+  event.subject = Subject::kJob;
+  event.job = {id, kNoElement};
+  event.project = row.spec->project;
+  event.user = row.user;
+  event.to = NameOf(JobState::kQueued);
+  event.reason = {ReasonCode::kSubmitted, {}};
+  event.actor = row.user_name;
+  std::vector<Event> events = {event};
+  event.to.clear();
+  for (const Reason& warning : row.warnings) {
+    ++event.seq;
+    event.reason = warning;
+    events.push_back(event);
+  }
+  return events;
+}
+
+}  // namespace kezek::postgres

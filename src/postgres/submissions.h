@@ -1,0 +1,53 @@
+// Submissions as rows of one statement that does all of a group's work. Private to src/postgres.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kezek/job.h"
+#include "kezek/result.h"
+#include "kezek/store.h"
+#include "postgres/bulk.h"
+
+namespace kezek::postgres {
+
+using SubmissionKey = std::pair<UserId, std::string>;
+
+// What one caller submits, all or nothing, ready to be written.
+struct Batch {
+  struct Row {
+    UserId user;
+    std::string user_name;
+    std::shared_ptr<const JobSpec> spec;
+    Hold hold = Hold::kNone;
+    std::string key;
+    Sha256 hash{};
+    std::vector<Reason> warnings;
+  };
+  std::vector<Row> rows;            // without repeated keys
+  std::vector<std::size_t> row_of;  // of each submission
+  std::vector<bool> repeated;       // of each submission: an earlier one had its key
+  Bulk values{0};                   // of `rows`
+};
+
+// INVALID_ARGUMENT: a text cannot be stored, or a key is empty. ALREADY_EXISTS: two of them have
+// one key and different content. Pure; any thread.
+Result<Batch> EncodeBatch(const std::vector<Submission>& submissions);
+
+Error KeyMismatch(const std::string& key);
+
+// $1 epoch, $2 time, $3 keys older than this are forgotten, $4 first job id, $5 first event number,
+// $6 the batch each row belongs to, $7… the values. Answers (0, epoch, …), and for each row
+// (from 1) whose key is known (row, job id, same content, time of the key). Rows that are not
+// known, of batches without a mismatch, are stored, and numbered in their order; if the epoch is
+// another, none.
+std::string SubmitSql();
+
+// The new row of the queue, and its events: the one of submitting and one for each warning.
+Job JobOf(const Batch::Row& row, JobId id, TimeMs now_ms);
+std::vector<Event> EventsOf(const Batch::Row& row, JobId id, TimeMs now_ms, std::int64_t first_seq);
+
+}  // namespace kezek::postgres
