@@ -5,6 +5,7 @@
 
 #include "quota/usage.h"
 #include "scheduler/engine/passes.h"
+#include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
 namespace {
@@ -55,9 +56,8 @@ class DemandCount {
       return;
     }
     for (std::int32_t i = 0; i < jobs; ++i) {
-      if (FirstLimit(tree_, running_, rules, count).code != ReasonCode::kNone) return;
       const auto& allocated = allocated_[count.gpu_type];
-      if (OutsideGuarantee(tree_, rules, count, allocated).code != ReasonCode::kNone) return;
+      if (StopOf(world_, running_, allocated, count).code != ReasonCode::kNone) return;
       running_.Add(tree_, count);
       demand += count.counted_milli;
       GiveAbove(project, count, 1);

@@ -93,20 +93,26 @@ Broken WrongGang(const Basis& basis, const Waiting& job, const Start& start) {
   return WrongDomain(basis, job, start.placement);
 }
 
-// `used` has the start already.
-Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, bool exclusive) {
+// The recount has the start already. What it takes nothing of may be short for other reasons, such
+// as jobs that are not Kezek's.
+Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, const Shape& shape) {
   for (const NodeGrant& grant : start.placement) {
     const Node& node = basis.world->nodes().at(grant.node);
     const NodeUse& use = recount.used().at(grant.node);
-    if (use.gpus + node.foreign_gpus > node.gpus) return "GPUs of " + node.name + " twice";
-    if (use.cpus + node.foreign_cpus > node.cpus) return "CPUs of " + node.name + " twice";
-    if (use.memory_mib + node.foreign_memory_mib > node.memory_mib) {
+    if (grant.gpus > 0 && use.gpus + node.foreign_gpus > node.gpus) {
+      return "GPUs of " + node.name + " twice";
+    }
+    if (shape.cpus_per_node > 0 && use.cpus + node.foreign_cpus > node.cpus) {
+      return "CPUs of " + node.name + " twice";
+    }
+    if (shape.memory_mib_per_node > 0 &&
+        use.memory_mib + node.foreign_memory_mib > node.memory_mib) {
       return "memory of " + node.name + " twice";
     }
     const bool foreign =
         node.foreign_gpus > 0 || node.foreign_cpus > 0 || node.foreign_memory_mib > 0;
     if (use.exclusive > 0 && use.attempts > 1) return "node " + node.name + " is not shared";
-    if (exclusive && foreign) return "node " + node.name + " is not free for one alone";
+    if (shape.exclusive && foreign) return "node " + node.name + " is not free for one alone";
   }
   return std::nullopt;
 }
@@ -163,10 +169,8 @@ std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
     if (auto broken = recount.Forbids(count)) return violation(std::move(broken));
     if (auto broken = idle.Start(count)) return violation(std::move(broken));
     recount.Add(start);
-    const bool exclusive = job.spec->shape.exclusive;
-    if (auto broken = TooMuch(basis, recount, start, exclusive)) {
-      return violation(std::move(broken));
-    }
+    const Shape& shape = job.spec->shape;
+    if (auto broken = TooMuch(basis, recount, start, shape)) return violation(std::move(broken));
     started.insert(start.job);
   }
   return std::nullopt;

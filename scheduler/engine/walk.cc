@@ -8,6 +8,7 @@
 #include "quota/order.h"
 #include "scheduler/engine/passes.h"
 #include "scheduler/engine/placement.h"
+#include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
 namespace {
@@ -45,7 +46,6 @@ class TypeWalk {
   void PassOver(const quota::Candidate& candidate, Reason reason);
   void Block(const quota::Candidate& candidate, Reason reason, bool counts);
   void StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement);
-  Reason Stopped(const quota::JobCount& count) const;
   void Wait(const quota::Candidate& candidate, Reason reason, bool looked);
   void LeaveProject(quota::AccountIndex project, std::optional<bool> scavengers);
   void LeaveAll();
@@ -106,18 +106,11 @@ void TypeWalk::Run() {
   }
 }
 
-// What other than room stops it now.
-Reason TypeWalk::Stopped(const quota::JobCount& count) const {
-  const ClassRules& rules = world_.ClassOf(count.job_class);
-  Reason limit = quota::FirstLimit(world_.tree(), draft_.running, rules, count);
-  if (limit.code != ReasonCode::kNone) return limit;
-  return quota::OutsideGuarantee(world_.tree(), rules, count, allocated_);
-}
-
 void TypeWalk::Examine(const quota::Candidate& candidate) {
   const Waiting& job = world_.waiting().at(candidate.job->ref);
   const quota::JobCount count = world_.CountOf(job);
-  if (Reason stop = Stopped(count); stop.code != ReasonCode::kNone) {
+  if (Reason stop = StopOf(world_, draft_.running, allocated_, count);
+      stop.code != ReasonCode::kNone) {
     PassOver(candidate, std::move(stop));
     return;
   }

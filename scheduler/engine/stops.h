@@ -1,0 +1,18 @@
+// What other than lack of room keeps a job from starting now.
+#pragma once
+
+#include <vector>
+
+#include "kezek/reason.h"
+#include "quota/limits.h"
+#include "scheduler/engine/world.h"
+
+namespace kezek::engine {
+
+// kNeverFitsLimit (account or class, limit, asked) if today's limits on the GPUs of one job are
+// below it, which it may have passed at submission; then what quota::FirstLimit and
+// quota::OutsideGuarantee say. `allocated`: of its type, by index, with what the plan has given.
+Reason StopOf(const World& world, const quota::RunningTable& running,
+              const std::vector<MilliGpus>& allocated, const quota::JobCount& job);
+
+}  // namespace kezek::engine

@@ -1,0 +1,174 @@
+#include "tests/property/engine_history.h"
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+
+namespace kezek::test {
+
+using engine::Holding;
+using engine::Waiting;
+
+EngineHistory::EngineHistory(std::uint64_t seed) : random_(seed) {
+  if (random_.Chance(40)) config_.look = static_cast<std::int32_t>(random_.Int(1, 12));
+  if (random_.Chance(40)) config_.look_project = static_cast<std::int32_t>(random_.Int(1, 6));
+  if (random_.Chance(30)) config_.starts_max = static_cast<std::int32_t>(random_.Int(1, 6));
+  if (random_.Chance(30)) config_.exact_ranks = 5;
+  if (random_.Chance(30)) config_.age_max_ms = kHourMs;
+  const auto count = static_cast<std::int32_t>(random_.Int(1, 18));
+  for (Node& node : random_.Nodes(count)) {
+    gpus_ += node.gpu_type == "h200" ? node.gpus : 0;
+    nodes_[node.name] = std::move(node);
+  }
+  directory_ = std::make_shared<const Directory>(random_.Accounts(gpus_, 4));
+}
+
+void EngineHistory::Begin() {
+  for (const auto& [name, node] : nodes_) {
+    for (const EventSink& sink : sinks_) sink.node(node);
+  }
+  for (std::int64_t jobs = random_.Int(0, 12); jobs > 0; --jobs) Submit();
+}
+
+void EngineHistory::Step() {
+  now_ms_ += random_.Chance(80) ? random_.Int(0, 10 * kMinuteMs) : random_.Int(0, 2 * kDayMs);
+  for (std::int64_t events = random_.Int(1, 6); events > 0; --events) {
+    const std::int64_t kind = random_.Int(0, 99);
+    if (kind < 55) {
+      Submit();
+    } else if (kind < 75) {
+      EndOne();
+    } else if (kind < 85) {
+      ChangeNode();
+    } else if (kind < 92) {
+      ForgetOne();
+    } else {
+      directory_ = std::make_shared<const Directory>(random_.Changed(*directory_, gpus_));
+      for (const EventSink& sink : sinks_) sink.directory(directory_);
+    }
+  }
+}
+
+void EngineHistory::TellWaiting(const Waiting& job) {
+  waiting_[job.ref] = job;
+  for (const EventSink& sink : sinks_) sink.waiting(job);
+}
+
+void EngineHistory::TellHolding(const Holding& attempt) {
+  holdings_[attempt.attempt] = attempt;
+  for (const EventSink& sink : sinks_) sink.holding(attempt);
+}
+
+void EngineHistory::Submit() {
+  Waiting job;
+  job.ref = {JobId{next_job_++}};
+  job.user = UserId{random_.Int(1, 4)};
+  job.submitted_ms = job.queued_since_ms = now_ms_;
+  JobSpec spec = random_.Job(random_.Projects(*directory_));
+  if (spec.array && random_.Chance(20)) {  // an element that has its own row
+    job.ref.element = 3;
+  } else if (spec.array) {
+    const std::int32_t last = spec.array->indices.front().last;
+    const std::int32_t most = spec.array->max_running == 0 ? last + 1 : spec.array->max_running;
+    for (std::int32_t i = 0; i <= std::min(last, most - 1); ++i) job.elements.push_back(i);
+    if (random_.Chance(10)) job.elements.clear();
+  }
+  job.spec = std::make_shared<const JobSpec>(std::move(spec));
+  TellWaiting(job);
+}
+
+// An attempt begins to run, ends, or is released by the cluster.
+void EngineHistory::EndOne() {
+  if (holdings_.empty()) return;
+  const auto size = static_cast<std::int64_t>(holdings_.size());
+  Holding attempt = std::next(holdings_.begin(), random_.Int(0, size - 1))->second;
+  if (attempt.start_ms == 0 && random_.Chance(50)) {
+    attempt.start_ms = now_ms_;
+    TellHolding(attempt);
+  } else if (attempt.counts && random_.Chance(60)) {
+    attempt.counts = false;
+    TellHolding(attempt);
+  } else {
+    holdings_.erase(attempt.attempt);
+    for (const EventSink& sink : sinks_) sink.not_holding(attempt.attempt);
+  }
+}
+
+void EngineHistory::ChangeNode() {
+  const auto size = static_cast<std::int64_t>(nodes_.size());
+  Node& node = std::next(nodes_.begin(), random_.Int(0, size - 1))->second;
+  node = random_.Changed(node, now_ms_);
+  for (const EventSink& sink : sinks_) sink.node(node);
+}
+
+// A job is cancelled or held; now and then a node is taken out of the configuration for a moment.
+void EngineHistory::ForgetOne() {
+  if (random_.Chance(20)) {
+    const Node node = nodes_.begin()->second;
+    for (const EventSink& sink : sinks_) sink.no_node(node.name);
+    if (random_.Chance(50)) return;
+    for (const EventSink& sink : sinks_) sink.node(node);
+  } else if (!waiting_.empty()) {
+    const auto size = static_cast<std::int64_t>(waiting_.size());
+    const JobRef ref = std::next(waiting_.begin(), random_.Int(0, size - 1))->first;
+    waiting_.erase(ref);
+    for (const EventSink& sink : sinks_) sink.not_waiting(ref);
+  }
+}
+
+void EngineHistory::Commit(const engine::Plan& plan) {
+  for (const engine::Start& start : plan.starts) {
+    if (random_.Chance(15)) continue;  // the rest is planned again
+    Waiting row = waiting_.at(start.row);
+    const JobSpec& spec = *row.spec;
+    TellHolding({.attempt = {start.job, 1},
+                 .user = row.user,
+                 .project = spec.project,
+                 .job_class = spec.job_class,
+                 .shape = spec.shape,
+                 .placement = start.placement,
+                 .counted_milli = start.counted_milli,
+                 .limit_ms = spec.time_limit_ms});
+    if (spec.job_class != "scavenger") {
+      const engine::UsageBooking booking{spec.project, row.user, spec.shape.gpu_type, now_ms_,
+                                         start.counted_milli * kHourMs};
+      for (const EventSink& sink : sinks_) sink.book(booking);
+    }
+    std::erase(row.elements, start.job.element);
+    if (start.job != start.row) {
+      TellWaiting(row);
+    } else {
+      waiting_.erase(start.row);
+      for (const EventSink& sink : sinks_) sink.not_waiting(start.row);
+    }
+  }
+}
+
+std::string PlanText(const engine::Plan& plan) {
+  std::ostringstream text;
+  for (const engine::Start& start : plan.starts) {
+    text << "start " << ToText(start.job) << " of " << ToText(start.row);
+    for (const NodeGrant& grant : start.placement) text << ' ' << grant.node << ':' << grant.gpus;
+    text << " counted " << start.counted_milli << '\n';
+  }
+  for (const auto& [ref, standing] : plan.waiting) {
+    text << "wait " << ToText(ref) << " rank " << standing.rank << " place "
+         << standing.place_in_project << " code " << static_cast<int>(standing.reason.code);
+    for (const auto& [name, value] : standing.reason.fields) text << ' ' << name << '=' << value;
+    text << '\n';
+  }
+  for (const auto& [key, standing] : plan.standings) {
+    text << "account " << key.first.value << ' ' << key.second << " guarantee "
+         << standing.guarantee_milli << " entitled " << standing.entitled_milli << " allocated "
+         << standing.allocated_milli << " demand " << standing.demand_milli << " usage "
+         << std::hexfloat << standing.usage_gpu_hours << " place " << standing.place << " of "
+         << standing.siblings << '\n';
+  }
+  for (const auto& [job, rule] : plan.dropped) {
+    text << "dropped " << ToText(job) << ": " << rule << '\n';
+  }
+  text << "more " << plan.more << '\n';
+  return text.str();
+}
+
+}  // namespace kezek::test

@@ -1,0 +1,67 @@
+// The engine's simple model: it keeps events as they came and works everything out from scratch at
+// each Decide. What quota/ decides (limits, order, entitlement, usage) has twins of its own and is
+// used as it is, but made anew each time.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "quota/account_tree.h"
+#include "quota/entitlement.h"
+#include "quota/limits.h"
+#include "quota/order.h"
+#include "quota/usage.h"
+#include "scheduler/engine/engine.h"
+#include "tests/property/naive_placement.h"
+
+namespace kezek::test {
+
+class NaiveEngine {
+ public:
+  NaiveEngine(engine::EngineConfig config, std::shared_ptr<const Directory> directory);
+
+  void SetDirectory(std::shared_ptr<const Directory> directory);
+  void SetNode(const Node& node) { nodes_[node.name] = node; }
+  void RemoveNode(const std::string& name) { nodes_.erase(name); }
+  void SetWaiting(const engine::Waiting& job) { waiting_[job.ref] = job; }
+  void RemoveWaiting(const JobRef& job) { waiting_.erase(job); }
+  void SetHolding(const engine::Holding& attempt) { holdings_[attempt.attempt] = attempt; }
+  void RemoveHolding(const AttemptRef& attempt) { holdings_.erase(attempt); }
+  void Book(const engine::UsageBooking& booking) { bookings_.push_back({booking, tree_}); }
+
+  engine::Plan Decide(TimeMs now) const;
+
+ private:
+  using Entitled = std::vector<quota::Entitlement>;
+  struct Tick;
+  ClassRules ClassOf(const std::string& name) const;
+  MilliGpus Counted(const Shape& shape) const;
+  quota::JobCount CountOf(const engine::Waiting& job) const;
+  quota::OrderJob OrderOf(const engine::Waiting& job, TimeMs now) const;
+  NaiveNodes Free(TimeMs now) const;
+  NaiveNodes Configured() const;
+  quota::RunningTable Running() const;
+  quota::UsageBook Usage(const std::string& type) const;
+  std::map<std::string, Entitled> EntitleAll(TimeMs now) const;
+  void Walk(Tick& tick, const std::string& type) const;
+  Reason Stopped(const quota::RunningTable& running, const quota::JobCount& count) const;
+  void Start(Tick& tick, const engine::Waiting& job, int nth, const Placement& placement) const;
+  bool WalkOne(Tick& tick, quota::OrderTree& order, const quota::Candidate& candidate) const;
+  void Leave(Tick& tick, const quota::OrderTree& order, const std::string& type, AccountId project,
+             const bool* scavengers) const;
+  void Stand(Tick& tick, const std::string& type) const;
+
+  engine::EngineConfig config_;
+  std::shared_ptr<const Directory> directory_;
+  std::shared_ptr<const quota::AccountTree> tree_;
+  std::map<std::string, Node> nodes_;
+  std::map<JobRef, engine::Waiting> waiting_;
+  std::map<AttemptRef, engine::Holding> holdings_;
+  // With the tree at the time: usage goes to the accounts above the project then.
+  std::vector<std::pair<engine::UsageBooking, std::shared_ptr<const quota::AccountTree>>> bookings_;
+};
+
+}  // namespace kezek::test
