@@ -6,7 +6,7 @@
 
 #include <array>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 namespace kezek::kezekd {
 namespace {
@@ -25,7 +25,9 @@ std::string Hex(const unsigned char* bytes, unsigned length) {
 
 Result<std::function<std::string(std::string_view)>> LoadKeyedHash(const std::string& key_file) {
   std::ifstream file(key_file, std::ios::binary);
-  const std::string key{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::stringstream bytes;
+  bytes << file.rdbuf();
+  const std::string key = bytes.str();
   struct stat info {};
   if (!file || stat(key_file.c_str(), &info) != 0) {
     return Error{Code::kNotFound, "tag_key_file: " + key_file + " cannot be read", {}};
