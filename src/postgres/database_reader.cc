@@ -1,0 +1,279 @@
+#include "postgres/database_reader.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "postgres/array_literal.h"
+#include "postgres/job_query.h"
+#include "postgres/rows.h"
+
+namespace kezek::postgres {
+namespace {
+
+using Work = pqxx::transaction_base;
+
+// What a job has cost: holds and releases cancel each other in the end and are not in it.
+constexpr const char* kCharged = "l.book = 'charge' and l.kind in ('settlement', 'refund')";
+
+pqxx::result Run(Work& work, const Sql& sql) {
+  return work.exec_params(sql.text, pqxx::prepare::make_dynamic_params(sql.params));
+}
+
+template <class T>
+std::vector<T> ReadAll(Work& work, const Sql& sql, T (*read)(RowCursor& row)) {
+  std::vector<T> values;
+  for (const auto& row : Run(work, sql)) {
+    RowCursor cursor(row);
+    values.push_back(read(cursor));
+  }
+  return values;
+}
+
+std::int64_t CountOf(const std::vector<IndexRange>& ranges) {
+  std::int64_t count = 0;
+  for (const IndexRange& range : ranges) {
+    count += (std::int64_t{range.last} - range.first) / std::max(range.step, 1) + 1;
+  }
+  return count;
+}
+
+std::string IdsOf(const std::vector<JobRecord>& records) {
+  ArrayLiteral ids;
+  for (const JobRecord& record : records) ids.AddInt(record.job.ref.id.value);
+  return ids.Text();
+}
+
+bool IsArrayRow(const Job& job) { return job.ref.element == kNoElement && job.spec->array; }
+
+void AddCharges(Work& work, std::vector<JobRecord>& records) {
+  std::map<JobRef, MilliGpuMs> of_row;
+  std::map<JobId, MilliGpuMs> of_all;
+  for (const auto& row :
+       Run(work, {std::string("select l.job_id, l.element, sum(l.amount)::bigint"
+                              " from ledger l where ") +
+                      kCharged + " and l.job_id = any($1::bigint[]) group by 1, 2",
+                  {IdsOf(records)}})) {
+    const JobRef ref{JobId{row[0].as<std::int64_t>()}, row[1].as<std::int32_t>()};
+    of_row[ref] = row[2].as<MilliGpuMs>();
+    of_all[ref.id] += of_row[ref];
+  }
+  for (JobRecord& record : records) {
+    const JobRef& ref = record.job.ref;
+    record.charged = ref.element == kNoElement ? of_all[ref.id] : of_row[ref];
+  }
+}
+
+// Elements with rows as they are, pending ones as queued, the rest as cancelled.
+void AddElements(Work& work, std::vector<JobRecord>& records) {
+  if (std::ranges::none_of(records, [](const auto& record) { return IsArrayRow(record.job); })) {
+    return;
+  }
+  std::map<JobId, std::map<JobState, std::int64_t>> counts;
+  for (const auto& row :
+       Run(work, {"select j.id, j.state, count(*) from jobs j where j.element >= 0"
+                  " and j.id = any($1::bigint[]) group by 1, 2",
+                  {IdsOf(records)}})) {
+    RowCursor cursor(row);
+    const JobId id{cursor.Int()};
+    const auto state = cursor.Enum<JobState>();
+    counts[id][state] = cursor.Int();
+  }
+  for (JobRecord& record : records) {
+    if (!IsArrayRow(record.job)) continue;
+    record.elements = counts[record.job.ref.id];
+    std::int64_t left = CountOf(record.job.spec->array->indices);
+    for (const auto& [state, count] : record.elements) left -= count;
+    const std::int64_t pending = CountOf(record.job.pending);
+    if (pending > 0) record.elements[JobState::kQueued] += pending;
+    if (left > pending) record.elements[JobState::kCancelled] += left - pending;
+  }
+}
+
+// All attempts by number, or only the last of each job.
+void AddAttempts(Work& work, std::vector<JobRecord>& records, bool only_last) {
+  ArrayLiteral ids;
+  ArrayLiteral elements;
+  std::map<JobRef, JobRecord*> by_ref;
+  for (JobRecord& record : records) {
+    ids.AddInt(record.job.ref.id.value);
+    elements.AddInt(record.job.ref.element);
+    by_ref[record.job.ref] = &record;
+  }
+  const std::string distinct = only_last ? "distinct on (a.job_id, a.element) " : "";
+  const std::string order = only_last ? " desc" : "";
+  const auto attempts = ReadAll<Attempt>(
+      work,
+      {"select " + distinct + kAttemptFields +
+           " from attempts a where (a.job_id, a.element) in (select r.id, r.element from"
+           " unnest($1::bigint[], $2::integer[]) as r(id, element))"
+           " order by a.job_id, a.element, a.number" +
+           order,
+       {ids.Text(), elements.Text()}},
+      ReadAttempt);
+  for (const Attempt& attempt : attempts) by_ref[attempt.ref.job]->attempts.push_back(attempt);
+}
+
+std::vector<JobRecord> ReadRecords(Work& work, const JobQuery& query, bool only_last) {
+  std::vector<JobRecord> records;
+  SpecCache specs;
+  for (const auto& row : Run(work, JobQuerySql(query, kJobFields))) {
+    RowCursor cursor(row);
+    records.push_back({.job = ReadJob(cursor, specs)});
+  }
+  if (records.empty()) return records;
+  AddAttempts(work, records, only_last);
+  AddCharges(work, records);
+  AddElements(work, records);
+  return records;
+}
+
+Error NoSuchJob(const JobRef& job) {
+  return Error{Code::kNotFound, "there is no job " + ToText(job), {}};
+}
+
+}  // namespace
+
+void DatabaseReader::Open() {
+  connection_ = Connect(options_.conninfo, "kezekd-reader");
+  pqxx::nontransaction(*connection_)
+      .exec("set default_transaction_read_only = on; set statement_timeout = " +
+            std::to_string(options_.statement_timeout_ms));
+}
+
+template <class T, class Read>
+Result<T> DatabaseReader::With(Read read) {
+  for (bool again = true;; again = false) {
+    try {
+      if (connection_ == nullptr) Open();
+      pqxx::transaction<pqxx::repeatable_read> work(*connection_);
+      return read(work);
+    } catch (const std::exception& problem) {
+      const bool lost = connection_ == nullptr || IsLost(*connection_, problem);
+      if (lost) connection_.reset();
+      if (lost && again) continue;
+      Error error = ErrorOf(problem);
+      if (lost) error.code = Code::kUnavailable;
+      return error;
+    }
+  }
+}
+
+Result<std::vector<JobRecord>> DatabaseReader::ListJobs(const JobQuery& query) {
+  return With<std::vector<JobRecord>>([&](Work& work) { return ReadRecords(work, query, true); });
+}
+
+Result<JobRecord> DatabaseReader::GetJob(const JobRef& job) {
+  return With<JobRecord>([&](Work& work) -> Result<JobRecord> {
+    JobQuery query;
+    query.refs = {job};
+    query.elements = job.element != kNoElement;
+    auto records = ReadRecords(work, query, false);
+    if (records.empty()) return NoSuchJob(job);
+    return std::move(records.front());
+  });
+}
+
+Result<std::string> DatabaseReader::GetScript(JobId job) {
+  return With<std::string>([&](Work& work) -> Result<std::string> {
+    const auto rows =
+        work.exec_params("select script from job_payloads where job_id = $1", job.value);
+    if (rows.empty()) return NoSuchJob({job, kNoElement});
+    return rows[0][0].as<std::string>();
+  });
+}
+
+Result<std::vector<Event>> DatabaseReader::Events(std::int64_t after_seq, std::int32_t limit) {
+  return With<std::vector<Event>>([&](Work& work) {
+    return ReadAll<Event>(work,
+                          {std::string("select ") + kEventFields +
+                               " from events e where e.seq > $1::bigint order by e.seq"
+                               " limit $2::bigint",
+                           {std::to_string(after_seq), std::to_string(limit)}},
+                          ReadEvent);
+  });
+}
+
+Result<std::vector<Event>> DatabaseReader::JobEvents(const JobRef& job) {
+  return With<std::vector<Event>>([&](Work& work) {
+    return ReadAll<Event>(work,
+                          {std::string("select ") + kEventFields +
+                               " from events e where e.job_id = $1::bigint and e.job_id > 0"
+                               " and e.element = $2::integer order by e.seq",
+                           {std::to_string(job.id.value), std::to_string(job.element)}},
+                          ReadEvent);
+  });
+}
+
+Result<std::int64_t> DatabaseReader::LastEventSeq() {
+  return With<std::int64_t>([&](Work& work) {
+    return work.exec1("select coalesce(max(seq), 0) from events")[0].as<std::int64_t>();
+  });
+}
+
+Result<std::optional<KnownKey>> DatabaseReader::FindKey(UserId user, const std::string& key) {
+  using Found = std::optional<KnownKey>;
+  if (!IsStorable(key)) return Found();
+  return With<Found>([&](Work& work) -> Found {
+    const auto rows = work.exec_params(
+        "select job_id, request_hash from submission_keys"
+        " where user_id = $1 and key = $2 and time_ms >= $3",
+        user.value, key, clock_.Now() - options_.idempotency_ms);
+    if (rows.empty()) return std::nullopt;
+    RowCursor cursor(rows[0]);
+    KnownKey known{.id = JobId{cursor.Int()}};
+    const std::string hash = cursor.Bytes();
+    if (hash.size() != known.request_hash.size()) {
+      throw std::runtime_error("a request's hash has 32 bytes");
+    }
+    std::ranges::transform(hash, known.request_hash.begin(),
+                           [](char c) { return static_cast<std::uint8_t>(c); });
+    return known;
+  });
+}
+
+Result<std::vector<UsageRow>> DatabaseReader::Usage(const UsageQuery& query) {
+  ArrayLiteral projects;
+  for (const AccountId& id : query.projects) projects.AddInt(id.value);
+  ArrayLiteral users;
+  for (const UserId& id : query.users) users.AddInt(id.value);
+  const TimeMs until_ms = query.until_ms == 0 ? std::numeric_limits<TimeMs>::max() : query.until_ms;
+  const Sql sql{
+      std::string("select l.project_id, l.user_id, l.gpu_type, l.job_class,"
+                  " sum(l.amount)::bigint, count(*) filter (where l.kind = 'settlement')"
+                  " from ledger l where ") +
+          kCharged +
+          " and l.time_ms >= $1::bigint and l.time_ms < $2::bigint"
+          " and ($3::bigint[] = '{}' or l.project_id = any($3::bigint[]))"
+          " and ($4::bigint[] = '{}' or l.user_id = any($4::bigint[]))"
+          " group by 1, 2, 3, 4 order by 1, 2, 3, 4",
+      {std::to_string(query.since_ms), std::to_string(until_ms), projects.Text(), users.Text()}};
+  return With<std::vector<UsageRow>>([&](Work& work) {
+    std::vector<UsageRow> rows;
+    for (const auto& row : Run(work, sql)) {
+      RowCursor cursor(row);
+      UsageRow& usage = rows.emplace_back();
+      usage.project.value = cursor.Int();
+      usage.user.value = cursor.Int();
+      usage.gpu_type = cursor.String();
+      usage.job_class = cursor.String();
+      usage.charged = cursor.Int();
+      usage.jobs = cursor.Int();
+    }
+    return rows;
+  });
+}
+
+Result<std::vector<LedgerEntry>> DatabaseReader::Ledger(const JobRef& job) {
+  return With<std::vector<LedgerEntry>>([&](Work& work) {
+    return ReadAll<LedgerEntry>(work,
+                                {std::string("select ") + kLedgerFields +
+                                     " from ledger l where l.job_id = $1::bigint"
+                                     " and $2::integer in (-1, l.element) order by l.seq",
+                                 {std::to_string(job.id.value), std::to_string(job.element)}},
+                                ReadLedgerEntry);
+  });
+}
+
+}  // namespace kezek::postgres

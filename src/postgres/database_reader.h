@@ -1,0 +1,41 @@
+// Reader on one connection. Private to src/postgres; one thread at a time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <vector>
+
+#include "kezek/store.h"
+#include "postgres/connection.h"
+#include "postgres/read_pool.h"
+
+namespace kezek::postgres {
+
+class DatabaseReader : public Reader {
+ public:
+  DatabaseReader(const ReadOptions& options, Clock& clock) : options_(options), clock_(clock) {}
+
+  Result<std::vector<JobRecord>> ListJobs(const JobQuery& query) override;
+  Result<JobRecord> GetJob(const JobRef& job) override;
+  Result<std::string> GetScript(JobId job) override;
+  Result<std::vector<Event>> Events(std::int64_t after_seq, std::int32_t limit) override;
+  Result<std::vector<Event>> JobEvents(const JobRef& job) override;
+  Result<std::int64_t> LastEventSeq() override;
+  Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) override;
+  Result<std::vector<UsageRow>> Usage(const UsageQuery& query) override;
+  Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) override;
+
+ private:
+  // Calls `read` in one read-only transaction, once more if the connection was lost.
+  template <class T, class Read>
+  Result<T> With(Read read);
+  void Open();
+
+  ReadOptions options_;
+  Clock& clock_;
+  std::unique_ptr<pqxx::connection> connection_;
+};
+
+}  // namespace kezek::postgres

@@ -1,0 +1,128 @@
+#include "postgres/job_query.h"
+
+#include "postgres/array_literal.h"
+#include "postgres/enum_names.h"
+
+namespace kezek::postgres {
+namespace {
+
+// Conditions joined by "and"; "$" in a condition becomes the next parameter.
+class Where {
+ public:
+  void Add(const std::string& condition, std::string param) {
+    params_.push_back(std::move(param));
+    std::string text = condition;
+    const auto at = text.find('$');
+    text.replace(at, 1, "$" + std::to_string(params_.size()));
+    AddPlain(text);
+  }
+  void AddPlain(const std::string& condition) {
+    text_ += (text_.empty() ? " where " : " and ") + condition;
+  }
+  template <class Id>
+  void AddIds(const std::string& column, const std::vector<Id>& ids) {
+    if (ids.empty()) return;
+    ArrayLiteral literal;
+    for (const Id& id : ids) literal.AddInt(id.value);
+    Add(column + " = any($::bigint[])", literal.Text());
+  }
+  // The number of a further parameter, as "$3".
+  std::string Param(std::string param) {
+    params_.push_back(std::move(param));
+    return "$" + std::to_string(params_.size());
+  }
+  const std::string& text() const { return text_; }
+  std::vector<std::string>& params() { return params_; }
+
+ private:
+  std::string text_;
+  std::vector<std::string> params_;
+};
+
+void AddRefs(const JobQuery& query, Where& where) {
+  if (query.refs.empty()) return;
+  ArrayLiteral ids;
+  ArrayLiteral elements;
+  for (const JobRef& ref : query.refs) {
+    ids.AddInt(ref.id.value);
+    elements.AddInt(ref.element);
+  }
+  const std::string id = where.Param(ids.Text()) + "::bigint[]";
+  const std::string element = where.Param(elements.Text()) + "::integer[]";
+  where.AddPlain("j.id = any(" + id + ") and exists (select from unnest(" + id + ", " + element +
+                 ") as r(id, element) where r.id = j.id and r.element in (-1, j.element))");
+}
+
+void AddNameAndNode(const JobQuery& query, Where& where) {
+  if (query.name.find_first_of("*?") != std::string::npos) {
+    where.Add("j.name like $", LikePattern(query.name));
+  } else if (!query.name.empty()) {
+    where.Add("j.name = $", query.name);
+  }
+  if (!query.node.empty()) {
+    where.Add(
+        "(j.id, j.element) in (select a.job_id, a.element from attempts a"
+        " where a.state <> 'ended' and $ = any(a.nodes))",
+        query.node);
+  }
+}
+
+// Continues behind query.after, and returns the order.
+std::string AddOrder(const JobQuery& query, Where& where) {
+  const bool descending = query.order != JobQuery::Order::kIdAscending;
+  const bool by_end = query.order == JobQuery::Order::kEndDescending;
+  if (query.after) {
+    const std::string id = where.Param(std::to_string(query.after->id.value)) + "::bigint";
+    const std::string element = where.Param(std::to_string(query.after->element)) + "::integer";
+    const std::string end =
+        "(select b.ended_ms from jobs b where b.id = " + id + " and b.element = " + element + "), ";
+    where.AddPlain(std::string("(") + (by_end ? "j.ended_ms, " : "") + "j.id, j.element) " +
+                   (descending ? "<" : ">") + " (" + (by_end ? end : "") + id + ", " + element +
+                   ")");
+  }
+  if (by_end) return "j.ended_ms desc, j.id desc, j.element desc";
+  return descending ? "j.id desc, j.element desc" : "j.id, j.element";
+}
+
+}  // namespace
+
+std::string LikePattern(const std::string& name) {
+  std::string pattern;
+  for (const char c : name) {
+    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
+    pattern += c == '*' ? '%' : c == '?' ? '_' : c;
+  }
+  return pattern;
+}
+
+Sql JobQuerySql(const JobQuery& query, const std::string& fields) {
+  Where where;
+  AddRefs(query, where);
+  if (!query.elements) where.AddPlain("j.element = -1");
+  if (!query.states.empty()) {
+    ArrayLiteral states;
+    for (const JobState state : query.states) states.AddText(NameOf(state));
+    where.Add("j.state = any($::text[])", states.Text());
+  }
+  where.AddIds("j.user_id", query.users);
+  where.AddIds("j.project_id", query.projects);
+  if (!query.classes.empty()) {
+    ArrayLiteral classes;
+    for (const std::string& name : query.classes) classes.AddText(name);
+    where.Add("j.job_class = any($::text[])", classes.Text());
+  }
+  AddNameAndNode(query, where);
+  if (query.submitted_since_ms != 0) {
+    where.Add("j.submitted_ms >= $::bigint", std::to_string(query.submitted_since_ms));
+  }
+  if (query.submitted_until_ms != 0) {
+    where.Add("j.submitted_ms < $::bigint", std::to_string(query.submitted_until_ms));
+  }
+  const std::string order = AddOrder(query, where);
+  const std::string limit = where.Param(std::to_string(query.limit));
+  return {"select " + fields + " from jobs j" + where.text() + " order by " + order + " limit " +
+              limit + "::bigint",
+          std::move(where.params())};
+}
+
+}  // namespace kezek::postgres

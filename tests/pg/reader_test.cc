@@ -1,0 +1,278 @@
+// Goal: readers find what was committed, filtered, ordered and paged as asked, with charges that
+// are the ledger's sums. Method: random jobs on a real server; every listing compared with the same
+// filter and sort applied to the rows in memory; pages joined must equal the whole.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <future>
+#include <map>
+#include <tuple>
+
+#include "postgres/read_pool.h"
+#include "tests/pg/store_fixture.h"
+#include "tests/support/random_values.h"
+
+namespace kezek::postgres {
+namespace {
+
+class ReaderTest : public testing::Test {
+ protected:
+  ReaderTest() { EXPECT_TRUE(store_.Lead().has_value()); }
+
+  // Runs a read on the pool and waits for it.
+  template <class Call>
+  auto Ask(Call call) {
+    using Answer = decltype(call(std::declval<Reader&>()));
+    std::promise<Answer> promise;
+    pool_.Read([&](Reader& reader) { promise.set_value(call(reader)); });
+    return promise.get_future().get();
+  }
+
+  std::vector<JobRef> List(const JobQuery& query) {
+    const auto records = Ask([&](Reader& reader) { return reader.ListJobs(query); });
+    EXPECT_TRUE(records.has_value()) << records.error().message;
+    std::vector<JobRef> refs;
+    if (records) {
+      for (const JobRecord& record : *records) refs.push_back(record.job.ref);
+    }
+    return refs;
+  }
+
+  Job MakeJob(JobRef ref, JobState state, const std::string& name) {
+    JobSpec spec;
+    spec.name = name;
+    spec.project = AccountId{ref.id.value % 3 + 10};
+    spec.job_class = ref.id.value % 2 == 0 ? "normal" : "debug";
+    Job job;
+    job.ref = ref;
+    job.user = UserId{ref.id.value % 4 + 1};
+    job.spec = std::make_shared<const JobSpec>(spec);
+    job.state = state;
+    job.submitted_ms = 1000 * ref.id.value;
+    if (IsFinal(state)) job.ended_ms = 100'000 - ref.id.value % 5;
+    return job;
+  }
+
+  void Commit(const Changes& changes) {
+    const auto committed = store_.Commit(changes);
+    ASSERT_TRUE(committed.has_value()) << committed.error().message;
+  }
+
+  test::Database database_ = test::FreshDatabase(test::ServerFolder());
+  test::StepClock clock_;
+  PostgresStore store_{{.conninfo = database_.app}, clock_, {}};
+  ReadPool pool_{{.conninfo = database_.app, .threads = 2}, clock_};
+};
+
+bool Matches(const Job& job, const JobQuery& query) {
+  const auto has = [](const auto& list, const auto& value) {
+    return list.empty() || std::ranges::find(list, value) != list.end();
+  };
+  return has(query.states, job.state) && has(query.users, job.user) &&
+         has(query.projects, job.spec->project) && has(query.classes, job.spec->job_class) &&
+         (query.elements || job.ref.element == kNoElement) &&
+         job.submitted_ms >= query.submitted_since_ms &&
+         (query.submitted_until_ms == 0 || job.submitted_ms < query.submitted_until_ms);
+}
+
+std::vector<JobRef> Expected(const std::vector<Job>& jobs, const JobQuery& query) {
+  std::vector<std::tuple<TimeMs, JobRef>> found;
+  const bool by_end = query.order == JobQuery::Order::kEndDescending;
+  for (const Job& job : jobs) {
+    if (Matches(job, query)) found.emplace_back(by_end ? job.ended_ms : 0, job.ref);
+  }
+  std::ranges::sort(found);
+  if (query.order != JobQuery::Order::kIdAscending) std::ranges::reverse(found);
+  std::vector<JobRef> refs;
+  for (const auto& [ended_ms, ref] : found) refs.push_back(ref);
+  return refs;
+}
+
+TEST_F(ReaderTest, ListingsEqualTheModelAndPagesTheWhole) {
+  test::RandomValues random(5);
+  Changes changes;
+  for (std::int64_t id = 1; id <= 40; ++id) {
+    for (std::int32_t element = -1; element < (id % 10 == 0 ? 3 : 0); ++element) {
+      const auto state = static_cast<JobState>(random.Int(0, 6));
+      changes.jobs.push_back(MakeJob({JobId{id}, element}, state, "job-" + std::to_string(id)));
+    }
+  }
+  Commit(changes);
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    test::RandomValues choose(seed);
+    JobQuery query;
+    query.order = static_cast<JobQuery::Order>(choose.Int(0, 2));
+    query.elements = choose.Chance(50);
+    if (choose.Chance(50)) query.states = {JobState::kQueued, JobState::kFailed};
+    if (choose.Chance(30)) query.users = {UserId{2}, UserId{3}};
+    if (choose.Chance(30)) query.projects = {AccountId{11}};
+    if (choose.Chance(30)) query.classes = {"debug"};
+    if (choose.Chance(30)) query.submitted_since_ms = 5'000;
+    if (choose.Chance(30)) query.submitted_until_ms = 30'000;
+    const auto expected = Expected(changes.jobs, query);
+    EXPECT_EQ(List(query), expected) << "seed " << seed;
+    query.limit = static_cast<std::int32_t>(choose.Int(1, 7));
+    std::vector<JobRef> paged;
+    for (auto page = List(query); !page.empty(); page = List(query)) {
+      paged.insert(paged.end(), page.begin(), page.end());
+      query.after = page.back();
+      ASSERT_LE(paged.size(), expected.size()) << "seed " << seed;
+    }
+    EXPECT_EQ(paged, expected) << "seed " << seed;
+  }
+}
+
+TEST_F(ReaderTest, FindsByRefNameAndNode) {
+  Changes changes;
+  changes.jobs = {MakeJob({JobId{1}, kNoElement}, JobState::kRunning, "train_1"),
+                  MakeJob({JobId{2}, kNoElement}, JobState::kRunning, "trainX1"),
+                  MakeJob({JobId{2}, 0}, JobState::kRunning, "trainX1"),
+                  MakeJob({JobId{2}, 1}, JobState::kQueued, "trainX1"),
+                  MakeJob({JobId{3}, kNoElement}, JobState::kFailed, "50%")};
+  test::RandomValues random(3);
+  for (std::size_t i = 0; i < 5; i += 2) {
+    const bool ended = changes.jobs[i].state == JobState::kFailed;
+    changes.attempts.push_back(random.AttemptRow(
+        {changes.jobs[i].ref, 1}, ended ? AttemptState::kEnded : AttemptState::kRunning));
+    changes.attempts.back().placement = {{i == 0 ? "gpu1" : "gpu2", 8, {}}};
+  }
+  Commit(changes);
+  const JobRef one{JobId{1}, kNoElement};
+  const JobRef two{JobId{2}, kNoElement};
+  const JobRef three{JobId{3}, kNoElement};
+  using Refs = std::vector<JobRef>;
+  EXPECT_EQ(List({.refs = {two}}), (Refs{two, {JobId{2}, 0}, {JobId{2}, 1}}));
+  EXPECT_EQ(List({.refs = {{JobId{2}, 1}, one}}), (Refs{one, {JobId{2}, 1}}));
+  EXPECT_EQ(List({.elements = false, .name = "train_1"}), Refs{one});
+  EXPECT_EQ(List({.elements = false, .name = "train_?"}), Refs{one});
+  EXPECT_EQ(List({.elements = false, .name = "train*"}), (Refs{one, two}));
+  EXPECT_EQ(List({.name = "*%"}), Refs{three});
+  EXPECT_EQ(List({.node = "gpu1"}), Refs{one});
+  EXPECT_EQ(List({.node = "gpu2"}), (Refs{{JobId{2}, 0}}));  // not of what has ended
+}
+
+TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
+  Changes changes;
+  Job array = MakeJob({JobId{1}, kNoElement}, JobState::kQueued, "wildfire");
+  JobSpec spec = *array.spec;
+  spec.array = ArraySpec{{{0, 9, 1}, {20, 28, 4}}, 0};  // 13 elements
+  array.spec = std::make_shared<const JobSpec>(spec);
+  array.pending = {{2, 5, 1}};
+  changes.jobs = {array, MakeJob({JobId{1}, 0}, JobState::kRunning, "wildfire"),
+                  MakeJob({JobId{1}, 1}, JobState::kSucceeded, "wildfire")};
+  test::RandomValues random(4);
+  for (std::int32_t number = 1; number <= 2; ++number) {
+    const JobRef element{JobId{1}, 1};
+    changes.attempts.push_back(random.AttemptRow({element, number}, AttemptState::kEnded));
+    LedgerEntry entry = random.Entry();
+    entry.book = Book::kCharge;
+    entry.kind = number == 1 ? EntryKind::kSettlement : EntryKind::kRefund;
+    entry.attempt = {element, number};
+    entry.amount = number == 1 ? 1000 : -250;
+    changes.ledger.push_back(entry);
+    entry.kind = EntryKind::kHold;  // in no charge
+    changes.ledger.push_back(entry);
+  }
+  Commit(changes);
+  const auto shown = Ask([](Reader& reader) { return reader.GetJob({JobId{1}, kNoElement}); });
+  ASSERT_TRUE(shown.has_value()) << shown.error().message;
+  EXPECT_EQ(shown->charged, 750);
+  EXPECT_EQ(shown->elements, (std::map<JobState, std::int64_t>{{JobState::kQueued, 4},
+                                                               {JobState::kRunning, 1},
+                                                               {JobState::kSucceeded, 1},
+                                                               {JobState::kCancelled, 7}}));
+  const auto element = Ask([](Reader& reader) { return reader.GetJob({JobId{1}, 1}); });
+  ASSERT_TRUE(element.has_value()) << element.error().message;
+  EXPECT_EQ(element->charged, 750);
+  EXPECT_TRUE(element->attempts == changes.attempts);
+  const auto listed = Ask([](Reader& reader) {
+    return reader.ListJobs({.refs = {{JobId{1}, 1}}});
+  });
+  ASSERT_TRUE(listed.has_value());
+  ASSERT_EQ(listed->at(0).attempts.size(), 1U);
+  EXPECT_EQ(listed->at(0).attempts[0].ref.number, 2);
+  const auto ledger = Ask([](Reader& reader) { return reader.Ledger({JobId{1}, kNoElement}); });
+  ASSERT_TRUE(ledger.has_value());
+  EXPECT_EQ(ledger->size(), 4U);
+}
+
+TEST_F(ReaderTest, UsageSumsTheLedger) {
+  Changes changes;
+  test::RandomValues random(6);
+  for (std::int32_t i = 0; i < 6; ++i) {
+    LedgerEntry entry = random.Entry();
+    entry.book = i == 5 ? Book::kUsage : Book::kCharge;
+    entry.kind = i == 5 ? EntryKind::kPiece : EntryKind::kSettlement;
+    entry.attempt = {{JobId{1}, i}, 1};
+    entry.project = AccountId{i < 4 ? 5 : 6};
+    entry.user = UserId{1};
+    entry.gpu_type = "h200";
+    entry.job_class = "normal";
+    entry.time_ms = 100 * (i + 1);
+    entry.amount = 1 << i;
+    changes.ledger.push_back(entry);
+  }
+  Commit(changes);
+  const auto sums = [this](const UsageQuery& query) {
+    const auto rows = Ask([&](Reader& reader) { return reader.Usage(query); });
+    EXPECT_TRUE(rows.has_value());
+    std::vector<std::tuple<std::int64_t, MilliGpuMs, std::int64_t>> found;
+    if (rows) {
+      for (const UsageRow& row : *rows)
+        found.emplace_back(row.project.value, row.charged, row.jobs);
+    }
+    return found;
+  };
+  using Sums = std::vector<std::tuple<std::int64_t, MilliGpuMs, std::int64_t>>;
+  EXPECT_EQ(sums({}), (Sums{{5, 15, 4}, {6, 16, 1}}));
+  EXPECT_EQ(sums({.projects = {AccountId{5}}}), (Sums{{5, 15, 4}}));
+  EXPECT_EQ(sums({.users = {UserId{2}}}), Sums{});
+  EXPECT_EQ(sums({.since_ms = 200, .until_ms = 400}), (Sums{{5, 6, 2}}));
+}
+
+TEST_F(ReaderTest, EventsScriptsAndKeys) {
+  ASSERT_TRUE(SubmitNow(store_, {MakeSubmission("k1", 9), MakeSubmission("k2")}).has_value());
+  const auto events = Ask([](Reader& reader) { return reader.Events(1, 10); });
+  ASSERT_TRUE(events.has_value());
+  ASSERT_EQ(events->size(), 1U);
+  EXPECT_EQ(events->at(0).job.id, JobId{2});
+  EXPECT_EQ(*Ask([](Reader& reader) { return reader.LastEventSeq(); }), 2);
+  const auto own = Ask([](Reader& reader) { return reader.JobEvents({JobId{1}, kNoElement}); });
+  ASSERT_EQ(own->size(), 1U);
+  EXPECT_EQ(own->at(0).reason.code, ReasonCode::kSubmitted);
+  EXPECT_EQ(*Ask([](Reader& reader) { return reader.GetScript(JobId{1}); }),
+            "#!/bin/bash\necho k1\n");
+  const auto known = Ask([](Reader& reader) { return reader.FindKey(UserId{3}, "k1"); });
+  ASSERT_TRUE(known.has_value() && known->has_value());
+  EXPECT_EQ((*known)->id, JobId{1});
+  EXPECT_EQ((*known)->request_hash[0], 9);
+  EXPECT_FALSE(Ask([](Reader& reader) { return reader.FindKey(UserId{4}, "k1"); })->has_value());
+  clock_.Set(clock_.Now() + 7 * kDayMs + 10);
+  EXPECT_FALSE(Ask([](Reader& reader) { return reader.FindKey(UserId{3}, "k1"); })->has_value());
+  const auto missing = Ask([](Reader& reader) { return reader.GetJob({JobId{9}, kNoElement}); });
+  EXPECT_EQ(missing.error().code, Code::kNotFound);
+  EXPECT_EQ(Ask([](Reader& reader) { return reader.GetScript(JobId{9}); }).error().code,
+            Code::kNotFound);
+}
+
+TEST_F(ReaderTest, LostConnectionsAreReplaced) {
+  ASSERT_TRUE(Ask([](Reader& reader) { return reader.LastEventSeq(); }).has_value());
+  test::Sql(database_.admin,
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'kezekd-reader' and datname = current_database()");
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(Ask([](Reader& reader) { return reader.LastEventSeq(); }).has_value());
+  }
+}
+
+TEST(ReadPoolTest, WithoutADatabaseItIsUnavailable) {
+  test::StepClock clock;
+  std::promise<Result<std::int64_t>> promise;
+  ReadPool pool({.conninfo = "host=127.0.0.1 port=1 user=kezek_app dbname=x", .threads = 1}, clock);
+  pool.Read([&](Reader& reader) { promise.set_value(reader.LastEventSeq()); });
+  EXPECT_EQ(promise.get_future().get().error().code, Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace kezek::postgres
