@@ -86,6 +86,8 @@ struct View {
 
 struct CancelJobs {
   std::vector<JobRef> jobs;  // an array's row cancels all of it
+  bool by_admin = false;     // of what is another's, who is told why
+  std::string text;
 };
 struct HoldJobs {
   std::vector<JobRef> jobs;

@@ -141,6 +141,7 @@ struct JobRecord {
   Job job;
   std::vector<Attempt> attempts;  // by number; of a listing only the last one
   MilliGpuMs charged = 0;
+  std::int64_t last_seq = 0;  // of the last event about it; 0: not known
   // Of an array's row: elements by state; made of pending and of the elements' own rows.
   std::map<JobState, std::int64_t> elements;
 };

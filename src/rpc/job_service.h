@@ -10,7 +10,6 @@
 
 namespace kezek::rpc {
 
-class Ring;
 class Streams;
 class TokenSealer;
 
@@ -65,8 +64,7 @@ class JobServiceImpl : public v1::JobService::CallbackService, public CommitObse
   Parts parts_;
   Settings settings_;
   std::unique_ptr<TokenSealer> sealer_;
-  std::unique_ptr<Ring> ring_;
-  std::unique_ptr<Streams> streams_;
+  std::shared_ptr<Streams> streams_;  // shared with the streams there are
 };
 
 }  // namespace kezek::rpc

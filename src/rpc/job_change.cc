@@ -1,0 +1,147 @@
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "rpc/field_checks.h"
+#include "rpc/job_convert.h"
+#include "rpc/job_lookup.h"
+#include "rpc/job_refs.h"
+#include "rpc/job_service.h"
+#include "rpc/update_plan.h"
+
+namespace kezek::rpc {
+namespace {
+
+constexpr std::string_view kGet = "/kezek.v1.JobService/Get";
+constexpr std::string_view kCancel = "/kezek.v1.JobService/Cancel";
+constexpr std::string_view kUpdate = "/kezek.v1.JobService/Update";
+
+// A change on its way: who asks, of which jobs, and the commands still to be given.
+template <class Response>
+struct Change {
+  std::shared_ptr<const Caller> caller;  // what may be changed
+  std::shared_ptr<const Caller> viewer;  // what may be seen
+  std::vector<JobRef> refs;
+  std::vector<CommandBody> commands;
+  std::size_t next = 0;
+  Response* response = nullptr;
+  Reply reply;
+};
+
+// The jobs, all of which the caller may change. NOT_FOUND JOB_NOT_FOUND; PERMISSION_DENIED
+// NOT_OWNER.
+Result<std::vector<JobRecord>> LoadToChange(Reader& reader, const Caller& caller,
+                                            const Caller& viewer, const std::vector<JobRef>& refs) {
+  auto records = LoadJobs(reader, viewer, refs);
+  if (!records) return records;
+  for (const auto& record : *records) {
+    if (caller.Reaches(record.job.user, record.job.spec->project)) continue;
+    const std::string name = ToText(record.job.ref);
+    return FieldProblem(Code::kPermissionDenied,
+                        {"jobs",
+                         "NOT_OWNER",
+                         "job " + name +
+                             " is another's, and you lead neither its project nor an "
+                             "account above it",
+                         {{"job", name}}});
+  }
+  return records;
+}
+
+// Gives one command after the other, then answers with the jobs as they are.
+template <class Response>
+void GiveCommands(const Parts& parts, const Settings& settings,
+                  const std::shared_ptr<Change<Response>>& change) {
+  if (change->next == change->commands.size()) {
+    return parts.read->Read([parts, settings, change](Reader& reader) {
+      const auto records = LoadJobs(reader, *change->viewer, change->refs);
+      if (!records) return change->reply.Fail(records.error());
+      const JobWriter writer{*change->viewer, *parts.desk, settings, parts.clock->Now()};
+      for (const auto& record : *records) writer.Fill(record, change->response->add_jobs());
+      change->reply.Ok();
+    });
+  }
+  Command command{change->caller->user, change->caller->name,
+                  std::move(change->commands[change->next])};
+  ++change->next;
+  parts.desk->Do(std::move(command),
+                 [parts, settings, change](const Result<CommandOutcome>& outcome) {
+                   if (!outcome) return change->reply.Fail(outcome.error());
+                   GiveCommands(parts, settings, change);
+                 });
+}
+
+// Reads the jobs, lets `decide` turn them into commands, gives these.
+template <class Response, class Decide>
+void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerContext* context,
+           std::shared_ptr<Change<Response>> change, Decide decide) {
+  auto viewer = Authorise(kGet, Authorization(*context), change->caller->view, parts.clock->Now());
+  if (!viewer) return change->reply.Fail(viewer.error());
+  change->viewer = std::make_shared<const Caller>(std::move(*viewer));
+  parts.read->Read([parts, settings, change, decide](Reader& reader) {
+    const auto records = LoadToChange(reader, *change->caller, *change->viewer, change->refs);
+    if (!records) return change->reply.Fail(records.error());
+    auto commands = decide(*records);
+    if (!commands) return change->reply.Fail(commands.error());
+    change->commands = std::move(*commands);
+    GiveCommands(parts, settings, change);
+  });
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* JobServiceImpl::Cancel(grpc::CallbackServerContext* context,
+                                                 const v1::CancelRequest* request,
+                                                 v1::CancelResponse* response) {
+  return rpc::Serve(context, parts_, kCancel, [&](const auto& caller, const Reply& reply) {
+    const auto cluster = CheckCluster(settings_, request->cluster());
+    if (!cluster) return reply.Fail(cluster.error());
+    FieldChecks checks;
+    checks.Missing(!request->signal().empty(), "signal", "sending a signal on request");
+    checks.Text("comment", request->comment(), 4096);
+    if (!checks.ok()) return reply.Fail(checks.error());
+    auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));
+    if (!refs) return reply.Fail(refs.error());
+    auto change = std::make_shared<Change<v1::CancelResponse>>(Change<v1::CancelResponse>{
+        .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
+    Serve(parts_, settings_, context, change,
+          [caller, request](const std::vector<JobRecord>& records) {
+            return PlanCancel(*caller, *request, records);
+          });
+  });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::Update(grpc::CallbackServerContext* context,
+                                                 const v1::UpdateRequest* request,
+                                                 v1::UpdateResponse* response) {
+  return rpc::Serve(context, parts_, kUpdate, [&](const auto& caller, const Reply& reply) {
+    const auto cluster = CheckCluster(settings_, request->cluster());
+    if (!cluster) return reply.Fail(cluster.error());
+    const auto checked = CheckUpdate(*request);
+    if (!checked) return reply.Fail(checked.error());
+    auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));
+    if (!refs) return reply.Fail(refs.error());
+    auto change = std::make_shared<Change<v1::UpdateResponse>>(Change<v1::UpdateResponse>{
+        .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
+    Serve(parts_, settings_, context, change,
+          [this, caller, request](const std::vector<JobRecord>& records) {
+            return PlanUpdate(*caller, *request, records, *parts_.desk);
+          });
+  });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::Requeue(grpc::CallbackServerContext* context,
+                                                  const v1::RequeueRequest*, v1::RequeueResponse*) {
+  return ServeNotYet(context, parts_, "/kezek.v1.JobService/Requeue", "requeueing on request");
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::ReportCheckpoint(grpc::CallbackServerContext* context,
+                                                           const v1::ReportCheckpointRequest*,
+                                                           v1::ReportCheckpointResponse*) {
+  return ServeNotYet(context, parts_, "/kezek.v1.JobService/ReportCheckpoint",
+                     "reporting checkpoints");
+}
+
+}  // namespace kezek::rpc

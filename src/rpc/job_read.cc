@@ -1,0 +1,182 @@
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "rpc/job_convert.h"
+#include "rpc/job_list.h"
+#include "rpc/job_lookup.h"
+#include "rpc/job_refs.h"
+#include "rpc/job_service.h"
+#include "rpc/node_convert.h"
+
+namespace kezek::rpc {
+namespace {
+
+constexpr std::string_view kGet = "/kezek.v1.JobService/Get";
+constexpr std::string_view kList = "/kezek.v1.JobService/List";
+constexpr std::string_view kCancel = "/kezek.v1.JobService/Cancel";
+constexpr std::string_view kExplain = "/kezek.v1.JobService/Explain";
+
+Error ScriptDenied(const JobRef& job) {
+  return FieldProblem(Code::kPermissionDenied,
+                      {"script",
+                       "NOT_OWNER",
+                       "the script of job " + ToText(job) +
+                           " is for its owner, the leads of its project and admins",
+                       {{"job", ToText(job)}}});
+}
+
+Result<void> FillEvents(Reader& reader, const std::vector<JobRef>& refs, const std::string& cluster,
+                        v1::GetJobsResponse* response) {
+  std::map<std::int64_t, Event> events;
+  for (const auto& ref : refs) {
+    auto some = reader.JobEvents(ref);
+    if (!some) return some.error();
+    for (auto& event : *some) events.emplace(event.seq, std::move(event));
+  }
+  for (const auto& [seq, event] : events) FillEvent(event, cluster, response->add_events());
+  return {};
+}
+
+// Where an account of the job's path stands.
+void FillPlace(const View& view, const JobRecord& record, MilliGpus counted, AccountId account,
+               v1::AccountPlace* wire) {
+  wire->set_account(PathOf(*view.directory, account));
+  const auto found = view.standings.find({account, record.job.spec->shape.gpu_type});
+  if (found == view.standings.end()) return;
+  const Standing& standing = found->second;
+  wire->set_place(static_cast<std::int32_t>(standing.place));
+  wire->set_siblings(static_cast<std::int32_t>(standing.siblings));
+  wire->set_guarantee_milli_gpus(standing.guarantee_milli);
+  wire->set_running_milli_gpus(standing.allocated_milli);
+  wire->set_borrowed_milli_gpus(
+      std::max<MilliGpus>(0, standing.allocated_milli - standing.guarantee_milli));
+  wire->set_entitlement_milli_gpus(standing.entitled_milli);
+  wire->set_inside_guarantee(standing.allocated_milli + counted <= standing.guarantee_milli);
+}
+
+// All GPUs of the machine are of one type.
+bool OneType(const View& view) {
+  return std::all_of(view.nodes.begin(), view.nodes.end(), [&](const auto& entry) {
+    return entry.second.gpu_type == view.nodes.begin()->second.gpu_type;
+  });
+}
+
+void FillStanding(const View& view, const JobRecord& record, v1::ExplainResponse* response) {
+  const Job& job = record.job;
+  if (IsFinal(job.state) || job.state != JobState::kQueued) return;
+  response->set_tick_ms(view.tick == 0 ? 0 : view.now_ms);
+  const Reason& reason = ReasonOf(view, job);
+  if (reason.code != ReasonCode::kNone) *response->mutable_reason() = ToWire(reason);
+  const auto queued = view.queued_in_account.find(job.spec->project);
+  if (queued != view.queued_in_account.end()) {
+    response->set_queued_in_project(static_cast<std::int32_t>(queued->second));
+  }
+  if (!view.waiting) return;
+  auto found = view.waiting->find(job.ref);
+  if (found == view.waiting->end()) found = view.waiting->find({job.ref.id, kNoElement});
+  if (found == view.waiting->end()) return;
+  response->set_place_in_project(static_cast<std::int32_t>(found->second.place_in_project));
+  response->set_rank(static_cast<std::int32_t>(found->second.rank));
+  if (OneType(view)) response->set_blocked(static_cast<std::int32_t>(view.waiting->size()));
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* JobServiceImpl::Get(grpc::CallbackServerContext* context,
+                                              const v1::GetJobsRequest* request,
+                                              v1::GetJobsResponse* response) {
+  return Serve(context, parts_, kGet, [&](const auto& caller, const Reply& reply) {
+    const auto cluster = CheckCluster(settings_, request->cluster());
+    if (!cluster) return reply.Fail(cluster.error());
+    auto refs = ReadJobs(request->jobs(), kRefsMax);
+    if (!refs) return reply.Fail(refs.error());
+    // Whoever may end a job may read its script.
+    const auto changer =
+        Authorise(kCancel, Authorization(*context), caller->view, parts_.clock->Now());
+    parts_.read->Read([this, caller, changer, request, response, reply, context,
+                       refs = std::move(*refs)](Reader& reader) {
+      if (context->IsCancelled()) return reply.Fail(Error{Code::kCancelled, "cancelled", {}});
+      const auto records = LoadJobs(reader, *caller, refs);
+      if (!records) return reply.Fail(records.error());
+      const JobWriter writer{*caller, *parts_.desk, settings_, parts_.clock->Now()};
+      for (const auto& record : *records) {
+        v1::Job* job = response->add_jobs();
+        writer.Fill(record, job);
+        if (!request->script()) continue;
+        if (!changer || !changer->Reaches(record.job.user, record.job.spec->project)) {
+          response->Clear();
+          return reply.Fail(ScriptDenied(record.job.ref));
+        }
+        auto script = reader.GetScript(record.job.ref.id);
+        if (!script) return reply.Fail(script.error());
+        job->mutable_spec()->set_script(std::move(*script));
+      }
+      if (!request->events()) return reply.Ok();
+      reply.Finish(FillEvents(reader, refs, settings_.cluster, response));
+    });
+  });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::List(grpc::CallbackServerContext* context,
+                                               const v1::ListJobsRequest* request,
+                                               v1::ListJobsResponse* response) {
+  return Serve(context, parts_, kList, [&](const auto& caller, const Reply& reply) {
+    const auto cluster = CheckCluster(settings_, request->cluster());
+    if (!cluster) return reply.Fail(cluster.error());
+    const auto plan = PlanList(*request, *caller);
+    if (!plan) return reply.Fail(plan.error());
+    parts_.read->Read(
+        [this, caller, request, response, reply, context, plan = *plan](Reader& reader) {
+          if (context->IsCancelled()) return reply.Fail(Error{Code::kCancelled, "cancelled", {}});
+          // Before the rows: what they include beyond it is seen twice, and nothing is missed.
+          const auto seq = reader.LastEventSeq();
+          if (!seq) return reply.Fail(seq.error());
+          auto page = ReadPageOfJobs(plan, request->page(), *sealer_, reader, *parts_.desk);
+          if (!page) return reply.Fail(page.error());
+          const JobWriter writer{*caller, *parts_.desk, settings_, parts_.clock->Now()};
+          for (auto& row : page->rows) {
+            if (row.attempts.size() > 1)
+              row.attempts.erase(row.attempts.begin(), row.attempts.end() - 1);
+            writer.Fill(row, response->add_jobs());
+          }
+          response->mutable_page()->set_next_token(page->next_token);
+          response->set_as_of_seq(*seq);
+          reply.Ok();
+        });
+  });
+}
+
+grpc::ServerUnaryReactor* JobServiceImpl::Explain(grpc::CallbackServerContext* context,
+                                                  const v1::ExplainRequest* request,
+                                                  v1::ExplainResponse* response) {
+  return Serve(context, parts_, kExplain, [&](const auto& caller, const Reply& reply) {
+    const auto cluster = CheckCluster(settings_, request->cluster());
+    if (!cluster) return reply.Fail(cluster.error());
+    const auto ref = ParseJob(request->job(), "job");
+    if (!ref) return reply.Fail(ref.error());
+    parts_.read->Read([this, caller, response, reply, ref = *ref](Reader& reader) {
+      const auto records = LoadJobs(reader, *caller, {ref});
+      if (!records) return reply.Fail(records.error());
+      const JobRecord& record = records->front();
+      const JobWriter writer{*caller, *parts_.desk, settings_, parts_.clock->Now()};
+      writer.Fill(record, response->mutable_job());
+      const View& view = *caller->view;
+      FillStanding(view, record, response);
+      std::vector<AccountId> path;
+      for (AccountId at = record.job.spec->project; at && at != kRootAccount;) {
+        path.push_back(at);
+        const auto account = view.directory->accounts.find(at);
+        at = account == view.directory->accounts.end() ? AccountId{} : account->second.parent;
+      }
+      const MilliGpus counted = response->job().counted_milli_gpus();
+      for (auto at = path.rbegin(); at != path.rend(); ++at) {
+        FillPlace(view, record, counted, *at, response->add_accounts());
+      }
+      reply.Ok();
+    });
+  });
+}
+
+}  // namespace kezek::rpc

@@ -1,0 +1,167 @@
+// What all streams of the API share: one write at a time, an end from any thread, a list to stop.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "kezek/result.h"
+#include "kezek/time.h"
+#include "rpc/ring.h"
+#include "rpc/status.h"
+#include "rpc/unary.h"
+#include "rpc/wakeups.h"
+
+namespace kezek::rpc {
+
+struct StreamTimes {
+  DurationMs heartbeat_ms = 15 * kSecondMs;
+  DurationMs poll_ms = 250;
+};
+
+// Of one server: what streams stand on, and which there are. Shared by them, since work on the
+// read pool may outlast a stream. Thread-safe.
+class Streams {
+ public:
+  Streams(Parts parts, Settings settings, std::size_t ring_capacity, StreamTimes times);
+
+  const Parts parts;
+  const Settings settings;
+  const StreamTimes times;
+  Wakeups wakeups;
+  Ring ring;
+
+  // Until Leave, Stop calls `end` once. 0: stopped already, and `end` is not kept.
+  std::int64_t Enter(std::function<void()> end);
+  void Leave(std::int64_t number);
+  // Ends all streams. Idempotent.
+  void Stop();
+
+ private:
+  std::mutex mutex_;
+  std::map<std::int64_t, std::function<void()>> ends_;
+  std::int64_t last_ = 0;
+  bool stopped_ = false;
+};
+
+Error Stopping();
+
+// A stream that ends before it has begun.
+template <class Response>
+class FailedStream final : public grpc::ServerWriteReactor<Response> {
+ public:
+  explicit FailedStream(const Error& error) { this->Finish(ToGrpc(error)); }
+  void OnDone() override { delete this; }
+};
+
+// A stream of answers. Lives until gRPC has done with it and no work holds it. Subclasses do their
+// steps under `mutex_`; a step begins only when none is under way (Idle).
+template <class Response>
+class Stream : public grpc::ServerWriteReactor<Response>,
+               public std::enable_shared_from_this<Stream<Response>> {
+ public:
+  explicit Stream(std::shared_ptr<Streams> streams) : streams_(std::move(streams)) {}
+
+  // Once, from the handler: keeps the stream alive until it is done and begins.
+  void Open() {
+    self_ = this->shared_from_this();
+    const std::weak_ptr<Stream> weak = self_;
+    number_ = streams_->Enter([weak] {
+      if (const auto stream = weak.lock()) stream->End(Stopping());
+    });
+    if (number_ == 0) return End(Stopping());
+    Step();
+  }
+
+  // Ends with this; the first end counts. Any thread, not under `mutex_`.
+  void End(const Result<void>& result) {
+    const std::lock_guard lock(mutex_);
+    EndLocked(result);
+  }
+
+  void OnWriteDone(bool ok) override {
+    {
+      const std::lock_guard lock(mutex_);
+      writing_ = false;
+      if (ending_) return FinishLocked();
+      if (!ok) return EndLocked(Error{Code::kCancelled, "the client is gone", {}});
+    }
+    Step();
+  }
+
+  void OnCancel() override { End(Error{Code::kCancelled, "cancelled by the client", {}}); }
+
+  void OnDone() override {
+    streams_->Leave(number_);
+    const auto self = std::move(self_);  // perhaps the last: released when this returns
+  }
+
+ protected:
+  // Goes on, if Idle: called after a write, a wake-up or work on the pool. Not under `mutex_`.
+  virtual void Step() = 0;
+
+  bool IdleLocked() const { return !writing_ && !working_ && !ending_ && !finished_; }
+
+  bool OverLocked() const { return ending_ || finished_; }
+
+  // Only if Idle.
+  void SendLocked(Response response) {
+    message_ = std::move(response);
+    writing_ = true;
+    this->StartWrite(&message_);
+  }
+
+  void EndLocked(const Result<void>& result) {
+    if (ending_ || finished_) return;
+    ending_ = result ? grpc::Status::OK : ToGrpc(result.error());
+    if (!writing_) FinishLocked();
+  }
+
+  // Runs `work` on the read pool, then Step. Only if Idle. `work` takes the mutex itself.
+  void WorkLocked(std::function<void(Reader&)> work) {
+    working_ = true;
+    streams_->parts.read->Read(
+        [self = this->shared_from_this(), work = std::move(work)](Reader& reader) {
+          work(reader);
+          {
+            const std::lock_guard lock(self->mutex_);
+            self->working_ = false;
+          }
+          self->Step();
+        });
+  }
+
+  // Calls Step after a time, if the stream is still there.
+  void StepAfter(DurationMs delay_ms) {
+    streams_->wakeups.After(delay_ms, [weak = this->weak_from_this()] {
+      if (const auto stream = weak.lock()) stream->Step();
+    });
+  }
+
+  const std::shared_ptr<Streams> streams_;
+  std::mutex mutex_;
+
+ private:
+  void FinishLocked() {
+    finished_ = true;
+    this->Finish(*ending_);
+  }
+
+  std::shared_ptr<Stream> self_;
+  std::int64_t number_ = 0;
+  Response message_;
+  bool writing_ = false;
+  bool working_ = false;  // on the read pool
+  bool finished_ = false;
+  std::optional<grpc::Status> ending_;
+};
+
+}  // namespace kezek::rpc

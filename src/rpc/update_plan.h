@@ -1,0 +1,31 @@
+// What a change of jobs comes to: checked against the jobs as they are, then commands for the
+// desk. Pure but for the desk's opinion of a changed spec.
+#pragma once
+
+#include <vector>
+
+#include "kezek/desk.h"
+#include "kezek/result.h"
+#include "kezek/store.h"
+#include "kezek/v1/job_service.pb.h"
+#include "rpc/caller.h"
+
+namespace kezek::rpc {
+
+// The caller acts on what is another's as an admin: neither the owner nor a lead of the project.
+bool ActsAsAdmin(const Caller& caller, const Job& job);
+
+// INVALID_ARGUMENT FIELD_INVALID: an admin's comment is missing. No command where all are over.
+Result<std::vector<CommandBody>> PlanCancel(const Caller& caller, const v1::CancelRequest& request,
+                                            const std::vector<JobRecord>& records);
+
+// What is wrong with the request by itself: FIELD_INVALID, NOT_YET.
+Result<void> CheckUpdate(const v1::UpdateRequest& request);
+
+// All jobs are checked before the first command is made. FAILED_PRECONDITION JOB_FINAL,
+// JOB_STARTED, and what the desk would refuse; PERMISSION_DENIED NEEDS_ADMIN, HELD_BY_ADMIN.
+Result<std::vector<CommandBody>> PlanUpdate(const Caller& caller, const v1::UpdateRequest& request,
+                                            const std::vector<JobRecord>& records,
+                                            const Desk& desk);
+
+}  // namespace kezek::rpc
