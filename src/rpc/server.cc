@@ -34,7 +34,8 @@ Settings SettingsOf(const ServerConfig& config) {
           .environment_bytes = config.environment_bytes,
           .token_lifetime_ms = config.token_lifetime_ms,
           .half_life_ms = config.half_life_ms,
-          .min_uid = config.min_uid};
+          .min_uid = config.min_uid,
+          .output_root = config.output_root};
 }
 
 class GrpcServer final : public Server {
