@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kMaxGpus = 1'000'000;
 constexpr std::int64_t kMaxNodes = 100'000;
 constexpr std::int64_t kMaxIndex = 4'000'000;  // Slurm's own bound of an array index
+constexpr std::int64_t kMaxElements = 1'000'000;
 constexpr std::int64_t kMaxMemoryMib = std::int64_t{1} << 40;
 
 std::optional<std::int64_t> Digits(std::string_view text) {
@@ -139,6 +140,7 @@ Result<ArraySpec> ParseArray(std::string_view text) {
     array.max_running = *limit;
     indices = text.substr(0, percent);
   }
+  std::int64_t elements = 0;
   for (const std::string_view piece : Split(indices, ',')) {
     const Error bad =
         Bad(Quoted(piece) + " is not an array index: expected 3, 0-15 or 0-30:2, joined by commas");
@@ -161,7 +163,10 @@ Result<ArraySpec> ParseArray(std::string_view text) {
     }
     if (*last < *first) return Bad(Quoted(piece) + " has its larger index first");
     range.first = *first;
-    range.last = *first + (*last - *first) / range.step * range.step;
+    const std::int64_t steps = (*last - *first) / range.step;
+    range.last = *first + steps * range.step;
+    elements += steps + 1;
+    if (elements > kMaxElements) return Bad(Quoted(text) + " has more than a million elements");
     array.ranges.push_back(range);
   }
   return array;

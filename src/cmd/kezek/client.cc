@@ -96,6 +96,10 @@ class Client::Connection {
       : endpoint_(std::move(endpoint)), token_(context.token) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(64 << 20);
+    // A stream may be silent for long; a server that is gone without a word is noticed. Servers
+    // take more frequent pings for an attack.
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 310'000);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
     stub_ = std::make_unique<grpc::GenericStub>(
         grpc::CreateCustomChannel(endpoint_, CredentialsFor(context), arguments));
   }
