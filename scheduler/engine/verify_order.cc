@@ -34,6 +34,8 @@ class OrderCheck {
  public:
   OrderCheck(const Basis& basis, const Plan& plan)
       : basis_(basis), plan_(plan), after_(*basis.world) {
+    const Machine before(basis.world->nodes(), after_.used(), basis.now_ms);
+    for (const auto& [type, pool] : before.pools()) free_milli_[type] = pool.free_gpus * 1000;
     for (std::size_t i = 0; i < plan.starts.size(); ++i) {
       const Start& start = plan.starts[i];
       Tiered tiered{i, basis.world->CountOf(basis.world->waiting().at(start.row)), {}, {}};
@@ -56,13 +58,14 @@ class OrderCheck {
   std::vector<std::size_t> LaterThan(const quota::JobCount& job) const;
   bool CouldStart(const Waiting& job, const quota::JobCount& count,
                   const std::vector<std::size_t>& later) const;
-  bool KeepsIdle(const quota::JobCount& count, const Pool& pool) const;
+  bool KeepsIdle(const quota::JobCount& count, const std::vector<std::size_t>& later) const;
 
   const Basis& basis_;
   const Plan& plan_;
   Recount after_;  // all starts included
   std::vector<Tiered> starts_;
-  bool borrowed_ = false;  // some start is not of the first tier everywhere
+  std::map<std::string, MilliGpus> free_milli_;  // before the plan, by GPU type
+  bool borrowed_ = false;                        // some start is not of the first tier everywhere
 };
 
 bool OrderCheck::WasLookedAt(const JobRef& row) const {
@@ -92,7 +95,8 @@ std::vector<std::size_t> OrderCheck::LaterThan(const quota::JobCount& job) const
   return later;
 }
 
-bool OrderCheck::KeepsIdle(const quota::JobCount& count, const Pool& pool) const {
+bool OrderCheck::KeepsIdle(const quota::JobCount& count,
+                           const std::vector<std::size_t>& later) const {
   const quota::AccountTree& tree = basis_.world->tree();
   const AccountIndex project = tree.IndexOf(count.project);
   const auto entitled = basis_.entitled->find(count.gpu_type);
@@ -103,7 +107,12 @@ bool OrderCheck::KeepsIdle(const quota::JobCount& count, const Pool& pool) const
       kept += entitled->second[static_cast<std::size_t>(i)].idle_milli;
     }
   }
-  return kept == 0 || pool.free_gpus * 1000 - count.counted_milli >= kept;
+  MilliGpus free = free_milli_.at(count.gpu_type);  // less what the others of the plan took
+  for (const Tiered& start : starts_) {
+    const bool took = !std::binary_search(later.begin(), later.end(), start.index);
+    if (took && start.job.gpu_type == count.gpu_type) free -= start.job.counted_milli;
+  }
+  return kept == 0 || free - count.counted_milli >= kept;
 }
 
 // With its own limits, on what is left plus what these starts took.
@@ -114,7 +123,7 @@ bool OrderCheck::CouldStart(const Waiting& job, const quota::JobCount& count,
   if (without.Forbids(count)) return false;
   const Machine machine(basis_.world->nodes(), without.used(), basis_.now_ms);
   const Pool* pool = machine.FindPool(count.gpu_type);
-  if (pool == nullptr || !KeepsIdle(count, *pool)) return false;
+  if (pool == nullptr || !KeepsIdle(count, later)) return false;
   return Place(*pool, RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,
                                 basis_.world->config().topology_wait_ms))
       .has_value();
