@@ -192,9 +192,15 @@ Client::~Client() = default;
 
 Result<void> Client::CallInto(const Message& request, Message& response, Repeat repeat) {
   std::int64_t pause_ms = kFirstPauseMs;
+  bool was_late = false;
   for (std::int64_t waited_ms = 0;; waited_ms += pause_ms) {
     Result<void> called = connection_->Unary(request, response);
-    if (called || called.error().code != Code::kUnavailable) return called;
+    if (called) return called;
+    if (called.error().code == Code::kDeadlineExceeded && repeat == Repeat::kYes && !was_late) {
+      was_late = true;
+      continue;
+    }
+    if (called.error().code != Code::kUnavailable) return called;
     if (waited_ms >= kPatienceMs) return called;
     if (const std::string leader = LeaderIn(called.error()); !leader.empty()) {
       // A standby has done nothing, so even what may not be repeated goes on to the leader.
