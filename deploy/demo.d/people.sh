@@ -1,0 +1,104 @@
+# shellcheck shell=bash
+# The accounts and users of tree.txt: in Unix, in Slurm, in Kezek. Sourced by `demo`.
+# shellcheck disable=SC2154
+
+tree_rows() { sed -n "s/^$1 //p" "$deploy/demo.d/tree.txt"; } # account | user
+
+# unix_name NAME: the Unix user of kz-aizhan, or of aizhan@alem.
+unix_name() {
+  local unix global rest
+  while read -r unix global rest; do
+    if [ "$1" = "$unix" ] || [ "$1" = "$global" ]; then
+      echo "$unix"
+      return 0
+    fi
+  done < <(tree_rows user)
+  die "no demo user '$1': $(tree_rows user | cut -d' ' -f1,2 | tr '\n' ',' | sed 's/,$//; s/,/, /g')"
+}
+
+# What this folder made is on a list: only that is removed again.
+make_user() { # NAME OPTIONS…
+  getent passwd "$1" >/dev/null && return 0
+  useradd --no-create-home "${@:2}" "$1"
+  echo "$1" >>"$DIR/users-made"
+}
+
+make_users() {
+  local unix rest
+  install_binaries
+  make_user kezek --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin
+  mkdir -p "$DIR/home" "$DIR/kezekd"
+  chown kezek: "$DIR/kezekd"
+  chmod 711 "$DIR/home"
+  chmod 700 "$DIR/kezekd"
+  while read -r unix rest; do
+    make_user "$unix" --user-group --home-dir "$DIR/home/$unix" --shell /bin/bash
+    mkdir -p "$DIR/home/$unix"
+    chown "$unix": "$DIR/home/$unix"
+    chmod 750 "$DIR/home/$unix"
+  done < <(tree_rows user)
+}
+
+remove_users() {
+  local name
+  [ -s "$DIR/users-made" ] || return 0
+  while read -r name; do
+    if getent passwd "$name" >/dev/null; then userdel "$name" 2>/dev/null; fi
+  done <"$DIR/users-made"
+  say "demo: removed the Unix users $(tr '\n' ' ' <"$DIR/users-made")"
+}
+
+as_person() { # UNIX COMMAND…: in the user's home, with the user's own configuration file.
+  local unix=$1 home=$DIR/home/$1
+  shift
+  [ $# -gt 0 ] || die "as wants a command; see --help"
+  (cd "$home" && setpriv --reuid "$unix" --regid "$(id -g "$unix")" --init-groups --reset-env -- \
+    env "PATH=$DIR/bin:/usr/local/bin:/usr/bin:/bin" "LC_ALL=$LC_ALL" "HOME=$home" \
+    "SLURM_CONF=$SLURM_CONF" "KEZEK_ENDPOINT=$KEZEK_ENDPOINT" "$@")
+}
+
+as_admin() {
+  KEZEK_CONFIG=/dev/null KEZEK_TOKEN=$(cat "$DIR/kezekd/admin.token") \
+    KEZEK_ENDPOINT=$KEZEK_ENDPOINT "$DIR/bin/kezek" "$@"
+}
+
+make_accounts() {
+  local have path kind weight guarantee slurm title options
+  need_folder
+  have=$(as_admin admin account list -o name)
+  while read -r path kind weight guarantee slurm title; do
+    if grep -qxF "$path" <<<"$have"; then continue; fi
+    options=(--weight "h200=$weight" --title "$title")
+    [ "$guarantee" = - ] || options+=(--guarantee "h200=$((guarantee * nodes / 8))")
+    [ "$slurm" = - ] || options+=(--slurm-account "$slurm")
+    as_admin admin account create "$path" --kind "$kind" "${options[@]}" --reason "the demo's tree"
+  done < <(tree_rows account)
+}
+
+# slurm_account PROJECT: the Slurm account of the nearest account above it that names one.
+slurm_account() {
+  local path kind weight guarantee slurm rest found=
+  while read -r path kind weight guarantee slurm rest; do
+    if [ "$slurm" != - ]; then case $1/ in "$path"/*) found=$slurm ;; esac; fi
+  done < <(tree_rows account)
+  echo "$found"
+}
+
+make_people() {
+  local unix global project name account token
+  need_folder
+  while read -r unix global project name; do
+    token=$DIR/home/$unix/.kezek-token
+    if [ -s "$token" ]; then continue; fi
+    account=$(slurm_account "$project")
+    "$deploy/cluster/slurm" account "$DIR" "$account" 8>&-
+    "$deploy/cluster/slurm" user "$DIR" "$unix" "$account" 8>&-
+    if ! as_admin admin user show "$global" >/dev/null 2>&1; then
+      as_admin admin user create "$global" --unix "$unix" --member-of "$project" --name "$name"
+    fi
+    (umask 077 && as_admin admin token create --user "$global" --label demo -o name >"$token.new")
+    chown "$unix": "$token.new"
+    as_person "$unix" kezek login --endpoint "$KEZEK_ENDPOINT" --project "$project" <"$token.new"
+    mv "$token.new" "$token"
+  done < <(tree_rows user)
+}
