@@ -53,12 +53,19 @@ Result<void> Loop::Begin(TimeMs now) {
   controller_ = std::make_unique<Controller>(config_, *snapshot, now);
   published_ = controller_->view();
   if (publish_) publish_(published_);
+  // A new controller has not heard how the cluster is; nobody says so again unless it changes.
+  if (status_) inputs_.insert(inputs_.begin(), *status_);
   return {};
 }
 
 void Loop::Offer(Committed committed) { inputs_.emplace_back(std::move(committed)); }
 
-void Loop::Offer(ClusterEvent event) { inputs_.emplace_back(std::move(event)); }
+void Loop::Offer(ClusterEvent event) {
+  if (std::holds_alternative<ClusterUp>(event) || std::holds_alternative<ClusterSilent>(event)) {
+    status_ = event;
+  }
+  inputs_.emplace_back(std::move(event));
+}
 
 void Loop::Offer(Command command, Done done) {
   const std::int64_t token = next_token_++;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kezek/cluster.h"
@@ -68,7 +69,8 @@ class Loop {
   std::vector<Input> inputs_;
   std::map<std::int64_t, Done> waiting_;  // by token
   std::int64_t next_token_ = 1;
-  TimeMs retry_at_ms_ = 0;  // of Begin, while there is no controller
+  std::optional<ClusterEvent> status_;  // the last ClusterUp or ClusterSilent
+  TimeMs retry_at_ms_ = 0;              // of Begin, while there is no controller
 };
 
 }  // namespace kezek::control

@@ -146,14 +146,14 @@ std::vector<const Job*> QueueState::Elements(JobId array) const {
 }
 
 std::vector<JobRef> QueueState::DependentsOf(const JobRef& job) const {
+  const JobRef whole{job.id, kNoElement};
   std::vector<JobRef> result;
-  const auto add = [&](const JobRef& target) {
-    const auto found = dependents_.find(target);
-    if (found == dependents_.end()) return;
-    result.insert(result.end(), found->second.begin(), found->second.end());
-  };
-  add(job);
-  if (job.element != kNoElement) add(JobRef{job.id, kNoElement});
+  for (auto it = dependents_.lower_bound(whole); it != dependents_.end() && it->first.id == job.id;
+       ++it) {
+    // Who waits for an element waits for the row as long as the element has none of its own.
+    if (job != whole && it->first != job && it->first != whole) continue;
+    result.insert(result.end(), it->second.begin(), it->second.end());
+  }
   return result;
 }
 

@@ -55,7 +55,8 @@ class QueueState {
   const Attempt* AliveAttempt(const JobRef& job) const;
   // Rows of an array's elements that are in memory, by index.
   std::vector<const Job*> Elements(JobId array) const;
-  // Jobs that wait for this one, or (of an element) for its whole array.
+  // Jobs that wait for this one; of an element for its whole array too, of an array for any of its
+  // elements too.
   std::vector<JobRef> DependentsOf(const JobRef& job) const;
   Met DependencyMet(const Dependency& dependency) const;
 

@@ -1,0 +1,176 @@
+#include "scheduler/sim/checker.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+namespace kezek::sim {
+namespace {
+
+// The picture of semantics, once more, as text.
+using Step = std::pair<std::string_view, std::string_view>;
+constexpr auto kLegal = std::to_array<Step>({
+    {"queued", "starting"},
+    {"queued", "cancelled"},
+    {"starting", "running"},
+    {"starting", "queued"},
+    {"starting", "cancelled"},
+    {"running", "queued"},
+    {"running", "succeeded"},
+    {"running", "failed"},
+    {"running", "timed_out"},
+    {"running", "cancelled"},
+});
+constexpr auto kLegalForArrays = std::to_array<Step>({
+    {"queued", "succeeded"},
+    {"queued", "failed"},
+    {"queued", "cancelled"},
+});
+
+template <class Table>
+bool Legal(const Table& table, const Event& event) {
+  return std::any_of(table.begin(), table.end(), [&](const auto& row) {
+    return row.first == event.from && row.second == event.to;
+  });
+}
+
+std::string_view Name(JobState state) {
+  constexpr std::array<std::string_view, 7> kNames = {
+      "queued", "starting", "running", "succeeded", "failed", "timed_out", "cancelled"};
+  return kNames.at(static_cast<std::size_t>(state));
+}
+
+std::string Text(const AttemptRef& attempt) { return ClusterName(attempt); }
+
+}  // namespace
+
+void Checker::CheckJob(const MemoryStore& store, const Job& job, const std::vector<Event>& events) {
+  const auto before = store.jobs().find(job.ref);
+  std::string state(before == store.jobs().end() ? "queued" : Name(before->second.state));
+  const bool is_array = job.spec->array && job.ref.element == kNoElement;
+  for (const Event& event : events) {
+    if (event.subject != Subject::kJob || event.job != job.ref || event.to.empty()) continue;
+    if (event.from != state) {
+      Breach(ToText(job.ref) + ": an event begins at " + event.from + ", the job is " + state);
+    }
+    if (is_array ? !Legal(kLegalForArrays, event) : !Legal(kLegal, event)) {
+      Breach(ToText(job.ref) + ": illegal change from " + event.from + " to " + event.to);
+    }
+    state = event.to;
+  }
+  if (state != Name(job.state)) {
+    Breach(ToText(job.ref) + " became " + std::string(Name(job.state)) + " without an event");
+  }
+  if (before != store.jobs().end() && job.submitted_ms != before->second.submitted_ms) {
+    Breach(ToText(job.ref) + " lost its place");
+  }
+}
+
+void Checker::OnCommit(const MemoryStore& store, const Changes& changes) {
+  for (const Job& job : changes.jobs) CheckJob(store, job, changes.events);
+  for (const Attempt& attempt : changes.attempts) {
+    const auto before = store.attempts().find(attempt.ref);
+    if (before != store.attempts().end() && before->second.state == AttemptState::kEnded) {
+      Breach(Text(attempt.ref) + " changed after its end");
+    }
+    if (before != store.attempts().end()) continue;
+    for (auto it = store.attempts().lower_bound({attempt.ref.job, 0});
+         it != store.attempts().end() && it->first.job == attempt.ref.job; ++it) {
+      const bool ends_now =
+          std::any_of(changes.attempts.begin(), changes.attempts.end(), [&](const Attempt& other) {
+            return other.ref == it->first && other.state == AttemptState::kEnded;
+          });
+      if (it->second.state != AttemptState::kEnded && !ends_now) {
+        Breach(Text(attempt.ref) + " is planned while " + Text(it->first) + " is alive");
+      }
+    }
+  }
+  for (const LedgerEntry& entry : changes.ledger) {
+    if (entry.kind != EntryKind::kSettlement) continue;
+    if (++settlements_[entry.attempt] > 1) Breach(Text(entry.attempt) + " is settled twice");
+  }
+}
+
+void Checker::OnStart(const MemoryStore& store, const FakeCluster::Entry& entry) {
+  const ClusterJob& job = entry.job;
+  const auto attempt = store.attempts().find(job.attempt);
+  if (attempt == store.attempts().end() || attempt->second.cluster_job_id != job.id) {
+    Breach(Text(job.attempt) + " runs as " + std::to_string(job.id) +
+           ", which the database does not know");
+  }
+  const auto [ran, first] = ran_as_.emplace(job.attempt, job.id);
+  if (first) return;
+  if (ran->second == job.id && job.restarts > 0) {
+    ++reruns_;
+    return;
+  }
+  Breach(Text(job.attempt) + " runs twice: as " + std::to_string(ran->second) + " and as " +
+         std::to_string(job.id));
+}
+
+void Checker::CompareFold(const MemoryStore& store, const control::QueueState& state) {
+  for (const auto& [ref, job] : store.jobs()) {
+    if (IsFinal(job.state)) continue;
+    const Job* known = state.FindJob(ref);
+    const bool same = known != nullptr && known->state == job.state && known->hold == job.hold &&
+                      known->pending == job.pending && known->attempts == job.attempts &&
+                      known->failed_runs == job.failed_runs && *known->spec == *job.spec;
+    // A submission that is committed may still be on its way to the controller.
+    if (known == nullptr && job.attempts == 0 && job.state == JobState::kQueued) continue;
+    if (!same) Breach("memory and store differ about job " + ToText(ref));
+  }
+  for (const auto& [ref, stored] : store.attempts()) {
+    const Attempt* known = state.FindAttempt(ref);
+    if (stored.state == AttemptState::kEnded) {
+      if (known != nullptr) Breach("memory keeps " + Text(ref) + ", which has ended");
+      continue;
+    }
+    Attempt expected = stored;
+    if (known != nullptr) expected.last_seen_ms = known->last_seen_ms;
+    if (known == nullptr || *known != expected) {
+      Breach("memory and store differ about " + Text(ref));
+    }
+  }
+}
+
+// Start and end of what ran to its end are the cluster's, to the second.
+void Checker::CheckTimes(const Attempt& attempt, const FakeCluster& cluster) {
+  const auto entry = cluster.jobs().find(attempt.cluster_job_id);
+  if (entry == cluster.jobs().end() || entry->second.forgotten) return;
+  if (entry->second.job.restarts > 0 || attempt.start_ms == 0) return;
+  const auto& runs = entry->second.runs;
+  if (runs.size() != 1 || runs.front() != std::pair(attempt.start_ms, attempt.end_ms)) {
+    Breach(Text(attempt.ref) + " ran from " + std::to_string(attempt.start_ms) + " to " +
+           std::to_string(attempt.end_ms) + ", which is not what the cluster has");
+  }
+}
+
+void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
+                    const std::set<JobId>& acknowledged) {
+  for (const JobId& id : acknowledged) {
+    const auto job = store.jobs().find({id, kNoElement});
+    if (job == store.jobs().end()) Breach("job " + std::to_string(id.value) + " was lost");
+  }
+  for (const auto& [ref, job] : store.jobs()) {
+    if (!IsFinal(job.state)) {
+      Breach("job " + ToText(ref) + " has not finished: " + std::string(Name(job.state)));
+    }
+  }
+  for (const auto& [ref, attempt] : store.attempts()) {
+    if (attempt.state != AttemptState::kEnded) {
+      Breach(Text(ref) + " has not ended");
+      continue;
+    }
+    const auto settled = settlements_.find(ref);
+    const bool ran = attempt.start_ms != 0 && attempt.outcome != AttemptOutcome::kLaunchFailed;
+    if (ran && settled == settlements_.end()) Breach(Text(ref) + " ran and is not settled");
+    CheckTimes(attempt, cluster);
+  }
+  for (const auto& [id, entry] : cluster.jobs()) {
+    const bool alive = entry.job.state < ClusterJobState::kCompleted && !entry.forgotten;
+    if (alive) Breach("the cluster still has " + Text(entry.job.attempt));
+  }
+}
+
+}  // namespace kezek::sim

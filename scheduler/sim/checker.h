@@ -1,0 +1,45 @@
+// What must hold at every moment of a simulation, judged from outside: by what is committed and by
+// the cluster's own books, with rules written down a second time.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kezek/store.h"
+#include "scheduler/control/queue_state.h"
+#include "scheduler/sim/fake_cluster.h"
+#include "scheduler/sim/memory_store.h"
+
+namespace kezek::sim {
+
+class Checker {
+ public:
+  // Before the changes are stored: legal changes of state, each with its event; attempts end once;
+  // one attempt of a job at a time; one settlement for each attempt.
+  void OnCommit(const MemoryStore& store, const Changes& changes);
+  // A job starts in the cluster: the database knows its id, and this attempt has not run before.
+  void OnStart(const MemoryStore& store, const FakeCluster::Entry& entry);
+  // What the controller has in memory is what the store would load.
+  void CompareFold(const MemoryStore& store, const control::QueueState& state);
+  // Everything has ended, every attempt is settled, and times are the cluster's.
+  void AtEnd(const MemoryStore& store, const FakeCluster& cluster,
+             const std::set<JobId>& acknowledged);
+
+  const std::vector<std::string>& breaches() const { return breaches_; }
+  std::int64_t reruns() const { return reruns_; }  // by the cluster itself
+
+ private:
+  void Breach(std::string text) { breaches_.push_back(std::move(text)); }
+  void CheckJob(const MemoryStore& store, const Job& job, const std::vector<Event>& events);
+  void CheckTimes(const Attempt& attempt, const FakeCluster& cluster);
+
+  std::vector<std::string> breaches_;
+  std::map<AttemptRef, std::int64_t> settlements_;
+  std::map<AttemptRef, std::int64_t> ran_as_;  // the cluster's job
+  std::int64_t reruns_ = 0;
+};
+
+}  // namespace kezek::sim

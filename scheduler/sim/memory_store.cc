@@ -1,0 +1,137 @@
+#include "scheduler/sim/memory_store.h"
+
+#include <algorithm>
+
+namespace kezek::sim {
+
+void MemoryStore::Seed(std::vector<Account> accounts, std::vector<User> users) {
+  for (Account& account : accounts) accounts_[account.id] = std::move(account);
+  for (User& user : users) users_[user.id] = std::move(user);
+}
+
+Result<Snapshot> MemoryStore::Lead() {
+  Snapshot snapshot;
+  snapshot.epoch = ++epoch_;
+  snapshot.installation = installation_;
+  snapshot.last_event_seq = std::ssize(events_);
+  snapshot.last_time_ms = events_.empty() ? 0 : events_.back().time_ms;
+  std::set<JobRef> waited_for;
+  for (const auto& [ref, job] : jobs_) {
+    if (job.state != JobState::kQueued) continue;
+    for (const Dependency& dependency : job.spec->dependencies) waited_for.insert(dependency.on);
+  }
+  for (const auto& [ref, job] : jobs_) {
+    if (!IsFinal(job.state) || waited_for.contains(ref)) snapshot.jobs.push_back(job);
+  }
+  for (const auto& [ref, attempt] : attempts_) {
+    if (attempt.state != AttemptState::kEnded) snapshot.attempts.push_back(attempt);
+  }
+  for (const auto& [id, account] : accounts_) snapshot.accounts.push_back(account);
+  for (const auto& [id, user] : users_) snapshot.users.push_back(user);
+  for (const auto& [id, token] : tokens_) snapshot.tokens.push_back(token);
+  for (const auto& [name, node] : nodes_) snapshot.nodes.push_back(node);
+  for (const LedgerEntry& entry : ledger_) {
+    if (entry.book == Book::kUsage) snapshot.usage.push_back(entry);
+  }
+  return snapshot;
+}
+
+void MemoryStore::Append(std::vector<Event> events, Committed& committed) {
+  for (Event& event : events) {
+    event.seq = std::ssize(events_) + 1;
+    committed.time_ms = std::max(committed.time_ms, event.time_ms);
+    events_.push_back(event);
+    committed.events.push_back(std::move(event));
+  }
+}
+
+Result<void> MemoryStore::Commit(const Changes& changes) {
+  if (watch_) watch_(*this, changes);
+  for (const Job& job : changes.jobs) jobs_[job.ref] = job;
+  for (const Attempt& attempt : changes.attempts) attempts_[attempt.ref] = attempt;
+  for (const Account& account : changes.accounts) accounts_[account.id] = account;
+  for (const User& user : changes.users) users_[user.id] = user;
+  for (const Token& token : changes.tokens) tokens_[token.id] = token;
+  for (const Node& node : changes.nodes) nodes_[node.name] = node;
+  for (LedgerEntry entry : changes.ledger) {
+    entry.seq = std::ssize(ledger_) + 1;
+    ledger_.push_back(std::move(entry));
+  }
+  for (const JobId& job : changes.final_jobs) {
+    const auto payload = payloads_.find(job);
+    if (payload != payloads_.end()) payload->second.environment.clear();
+  }
+  Committed committed;
+  Append(changes.events, committed);
+  if (observer_ != nullptr) observer_->OnCommitted(committed);
+  return {};
+}
+
+Result<std::vector<JobPayload>> MemoryStore::LoadPayloads(const std::vector<JobId>& jobs) {
+  std::vector<JobPayload> result;
+  for (const JobId& job : jobs) {
+    const auto found = payloads_.find(job);
+    if (found != payloads_.end()) result.push_back(found->second);
+  }
+  return result;
+}
+
+Result<std::vector<Job>> MemoryStore::LoadJobs(const std::vector<JobRef>& jobs) {
+  std::vector<Job> result;
+  for (const JobRef& job : jobs) {
+    const auto found = jobs_.find(job);
+    if (found != jobs_.end()) result.push_back(found->second);
+  }
+  return result;
+}
+
+void MemoryStore::Submit(std::vector<Submission> submissions, Done done) {
+  for (const Submission& submission : submissions) {
+    const auto known = keys_.find({submission.user, submission.idempotency_key});
+    if (known == keys_.end() || known->second.second == submission.request_hash) continue;
+    done(FieldProblem(
+        Code::kAlreadyExists,
+        {"idempotency_key", "IDEMPOTENCY_MISMATCH", "the key was used with other content", {}}));
+    return;
+  }
+  Committed committed;
+  committed.time_ms = now_;
+  std::vector<Event> events;
+  std::vector<Submitted> result;
+  for (Submission& submission : submissions) {
+    const auto known = keys_.find({submission.user, submission.idempotency_key});
+    if (known != keys_.end()) {
+      const JobId id = known->second.first;
+      result.push_back({id, jobs_.at({id, kNoElement}).submitted_ms, true});
+      continue;
+    }
+    Job job;
+    job.ref.id = JobId{++last_id_};
+    job.user = submission.user;
+    job.spec = submission.spec;
+    job.hold = submission.hold;
+    if (job.spec->array) job.pending = job.spec->array->indices;
+    job.submitted_ms = now_;
+    job.queued_since_ms = now_;
+    job.reason = {ReasonCode::kSubmitted, {}};
+    Event event;
+    event.time_ms = now_;
+    event.job = job.ref;
+    event.project = job.spec->project;
+    event.user = job.user;
+    event.to = "queued";
+    event.reason = job.reason;
+    event.actor = submission.user_name;
+    events.push_back(std::move(event));
+    keys_[{submission.user, submission.idempotency_key}] = {job.ref.id, submission.request_hash};
+    payloads_[job.ref.id] = {job.ref.id, submission.script, submission.environment};
+    jobs_[job.ref] = job;
+    result.push_back({job.ref.id, now_, false});
+    committed.submitted.push_back(std::move(job));
+  }
+  Append(std::move(events), committed);
+  if (observer_ != nullptr && !committed.submitted.empty()) observer_->OnCommitted(committed);
+  done(std::move(result));
+}
+
+}  // namespace kezek::sim

@@ -1,0 +1,266 @@
+#include "scheduler/sim/simulator.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "kezek/reason_text.h"
+#include "scheduler/control/loop.h"
+#include "scheduler/control/queue_state.h"
+#include "scheduler/sim/checker.h"
+#include "scheduler/sim/fake_cluster.h"
+#include "scheduler/sim/gate.h"
+#include "scheduler/sim/memory_store.h"
+#include "scheduler/sim/random.h"
+#include "scheduler/sim/workload.h"
+
+namespace kezek::sim {
+namespace {
+
+constexpr TimeMs kStart = 1'800'000'000'000;
+constexpr std::int64_t kCompareEvery = 16;  // rounds
+constexpr DurationMs kSweepMs = 5 * kMinuteMs;
+
+// Each fault is on in half of the seeds, so that they are seen alone and together.
+Faults DrawFaults(Random& random) {
+  const auto draw = [&random](std::int64_t most) {
+    return random.Permille(500) ? static_cast<std::int32_t>(random.Between(1, most)) : 0;
+  };
+  Faults faults;
+  faults.answer_lost_done = draw(150);
+  faults.answer_lost_undone = draw(100);
+  faults.taken_twice = draw(80);
+  faults.refused = draw(80);
+  faults.refused_for_good = draw(30);
+  faults.release_lost = draw(150);
+  faults.never_starts = draw(60);
+  faults.forgotten = draw(40);
+  faults.requeued = draw(80);
+  faults.node_fails = draw(60);
+  faults.silent = draw(100);
+  faults.strangers = draw(80);
+  return faults;
+}
+
+class Simulation {
+ public:
+  explicit Simulation(const SimOptions& options);
+  SimResult Run();
+
+ private:
+  struct Observer final : CommitObserver {
+    explicit Observer(Simulation* owner_in) : owner(owner_in) {}
+    void OnCommitted(const Committed& committed) override { owner->Saw(committed); }
+    Simulation* owner;
+  };
+
+  bool Faulty() const { return now_ < kStart + options_.faults_ms; }
+  void Saw(const Committed& committed);
+  void Line(const std::string& text);
+  void Begin();
+  void Crash();
+  void People();
+  void Round();
+  void Sweep();
+  void SayWaiting();
+  bool Finished() const;
+  TimeMs NextMs() const;
+  void DoCommand(Command command);
+
+  const SimOptions options_;
+  Random random_;
+  MemoryStore store_;
+  FakeCluster cluster_;
+  Workload workload_;
+  Checker checker_;
+  Observer observer_;
+  std::unique_ptr<Gate> gate_;
+  std::unique_ptr<control::Loop> loop_;
+  std::shared_ptr<const View> view_;
+  TimeMs now_ = kStart;
+  TimeMs begin_at_ = kStart;  // while there is no controller
+  TimeMs sweep_at_ = 0;
+  bool healed_ = false;
+  std::int32_t commit_fails_ = 0;
+  bool crashes_on_ = false;
+  SimResult result_;
+};
+
+Simulation::Simulation(const SimOptions& options)
+    : options_(options),
+      random_(options.seed),
+      store_("sim-" + std::to_string(options.seed)),
+      cluster_(SimNodes(), random_.Next(), kStart),
+      workload_(random_.Next(), options.jobs, kStart, options.span_ms),
+      observer_(this) {
+  store_.Seed(SimAccounts(), SimUsers());
+  store_.SetTime(now_);
+  store_.SetObserver(&observer_);
+  store_.SetWatch([this](const MemoryStore& store, const Changes& changes) {
+    checker_.OnCommit(store, changes);
+  });
+  cluster_.SetOnStart([this](const FakeCluster::Entry& entry) {
+    Line("cluster starts " + ClusterName(entry.job.attempt) + " on " + entry.nodes_text);
+    checker_.OnStart(store_, entry);
+  });
+  if (options.faults_ms == 0) return;
+  cluster_.SetFaults(DrawFaults(random_));
+  commit_fails_ = random_.Permille(300) ? static_cast<std::int32_t>(random_.Between(1, 50)) : 0;
+  crashes_on_ = random_.Permille(700);
+}
+
+void Simulation::Line(const std::string& text) {
+  result_.trace += std::to_string(now_ - kStart) + " " + text + "\n";
+}
+
+void Simulation::Saw(const Committed& committed) {
+  for (const Event& event : committed.events) {
+    std::string line = event.subject == Subject::kJob ? "job " + ToText(event.job) : event.name;
+    if (event.attempt != 0) line += "." + std::to_string(event.attempt);
+    if (!event.to.empty()) line += " " + event.from + "->" + event.to;
+    line += " " + std::to_string(static_cast<int>(event.reason.code));
+    for (const auto& [name, value] : event.reason.fields) line += " " + name + "=" + value;
+    Line(line);
+  }
+  if (loop_ != nullptr && !committed.submitted.empty()) loop_->Offer(committed);
+}
+
+void Simulation::Begin() {
+  Gate::Plan plan;
+  if (Faulty() && crashes_on_ && random_.Permille(800)) {
+    plan.calls = random_.Between(1, 400);
+    plan.last_commit_lasts = random_.Permille(500);
+  }
+  if (Faulty()) plan.commit_fails = commit_fails_;
+  gate_ = std::make_unique<Gate>(&store_, &cluster_, plan, random_.Next());
+  loop_ = std::make_unique<control::Loop>(
+      SimConfig(), gate_.get(), gate_.get(),
+      [this](const std::shared_ptr<const View>& view) { view_ = view; });
+  cluster_.SetSink([this](ClusterEvent event) { loop_->Offer(std::move(event)); });
+  const Result<void> begun = loop_->Begin(now_);
+  KEZEK_CHECK(begun.has_value(), "the store in memory always leads");
+}
+
+void Simulation::Crash() {
+  Line("the controller dies");
+  ++result_.crashes;
+  cluster_.SetSink(nullptr);
+  loop_.reset();
+  gate_.reset();
+  view_.reset();
+  begin_at_ = now_ + random_.Between(0, 2 * kMinuteMs);
+}
+
+void Simulation::DoCommand(Command command) {
+  loop_->Offer(std::move(command), [this](const Result<CommandOutcome>& outcome) {
+    if (outcome) {
+      Line("command done: " + std::to_string(outcome->jobs.size()));
+    } else {
+      Line("command refused: " + outcome.error().message);
+    }
+  });
+}
+
+void Simulation::People() {
+  if (workload_.NextMs() > now_ || loop_ == nullptr || view_ == nullptr) return;
+  workload_.Act(now_, *view_, store_, [this](Command command) { DoCommand(std::move(command)); });
+}
+
+// After the faults: holds are released, nodes come back.
+void Simulation::Sweep() {
+  if (Faulty() || loop_ == nullptr || now_ < sweep_at_) return;
+  if (!healed_) {
+    healed_ = true;
+    Line("the faults stop");
+    cluster_.Heal(now_);
+    gate_->Heal();
+  }
+  sweep_at_ = now_ + kSweepMs;
+  ReleaseJobs release{.jobs = {}, .by_admin = true};
+  for (const auto& [ref, job] : store_.jobs()) {
+    if (job.state == JobState::kQueued && job.hold != Hold::kNone) release.jobs.push_back(ref);
+  }
+  Command command{.actor = UserId{1}, .actor_name = "admin", .body = release};
+  if (!release.jobs.empty()) DoCommand(command);
+  SetNodeService resume{.nodes = {}, .drain = false, .text = ""};
+  for (const Node& node : SimNodes()) resume.nodes.push_back(node.name);
+  command.body = resume;
+  DoCommand(command);
+}
+
+void Simulation::SayWaiting() {
+  if (view_ == nullptr) return;
+  for (const auto& [ref, standing] : *view_->waiting) {
+    Line("waits: " + ToText(ref) + " " + Sentence(standing.reason));
+  }
+}
+
+void Simulation::Round() {
+  if (loop_ == nullptr || loop_->NextWakeMs() > now_) return;
+  const Result<control::RoundReport> report = loop_->RunOnce(now_);
+  ++result_.rounds;
+  if (gate_->dead()) return Crash();
+  KEZEK_CHECK(report.has_value(), "only the dead lose the leadership");
+  for (const std::string& note : report->notes) Line("note: " + note);
+  if (!report->reloaded.empty()) Line("begins anew: " + report->reloaded);
+  if (loop_->controller() != nullptr && result_.rounds % kCompareEvery == 0) {
+    checker_.CompareFold(store_, loop_->controller()->state());
+  }
+}
+
+bool Simulation::Finished() const {
+  if (Faulty() || workload_.NextMs() != INT64_MAX || !healed_) return false;
+  const bool all_final = std::all_of(store_.jobs().begin(), store_.jobs().end(),
+                                     [](const auto& item) { return IsFinal(item.second.state); });
+  // Strays are cancelled with a listing: let some pass.
+  return all_final &&
+         std::all_of(cluster_.jobs().begin(), cluster_.jobs().end(), [](const auto& j) {
+           return j.second.job.state >= ClusterJobState::kCompleted || j.second.forgotten;
+         });
+}
+
+TimeMs Simulation::NextMs() const {
+  TimeMs next = cluster_.NextMs();
+  if (loop_ == nullptr) {
+    next = std::min(next, begin_at_);
+  } else {
+    next = std::min({next, loop_->NextWakeMs(), workload_.NextMs()});
+    if (!Faulty()) next = std::min(next, sweep_at_);
+  }
+  return std::max(next, now_);
+}
+
+SimResult Simulation::Run() {
+  const TimeMs last = kStart + options_.span_ms + options_.faults_ms + options_.patience_ms;
+  while (!Finished() && now_ < last && checker_.breaches().empty() && cluster_.breaches().empty()) {
+    now_ = NextMs();
+    store_.SetTime(now_);
+    cluster_.Advance(now_);
+    if (loop_ == nullptr && begin_at_ <= now_) Begin();
+    People();
+    Sweep();
+    Round();
+  }
+  if (Finished()) {
+    checker_.AtEnd(store_, cluster_, workload_.acknowledged());
+  } else if (checker_.breaches().empty() && cluster_.breaches().empty()) {
+    result_.breaches.push_back("not finished after the faults have stopped");
+    SayWaiting();
+    checker_.AtEnd(store_, cluster_, workload_.acknowledged());
+  }
+  for (const std::string& breach : cluster_.breaches()) result_.breaches.push_back(breach);
+  for (const std::string& breach : checker_.breaches()) result_.breaches.push_back(breach);
+  for (const std::string& breach : result_.breaches) Line("BREACH: " + breach);
+  result_.acknowledged = std::ssize(workload_.acknowledged());
+  result_.refused = workload_.refused();
+  result_.attempts = std::ssize(store_.attempts());
+  result_.simulated_ms = now_ - kStart;
+  return std::move(result_);
+}
+
+}  // namespace
+
+SimResult Simulate(const SimOptions& options) { return Simulation(options).Run(); }
+
+}  // namespace kezek::sim

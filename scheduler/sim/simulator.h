@@ -1,0 +1,38 @@
+// The simulator: discrete events, the very loop that kezekd runs, a store in memory and a fake
+// cluster with faults. Everything comes from the seed; the same seed gives the same trace.
+//
+// For `faults_ms` things go wrong, as the seed has it: the cluster's faults, failing commits, and
+// crashes of the controller at any call. Then the faults stop, everybody's holds are released, and
+// everything must finish.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kezek/time.h"
+
+namespace kezek::sim {
+
+struct SimOptions {
+  std::uint64_t seed = 1;
+  std::int32_t jobs = 60;
+  DurationMs span_ms = 30 * kMinuteMs;    // of the submissions
+  DurationMs faults_ms = 60 * kMinuteMs;  // 0: no faults
+  DurationMs patience_ms = 3 * kDayMs;    // after which what has not finished is a breach
+};
+
+struct SimResult {
+  std::vector<std::string> breaches;  // empty: all held
+  std::string trace;                  // a line for each event
+  std::int64_t acknowledged = 0;
+  std::int64_t refused = 0;
+  std::int64_t attempts = 0;
+  std::int64_t crashes = 0;
+  std::int64_t rounds = 0;
+  TimeMs simulated_ms = 0;
+};
+
+SimResult Simulate(const SimOptions& options);
+
+}  // namespace kezek::sim

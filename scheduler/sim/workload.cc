@@ -1,0 +1,232 @@
+#include "scheduler/sim/workload.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "scheduler/control/admission.h"
+
+namespace kezek::sim {
+namespace {
+
+constexpr std::int32_t kNodes = 8;
+constexpr std::int32_t kGpus = 8;
+constexpr std::int64_t kFirstProject = 5;
+constexpr std::int64_t kProjects = 6;
+
+// A stand-in for a keyed hash that is good enough to tell tags apart (FNV-1a).
+std::string Hash(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<std::uint64_t>(static_cast<unsigned char>(c))) * 0x100000001b3ULL;
+  }
+  return std::to_string(hash);
+}
+
+Account MakeAccount(std::int64_t id, std::int64_t parent, std::string name, std::string kind) {
+  Account account;
+  account.id = AccountId{id};
+  account.parent = AccountId{parent};
+  account.name = std::move(name);
+  account.kind = std::move(kind);
+  account.version = id;
+  return account;
+}
+
+}  // namespace
+
+std::vector<Node> SimNodes() {
+  std::vector<Node> nodes;
+  for (std::int32_t i = 1; i <= kNodes; ++i) {
+    Node node;
+    node.name = "n" + std::to_string(i);
+    node.gpu_type = "h200";
+    node.gpus = kGpus;
+    node.cpus = 64;
+    node.memory_mib = 1'024'000;
+    node.leaf = i <= kNodes / 2 ? "leaf1" : "leaf2";
+    node.block = "block1";
+    nodes.push_back(std::move(node));
+  }
+  return nodes;
+}
+
+std::vector<Account> SimAccounts() {
+  std::vector<Account> accounts;
+  accounts.push_back(MakeAccount(1, 0, "cluster", "cluster"));
+  for (std::int64_t sector = 0; sector < 3; ++sector) {
+    Account account = MakeAccount(2 + sector, 1, "sector" + std::to_string(sector), "sector");
+    account.settings.shares["h200"] = {.weight_milli = 1000 * (sector + 1),
+                                       .guarantee_milli = 16'000};
+    accounts.push_back(std::move(account));
+  }
+  for (std::int64_t i = 0; i < kProjects; ++i) {
+    Account account =
+        MakeAccount(kFirstProject + i, 2 + i / 2, "project" + std::to_string(i), "project");
+    account.settings.shares["h200"] = {.weight_milli = 1000, .guarantee_milli = 8000};
+    if (i == 1) account.settings.account_limits.jobs_running = 3;
+    if (i == 2) account.settings.user_limits.running_milli = 16'000;
+    accounts.push_back(std::move(account));
+  }
+  return accounts;
+}
+
+std::vector<User> SimUsers() {
+  std::vector<User> users;
+  for (std::int64_t i = 0; i < 2 * kProjects; ++i) {
+    User user;
+    user.id = UserId{i + 1};
+    user.name = "user" + std::to_string(i) + "@sim";
+    user.unix_account = "kz-user" + std::to_string(i);
+    user.unix_uid = 2000 + i;
+    users.push_back(std::move(user));
+  }
+  return users;
+}
+
+control::ControlConfig SimConfig() {
+  control::ControlConfig config;
+  const auto add = [&config](std::string name, std::int32_t rank) -> ClassRules& {
+    ClassRules& rules = config.classes[name];
+    rules.name = std::move(name);
+    rules.rank = rank;
+    return rules;
+  };
+  add("debug", 0).longest_limit_ms = kHourMs;
+  add("realtime", 1).preemptible = false;
+  add("normal", 2);
+  add("scavenger", 3).scavenger = true;
+  config.nodes = SimNodes();
+  config.output_root = "/output";
+  config.cluster_name = "sim";
+  config.keyed_hash = Hash;
+  return config;
+}
+
+Workload::Workload(std::uint64_t seed, std::int32_t jobs, TimeMs start, DurationMs span_ms)
+    : random_(seed) {
+  for (std::int32_t i = 0; i < jobs; ++i) {
+    submissions_.push_back(start + random_.Between(0, span_ms));
+  }
+  for (std::int32_t i = 0; i < jobs / 3; ++i) {
+    commands_.push_back(start + random_.Between(kMinuteMs, span_ms + 10 * kMinuteMs));
+  }
+  std::sort(submissions_.begin(), submissions_.end());
+  std::sort(commands_.begin(), commands_.end());
+}
+
+TimeMs Workload::NextMs() const {
+  TimeMs next = INT64_MAX;
+  if (next_submission_ < submissions_.size()) next = submissions_[next_submission_];
+  if (next_command_ < commands_.size()) next = std::min(next, commands_[next_command_]);
+  return next;
+}
+
+void Workload::Act(TimeMs now, const View& view, SubmitStore& store, const Do& command) {
+  while (next_submission_ < submissions_.size() && submissions_[next_submission_] <= now) {
+    ++next_submission_;
+    SubmitOne(now, view, store);
+  }
+  while (next_command_ < commands_.size() && commands_[next_command_] <= now) {
+    ++next_command_;
+    CommandOne(command);
+  }
+}
+
+JobSpec Workload::MakeSpec(TimeMs now) {
+  JobSpec spec;
+  spec.name = "job" + std::to_string(next_submission_);
+  spec.project = AccountId{kFirstProject + random_.Between(0, kProjects - 1)};
+  const std::int64_t kind = random_.Between(0, 19);
+  spec.job_class = kind == 0   ? "debug"
+                   : kind == 1 ? "realtime"
+                   : kind == 2 ? "scavenger"
+                               : "normal";
+  spec.shape.nodes = static_cast<std::int32_t>(random_.Permille(250) ? random_.Between(2, 4) : 1);
+  spec.shape.gpus_per_node = static_cast<std::int32_t>(
+      spec.shape.nodes > 1 ? random_.Between(4, 8) : random_.Between(0, 8));
+  spec.time_limit_ms = random_.Between(1, 15) * kMinuteMs;
+  if (random_.Permille(200)) spec.within = Domain::kLeaf;
+  if (random_.Permille(300)) {
+    spec.requeue = true;
+    spec.max_attempts = static_cast<std::int32_t>(random_.Between(1, 3));
+  }
+  if (random_.Permille(100)) spec.begin_ms = now + random_.Between(1, 20) * kMinuteMs;
+  if (random_.Permille(60)) spec.deadline_ms = now + random_.Between(10, 60) * kMinuteMs;
+  if (random_.Permille(100)) spec.signal = {"USR1", 30 * kSecondMs, false};
+  if (random_.Permille(150)) {
+    spec.array = ArraySpec{{{0, static_cast<std::int32_t>(random_.Between(1, 12)), 1}},
+                           static_cast<std::int32_t>(random_.Between(0, 3))};
+    spec.shape.nodes = 1;
+  }
+  for (std::int64_t i = random_.Permille(200) ? random_.Between(1, 2) : 0; i > 0; --i) {
+    const JobRef on = AnyJob();
+    if (!on.id) break;
+    spec.dependencies.push_back({static_cast<DependencyKind>(random_.Between(0, 3)), on});
+  }
+  spec.kill_on_invalid_dependency = true;
+  return spec;
+}
+
+JobRef Workload::AnyJob() {
+  if (last_ == 0) return {};
+  return {JobId{random_.Between(std::max<std::int64_t>(1, last_ - 20), last_)},
+          random_.Permille(150) ? static_cast<std::int32_t>(random_.Between(0, 5)) : kNoElement};
+}
+
+void Workload::SubmitOne(TimeMs now, const View& view, SubmitStore& store) {
+  JobSpec spec = MakeSpec(now);
+  const std::int64_t run = random_.Between(0, 20 * kMinuteMs);
+  const std::int64_t exit = random_.Permille(250) ? random_.Between(1, 3) : 0;
+  const control::Admission admission(SimConfig(), view.directory, view.nodes);
+  Submission submission;
+  submission.user = UserId{1 + 2 * (spec.project.value - kFirstProject) + random_.Between(0, 1)};
+  submission.user_name = "user";
+  submission.script = "ms=" + std::to_string(run) + " exit=" + std::to_string(exit);
+  submission.hold = random_.Permille(50) ? Hold::kUser : Hold::kNone;
+  submission.idempotency_key = "key" + std::to_string(next_submission_);
+  Result<JobSpec> complete = admission.Admit(view, submission.user, std::move(spec));
+  if (!complete) {
+    ++refused_;
+    return;
+  }
+  submission.spec = std::make_shared<const JobSpec>(std::move(*complete));
+  const int times = random_.Permille(50) ? 2 : 1;  // a client that did not hear the answer
+  for (int i = 0; i < times; ++i) {
+    store.Submit({submission}, [this](Result<std::vector<Submitted>> done) {
+      for (const Submitted& submitted : *done) {
+        acknowledged_.insert(submitted.id);
+        last_ = std::max(last_, submitted.id.value);
+      }
+    });
+  }
+}
+
+void Workload::CommandOne(const Do& command) {
+  const JobRef job = AnyJob();
+  if (!job.id) return;
+  Command what{.actor = UserId{1}, .actor_name = "user", .body = CancelJobs{{job}}};
+  switch (random_.Between(0, 6)) {
+    case 0:
+    case 1:
+      break;
+    case 2:
+      what.body = HoldJobs{.jobs = {job}, .by_admin = false, .text = ""};
+      break;
+    case 3:
+      what.body = ReleaseJobs{.jobs = {job}, .by_admin = true};
+      break;
+    case 4:
+      what.body = UpdateJob{.job = job, .time_limit_ms = random_.Between(1, 10) * kMinuteMs};
+      break;
+    case 5:
+      what.body = SetNodeService{.nodes = {"n" + std::to_string(random_.Between(1, kNodes))},
+                                 .drain = random_.Permille(500),
+                                 .text = "by hand"};
+      break;
+    default:
+      what.body = CancelJobs{{job, AnyJob()}};
+  }
+  command(std::move(what));
+}
+
+}  // namespace kezek::sim

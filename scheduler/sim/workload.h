@@ -1,0 +1,56 @@
+// What people do in a simulation, by seed: submissions of every kind, and commands about them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kezek/desk.h"
+#include "kezek/store.h"
+#include "scheduler/control/config.h"
+#include "scheduler/sim/random.h"
+
+namespace kezek::sim {
+
+// The machine and the people of every simulation: 8 nodes of 8 GPUs under two leaves, three sectors
+// with two projects each, two users in each.
+std::vector<Node> SimNodes();
+std::vector<Account> SimAccounts();
+std::vector<User> SimUsers();
+control::ControlConfig SimConfig();
+
+class Workload {
+ public:
+  using Do = std::function<void(Command)>;
+
+  // `jobs` submissions over the first `span_ms`.
+  Workload(std::uint64_t seed, std::int32_t jobs, TimeMs start, DurationMs span_ms);
+
+  // When people want to do something next; none left: INT64_MAX.
+  TimeMs NextMs() const;
+  // Does what is due. Refused submissions are counted, commands go to `command`.
+  void Act(TimeMs now, const View& view, SubmitStore& store, const Do& command);
+
+  const std::set<JobId>& acknowledged() const { return acknowledged_; }
+  std::int64_t refused() const { return refused_; }
+
+ private:
+  void SubmitOne(TimeMs now, const View& view, SubmitStore& store);
+  void CommandOne(const Do& command);
+  JobSpec MakeSpec(TimeMs now);
+  JobRef AnyJob();
+
+  Random random_;
+  std::vector<TimeMs> submissions_;  // ascending
+  std::vector<TimeMs> commands_;
+  std::size_t next_submission_ = 0;
+  std::size_t next_command_ = 0;
+  std::set<JobId> acknowledged_;
+  std::int64_t last_ = 0;  // id
+  std::int64_t refused_ = 0;
+};
+
+}  // namespace kezek::sim

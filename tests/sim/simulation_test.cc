@@ -1,0 +1,71 @@
+// Goal: whatever the cluster, the store and the process do wrong, no acknowledged job is lost, no
+// attempt runs twice, no GPU is given twice, every attempt that ran is settled once, only legal
+// changes happen, and when the faults stop everything finishes. Method: seeds; the very loop of the
+// daemon on a store in memory and a fake cluster with faults, the controller killed at any call;
+// rules checked from outside; each seed twice, to equal traces. KEZEK_SEEDS sets how many.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "scheduler/sim/simulator.h"
+
+namespace kezek::sim {
+namespace {
+
+constexpr std::uint64_t kFirstSeed = 20'000;
+
+std::uint64_t Seeds() {
+  const char* text = std::getenv("KEZEK_SEEDS");
+  return text == nullptr ? 60 : std::strtoull(text, nullptr, 10);
+}
+
+std::string Repro(const SimOptions& options) {
+  return "reproduce: kezek-sim fuzz --seeds 1 --seed " + std::to_string(options.seed) + " --jobs " +
+         std::to_string(options.jobs) + " --trace";
+}
+
+TEST(SimulationTest, NothingBreaksUnderFaults) {
+  std::int64_t crashes = 0;
+  std::int64_t attempts = 0;
+  for (std::uint64_t i = 0; i < Seeds(); ++i) {
+    SimOptions options;
+    options.seed = kFirstSeed + i;
+    const SimResult first = Simulate(options);
+    const SimResult second = Simulate(options);
+    for (const std::string& breach : first.breaches) ADD_FAILURE() << breach;
+    ASSERT_TRUE(first.breaches.empty()) << Repro(options);
+    ASSERT_TRUE(first.trace == second.trace) << "traces differ; " << Repro(options);
+    crashes += first.crashes;
+    attempts += first.attempts;
+  }
+  // The faults did happen.
+  EXPECT_GT(attempts, 0);
+  if (Seeds() >= 20) {
+    EXPECT_GT(crashes, 0);
+  }
+}
+
+TEST(SimulationTest, WithoutFaultsEveryAttemptIsTheOnlyOneOrARequeue) {
+  SimOptions options;
+  options.faults_ms = 0;
+  for (options.seed = 1; options.seed <= 5; ++options.seed) {
+    const SimResult result = Simulate(options);
+    for (const std::string& breach : result.breaches) ADD_FAILURE() << breach;
+    EXPECT_TRUE(result.breaches.empty()) << Repro(options);
+    EXPECT_EQ(result.crashes, 0);
+    EXPECT_GT(result.acknowledged, 40);
+  }
+}
+
+TEST(SimulationTest, DifferentSeedsDiffer) {
+  SimOptions options;
+  options.jobs = 10;
+  const SimResult first = Simulate(options);
+  options.seed = 2;
+  EXPECT_NE(first.trace, Simulate(options).trace);
+}
+
+}  // namespace
+}  // namespace kezek::sim
