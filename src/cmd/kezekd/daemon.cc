@@ -1,0 +1,220 @@
+#include "cmd/kezekd/daemon.h"
+
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "cmd/kezekd/controller_thread.h"
+#include "cmd/kezekd/keyed_hash.h"
+#include "cmd/kezekd/log.h"
+#include "cmd/kezekd/prepared_cluster.h"
+#include "cmd/kezekd/system_clock.h"
+#include "cmd/kezekd/unix_accounts.h"
+#include "output/output_root.h"
+#include "postgres/migrations.h"
+#include "postgres/postgres_store.h"
+#include "postgres/read_pool.h"
+#include "rpc/server.h"
+#include "slurm/slurm_cluster.h"
+
+namespace kezek::kezekd {
+namespace {
+
+constexpr DurationMs kStopGraceMs = 5 * kSecondMs;
+
+// Hands on what is committed once there is somebody to hear it.
+class Relay final : public CommitObserver {
+ public:
+  void To(CommitObserver* observer) { observer_ = observer; }
+  void OnCommitted(const Committed& committed) override {
+    if (CommitObserver* observer = observer_) observer->OnCommitted(committed);
+  }
+
+ private:
+  std::atomic<CommitObserver*> observer_{nullptr};
+};
+
+Result<control::ControlConfig> ControlOf(const config::Config& config) {
+  auto nodes = config::LoadTopology(config.topology_file);
+  if (!nodes) return nodes.error();
+  auto keyed_hash = LoadKeyedHash(config.tag_key_file);
+  if (!keyed_hash) return keyed_hash.error();
+  control::ControlConfig control;
+  control.engine.look = config.scheduling.look;
+  control.engine.look_project = config.scheduling.look_project;
+  control.engine.topology_wait_ms = config.scheduling.topology_wait_ms;
+  control.engine.half_life_ms = config.scheduling.half_life_ms;
+  control.engine.age_max_ms = config.scheduling.age_max_ms;
+  control.classes = config.classes;
+  control.rate_milli = config.rate_milli;
+  control.default_gpu_type = config.default_gpu_type;
+  control.nodes = std::move(*nodes);
+  control.output_root = config.output_root;
+  control.cluster_name = config.cluster;
+  control.gather_ms = config.scheduling.gather_ms;
+  control.heartbeat_ms = config.scheduling.heartbeat_ms;
+  control.launch_timeout_ms = config.slurm.launch_timeout_ms;
+  control.lost_answer_ms = config.slurm.request_timeout_ms + config.slurm.message_timeout_ms;
+  control.keyed_hash = std::move(*keyed_hash);
+  return control;
+}
+
+slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& installation) {
+  return {.url = config.url,
+          .token_file = config.token_file,
+          .jwt_key_file = config.jwt_key_file,
+          .user = config.user,
+          .partition = config.partition,
+          .tag_prefix = "kezek:" + installation + ":",
+          .connections = config.connections,
+          .request_timeout_ms = config.request_timeout_ms,
+          .message_timeout_ms = config.message_timeout_ms};
+}
+
+rpc::ServerConfig ServerOf(const config::Config& config) {
+  return {.listen = config.grpc_listen,
+          .cluster = config.cluster,
+          .version = KEZEK_VERSION,
+          .script_bytes = config.limits.script_kib * 1024,
+          .environment_bytes = config.limits.environment_kib * 1024,
+          .request_bytes = config.limits.request_kib * 1024,
+          .token_lifetime_ms = config.limits.token_lifetime_ms,
+          .half_life_ms = config.scheduling.half_life_ms,
+          .min_uid = config.min_uid};
+}
+
+postgres::StoreOptions StoreOf(const config::Config& config) {
+  postgres::StoreOptions options;
+  options.conninfo = config.database.url;
+  options.usage_horizon_ms = 41 * config.scheduling.half_life_ms;
+  return options;
+}
+
+Result<void> PrepareSchema(const config::DatabaseConfig& config, Clock& clock) {
+  if (config.migrate_url.empty()) return postgres::CheckSchema(config.url);
+  const auto migrated = postgres::Migrate(config.migrate_url, clock);
+  if (!migrated) return migrated.error();
+  spdlog::info("schema from={} to={}", migrated->from, migrated->to);
+  return {};
+}
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// Waits at most `wait_ms` for a signal to end.
+bool EndAsked(DurationMs wait_ms) {
+  const sigset_t signals = EndSignals();
+  const timespec wait{wait_ms / 1000, static_cast<long>(wait_ms % 1000) * 1'000'000};
+  return sigtimedwait(&signals, nullptr, &wait) > 0;
+}
+
+// Starts the controller as soon as no other daemon leads and the database answers. False: asked to
+// end meanwhile.
+Result<bool> LeadWhenPossible(ControllerThread& controller,
+                              const ControllerThread::Outside& outside) {
+  std::string said;
+  while (true) {
+    const auto started = controller.Start(outside);
+    if (started) return true;
+    if (started.error().code != Code::kUnavailable) return started.error();
+    if (started.error().message != said) {
+      spdlog::warn("not leading reason='{}'", started.error().message);
+      said = started.error().message;
+    }
+    if (EndAsked(kSecondMs)) return false;
+  }
+}
+
+// What ended the controller, if it ended by itself.
+class Fatal {
+ public:
+  void Set(const Error& error) {
+    {
+      const std::lock_guard lock(mutex_);
+      error_ = error;
+    }
+    kill(getpid(), SIGTERM);
+  }
+  Result<void> Get() {
+    const std::lock_guard lock(mutex_);
+    if (error_) return *error_;
+    return {};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<Error> error_;
+};
+
+}  // namespace
+
+Result<void> CheckEnvironment(const config::Config& config) {
+  const auto control = ControlOf(config);
+  if (!control) return control.error();
+  return {};
+}
+
+Result<void> Serve(const config::Config& config) {
+  SystemClock clock;
+  auto control = ControlOf(config);
+  if (!control) return control.error();
+  const auto schema = PrepareSchema(config.database, clock);
+  if (!schema) return schema;
+  const auto installation = postgres::ReadInstallation(config.database.url);
+  if (!installation) return installation.error();
+
+  const auto output = output::OutputRoot::Open(config.output_root);
+  if (!output) return output.error();
+
+  Relay relay;
+  Fatal fatal;
+  HostAccounts accounts;
+  ControllerThread controller(*control, clock);
+  postgres::PostgresStore store(StoreOf(config), clock, {&controller, &relay});
+  postgres::ReadPool readers({.conninfo = config.database.url,
+                              .threads = static_cast<std::size_t>(config.database.readers)},
+                             clock);
+  slurm::SlurmCluster slurm(SlurmOf(config.slurm, *installation), clock, controller.sink());
+  PreparedCluster cluster(&slurm, output->get(), controller.sink());
+
+  const auto leading = LeadWhenPossible(
+      controller, {.state = &store,
+                   .cluster = &cluster,
+                   .on_fatal = [&fatal](const Error& error) { fatal.Set(error); },
+                   .on_round = [](const control::RoundReport& report) { LogRound(report); }});
+  if (!leading) return leading.error();
+  if (!*leading) return {};
+  auto server = rpc::Server::Start(ServerOf(config), {.desk = &controller,
+                                                      .submit = &store,
+                                                      .read = &readers,
+                                                      .clock = &clock,
+                                                      .output = output->get(),
+                                                      .unix_accounts = &accounts});
+  if (!server) return server.error();
+  relay.To(server->get());
+  spdlog::info("ready cluster={} grpc_port={} version={}", config.cluster, (*server)->port(),
+               KEZEK_VERSION);
+
+  const sigset_t signals = EndSignals();
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("ending signal={}", signal);
+  (*server)->Stop(kStopGraceMs);
+  controller.Stop();
+  relay.To(nullptr);
+  return fatal.Get();
+}
+
+}  // namespace kezek::kezekd

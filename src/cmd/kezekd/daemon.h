@@ -1,0 +1,16 @@
+// kezekd put together: store, controller, Slurm and the API. All wiring stands here.
+#pragma once
+
+#include "config/config.h"
+#include "kezek/result.h"
+
+namespace kezek::kezekd {
+
+// Reads everything the configuration names and says what is wrong: topology, keys, log level.
+Result<void> CheckEnvironment(const config::Config& config);
+
+// Serves until SIGTERM or SIGINT (an OK result) or until it may not go on: another daemon leads,
+// or the address is taken. SIGTERM and SIGINT must be blocked in every thread before.
+Result<void> Serve(const config::Config& config);
+
+}  // namespace kezek::kezekd
