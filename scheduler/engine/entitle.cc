@@ -10,32 +10,12 @@
 namespace kezek::engine {
 namespace {
 
-bool Set(const Limits& limits) {
-  return limits.running_milli || limits.jobs_running || limits.job_milli;
-}
-
-// Whether any limit could stop a job of each account, by index: most projects have none, and their
-// jobs need not be counted one by one.
-std::vector<char> Limited(const quota::AccountTree& tree) {
-  std::vector<char> limited(static_cast<std::size_t>(tree.size()), 0);
-  for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
-    const AccountSettings& settings = tree.account(i).settings;
-    bool own = Set(settings.account_limits) || Set(settings.user_limits);
-    for (const auto& [type, share] : settings.shares) own |= share.borrow_max_milli.has_value();
-    const quota::AccountIndex parent = tree.parent(i);
-    const bool above =
-        parent != quota::kNoAccount && limited[static_cast<std::size_t>(parent)] != 0;
-    limited[static_cast<std::size_t>(i)] = own || above ? 1 : 0;
-  }
-  return limited;
-}
-
 // Adds jobs to demand in the order of their submission, as if there were GPUs for all of them:
 // what limits stop even then is not demand.
 class DemandCount {
  public:
   explicit DemandCount(const World& world)
-      : world_(world), tree_(world.tree()), limited_(Limited(tree_)), running_(world.running()) {}
+      : world_(world), tree_(world.tree()), running_(world.running()) {}
 
   void AddRunning(const std::string& type) {
     demand_[type] = world_.running().AllocatedByIndex(tree_, type);
@@ -47,10 +27,8 @@ class DemandCount {
     const quota::JobCount count = world_.CountOf(job);
     const std::int32_t jobs = StartableCount(job);
     if (project == quota::kNoAccount || count.scavenger || jobs == 0) return;
-    const ClassRules& rules = world_.ClassOf(count.job_class);
     MilliGpus& demand = demand_[count.gpu_type].at(static_cast<std::size_t>(project));
-    if (rules.preemptible && !Set(rules.user_limits) &&
-        limited_[static_cast<std::size_t>(project)] == 0) {
+    if (!world_.MayBeStopped(project, count.job_class)) {  // need not be counted one by one
       demand += count.counted_milli * jobs;
       GiveAbove(project, count, jobs);
       return;
@@ -76,7 +54,6 @@ class DemandCount {
 
   const World& world_;
   const quota::AccountTree& tree_;
-  std::vector<char> limited_;
   quota::RunningTable running_;
   std::map<std::string, std::vector<MilliGpus>> demand_;     // by type; by index
   std::map<std::string, std::vector<MilliGpus>> allocated_;  // the same, summed up the tree

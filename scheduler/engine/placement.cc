@@ -54,6 +54,7 @@ class Search {
         wanted_(static_cast<std::size_t>(std::max(0, request.spec->shape.nodes))) {}
 
   std::optional<Placement> Run();
+  bool Fits();  // whether Run would find one; cheaper
 
  private:
   using Chosen = std::vector<std::size_t>;
@@ -61,6 +62,7 @@ class Search {
   using Score = std::tuple<std::size_t, std::int64_t, std::int64_t>;
 
   void Gather();
+  bool Enough(const LeafRoom& last) const;
   LeafRoom RoomIn(std::size_t leaf) const;
   Chosen FromLeaf(const LeafRoom& room, std::size_t count) const;
   std::optional<Chosen> BestLeaf() const;
@@ -78,6 +80,7 @@ class Search {
   std::vector<LeafRoom> rooms_;
   std::size_t room_ = 0;    // nodes in rooms_
   std::size_t forced_ = 0;  // of these, named by the job
+  bool counting_ = false;   // the order of nodes does not matter
 };
 
 std::optional<Placement> Search::Run() {
@@ -92,6 +95,27 @@ std::optional<Placement> Search::Run() {
   return Grant(FromMachine());
 }
 
+bool Search::Fits() {
+  counting_ = true;
+  if (wanted_ == 0) return false;
+  Gather();
+  if (room_ < wanted_) return false;
+  if (NamesSome(spec_) && forced_ < spec_.nodes.size()) return false;
+  if (within_ == Domain::kAny || wanted_ == 1) return true;
+  std::map<std::size_t, std::pair<std::size_t, std::size_t>> rooms;  // by block: nodes, forced
+  for (const LeafRoom& room : rooms_) {
+    const Leaf& leaf = pool_.leaves[room.leaf];
+    if (within_ == Domain::kLeaf) rooms.clear();
+    auto& [nodes, forced] = rooms[leaf.block];
+    nodes += room.size();
+    forced += room.forced.size();
+    const bool named =
+        within_ == Domain::kLeaf ? !leaf.name.empty() : !pool_.blocks[leaf.block].name.empty();
+    if (named && nodes >= wanted_ && forced == forced_) return true;
+  }
+  return false;
+}
+
 void Search::Gather() {
   std::int64_t bound = 0;  // by GPUs alone, from the index
   for (const Leaf& leaf : pool_.leaves) bound += leaf.AtLeast(spec_.shape.gpus_per_node);
@@ -103,7 +127,16 @@ void Search::Gather() {
     room_ += room.size();
     forced_ += room.forced.size();
     rooms_.push_back(std::move(room));
+    if (counting_ && Enough(rooms_.back())) return;
   }
+}
+
+// Whether Fits has seen enough with this leaf.
+bool Search::Enough(const LeafRoom& last) const {
+  if (NamesSome(spec_)) return false;
+  if (within_ == Domain::kAny || wanted_ == 1) return room_ >= wanted_;
+  return last.size() >= wanted_ && !pool_.leaves[last.leaf].name.empty() &&
+         !pool_.blocks[pool_.leaves[last.leaf].block].name.empty();
 }
 
 LeafRoom Search::RoomIn(std::size_t leaf) const {
@@ -118,11 +151,17 @@ LeafRoom Search::RoomIn(std::size_t leaf) const {
     const bool forced = names_some && Contains(spec_.nodes, free.node->name);
     (forced ? room.forced : room.nodes).push_back(i);
   }
-  std::stable_sort(room.nodes.begin(), room.nodes.end(), [this](std::size_t a, std::size_t b) {
+  if (counting_ || room.nodes.size() < 2) return room;
+  const auto fuller = [this](std::size_t a, std::size_t b) {
     const FreeNode& x = pool_.nodes[a];
     const FreeNode& y = pool_.nodes[b];
     return std::tie(x.gpus, x.cpus, x.memory_mib) < std::tie(y.gpus, y.cpus, y.memory_mib);
-  });
+  };
+  if (wanted_ == 1) {  // only the best matters
+    room.nodes = {*std::min_element(room.nodes.begin(), room.nodes.end(), fuller)};
+  } else {
+    std::stable_sort(room.nodes.begin(), room.nodes.end(), fuller);
+  }
   return room;
 }
 
@@ -332,6 +371,8 @@ std::optional<Placement> Place(const Pool& pool, const Request& request) {
   return Search(pool, request).Run();
 }
 
+bool Fits(const Pool& pool, const Request& request) { return Search(pool, request).Fits(); }
+
 Reason WhyNeverFits(const Machine& configured, const JobSpec& spec) {
   const Pool* pool = configured.FindPool(spec.shape.gpu_type);
   if (pool == nullptr) {
@@ -341,7 +382,7 @@ Reason WhyNeverFits(const Machine& configured, const JobSpec& spec) {
     }
     return {ReasonCode::kNoSuchGpuType, {{"types", types}}};
   }
-  if (Place(*pool, {&spec, spec.within, false})) return {};
+  if (Fits(*pool, {&spec, spec.within, false})) return {};
   if (Reason reason = WhyNoNode(*pool, spec); reason.code != ReasonCode::kNone) return reason;
   const std::int64_t fit = NodesThatFit(*pool, spec);
   if (fit < spec.shape.nodes) return Never("shape.nodes", spec.shape.nodes, fit);
@@ -363,11 +404,11 @@ Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& 
   const Pool* pool = free.FindPool(spec.shape.gpu_type);
   if (pool == nullptr) return {ReasonCode::kNoSuchGpuType, {}};
   const std::string nodes = std::to_string(spec.shape.nodes);
-  if (request.preference && Place(*pool, {&spec, spec.within, false})) {
+  if (request.preference && Fits(*pool, {&spec, spec.within, false})) {
     return {ReasonCode::kWaitsForTopology,
             {{"within", DomainName(request.within)}, {"nodes", nodes}}};
   }
-  if (spec.within != Domain::kAny && Place(*pool, {&spec, Domain::kAny, false})) {
+  if (spec.within != Domain::kAny && Fits(*pool, {&spec, Domain::kAny, false})) {
     return {ReasonCode::kWaitsForDomain, {{"within", DomainName(spec.within)}, {"nodes", nodes}}};
   }
   std::int32_t largest_free = 0;

@@ -41,6 +41,8 @@ Request RequestOf(const JobSpec& spec, TimeMs queued_since_ms, TimeMs now,
 
 // None: no room. An exclusive gang is granted all GPUs of its nodes.
 std::optional<Placement> Place(const Pool& pool, const Request& request);
+// Whether Place would find one; costs less.
+bool Fits(const Pool& pool, const Request& request);
 
 // Why the configured, empty machine could not hold it: kNoSuchGpuType with `types`;
 // kNeverFitsMachine with `field` (of the spec: shape.gpus_per_node, shape.cpus_per_node,

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -44,8 +46,9 @@ class OrderCheck {
         const bool inside = !tiered.job.scavenger && after_.Inside(account, tiered.job);
         tiered.inside.push_back(inside ? 1 : 0);
       }
-      borrowed_ |= tiered.job.scavenger ||
-                   std::find(tiered.inside.begin(), tiered.inside.end(), 0) != tiered.inside.end();
+      const bool outside =
+          std::find(tiered.inside.begin(), tiered.inside.end(), 0) != tiered.inside.end();
+      if (tiered.job.scavenger || outside) borrowers_.push_back(i);
       starts_.push_back(std::move(tiered));
       after_.Add(start);
     }
@@ -56,6 +59,12 @@ class OrderCheck {
  private:
   bool WasLookedAt(const JobRef& row) const;
   std::vector<std::size_t> LaterThan(const quota::JobCount& job) const;
+  // What there would be without some starts.
+  struct Without {
+    Recount recount;
+    Machine machine;
+  };
+  const Without& WithoutThese(const std::vector<std::size_t>& starts) const;
   bool CouldStart(const Waiting& job, const quota::JobCount& count,
                   const std::vector<std::size_t>& later) const;
   bool KeepsIdle(const quota::JobCount& count, const std::vector<std::size_t>& later) const;
@@ -65,7 +74,8 @@ class OrderCheck {
   Recount after_;  // all starts included
   std::vector<Tiered> starts_;
   std::map<std::string, MilliGpus> free_milli_;  // before the plan, by GPU type
-  bool borrowed_ = false;                        // some start is not of the first tier everywhere
+  std::vector<std::size_t> borrowers_;           // starts that are not of the first tier everywhere
+  mutable std::map<std::vector<std::size_t>, std::unique_ptr<Without>> without_;
 };
 
 bool OrderCheck::WasLookedAt(const JobRef& row) const {
@@ -78,19 +88,16 @@ bool OrderCheck::WasLookedAt(const JobRef& row) const {
 
 std::vector<std::size_t> OrderCheck::LaterThan(const quota::JobCount& job) const {
   const std::vector<AccountIndex> path = PathOf(basis_.world->tree(), job.project);
+  std::size_t inside = 0;  // accounts of the path, from the top, whose guarantee it is inside
+  while (inside < path.size() && after_.Inside(path[inside], job)) ++inside;
   std::vector<std::size_t> later;
-  for (const Tiered& start : starts_) {
+  for (const std::size_t index : borrowers_) {
+    const Tiered& start = starts_[index];
     if (start.job.gpu_type != job.gpu_type) continue;
-    if (start.job.scavenger) {
-      later.push_back(start.index);
-      continue;
-    }
-    for (std::size_t depth = 0; depth < std::min(path.size(), start.path.size()); ++depth) {
-      if (!after_.Inside(path[depth], job)) break;
-      if (path[depth] == start.path[depth]) continue;
-      if (start.inside[depth] == 0) later.push_back(start.index);
-      break;
-    }
+    std::size_t fork = 0;
+    while (fork < inside && fork < start.path.size() && path[fork] == start.path[fork]) ++fork;
+    const bool outside = fork < inside && fork < start.path.size() && start.inside[fork] == 0;
+    if (start.job.scavenger || outside) later.push_back(index);
   }
   return later;
 }
@@ -115,32 +122,39 @@ bool OrderCheck::KeepsIdle(const quota::JobCount& count,
   return kept == 0 || free - count.counted_milli >= kept;
 }
 
+const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_t>& starts) const {
+  std::unique_ptr<Without>& known = without_[starts];
+  if (known != nullptr) return *known;
+  Recount recount = after_;
+  for (const std::size_t index : starts) recount.Remove(plan_.starts[index]);
+  Machine machine(basis_.world->nodes(), recount.used(), basis_.now_ms);
+  known = std::make_unique<Without>(Without{std::move(recount), std::move(machine)});
+  return *known;
+}
+
 // With its own limits, on what is left plus what these starts took.
 bool OrderCheck::CouldStart(const Waiting& job, const quota::JobCount& count,
                             const std::vector<std::size_t>& later) const {
-  Recount without = after_;
-  for (const std::size_t index : later) without.Remove(plan_.starts[index]);
-  if (without.Forbids(count)) return false;
-  const Machine machine(basis_.world->nodes(), without.used(), basis_.now_ms);
-  const Pool* pool = machine.FindPool(count.gpu_type);
-  if (pool == nullptr || !KeepsIdle(count, later)) return false;
-  return Place(*pool, RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,
-                                basis_.world->config().topology_wait_ms))
-      .has_value();
+  const Without& without = WithoutThese(later);
+  const Pool* pool = without.machine.FindPool(count.gpu_type);
+  if (pool == nullptr || without.recount.Forbids(count) || !KeepsIdle(count, later)) return false;
+  return Fits(*pool, RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,
+                               basis_.world->config().topology_wait_ms));
 }
 
 std::optional<Violation> OrderCheck::Run() {
-  if (!borrowed_) return std::nullopt;
+  if (borrowers_.empty()) return std::nullopt;
   // Jobs of one kind have one answer.
   std::set<std::tuple<AccountId, UserId, std::string, Request>> seen;
   for (const auto& [row, job] : basis_.world->waiting()) {
     const quota::JobCount count = basis_.world->CountOf(job);
     if (count.scavenger || !WasLookedAt(row)) continue;
+    const std::vector<std::size_t> later = LaterThan(count);
+    if (later.empty()) continue;
     const Request request = RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,
                                       basis_.world->config().topology_wait_ms);
     if (!seen.insert({count.project, count.user, count.job_class, request}).second) continue;
-    const std::vector<std::size_t> later = LaterThan(count);
-    if (later.empty() || !CouldStart(job, count, later)) continue;
+    if (!CouldStart(job, count, later)) continue;
     return Violation{Decision::kStart, later.back(),
                      "job " + ToText(row) + " of an earlier tier could start on it"};
   }

@@ -109,10 +109,12 @@ void TypeWalk::Run() {
 void TypeWalk::Examine(const quota::Candidate& candidate) {
   const Waiting& job = world_.waiting().at(candidate.job->ref);
   const quota::JobCount count = world_.CountOf(job);
-  if (Reason stop = StopOf(world_, draft_.running, allocated_, count);
-      stop.code != ReasonCode::kNone) {
-    PassOver(candidate, std::move(stop));
-    return;
+  if (world_.MayBeStopped(candidate.project, count.job_class)) {
+    Reason stop = StopOf(world_, draft_.running, allocated_, count);
+    if (stop.code != ReasonCode::kNone) {
+      PassOver(candidate, std::move(stop));
+      return;
+    }
   }
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);

@@ -13,6 +13,23 @@ MilliGpuMs Predicted(MilliGpus counted_milli, DurationMs limit_ms) {
   return quota::Charge(counted_milli, limit_ms, 1000, 1000);
 }
 
+bool Any(const Limits& limits) {
+  return limits.running_milli || limits.jobs_running || limits.job_milli;
+}
+
+std::vector<char> Limited(const quota::AccountTree& tree) {
+  std::vector<char> limited(static_cast<std::size_t>(tree.size()), 0);
+  for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
+    const AccountSettings& settings = tree.account(i).settings;
+    bool any = Any(settings.account_limits) || Any(settings.user_limits);
+    for (const auto& [type, share] : settings.shares) any |= share.borrow_max_milli.has_value();
+    const quota::AccountIndex parent = tree.parent(i);
+    if (parent != quota::kNoAccount) any |= limited[static_cast<std::size_t>(parent)] != 0;
+    limited[static_cast<std::size_t>(i)] = any ? 1 : 0;
+  }
+  return limited;
+}
+
 }  // namespace
 
 bool IsArrayRow(const Waiting& job) {
@@ -39,6 +56,7 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
+  limited_ = Limited(tree_);
   running_ = {};
   for (const auto& [ref, attempt] : holdings_) {
     if (attempt.counts) running_.Add(tree_, CountOf(attempt));
@@ -133,6 +151,12 @@ MilliGpus World::CountedOf(const Shape& shape) const {
   const auto type = types_.find(shape.gpu_type);
   const quota::NodeSize size = type == types_.end() ? quota::NodeSize{} : type->second.size;
   return quota::CountGpus(shape, size).total_milli;
+}
+
+bool World::MayBeStopped(quota::AccountIndex project, const std::string& job_class) const {
+  const ClassRules& rules = ClassOf(job_class);
+  return !rules.preemptible || Any(rules.user_limits) ||
+         limited_[static_cast<std::size_t>(project)] != 0;
 }
 
 quota::JobCount World::CountOf(const Waiting& job) const {

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kezek/account.h"
 #include "kezek/desk.h"
@@ -69,6 +70,8 @@ class World {
   // A class that configuration no longer knows has the rules of a plain one.
   const ClassRules& ClassOf(const std::string& name) const;
   MilliGpus CountedOf(const Shape& shape) const;
+  // Whether any limit or rule could stop a job of this project and class. Most have none.
+  bool MayBeStopped(quota::AccountIndex project, const std::string& job_class) const;
   quota::JobCount CountOf(const Waiting& job) const;
   quota::JobCount CountOf(const Holding& attempt) const;
 
@@ -87,6 +90,7 @@ class World {
   quota::UsageBook no_usage_;
   ClassRules plain_class_;
 
+  std::vector<char> limited_;  // by index: it or an account above has a limit or borrow_max
   std::map<std::string, NodeUse> used_;
   quota::RunningTable running_;
   std::map<std::string, quota::GpuType> types_;
