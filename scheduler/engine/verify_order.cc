@@ -48,7 +48,7 @@ class OrderCheck {
       }
       const bool outside =
           std::find(tiered.inside.begin(), tiered.inside.end(), 0) != tiered.inside.end();
-      if (tiered.job.scavenger || outside) borrowers_.push_back(i);
+      if (tiered.job.scavenger || outside) borrowers_[tiered.job.gpu_type].push_back(i);
       starts_.push_back(std::move(tiered));
       after_.Add(start);
     }
@@ -74,7 +74,8 @@ class OrderCheck {
   Recount after_;  // all starts included
   std::vector<Tiered> starts_;
   std::map<std::string, MilliGpus> free_milli_;  // before the plan, by GPU type
-  std::vector<std::size_t> borrowers_;           // starts that are not of the first tier everywhere
+  // Starts that are not of the first tier everywhere, by GPU type.
+  std::map<std::string, std::vector<std::size_t>> borrowers_;
   mutable std::map<std::vector<std::size_t>, std::unique_ptr<Without>> without_;
 };
 
@@ -87,13 +88,14 @@ bool OrderCheck::WasLookedAt(const JobRef& row) const {
 }
 
 std::vector<std::size_t> OrderCheck::LaterThan(const quota::JobCount& job) const {
+  const auto borrowers = borrowers_.find(job.gpu_type);
+  if (borrowers == borrowers_.end()) return {};
   const std::vector<AccountIndex> path = PathOf(basis_.world->tree(), job.project);
   std::size_t inside = 0;  // accounts of the path, from the top, whose guarantee it is inside
   while (inside < path.size() && after_.Inside(path[inside], job)) ++inside;
   std::vector<std::size_t> later;
-  for (const std::size_t index : borrowers_) {
+  for (const std::size_t index : borrowers->second) {
     const Tiered& start = starts_[index];
-    if (start.job.gpu_type != job.gpu_type) continue;
     std::size_t fork = 0;
     while (fork < inside && fork < start.path.size() && path[fork] == start.path[fork]) ++fork;
     const bool outside = fork < inside && fork < start.path.size() && start.inside[fork] == 0;

@@ -4,6 +4,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -74,6 +75,12 @@ kezek::engine::Engine Filled(int nodes_taken) {
     kezek::JobSpec spec = random.Job(projects);
     spec.shape.gpu_type = "h200";
     spec.array.reset();
+    spec.nodes.clear();  // names of other worlds
+    spec.exclude_nodes.clear();
+    spec.shape.gpus_per_node = std::min(spec.shape.gpus_per_node, 8);
+    spec.shape.cpus_per_node = std::min(spec.shape.cpus_per_node, 64);
+    if (spec.shape.memory_mib_per_node > 1024 * 1024) spec.shape.memory_mib_per_node = 1024 * 1024;
+    spec.constraints.clear();
     engine.SetWaiting({.ref = {kezek::JobId{i}},
                        .user = kezek::UserId{random.Int(1, 900)},
                        .spec = std::make_shared<const kezek::JobSpec>(spec),
