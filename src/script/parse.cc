@@ -142,8 +142,13 @@ Result<std::size_t> TakeOption(const Reader& reader, const std::vector<Word>& wo
 
 Result<void> ReadLines(const Reader& reader, const std::vector<Word>& words) {
   for (std::size_t at = 0; at < words.size();) {
+    // As everywhere, -- ends the options; what follows it is none.
+    if (words[at].text == "--") {
+      if (++at == words.size()) break;
+      return Refuse(reader, words[at].origin, words[at].text, "no option may follow --");
+    }
     const std::string& text = words[at].text;
-    if (text.size() < 2 || text[0] != '-' || text == "--") {
+    if (text.size() < 2 || text[0] != '-') {
       return Refuse(reader, words[at].origin, text, "expected an option, such as --nodes=2");
     }
     Result<std::size_t> taken = TakeOption(reader, words, at);

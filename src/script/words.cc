@@ -72,14 +72,14 @@ Result<std::optional<std::string>> NextWord(std::string_view& rest) {
   if (rest.empty() || rest.front() == '#') return std::optional<std::string>();
   std::string word;
   char quote = '\0';
-  bool empty_escape = false;
   std::size_t at = 0;
   for (; at < rest.size(); ++at) {
     const char c = rest[at];
     if (quote == '\0' && (IsBlank(c) || c == '#')) break;
     if (c == '\\') {
-      empty_escape = at + 1 == rest.size() || (quote == '\0' && IsBlank(rest[at + 1]));
-      if (!empty_escape) word += rest[++at];
+      // Before a blank or at the end it stands for nothing.
+      const bool alone = at + 1 == rest.size() || (quote == '\0' && IsBlank(rest[at + 1]));
+      if (!alone) word += rest[++at];
     } else if (quote != '\0' && c == quote) {
       quote = '\0';
     } else if (quote == '\0' && (c == '"' || c == '\'')) {
@@ -89,9 +89,7 @@ Result<std::optional<std::string>> NextWord(std::string_view& rest) {
     }
   }
   if (quote != '\0') return Bad(std::string("a quote ") + quote + " is not closed");
-  const bool was_backslash_only = empty_escape && word.empty();
   rest.remove_prefix(at);
-  if (was_backslash_only) return NextWord(rest);
   return std::optional<std::string>(std::move(word));
 }
 
@@ -107,6 +105,14 @@ Result<void> SplitLine(std::string_view line, Origin origin, std::string_view fi
     Result<std::optional<std::string>> word = NextWord(rest);
     if (!word) return BadLine(file, origin.line, mark + ": " + word.error().message);
     if (!word->has_value()) return {};
+    if ((*word)->empty()) {
+      // sbatch stops reading the line here without a word about it.
+      word = NextWord(rest);
+      if (word && !word->has_value()) return {};
+      return BadLine(
+          file, origin.line,
+          mark + ": an empty word (\"\" or a lone \\): sbatch would ignore what follows it");
+    }
     words.push_back(Word{std::move(**word), origin});
   }
 }

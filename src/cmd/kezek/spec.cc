@@ -58,20 +58,33 @@ Result<std::string> GpuTypeOf(const Draft& draft) {
 
 std::int32_t Int32(std::int64_t number) { return static_cast<std::int32_t>(number); }
 
+void FillNodes(const Draft& draft, MadeSpec& made) {
+  const script::BatchOptions& options = draft.options;
+  if (!options.nodes) return;
+  const script::NodeRange& asked = options.nodes->value;
+  const std::string place = PlaceOf(*options.nodes, draft.file);
+  std::int64_t nodes = asked.min;
+  if (asked.min != asked.max) {
+    made.warnings.push_back(place + ": a job has one size here: " + std::to_string(nodes) +
+                            " nodes are asked for");
+  }
+  // As sbatch has it: no node without a task.
+  if (options.ntasks && options.ntasks->value < nodes) {
+    nodes = options.ntasks->value;
+    made.warnings.push_back(place + ": " + std::to_string(nodes) +
+                            " tasks cannot be on more nodes than that: " + std::to_string(nodes) +
+                            " are asked for");
+  }
+  made.spec.mutable_shape()->set_nodes(Int32(nodes));
+}
+
 Result<void> FillShape(const Draft& draft, MadeSpec& made) {
   const script::BatchOptions& options = draft.options;
   v1::Shape& shape = *made.spec.mutable_shape();
   Result<std::string> type = GpuTypeOf(draft);
   if (!type) return type.error();
   shape.set_gpu_type(*type);
-  if (options.nodes) {
-    const script::NodeRange& nodes = options.nodes->value;
-    shape.set_nodes(Int32(nodes.min));
-    if (nodes.min != nodes.max) {
-      made.warnings.push_back(PlaceOf(*options.nodes, draft.file) + ": a job has one size here: " +
-                              std::to_string(nodes.min) + " nodes are asked for");
-    }
-  }
+  FillNodes(draft, made);
   if (options.gpus_per_node) shape.set_gpus_per_node(Int32(options.gpus_per_node->value.count));
   if (options.gpus) shape.set_gpus(Int32(options.gpus->value.count));
   if (options.gpus_per_task) shape.set_gpus_per_task(Int32(options.gpus_per_task->value.count));

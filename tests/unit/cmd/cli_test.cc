@@ -237,6 +237,18 @@ TEST(SpecTest, ARangeOfNodesIsTakenByItsLowerEndAndSaid) {
             "t.sh line 3: #SBATCH -N 2-4: a job has one size here: 2 nodes are asked for");
 }
 
+TEST(SpecTest, NoNodeIsWithoutATask) {
+  Draft draft;
+  draft.file = "t.sh";
+  draft.options.nodes = {{4, 4}, {script::Source::kFlag, 0}, "-N 4"};
+  draft.options.ntasks = {2, {script::Source::kSbatch, 3}, "-n 2"};
+  const Result<MadeSpec> made = MakeSpec(draft, HostAt(kNowMs));
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->spec.shape().nodes(), 2);
+  ASSERT_EQ(made->warnings.size(), 1U);
+  EXPECT_EQ(made->warnings[0], "-N 4: 2 tasks cannot be on more nodes than that: 2 are asked for");
+}
+
 TEST(SpecTest, ErrorsOfSeveralFieldsKeepTheirPlaces) {
   Draft draft;
   draft.file = "t.sh";
