@@ -72,14 +72,15 @@ inline std::string Authorization(const grpc::CallbackServerContext& context) {
 template <class Handle>
 grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Parts& parts,
                                 std::string_view method, Handle handle) {
-  const Reply reply(context->DefaultReactor());
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();  // once for each call
+  const Reply reply(reactor);
   auto caller = Authorise(method, Authorization(*context), parts.desk->view(), parts.clock->Now());
   if (!caller) {
     reply.Fail(caller.error());
   } else {
     handle(std::make_shared<const Caller>(std::move(*caller)), reply);
   }
-  return context->DefaultReactor();
+  return reactor;
 }
 
 // An rpc that a later release brings: says so, to those who may call it.

@@ -40,7 +40,7 @@ create table account_settings (
 comment on table account_settings is 'Every version there has been; rows are only added';
 
 insert into accounts (id, parent_id, name, kind, title, attributes, closed, version)
-  values (1, 0, '', 'cluster', '', '{}', false, 1);
+  values (1, 0, 'cluster', 'cluster', '', '{}', false, 1);
 insert into account_settings (account_id, version, settings, actor_id, time_ms, reason)
   values (1, 1, '{}', 0, 0, 'the root of a new tree');
 
