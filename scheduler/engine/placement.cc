@@ -333,9 +333,15 @@ Reason WhyNoNode(const Pool& pool, const JobSpec& spec) {
 }
 
 std::int64_t NodesThatFit(const Pool& pool, const JobSpec& spec) {
-  return std::count_if(pool.nodes.begin(), pool.nodes.end(), [&spec](const FreeNode& free) {
-    return HasRoom(free, spec.shape) && Allowed(*free.node, spec);
-  });
+  std::int64_t nodes = 0;
+  for (const Leaf& leaf : pool.leaves) {
+    if (leaf.AtLeast(spec.shape.gpus_per_node) == 0) continue;
+    for (std::size_t i = leaf.begin; i < leaf.end; ++i) {
+      const FreeNode& free = pool.nodes[i];
+      if (HasRoom(free, spec.shape) && Allowed(*free.node, spec)) ++nodes;
+    }
+  }
+  return nodes;
 }
 
 // The most nodes of the shape under one leaf or block.
@@ -411,8 +417,12 @@ Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& 
   if (spec.within != Domain::kAny && Fits(*pool, {&spec, Domain::kAny, false})) {
     return {ReasonCode::kWaitsForDomain, {{"within", DomainName(spec.within)}, {"nodes", nodes}}};
   }
-  std::int32_t largest_free = 0;
-  for (const FreeNode& node : pool->nodes) largest_free = std::max(largest_free, node.gpus);
+  std::size_t largest_free = 0;
+  for (const Leaf& leaf : pool->leaves) {
+    for (std::size_t gpus = largest_free; gpus < leaf.with_free.size(); ++gpus) {
+      if (leaf.with_free[gpus] > 0) largest_free = gpus;
+    }
+  }
   return {ReasonCode::kWaitsForGpus,
           {{"nodes", nodes},
            {"gpus_per_node", std::to_string(spec.shape.gpus_per_node)},

@@ -209,6 +209,9 @@ void Drop(const Basis& basis, const Violation& violation, Plan& plan) {
 }  // namespace
 
 std::optional<Violation> FirstViolation(const Basis& basis, const Plan& plan) {
+  if (plan.starts.empty() && plan.preempts.empty() && plan.reservations.empty()) {
+    return std::nullopt;  // every rule is about a decision
+  }
   if (auto violation = BrokenStart(basis, plan)) return violation;
   if (auto violation = BrokenReservation(basis, plan)) return violation;
   if (auto violation = BrokenPreempt(basis, plan)) return violation;
