@@ -386,7 +386,7 @@ Reason WhyNeverFits(const Machine& configured, const JobSpec& spec) {
     for (const auto& [type, unused] : configured.pools()) {
       if (!type.empty()) types += (types.empty() ? "" : ",") + type;
     }
-    return {ReasonCode::kNoSuchGpuType, {{"types", types}}};
+    return {ReasonCode::kNoSuchGpuType, {{"asked", spec.shape.gpu_type}, {"types", types}}};
   }
   if (Fits(*pool, {&spec, spec.within, false})) return {};
   if (Reason reason = WhyNoNode(*pool, spec); reason.code != ReasonCode::kNone) return reason;

@@ -44,7 +44,7 @@ std::optional<Placement> Place(const Pool& pool, const Request& request);
 // Whether Place would find one; costs less.
 bool Fits(const Pool& pool, const Request& request);
 
-// Why the configured, empty machine could not hold it: kNoSuchGpuType with `types`;
+// Why the configured, empty machine could not hold it: kNoSuchGpuType with `asked`, `types`;
 // kNeverFitsMachine with `field` (of the spec: shape.gpus_per_node, shape.cpus_per_node,
 // shape.memory_mib_per_node, constraints, nodes, shape.nodes, within), `asked` and `largest` (what
 // the machine has of it). kNone: it could. Health and use do not matter.

@@ -276,7 +276,7 @@ Reason NaiveNoRoom(const NaiveNodes& free, const NaiveNodes& configured, const J
   if (mine.empty()) {
     std::string list;
     for (const std::string& type : types) list += (list.empty() ? "" : ",") + type;
-    return {ReasonCode::kNoSuchGpuType, {{"types", list}}};
+    return {ReasonCode::kNoSuchGpuType, {{"asked", spec.shape.gpu_type}, {"types", list}}};
   }
   if (!NaivePlace(configured, spec, spec.within)) return NaiveNever(mine, spec);
   const std::string nodes = std::to_string(spec.shape.nodes);
