@@ -224,6 +224,8 @@ bool Surveyor::SurveyNodes(bool whole) {
   const HttpOutcome outcome = Get(path, true);
   if (!Answered(outcome)) return Silent(NotAnswered(outcome)), false;
   auto nodes = ParseNodes(outcome.status, outcome.body);
+  // 22.05 answers a conditional request for nodes that have changed with an error of no meaning.
+  if (!nodes && !whole && nodes_at_ != 0 && outcome.status == 500) return SurveyNodes(true);
   if (!nodes) return Silent(nodes.error()), false;
   nodes_at_ = at;
   next_nodes_ms_ = SteadyMs() + kNodesEvery;

@@ -87,7 +87,8 @@ rpc::ServerConfig ServerOf(const config::Config& config) {
           .request_bytes = config.limits.request_kib * 1024,
           .token_lifetime_ms = config.limits.token_lifetime_ms,
           .half_life_ms = config.scheduling.half_life_ms,
-          .min_uid = config.min_uid};
+          .min_uid = config.min_uid,
+          .output_root = config.output_root};
 }
 
 postgres::StoreOptions StoreOf(const config::Config& config) {
