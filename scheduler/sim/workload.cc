@@ -53,6 +53,7 @@ std::vector<Node> SimNodes() {
 std::vector<Account> SimAccounts() {
   std::vector<Account> accounts;
   accounts.push_back(MakeAccount(1, 0, "cluster", "cluster"));
+  accounts.back().settings.shares["h200"] = {.weight_milli = 1000, .guarantee_milli = 48'000};
   for (std::int64_t sector = 0; sector < 3; ++sector) {
     Account account = MakeAccount(2 + sector, 1, "sector" + std::to_string(sector), "sector");
     account.settings.shares["h200"] = {.weight_milli = 1000 * (sector + 1),

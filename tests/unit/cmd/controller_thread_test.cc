@@ -1,0 +1,187 @@
+// Goal: the thread around the controller takes messages from any thread, publishes views before it
+// answers, answers everybody once, and ends when told or when another leads. Method: the real
+// thread on a store in memory and a cluster that only counts; futures instead of waiting times.
+
+#include "cmd/kezekd/controller_thread.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "scheduler/sim/memory_store.h"
+#include "scheduler/sim/workload.h"
+
+namespace kezek::kezekd {
+namespace {
+
+class SystemTime final : public Clock {
+ public:
+  TimeMs Now() override {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  }
+};
+
+class CountingCluster final : public Cluster {
+ public:
+  void Submit(Launch launch) override {
+    submitted_.set_value(std::move(launch));
+    submitted_ = {};
+  }
+  void Release(const AttemptRef&, std::int64_t, const std::string&) override {}
+  void Cancel(const AttemptRef&, std::int64_t, const std::string&) override {}
+  void Signal(const AttemptRef&, std::int64_t, const std::string&, const std::string&,
+              bool) override {}
+  void FindByName(const AttemptRef&, const std::string&) override {}
+  void Look(const Followed&) override {}
+  void Reconcile() override {}
+  void Follow(std::vector<Followed>) override {}
+  std::future<Launch> NextSubmit() { return submitted_.get_future(); }
+
+ private:
+  std::promise<Launch> submitted_;
+};
+
+// Commits succeed until another leads.
+class LosingStore final : public StateStore {
+ public:
+  explicit LosingStore(sim::MemoryStore* store) : store_(store) {}
+  Result<Snapshot> Lead() override { return store_->Lead(); }
+  Result<void> Commit(const Changes& changes) override {
+    if (lost) return Error{Code::kAborted, "another leads", {}};
+    return store_->Commit(changes);
+  }
+  Result<std::vector<JobPayload>> LoadPayloads(const std::vector<JobId>& jobs) override {
+    return store_->LoadPayloads(jobs);
+  }
+  Result<std::vector<Job>> LoadJobs(const std::vector<JobRef>& jobs) override {
+    return store_->LoadJobs(jobs);
+  }
+  std::atomic<bool> lost = false;
+
+ private:
+  sim::MemoryStore* store_;
+};
+
+class ControllerThreadTest : public ::testing::Test {
+ protected:
+  ControllerThreadTest() {
+    memory.Seed(sim::SimAccounts(), sim::SimUsers());
+    memory.SetObserver(&controller);
+    memory.SetTime(clock.Now());
+  }
+  ~ControllerThreadTest() override { controller.Stop(); }
+
+  Result<void> Start() {
+    return controller.Start({.state = &store,
+                             .cluster = &cluster,
+                             .on_fatal = [this](const Error& error) { fatal.set_value(error); },
+                             .on_round = {}});
+  }
+  Result<CommandOutcome> Ask(CommandBody body) {
+    std::promise<Result<CommandOutcome>> answer;
+    controller.Do({UserId{1}, "somebody", std::move(body)},
+                  [&answer](Result<CommandOutcome> outcome) { answer.set_value(outcome); });
+    return answer.get_future().get();
+  }
+  static User NewUser(int number) {
+    User user;
+    user.name = "u" + std::to_string(number) + "@test";
+    return user;
+  }
+
+  SystemTime clock;
+  sim::MemoryStore memory{"inst"};
+  LosingStore store{&memory};
+  CountingCluster cluster;
+  ControllerThread controller{sim::SimConfig(), clock};
+  std::promise<Error> fatal;
+};
+
+TEST_F(ControllerThreadTest, BeforeStartNothingIsKnown) {
+  EXPECT_EQ(controller.view(), nullptr);
+  EXPECT_EQ(controller.Admit(UserId{1}, {}).error().code, Code::kUnavailable);
+  EXPECT_EQ(controller.Counted({}), 0);
+}
+
+TEST_F(ControllerThreadTest, TheViewIsThereBeforeTheAnswer) {
+  ASSERT_TRUE(Start().has_value());
+  ASSERT_NE(controller.view(), nullptr);
+  const auto outcome = Ask(PutUsers{{NewUser(1)}, "hired"});
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
+  EXPECT_TRUE(controller.view()->directory->user_by_name.contains("u1@test"));
+  EXPECT_FALSE(Ask(PutUsers{{NewUser(1)}, "again"}).has_value());
+}
+
+TEST_F(ControllerThreadTest, ManyThreadsAreEachAnswered) {
+  ASSERT_TRUE(Start().has_value());
+  std::atomic<int> done = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this, t, &done] {
+      for (int i = 0; i < 20; ++i) {
+        if (Ask(PutUsers{{NewUser(t * 100 + i)}, ""}).has_value()) ++done;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(done, 80);
+}
+
+TEST_F(ControllerThreadTest, ASubmissionIsAdmittedPlannedAndHandedOver) {
+  std::future<Launch> launch = cluster.NextSubmit();
+  ASSERT_TRUE(Start().has_value());
+  controller.sink()(ClusterUp{"test", 0});
+  NodesObserved nodes{sim::SimNodes()};
+  for (Node& node : nodes.nodes) node.health = NodeHealth::kUp;
+  controller.sink()(nodes);
+  JobSpec spec;
+  spec.project = AccountId{5};
+  spec.shape.gpus_per_node = 2;
+  Result<JobSpec> admitted = controller.Admit(UserId{1}, spec);
+  ASSERT_TRUE(admitted.has_value()) << admitted.error().message;
+  EXPECT_EQ(controller.Counted(*admitted), 2000);
+  Submission submission;
+  submission.user = UserId{1};
+  submission.spec = std::make_shared<const JobSpec>(*admitted);
+  submission.script = "#!/bin/sh\ntrue\n";
+  submission.environment = {{"A", "1"}};
+  submission.idempotency_key = "k";
+  // The store in memory has one thread: it is asked between rounds, before anything is planned.
+  std::promise<void> asked;
+  controller.Do({UserId{1}, "somebody", PutUsers{{NewUser(9)}, ""}},
+                [&](const Result<CommandOutcome>&) {
+                  memory.Submit({submission}, [](const Result<std::vector<Submitted>>&) {});
+                  asked.set_value();
+                });
+  asked.get_future().get();
+  const Launch got = launch.get();
+  EXPECT_EQ(got.script, submission.script);
+  EXPECT_EQ(got.environment.at("A"), "1");
+  EXPECT_EQ(got.environment.at("KEZEK_ATTEMPT"), "1");
+}
+
+TEST_F(ControllerThreadTest, AfterStopEverybodyIsTold) {
+  ASSERT_TRUE(Start().has_value());
+  controller.Stop();
+  const auto outcome = Ask(PutUsers{{NewUser(1)}, ""});
+  ASSERT_FALSE(outcome.has_value());
+  EXPECT_EQ(outcome.error().code, Code::kUnavailable);
+}
+
+TEST_F(ControllerThreadTest, WhenAnotherLeadsTheThreadEnds) {
+  ASSERT_TRUE(Start().has_value());
+  store.lost = true;
+  EXPECT_EQ(Ask(PutUsers{{NewUser(1)}, ""}).error().code, Code::kUnavailable);
+  EXPECT_EQ(fatal.get_future().get().code, Code::kAborted);
+}
+
+}  // namespace
+}  // namespace kezek::kezekd

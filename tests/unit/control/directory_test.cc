@@ -1,0 +1,111 @@
+// Goal: changes of accounts, users and tokens are checked whole before anything changes. Method: a
+// small directory; good and bad commands.
+
+#include "scheduler/control/directory.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "scheduler/sim/workload.h"
+
+namespace kezek::control {
+namespace {
+
+class DirectoryTest : public ::testing::Test {
+ protected:
+  DirectoryTest() {
+    Snapshot snapshot;
+    snapshot.accounts = sim::SimAccounts();
+    snapshot.users = sim::SimUsers();
+    directory = MakeDirectory(config, snapshot);
+    std::map<std::string, Node> nodes;
+    for (const Node& node : sim::SimNodes()) nodes[node.name] = node;
+    rules = RulesOf(config, nodes);
+  }
+  static Account Named(std::string name, std::string kind = "project") {
+    Account account;
+    account.name = std::move(name);
+    account.kind = std::move(kind);
+    return account;
+  }
+  ControlConfig config = sim::SimConfig();
+  Directory directory;
+  quota::TreeRules rules;
+};
+
+TEST_F(DirectoryTest, AnEmptyDatabaseGetsARoot) {
+  const Directory empty = MakeDirectory(config, Snapshot{});
+  EXPECT_TRUE(empty.accounts.contains(kRootAccount));
+  EXPECT_EQ(empty.account_by_path.at(""), kRootAccount);
+}
+
+TEST_F(DirectoryTest, AParentMayBeMadeInTheSameCommand) {
+  PutAccounts put;
+  put.accounts = {{Named("firms", "sector"), ""}, {Named("agro"), "firms"}};
+  const auto accounts = PrepareAccounts(directory, put, rules);
+  ASSERT_TRUE(accounts.has_value()) << accounts.error().message;
+  EXPECT_EQ(accounts->at(0).parent, kRootAccount);
+  EXPECT_EQ(accounts->at(1).parent, accounts->at(0).id);
+  EXPECT_EQ(accounts->at(1).version, directory.settings_version + 2);
+}
+
+TEST_F(DirectoryTest, AChangeKeepsTheParent) {
+  PutAccounts put;
+  Account account = directory.accounts.at(AccountId{5});
+  account.parent = {};
+  account.title = "new title";
+  put.accounts = {{account, ""}};
+  EXPECT_EQ(PrepareAccounts(directory, put, rules)->at(0).parent, AccountId{2});
+}
+
+TEST_F(DirectoryTest, BadAccountsNameTheField) {
+  const auto error = [&](Account account, std::string parent) {
+    PutAccounts put;
+    put.accounts = {{std::move(account), std::move(parent)}};
+    return PrepareAccounts(directory, put, rules).error();
+  };
+  EXPECT_EQ(error(Named("x"), "nowhere").details.at(0).field, "accounts[0].parent_path");
+  EXPECT_EQ(error(Named("project0"), "sector0").code, Code::kAlreadyExists);
+  Account greedy = Named("greedy");
+  greedy.settings.shares["h200"].guarantee_milli = 20'000;
+  EXPECT_EQ(error(greedy, "sector0").code, Code::kInvalidArgument);
+  Account unknown = Named("x");
+  unknown.id = AccountId{99};
+  EXPECT_EQ(error(unknown, "").code, Code::kNotFound);
+}
+
+TEST_F(DirectoryTest, UnixAccountsAreUniqueAndNoSystemUsers) {
+  const auto result = [&](const std::string& unix_account, std::int64_t uid) {
+    User user;
+    user.name = "new@sim";
+    user.unix_account = unix_account;
+    user.unix_uid = uid;
+    return PrepareUsers(directory, PutUsers{{user}, ""});
+  };
+  EXPECT_TRUE(result("kz-new", 5000).has_value());
+  EXPECT_TRUE(result("", 0).has_value()) << "may come later";
+  EXPECT_EQ(result("root", 0).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(result("kz-user1", 5000).error().code, Code::kAlreadyExists);
+  EXPECT_EQ(result("kz-new", 2001).error().code, Code::kAlreadyExists);
+}
+
+TEST_F(DirectoryTest, TokensGetNumbersAndOwners) {
+  Token token;
+  token.user = UserId{1};
+  token.hash[0] = 7;
+  const auto made = PrepareToken(directory, PutToken{token});
+  ASSERT_TRUE(made.has_value());
+  EXPECT_EQ(made->id, TokenId{1});
+  directory.tokens[made->hash] = *made;
+  EXPECT_EQ(PrepareToken(directory, PutToken{token}).error().code, Code::kAlreadyExists);
+  token.user = UserId{99};
+  EXPECT_FALSE(PrepareToken(directory, PutToken{token}).has_value());
+  token = *made;
+  token.revoked_ms = 5;
+  EXPECT_TRUE(PrepareToken(directory, PutToken{token}).has_value());
+}
+
+}  // namespace
+}  // namespace kezek::control

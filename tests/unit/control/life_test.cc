@@ -1,0 +1,221 @@
+// Goal: only legal changes of state; every kind of end means what semantics say, for the attempt
+// and for its job. Method: the whole table of changes; one case for each row of the rules.
+
+#include "scheduler/control/life.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace kezek::control {
+namespace {
+
+using enum JobState;
+
+constexpr std::array kAll = {kQueued, kStarting, kRunning,  kSucceeded,
+                             kFailed, kTimedOut, kCancelled};
+
+TEST(LifeTest, TheTableOfChanges) {
+  const std::set<std::pair<JobState, JobState>> legal = {
+      {kQueued, kStarting},    {kQueued, kCancelled}, {kStarting, kRunning},  {kStarting, kQueued},
+      {kStarting, kCancelled}, {kRunning, kQueued},   {kRunning, kSucceeded}, {kRunning, kFailed},
+      {kRunning, kTimedOut},   {kRunning, kCancelled}};
+  for (const JobState from : kAll) {
+    for (const JobState to : kAll) {
+      EXPECT_EQ(MayChange(from, to), legal.contains({from, to}))
+          << StateName(from) << " to " << StateName(to);
+      EXPECT_EQ(MayChangeRow(from, to), from == kQueued && IsFinal(to));
+    }
+  }
+}
+
+TEST(LifeTest, NamesAreDistinct) {
+  std::set<std::string_view> names;
+  for (const JobState state : kAll) names.insert(StateName(state));
+  EXPECT_EQ(names.size(), kAll.size());
+  EXPECT_EQ(OutcomeName(AttemptOutcome::kLaunchFailed), "launch_failed");
+}
+
+Job MakeJob(JobState state, bool requeue = false, std::int32_t max_attempts = 1) {
+  JobSpec spec;
+  spec.requeue = requeue;
+  spec.max_attempts = max_attempts;
+  Job job;
+  job.ref.id = JobId{7};
+  job.spec = std::make_shared<const JobSpec>(spec);
+  job.state = state;
+  job.submitted_ms = 1;
+  job.attempts = 1;
+  return job;
+}
+
+TEST(LifeTest, MoveSaysWhatChanged) {
+  Job job = MakeJob(kRunning);
+  const Event event = Move(job, kSucceeded, {ReasonCode::kFinished, {}}, "kezek", 1, 500);
+  EXPECT_EQ(event.from, "running");
+  EXPECT_EQ(event.to, "succeeded");
+  EXPECT_EQ(event.job.id, JobId{7});
+  EXPECT_EQ(event.attempt, 1);
+  EXPECT_EQ(job.ended_ms, 500);
+  EXPECT_EQ(job.reason.code, ReasonCode::kFinished);
+}
+
+TEST(LifeDeathTest, AnIllegalChangeIsABug) {
+  Job job = MakeJob(kSucceeded);
+  EXPECT_DEATH(Move(job, kQueued, {}, "kezek", 1, 0), "7: succeeded to queued");
+}
+
+// How an attempt ended, by the cluster's state and by what Kezek had in mind.
+struct EndCase {
+  ClusterJobState state;
+  Ending ending;
+  bool ran;
+  std::int32_t exit_code;
+  AttemptOutcome outcome;
+};
+
+TEST(LifeTest, WhatAnEndMeans) {
+  using enum AttemptOutcome;
+  const std::vector<EndCase> cases = {
+      {ClusterJobState::kCompleted, Ending::kNone, true, 0, AttemptOutcome::kSucceeded},
+      // Whatever was about to end it: it was faster.
+      {ClusterJobState::kCompleted, Ending::kCancel, true, 0, AttemptOutcome::kSucceeded},
+      {ClusterJobState::kFailed, Ending::kNone, true, 3, AttemptOutcome::kFailed},
+      {ClusterJobState::kFailed, Ending::kTimeLimit, true, 1, AttemptOutcome::kTimedOut},
+      {ClusterJobState::kFailed, Ending::kNone, false, 1, kLaunchFailed},
+      {ClusterJobState::kCancelled, Ending::kNone, true, 0, AttemptOutcome::kCancelled},
+      {ClusterJobState::kCancelled, Ending::kNone, false, 0, AttemptOutcome::kCancelled},
+      {ClusterJobState::kCancelled, Ending::kCancel, false, 0, AttemptOutcome::kCancelled},
+      {ClusterJobState::kCancelled, Ending::kTimeLimit, true, 0, AttemptOutcome::kTimedOut},
+      {ClusterJobState::kCancelled, Ending::kPreempt, true, 0, kPreempted},
+      {ClusterJobState::kCancelled, Ending::kLaunchTimeout, false, 0, kLaunchFailed},
+      // Started in the last moment: still the machine's fault, still free of charge.
+      {ClusterJobState::kCancelled, Ending::kLaunchTimeout, true, 0, kLaunchFailed},
+      {ClusterJobState::kCancelled, Ending::kRequeue, true, 0, kRequeued},
+      {ClusterJobState::kTimedOut, Ending::kNone, true, 0, AttemptOutcome::kTimedOut},
+      {ClusterJobState::kNodeFailed, Ending::kNone, true, 0, kNodeFailed},
+      {ClusterJobState::kNodeFailed, Ending::kNone, false, 0, kLaunchFailed},
+      {ClusterJobState::kPreempted, Ending::kNone, true, 0, kPreempted},
+  };
+  for (const EndCase& c : cases) {
+    Attempt attempt;
+    attempt.ending = c.ending;
+    attempt.start_ms = c.ran ? 1000 : 0;
+    attempt.last_seen_ms = c.ran ? 9000 : 0;
+    ClusterJob job;
+    job.state = c.state;
+    job.start_ms = c.ran ? 1000 : 0;
+    job.end_ms = 9000;
+    job.exit_code = c.exit_code;
+    const End end = EndOf(attempt, job);
+    const std::string what = std::to_string(static_cast<int>(c.state)) + " ending " +
+                             std::to_string(static_cast<int>(c.ending));
+    EXPECT_EQ(OutcomeName(end.outcome), OutcomeName(c.outcome)) << what;
+    const bool charged = c.ran && c.outcome != kLaunchFailed;
+    EXPECT_EQ(end.start_ms, charged ? 1000 : 0) << what;
+    EXPECT_EQ(end.exit_code, c.exit_code) << what;
+  }
+}
+
+TEST(LifeTest, WhatIsLostEndsWhenLastSeen) {
+  Attempt attempt;
+  attempt.start_ms = 1000;
+  attempt.last_seen_ms = 5000;
+  const End end = EndOfLost(attempt);
+  EXPECT_EQ(end.outcome, AttemptOutcome::kNodeFailed);
+  EXPECT_EQ(end.end_ms, 5000);
+  EXPECT_EQ(end.reason.fields.at("last_seen_ms"), "5000");
+  attempt.start_ms = 0;
+  EXPECT_EQ(EndOfLost(attempt).outcome, AttemptOutcome::kLaunchFailed);
+  attempt.ending = Ending::kCancel;
+  EXPECT_EQ(EndOfLost(attempt).outcome, AttemptOutcome::kCancelled);
+}
+
+TEST(LifeTest, ARunTheClusterRequeuedEndsWhenLastSeen) {
+  Attempt attempt;
+  attempt.ending = Ending::kRequeue;
+  attempt.start_ms = 1000;
+  attempt.last_seen_ms = 4000;
+  ClusterJob job;
+  job.state = ClusterJobState::kCancelled;
+  job.start_ms = 200'000;  // of its second run
+  job.end_ms = 201'000;
+  const End end = EndOf(attempt, job);
+  EXPECT_EQ(end.start_ms, 1000);
+  EXPECT_EQ(end.end_ms, 4000);
+}
+
+Attempt Ended(AttemptOutcome outcome, Ending ending = Ending::kNone) {
+  Attempt attempt;
+  attempt.ref = {{JobId{7}}, 1};
+  attempt.state = AttemptState::kEnded;
+  attempt.outcome = outcome;
+  attempt.ending = ending;
+  attempt.reason = {ReasonCode::kFinished, {}};
+  return attempt;
+}
+
+struct After {
+  JobState from;
+  bool requeue;
+  std::int32_t max_attempts;
+  AttemptOutcome outcome;
+  Ending ending;
+  JobState to;
+  std::int32_t failed_runs;
+};
+
+TEST(LifeTest, WhatBecomesOfTheJob) {
+  const std::vector<After> cases = {
+      {kRunning, false, 1, AttemptOutcome::kSucceeded, Ending::kNone, kSucceeded, 0},
+      {kRunning, false, 1, AttemptOutcome::kFailed, Ending::kNone, kFailed, 1},
+      {kRunning, true, 2, AttemptOutcome::kFailed, Ending::kNone, kQueued, 1},
+      {kRunning, true, 1, AttemptOutcome::kFailed, Ending::kNone, kFailed, 1},
+      {kRunning, true, 3, AttemptOutcome::kTimedOut, Ending::kNone, kTimedOut, 0},
+      {kRunning, false, 1, AttemptOutcome::kCancelled, Ending::kCancel, kCancelled, 0},
+      {kRunning, true, 1, AttemptOutcome::kPreempted, Ending::kPreempt, kQueued, 0},
+      {kRunning, false, 1, AttemptOutcome::kPreempted, Ending::kPreempt, kCancelled, 0},
+      {kRunning, true, 1, AttemptOutcome::kNodeFailed, Ending::kNone, kQueued, 0},
+      {kRunning, false, 1, AttemptOutcome::kNodeFailed, Ending::kNone, kFailed, 0},
+      {kStarting, false, 1, AttemptOutcome::kLaunchFailed, Ending::kNone, kQueued, 0},
+      {kRunning, false, 1, AttemptOutcome::kRequeued, Ending::kRequeue, kQueued, 0},
+      // A cancel under way wins over any requeue, but not over success.
+      {kRunning, true, 3, AttemptOutcome::kNodeFailed, Ending::kCancel, kCancelled, 0},
+      {kStarting, true, 3, AttemptOutcome::kLaunchFailed, Ending::kCancel, kCancelled, 0},
+      {kRunning, true, 3, AttemptOutcome::kSucceeded, Ending::kCancel, kSucceeded, 0},
+  };
+  for (const After& c : cases) {
+    Job job = MakeJob(c.from, c.requeue, c.max_attempts);
+    const Event event = AfterAttempt(job, Ended(c.outcome, c.ending), BackoffRules{}, 50'000);
+    EXPECT_EQ(StateName(job.state), StateName(c.to)) << OutcomeName(c.outcome);
+    EXPECT_EQ(job.failed_runs, c.failed_runs) << OutcomeName(c.outcome);
+    EXPECT_EQ(event.to, StateName(c.to));
+    EXPECT_EQ(job.submitted_ms, 1) << "a requeued job keeps its place";
+  }
+}
+
+TEST(LifeTest, FailedLaunchesBackOff) {
+  const BackoffRules rules{1000, 6000};
+  EXPECT_EQ(Backoff(1, rules), 1000);
+  EXPECT_EQ(Backoff(2, rules), 2000);
+  EXPECT_EQ(Backoff(3, rules), 4000);
+  EXPECT_EQ(Backoff(4, rules), 6000);
+  EXPECT_EQ(Backoff(1'000'000, rules), 6000);
+  Job job = MakeJob(kStarting);
+  AfterAttempt(job, Ended(AttemptOutcome::kLaunchFailed), rules, 50'000);
+  EXPECT_EQ(job.not_before_ms, 51'000);
+  EXPECT_EQ(job.launch_failures, 1);
+  job.state = kStarting;
+  AfterAttempt(job, Ended(AttemptOutcome::kLaunchFailed), rules, 60'000);
+  EXPECT_EQ(job.not_before_ms, 62'000);
+  job.state = kRunning;
+  AfterAttempt(job, Ended(AttemptOutcome::kRequeued), rules, 70'000);
+  EXPECT_EQ(job.launch_failures, 0);
+}
+
+}  // namespace
+}  // namespace kezek::control

@@ -1,0 +1,257 @@
+// Goal: what keeps jobs from starting, and what people can do about them: dependencies, times,
+// holds, arrays, cancels, updates; when ticks are due. Method: a controller driven by hand.
+
+#include <gtest/gtest.h>
+
+#include <tuple>
+#include <vector>
+
+#include "tests/unit/control/desk_of_one.h"
+
+namespace kezek::control {
+namespace {
+
+class QueueTest : public ::testing::Test {
+ protected:
+  QueueTest() { desk.Up(); }
+  void End(const AttemptRef& ref, std::int64_t id, std::int32_t exit_code) {
+    ClusterJob seen =
+        desk.Seen(ref, id, exit_code == 0 ? ClusterJobState::kCompleted : ClusterJobState::kFailed);
+    seen.end_ms = desk.now;
+    seen.exit_code = exit_code;
+    desk.Offer(Observed{seen});
+    desk.Step(1000);
+  }
+  JobId Dependent(DependencyKind kind, JobRef on, bool kill = true) {
+    return desk.Submit([&](JobSpec& spec) {
+      spec.dependencies = {{kind, on}};
+      spec.kill_on_invalid_dependency = kill;
+    });
+  }
+  DeskOfOne desk;
+};
+
+TEST_F(QueueTest, DependenciesByKindAndOutcome) {
+  using enum DependencyKind;
+  using enum JobState;
+  const std::vector<std::tuple<DependencyKind, std::int32_t, JobState>> cases = {
+      {kAfterOk, 0, kStarting},  {kAfterOk, 1, kCancelled},    {kAfterAny, 0, kStarting},
+      {kAfterAny, 1, kStarting}, {kAfterNotOk, 0, kCancelled}, {kAfterNotOk, 1, kStarting},
+      {kAfter, 0, kStarting}};
+  std::int64_t id = 900;
+  for (const auto& [kind, exit_code, state] : cases) {
+    const JobId first = desk.Submit();
+    const JobId second = Dependent(kind, {first});
+    const AttemptRef ref = desk.Running(first, ++id);
+    desk.Tick();
+    EXPECT_EQ(desk.Row(second).state, kind == kAfter ? kStarting : kQueued);
+    if (kind != kAfter) {
+      EXPECT_EQ(desk.WaitsFor(second).code, ReasonCode::kDependency);
+    }
+    End(ref, id, exit_code);
+    desk.Tick();
+    EXPECT_EQ(desk.Row(second).state, state) << static_cast<int>(kind) << " " << exit_code;
+    EXPECT_TRUE(desk.Do(CancelJobs{{{second}}}).has_value());
+    desk.Offer(LaunchRefused{{{second}, 1}, false, "over"});
+    desk.Step();
+  }
+}
+
+TEST_F(QueueTest, ADependencyOnWhatEndedLongAgoIsLookedUp) {
+  const JobId first = desk.Submit();
+  End(desk.Running(first, 900), 900, 0);
+  desk.Tick();
+  ASSERT_EQ(desk.controller->state().FindJob({first}), nullptr) << "not kept in memory";
+  const JobId second = Dependent(DependencyKind::kAfterOk, {first});
+  desk.Tick();
+  desk.Tick();
+  EXPECT_EQ(desk.Row(second).state, JobState::kStarting);
+}
+
+TEST_F(QueueTest, ADependencyThatCannotBeMetMayWaitIfAsked) {
+  const JobId first = desk.Submit();
+  const JobId second = Dependent(DependencyKind::kAfterNotOk, {first}, false);
+  End(desk.Running(first, 900), 900, 0);
+  desk.Tick();
+  EXPECT_EQ(desk.Row(second).state, JobState::kQueued);
+  EXPECT_EQ(desk.WaitsFor(second).code, ReasonCode::kDependencyNeverMet);
+}
+
+TEST_F(QueueTest, BeginTimeAndDeadline) {
+  const JobId later = desk.Submit([&](JobSpec& s) { s.begin_ms = desk.now + 60'000; });
+  const JobId hurried = desk.Submit([&](JobSpec& s) {
+    s.begin_ms = desk.now + 60'000;
+    s.deadline_ms = desk.now + 30 * kMinuteMs;  // the limit is an hour
+  });
+  desk.Tick();
+  EXPECT_EQ(desk.WaitsFor(later).code, ReasonCode::kBeginTime);
+  EXPECT_EQ(desk.Row(hurried).state, JobState::kCancelled);
+  EXPECT_EQ(desk.Row(hurried).reason.code, ReasonCode::kDeadlineUnreachable);
+  EXPECT_LE(desk.controller->NextWakeMs(), desk.now + 60'000);
+  desk.Step(60'000);
+  EXPECT_EQ(desk.Row(later).state, JobState::kStarting);
+}
+
+TEST_F(QueueTest, HoldsAndWhoMayReleaseThem) {
+  desk.Offer(ClusterSilent{""});
+  const JobId job = desk.Submit();
+  desk.Step();
+  EXPECT_EQ(desk.Do(HoldJobs{{{job}}, true, "maintenance"})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Row(job).hold, Hold::kAdmin);
+  EXPECT_EQ(desk.Do(HoldJobs{{{job}}, false, ""})->unchanged.size(), 1U);
+  const auto refused = desk.Do(ReleaseJobs{{{job}}, false});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::kPermissionDenied);
+  EXPECT_EQ(desk.Do(ReleaseJobs{{{job}}, true})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Row(job).hold, Hold::kNone);
+}
+
+TEST_F(QueueTest, OnlyWhatWaitsCanBeHeld) {
+  const JobId job = desk.Submit();
+  desk.Running(job, 900);
+  const auto refused = desk.Do(HoldJobs{{{job}}, false, ""});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::kFailedPrecondition);
+}
+
+TEST_F(QueueTest, CancelsOfEveryStage) {
+  const JobId queued = desk.Submit([&](JobSpec& s) { s.begin_ms = desk.now + kHourMs; });
+  const JobId starting = desk.Submit();
+  desk.Tick();
+  EXPECT_EQ(desk.Do(CancelJobs{{{queued}, {starting}}})->jobs.size(), 2U);
+  EXPECT_EQ(desk.Row(queued).state, JobState::kCancelled);
+  EXPECT_EQ(desk.Row(starting).state, JobState::kStarting) << "its submission is on its way";
+  desk.Offer(LaunchAccepted{{{starting}, 1}, 900});
+  const Ready ready = desk.Step();
+  EXPECT_TRUE(DeskOfOne::All<ReleaseAction>(ready).empty());
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(ready).size(), 1U);
+  desk.Offer(Observed{desk.Seen({{starting}, 1}, 900, ClusterJobState::kCancelled)});
+  desk.Step();
+  EXPECT_EQ(desk.Row(starting).state, JobState::kCancelled);
+  EXPECT_EQ(desk.Row(starting).reason.fields.at("by"), "somebody");
+  EXPECT_EQ(desk.Do(CancelJobs{{{starting}, {JobId{4711}}}})->unchanged.size(), 2U);
+}
+
+TEST_F(QueueTest, ArraysAreOneRowUntilElementsStart) {
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.array = ArraySpec{{{0, 9999, 1}}, 3}; });
+  EXPECT_EQ(desk.store.jobs().size(), 1U);
+  const Ready ready = desk.Tick();
+  EXPECT_EQ(DeskOfOne::All<SubmitAction>(ready).size(), 3U) << "its own limit";
+  EXPECT_EQ(desk.store.jobs().size(), 4U);
+  EXPECT_EQ(desk.Row(job).pending, (std::vector<IndexRange>{{3, 9999, 1}}));
+  EXPECT_EQ(desk.Row(job, 1).state, JobState::kStarting);
+  desk.Tick();
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kArrayLimit);
+  EXPECT_EQ(desk.controller->view()->queued_in_account.at(DeskOfOne::kProject), 9997);
+}
+
+TEST_F(QueueTest, ElementsCanBeCancelledAndHeldOneByOne) {
+  desk.Offer(ClusterSilent{""});
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.array = ArraySpec{{{0, 3, 1}}, 0}; });
+  desk.Step();
+  EXPECT_EQ(desk.Do(CancelJobs{{{job, 1}}})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Do(HoldJobs{{{job, 2}}, false, ""})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Row(job, 1).state, JobState::kCancelled);
+  EXPECT_EQ(desk.Row(job, 2).hold, Hold::kUser);
+  EXPECT_EQ(desk.Row(job).pending, (std::vector<IndexRange>{{0, 0, 1}, {3, 3, 1}}));
+  const auto none = desk.Do(CancelJobs{{{job, 4}}});
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().code, Code::kNotFound);
+  EXPECT_EQ(desk.Do(CancelJobs{{{job}}})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Row(job).state, JobState::kCancelled);
+  EXPECT_EQ(desk.Row(job, 2).state, JobState::kCancelled);
+}
+
+TEST_F(QueueTest, AnArrayIsFinalWhenAllItsElementsAre) {
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.array = ArraySpec{{{0, 1, 1}}, 0}; });
+  desk.Tick();
+  for (const std::int32_t element : {0, 1}) {
+    const AttemptRef ref{{job, element}, 1};
+    desk.Offer(LaunchAccepted{ref, 900 + element});
+    desk.Step();
+    ClusterJob seen = desk.Seen(ref, 900 + element, ClusterJobState::kRunning);
+    seen.start_ms = desk.now;
+    desk.Offer(Observed{seen});
+    desk.Step();
+    EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
+    End(ref, 900 + element, element);
+  }
+  EXPECT_EQ(desk.Row(job).state, JobState::kFailed) << "one element did not succeed";
+  EXPECT_EQ(desk.Row(job).failed_runs, 1);
+}
+
+TEST_F(QueueTest, UpdatesAreCheckedLikeSubmissions) {
+  desk.Offer(ClusterSilent{""});
+  const JobId job = desk.Submit();
+  desk.Step();
+  const auto too_long = desk.Do(UpdateJob{.job = {job}, .job_class = "debug"});
+  EXPECT_TRUE(too_long.has_value()) << "an hour is debug's limit";
+  const auto refused = desk.Do(UpdateJob{.job = {job}, .time_limit_ms = 2 * kHourMs});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(desk.Row(job).spec->time_limit_ms, kHourMs);
+  EXPECT_EQ(desk.Do(UpdateJob{.job = {job}, .comment = "x"})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Do(UpdateJob{.job = {job}, .comment = "x"})->unchanged.size(), 1U);
+}
+
+TEST_F(QueueTest, ARunningJobsLimitCanOnlyBeShortened) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  EXPECT_FALSE(desk.Do(UpdateJob{.job = {job}, .time_limit_ms = 2 * kHourMs}).has_value());
+  EXPECT_TRUE(desk.Do(UpdateJob{.job = {job}, .time_limit_ms = 10 * kMinuteMs}).has_value());
+  EXPECT_EQ(desk.Of(ref).limit_ms, 10 * kMinuteMs);
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(10 * kMinuteMs)).size(), 1U);
+}
+
+TEST_F(QueueTest, TicksShareAndTheHeartbeatComes) {
+  desk.Tick();
+  while (desk.controller->NextWakeMs() < desk.now + desk.config.heartbeat_ms) {
+    desk.Step(desk.controller->NextWakeMs() - desk.now);
+  }
+  const TimeMs tick = desk.now;
+  EXPECT_EQ(desk.controller->NextWakeMs(), tick + desk.config.heartbeat_ms);
+  desk.now += 1000;
+  desk.Submit();
+  EXPECT_LE(desk.controller->NextWakeMs(), desk.now) << "an event wakes it at once";
+  EXPECT_TRUE(desk.Step().report.ticked);
+  desk.Submit();
+  EXPECT_FALSE(desk.Step(10).report.ticked) << "so close to a tick it shares the next";
+  EXPECT_EQ(desk.controller->NextWakeMs(), desk.now - 10 + desk.config.gather_ms);
+}
+
+TEST_F(QueueTest, TimeNeverGoesBack) {
+  desk.Tick();
+  const TimeMs before = desk.controller->view()->now_ms;
+  desk.Submit();
+  desk.now -= kHourMs;
+  desk.Step();
+  EXPECT_GE(desk.controller->Step(desk.now).now_ms, before);
+}
+
+TEST_F(QueueTest, AUserWithoutAUnixAccountWaitsUntilThereIsOne) {
+  User user = desk.controller->view()->directory->users.at(DeskOfOne::kUser);
+  user.unix_account.clear();
+  ASSERT_TRUE(desk.Do(PutUsers{{user}, "moved"}).has_value());
+  const JobId job = desk.Submit();
+  desk.Tick();
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kNoUnixAccount);
+  user.unix_account = "kz-new";
+  ASSERT_TRUE(desk.Do(PutUsers{{user}, "back"}).has_value());
+  desk.Tick();
+  EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
+}
+
+TEST_F(QueueTest, ADrainedNodeGetsNoJob) {
+  std::vector<std::string> all;
+  for (const Node& node : sim::SimNodes()) all.push_back(node.name);
+  ASSERT_TRUE(desk.Do(SetNodeService{all, true, "repair"}).has_value());
+  const JobId job = desk.Submit();
+  desk.Tick();
+  EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
+  EXPECT_EQ(desk.controller->view()->nodes.at("n1").health, NodeHealth::kDraining);
+  ASSERT_TRUE(desk.Do(SetNodeService{all, false, ""}).has_value());
+  desk.Tick();
+  EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
+}
+
+}  // namespace
+}  // namespace kezek::control
