@@ -96,7 +96,8 @@ def check_gpus(attempts, folder):
         for node in attempt["placement"].get("nodes", []):
             got = len(told.get((number(attempt, "slurm_job_id"), node["node"]), ()))
             if got != number(node, "gpus"):
-                yield f"{name}: {got} GPUs on {node['node']} by Slurm, {number(node, 'gpus')} placed"
+                yield (f"{name}: {got} GPUs on {node['node']} by Slurm, "
+                       f"{number(node, 'gpus')} placed")
 
 
 def check_charges(attempts, slurm):

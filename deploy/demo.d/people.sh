@@ -13,7 +13,7 @@ unix_name() {
       return 0
     fi
   done < <(tree_rows user)
-  die "no demo user '$1': $(tree_rows user | cut -d' ' -f1,2 | tr '\n' ',' | sed 's/,$//; s/,/, /g')"
+  die "no demo user '$1': there are $(tree_rows user | cut -d' ' -f2 | paste -sd' ')"
 }
 
 # What this folder made is on a list: only that is removed again.

@@ -90,7 +90,7 @@ def clock(seconds):
 
 
 def weights(demo):
-    """Guarantee and share of the sector's weight, by institution; the entitlement at full demand."""
+    """(guarantee, weight) of every account, in thousandths."""
     rows = {}
     for account in demo.kezek("admin", "account", "list").get("accounts", []):
         share = account.get("settings", {}).get("shares", {}).get("h200", {})
@@ -139,7 +139,8 @@ def summary(demo):
         jobs = groups[name]
         used = sum(charge_of(job) for job in jobs)
         waits = sorted((number(a, "start_ms") - number(job, "submitted_ms")) / 1000
-                       for job in jobs for a in job.get("attempts", [])[:1] if number(a, "start_ms"))
+                       for job in jobs for a in job.get("attempts", [])[:1]
+                       if number(a, "start_ms"))
         waited = f"{clock(max(0, statistics.median(waits)))} / {clock(waits[-1])}" if waits else "-"
         done = sum(state_of(job) == "succeeded" for job in jobs)
         print(f"  {name:30} {accounts[name][0] // 1000:9} {right[name]:8.1f} {len(jobs):5} "

@@ -50,7 +50,8 @@ watch_gpus() {
   for when in prolog epilog; do
     cat >"$DIR/gpus/$when" <<SCRIPT
 #!/bin/bash
-echo "\$EPOCHREALTIME $when \$SLURM_JOB_ID \$SLURMD_NODENAME \${SLURM_JOB_GPUS:--}" >>'$DIR/gpus/log'
+echo "\$EPOCHREALTIME $when \$SLURM_JOB_ID \$SLURMD_NODENAME \${SLURM_JOB_GPUS:--}" \
+  >>'$DIR/gpus/log'
 SCRIPT
     chmod 755 "$DIR/gpus/$when"
   done

@@ -40,7 +40,7 @@ show_queue() {
       say "The queue as the cluster's admin sees it (kezek queue --all):"
       as_admin queue --all --limit 30
     fi
-    left=$(python3 "$deploy/demo.d/report.py" line "$DIR")
+    left=$(python3 -B "$deploy/demo.d/report.py" line "$DIR")
     say "$left"
     case $left in *" 0 queued, 0 starting, 0 running"*) return 0 ;; esac
     sleep 4

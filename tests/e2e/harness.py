@@ -1,0 +1,129 @@
+"""A demo cluster for tests: up in a temporary folder, down and removed at the end."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DEMO = os.path.join(ROOT, "deploy", "demo")
+USERS = {"aizhan": "kz-aizhan", "daulet": "kz-daulet", "timur": "kz-timur"}
+
+
+class Cluster:
+    """The cluster; a context that takes everything down again."""
+
+    def __init__(self, nodes):
+        self.nodes = nodes
+        self.kept = os.environ.get("KEZEK_E2E_DIR", "")
+        self.folder = self.kept or tempfile.mkdtemp(prefix="kezek-e2e-", dir="/tmp")
+        binaries = os.environ.get("KEZEK_BIN_DIR", os.path.join(ROOT, "build", "dev", "bin"))
+        self.env = dict(os.environ, KEZEK_DEMO_DIR=self.folder, KEZEK_DEMO_BIN=binaries)
+        self.slurm_env = {}
+        self.endpoint = ""
+
+    def __enter__(self):
+        os.makedirs(self.folder, exist_ok=True)
+        os.chmod(self.folder, 0o755)
+        try:
+            self.demo("up", "--nodes", str(self.nodes), "--no-jobs", show=True)
+            self._read_env()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, problem, trace):
+        if self.kept or os.environ.get("KEZEK_E2E_KEEP"):
+            print(f"e2e: left up; KEZEK_DEMO_DIR={self.folder} deploy/demo down --purge ends it")
+            return
+        if kind is not None:
+            print(self.tail_of_log())
+        self.demo("down", "--purge")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read_env(self):
+        with open(os.path.join(self.folder, "env"), encoding="utf-8") as file:
+            values = dict(line.removeprefix("export ").strip().split("=", 1) for line in file)
+        self.endpoint = values["KEZEK_ENDPOINT"]
+        self.slurm_env = dict(os.environ, SLURM_CONF=values["SLURM_CONF"], SLURM_TIME_FORMAT="%s")
+
+    def tail_of_log(self):
+        path = os.path.join(self.folder, "log", "kezekd.log")
+        if not os.path.exists(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return "e2e: the end of kezekd.log:\n" + "".join(file.readlines()[-30:])
+
+    def demo(self, *arguments, show=False):
+        done = subprocess.run([DEMO, *arguments], env=self.env, check=False, text=True,
+                              stdout=None if show else subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            raise AssertionError(f"deploy/demo {' '.join(arguments)}: {done.stdout}")
+        return done.stdout
+
+    def home(self, user):
+        return os.path.join(self.folder, "home", USERS[user])
+
+    def start(self, user, *arguments, stdin=subprocess.DEVNULL):
+        """kezek as this user, in the user's home; a process."""
+        unix, home = USERS[user], self.home(user)
+        env = {"PATH": f"{self.folder}/bin:/usr/bin:/bin", "HOME": home, "LC_ALL": "C.UTF-8",
+               "SLURM_CONF": self.slurm_env["SLURM_CONF"], "KEZEK_ENDPOINT": self.endpoint}
+        return subprocess.Popen([f"{self.folder}/bin/kezek", *arguments], cwd=home, env=env,
+                                user=unix, group=unix, extra_groups=[], text=True, stdin=stdin,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def kezek(self, user, *arguments, script=None, timeout=180):
+        """(exit status, output, errors) of the command; a script is its standard input."""
+        process = self.start(user, *arguments,
+                             stdin=subprocess.DEVNULL if script is None else subprocess.PIPE)
+        try:
+            output, errors = process.communicate(input=script, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError(f"kezek {' '.join(arguments)}: no end in {timeout} s") from None
+        return process.returncode, output, errors
+
+    def submit(self, user, *arguments, script=None):
+        status, output, errors = self.kezek(user, "submit", "-o", "name", *arguments, script=script)
+        assert status == 0, f"submit {arguments}: status {status}: {errors}"
+        return output.strip()
+
+    def job(self, user, name):
+        status, output, errors = self.kezek(user, "show", "-o", "json", name)
+        assert status == 0, f"show {name}: {errors}"
+        return json.loads(output)["jobs"][0]
+
+    def state(self, user, name):
+        return self.job(user, name)["state"].removeprefix("JOB_STATE_").lower()
+
+    def until(self, what, condition, seconds=90):
+        """Waits until condition() holds; its value."""
+        end = time.monotonic() + seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > end:
+                raise AssertionError(f"{what}: not in {seconds} s")
+            time.sleep(0.2)
+
+    def slurm(self, *command):
+        return subprocess.run(command, env=self.slurm_env, check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+
+    def kill_kezekd(self):
+        with open(f"{self.folder}/kezekd/pid", encoding="utf-8") as file:
+            pid = int(file.read())
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            assert file.read().strip() == "kezekd", "the process in the pid file is another one"
+        os.kill(pid, signal.SIGKILL)
+        self.until("the end of kezekd", lambda: not os.path.exists(f"/proc/{pid}/exe"), 20)
+
+    def start_kezekd(self):
+        self.demo("up", "--no-jobs")

@@ -1,0 +1,250 @@
+"""Goal: what a user does through the command line works on real parts, and bad input changes
+nothing. Method: every check below submits its own jobs; those that take long are started first and
+looked at last. At the end the demo's own check compares everything with Slurm's records."""
+
+import os
+import time
+import traceback
+
+import harness
+
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+def wait(cluster, user, *jobs):
+    status, output, errors = cluster.kezek(user, "wait", *jobs)
+    return status, output + errors
+
+
+def expect(found, wanted, what):
+    assert found == wanted, f"{what}: {found!r}, expected {wanted!r}"
+
+
+@check
+def ends_with_the_jobs_own_code(cluster):
+    good = cluster.submit("daulet", "--gpus", "1", "--time", "5m", "--", "sh", "-c",
+                          "echo hello from $SLURMD_NODENAME; nvidia-count 1")
+    bad = cluster.submit("daulet", "--gpus", "1", "--time", "5m", "--", "sh", "-c", "exit 7")
+    expect(wait(cluster, "daulet", good)[0], 0, "wait for a job that succeeds")
+    expect(wait(cluster, "daulet", bad)[0], 7, "wait for a job that exits 7")
+    expect(cluster.state("daulet", bad), "failed", "its state")
+    status, output, errors = cluster.kezek("daulet", "logs", good)
+    assert status == 0 and "hello from n0" in output, f"logs: {status} {output!r} {errors!r}"
+    status, _, _ = cluster.kezek("daulet", "submit", "--wait", "--gpus", "1", "--", "sh", "-c",
+                                 "exit 9")
+    expect(status, 9, "submit --wait")
+
+
+@check
+def follows_the_output(cluster):
+    status, output, errors = cluster.kezek(
+        "daulet", "submit", "--follow", "--gpus", "1", "--time", "5m", "--", "sh", "-c",
+        "echo first; sleep 2; echo last")
+    assert status == 0 and "first\nlast\n" in output, f"--follow: {status} {output!r} {errors!r}"
+
+
+@check
+def takes_a_slurm_script(cluster):
+    script = """#!/bin/bash
+#SBATCH --job-name=two-nodes
+#SBATCH --nodes=2
+#SBATCH --gpus-per-node=3
+#SBATCH --ntasks-per-node=1
+#SBATCH --time=5
+#SBATCH --output=two-%j.out
+srun bash -c 'echo "rank $SLURM_PROCID of $SLURM_NTASKS has $CUDA_VISIBLE_DEVICES"'
+"""
+    job = cluster.submit("aizhan", "-", script=script)
+    status, text = wait(cluster, "aizhan", job)
+    path = os.path.join(cluster.home("aizhan"), f"two-{job}.out")
+    with open(path, encoding="utf-8") as file:
+        lines = sorted(file.read().splitlines())
+    expect(status, 0, f"a script for two nodes ({text}; {lines})")
+    expect([line[:14] for line in lines], ["rank 0 of 2 ha", "rank 1 of 2 ha"], "its output")
+    expect([line.count(",") for line in lines], [2, 2], "its GPUs")
+    attempt = cluster.job("aizhan", job)["attempts"][0]
+    expect([node["gpus"] for node in attempt["placement"]["nodes"]], [3, 3], "its placement")
+
+
+@check
+def cancels_what_runs_and_what_waits(cluster):
+    running = cluster.submit("daulet", "--gpus", "2", "--time", "10m", "--", "sleep", "500")
+    waiting = cluster.submit("daulet", "--gpus", "2", "--hold", "--", "sleep", "500")
+    cluster.until("its start", lambda: cluster.state("daulet", running) == "running")
+    for job in (waiting, running):
+        expect(cluster.kezek("daulet", "cancel", job)[0], 0, f"cancel {job}")
+        expect(wait(cluster, "daulet", job)[0], 121, "wait for a cancelled job")
+        expect(cluster.state("daulet", job), "cancelled", "its state")
+    left = cluster.slurm("squeue", "-h", "-n", f"kezek-{running}-1", "-t", "PD,R", "-o", "%i")
+    expect(left, "", "what Slurm still runs of it")
+
+
+@check
+def holds_and_releases(cluster):
+    job = cluster.submit("daulet", "--gpus", "1", "--hold", "--", "true")
+    time.sleep(1.5)
+    _, output, _ = cluster.kezek("daulet", "why", job)
+    assert "Held" in output or "held" in output, f"why of a held job: {output!r}"
+    expect(cluster.state("daulet", job), "queued", "a held job")
+    expect(cluster.kezek("daulet", "release", job)[0], 0, "release")
+    expect(wait(cluster, "daulet", job)[0], 0, "wait for the released job")
+    later = cluster.submit("daulet", "--gpus", "1", "--begin", "now+1hour", "--", "true")
+    expect(cluster.kezek("daulet", "hold", later)[0], 0, "hold")
+    expect(cluster.kezek("daulet", "cancel", later)[0], 0, "cancel")
+
+
+@check
+def says_why_a_job_waits(cluster):
+    whole = cluster.submit("aizhan", "--nodes", str(cluster.nodes), "--gpus-per-node", "8",
+                           "--time", "10m", "--", "sleep", "500")
+    cluster.until("its start", lambda: cluster.state("aizhan", whole) == "running", 180)
+    small = cluster.submit("timur", "--gpus", "4", "--time", "5m", "--", "nvidia-count", "4")
+    status, code = cluster.until("a reason", lambda: reason_of(cluster, "timur", small), 30)
+    expect((status, code), (0, "WAITS_FOR_GPUS"), "why -o name")
+    _, output, _ = cluster.kezek("timur", "why", small)
+    assert f"Job {small} waits: " in output and "satbayev" in output, f"why: {output!r}"
+    _, output, _ = cluster.kezek("timur", "queue", "--all", "-o", "json")
+    for secret in ("aizhan", "alem-llm", f'"{whole}"'):
+        assert secret not in output, f"another institution's queue shows {secret}"
+    expect(cluster.kezek("timur", "show", whole)[0], 4, "show of another institution's job")
+    expect(cluster.kezek("timur", "cancel", whole)[0], 4, "cancel of another institution's job")
+    expect(cluster.kezek("aizhan", "cancel", whole)[0], 0, "cancel")
+    expect(wait(cluster, "timur", small)[0], 0, "the job that waited")
+
+
+def reason_of(cluster, user, job):
+    status, output, _ = cluster.kezek(user, "why", "-o", "name", job)
+    return None if output.strip() in ("", "NOT_LOOKED_AT", "NONE") else (status, output.strip())
+
+
+@check
+def keeps_dependencies(cluster):
+    def submit(*arguments):
+        return cluster.submit("daulet", "--gpus", "1", "--time", "5m", *arguments)
+
+    first = submit("--", "sleep", "2")
+    second = submit("--dependency", f"afterok:{first}", "--", "sh", "-c", "exit 4")
+    third = submit("--dependency", f"afternotok:{second}", "--", "true")
+    never = submit("--dependency", f"afterok:{second}", "--", "true")
+    expect(wait(cluster, "daulet", third)[0], 0, "the end of the chain")
+    expect(wait(cluster, "daulet", never)[0], 121, "a dependency that can no longer be met")
+    times = [cluster.job("daulet", job)["attempts"][0] for job in (first, second, third)]
+    for before, after in zip(times, times[1:]):
+        assert int(before["end_ms"]) <= int(after["start_ms"]), f"the order of the chain: {times}"
+    assert "attempts" not in cluster.job("daulet", never), "the job that could not start has run"
+
+
+@check
+def runs_an_array(cluster):
+    job = cluster.submit("daulet", "--array", "0-6%2", "--gpus", "1", "--time", "5m",
+                         "--output", "array-%a.out", "--", "sh", "-c",
+                         "echo element $SLURM_ARRAY_TASK_ID; sleep 1")
+    expect(wait(cluster, "daulet", job)[0], 0, "wait for the array")
+    spans = []
+    for element in range(7):
+        with open(os.path.join(cluster.home("daulet"), f"array-{element}.out"),
+                  encoding="utf-8") as file:
+            expect(file.read(), f"element {element}\n", "output of an element")
+        attempt = cluster.job("daulet", f"{job}_{element}")["attempts"][0]
+        spans.append((int(attempt["start_ms"]), int(attempt["end_ms"])))
+    for start, _ in spans:
+        most = sum(begin <= start < end for begin, end in spans)
+        assert most <= 2, f"{most} elements at once, at most 2 were asked for"
+
+
+@check
+def requeues_what_fails(cluster):
+    job = cluster.submit("timur", "--requeue", "--gpus", "1", "--time", "5m",
+                         "--output", "requeue.out", "--", "sh", "-c",
+                         "echo attempt $KEZEK_ATTEMPT of $KEZEK_JOB_ID; test $KEZEK_ATTEMPT = 2")
+    expect(wait(cluster, "timur", job)[0], 0, "wait for the requeued job")
+    expect(len(cluster.job("timur", job)["attempts"]), 2, "its attempts")
+    with open(os.path.join(cluster.home("timur"), "requeue.out"), encoding="utf-8") as file:
+        expect(file.read(), f"attempt 1 of {job}\nattempt 2 of {job}\n", "its output")
+
+
+@check
+def refuses_bad_input_and_keeps_nothing(cluster):
+    def stored():
+        status, output, errors = cluster.kezek("aizhan", "queue", "--ended", "-o", "name")
+        expect(status, 0, f"queue ({errors})")
+        return output
+
+    before = stored()
+    count = 0
+    for arguments, script, words in bad_submissions():
+        status, output, errors = cluster.kezek("aizhan", "submit", "-o", "name", *arguments,
+                                               script=script)
+        shown = f"submit {arguments} {script!r}: {status} {output!r} {errors!r}"
+        assert status in (2, 3, 4, 5) and not output and errors.startswith("error: "), shown
+        assert any(word in errors for word in words), f"{shown} does not name {words}"
+        count += 1
+    assert count >= 100, f"only {count} bad submissions"
+    expect(stored(), before, "the jobs that are stored")
+
+
+def bad_submissions():
+    """(arguments, script, words of which one must be in the error)."""
+    path = os.path.join(harness.ROOT, "tests", "unit", "script", "malformed.txt")
+    with open(path, encoding="utf-8") as file:
+        entries = [entry.split("\n----\n") for entry in file.read().split("\n\n")
+                   if "----" in entry]
+    for lines, _ in entries[:80]:
+        yield ["-"], f"#!/bin/bash\n{lines}\ntrue\n", ("standard input line ",)
+    for option, value, word in (
+            ("--nodes", "0", "nodes"), ("--nodes", "500", "nodes"), ("--gpus", "-1", "gpus"),
+            ("--gpus", "1000", "gpus"), ("--gpus", "9", "gpus"), ("--gpus", "two", "gpus"),
+            ("--gpus-per-node", "9", "gpu"), ("--gres", "gpu:a100:1", "a100"),
+            ("--time", "soon", "time"), ("--time", "-5", "time"), ("--class", "golden", "class"),
+            ("--project", "moon/base", "project"), ("--project", "sports", "project"),
+            ("--mem", "lots", "mem"), ("--mem", "900T", "mem"), ("--cpus-per-task", "0", "cpu"),
+            ("--cpus-per-task", "4000", "cpu"), ("--array", "5-1", "array"),
+            ("--array", "0-99999999", "array"), ("--dependency", "afterok:99999999", "depend"),
+            ("--dependency", "sometime:1", "depend"), ("--begin", "yesterdayish", "begin"),
+            ("--chdir", "/no/such/folder", "folder"), ("--nodelist", "n99", "n99"),
+            ("--nice", "a-little", "nice"), ("--signal", "FOO@10", "signal"),
+            ("--export", "1BAD=x", "export"), ("--kind", "dance", "kind"),
+            ("--no-such-option", "1", "no-such-option")):
+        yield [option, value, "--", "true"], None, (word, word.upper(), value)
+    yield ["no-such-script.sh"], None, ("no-such-script.sh",)
+    yield [], None, ("no script",)
+    yield ["-"], "echo no first line\n", ("standard input", "script", "#!")
+
+
+@check
+def agrees_with_slurm(cluster):
+    print(cluster.demo("check"), end="")
+
+
+def run(cluster):
+    """Runs all checks; the exit status."""
+    limit = cluster.submit("daulet", "--gpus", "1", "--time", "1m", "--", "sleep", "400")
+    failed = []
+
+    def attempt(name, function):
+        start = time.monotonic()
+        try:
+            function()
+            print(f"ok     {name} ({time.monotonic() - start:.1f} s)", flush=True)
+        except Exception:  # every check runs
+            failed.append(name)
+            print(f"FAILED {name}\n{traceback.format_exc(limit=-2)}", flush=True)
+
+    for one in CHECKS[:-1]:
+        attempt(one.__name__, lambda one=one: one(cluster))
+
+    def ends_at_its_limit():
+        expect(wait(cluster, "daulet", limit)[0], 121, "wait for a job that reaches its limit")
+        expect(cluster.state("daulet", limit), "timed_out", "its state")
+
+    attempt("ends_at_its_limit", ends_at_its_limit)
+    attempt(CHECKS[-1].__name__, lambda: CHECKS[-1](cluster))
+    print(f"{len(CHECKS) + 1 - len(failed)} of {len(CHECKS) + 1} checks passed")
+    if failed:
+        print(cluster.tail_of_log())
+    return 1 if failed else 0
