@@ -66,6 +66,9 @@ make_accounts() {
   local have path kind weight guarantee slurm title options
   need_folder
   have=$(as_admin admin account list -o name)
+  if [ -z "$have" ]; then # nothing but the root: the whole machine may be guaranteed below it
+    as_admin admin account set '' --guarantee "h200=$((nodes * 8))" --reason "the machine"
+  fi
   while read -r path kind weight guarantee slurm title; do
     if grep -qxF "$path" <<<"$have"; then continue; fi
     options=(--weight "h200=$weight" --title "$title")

@@ -94,9 +94,11 @@ part_postgres() { "$deploy/cluster/postgres" status "$DIR"; }
 part_slurm() { "$deploy/cluster/slurm" status "$DIR"; }
 part_kezekd() { running "$DIR/kezekd/pid" kezekd; }
 
+# Answers, or has ended: then it is of no use to wait for it.
 answers() {
+  if ! running "$DIR/kezekd/pid" kezekd setpriv env; then return 0; fi
   KEZEK_CONFIG=/dev/null KEZEK_TOKEN=$(cat "$DIR/kezekd/admin.token") KEZEK_ENDPOINT=$1 \
-    "$DIR/bin/kezek" whoami
+    timeout 2 "$DIR/bin/kezek" whoami
 }
 
 prepare_kezekd() {
@@ -130,7 +132,11 @@ start_kezekd() {
     env "PATH=$PATH" "LC_ALL=$LC_ALL" "$DIR/bin/kezekd" --config "$DIR/kezekd/kezekd.yaml" \
     >>"$DIR/log/kezekd.log" 2>&1 </dev/null 8>&- &
   echo $! >"$DIR/kezekd/pid"
-  wait_for 60 kezekd "$DIR/log/kezekd.log" answers "127.0.0.1:$port"
+  wait_for 20 kezekd "$DIR/log/kezekd.log" answers "127.0.0.1:$port"
+  if ! part_kezekd; then
+    tail -n 10 "$DIR/log/kezekd.log" >&2
+    die "kezekd ended at once (log: $DIR/log/kezekd.log)"
+  fi
   write_env kezekd <<ENV
 export KEZEK_ENDPOINT=127.0.0.1:$port
 ENV
