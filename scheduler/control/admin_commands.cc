@@ -1,4 +1,5 @@
 // Changes of accounts, users, tokens and nodes. All is checked before anything changes.
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -24,12 +25,16 @@ Event Changed(const Core& core, Subject subject, std::string name, const std::st
 void TakeOver(Core& core, Directory directory) {
   Reindex(directory);
   core.state.SetDirectory(std::move(directory));
-  core.engine.SetDirectory(core.state.directory());
   core.directory_changed = true;
+}
+
+// Closed projects, new Unix accounts: what waits is looked at again.
+template <class Concerns>
+void RefreshQueue(Core& core, const Concerns& concerns) {
+  core.engine.SetDirectory(core.state.directory());
   core.tick_wanted = true;
-  // Closed projects, new Unix accounts: everything that waits is looked at again.
   for (const auto& [ref, job] : core.state.jobs()) {
-    if (job.state == JobState::kQueued) core.refresh.insert(ref);
+    if (job.state == JobState::kQueued && concerns(job)) core.refresh.insert(ref);
   }
 }
 
@@ -49,6 +54,7 @@ Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const
   core.ready.changes.settings_reason = put.reason;
   core.ready.changes.settings_actor = command.actor;
   TakeOver(core, std::move(directory));
+  RefreshQueue(core, [](const Job&) { return true; });
   for (const Account& account : *accounts) {
     Event event = Changed(core, Subject::kAccount, core.PathOf(account.id), put.reason, command);
     event.project = account.id;
@@ -83,6 +89,10 @@ Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Comma
     core.Say(Changed(core, Subject::kUser, user.name, put.reason, command));
   }
   TakeOver(core, std::move(directory));
+  RefreshQueue(core, [&users](const Job& job) {
+    return std::any_of(users->begin(), users->end(),
+                       [&job](const User& user) { return user.id == job.user; });
+  });
   return outcome;
 }
 

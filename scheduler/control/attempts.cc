@@ -173,6 +173,11 @@ void EndAttempt(Core& core, Attempt attempt, const End& end) {
   }
   core.follow_changed = true;
   if (IsFinal(job.state)) AfterFinal(core, job);
+  if (end.outcome != AttemptOutcome::kLaunchFailed || ref.job.element == kNoElement) return;
+  // What is wrong with one element is likely wrong with the next: the pending ones wait as long.
+  Job row = core.JobOf({ref.job.id, kNoElement});
+  row.not_before_ms = std::max(row.not_before_ms, job.not_before_ms);
+  core.Put(row);
 }
 
 void SetEnding(Core& core, const AttemptRef& ref, Ending ending, Reason reason) {

@@ -176,17 +176,25 @@ void On(Core& core, const LaunchAccepted& event) {
   }
 }
 
+void HoldForCluster(Core& core, const JobRef& ref, std::int32_t attempt, const std::string& text) {
+  const Job* job = core.state.FindJob(ref);
+  if (job == nullptr || job->state != JobState::kQueued || job->hold != Hold::kNone) return;
+  Job held = *job;
+  held.hold = Hold::kCluster;
+  held.hold_reason = {ReasonCode::kHeldByCluster, {{"text", text}}};
+  core.Say(Note(held, held.hold_reason, kActorKezek, attempt, core.now));
+  core.Put(held);
+}
+
 void On(Core& core, const LaunchRefused& event) {
   const Attempt* attempt = core.state.FindAttempt(event.attempt);
   if (attempt == nullptr || attempt->cluster_job_id != 0) return;
   EndAttempt(core, *attempt, EndOfRefused(event.text));
-  const Job* job = core.state.FindJob(event.attempt.job);
-  if (!event.for_good || job == nullptr || job->state != JobState::kQueued) return;
-  Job held = *job;
-  held.hold = Hold::kCluster;
-  held.hold_reason = {ReasonCode::kHeldByCluster, {{"text", event.text}}};
-  core.Say(Note(held, held.hold_reason, kActorKezek, event.attempt.number, core.now));
-  core.Put(held);
+  if (!event.for_good) return;
+  const JobRef ref = event.attempt.job;
+  HoldForCluster(core, ref, event.attempt.number, event.text);
+  // The other elements would be refused alike.
+  if (ref.element != kNoElement) HoldForCluster(core, {ref.id, kNoElement}, 0, event.text);
 }
 
 void On(Core& core, const LaunchUnknown& event) {

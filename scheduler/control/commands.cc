@@ -143,6 +143,11 @@ Result<CommandOutcome> On(Core& core, const ReleaseJobs& release, const Command&
   std::size_t cannot = 0;
   for (const JobRef& ref : release.jobs) {
     if (!CanBeHeld(core, ref)) ++cannot;
+    // An element of a held array that is released by itself gets a row of its own.
+    if (Find(core, ref) == Place::kPending &&
+        core.JobOf({ref.id, kNoElement}).hold != Hold::kNone) {
+      RowFor(core, ref);
+    }
     const Job* job = core.state.FindJob(ref);
     const bool waits = job != nullptr && job->state == JobState::kQueued;
     const bool aside = core.set_aside.erase(ref) != 0;

@@ -93,6 +93,10 @@ void QueueState::PutAttempt(const Attempt& attempt) {
 void QueueState::PutNode(const Node& node) { nodes_[node.name] = node; }
 
 void QueueState::SetDirectory(Directory directory) {
+  if (directory_ != nullptr && directory_->accounts == directory.accounts) {
+    directory_ = std::make_shared<const Directory>(std::move(directory));
+    return;
+  }
   auto tree = quota::AccountTree::Build(directory.accounts);
   KEZEK_CHECK(tree.has_value(), "accounts were checked when they were stored: " +
                                     (tree ? std::string() : tree.error().message));

@@ -162,6 +162,28 @@ TEST_F(QueueTest, ElementsCanBeCancelledAndHeldOneByOne) {
   EXPECT_EQ(desk.Row(job, 2).state, JobState::kCancelled);
 }
 
+TEST_F(QueueTest, OneElementOfAHeldArrayCanBeReleased) {
+  desk.Offer(ClusterSilent{""});
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.array = ArraySpec{{{0, 3, 1}}, 0}; });
+  desk.Step();
+  EXPECT_EQ(desk.Do(HoldJobs{{{job}}, false, ""})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Do(ReleaseJobs{{{job, 2}}, false})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Row(job, 2).hold, Hold::kNone);
+  EXPECT_EQ(desk.Row(job).hold, Hold::kUser);
+  desk.Offer(ClusterUp{"test", 0});
+  EXPECT_EQ(DeskOfOne::All<SubmitAction>(desk.Tick()).size(), 1U);
+}
+
+TEST_F(QueueTest, WhatIsRefusedForOneElementHoldsTheArray) {
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.array = ArraySpec{{{0, 3, 1}}, 1}; });
+  desk.Tick();
+  desk.Offer(LaunchRefused{{{job, 0}, 1}, true, "Invalid account"});
+  desk.Step();
+  EXPECT_EQ(desk.Row(job, 0).hold, Hold::kCluster);
+  EXPECT_EQ(desk.Row(job).hold, Hold::kCluster);
+  EXPECT_TRUE(DeskOfOne::All<SubmitAction>(desk.Tick()).empty());
+}
+
 TEST_F(QueueTest, AnArrayIsFinalWhenAllItsElementsAre) {
   const JobId job = desk.Submit([](JobSpec& spec) { spec.array = ArraySpec{{{0, 1, 1}}, 0}; });
   desk.Tick();
