@@ -87,6 +87,7 @@ void Checker::OnCommit(const MemoryStore& store, const Changes& changes) {
     }
   }
   for (const LedgerEntry& entry : changes.ledger) {
+    (entry.book == Book::kUsage ? usage_ : charged_)[entry.attempt] += entry.amount;
     if (entry.kind != EntryKind::kSettlement) continue;
     if (++settlements_[entry.attempt] > 1) Breach(Text(entry.attempt) + " is settled twice");
   }
@@ -165,6 +166,11 @@ void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
     const auto settled = settlements_.find(ref);
     const bool ran = attempt.start_ms != 0 && attempt.outcome != AttemptOutcome::kLaunchFailed;
     if (ran && settled == settlements_.end()) Breach(Text(ref) + " ran and is not settled");
+    const bool scavenger = store.jobs().at(ref.job).spec->job_class == "scavenger";
+    if (usage_[ref] != (scavenger ? 0 : charged_[ref])) {
+      Breach(Text(ref) + " has usage " + std::to_string(usage_[ref]) + " and was charged " +
+             std::to_string(charged_[ref]));
+    }
     CheckTimes(attempt, cluster);
   }
   for (const auto& [id, entry] : cluster.jobs()) {

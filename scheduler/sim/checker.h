@@ -24,7 +24,8 @@ class Checker {
   void OnStart(const MemoryStore& store, const FakeCluster::Entry& entry);
   // What the controller has in memory is what the store would load.
   void CompareFold(const MemoryStore& store, const control::QueueState& state);
-  // Everything has ended, every attempt is settled, and times are the cluster's.
+  // Everything has ended, every attempt is settled, usage is what was charged (scavengers have
+  // none), and times are the cluster's.
   void AtEnd(const MemoryStore& store, const FakeCluster& cluster,
              const std::set<JobId>& acknowledged);
 
@@ -38,6 +39,8 @@ class Checker {
 
   std::vector<std::string> breaches_;
   std::map<AttemptRef, std::int64_t> settlements_;
+  std::map<AttemptRef, MilliGpuMs> charged_;
+  std::map<AttemptRef, MilliGpuMs> usage_;     // booked, over all dates
   std::map<AttemptRef, std::int64_t> ran_as_;  // the cluster's job
   std::int64_t reruns_ = 0;
 };
