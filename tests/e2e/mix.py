@@ -159,7 +159,7 @@ def runs_an_array(cluster):
 
 @check
 def requeues_what_fails(cluster):
-    job = cluster.submit("timur", "--requeue", "--gpus", "1", "--time", "5m",
+    job = cluster.submit("timur", "--requeue", "--max-attempts", "2", "--gpus", "1", "--time", "5m",
                          "--output", "requeue.out", "--", "sh", "-c",
                          "echo attempt $KEZEK_ATTEMPT of $KEZEK_JOB_ID; test $KEZEK_ATTEMPT = 2")
     expect(wait(cluster, "timur", job)[0], 0, "wait for the requeued job")

@@ -5,6 +5,7 @@
 #SBATCH --gpus=4
 #SBATCH --time=3
 #SBATCH --requeue
+#KEZEK --max-attempts 3
 #SBATCH --open-mode=append
 set -eu
 done_file=$PWD/cameras-$KEZEK_JOB_ID.done

@@ -6,6 +6,7 @@
 #SBATCH --time=1
 #SBATCH --signal=B:USR1@40
 #SBATCH --requeue
+#KEZEK --max-attempts 3
 #SBATCH --open-mode=append
 #KEZEK --kind training
 set -eu
