@@ -14,7 +14,8 @@ void Wakeups::After(DurationMs delay_ms, std::function<void()> wake) {
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) return;
-    first = due_.emplace(time, std::move(wake)) == due_.begin();
+    const auto placed = due_.emplace(time, std::move(wake));
+    first = placed == due_.begin();
   }
   if (first) changed_.notify_one();
 }

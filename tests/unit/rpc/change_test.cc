@@ -1,0 +1,182 @@
+// Goal: a change reaches the desk only for jobs the caller may change and as the caller may change
+// them: all of the jobs, or no command at all.
+// Method: a gRPC server on fakes; the desk keeps the commands it was given.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <variant>
+
+#include "tests/unit/rpc/served.h"
+
+namespace kezek::rpc {
+namespace {
+
+class ChangeTest : public Served {
+ protected:
+  void SetUp() override {
+    Served::SetUp();
+    mine_ = std::to_string(Submit("aizhan@kaznu", "a"));
+    colleague_ = std::to_string(Submit("both@kaznu", "b", [](v1::SubmitRequest& request) {
+      request.mutable_spec()->set_project("nlp");
+    }));
+    foreign_ = std::to_string(Submit("dana@acme", "c"));
+  }
+  static JobRef RefOf(const std::string& text) { return Ref(std::stoll(text)); }
+
+  std::string Cancel(const std::string& user, const std::vector<std::string>& jobs,
+                     const std::string& comment = "") {
+    v1::CancelRequest request;
+    request.mutable_jobs()->Assign(jobs.begin(), jobs.end());
+    request.set_comment(comment);
+    cancelled_.Clear();
+    return Reason(stub_->Cancel(As(user).get(), request, &cancelled_));
+  }
+  std::string Update(const std::string& user, const std::string& job,
+                     const std::function<void(v1::UpdateRequest&)>& change) {
+    v1::UpdateRequest request;
+    request.add_jobs(job);
+    change(request);
+    updated_.Clear();
+    return Reason(stub_->Update(As(user).get(), request, &updated_));
+  }
+
+  std::string mine_;
+  std::string colleague_;
+  std::string foreign_;
+  v1::CancelResponse cancelled_;
+  v1::UpdateResponse updated_;
+};
+
+TEST_F(ChangeTest, OwnersCancelTheirJobs) {
+  EXPECT_EQ(Cancel("aizhan@kaznu", {mine_}), "OK");
+  ASSERT_EQ(cancelled_.jobs_size(), 1);
+  EXPECT_EQ(cancelled_.jobs(0).state(), v1::JOB_STATE_CANCELLED);
+  ASSERT_EQ(desk_.commands().size(), 1U);
+  EXPECT_EQ(desk_.commands()[0].actor_name, "aizhan@kaznu");
+  EXPECT_FALSE(std::get<CancelJobs>(desk_.commands()[0].body).by_admin);
+  // Again: it is over already, which is no error.
+  EXPECT_EQ(Cancel("aizhan@kaznu", {mine_}), "OK");
+  EXPECT_EQ(desk_.commands().size(), 1U);
+}
+
+TEST_F(ChangeTest, OthersMayNotAndOneRefusalStopsAll) {
+  EXPECT_EQ(Cancel("aizhan@kaznu", {mine_, colleague_}), "NOT_OWNER");
+  EXPECT_EQ(Cancel("aizhan@kaznu", {mine_, foreign_}), "JOB_NOT_FOUND");
+  EXPECT_EQ(Cancel("dana@acme", {mine_}), "JOB_NOT_FOUND");
+  EXPECT_EQ(Cancel("audit@kezek", {mine_}, "x"), "NOT_OWNER");
+  EXPECT_EQ(Cancel("aizhan@kaznu", {mine_, "999"}), "JOB_NOT_FOUND");
+  EXPECT_EQ(Cancel("aizhan@kaznu", {}), "FIELD_INVALID");
+  EXPECT_EQ(Cancel("aizhan@kaznu", {"x"}), "FIELD_INVALID");
+  EXPECT_TRUE(desk_.commands().empty());
+}
+
+TEST_F(ChangeTest, LeadsAndAdminsMay) {
+  EXPECT_EQ(Cancel("bolat@kaznu", {colleague_}), "OK") << "a lead of the project";
+  EXPECT_EQ(Cancel("chief@kaznu", {mine_}), "FIELD_INVALID") << "an admin says why";
+  EXPECT_EQ(Cancel("chief@kaznu", {mine_}, "maintenance"), "OK");
+  const auto cancel = std::get<CancelJobs>(desk_.commands().back().body);
+  EXPECT_TRUE(cancel.by_admin);
+  EXPECT_EQ(cancel.text, "maintenance");
+  EXPECT_EQ(Cancel("chief@kaznu", {foreign_}, "x"), "JOB_NOT_FOUND");
+  EXPECT_EQ(Cancel("root@kezek", {foreign_}, "x"), "OK");
+}
+
+TEST_F(ChangeTest, HoldsRememberWhoHolds) {
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto& r) { r.set_hold(true); }), "OK");
+  EXPECT_FALSE(std::get<HoldJobs>(desk_.commands().back().body).by_admin);
+  EXPECT_EQ(Update("chief@kaznu", mine_, [](auto& r) { r.set_hold(true); }), "FIELD_INVALID");
+  EXPECT_EQ(Update("chief@kaznu", mine_,
+                   [](auto& r) {
+                     r.set_hold(true);
+                     r.set_reason("power");
+                   }),
+            "OK");
+  const auto hold = std::get<HoldJobs>(desk_.commands().back().body);
+  EXPECT_TRUE(hold.by_admin);
+  EXPECT_EQ(hold.text, "power");
+  store_.Change(
+      RefOf(mine_), [](JobRecord& record) { record.job.hold = Hold::kAdmin; }, "queued", "queued");
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto& r) { r.set_hold(false); }), "HELD_BY_ADMIN");
+  EXPECT_EQ(Update("bolat@kaznu", mine_, [](auto& r) { r.set_hold(false); }), "HELD_BY_ADMIN");
+  EXPECT_EQ(Update("chief@kaznu", mine_,
+                   [](auto& r) {
+                     r.set_hold(false);
+                     r.set_reason("power is back");
+                   }),
+            "OK");
+  EXPECT_TRUE(std::get<ReleaseJobs>(desk_.commands().back().body).by_admin);
+}
+
+TEST_F(ChangeTest, EveryFieldReachesTheDesk) {
+  EXPECT_EQ(Update("aizhan@kaznu", mine_,
+                   [](auto& r) {
+                     r.set_time_limit_ms(90'000);
+                     r.set_user_priority(7);
+                     r.set_comment("");
+                     r.set_name("n");
+                     r.set_job_class("debug");
+                     r.set_begin_ms(1);
+                     r.set_deadline_ms(2);
+                   }),
+            "OK");
+  const auto update = std::get<UpdateJob>(desk_.commands().back().body);
+  EXPECT_EQ(update.job, RefOf(mine_));
+  EXPECT_EQ(update.time_limit_ms, 120'000);
+  EXPECT_EQ(update.user_priority, 7);
+  EXPECT_EQ(update.comment, "");
+  EXPECT_EQ(update.name, "n");
+  EXPECT_EQ(update.job_class, "debug");
+  EXPECT_EQ(update.begin_ms, 1);
+  EXPECT_EQ(update.deadline_ms, 2);
+  EXPECT_EQ(update.array_max_running, std::nullopt);
+  EXPECT_EQ(updated_.jobs_size(), 1);
+}
+
+TEST_F(ChangeTest, WhatCannotBeChangedIsRefused) {
+  const auto limit = [](std::int64_t ms) {
+    return [ms](v1::UpdateRequest& r) { r.set_time_limit_ms(ms); };
+  };
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto&) {}), "FIELD_INVALID") << "nothing to change";
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, limit(0)), "FIELD_INVALID");
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto& r) { r.set_name(""); }), "FIELD_INVALID");
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto& r) { r.set_user_priority(99'999); }),
+            "FIELD_INVALID");
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto& r) { r.set_array_max_running(2); }),
+            "FIELD_INVALID");
+  for (const auto& change : std::vector<std::function<void(v1::UpdateRequest&)>>{
+           [](auto& r) { r.set_admin_priority(1); }, [](auto& r) { r.set_project("cv"); },
+           [](auto& r) { r.mutable_shape(); }, [](auto& r) { r.mutable_topology(); },
+           [](auto& r) { r.mutable_dependencies(); }, [](auto& r) { r.mutable_requeue(); },
+           [](auto& r) { r.set_allow_delay(true); }}) {
+    EXPECT_EQ(Update("aizhan@kaznu", mine_, change), "NOT_YET");
+  }
+  desk_.Refuse(FieldProblem(Code::kFailedPrecondition,
+                            {"spec.time_limit_ms", "TIME_LIMIT_TOO_LONG", "too long", {}}));
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, limit(60'000)), "TIME_LIMIT_TOO_LONG");
+  desk_.Refuse(std::nullopt);
+  Run(RefOf(mine_));
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto& r) { r.set_job_class("debug"); }),
+            "JOB_STARTED");
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto& r) { r.set_begin_ms(5); }), "JOB_STARTED");
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, limit(2 * kHourMs)), "NEEDS_ADMIN");
+  EXPECT_TRUE(desk_.commands().empty());
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, limit(kMinuteMs)), "OK") << "shorter by its owner";
+  End(RefOf(mine_), JobState::kFailed, "failed");
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, limit(kMinuteMs)), "JOB_FINAL");
+  EXPECT_EQ(desk_.commands().size(), 1U);
+}
+
+TEST_F(ChangeTest, WhatIsNotThereYetSaysSo) {
+  v1::RequeueResponse requeued;
+  EXPECT_EQ(Reason(stub_->Requeue(As("aizhan@kaznu").get(), {}, &requeued)), "NOT_YET");
+  v1::ReportCheckpointResponse recorded;
+  EXPECT_EQ(Reason(stub_->ReportCheckpoint(As("aizhan@kaznu").get(), {}, &recorded)), "NOT_YET");
+  v1::CancelRequest request;
+  request.add_jobs(mine_);
+  request.set_signal("USR1");
+  EXPECT_EQ(Reason(stub_->Cancel(As("aizhan@kaznu").get(), request, &cancelled_)), "NOT_YET");
+}
+
+}  // namespace
+}  // namespace kezek::rpc

@@ -1,0 +1,361 @@
+// Fakes of the ports that rpc stands on: a store and a desk in memory, with threads of their own
+// so that answers come from where they come in production. Not models of the real ones: they keep
+// what they are told, and refuse what a test tells them to.
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "kezek/desk.h"
+#include "kezek/output.h"
+#include "kezek/store.h"
+#include "tests/unit/rpc/rpc_world.h"
+
+namespace kezek::rpc {
+
+// A thread that does one thing after the other.
+class Worker {
+ public:
+  Worker() : thread_([this] { Run(); }) {}
+  ~Worker() {
+    Post({});
+    thread_.join();
+  }
+  void Post(std::function<void()> task) {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    changed_.notify_one();
+  }
+
+ private:
+  void Run() {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return !tasks_.empty(); });
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      if (!task) return;
+      task();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> tasks_;
+  std::thread thread_;
+};
+
+class FakeClock final : public Clock {
+ public:
+  TimeMs Now() override { return 5'000'000; }
+};
+
+// Store and reader. What is put in by a test is an event of its own.
+class FakeStore final : public SubmitStore, public ReadStore, public Reader {
+ public:
+  void Observe(CommitObserver* observer) { observer_ = observer; }
+
+  void Submit(std::vector<Submission> submissions, Done done) override {
+    committer_.Post([this, submissions = std::move(submissions), done = std::move(done)] {
+      done(Take(submissions));
+    });
+  }
+  void Read(std::function<void(Reader&)> work) override {
+    pool_.Post([this, work = std::move(work)] { work(*this); });
+  }
+
+  // Puts a row in, or replaces it, with an event of its change of state.
+  void Put(JobRecord record, const std::string& from, const std::string& to) {
+    Committed committed;
+    {
+      const std::lock_guard lock(mutex_);
+      committed.events.push_back(NewEvent(record, from, to));
+      record.last_seq = committed.events.back().seq;
+      records_[record.job.ref] = std::move(record);
+    }
+    if (observer_ != nullptr) observer_->OnCommitted(committed);
+  }
+  void Change(const JobRef& ref, const std::function<void(JobRecord&)>& change,
+              const std::string& from, const std::string& to) {
+    auto record = GetJob(ref);
+    change(*record);
+    Put(std::move(*record), from, to);
+  }
+  // An event of the past that no observer is told of.
+  void PutSilently(JobRecord record, const std::string& to) {
+    const std::lock_guard lock(mutex_);
+    NewEvent(record, "", to);
+    records_[record.job.ref] = std::move(record);
+  }
+  std::size_t jobs() {
+    const std::lock_guard lock(mutex_);
+    return records_.size();
+  }
+  Submission last_submission() {
+    const std::lock_guard lock(mutex_);
+    return last_;
+  }
+  // Where the next job's number comes from.
+  std::int64_t next_id = 100;
+
+  Result<std::vector<JobRecord>> ListJobs(const JobQuery& query) override {
+    const std::lock_guard lock(mutex_);
+    ++listings;
+    std::vector<JobRecord> rows;
+    for (const auto& [ref, record] : records_) {
+      if (Wanted(query, record)) rows.push_back(record);
+    }
+    if (query.order == JobQuery::Order::kIdDescending) std::reverse(rows.begin(), rows.end());
+    if (query.after) {
+      const bool down = query.order == JobQuery::Order::kIdDescending;
+      std::erase_if(rows, [&](const JobRecord& row) {
+        return down ? row.job.ref >= *query.after : row.job.ref <= *query.after;
+      });
+    }
+    if (rows.size() > static_cast<std::size_t>(query.limit)) {
+      rows.resize(static_cast<std::size_t>(query.limit));
+    }
+    return rows;
+  }
+  Result<JobRecord> GetJob(const JobRef& job) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = records_.find(job);
+    if (found == records_.end()) return Error{Code::kNotFound, "no such job", {}};
+    return found->second;
+  }
+  Result<std::string> GetScript(JobId job) override {
+    const std::lock_guard lock(mutex_);
+    return scripts_.at(job);
+  }
+  Result<std::vector<Event>> Events(std::int64_t after, std::int32_t limit) override {
+    const std::lock_guard lock(mutex_);
+    ++event_reads;
+    std::vector<Event> some;
+    for (const auto& event : events_) {
+      if (event.seq > after && some.size() < static_cast<std::size_t>(limit)) some.push_back(event);
+    }
+    return some;
+  }
+  Result<std::vector<Event>> JobEvents(const JobRef& job) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<Event> some;
+    for (const auto& event : events_) {
+      if (event.job == job) some.push_back(event);
+    }
+    return some;
+  }
+  Result<std::int64_t> LastEventSeq() override {
+    const std::lock_guard lock(mutex_);
+    return events_.empty() ? 0 : events_.back().seq;
+  }
+  Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = keys_.find({user, key});
+    if (found == keys_.end()) return std::optional<KnownKey>();
+    return std::optional<KnownKey>(found->second);
+  }
+  Result<std::vector<UsageRow>> Usage(const UsageQuery&) override {
+    return std::vector<UsageRow>();
+  }
+  Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override {
+    return std::vector<LedgerEntry>();
+  }
+
+  int listings = 0;
+  int event_reads = 0;
+
+ private:
+  Result<std::vector<Submitted>> Take(const std::vector<Submission>& submissions) {
+    std::vector<Submitted> taken;
+    Committed committed;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& submission : submissions) {
+        last_ = submission;
+        const auto known = keys_.find({submission.user, submission.idempotency_key});
+        if (known != keys_.end()) {
+          if (known->second.request_hash != submission.request_hash) {
+            return FieldProblem(Code::kAlreadyExists,
+                                {"idempotency_key", "IDEMPOTENCY_MISMATCH", "other content", {}});
+          }
+          taken.push_back({known->second.id, 7'000, true});
+          continue;
+        }
+        const JobId id{next_id++};
+        keys_[{submission.user, submission.idempotency_key}] = {id, submission.request_hash};
+        JobRecord& record = records_[{id, kNoElement}];
+        record.job = {.ref = {id, kNoElement},
+                      .user = submission.user,
+                      .spec = submission.spec,
+                      .hold = submission.hold,
+                      .submitted_ms = 7'000,
+                      .queued_since_ms = 7'000,
+                      .reason = {ReasonCode::kSubmitted, {}}};
+        if (submission.hold == Hold::kUser) record.job.hold_reason.code = ReasonCode::kHeldByUser;
+        if (submission.spec->array) record.job.pending = submission.spec->array->indices;
+        scripts_[id] = submission.script;
+        committed.submitted.push_back(record.job);
+        committed.events.push_back(NewEvent(record, "", "queued"));
+        record.last_seq = committed.events.back().seq;
+        taken.push_back({id, 7'000, false});
+      }
+    }
+    if (observer_ != nullptr) observer_->OnCommitted(committed);
+    return taken;
+  }
+
+  Event NewEvent(const JobRecord& record, const std::string& from, const std::string& to) {
+    Event event{.seq = static_cast<std::int64_t>(events_.size()) + 1,
+                .time_ms = 7'000,
+                .job = record.job.ref,
+                .project = record.job.spec->project,
+                .user = record.job.user,
+                .from = from,
+                .to = to,
+                .reason = record.job.reason,
+                .actor = "kezek"};
+    events_.push_back(event);
+    return event;
+  }
+
+  static bool Wanted(const JobQuery& query, const JobRecord& record) {
+    const Job& job = record.job;
+    const auto among = [](const auto& list, const auto& value) {
+      return list.empty() || std::find(list.begin(), list.end(), value) != list.end();
+    };
+    const bool named =
+        query.refs.empty() ||
+        std::any_of(query.refs.begin(), query.refs.end(), [&](const JobRef& ref) {
+          return ref == job.ref || (ref.element == kNoElement && ref.id == job.ref.id);
+        });
+    return named && (query.elements || job.ref.element == kNoElement) &&
+           (query.states.empty() || query.states.contains(job.state)) &&
+           among(query.users, job.user) && among(query.projects, job.spec->project) &&
+           among(query.classes, job.spec->job_class) &&
+           job.submitted_ms >= query.submitted_since_ms &&
+           (query.submitted_until_ms == 0 || job.submitted_ms < query.submitted_until_ms);
+  }
+
+  std::mutex mutex_;
+  std::map<JobRef, JobRecord> records_;
+  std::map<JobId, std::string> scripts_;
+  std::map<std::pair<UserId, std::string>, KnownKey> keys_;
+  std::vector<Event> events_;
+  Submission last_;
+  CommitObserver* observer_ = nullptr;
+  Worker pool_;
+  Worker committer_;
+};
+
+// Completes specs, counts whole GPUs, and keeps the commands it is given.
+class FakeDesk final : public Desk {
+ public:
+  explicit FakeDesk(FakeStore* store) : store_(store), view_(World().MakeView()) {}
+
+  Result<JobSpec> Admit(UserId, JobSpec spec) const override {
+    const std::lock_guard lock(mutex_);
+    if (refusal_) return *refusal_;
+    if (spec.job_class.empty()) spec.job_class = "normal";
+    if (spec.shape.gpu_type.empty()) spec.shape.gpu_type = "h200";
+    if (spec.shape.cpus_per_node == 0) spec.shape.cpus_per_node = 2;
+    if (spec.shape.memory_mib_per_node == 0) spec.shape.memory_mib_per_node = 1'000;
+    if (spec.time_limit_ms == 0) spec.time_limit_ms = kHourMs;
+    return spec;
+  }
+  MilliGpus Counted(const JobSpec& spec) const override {
+    return MilliGpus{1000} * spec.shape.nodes * spec.shape.gpus_per_node;
+  }
+  void Do(Command command, std::function<void(Result<CommandOutcome>)> done) override {
+    worker_.Post([this, command = std::move(command), done = std::move(done)] {
+      {
+        const std::lock_guard lock(mutex_);
+        commands_.push_back(command);
+      }
+      if (const auto* cancel = std::get_if<CancelJobs>(&command.body)) {
+        for (const auto& ref : cancel->jobs) {
+          store_->Change(
+              ref, [](JobRecord& record) { record.job.state = JobState::kCancelled; }, "queued",
+              "cancelled");
+        }
+      }
+      done(CommandOutcome{});
+    });
+  }
+  std::shared_ptr<const View> view() const override {
+    const std::lock_guard lock(mutex_);
+    return view_;
+  }
+
+  void Refuse(std::optional<Error> refusal) {
+    const std::lock_guard lock(mutex_);
+    refusal_ = std::move(refusal);
+  }
+  void SetView(std::shared_ptr<const View> view) {
+    const std::lock_guard lock(mutex_);
+    view_ = std::move(view);
+  }
+  std::vector<Command> commands() const {
+    const std::lock_guard lock(mutex_);
+    return commands_;
+  }
+
+ private:
+  FakeStore* store_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const View> view_;
+  std::optional<Error> refusal_;
+  std::vector<Command> commands_;
+  Worker worker_;
+};
+
+// Files in memory, by path.
+class FakeOutput final : public OutputReader {
+ public:
+  void Append(const std::string& path, const std::string& bytes) {
+    const std::lock_guard lock(mutex_);
+    files_[path] += bytes;
+  }
+  Result<OutputPiece> Read(const std::string& path, std::int64_t offset,
+                           std::int64_t max_bytes) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = files_.find(path);
+    if (found == files_.end()) return NotYet();
+    const std::string& file = found->second;
+    OutputPiece piece{.offset = offset, .file_size = static_cast<std::int64_t>(file.size())};
+    if (offset < piece.file_size) {
+      piece.bytes =
+          file.substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(max_bytes));
+    }
+    return piece;
+  }
+  Result<std::int64_t> TailOffset(const std::string& path, std::int64_t lines) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = files_.find(path);
+    if (found == files_.end()) return NotYet();
+    const std::string& file = found->second;
+    std::size_t at = file.size();
+    for (; at > 0; --at) {
+      if (file[at - 1] == '\n' && at != file.size() && --lines == 0) break;
+    }
+    return static_cast<std::int64_t>(at);
+  }
+
+ private:
+  static Error NotYet() {
+    return FieldProblem(Code::kNotFound, {"", "LOG_NOT_YET", "nothing yet", {}});
+  }
+  std::mutex mutex_;
+  std::map<std::string, std::string> files_;
+};
+
+}  // namespace kezek::rpc
