@@ -1,0 +1,153 @@
+// Goal: the daemon's small parts keep their promises: the command line, the key of tags, the Unix
+// accounts of the host, and that a launch without an output folder never reaches the cluster.
+// Method: examples; the cluster and the folders are fakes that remember what they were asked.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cmd/kezekd/keyed_hash.h"
+#include "cmd/kezekd/options.h"
+#include "cmd/kezekd/prepared_cluster.h"
+#include "cmd/kezekd/unix_accounts.h"
+
+namespace kezek::kezekd {
+namespace {
+
+Parsed Parse(std::vector<std::string> words) {
+  words.insert(words.begin(), "kezekd");
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  return ParseCommandLine(static_cast<int>(argv.size()), argv.data());
+}
+
+TEST(CommandLine, KnowsServingCheckingAndPreparing) {
+  EXPECT_EQ(Parse({}).options->config_file, "/etc/kezek/kezekd.yaml");
+  EXPECT_TRUE(Parse({"--check-config", "--config", "k.yaml"}).options->check_config);
+  const auto init = Parse({"--config", "k.yaml", "init", "--admin", "a@b", "--token-file", "t"});
+  ASSERT_TRUE(init.options);
+  EXPECT_TRUE(init.options->init);
+  EXPECT_EQ(init.options->admin, "a@b");
+  EXPECT_EQ(init.options->token_file, "t");
+}
+
+TEST(CommandLine, EndsWithTwoWhereItIsWrongAndZeroAfterHelp) {
+  EXPECT_EQ(Parse({"--help"}).exit_status, 0);
+  for (const auto& wrong : std::vector<std::vector<std::string>>{
+           {"--nope"}, {"init"}, {"init", "--admin", "a@b"}, {"--config"}, {"serve"}}) {
+    const auto parsed = Parse(wrong);
+    EXPECT_FALSE(parsed.options);
+    EXPECT_EQ(parsed.exit_status, 2);
+  }
+}
+
+class KeyFile : public testing::Test {
+ protected:
+  KeyFile() : path_(testing::TempDir() + "kezek-key-" + std::to_string(getpid())) {}
+  ~KeyFile() override { std::filesystem::remove(path_); }
+
+  void Write(const std::string& bytes, mode_t mode) {
+    std::filesystem::remove(path_);
+    std::ofstream(path_) << bytes;
+    ASSERT_EQ(chmod(path_.c_str(), mode), 0);
+  }
+
+  const std::string path_;
+};
+
+TEST_F(KeyFile, HashesDependOnKeyAndText) {
+  Write(std::string(32, 'a'), 0600);
+  const auto first = LoadKeyedHash(path_);
+  ASSERT_TRUE(first);
+  const std::string hash = (*first)("kezek-1-1");
+  EXPECT_EQ(hash.size(), 64U);
+  EXPECT_EQ(hash, (*first)("kezek-1-1"));
+  EXPECT_NE(hash, (*first)("kezek-1-2"));
+  Write(std::string(32, 'b'), 0600);
+  EXPECT_NE(hash, (*LoadKeyedHash(path_))("kezek-1-1"));
+}
+
+TEST_F(KeyFile, RefusesKeysThatAreShortSharedOrMissing) {
+  EXPECT_EQ(LoadKeyedHash(path_).error().code, Code::kNotFound);
+  Write(std::string(31, 'a'), 0600);
+  EXPECT_EQ(LoadKeyedHash(path_).error().code, Code::kInvalidArgument);
+  Write(std::string(32, 'a'), 0640);
+  EXPECT_EQ(LoadKeyedHash(path_).error().code, Code::kInvalidArgument);
+}
+
+TEST(HostAccounts, KnowsRootAndNobodyElse) {
+  HostAccounts accounts;
+  ASSERT_TRUE(accounts.FindUid("root"));
+  EXPECT_EQ(*accounts.FindUid("root"), 0);
+  EXPECT_EQ(accounts.FindUid("no-such-account-here").error().code, Code::kNotFound);
+}
+
+class FakeCluster final : public Cluster {
+ public:
+  void Submit(Launch launch) override { submitted.push_back(launch.attempt); }
+  void Release(const AttemptRef&, std::int64_t, const std::string&) override { ++others; }
+  void Cancel(const AttemptRef&, std::int64_t, const std::string&) override { ++others; }
+  void Signal(const AttemptRef&, std::int64_t, const std::string&, const std::string&,
+              bool) override {
+    ++others;
+  }
+  void FindByName(const AttemptRef&, const std::string&) override { ++others; }
+  void Look(const Followed&) override { ++others; }
+  void Reconcile() override { ++others; }
+  void Follow(std::vector<Followed>) override { ++others; }
+
+  std::vector<AttemptRef> submitted;
+  int others = 0;
+};
+
+class FakeFolders final : public OutputFolders {
+ public:
+  Result<void> Prepare(const AttemptRef&, const std::string&) override { return answer; }
+  Result<void> answer;
+};
+
+TEST(PreparedCluster, LaunchesOnlyWithAFolder) {
+  FakeCluster cluster;
+  FakeFolders folders;
+  std::vector<ClusterEvent> events;
+  PreparedCluster prepared(&cluster, &folders,
+                           [&](ClusterEvent event) { events.push_back(std::move(event)); });
+  const AttemptRef attempt{{JobId{7}, kNoElement}, 1};
+  Launch launch;
+  launch.attempt = attempt;
+  prepared.Submit(launch);
+  EXPECT_EQ(cluster.submitted, std::vector<AttemptRef>{attempt});
+
+  folders.answer = Error{Code::kInternal, "the file system is full", {}};
+  prepared.Submit(launch);
+  folders.answer = Error{Code::kNotFound, "no such Unix account", {}};
+  prepared.Submit(launch);
+  EXPECT_EQ(cluster.submitted.size(), 1U);
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_FALSE(std::get<LaunchRefused>(events[0]).for_good);
+  EXPECT_TRUE(std::get<LaunchRefused>(events[1]).for_good);
+  EXPECT_EQ(std::get<LaunchRefused>(events[1]).text, "no such Unix account");
+}
+
+TEST(PreparedCluster, HandsAllElseOn) {
+  FakeCluster cluster;
+  FakeFolders folders;
+  PreparedCluster prepared(&cluster, &folders, [](ClusterEvent) {});
+  const AttemptRef attempt{{JobId{7}, kNoElement}, 1};
+  prepared.Release(attempt, 1, "u");
+  prepared.Cancel(attempt, 1, "u");
+  prepared.Signal(attempt, 1, "u", "USR1", false);
+  prepared.FindByName(attempt, "u");
+  prepared.Look({});
+  prepared.Reconcile();
+  prepared.Follow({});
+  EXPECT_EQ(cluster.others, 7);
+}
+
+}  // namespace
+}  // namespace kezek::kezekd
