@@ -54,7 +54,7 @@ constexpr const char* kWaiting = R"(
   resolved { project: "research/nac/alem-llm" nodes: 4 gpus_per_node: 8 gpu_type: "h200"
              time_limit_ms: 43200000 cpus_per_node: 192 memory_per_node_mib: 2064384 }
   reason { code: "WAITS_FOR_DOMAIN" fields { key: "nodes" value: "4" }
-           sentence: "needs 4 free nodes in one leaf" }
+           sentence: "There is room, but not under one leaf: 4 node(s) must be free together." }
   reservation { start_ms: 1795252800000 placement { node_list: "n[05-08]" domain: "leaf2" } }
   submitted_ms: 1795246140000 queued_since_ms: 1795246140000
 )";
@@ -81,6 +81,7 @@ constexpr const char* kSucceeded = R"(
 constexpr const char* kFailed = R"(
   cluster: "demo" id: 47002 job: "47002" user: "aizhan@nac" project: "research/nac/alem-llm"
   job_class: "debug" counted_milli_gpus: 1000 state: JOB_STATE_FAILED exit_code: 3 last_seq: 720
+  reason { code: "FINISHED" sentence: "Ended with exit code 3." }
   spec { name: "smoke" }
   resolved { nodes: 1 gpus_per_node: 1 gpu_type: "h200" time_limit_ms: 600000 }
   submitted_ms: 1795159800000 queued_since_ms: 1795159800000 started_ms: 1795159860000
@@ -91,7 +92,7 @@ constexpr const char* kCancelled = R"(
   job_class: "normal" counted_milli_gpus: 8000 state: JOB_STATE_CANCELLED last_seq: 730
   spec { name: "late" }
   resolved { nodes: 1 gpus_per_node: 8 gpu_type: "h200" time_limit_ms: 600000 }
-  reason { code: "CANCELLED_BY_USER" sentence: "cancelled by aizhan@nac" }
+  reason { code: "CANCELLED_BY_USER" sentence: "Cancelled by aizhan@nac." }
   submitted_ms: 1795159800000 queued_since_ms: 1795159800000 ended_ms: 1795159980000
 )";
 
@@ -120,7 +121,7 @@ std::vector<v1::Event> CannedEvents(const std::string& id) {
         kind: EVENT_KIND_STATE to: "queued" actor: "aizhan@nac")"),
       Parse<v1::Event>(R"(seq: 881 time_ms: 1795208400000 subject: SUBJECT_JOB name: "48007"
         kind: EVENT_KIND_WARNING actor: "kezek"
-        reason { code: "OPTION_IGNORED" sentence: "--partition=gpu has no effect" })"),
+        reason { code: "OPTION_IGNORED" sentence: "--partition=gpu: taken, without effect." })"),
       Parse<v1::Event>(R"(seq: 899 time_ms: 1795209479000 subject: SUBJECT_JOB name: "48007"
         kind: EVENT_KIND_STATE from: "queued" to: "starting" actor: "kezek")"),
       Parse<v1::Event>(R"(seq: 900 time_ms: 1795209480000 subject: SUBJECT_JOB name: "48007"
@@ -131,13 +132,13 @@ std::vector<v1::Event> CannedEvents(const std::string& id) {
 v1::ExplainResponse CannedWhy() {
   v1::ExplainResponse answer = Parse<v1::ExplainResponse>(R"(
     reason { code: "WAITS_FOR_DOMAIN" fields { key: "nodes" value: "4" }
-             sentence: "needs 4 free nodes of 8 H200 under one leaf switch" }
+             sentence: "There is room, but not under one leaf: 4 node(s) must be free together." }
     tick_ms: 1795246195000 place_in_project: 1 queued_in_project: 3 rank: 1 blocked: 17
     accounts { account: "research" place: 1 siblings: 4 running_milli_gpus: 96000 }
     accounts { account: "research/nac" place: 3 siblings: 41 guarantee_milli_gpus: 128000
                running_milli_gpus: 96000 entitlement_milli_gpus: 130500 inside_guarantee: true }
     estimate { start_ms: 1795252800000
-               assumption { code: "UNTIL_LIMIT" sentence: "job 48007 runs until its limit" } }
+               assumption { code: "UNTIL_LIMIT" sentence: "Job 48007 runs until its limit." } }
     advice { reason { code: "FEWER_NODES" } options: "--nodes 2"
              placement { node_list: "n[03-04]" } }
     advice { reason { code: "NO_WITHIN" } options: "without" options: "--within leaf"

@@ -235,10 +235,11 @@ class FakeJobs final : public v1::JobService::Service {
     for (const std::string& option : request.spec().ignored_options()) {
       v1::Reason& warning = *response->add_warnings();
       (*warning.mutable_fields())["field"] = option;
-      warning.set_sentence(option + ": taken, without effect");
+      warning.set_sentence(option + ": taken, without effect.");
     }
     if (request.spec().shape().nodes() == 31) {
-      response->add_warnings()->set_sentence("wider than what is not guaranteed: may wait long");
+      response->add_warnings()->set_sentence(
+          "Wider than all GPUs that no guarantee in demand covers.");
     }
   }
 
@@ -296,10 +297,15 @@ class FakeQuota final : public v1::QuotaService::Service {
     *response = CannedUsage();
     return Status::OK;
   }
-  Status ListAccounts(ServerContext*, const v1::ListAccountsRequest*,
+  Status ListAccounts(ServerContext*, const v1::ListAccountsRequest* request,
                       v1::ListAccountsResponse* response) override {
-    for (const v1::Account& account : CannedAccounts()) *response->add_accounts() = account;
-    return Status::OK;
+    for (const v1::Account& account : CannedAccounts()) {
+      if (account.path().starts_with(request->account())) *response->add_accounts() = account;
+    }
+    response->set_settings_version(15);
+    if (response->accounts_size() > 0) return Status::OK;
+    return Refused(StatusCode::NOT_FOUND, "account", "ACCOUNT_NOT_FOUND",
+                   "there is no account " + request->account());
   }
   Status GetAccount(ServerContext*, const v1::GetAccountRequest* request,
                     v1::GetAccountResponse* response) override {

@@ -84,17 +84,23 @@ Result<int> RunCreate(Session& session, const AccountFlags& flags) {
 }
 
 Result<int> RunSet(Session& session, const AccountFlags& flags) {
-  v1::GetAccountRequest request;
+  // The listing tells the version of the whole tree, which is what changes are made on.
+  v1::ListAccountsRequest request;
   request.set_account(flags.path);
-  Result<v1::GetAccountResponse> answer = Ask<v1::GetAccountResponse>(session, request);
+  request.set_include_closed(true);
+  request.mutable_page()->set_size(1);
+  Result<v1::ListAccountsResponse> answer = Ask<v1::ListAccountsResponse>(session, request);
   if (!answer) return answer.error();
+  if (answer->accounts().empty()) {
+    return Error{Code::kNotFound, "there is no account " + flags.path + " that you may see", {}};
+  }
   v1::AccountChange change;
-  change.set_path(answer->account().path());
-  *change.mutable_settings() = answer->account().settings();
+  change.set_path(answer->accounts(0).path());
+  *change.mutable_settings() = answer->accounts(0).settings();
   if (flags.close) change.set_closed(true);
   if (flags.open) change.set_closed(false);
   // Nobody else's change in between is lost: it must still be the version that was read.
-  return Apply(session, flags, std::move(change), answer->account().settings_version());
+  return Apply(session, flags, std::move(change), answer->settings_version());
 }
 
 std::string ShareText(const v1::AccountSettings& settings, bool weight) {

@@ -109,16 +109,12 @@ int ExitCodeOfJob(const v1::Job& job) {
 
 std::string Ending(const v1::Job& job) {
   std::string text = "Job " + job.job() + " " + StateName(job);
-  if (job.state() == v1::JOB_STATE_FAILED) {
-    text += " with exit code " + std::to_string(job.exit_code());
-  }
   if (job.started_ms() > 0 && job.ended_ms() > 0) {
-    text += " after " + Elapsed(job.ended_ms() - job.started_ms());
+    text += " after " + Length((job.ended_ms() - job.started_ms()) / 1000 * 1000);
   }
-  if (job.state() != v1::JOB_STATE_SUCCEEDED && !job.reason().sentence().empty()) {
-    text += ": " + job.reason().sentence();
-  }
-  return text;
+  if (job.state() == v1::JOB_STATE_SUCCEEDED) return text;
+  if (!job.reason().sentence().empty()) return text + ". " + job.reason().sentence();
+  return job.exit_code() != 0 ? text + ", exit code " + std::to_string(job.exit_code()) : text;
 }
 
 Result<void> PrintLogs(Session& session, v1::LogsRequest request) {

@@ -22,7 +22,7 @@ Result<v1::GetJobsResponse> AwaitJobs(Session& session, const std::vector<std::s
 // succeed and has none.
 int ExitCodeOfJob(const v1::Job& job);
 
-// `Job 48211 failed with exit code 3 after 0:42`.
+// `Job 48211 failed after 42 min. Ended with exit code 3.`
 std::string Ending(const v1::Job& job);
 
 // Streams an attempt's output to standard output, from where `request` says; following goes on

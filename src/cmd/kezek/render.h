@@ -66,6 +66,9 @@ std::string Percent(std::int64_t ppm);
 // `1 job`, `3 jobs`.
 std::string Count(std::int64_t number, const std::string& one);
 
+// A reason's sentence without its full stop, to stand in a cell.
+std::string WithoutStop(const std::string& sentence);
+
 // Of jobs.
 std::string StateName(const v1::Job& job);                   // a held one is `held`
 std::string JobName(const v1::Job& job);                     // text id; of a redacted one `-`

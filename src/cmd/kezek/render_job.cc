@@ -50,6 +50,10 @@ std::string RunsOn(const Host& host, const v1::Job& job) {
 
 }  // namespace
 
+std::string WithoutStop(const std::string& sentence) {
+  return sentence.ends_with('.') ? sentence.substr(0, sentence.size() - 1) : sentence;
+}
+
 bool IsFinal(v1::JobState state) {
   return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED ||
          state == v1::JOB_STATE_TIMED_OUT || state == v1::JOB_STATE_CANCELLED;
@@ -108,7 +112,7 @@ std::string JobWhere(const Host& host, const v1::Job& job) {
       job.reason().sentence().empty()) {
     return "exit code " + std::to_string(job.exit_code());
   }
-  return job.reason().sentence();
+  return WithoutStop(job.reason().sentence());
 }
 
 }  // namespace kezek::cli

@@ -70,7 +70,7 @@ void PrintError(const Host& host, const Error& error) {
     if (detail.message.empty() || text.find(detail.message) != std::string::npos) continue;
     text += "\n" + (detail.field.empty() ? "" : detail.field + ": ") + detail.message;
   }
-  if (error.code == Code::kUnauthenticated) {
+  if (error.code == Code::kUnauthenticated && text.find("kezek login") == std::string::npos) {
     text += "\nSign in with: kezek login, or set KEZEK_TOKEN";
   }
   if (error.code == Code::kUnavailable && error.details.empty()) {

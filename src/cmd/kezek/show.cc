@@ -66,9 +66,9 @@ void PrintFacts(const Host& host, const v1::Job& job) {
   if (job.spec().kind() != v1::JOB_KIND_UNSPECIFIED) {
     facts.Add("Kind", Words(v1::JobKind_Name(job.spec().kind()), sizeof("JOB_KIND_") - 1));
   }
-  std::string state = Styled(host, StateStyle(job), StateName(job));
-  if (const std::string where = JobWhere(host, job); !where.empty()) state += ": " + where;
-  facts.Add("State", state);
+  facts.Add("State", Styled(host, StateStyle(job), StateName(job)));
+  const bool runs = job.state() == v1::JOB_STATE_RUNNING || job.state() == v1::JOB_STATE_STARTING;
+  facts.Add(job.has_array() ? "Elements" : runs ? "Runs on" : "Why", JobWhere(host, job));
   if (IsFinal(job.state())) facts.Add("Exit code", std::to_string(job.exit_code()));
   if (!job.redacted()) AddShape(job, facts);
   AddWhen(host, job, facts);
@@ -91,7 +91,7 @@ void PrintAttempts(const Host& host, const v1::Job& job) {
          ended ? Words(v1::AttemptOutcome_Name(attempt.outcome()), sizeof("ATTEMPT_OUTCOME_") - 1)
                : Words(v1::AttemptState_Name(attempt.state()), sizeof("ATTEMPT_STATE_") - 1),
          ExactMoment(attempt.start_ms()),
-         attempt.start_ms() > 0 ? Elapsed(end - attempt.start_ms()) : "",
+         attempt.start_ms() > 0 ? Length((end - attempt.start_ms()) / 1000 * 1000) : "",
          attempt.slurm_job_id() > 0 ? std::to_string(attempt.slurm_job_id()) : "",
          GpuHours(attempt.charge_milli_gpu_ms()),
          attempt.refunded_milli_gpu_ms() > 0 ? GpuHours(attempt.refunded_milli_gpu_ms()) : "",

@@ -151,8 +151,10 @@ void PrintTaken(const Host& host, const v1::SubmitResponse& answer) {
     text += ", project " + (job.project().empty() ? job.resolved().project() : job.project());
   }
   *host.out << text << '\n';
-  if (job.state() != v1::JOB_STATE_QUEUED || job.reason().sentence().empty()) return;
-  *host.out << job.reason().sentence() << ". kezek why " << job.job() << " tells more.\n";
+  // At once there is nothing to say but that it was submitted.
+  if (job.state() != v1::JOB_STATE_QUEUED || job.reason().code() == "SUBMITTED") return;
+  if (job.reason().sentence().empty()) return;
+  *host.out << job.reason().sentence() << " kezek why " << job.job() << " tells more.\n";
 }
 
 void PrintDryRun(const Host& host, const v1::SubmitResponse& answer) {

@@ -77,12 +77,12 @@ Result<int> RunWhy(Session& session, const std::string& job) {
     return kDone;
   }
   const std::string& sentence = answer->reason().sentence();
-  *host.out << subject
-            << " waits: " << (sentence.empty() ? "no tick has looked at it yet" : sentence) << '\n';
+  *host.out << subject << ' ' << StateName(answer->job()) << ". "
+            << (sentence.empty() ? "No tick has looked at it yet." : sentence) << '\n';
   if (answer->estimate().start_ms() > 0) {
     *host.out << "Starts about " << Moment(host, answer->estimate().start_ms());
     const std::string& assumption = answer->estimate().assumption().sentence();
-    *host.out << (assumption.empty() ? "" : " (" + assumption + ")") << '\n';
+    *host.out << (assumption.empty() ? "" : " (" + WithoutStop(assumption) + ")") << '\n';
   }
   if (const std::string places = Places(*answer); !places.empty()) *host.out << places << '\n';
   for (const v1::AccountPlace& place : answer->accounts()) *host.out << Standing(place) << '\n';
