@@ -60,7 +60,7 @@ SCRIPT
 start_slurm() {
   watch_gpus
   "$deploy/cluster/slurm" up "$DIR" --nodes "$nodes" --credential-for kezek \
-    --conf "Prolog=$DIR/gpus/prolog" --conf "Epilog=$DIR/gpus/epilog" 8>&-
+    --conf "Prolog=$DIR/gpus/prolog" --conf "Epilog=$DIR/gpus/epilog" --conf PrologFlags=Alloc 8>&-
 }
 
 write_kezekd_conf() { # PORT
@@ -96,7 +96,7 @@ part_kezekd() { running "$DIR/kezekd/pid" kezekd; }
 
 # Answers, or has ended: then it is of no use to wait for it.
 answers() {
-  if ! running "$DIR/kezekd/pid" kezekd setpriv env; then return 0; fi
+  if ! kill -0 "$(cat "$DIR/kezekd/pid")" 2>/dev/null; then return 0; fi
   KEZEK_CONFIG=/dev/null KEZEK_TOKEN=$(cat "$DIR/kezekd/admin.token") KEZEK_ENDPOINT=$1 \
     timeout 2 "$DIR/bin/kezek" whoami
 }

@@ -104,6 +104,7 @@ Result<v1::GetJobsResponse> AwaitJobs(Session& session, const std::vector<std::s
 
 int ExitCodeOfJob(const v1::Job& job) {
   if (job.state() == v1::JOB_STATE_SUCCEEDED) return kDone;
+  if (job.state() == v1::JOB_STATE_CANCELLED) return kOfWaiting + kFailed;
   return job.exit_code() != 0 ? job.exit_code() : kOfWaiting + kFailed;
 }
 

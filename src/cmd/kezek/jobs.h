@@ -18,8 +18,8 @@ Result<v1::GetJobsResponse> GetJobs(Session& session, const std::vector<std::str
 Result<v1::GetJobsResponse> AwaitJobs(Session& session, const std::vector<std::string>& jobs,
                                       bool any);
 
-// What a program that waited for the job ends with: the job's own code, and 121 if it did not
-// succeed and has none.
+// What a program that waited for the job ends with: the job's own code, and 121 if it was
+// cancelled, or did not succeed and has none.
 int ExitCodeOfJob(const v1::Job& job);
 
 // `Job 48211 failed after 42 min. Ended with exit code 3.`
