@@ -77,8 +77,9 @@ Result<int> RunWhy(Session& session, const std::string& job) {
     return kDone;
   }
   const std::string& sentence = answer->reason().sentence();
-  *host.out << subject << ' ' << StateName(answer->job()) << ". "
-            << (sentence.empty() ? "No tick has looked at it yet." : sentence) << '\n';
+  *host.out << subject
+            << " waits: " << (sentence.empty() ? "No tick has looked at it yet." : sentence)
+            << '\n';
   if (answer->estimate().start_ms() > 0) {
     *host.out << "Starts about " << Moment(host, answer->estimate().start_ms());
     const std::string& assumption = answer->estimate().assumption().sentence();
