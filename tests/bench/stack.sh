@@ -1,0 +1,121 @@
+# shellcheck shell=bash
+# What the benchmarks share: options, the build, the stack, the facts of the machine. To be sourced.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+root=$(cd "$here/../.." && pwd -P)
+bin=${KEZEK_BENCH_BIN:-$root/build/release/bin}
+deploy=$root/deploy/cluster
+
+json=no quick=no build=yes DIR='' made_user=no
+job_user=kz-bench
+project=bench/lab/load
+
+note() { printf 'bench: %s\n' "$*" >&2; }
+fail() {
+  printf 'bench: error: %s\n' "$*" >&2
+  exit 1
+}
+
+# shared_option WORD NEXT: takes one of the options all benchmarks have; sets `taken` to the number
+# of words, 0 if it is none of them.
+shared_option() {
+  taken=1
+  case $1 in
+    --json) json=yes ;;
+    --quick) quick=yes ;;
+    --no-build) build=no ;;
+    --dir) [ -n "${2:-}" ] && DIR=$2 && taken=2 || fail "--dir wants a folder" ;;
+    *) taken=0 ;;
+  esac
+}
+
+build_programs() {
+  [ "$build" = yes ] || return 0
+  note "building the release preset"
+  mkdir -p "$root/build"
+  (cd "$root" && cmake --preset release && ninja -C build/release "$@") \
+    >"$root/build/bench-build.log" 2>&1 || {
+    tail -n 20 "$root/build/bench-build.log" >&2
+    fail "the build failed (log: $root/build/bench-build.log)"
+  }
+}
+
+need() { command -v "$1" >/dev/null || fail "no command $1: install the package $2"; }
+
+# As the Unix user whose jobs these are, with nothing of root's environment but what is named.
+as_job_user() {
+  setpriv --reuid "$job_user" --regid "$(id -g "$job_user")" --init-groups --reset-env -- \
+    env "PATH=$PATH" "SLURM_CONF=$SLURM_CONF" "KEZEK_ENDPOINT=$KEZEK_ENDPOINT" \
+    "KEZEK_TOKEN=$token" "KEZEK_PROJECT=$project" "$@"
+}
+
+as_admin() { KEZEK_TOKEN=$(cat "$KEZEK_ADMIN_TOKEN_FILE") kezek "$@"; }
+
+stack_down() {
+  local status=$?
+  trap - EXIT INT TERM
+  {
+    "$deploy/kezekd" down "$DIR" --wipe || true
+    # Without slurmctld nobody cancels thousands of held jobs one by one.
+    "$deploy/slurm" stop "$DIR" slurmctld || true
+    "$deploy/slurm" down "$DIR" --wipe || true
+    "$deploy/postgres" down "$DIR" --wipe || true
+    if [ $made_user = yes ]; then userdel "$job_user" || true; fi
+  } >&2
+  if [ $status = 0 ]; then rm -rf "$DIR"; else note "failed; logs in $DIR/log"; fi
+  exit $status
+}
+
+# stack_up NODES: PostgreSQL, Slurm, kezekd, one project, one user of it, and its token in `token`.
+stack_up() {
+  [ "$(id -u)" = 0 ] || fail "needs root: Slurm's daemons start as root, kezekd as its own user"
+  need psql postgresql-client
+  need sbatch slurm-client
+  DIR=${DIR:-$(mktemp -d "${TMPDIR:-/var/tmp}/kezek-bench.XXXXXX")}
+  mkdir -p "$DIR/stamps"
+  DIR=$(cd "$DIR" && pwd -P)
+  chmod 755 "$DIR"
+  chmod 1777 "$DIR/stamps"
+  trap stack_down EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  note "starting PostgreSQL, Slurm and kezekd in $DIR"
+  "$deploy/postgres" up "$DIR" >&2
+  "$deploy/slurm" up "$DIR" --nodes "$1" --leaves 1 --min-job-age 5 >&2
+  "$deploy/kezekd" up "$DIR" --bin "$bin" >&2
+  # shellcheck disable=SC1091
+  . "$DIR/env"
+  if ! getent passwd "$job_user" >/dev/null; then
+    useradd --no-create-home --home-dir / --shell /usr/sbin/nologin \
+      --comment 'made by the benchmarks of kezek' "$job_user"
+    made_user=yes
+  fi
+  "$deploy/slurm" account "$DIR" bench >&2
+  "$deploy/slurm" user "$DIR" "$job_user" bench >&2
+  make_project >&2
+}
+
+make_project() {
+  local path=${project%/*}
+  as_admin admin account create "${path%/*}" --kind sector --reason benchmark
+  as_admin admin account create "$path" --kind institution --reason benchmark
+  as_admin admin account create "$project" --kind project --reason benchmark
+  as_admin admin user create load@bench --unix "$job_user" --member-of "$project" \
+    --role researcher
+  token=$(as_admin admin token create --user load@bench --label benchmark)
+}
+
+# script_of BYTES [LINE]: a batch script of that size, LINE its first line after the shell's.
+script_of() {
+  python3 -c '
+import sys
+size, first = int(sys.argv[1]), sys.argv[2]
+text = "#!/bin/bash\n" + first + ("\n" if first else "")
+while len(text) < size: text += "echo line\n"
+sys.stdout.write(text[:size - 1].rstrip("\n").ljust(size - 1, "#") + "\n")' "$1" "${2:-}"
+}
+
+# A JSON object of what the figures depend on.
+machine_facts() {
+  python3 "$here/machine.py" "$DIR" "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || true)"
+}
