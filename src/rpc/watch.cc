@@ -72,15 +72,17 @@ class WatchStream final : public Stream<v1::WatchResponse> {
     }
     LookAt(reader, {filter_.jobs.begin(), filter_.jobs.end()});
     const std::lock_guard lock(mutex_);
-    looked_at_ = *last;
     if (from_now_) seq_ = *last;
   }
 
-  // Which of these jobs are not over yet.
+  // Which of these jobs are not over yet. The events that the rows include are seen before the end.
   void LookAt(Reader& reader, const std::vector<JobRef>& jobs) {
     const auto records = LoadJobs(reader, caller_, jobs);
     if (!records) return End(records.error());
+    const auto last = reader.LastEventSeq();
+    if (!last) return End(last.error());
     const std::lock_guard lock(mutex_);
+    looked_at_ = *last;
     unfinished_.clear();
     for (const auto& record : *records) {
       if (!IsOver(record)) unfinished_.insert(record.job.ref);
@@ -238,7 +240,7 @@ class WatchStream final : public Stream<v1::WatchResponse> {
   bool waiting_ = false;        // the ring will call Wake
   bool look_again_ = false;
   std::set<JobRef> unfinished_;
-  std::int64_t looked_at_ = 0;  // when the jobs were first looked at
+  std::int64_t looked_at_ = 0;  // last event when the jobs were last looked at
   std::optional<v1::WatchResponse> ready_;
   std::vector<JobRef> subjects_;  // of its events
   bool with_jobs_ = false;        // its snapshots are filled in
