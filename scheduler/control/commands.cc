@@ -54,7 +54,9 @@ Result<void> CheckAll(const Core& core, const std::vector<JobRef>& jobs) {
 
 Result<CommandOutcome> On(Core& core, const CancelJobs& cancel, const Command& command) {
   if (const auto valid = CheckAll(core, cancel.jobs); !valid) return valid.error();
-  const Reason reason{ReasonCode::kCancelledByUser, {{"by", command.actor_name}}};
+  Reason reason{cancel.by_admin ? ReasonCode::kCancelledByAdmin : ReasonCode::kCancelledByUser,
+                {{"by", command.actor_name}}};
+  if (!cancel.text.empty()) reason.fields["text"] = cancel.text;
   CommandOutcome outcome;
   for (const JobRef& ref : cancel.jobs) {
     const Place place = Find(core, ref);
