@@ -10,6 +10,7 @@
 
 import os
 import re
+import time
 
 
 def number(message, field):
@@ -117,8 +118,13 @@ def check_charges(attempts, slurm):
 def check(demo):
     jobs = demo.full_jobs()
     attempts = list(attempts_of(jobs))
-    # Slurm's record of what has just ended may be a moment behind.
     slurm = slurm_jobs(demo)
+    for _ in range(15):  # Slurm's accounting hears of what has just ended a few seconds later
+        if all(number(a, "slurm_job_id") in slurm for _, _, a in attempts):
+            if not list(check_charges(attempts, slurm)):
+                break
+        time.sleep(1)
+        slurm = slurm_jobs(demo)
     users = {user["name"]: user.get("unix_account", "")
              for user in demo.kezek("admin", "user", "list", "--disabled").get("users", [])}
     bad = 0

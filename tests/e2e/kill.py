@@ -154,7 +154,10 @@ def run(cluster, kills, jobs, seed):
         cluster.until("the end of all jobs", drained, 120 + jobs)
     except AssertionError as problem:
         problems.append(str(problem))
-    time.sleep(2)  # slurmdbd hears of the last end a moment later
+    # Slurm's accounting hears of the last runs a few seconds later; then it judges.
+    end = time.monotonic() + 30
+    while sum(slurm_runs(cluster).values()) < len(os.listdir(folder)) and time.monotonic() < end:
+        time.sleep(0.5)
     problems += judge(cluster, submitters, folder)
     print(f"{len(submitters.acknowledged)} acknowledged in {submitted:.0f} s, "
           f"{submitters.unanswered} without an answer, {kills} kills, all over after "
