@@ -115,6 +115,26 @@ void AddAttempts(Work& work, std::vector<JobRecord>& records, bool only_last) {
   for (const Attempt& attempt : attempts) by_ref[attempt.ref.job]->attempts.push_back(attempt);
 }
 
+// Of an array's row: the last about it or an element of it.
+void AddLastEvents(Work& work, std::vector<JobRecord>& records) {
+  ArrayLiteral ids;
+  ArrayLiteral elements;
+  for (const JobRecord& record : records) {
+    ids.AddInt(record.job.ref.id.value);
+    elements.AddInt(record.job.ref.element);
+  }
+  std::size_t at = 0;
+  for (const auto& row :
+       Run(work, {"select coalesce((select e.seq from events e where e.job_id = r.id"
+                  " and e.job_id > 0 and (r.element = -1 or e.element = r.element)"
+                  " order by e.seq desc limit 1), 0)"
+                  " from unnest($1::bigint[], $2::integer[]) with ordinality as r(id, element, n)"
+                  " order by r.n",
+                  {ids.Text(), elements.Text()}})) {
+    records[at++].last_seq = row[0].as<std::int64_t>();
+  }
+}
+
 std::vector<JobRecord> ReadRecords(Work& work, const JobQuery& query, bool only_last) {
   std::vector<JobRecord> records;
   SpecCache specs;
@@ -126,6 +146,7 @@ std::vector<JobRecord> ReadRecords(Work& work, const JobQuery& query, bool only_
   AddAttempts(work, records, only_last);
   AddCharges(work, records);
   AddElements(work, records);
+  AddLastEvents(work, records);
   return records;
 }
 

@@ -141,7 +141,8 @@ Result<ListedPage> PageById(const ListPlan& plan, std::size_t size,
                             Reader& reader) {
   ListedPage page;
   JobQuery query = plan.query;
-  query.limit = kBatch;
+  // Most pages need no more rows than they show, and one to know whether another follows.
+  query.limit = static_cast<std::int32_t>(size) + 1;
   if (after) query.after = after->ref;
   for (std::int64_t scanned = 0;;) {
     const auto rows = reader.ListJobs(query);
@@ -157,7 +158,8 @@ Result<ListedPage> PageById(const ListPlan& plan, std::size_t size,
       query.after = row.job.ref;
       ++scanned;
     }
-    if (rows->size() < static_cast<std::size_t>(kBatch)) return page;
+    if (rows->size() < static_cast<std::size_t>(query.limit)) return page;
+    query.limit = kBatch;
   }
 }
 

@@ -174,6 +174,12 @@ TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
     entry.kind = EntryKind::kHold;  // in no charge
     changes.ledger.push_back(entry);
   }
+  for (const std::int32_t of : {kNoElement, 1, 0}) {
+    Event event = random.EventRow();
+    event.subject = Subject::kJob;
+    event.job = {JobId{1}, of};
+    changes.events.push_back(event);
+  }
   Commit(changes);
   const auto shown = Ask([](Reader& reader) { return reader.GetJob({JobId{1}, kNoElement}); });
   ASSERT_TRUE(shown.has_value()) << shown.error().message;
@@ -185,6 +191,7 @@ TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
   const auto element = Ask([](Reader& reader) { return reader.GetJob({JobId{1}, 1}); });
   ASSERT_TRUE(element.has_value()) << element.error().message;
   EXPECT_EQ(element->charged, 750);
+  EXPECT_EQ(shown->last_seq, element->last_seq + 1) << "an array's last event may be an element's";
   EXPECT_TRUE(element->attempts == changes.attempts);
   const auto listed = Ask([](Reader& reader) {
     return reader.ListJobs({.refs = {{JobId{1}, 1}}});
