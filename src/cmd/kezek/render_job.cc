@@ -108,8 +108,8 @@ std::string JobWhere(const Host& host, const v1::Job& job) {
   if (job.state() == v1::JOB_STATE_RUNNING || job.state() == v1::JOB_STATE_STARTING) {
     return RunsOn(host, job);
   }
-  if (IsFinal(job.state()) && job.state() != v1::JOB_STATE_SUCCEEDED &&
-      job.reason().sentence().empty()) {
+  if (job.state() == v1::JOB_STATE_SUCCEEDED) return "";
+  if (IsFinal(job.state()) && job.reason().sentence().empty()) {
     return "exit code " + std::to_string(job.exit_code());
   }
   return WithoutStop(job.reason().sentence());

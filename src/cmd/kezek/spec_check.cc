@@ -11,9 +11,6 @@
 namespace kezek::cli {
 namespace {
 
-struct Place {
-  std::string text;  // `old.sh line 6: #SBATCH --gres=gpu:4`
-};
 
 template <typename T>
 void Point(const script::Optional<T>& setting, const std::string& file, std::string& place) {
@@ -27,11 +24,14 @@ void Point(const script::Optional<T>& setting, const std::string& file, std::str
           (origin.source == script::Source::kSbatch ? "#SBATCH " : "#KEZEK ") + setting->written;
 }
 
-// Who set a field of the spec; empty if nobody did.
-std::string PlaceOfField(std::string_view field, const Draft& draft) {
+// Who set a field of the spec; empty if nobody did. Rules that do not know the request name a field
+// of it without `spec.` in front.
+std::string PlaceOfField(std::string_view named, const Draft& draft) {
+  const std::string field =
+      named.starts_with("spec.") ? std::string(named) : "spec." + std::string(named);
   const script::BatchOptions& o = draft.options;
   std::string place;
-  const auto is = [field](std::string_view name) {
+  const auto is = [&field](std::string_view name) {
     return field == name || field.starts_with(std::string(name) + ".") ||
            field.starts_with(std::string(name) + "[");
   };
