@@ -11,7 +11,6 @@
 namespace kezek::cli {
 namespace {
 
-
 template <typename T>
 void Point(const script::Optional<T>& setting, const std::string& file, std::string& place) {
   if (!setting || !place.empty()) return;
