@@ -128,10 +128,13 @@ start_kezekd() {
   port=$(kept_port kezekd)
   prepare_kezekd "$port"
   cd "$DIR/kezekd"
-  setsid nohup setpriv --reuid kezek --regid "$(id -g kezek)" --init-groups --reset-env \
+  # The process writes its own id: setsid forks where the shell has made it a group of its own.
+  rm -f "$DIR/kezekd/pid"
+  setsid bash -c 'echo $$ >"$1" && shift && exec "$@"' start-kezekd "$DIR/kezekd/pid" \
+    setpriv --reuid kezek --regid "$(id -g kezek)" --init-groups --reset-env \
     env "PATH=$PATH" "LC_ALL=$LC_ALL" "$DIR/bin/kezekd" --config "$DIR/kezekd/kezekd.yaml" \
     >>"$DIR/log/kezekd.log" 2>&1 </dev/null 8>&- &
-  echo $! >"$DIR/kezekd/pid"
+  wait_for 5 kezekd "$DIR/log/kezekd.log" test -s "$DIR/kezekd/pid"
   wait_for 20 kezekd "$DIR/log/kezekd.log" answers "127.0.0.1:$port"
   if ! part_kezekd; then
     tail -n 10 "$DIR/log/kezekd.log" >&2
