@@ -74,6 +74,7 @@ void ReadArguments(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) 
 void ReadTimes(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) {
   if (wire.has_time_limit_ms()) {
     checks->Range("time_limit_ms", wire.time_limit_ms(), 1, kLongestMs);
+    if (!checks->ok()) return;
     spec->time_limit_ms = (wire.time_limit_ms() + kMinuteMs - 1) / kMinuteMs * kMinuteMs;
   }
   checks->Range("time_min_ms", wire.time_min_ms(), 0, kLongestMs);
