@@ -55,11 +55,11 @@ stack_down() {
   local status=$?
   trap - EXIT INT TERM
   {
-    "$deploy/kezekd" down "$DIR" --wipe || true
+    "$deploy/kezekd" down "$DIR" --wipe || status=1
     # Without slurmctld nobody cancels thousands of held jobs one by one.
     "$deploy/slurm" stop "$DIR" slurmctld || true
-    "$deploy/slurm" down "$DIR" --wipe || true
-    "$deploy/postgres" down "$DIR" --wipe || true
+    "$deploy/slurm" down "$DIR" --wipe || status=1  # its folder says what still runs
+    "$deploy/postgres" down "$DIR" --wipe || status=1
     if [ $made_user = yes ]; then userdel "$job_user" || true; fi
   } >&2
   if [ $status = 0 ]; then rm -rf "$DIR"; else note "failed; logs in $DIR/log"; fi
