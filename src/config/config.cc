@@ -84,6 +84,37 @@ void ReadLimits(Section& section, LimitsConfig* out) {
   section.Duration("token_lifetime", kMinuteMs, &out->token_lifetime_ms);
 }
 
+void ReadTls(Section& section, TlsFiles* out) {
+  for (const char* key : {"certificate", "key"}) section.Require(key);
+  section.Text("certificate", &out->certificate_file);
+  section.Text("key", &out->key_file);
+  section.Text("client_ca", &out->client_ca_file);
+}
+
+// Tokens cross the network only where they are encrypted, unless the file knows what it says.
+void CheckPlainText(Section& section, const std::string& key, const std::string& listen,
+                    const Config& config) {
+  if (!config.tls.empty() || config.plain_text_off_loopback || IsLoopback(listen)) return;
+  section.Problem(key, listen +
+                           " can be reached from other hosts, and without tls everyone on the "
+                           "network can read tokens there: give tls.certificate and tls.key, or "
+                           "write plain_text_off_loopback: \"" +
+                           kPlainTextWords + "\"");
+}
+
+void ReadListening(Section& section, Config* out) {
+  section.Text("grpc_listen", &out->grpc_listen);
+  section.Child("tls", [&](Section& child) { ReadTls(child, &out->tls); });
+  std::string words;
+  section.Text("plain_text_off_loopback", &words);
+  out->plain_text_off_loopback = words == kPlainTextWords;
+  if (!words.empty() && !out->plain_text_off_loopback) {
+    section.Problem("plain_text_off_loopback",
+                    std::string("must be left out, or say \"") + kPlainTextWords + "\"");
+  }
+  CheckPlainText(section, "grpc_listen", out->grpc_listen, *out);
+}
+
 // GPUs of a limit, kept in thousandths.
 void ReadUserLimits(Section& section, Limits* out) {
   std::int64_t value = -1;
@@ -137,7 +168,7 @@ void ReadAll(Section& section, Config* out) {
     section.Require(key);
   }
   section.Text("cluster", &out->cluster);
-  section.Text("grpc_listen", &out->grpc_listen);
+  ReadListening(section, out);
   section.Text("output_root", &out->output_root);
   section.Text("topology", &out->topology_file);
   section.Text("tag_key_file", &out->tag_key_file);
@@ -167,6 +198,14 @@ void ReadAll(Section& section, Config* out) {
 }
 
 }  // namespace
+
+bool IsLoopback(const std::string& listen) {
+  if (listen.starts_with("unix:")) return true;
+  const std::string host = listen.substr(0, listen.rfind(':'));
+  if (host == "localhost" || host == "[::1]") return true;
+  // 127.0.0.0/8 written out; anything else that begins so is a name, and may be anybody's.
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+}
 
 std::map<std::string, ClassRules> DefaultClasses() {
   ClassRules debug{

@@ -10,6 +10,7 @@
 #include "kezek/node.h"
 #include "kezek/result.h"
 #include "kezek/time.h"
+#include "kezek/tls.h"
 
 namespace kezek::config {
 
@@ -51,6 +52,8 @@ struct LimitsConfig {
 struct Config {
   std::string cluster;
   std::string grpc_listen = "127.0.0.1:7443";
+  TlsFiles tls;                          // of every address; empty: plain text
+  bool plain_text_off_loopback = false;  // the file says so in as many words
   DatabaseConfig database;
   SlurmConfig slurm;
   SchedulingConfig scheduling;
@@ -75,6 +78,13 @@ Result<Config> ParseConfig(const std::string& text, const std::string& file_name
 // of its own. Nodes are lists such as "n[01-08]". Health is kUnknown until the cluster reports it.
 Result<std::vector<Node>> LoadTopology(const std::string& path);
 Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name);
+
+// Whether only this host can reach what listens there: "127.0.0.1:7443", "[::1]:7443",
+// "localhost:7443", "unix:/run/kezek.sock".
+bool IsLoopback(const std::string& listen);
+
+// What `plain_text_off_loopback` must say for plain text to be allowed there.
+inline constexpr const char* kPlainTextWords = "yes, everyone on the network can read tokens";
 
 // realtime, normal, debug and scavenger as they are where the file names no classes.
 std::map<std::string, ClassRules> DefaultClasses();

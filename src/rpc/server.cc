@@ -3,6 +3,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/tls_credentials_options.h>
 
 #include <chrono>
 #include <utility>
@@ -38,6 +39,21 @@ Settings SettingsOf(const ServerConfig& config) {
           .output_root = config.output_root};
 }
 
+std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const ServerConfig& config) {
+  if (config.tls.empty()) return grpc::InsecureServerCredentials();
+  namespace tls = grpc::experimental;
+  const auto files = std::make_shared<tls::FileWatcherCertificateProvider>(
+      config.tls.key_file, config.tls.certificate_file, config.tls.client_ca_file,
+      static_cast<unsigned>(config.tls_reread_s));
+  tls::TlsServerCredentialsOptions options(files);
+  options.watch_identity_key_cert_pairs();
+  if (!config.tls.client_ca_file.empty()) {
+    options.watch_root_certs();
+    options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  }
+  return tls::TlsServerCredentials(options);
+}
+
 class GrpcServer final : public Server {
  public:
   GrpcServer(const ServerConfig& config, const ServerPorts& ports)
@@ -52,7 +68,7 @@ class GrpcServer final : public Server {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(config.listen, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(config.listen, CredentialsOf(config), &port_);
     builder.SetMaxReceiveMessageSize(static_cast<int>(config.request_bytes));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(kStreamsMost));
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

@@ -9,11 +9,14 @@
 #include "kezek/result.h"
 #include "kezek/store.h"
 #include "kezek/time.h"
+#include "kezek/tls.h"
 
 namespace kezek::rpc {
 
 struct ServerConfig {
   std::string listen;  // "127.0.0.1:7443"; port 0 takes a free one
+  TlsFiles tls;        // empty: plain text
+  std::int32_t tls_reread_s = 10;
   std::string cluster;
   std::string version;
   std::int64_t script_bytes = 4096 * 1024;
@@ -37,7 +40,8 @@ struct ServerPorts {
 
 class Server : public CommitObserver {
  public:
-  // UNAVAILABLE: the address cannot be listened on.
+  // UNAVAILABLE: the address cannot be listened on. The files of `tls` must be good, and are read
+  // again every `tls_reread_s`: connections made from then on see the new ones.
   static Result<std::unique_ptr<Server>> Start(const ServerConfig& config,
                                                const ServerPorts& ports);
   // The port that is listened on.

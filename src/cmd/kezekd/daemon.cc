@@ -16,6 +16,7 @@
 #include "cmd/kezekd/log.h"
 #include "cmd/kezekd/prepared_cluster.h"
 #include "cmd/kezekd/system_clock.h"
+#include "cmd/kezekd/tls_check.h"
 #include "cmd/kezekd/unix_accounts.h"
 #include "output/output_root.h"
 #include "postgres/migrations.h"
@@ -80,6 +81,7 @@ slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& ins
 
 rpc::ServerConfig ServerOf(const config::Config& config) {
   return {.listen = config.grpc_listen,
+          .tls = config.tls,
           .cluster = config.cluster,
           .version = KEZEK_VERSION,
           .script_bytes = config.limits.script_kib * 1024,
@@ -164,7 +166,8 @@ class Fatal {
 Result<void> CheckEnvironment(const config::Config& config) {
   const auto control = ControlOf(config);
   if (!control) return control.error();
-  return {};
+  SystemClock clock;
+  return CheckTls(config.tls, clock.Now());
 }
 
 Result<void> Serve(const config::Config& config) {

@@ -6,7 +6,7 @@
 
 namespace kezek::kezekd {
 
-// Reads everything the configuration names and says what is wrong: topology, keys, log level.
+// Reads everything the configuration names and says what is wrong: topology, keys, certificates.
 Result<void> CheckEnvironment(const config::Config& config);
 
 // Serves until SIGTERM or SIGINT (an OK result) or until it may not go on: another daemon leads,

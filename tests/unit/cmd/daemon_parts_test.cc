@@ -14,7 +14,9 @@
 #include "cmd/kezekd/keyed_hash.h"
 #include "cmd/kezekd/options.h"
 #include "cmd/kezekd/prepared_cluster.h"
+#include "cmd/kezekd/tls_check.h"
 #include "cmd/kezekd/unix_accounts.h"
+#include "tests/support/certificates.h"
 
 namespace kezek::kezekd {
 namespace {
@@ -147,6 +149,36 @@ TEST(PreparedCluster, HandsAllElseOn) {
   prepared.Reconcile();
   prepared.Follow({});
   EXPECT_EQ(cluster.others, 7);
+}
+
+TEST(TlsCheck, SaysWhatIsWrongWithTheFilesAndWhere) {
+  std::string folder = (std::filesystem::temp_directory_path() / "kezek-tls-XXXXXX").string();
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const test::Authority authority("authority");
+  const TimeMs now = static_cast<TimeMs>(time(nullptr)) * 1000;
+  const TlsFiles good = authority.Issue(folder, "good", {});
+  const TlsFiles old = authority.Issue(folder, "old", {.from_s = -7200, .until_s = -3600});
+  const TlsFiles early = authority.Issue(folder, "early", {.from_s = 3600});
+  test::WriteSecretFile(folder + "/text", "no certificate");
+  const auto said = [&](const TlsFiles& files) {
+    const auto checked = CheckTls(files, now);
+    return checked ? std::string("good") : checked.error().message;
+  };
+  const auto holds = [&](const TlsFiles& files, const std::string& words) {
+    EXPECT_NE(said(files).find(words), std::string::npos) << said(files);
+  };
+  EXPECT_EQ(said({}), "good");
+  EXPECT_EQ(said(good), "good");
+  holds({folder + "/none", good.key_file, ""}, "tls.certificate: " + folder + "/none cannot be");
+  holds({folder + "/text", good.key_file, ""}, "has no certificate in PEM form");
+  holds({good.certificate_file, folder + "/text", ""}, "has no private key in PEM form");
+  holds({good.certificate_file, old.key_file, ""}, "is not the key of the certificate");
+  holds({good.certificate_file, good.key_file, folder + "/text"}, "tls.client_ca: ");
+  holds(old, "expired on ");
+  holds(early, "holds only from ");
+  ASSERT_EQ(chmod(good.key_file.c_str(), 0644), 0);
+  holds(good, "every user of this host may read");
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -77,6 +77,11 @@ TEST(Config, RefusesEachFaultWithKeyAndLine) {
       {"readers: 8", "url: twice", "k.yaml:8: database.url: is there twice"},
       {"log: {", "log: [", "k.yaml:26"},
       {"database:", "database: x\nignored:", "k.yaml:6: database: must be a mapping"},
+      {"127.0.0.1:9443", "0.0.0.0:9443", "k.yaml:2: grpc_listen: 0.0.0.0:9443 can be reached"},
+      {"127.0.0.1:9443", "127.0.0.1.evil.kz:9443", "can be reached from other hosts"},
+      {"127.0.0.1:9443", "0.0.0.0:1\nplain_text_off_loopback: \"yes\"",
+       "k.yaml:3: plain_text_off_loopback: must be left out, or say"},
+      {"log: {", "tls: {key: a}\nlog: {", "k.yaml:26: tls.certificate: is missing"},
   };
   for (const auto& fault : faults) {
     std::string text = kGood;
@@ -87,6 +92,24 @@ TEST(Config, RefusesEachFaultWithKeyAndLine) {
     EXPECT_NE(config.error().message.find(fault.message), std::string::npos)
         << fault.replace << " gave " << config.error().message;
   }
+}
+
+TEST(Config, OffLoopbackWantsTlsOrTheWords) {
+  const auto read = [](const std::string& lines) {
+    std::string text = kGood;
+    const std::string listen = "grpc_listen: 127.0.0.1:9443";
+    return ParseConfig(text.replace(text.find(listen), listen.size(), lines), "k.yaml");
+  };
+  const auto tls = read("grpc_listen: 0.0.0.0:7443\ntls: {certificate: c, key: k, client_ca: a}");
+  ASSERT_TRUE(tls) << tls.error().message;
+  EXPECT_EQ(tls->tls, (TlsFiles{"c", "k", "a"}));
+  const auto plain = read("grpc_listen: 0.0.0.0:7443\nplain_text_off_loopback: \"" +
+                          std::string(kPlainTextWords) + "\"");
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_TRUE(plain->plain_text_off_loopback);
+  EXPECT_TRUE(read("grpc_listen: \"[::1]:7443\""));
+  EXPECT_TRUE(read("grpc_listen: unix:/run/kezek.sock"));
+  EXPECT_FALSE(read("grpc_listen: \"[::]:7443\""));
 }
 
 TEST(Config, ReportsAFileThatIsNotThere) {
