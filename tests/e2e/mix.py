@@ -3,6 +3,7 @@ nothing. Method: every check below submits its own jobs; those that take long ar
 looked at last. At the end the demo's own check compares everything with Slurm's records."""
 
 import os
+import subprocess
 import time
 import traceback
 
@@ -214,6 +215,17 @@ def bad_submissions():
     yield ["no-such-script.sh"], None, ("no-such-script.sh",)
     yield [], None, ("no script",)
     yield ["-"], "echo no first line\n", ("standard input", "script", "#!")
+
+
+@check
+def serves_a_foreign_client(cluster):
+    with open(f"{cluster.home('daulet')}/.kezek-token", encoding="utf-8") as file:
+        env = dict(os.environ, KEZEK_TOKEN=file.read().strip())
+    client = os.path.join(harness.ROOT, "tests", "e2e", "foreign_client.py")
+    done = subprocess.run([client, cluster.endpoint, "universities/kaznu/nlp"], env=env, text=True,
+                          check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=180)
+    expect(done.returncode, 0, f"the exit status of foreign_client.py, which says: {done.stdout}")
 
 
 @check

@@ -135,6 +135,19 @@ def build_files(tree):
                 yield path, number, "boost", "Boost is 1.81, by its versioned package"
 
 
+def packages(tree):
+    """Every outside library that a target names is installed by deploy/install-packages build."""
+    table = dict(re.findall(r"^kezek_external_table\((\S+) (\S+)",
+                            tree.texts.get("src/cmake/KezekExternal.cmake", ""), re.MULTILINE))
+    listed = tree.texts.get("deploy/packages.txt", "")
+    installed = re.findall(r"^build +(\S+)", listed, re.MULTILINE)
+    for target in tree.targets:
+        for name in (word.removeprefix("ext::") for word in target.depends if "ext::" in word):
+            if table.get(name) not in installed:
+                yield (f"{target.folder}/CMakeLists.txt", 1, "package",
+                       f"the package of ext::{name} is not in group build of deploy/packages.txt")
+
+
 def functions(tree):
     paths = tree.ending(CPP)
     if not paths:
@@ -263,5 +276,5 @@ def words(tree):
                     yield path, number, "word", "holds a word that does not belong here"
 
 
-ALL = (sizes, banned, leftovers, build_files, functions, layering, includes, headers, formatting,
-       words)
+ALL = (sizes, banned, leftovers, build_files, packages, functions, layering, includes, headers,
+       formatting, words)

@@ -89,6 +89,9 @@ CASES = [
      "quota/CMakeLists.txt", "glob"),
     ("another Boost", {"deploy/packages.txt": "build libboost-dev\n"}, "deploy/packages.txt",
      "boost"),
+    ("a library that is not installed", {"src/slurm/CMakeLists.txt":
+     CLEAN["src/slurm/CMakeLists.txt"].replace("kezek_words", "kezek_words ext::json")},
+     "src/slurm/CMakeLists.txt", "package"),
     ("a file in no target", {"quota/lost.cc": "int lost;\n"}, "quota/lost.cc", "source"),
     ("a listed file that is not there",
      {"quota/CMakeLists.txt": CLEAN["quota/CMakeLists.txt"].replace("usage.cc", "usage.cc x.cc")},
