@@ -18,15 +18,6 @@ leaf_range() {
   node_range $((($1 - 1) * nodes / leaves + 1)) $(($1 * nodes / leaves))
 }
 
-# A released job starts at once when Slurm's main scheduler may run at any moment and need not
-# gather starts first: batch_sched_delay=0, sched_min_interval=1 (microsecond). The rest keeps the
-# intervals of the periodic passes short and lets them look at every job, as Kezek's queue in Slurm
-# holds only jobs that are to start now.
-scheduler_parameters() {
-  echo "batch_sched_delay=0,sched_min_interval=1,sched_interval=1,bf_interval=1,\
-bf_max_job_test=2000,default_queue_depth=2000,nohold_on_prolog_fail"
-}
-
 slurm_conf() {
   local host=$1 port_first
   port_first=$(cat "$DIR/ports/slurmd")
@@ -55,19 +46,11 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU_Memory
-GresTypes=gpu
 TopologyPlugin=topology/tree
 ReturnToService=2
 SlurmdParameters=config_overrides
-SchedulerType=sched/backfill
-SchedulerParameters=$(scheduler_parameters)
+include $S/etc/kezek.conf
 ${extra_conf:-}
-PriorityType=priority/basic
-PreemptMode=OFF
-JobRequeue=0
-PrivateData=accounts,jobs,reservations,usage,users
 MinJobAge=$min_job_age
 MaxJobCount=50000
 MaxArraySize=10001
@@ -80,8 +63,6 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort=$(cat "$DIR/ports/slurmdbd")
 AccountingStoragePass=$S/munge/munge.sock
 AccountingStorageTRES=gres/gpu,gres/gpu:h200
-AccountingStorageEnforce=associations,qos
-AccountingStoreFlags=job_comment
 NodeName=DEFAULT CPUs=$cpus Sockets=2 CoresPerSocket=$((cpus / 2)) ThreadsPerCore=1
 NodeName=DEFAULT RealMemory=$memory Gres=gpu:h200:$gpus State=UNKNOWN
 NodeName=$(node_range 1 "$nodes") NodeAddr=127.0.0.1 NodeHostname=$host \
