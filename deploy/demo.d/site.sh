@@ -6,7 +6,8 @@
 build_release() {
   local runner=()
   if [ -n "${SUDO_USER:-}" ] && [ "$(stat -c %U "$root")" = "$SUDO_USER" ]; then
-    runner=(setpriv --reuid "$SUDO_USER" --regid "$(id -g "$SUDO_USER")" --init-groups)
+    runner=(setpriv --reuid "$SUDO_USER" --regid "$(id -g "$SUDO_USER")" --init-groups
+      env HOME="$(getent passwd "$SUDO_USER" | cut -d: -f6)")
   fi
   cd "$root"
   "${runner[@]}" cmake --preset release
