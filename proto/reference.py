@@ -19,11 +19,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = os.path.join(os.path.dirname(HERE), "docs", "api-reference.md")
 HEAD = """# API reference
 
-Made from `proto/kezek/v1` by `proto/reference.py --write`; a test compares the two. What all calls have
-in common (signing in, errors, pages, watching) is in [api.md](api.md).
+Made from `proto/kezek/v1` by `proto/reference.py --write`; a test compares the two. What all calls
+have in common (signing in, errors, pages, watching) is in [api.md](api.md).
 """
 # Numbers of fields in descriptor.proto, which are the steps of a comment's path.
-MESSAGES, ENUMS, SERVICES, FIELDS, VALUES, METHODS, NESTED, NESTED_ENUMS = 4, 5, 6, 2, 2, 2, 3, 4
+MESSAGES, ENUMS, SERVICES = 4, 5, 6
+FIELDS, VALUES, METHODS = 2, 2, 2
+NESTED, NESTED_ENUMS = 3, 4
 SCALARS = {kind.number: kind.name.removeprefix("TYPE_").lower()
            for kind in descriptor_pb2.FieldDescriptorProto.DESCRIPTOR.enum_types_by_name[
                "Type"].values}
