@@ -13,6 +13,7 @@
 
 #include "postgres/bulk.h"
 #include "postgres/connection.h"
+#include "postgres/herald.h"
 #include "postgres/rows.h"
 #include "postgres/session.h"
 
@@ -23,25 +24,6 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kFirstPause{20};
 constexpr std::chrono::milliseconds kLongestPause{1'000};
-
-// A caller's write and whom to answer.
-struct Item {
-  Write write;
-  SubmitStore::Done done;                // of a batch
-  std::promise<Result<void>> committed;  // of changes
-
-  void Answer() {
-    if (!done) {
-      committed.set_value(write.error ? Result<void>(*write.error) : Result<void>());
-    } else if (write.error) {
-      done(*std::move(write.error));
-    } else {
-      done(std::move(write.submitted));
-    }
-  }
-};
-using ItemPtr = std::unique_ptr<Item>;
-using Items = std::vector<ItemPtr>;
 
 Error NoDatabase() {
   return Error{Code::kUnavailable, "the database does not answer: try again with the same key", {}};
@@ -61,8 +43,8 @@ class PostgresStore::Committer {
  public:
   Committer(StoreOptions options, Clock& clock, std::vector<CommitObserver*> observers)
       : options_(std::move(options)),
-        observers_(std::move(observers)),
         session_({options_.conninfo, options_.idempotency_ms, options_.usage_horizon_ms}, clock),
+        herald_(std::move(observers)),
         thread_([this] { Loop(); }) {}
 
   ~Committer() {
@@ -179,10 +161,8 @@ class PostgresStore::Committer {
   std::vector<Committed> Recover(std::span<Write* const> writes);
   void Refuse(Items items, const Error& error);
   Items TakeAll();  // under the lock
-  void Tell(const std::vector<Committed>& committed);
 
   const StoreOptions options_;
-  const std::vector<CommitObserver*> observers_;
   Session session_;                           // the committer's thread only
   std::unique_ptr<pqxx::connection> loader_;  // the controller's thread only
 
@@ -195,6 +175,7 @@ class PostgresStore::Committer {
   std::size_t waiting_rows_ = 0;
   std::size_t waiting_bytes_ = 0;
   Items refused_;
+  Herald herald_;
   std::thread thread_;
 };
 
@@ -213,16 +194,12 @@ void PostgresStore::Committer::Loop() {
       last = stopping_ && lead == nullptr && group.empty();
     }
     for (const ItemPtr& item : refused) item->Answer();
-    if (lead != nullptr) lead->set_value(session_.Lead());
+    if (lead != nullptr) {
+      herald_.Finish();  // what the snapshot holds is not said after it
+      lead->set_value(session_.Lead());
+    }
     if (!group.empty()) WriteItems(std::move(group));
     if (last) return;
-  }
-}
-
-void PostgresStore::Committer::Tell(const std::vector<Committed>& committed) {
-  for (const Committed& one : committed) {
-    if (one.submitted.empty() && one.events.empty()) continue;
-    for (CommitObserver* observer : observers_) observer->OnCommitted(one);
   }
 }
 
@@ -254,8 +231,7 @@ void PostgresStore::Committer::WriteItems(Items group) {
   for (const ItemPtr& item : group) writes.push_back(&item->write);
   auto committed = session_.WriteGroup(writes);
   if (session_.state() == Session::State::kInDoubt) committed = Recover(writes);
-  Tell(committed);
-  for (const ItemPtr& item : group) item->Answer();
+  herald_.Say(std::move(committed), std::move(group));
 }
 
 // Until the database is back, another leads, or the store ends.

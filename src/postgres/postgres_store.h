@@ -4,7 +4,7 @@
 // controller's changes if there are any, without a timer, into one transaction. Its connection
 // holds the leader's lock, so a second leader cannot begin while it can still commit. When the
 // connection is lost it connects again with back-off, and answers what was in doubt from what is
-// stored.
+// stored. A second thread, the herald, tells the observers and answers, in the order of commits.
 #pragma once
 
 #include <cstddef>

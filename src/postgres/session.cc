@@ -59,10 +59,13 @@ void Session::Open() {
   backend_pid_ = connection_->backendpid();
 }
 
-// One plan for every size of group, and never a scan of a table that was small once.
+// One plan for every size of group, and never one that reads a whole table because it was small
+// once: a merge or a hash join would do that through the index, too.
 void Session::KeepPlans() {
   pqxx::nontransaction(*connection_)
-      .exec("set enable_seqscan = off; set plan_cache_mode = force_generic_plan");
+      .exec(
+          "set enable_seqscan = off; set enable_mergejoin = off; set enable_hashjoin = off;"
+          " set plan_cache_mode = force_generic_plan");
 }
 
 bool Session::TakeLock() {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <set>
 #include <thread>
@@ -231,6 +232,36 @@ TEST_F(StoreTest, ObserverIsToldBeforeTheAnswer) {
   for (std::size_t i = 0; i < events.size(); ++i) {
     EXPECT_EQ(events[i].seq, static_cast<std::int64_t>(i) + 1);
   }
+}
+
+// The plan is made while the tables are empty and must serve when they are large.
+TEST(StorePlanTest, LooksUpKeysOneByOne) {
+  const test::Database database = test::FreshDatabase(test::ServerFolder());
+  test::StepClock clock;
+  {
+    PostgresStore store({.conninfo = database.app}, clock, {});
+    ASSERT_TRUE(store.Lead().has_value());
+    ASSERT_TRUE(SubmitNow(store, {MakeSubmission("k1")}).has_value());
+    Sql(database.admin,
+        "insert into submission_keys select 4, 'old-' || i, decode(repeat('ab', 32), 'hex'), i, 1"
+        " from generate_series(1, 5000) i");
+    ASSERT_TRUE(SubmitNow(store, {MakeSubmission("k2")}).has_value());
+  }
+  // Counted when the store's session has ended.
+  std::string read;
+  for (int i = 0; i < 500 && (read.empty() || read == "0"); ++i) {
+    read = Sql(database.admin,
+               "select sum(idx_scan) from pg_stat_user_indexes"
+               " where indexrelname = 'submission_keys_pkey'")
+               .at(0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_NE(read, "0");
+  EXPECT_LT(std::stol(Sql(database.admin,
+                          "select idx_tup_read from pg_stat_user_indexes"
+                          " where indexrelname = 'submission_keys_pkey'")
+                          .at(0)),
+            100);
 }
 
 TEST(StoreQueueTest, FullQueueAnswersResourceExhausted) {
