@@ -97,6 +97,9 @@ Result<std::string> ParsePing(long status, std::string_view body);
 // GET /diag: slurmctld's clock, in whole seconds.
 Result<TimeMs> ParseClock(long status, std::string_view body);
 
+// GET /diag: how many records wait in slurmctld for slurmdbd.
+Result<std::int64_t> ParseBacklog(long status, std::string_view body);
+
 // True if this is the end of a job: it runs no more and holds nothing any more.
 bool IsOver(ClusterJobState state);
 

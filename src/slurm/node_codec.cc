@@ -97,4 +97,12 @@ Result<TimeMs> ParseClock(long status, std::string_view body) {
   return seconds * kSecondMs;
 }
 
+Result<std::int64_t> ParseBacklog(long status, std::string_view body) {
+  const auto parsed = ParseAnswer(body);
+  if (!parsed || parsed->error || status != 200) return Unusable(status, body, parsed);
+  const Json& statistics = ObjectAt(parsed->body, "statistics");
+  if (!statistics.contains("dbd_agent_queue_size")) return Unusable(status, body, parsed);
+  return IntegerAt(statistics, "dbd_agent_queue_size");
+}
+
 }  // namespace kezek::slurm

@@ -59,7 +59,8 @@ struct SlurmCluster::Parts {
         credential({options.token_file, options.jwt_key_file, options.user}, clock),
         surveyor({.user = options.user,
                   .tag_prefix = options.tag_prefix,
-                  .request_timeout_ms = options.request_timeout_ms},
+                  .request_timeout_ms = options.request_timeout_ms,
+                  .accounting_patience_ms = options.accounting_patience_ms},
                  Http(options), credential, clock, its_sink),
         pool(Http(options), credential) {}
 

@@ -20,7 +20,8 @@ struct Options {
   std::string tag_prefix;      // what this database's tags begin with: "kezek:<installation>:"
   std::int32_t connections = 8;
   DurationMs request_timeout_ms = 10 * kSecondMs;
-  DurationMs message_timeout_ms = 10 * kSecondMs;  // Slurm's own MessageTimeout
+  DurationMs message_timeout_ms = 10 * kSecondMs;      // Slurm's own MessageTimeout
+  DurationMs accounting_patience_ms = 10 * kMinuteMs;  // see surveyor.h
 };
 
 // Requests go out over a pool of connections in the name of the job's owner; a submission is sent

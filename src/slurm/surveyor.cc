@@ -19,7 +19,10 @@ constexpr DurationMs kListCostShare = 4;  // at most a fifth of the time goes in
 constexpr DurationMs kNodesEvery = 2000;
 constexpr DurationMs kRetryEvery = 1000;
 constexpr DurationMs kExpectFor = 30 * kSecondMs;
+constexpr std::size_t kLooksMost = 64;  // in one round, so that listings go on
 constexpr DurationMs kMissingAgain = 2 * kSecondMs;
+constexpr DurationMs kMissingAgainMost = 30 * kSecondMs;
+constexpr std::int64_t kBacklogMost = 100;  // slurmctld's records on their way at any time
 constexpr DurationMs kLargeAnswerFactor = 3;
 constexpr DurationMs kSearchBack = 30 * kDayMs;
 constexpr DurationMs kSkewSeen = 1500;  // slurmctld tells whole seconds
@@ -37,6 +40,12 @@ std::string QueryDay(TimeMs time) {
   std::array<char, 40> text{};
   std::strftime(text.data(), text.size(), "%Y-%m-%dT00%%3A00%%3A00", &parts);
   return text.data();
+}
+
+std::string Api(std::string_view tail) {
+  std::string path(kApi);
+  path.append(tail);
+  return path;
 }
 
 Error NotAnswered(const HttpOutcome& outcome) { return {Code::kUnavailable, outcome.text, {}}; }
@@ -125,23 +134,31 @@ DurationMs Surveyor::NextWait() {
   const DurationMs now = SteadyMs();
   DurationMs wait = std::min(next_listing_ms_, next_nodes_ms_) - now;
   if (!watch_.Hot(now, 1).empty()) wait = std::min(wait, kHotEvery);
+  for (const auto& [id, job] : looks_due_) {
+    const auto again = look_again_.find(id);
+    wait = std::min(wait, again == look_again_.end() ? 0 : again->second - now);
+  }
   return std::clamp<DurationMs>(wait, 0, kListEveryIdle);
 }
 
 void Surveyor::Round(Orders orders) {
-  if (orders.follow) watch_.Follow(*std::move(orders.follow));
+  if (orders.follow) {
+    watch_.Follow(*std::move(orders.follow));
+    const auto forgotten = [this](const auto& entry) {
+      return !watch_.Follows(entry.first) && !looks_due_.contains(entry.first);
+    };
+    std::erase_if(look_again_, forgotten);
+    std::erase_if(missing_since_, forgotten);
+  }
   for (const auto id : orders.expect) watch_.Expect(id, SteadyMs() + kExpectFor);
-  looks_due_.insert(looks_due_.end(), orders.looks.begin(), orders.looks.end());
+  for (auto& job : orders.looks) looks_due_.insert_or_assign(job.cluster_job_id, std::move(job));
   reconcile_due_ = reconcile_due_ || orders.reconcile;
   if (!up_ && !Connect()) {
     for (const auto& search : orders.searches) sink_(FoundByName{search.attempt, false, {}});
     return;
   }
   SearchFor(orders.searches);
-  const auto looks = std::exchange(looks_due_, {});
-  for (const auto& job : looks) {
-    if (!up_ || !LookAt(job, true)) looks_due_.push_back(job);
-  }
+  LookDue();
   if (up_ && reconcile_due_ && List(true) && SurveyNodes(true)) {
     reconcile_due_ = false;
     sink_(Listing{watch_.OurJobs(listing_)});
@@ -165,11 +182,11 @@ HttpOutcome Surveyor::Get(const std::string& path, bool large) {
 }
 
 bool Surveyor::Connect() {
-  const HttpOutcome ping = Get(std::string(kApi) + "/ping", false);
+  const HttpOutcome ping = Get(Api("/ping"), false);
   if (!Answered(ping)) return Silent(NotAnswered(ping)), false;
   const auto version = ParsePing(ping.status, ping.body);
   if (!version) return Silent(version.error()), false;
-  const HttpOutcome diag = Get(std::string(kApi) + "/diag", false);
+  const HttpOutcome diag = Get(Api("/diag"), false);
   if (!Answered(diag)) return Silent(NotAnswered(diag)), false;
   const auto their_clock = ParseClock(diag.status, diag.body);
   if (!their_clock) return Silent(their_clock.error()), false;
@@ -185,6 +202,7 @@ bool Surveyor::Connect() {
 
 void Surveyor::Silent(const Error& error) {
   up_ = false;
+  missing_since_.clear();
   if (said_silent_) return;
   said_silent_ = true;
   sink_(ClusterSilent{error.message});
@@ -195,7 +213,7 @@ void Surveyor::Silent(const Error& error) {
 std::int64_t Surveyor::UpdateTime() const { return (clock_.Now() + skew_ms_) / kSecondMs - 1; }
 
 bool Surveyor::List(bool whole) {
-  std::string path = std::string(kApi) + "/jobs";
+  std::string path = Api("/jobs");
   if (!whole && listed_at_ != 0) path += "?update_time=" + std::to_string(listed_at_);
   const std::int64_t at = UpdateTime();
   const DurationMs begin = SteadyMs();
@@ -212,13 +230,13 @@ bool Surveyor::List(bool whole) {
   listing_ = std::move(answer->jobs);
   auto changes = watch_.TakeListing(listing_);
   for (auto& job : changes.observed) sink_(Observed{std::move(job)});
-  LookForMissing(changes.missing);
+  for (auto& job : changes.missing) looks_due_.try_emplace(job.cluster_job_id, std::move(job));
   if (!nodes_.empty()) ReportNodes(false);
   return up_;
 }
 
 bool Surveyor::SurveyNodes(bool whole) {
-  std::string path = std::string(kApi) + "/nodes";
+  std::string path = Api("/nodes");
   if (!whole && nodes_at_ != 0) path += "?update_time=" + std::to_string(nodes_at_);
   const std::int64_t at = UpdateTime();
   const HttpOutcome outcome = Get(path, true);
@@ -241,18 +259,34 @@ void Surveyor::ReportNodes(bool always) {
   sink_(NodesObserved{std::move(nodes)});
 }
 
+bool Surveyor::MayLook(std::int64_t id) const {
+  const auto again = look_again_.find(id);
+  return again == look_again_.end() || SteadyMs() >= again->second;
+}
+
+void Surveyor::LookDue() {
+  std::vector<Followed> due;
+  for (const auto& [id, job] : looks_due_) {
+    if (due.size() < kLooksMost && MayLook(id)) due.push_back(job);
+  }
+  for (const auto& job : due) {
+    if (!up_) return;
+    if (LookAt(job, true)) looks_due_.erase(job.cluster_job_id);
+  }
+}
+
 void Surveyor::LookHot() {
-  for (const auto& job : watch_.Hot(SteadyMs(), kHotMost)) {
-    const auto again = look_again_.find(job.cluster_job_id);
-    if (again != look_again_.end() && SteadyMs() < again->second) continue;
-    LookAt(job, false);
+  std::size_t looks = 0;
+  for (const auto& job : watch_.Hot(SteadyMs(), kHotMost + looks_due_.size())) {
+    if (looks_due_.contains(job.cluster_job_id) || ++looks > kHotMost) continue;
+    if (!LookAt(job, false)) looks_due_.try_emplace(job.cluster_job_id, job);
     if (!up_) return;
   }
 }
 
 // True if the question was settled, false if it must be asked again.
 bool Surveyor::LookAt(const Followed& job, bool always) {
-  const std::string path = std::string(kApi) + "/job/" + std::to_string(job.cluster_job_id);
+  const std::string path = Api("/job/").append(std::to_string(job.cluster_job_id));
   const HttpOutcome outcome = Get(path, false);
   if (!Answered(outcome)) return Silent(NotAnswered(outcome)), false;
   const auto answer = ParseJobs(outcome.status, outcome.body);
@@ -275,44 +309,52 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
 
 bool Surveyor::LookInAccounting(const Followed& job) {
   const auto id = job.cluster_job_id;
-  look_again_[id] = SteadyMs() + kMissingAgain;
-  const HttpOutcome outcome =
-      Get(std::string(kAccountingApi) + "/job/" + std::to_string(id), false);
-  if (!Answered(outcome)) return Silent(NotAnswered(outcome)), false;
-  const auto records = ParseAccounting(outcome.status, outcome.body);
-  if (!records) return false;  // slurmdbd is away, slurmctld is not
-  const LiveJob* record = nullptr;
-  for (const auto& candidate : *records) {
-    if (candidate.job.attempt != job.attempt || candidate.job.id != id) continue;
-    if (!job.unix_account.empty() && candidate.job.unix_account != job.unix_account) continue;
-    record = &candidate;
+  const auto records = AskAccounting("/job/" + std::to_string(id));
+  if (!records) {  // slurmdbd is away, slurmctld is not: what it may know is not known
+    missing_since_.erase(id);
+    look_again_[id] = SteadyMs() + kMissingAgain;
+    return false;
   }
-  if (record != nullptr && IsOver(record->job.state)) {
-    sink_(Observed{watch_.Take(*record).value_or(record->job)});
+  for (const auto& record : *records) {
+    if (record.job.attempt != job.attempt || record.job.id != id) continue;
+    if (!job.unix_account.empty() && record.job.unix_account != job.unix_account) continue;
+    if (!IsOver(record.job.state)) continue;
+    sink_(Observed{watch_.Take(record).value_or(record.job)});
     Forget(job);
     return true;
   }
-  if (record != nullptr) {
-    // Its end may still be on the way from slurmctld to slurmdbd.
-    const auto since = running_since_.emplace(id, SteadyMs()).first->second;
-    if (SteadyMs() - since < options_.accounting_patience_ms) return true;
-  }
+  const TimeMs now = SteadyMs();
+  const DurationMs waited = now - missing_since_.emplace(id, now).first->second;
+  look_again_[id] = now + std::clamp(waited / 4, kMissingAgain, kMissingAgainMost);
+  if (waited < options_.accounting_patience_ms || AccountingLags()) return false;
   sink_(Unknown{id, job.attempt});
   return true;
 }
 
-void Surveyor::Forget(const Followed& job) {
-  look_again_.erase(job.cluster_job_id);
-  running_since_.erase(job.cluster_job_id);
+// After a question that slurmdbd left open none is asked for a while: it may take the whole
+// time-out, and listings wait meanwhile.
+Result<std::vector<LiveJob>> Surveyor::AskAccounting(const std::string& tail) {
+  const TimeMs begin = SteadyMs();
+  if (begin < accounting_again_ms_) return Error{Code::kUnavailable, "slurmdbd is away", {}};
+  const HttpOutcome outcome = Get(std::string(kAccountingApi) + tail, false);
+  if (!Answered(outcome)) {
+    accounting_again_ms_ = SteadyMs() + kListCostShare * (SteadyMs() - begin);
+    return NotAnswered(outcome);
+  }
+  return ParseAccounting(outcome.status, outcome.body);
 }
 
-void Surveyor::LookForMissing(const std::vector<Followed>& missing) {
-  for (const auto& job : missing) {
-    const auto again = look_again_.find(job.cluster_job_id);
-    if (again != look_again_.end() && SteadyMs() < again->second) continue;
-    LookAt(job, false);
-    if (!up_) return;
-  }
+// True if records still wait in slurmctld for slurmdbd, or it does not say.
+bool Surveyor::AccountingLags() {
+  const HttpOutcome diag = Get(Api("/diag"), false);
+  if (!Answered(diag)) return Silent(NotAnswered(diag)), true;
+  const auto backlog = ParseBacklog(diag.status, diag.body);
+  return !backlog || *backlog > kBacklogMost;
+}
+
+void Surveyor::Forget(const Followed& job) {
+  look_again_.erase(job.cluster_job_id);
+  missing_since_.erase(job.cluster_job_id);
 }
 
 void Surveyor::SearchFor(const std::vector<Search>& searches) {
@@ -327,19 +369,14 @@ void Surveyor::SearchFor(const std::vector<Search>& searches) {
     for (const auto& live : listing_) {
       if (live.job.attempt == search.attempt) found.jobs.push_back(live.job);
     }
-    const HttpOutcome outcome =
-        Get(std::string(kAccountingApi) + "/jobs?job_name=" + ClusterName(search.attempt) +
-                "&start_time=" + QueryDay(clock_.Now() - kSearchBack),
-            false);
-    if (Answered(outcome)) {
-      const auto records = ParseAccounting(outcome.status, outcome.body);
-      found.complete = records.has_value();
-      for (const auto& record : records ? *records : std::vector<LiveJob>{}) {
-        const bool known =
-            std::any_of(found.jobs.begin(), found.jobs.end(),
-                        [&](const ClusterJob& job) { return job.id == record.job.id; });
-        if (record.job.attempt == search.attempt && !known) found.jobs.push_back(record.job);
-      }
+    const auto records = AskAccounting("/jobs?job_name=" + ClusterName(search.attempt) +
+                                       "&start_time=" + QueryDay(clock_.Now() - kSearchBack));
+    found.complete = records.has_value();
+    for (const auto& record : records ? *records : std::vector<LiveJob>{}) {
+      const bool known =
+          std::any_of(found.jobs.begin(), found.jobs.end(),
+                      [&](const ClusterJob& job) { return job.id == record.job.id; });
+      if (record.job.attempt == search.attempt && !known) found.jobs.push_back(record.job);
     }
     sink_(std::move(found));
   }

@@ -26,7 +26,8 @@ struct SurveyorOptions {
   std::string user;        // whose credential it is
   std::string tag_prefix;  // what this database's tags begin with: "kezek:<installation>:"
   DurationMs request_timeout_ms = 10 * kSecondMs;
-  // How long a job that slurmctld has forgotten may still run by the accounting's records.
+  // A job that slurmctld has forgotten is unknown only when slurmdbd has answered for so long
+  // without knowing its end: records reach it late, after a slurmdbd outage by minutes.
   DurationMs accounting_patience_ms = 10 * kMinuteMs;
 };
 
@@ -65,12 +66,15 @@ class Surveyor {
   bool List(bool whole);
   bool SurveyNodes(bool whole);
   void ReportNodes(bool always);
+  void LookDue();
   void LookHot();
   bool LookAt(const Followed& job, bool always);
   bool LookInAccounting(const Followed& job);
-  void LookForMissing(const std::vector<Followed>& missing);
+  Result<std::vector<LiveJob>> AskAccounting(const std::string& tail);
+  bool AccountingLags();
   void SearchFor(const std::vector<Search>& searches);
   void Forget(const Followed& job);
+  bool MayLook(std::int64_t id) const;
   HttpOutcome Get(const std::string& path, bool large);
   std::int64_t UpdateTime() const;
   DurationMs NextWait();
@@ -90,9 +94,10 @@ class Surveyor {
   bool up_ = false;
   bool said_silent_ = false;
   bool reconcile_due_ = false;
-  std::vector<Followed> looks_due_;
+  std::map<std::int64_t, Followed> looks_due_;    // by id, each once however often it is asked
   std::map<std::int64_t, TimeMs> look_again_;     // of missing jobs: not before
-  std::map<std::int64_t, TimeMs> running_since_;  // by the accounting only
+  std::map<std::int64_t, TimeMs> missing_since_;  // both answered, neither knew it alive or ended
+  TimeMs accounting_again_ms_ = 0;                // slurmdbd does not answer: not before
   DurationMs skew_ms_ = 0;
   std::int64_t listed_at_ = 0;  // update_time of the next listing; 0: all
   std::int64_t nodes_at_ = 0;

@@ -23,6 +23,7 @@ class Watch {
   // Replaces the set. What was reported of jobs that stay is kept.
   void Follow(std::vector<Followed> jobs);
   bool empty() const { return followed_.empty(); }
+  bool Follows(std::int64_t id) const { return followed_.contains(id); }
 
   // A change of this job is due (it was released, cancelled, signalled): it is hot until then.
   void Expect(std::int64_t id, TimeMs until);

@@ -88,6 +88,7 @@ class SlurmClusterTest : public testing::Test {
     options.url = test::SlurmVariable("SLURMRESTD_URL");
     options.jwt_key_file = test::SlurmVariable("SLURM_JWT_KEY");
     options.tag_prefix = "test:";
+    options.accounting_patience_ms = kSecondMs;
     return options;
   }
 

@@ -228,6 +228,8 @@ TEST(ParsePing, VersionAndClock) {
   const auto clock = ParseClock(diag.status, diag.body);
   ASSERT_TRUE(clock);
   EXPECT_EQ(*clock, 1795227068'000);
+  EXPECT_EQ(*ParseBacklog(diag.status, diag.body), 0);
+  EXPECT_FALSE(ParseBacklog(200, R"({"errors":[],"statistics":{}})"));
 }
 
 }  // namespace

@@ -107,6 +107,10 @@ class SurveyorTest : public testing::Test {
     for (const auto& event : events_) count += std::holds_alternative<Kind>(event) ? 1 : 0;
     return count;
   }
+  int Asked(const std::string& path) {
+    const std::scoped_lock lock(mutex_);
+    return asked_[path];
+  }
   // Two rounds of questions have been asked and answered since.
   void LetItAskTwice() {
     for (int i = 0; i < 2; ++i) {
@@ -127,6 +131,7 @@ class SurveyorTest : public testing::Test {
     const auto begin = request.find(' ') + 1;
     const std::string path = request.substr(begin, request.find_first_of(" ?", begin) - begin);
     const std::scoped_lock lock(mutex_);
+    ++asked_[path];
     const auto answer = answers_.find(path);
     return answer == answers_.end() ? HttpReply(404, "no such path") : answer->second;
   }
@@ -135,6 +140,7 @@ class SurveyorTest : public testing::Test {
   std::mutex mutex_;
   std::condition_variable added_;
   std::map<std::string, std::string> answers_;
+  std::map<std::string, int> asked_;
   std::vector<ClusterEvent> events_;
   std::string token_path_;
   Listener listener_{[this](const std::string& request) { return Reply(request); }};
@@ -159,15 +165,57 @@ TEST_F(SurveyorTest, EndOfAJobThatSlurmctldForgotComesFromTheAccounting) {
 
 TEST_F(SurveyorTest, UnknownNeedsBothAnswers) {
   Answer("/slurmdb/v0.0.38/job/9", 500, R"({"errors":[{"error_number":-1}],"jobs":[]})");
-  Start();
+  Start(0);
   surveyor_->Follow({kFollowed});
   LetItAskTwice();
   EXPECT_EQ(Count<Unknown>(), 0) << "slurmdbd has not answered";
+  Answer("/slurmdb/v0.0.38/job/9", 200, "");
+  LetItAskTwice();
+  EXPECT_EQ(Count<Unknown>(), 0) << "nor has it now";
   EXPECT_EQ(Count<ClusterSilent>(), 0) << "slurmctld has";
   Answer("/slurmdb/v0.0.38/job/9", 200, kNothingFound);
   const auto unknown = Wait<Unknown>();
   ASSERT_TRUE(unknown);
   EXPECT_EQ(unknown->attempt, kAttempt);
+}
+
+TEST_F(SurveyorTest, AJobThatTheAccountingHasNotHeardOfIsWaitedFor) {
+  Start();
+  surveyor_->Follow({kFollowed});
+  surveyor_->Look(kFollowed);
+  while (Asked("/slurmdb/v0.0.38/job/9") < 2) LetItAskTwice();
+  EXPECT_EQ(Count<Unknown>() + Count<Observed>(), 0);
+  Answer("/slurmdb/v0.0.38/job/9", 200, Record9("FAILED"));
+  const auto observed = Wait<Observed>();
+  ASSERT_TRUE(observed);
+  EXPECT_EQ(observed->job.state, ClusterJobState::kFailed);
+  EXPECT_EQ(Count<Unknown>(), 0);
+}
+
+TEST_F(SurveyorTest, RecordsThatWaitInSlurmctldAreWaitedFor) {
+  Answer("/slurm/v0.0.38/diag", 200,
+         R"({"errors":[],"statistics":{"req_time":1795227068,"dbd_agent_queue_size":5000}})");
+  Start(0);
+  surveyor_->Look(kFollowed);
+  while (Asked("/slurmdb/v0.0.38/job/9") < 2) LetItAskTwice();
+  EXPECT_EQ(Count<Unknown>(), 0);
+  Answer("/slurm/v0.0.38/diag", 200, Record("02-diag").body);
+  EXPECT_TRUE(Wait<Unknown>());
+}
+
+TEST_F(SurveyorTest, LooksThatPiledUpWhileSlurmWasAwayAreOneLook) {
+  Answer("/slurm/v0.0.38/ping", 200, "");
+  Answer("/slurm/v0.0.38/job/9", 200, JobsBody(R"("job_state":"RUNNING","nodes":"n01")"));
+  Start();
+  ASSERT_TRUE(Wait<ClusterSilent>());
+  for (int i = 0; i < 100; ++i) {
+    surveyor_->Look(kFollowed);
+    if (i % 50 == 0) LetItAskTwice();
+  }
+  Answer("/slurm/v0.0.38/ping", 200, Record("01-ping").body);
+  ASSERT_TRUE(Wait<Observed>());
+  LetItAskTwice();
+  EXPECT_EQ(Asked("/slurm/v0.0.38/job/9"), 1);
 }
 
 TEST_F(SurveyorTest, AnEndOnItsWayToTheAccountingIsWaitedFor) {
@@ -183,7 +231,7 @@ TEST_F(SurveyorTest, AnEndOnItsWayToTheAccountingIsWaitedFor) {
   EXPECT_EQ(observed->job.state, ClusterJobState::kFailed);
 }
 
-TEST_F(SurveyorTest, ARecordThatNeverEndsIsGivenUp) {
+TEST_F(SurveyorTest, ARecordThatNeverEndsIsGivenUpInTheEnd) {
   Answer("/slurmdb/v0.0.38/job/9", 200, Record9("RUNNING"));
   Start(0);
   surveyor_->Look(kFollowed);
@@ -193,7 +241,7 @@ TEST_F(SurveyorTest, ARecordThatNeverEndsIsGivenUp) {
 TEST_F(SurveyorTest, AnotherJobUnderTheSameIdIsNotOurs) {
   Answer("/slurm/v0.0.38/job/9", 200,
          R"({"errors":[],"jobs":[{"job_id":9,"name":"bash","job_state":"RUNNING"}]})");
-  Start();
+  Start(0);
   surveyor_->Look(kFollowed);
   EXPECT_TRUE(Wait<Unknown>());
 }
