@@ -199,14 +199,6 @@ void ReadAll(Section& section, Config* out) {
 
 }  // namespace
 
-bool IsLoopback(const std::string& listen) {
-  if (listen.starts_with("unix:")) return true;
-  const std::string host = listen.substr(0, listen.rfind(':'));
-  if (host == "localhost" || host == "[::1]") return true;
-  // 127.0.0.0/8 written out; anything else that begins so is a name, and may be anybody's.
-  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
-}
-
 std::map<std::string, ClassRules> DefaultClasses() {
   ClassRules debug{
       .name = "debug", .rank = 0, .longest_limit_ms = kHourMs, .default_limit_ms = 30 * kMinuteMs};

@@ -79,10 +79,6 @@ Result<Config> ParseConfig(const std::string& text, const std::string& file_name
 Result<std::vector<Node>> LoadTopology(const std::string& path);
 Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name);
 
-// Whether only this host can reach what listens there: "127.0.0.1:7443", "[::1]:7443",
-// "localhost:7443", "unix:/run/kezek.sock".
-bool IsLoopback(const std::string& listen);
-
 // What `plain_text_off_loopback` must say for plain text to be allowed there.
 inline constexpr const char* kPlainTextWords = "yes, everyone on the network can read tokens";
 

@@ -9,11 +9,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <fstream>
-#include <sstream>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "cmd/kezek/handshake.h"
 #include "kezek/check.h"
 
 namespace kezek::cli {
@@ -25,6 +25,7 @@ using google::protobuf::MethodDescriptor;
 constexpr std::int64_t kDeadlineMs = 30'000;
 constexpr std::int64_t kFirstPauseMs = 100;
 constexpr std::int64_t kLongestPauseMs = 1'600;
+constexpr const char* kNoHandshake = "NO_HANDSHAKE";
 constexpr std::int64_t kPatienceMs = 6'000;  // pauses in all, while nobody answers
 
 // The rpc whose request this is: each request type belongs to one rpc.
@@ -79,32 +80,45 @@ std::string LeaderIn(const Error& error) {
   return "";
 }
 
-std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(const Context& context) {
-  if (context.ca_file.empty()) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions options;
-  std::ostringstream certificates;
-  certificates << std::ifstream(context.ca_file).rdbuf();
-  options.pem_root_certs = certificates.str();
-  return grpc::SslCredentials(options);
+// What no further try would change.
+Error NoHandshake(const std::string& endpoint, const std::string& cause) {
+  return Error{Code::kUnavailable,
+               "no connection to " + endpoint + ": " + cause,
+               {{"", kNoHandshake, cause, {}}}};
+}
+
+bool IsForGood(const Error& error) {
+  return std::any_of(error.details.begin(), error.details.end(),
+                     [](const FieldError& detail) { return detail.reason == kNoHandshake; });
 }
 
 }  // namespace
 
 class Client::Connection {
  public:
-  Connection(const Context& context, std::string endpoint)
-      : endpoint_(std::move(endpoint)), token_(context.token) {
+  Connection(const Context& context, const std::string& endpoint)
+      : context_(context), endpoint_(endpoint) {
+    context_.endpoint = endpoint;
+    auto credentials = CredentialsOf(context_);
+    if (!credentials) {
+      unusable_ = credentials.error();
+      return;
+    }
     grpc::ChannelArguments arguments;
+    if (!context.server_name.empty() && UsesTls(context_)) {
+      arguments.SetSslTargetNameOverride(context.server_name);
+    }
     arguments.SetMaxReceiveMessageSize(64 << 20);
     // A stream may be silent for long; a server that is gone without a word is noticed. Servers
     // take more frequent pings for an attack.
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 310'000);
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
     stub_ = std::make_unique<grpc::GenericStub>(
-        grpc::CreateCustomChannel(endpoint_, CredentialsFor(context), arguments));
+        grpc::CreateCustomChannel(endpoint_, *credentials, arguments));
   }
 
   Result<void> Unary(const Message& request, Message& response) {
+    if (unusable_) return *unusable_;
     grpc::ClientContext call;
     Prepare(call, kDeadlineMs);
     grpc::CompletionQueue queue;
@@ -116,12 +130,13 @@ class Client::Connection {
     reader->Finish(&answer, &status, nullptr);
     Await(queue);
     if (status.ok()) status = Unpack(answer, response);
-    if (!status.ok()) return FromStatus(status, endpoint_);
+    if (!status.ok()) return Failed(status);
     return {};
   }
 
   Result<void> Stream(const Message& request, Message& response,
                       const std::function<bool()>& on_message) {
+    if (unusable_) return *unusable_;
     grpc::ClientContext call;
     Prepare(call, 0);
     grpc::CompletionQueue queue;
@@ -148,7 +163,7 @@ class Client::Connection {
     Await(queue);
     if (!wanted) return {};
     if (status.ok()) status = ended;
-    if (!status.ok()) return FromStatus(status, endpoint_);
+    if (!status.ok()) return Failed(status);
     return {};
   }
 
@@ -156,7 +171,7 @@ class Client::Connection {
 
  private:
   void Prepare(grpc::ClientContext& call, std::int64_t deadline_ms) const {
-    if (!token_.empty()) call.AddMetadata("authorization", "Bearer " + token_);
+    if (!context_.token.empty()) call.AddMetadata("authorization", "Bearer " + context_.token);
     if (deadline_ms == 0) return;
     call.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(deadline_ms));
   }
@@ -178,8 +193,19 @@ class Client::Connection {
     return grpc::GenericDeserialize<grpc::ProtoBufferReader, Message>(&bytes, &message);
   }
 
+  // gRPC says little of a handshake that fails: what is wrong is found out once, by another one.
+  Error Failed(const grpc::Status& status) {
+    Error error = FromStatus(status, endpoint_);
+    if (error.code != Code::kUnavailable || !error.details.empty() || probed_) return error;
+    probed_ = true;
+    const std::string cause = WhyNoHandshake(context_);
+    return cause.empty() ? error : NoHandshake(endpoint_, cause);
+  }
+
+  Context context_;
   const std::string endpoint_;
-  const std::string token_;
+  std::optional<Error> unusable_;
+  bool probed_ = false;
   std::unique_ptr<grpc::GenericStub> stub_;
 };
 
@@ -200,7 +226,7 @@ Result<void> Client::CallInto(const Message& request, Message& response, Repeat 
       was_late = true;
       continue;
     }
-    if (called.error().code != Code::kUnavailable) return called;
+    if (called.error().code != Code::kUnavailable || IsForGood(called.error())) return called;
     if (waited_ms >= kPatienceMs) return called;
     if (const std::string leader = LeaderIn(called.error()); !leader.empty()) {
       // A standby has done nothing, so even what may not be repeated goes on to the leader.

@@ -15,6 +15,8 @@
 #include <system_error>
 #include <utility>
 
+#include "kezek/tls.h"
+
 namespace kezek::cli {
 namespace {
 
@@ -24,12 +26,16 @@ struct Key {
   std::string_view name;
   std::string Context::*field;
 };
-constexpr std::array<Key, 5> kKeys = {{
+constexpr std::array<Key, 9> kKeys = {{
     {"endpoint", &Context::endpoint},
     {"token", &Context::token},
     {"token_file", &Context::token_file},
     {"project", &Context::project},
+    {"tls", &Context::tls},
     {"ca_file", &Context::ca_file},
+    {"client_certificate", &Context::client_certificate},
+    {"client_key", &Context::client_key},
+    {"server_name", &Context::server_name},
 }};
 
 Error BadAt(const std::string& path, const YAML::Mark& mark, const std::string& message) {
@@ -50,6 +56,12 @@ Result<Context> ReadContext(const std::string& path, const YAML::Node& node) {
       context.*key.field = entry.second.Scalar();
     }
     if (!known) return BadAt(path, entry.first.Mark(), "unknown key '" + name + "'");
+    // YAML's own words for on and off.
+    if (name == "tls" && context.tls == "true") context.tls = "on";
+    if (name == "tls" && context.tls == "false") context.tls = "off";
+    if (name == "tls" && context.tls != "on" && context.tls != "off") {
+      return BadAt(path, entry.second.Mark(), "tls must be on or off");
+    }
   }
   return context;
 }
@@ -81,6 +93,12 @@ std::string FirstOf(const std::string& flag, const std::string& variable, const 
 }
 
 }  // namespace
+
+bool UsesTls(const Context& context) {
+  if (!context.tls.empty()) return context.tls == "on";
+  return !context.ca_file.empty() || !context.client_certificate.empty() ||
+         !IsLoopback(context.endpoint);
+}
 
 std::string ConfigurationPath(const Host& host, const ContextFlags& flags) {
   const std::string named = FirstOf(flags.config, host.Variable("KEZEK_CONFIG"), "");
@@ -150,6 +168,7 @@ Result<Context> ResolveContext(const Host& host, const ContextFlags& flags) {
   }
   context.endpoint = FirstOf(flags.endpoint, host.Variable("KEZEK_ENDPOINT"), context.endpoint);
   if (context.endpoint.empty()) context.endpoint = kDefaultEndpoint;
+  context.ca_file = FirstOf("", host.Variable("KEZEK_CA_FILE"), context.ca_file);
   context.project = FirstOf("", host.Variable("KEZEK_PROJECT"), context.project);
   if (const std::string token = host.Variable("KEZEK_TOKEN"); !token.empty()) {
     context.token = token;

@@ -5,9 +5,10 @@
 //     contexts:
 //       demo: {endpoint: "127.0.0.1:7443", token: kz_…, project: alem-llm}
 //
-// A context knows `endpoint`, `token` or `token_file`, `project`, `ca_file`. Each of flag,
-// environment (KEZEK_ENDPOINT, KEZEK_TOKEN, KEZEK_PROJECT, KEZEK_CONTEXT, KEZEK_CONFIG) and file
-// overrides the next.
+// A context knows `endpoint`, `token` or `token_file`, `project`, and for TLS `tls`, `ca_file`,
+// `client_certificate` with `client_key`, `server_name`. Each of flag, environment (KEZEK_ENDPOINT,
+// KEZEK_TOKEN, KEZEK_PROJECT, KEZEK_CA_FILE, KEZEK_CONTEXT, KEZEK_CONFIG) and file overrides the
+// next.
 #pragma once
 
 #include <map>
@@ -23,9 +24,16 @@ struct Context {
   std::string token;
   std::string token_file;
   std::string project;
-  std::string ca_file;  // the server's certificate is checked with it; empty: no TLS
+  std::string tls;      // "on", "off"; empty: on unless the endpoint is on this host
+  std::string ca_file;  // authorities of the server's certificate; empty: the system's. Needs TLS
+  std::string client_certificate;  // shown to a server that asks for one, with its key
+  std::string client_key;
+  std::string server_name;  // the name its certificate must have; empty: the endpoint's
   bool operator==(const Context&) const = default;
 };
+
+// Whether the connection to the context's endpoint is encrypted.
+bool UsesTls(const Context& context);
 
 struct Configuration {
   std::string current;

@@ -85,8 +85,8 @@ Result<int> RunWhoAmI(Session& session) {
 
 struct LoginFlags {
   std::string token;
-  std::string project;
   std::string name = "default";
+  Context about;  // what is to be kept besides the token; empty fields: as it was
 };
 
 Result<int> RunLogin(Session& session, const LoginFlags& flags) {
@@ -113,7 +113,11 @@ Result<int> RunLogin(Session& session, const LoginFlags& flags) {
   if (context.endpoint.empty()) context.endpoint = "127.0.0.1:7443";
   context.token = token;
   context.token_file.clear();
-  if (!flags.project.empty()) context.project = flags.project;
+  for (std::string Context::*field :
+       {&Context::project, &Context::tls, &Context::ca_file, &Context::client_certificate,
+        &Context::client_key, &Context::server_name}) {
+    if (!(flags.about.*field).empty()) context.*field = flags.about.*field;
+  }
   configuration->current = name;
   // Only a token that works is kept.
   Client client(context, host);
@@ -153,11 +157,22 @@ void AddLogin(CLI::App& app, Session& session) {
   const auto flags = std::make_shared<LoginFlags>();
   command->add_option("--token", flags->token,
                       "the token; without, or with -, it is read from standard input");
-  command->add_option("-A,--project", flags->project, "project of submissions that name none");
+  command->add_option("-A,--project", flags->about.project,
+                      "project of submissions that name none");
+  command->add_option("--tls", flags->about.tls, "on or off; without: off only on this host")
+      ->check(CLI::IsMember({"on", "off"}));
+  command->add_option("--ca-file", flags->about.ca_file,
+                      "authorities that may sign the server's certificate; without: the system's");
+  command->add_option("--client-certificate", flags->about.client_certificate,
+                      "what is shown to a server that asks for a certificate");
+  command->add_option("--client-key", flags->about.client_key, "its key");
+  command->add_option("--server-name", flags->about.server_name,
+                      "name in the server's certificate, if it is not the endpoint's");
   command->footer(
       "The context is named by --context (default: default) and becomes the current one.\n"
       "Examples:\n"
       "  kezek login --endpoint gpu.example.kz:7443\n"
+      "  kezek login --endpoint gpu.example.kz:7443 --ca-file /etc/kezek/ca.pem\n"
       "  kezek login --context demo --project alem-llm < token.txt");
   command->callback([&session, flags] {
     session.action = [&session, flags] { return RunLogin(session, *flags); };
