@@ -15,6 +15,7 @@
 #include "kezek/job.h"
 #include "kezek/node.h"
 #include "kezek/result.h"
+#include "kezek/snapshot_map.h"
 #include "kezek/user.h"
 
 namespace kezek {
@@ -69,8 +70,10 @@ struct View {
   std::int64_t epoch = 0;
   std::shared_ptr<const Directory> directory;
   std::map<std::string, Node> nodes;
-  // Waiting jobs. For arrays: the row of what is pending.
-  std::shared_ptr<const std::map<JobRef, JobStanding>> waiting;
+  // Waiting jobs, those that the engine looked at and those that more than GPUs stop; none is in
+  // both. For arrays: the row of what is pending.
+  std::shared_ptr<const std::map<JobRef, JobStanding>> waiting;  // null: none
+  SnapshotMap<JobRef, JobStanding>::Snapshot stopped;
   std::shared_ptr<const std::vector<Alive>> alive;                  // by attempt; null: none
   std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
   std::map<std::string, std::int32_t> free_gpus;                    // by node
@@ -80,6 +83,20 @@ struct View {
   bool cluster_answers = false;
   TimeMs cluster_silent_since_ms = 0;
   std::string cluster_version;
+
+  // How a job that waits stands, an element without a row of its own by its array's. Null: it does
+  // not wait, or came after the tick.
+  const JobStanding* FindWaiting(const JobRef& job) const {
+    for (const JobRef& ref : {job, JobRef{job.id, kNoElement}}) {
+      if (const JobStanding* found = stopped.Find(ref)) return found;
+      if (waiting == nullptr) continue;
+      if (const auto found = waiting->find(ref); found != waiting->end()) return &found->second;
+    }
+    return nullptr;
+  }
+  std::int64_t CountWaiting() const {
+    return static_cast<std::int64_t>(stopped.size() + (waiting == nullptr ? 0 : waiting->size()));
+  }
 };
 
 // --- Commands: what a person asks to change. Answered after the commit. ---

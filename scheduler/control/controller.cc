@@ -77,7 +77,7 @@ void Report(Core& core) {
   RoundReport& report = core.ready.report;
   report.now_ms = core.now;
   report.tick = core.tick;
-  report.waiting = core.view == nullptr ? 0 : std::ssize(*core.view->waiting);
+  report.waiting = core.view == nullptr ? 0 : core.view->CountWaiting();
   report.alive = std::ssize(core.state.attempts());
   report.commands = std::ssize(core.ready.replies);
   report.events = core.ready.changes.events;

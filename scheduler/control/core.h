@@ -15,6 +15,7 @@
 #include "kezek/cluster.h"
 #include "kezek/desk.h"
 #include "kezek/job.h"
+#include "kezek/snapshot_map.h"
 #include "quota/charge.h"
 #include "scheduler/control/config.h"
 #include "scheduler/control/controller.h"
@@ -43,9 +44,9 @@ struct Core {
   QueueState state;
   engine::Engine engine;
   Timers timers;
-  std::map<AttemptRef, FollowUp> follow;  // same keys as state.attempts()
-  std::map<JobRef, Reason> stopped;       // queued jobs that more than GPUs keep from starting
-  std::set<JobRef> set_aside;             // by verify
+  std::map<AttemptRef, FollowUp> follow;     // same keys as state.attempts()
+  SnapshotMap<JobRef, JobStanding> stopped;  // queued jobs that more than GPUs keep from starting
+  std::set<JobRef> set_aside;                // by verify
   // Attempts that ended in this process, with their Unix accounts: the cluster's jobs of these may
   // be cancelled. The oldest are forgotten.
   std::map<AttemptRef, std::string> ended;

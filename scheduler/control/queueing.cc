@@ -128,12 +128,13 @@ engine::Waiting WaitingOf(const Job& job) {
 
 void StandStill(Core& core, const Job& job, Reason reason) {
   core.engine.RemoveWaiting(job.ref);
-  core.stopped[job.ref] = std::move(reason);
+  core.plan.waiting.erase(job.ref);  // where this tick's plan has it
+  core.stopped.Set(job.ref, {.reason = std::move(reason)});
 }
 
 void Forget(Core& core, const JobRef& job) {
   core.engine.RemoveWaiting(job);
-  core.stopped.erase(job);
+  core.stopped.Erase(job);
   core.timers.Set({job, 0}, 0);
 }
 
@@ -196,7 +197,7 @@ void RefreshArray(Core& core, const JobRef& row_ref) {
       continue;
     }
     if (limited) --room;
-    core.stopped.erase(element.ref);
+    core.stopped.Erase(element.ref);
     core.engine.SetWaiting(WaitingOf(element));
   }
   if (row.pending.empty()) {
@@ -211,7 +212,7 @@ void RefreshArray(Core& core, const JobRef& row_ref) {
   if (stop.reason.code != ReasonCode::kNone) return StandStill(core, row, std::move(stop.reason));
   engine::Waiting waiting = WaitingOf(row);
   waiting.elements = FirstIndices(row.pending, std::min(room, kElementsShown));
-  core.stopped.erase(row_ref);
+  core.stopped.Erase(row_ref);
   core.engine.SetWaiting(waiting);
 }
 
@@ -243,7 +244,7 @@ void Refresh(Core& core, const JobRef& ref) {
   if (stop.for_ever) return CancelJob(core, ref, stop.reason, kActorKezek);
   core.timers.Set({ref, 0}, stop.until_ms);
   if (stop.reason.code != ReasonCode::kNone) return StandStill(core, job, std::move(stop.reason));
-  core.stopped.erase(ref);
+  core.stopped.Erase(ref);
   core.engine.SetWaiting(WaitingOf(job));
 }
 

@@ -23,14 +23,6 @@ std::shared_ptr<const std::vector<Alive>> AliveOf(const Core& core) {
   return alive;
 }
 
-// What the engine was not asked about, too.
-std::shared_ptr<const std::map<JobRef, JobStanding>> WaitingOf(Core& core) {
-  auto waiting = std::make_shared<std::map<JobRef, JobStanding>>(std::move(core.plan.waiting));
-  core.plan.waiting.clear();
-  for (const auto& [job, reason] : core.stopped) (*waiting)[job] = {.reason = reason};
-  return waiting;
-}
-
 }  // namespace
 
 void MakeView(Core& core) {
@@ -40,7 +32,10 @@ void MakeView(Core& core) {
   if (!ticked && core.view != nullptr) {
     view = *core.view;
   } else {
-    view.waiting = WaitingOf(core);
+    view.waiting =
+        std::make_shared<const std::map<JobRef, JobStanding>>(std::move(core.plan.waiting));
+    core.plan.waiting.clear();
+    view.stopped = core.stopped.Take();
     view.standings = std::move(core.plan.standings);
     core.plan.standings.clear();
   }

@@ -191,7 +191,9 @@ void Simulation::Sweep() {
 
 void Simulation::SayWaiting() {
   if (view_ == nullptr) return;
-  for (const auto& [ref, standing] : *view_->waiting) {
+  std::map<JobRef, JobStanding> waiting = *view_->waiting;
+  view_->stopped.ForEach([&](const JobRef& ref, const JobStanding& it) { waiting[ref] = it; });
+  for (const auto& [ref, standing] : waiting) {
     Line("waits: " + ToText(ref) + " " + Sentence(standing.reason));
   }
 }

@@ -94,12 +94,9 @@ JobState StateOf(const JobRecord& record) {
 }
 
 const Reason& ReasonOf(const View& view, const Job& job) {
-  if (job.state == JobState::kQueued && view.waiting) {
-    auto found = view.waiting->find(job.ref);
-    if (found == view.waiting->end()) found = view.waiting->find({job.ref.id, kNoElement});
-    if (found != view.waiting->end()) return found->second.reason;
-  }
-  return job.state == JobState::kQueued && job.hold != Hold::kNone ? job.hold_reason : job.reason;
+  if (job.state != JobState::kQueued) return job.reason;
+  if (const JobStanding* standing = view.FindWaiting(job.ref)) return standing->reason;
+  return job.hold != Hold::kNone ? job.hold_reason : job.reason;
 }
 
 std::optional<JobRecord> ElementWithoutRow(const JobRecord& array, std::int32_t element) {

@@ -73,13 +73,11 @@ void FillStanding(const View& view, const JobRecord& record, v1::ExplainResponse
   if (queued != view.queued_in_account.end()) {
     response->set_queued_in_project(static_cast<std::int32_t>(queued->second));
   }
-  if (!view.waiting) return;
-  auto found = view.waiting->find(job.ref);
-  if (found == view.waiting->end()) found = view.waiting->find({job.ref.id, kNoElement});
-  if (found == view.waiting->end()) return;
-  response->set_place_in_project(static_cast<std::int32_t>(found->second.place_in_project));
-  response->set_rank(static_cast<std::int32_t>(found->second.rank));
-  if (OneType(view)) response->set_blocked(static_cast<std::int32_t>(view.waiting->size()));
+  const JobStanding* standing = view.FindWaiting(job.ref);
+  if (standing == nullptr) return;
+  response->set_place_in_project(static_cast<std::int32_t>(standing->place_in_project));
+  response->set_rank(static_cast<std::int32_t>(standing->rank));
+  if (OneType(view)) response->set_blocked(static_cast<std::int32_t>(view.CountWaiting()));
 }
 
 }  // namespace

@@ -241,6 +241,7 @@ TEST(StorePlanTest, LooksUpKeysOneByOne) {
   {
     PostgresStore store({.conninfo = database.app}, clock, {});
     ASSERT_TRUE(store.Lead().has_value());
+    Sql(database.admin, "analyze submission_keys");  // known to be empty
     ASSERT_TRUE(SubmitNow(store, {MakeSubmission("k1")}).has_value());
     Sql(database.admin,
         "insert into submission_keys select 4, 'old-' || i, decode(repeat('ab', 32), 'hex'), i, 1"

@@ -147,9 +147,8 @@ class DeskOfOne : public CommitObserver {
   }
   const Attempt& Of(const AttemptRef& ref) const { return store.attempts().at(ref); }
   Reason WaitsFor(JobId id, std::int32_t element = kNoElement) const {
-    const auto& waiting = *controller->view()->waiting;
-    const auto found = waiting.find({id, element});
-    return found == waiting.end() ? Reason{} : found->second.reason;
+    const JobStanding* found = controller->view()->FindWaiting({id, element});
+    return found == nullptr ? Reason{} : found->reason;
   }
 
   ControlConfig config;
