@@ -50,6 +50,7 @@ void Session::Open() {
   connection_ = Connect(options_.conninfo, "kezekd-committer");
   locked_ = false;
   connection_->prepare("submit", SubmitSql());
+  connection_->prepare("submit_new", SubmitNewSql());
   connection_->prepare("guard", "select epoch from leader for share");
   connection_->prepare("known",
                        "select job_id, request_hash = $3::bytea, time_ms from submission_keys"
@@ -123,6 +124,7 @@ Session::Known Session::RunSubmit(pqxx::transaction_base& work, std::span<Write*
   Bulk values{0};
   ArrayLiteral batch_of_row;
   std::int32_t number = 0;
+  bool warned = false;
   for (const Write* write : group) {
     if (!write->batch) continue;
     if (number == 0) {
@@ -130,7 +132,10 @@ Session::Known Session::RunSubmit(pqxx::transaction_base& work, std::span<Write*
     } else {
       values.Append(write->batch->values);
     }
-    for (std::size_t i = 0; i < write->batch->rows.size(); ++i) batch_of_row.AddInt(number);
+    for (const Batch::Row& row : write->batch->rows) {
+      batch_of_row.AddInt(number);
+      warned |= !row.warnings.empty();
+    }
     ++number;
   }
   if (number == 0) return {};
@@ -141,6 +146,11 @@ Session::Known Session::RunSubmit(pqxx::transaction_base& work, std::span<Write*
                                      std::to_string(counters.last_event_seq + 1),
                                      batch_of_row.Text()};
   values.AddTo(params);
+  if (!warned) {
+    const auto answer = Run(work, "submit_new", params);
+    if (answer[0][0].as<std::int64_t>() != epoch_) throw Deposed{};
+    if (!answer[0][1].as<bool>()) return {};
+  }
   Known known;
   std::int64_t epoch = 0;
   for (const auto& row : Run(work, "submit", params)) {

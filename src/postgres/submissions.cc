@@ -124,24 +124,10 @@ Result<Batch> EncodeBatch(const std::vector<Submission>& submissions) {
   return batch;
 }
 
-// A key is looked up by itself (`offset 0` keeps the planner from joining the tables as a whole): a
-// plan made when few were stored must serve when there are millions.
-std::string SubmitSql() {
-  constexpr std::string_view kWrite = R"(
-looked as materialized (
-  select input.*, k.job_id, k.time_ms, k.request_hash = input.request_hash as same,
-         bool_or(k.request_hash <> input.request_hash) over (partition by batch) as refused
-  from input left join lateral (
-    select * from submission_keys k
-    where k.user_id = input.user_id and k.key = input.key and k.time_ms >= $3::bigint
-    offset 0) k on true),
-fresh as materialized (
-  select looked.*, $4::bigint + row_number() over (order by ord) - 1 as id,
-         $5::bigint + sum(1 + jsonb_array_length(warnings)) over (order by ord)
-           - (1 + jsonb_array_length(warnings)) as seq
-  from looked
-  where job_id is null and refused is not true
-    and exists (select from leader where epoch = $1::bigint)),
+namespace {
+
+// What is new is in `fresh`, with its numbers. A key that has expired is taken over.
+constexpr std::string_view kWriteSql = R"(
 into_jobs as (
   insert into jobs (id, element, user_id, project_id, name, job_class, spec, depends_on, state,
                     hold, hold_reason, pending, submitted_ms, queued_since_ms, not_before_ms,
@@ -153,30 +139,69 @@ into_jobs as (
 into_payloads as (
   insert into job_payloads (job_id, script, environment)
   select id, script, environment from fresh),
-into_events as (
-  insert into events (seq, time_ms, subject, job_id, element, attempt, name, project_id, user_id,
-                      from_state, to_state, reason, actor)
-  select seq, $2::bigint, 'job', id, -1, 0, '', project_id, user_id, '', 'queued',
-         jsonb '{"code":"SUBMITTED"}', actor
-  from fresh
-  union all
-  select seq + w.number, $2::bigint, 'job', id, -1, 0, '', project_id, user_id, '', '',
-         w.reason, actor
-  from fresh cross join jsonb_array_elements(warnings) with ordinality as w(reason, number)),
 into_keys as (
   insert into submission_keys as k (user_id, key, request_hash, job_id, time_ms)
   select user_id, key, request_hash, id, $2::bigint from fresh
   on conflict (user_id, key) do update
     set request_hash = excluded.request_hash, job_id = excluded.job_id, time_ms = excluded.time_ms
-    where k.time_ms < $3::bigint)
-select 0::bigint, epoch, true, 0::bigint from leader
-union all
-select ord, job_id, same, time_ms from looked where job_id is not null)";
+    where k.time_ms < $3::bigint),
+into_events as (
+  insert into events (seq, time_ms, subject, job_id, element, attempt, name, project_id, user_id,
+                      from_state, to_state, reason, actor)
+  select seq, $2::bigint, 'job', id, -1, 0, '', project_id, user_id, '', 'queued',
+         jsonb '{"code":"SUBMITTED"}', actor
+  from fresh)";
+
+// A key is looked up by itself (`offset 0` keeps the planner from joining the tables as a whole): a
+// plan made when few were stored must serve when there are millions.
+constexpr std::string_view kKeySql = R"( lateral (
+    select * from submission_keys k
+    where k.user_id = input.user_id and k.key = input.key and k.time_ms >= $3::bigint
+    offset 0) k)";
+
+std::string InputSql() {
   std::array<Column, kColumns.size() + 1> columns;
   columns[0] = {"batch", "integer"};
   std::ranges::copy(kColumns, columns.begin() + 1);
-  return "with input as (select " + SelectSql(columns) + ", ord from " + UnnestSql(columns, 6) +
-         ")," + std::string(kWrite);
+  return "with input as materialized (select " + SelectSql(columns) + ", ord from " +
+         UnnestSql(columns, 6) + "),";
+}
+
+}  // namespace
+
+std::string SubmitNewSql() {
+  std::string sql = InputSql() + "known as materialized (select from input cross join" +
+                    std::string(kKeySql) + ")," + R"(
+fresh as (
+  select input.*, $4::bigint + ord - 1 as id, $5::bigint + ord - 1 as seq
+  from input
+  where not exists (select from known)
+    and exists (select from leader where epoch = $1::bigint)),)";
+  return sql.append(kWriteSql) + ") select epoch, exists (select from known) from leader";
+}
+
+std::string SubmitSql() {
+  std::string sql = InputSql() + R"(
+looked as materialized (
+  select input.*, k.job_id, k.time_ms, k.request_hash = input.request_hash as same,
+         bool_or(k.request_hash <> input.request_hash) over (partition by batch) as refused
+  from input left join)" +
+                    std::string(kKeySql) + R"( on true),
+fresh as materialized (
+  select looked.*, $4::bigint + row_number() over (order by ord) - 1 as id,
+         $5::bigint + sum(1 + jsonb_array_length(warnings)) over (order by ord)
+           - (1 + jsonb_array_length(warnings)) as seq
+  from looked
+  where job_id is null and refused is not true
+    and exists (select from leader where epoch = $1::bigint)),)";
+  return sql.append(kWriteSql) + R"(
+  union all
+  select seq + w.number, $2::bigint, 'job', id, -1, 0, '', project_id, user_id, '', '',
+         w.reason, actor
+  from fresh cross join jsonb_array_elements(warnings) with ordinality as w(reason, number))
+select 0::bigint, epoch, true, 0::bigint from leader
+union all
+select ord, job_id, same, time_ms from looked where job_id is not null)";
 }
 
 Job JobOf(const Batch::Row& row, JobId id, TimeMs now_ms) {

@@ -46,6 +46,10 @@ Error KeyMismatch(const std::string& key);
 // another, none.
 std::string SubmitSql();
 
+// The same parameters, for rows without warnings. Answers (epoch, whether a key is known). Only if
+// none is known are the rows stored, all of them. It costs the server a fifth less.
+std::string SubmitNewSql();
+
 // The new row of the queue, and its events: the one of submitting and one for each warning.
 Job JobOf(const Batch::Row& row, JobId id, TimeMs now_ms);
 std::vector<Event> EventsOf(const Batch::Row& row, JobId id, TimeMs now_ms, std::int64_t first_seq);
