@@ -113,7 +113,7 @@ class SubmitStore {
  public:
   virtual ~SubmitStore() = default;
   using Done = std::function<void(Result<std::vector<Submitted>>)>;
-  // All or nothing. `done` is called once on a thread of the store's, after the commit and after the
+  // All or nothing. `done` is called once on a thread of the store, after the commit and after the
   // controller and the watchers have been told. ALREADY_EXISTS (IDEMPOTENCY_MISMATCH): the key was
   // used with other content. RESOURCE_EXHAUSTED: the queue of writes is full, try again.
   virtual void Submit(std::vector<Submission> submissions, Done done) = 0;

@@ -24,6 +24,7 @@ EXTERNAL = (
     ("google/protobuf/", "ext::protobuf"),
     ("grpcpp/", "ext::grpc"),
     ("grpc/", "ext::grpc"),
+    ("absl/", "ext::grpc"),
     ("pqxx/", "ext::pqxx"),
     ("libpq-fe.h", "ext::pqxx"),
     ("curl/", "ext::curl"),
