@@ -100,6 +100,8 @@ void AttendRunning(Core& core, Attempt attempt, const Job& job, Earliest& next) 
   if (attempt.end_ms != 0) return;  // has ended, the cluster cleans up
   const TimeMs end = attempt.start_ms + attempt.limit_ms;
   if (core.now >= end) {
+    // It may have ended long ago: not before the cluster can be asked. Its return attends all.
+    if (!core.cluster_answers) return;
     SetEnding(core, attempt.ref, Ending::kTimeLimit, {ReasonCode::kTimedOut, {}});
     return;
   }

@@ -8,6 +8,8 @@
 namespace kezek::control {
 namespace {
 
+constexpr DurationMs kClocksDiffer = 2 * kSecondMs;  // the cluster's, in whole seconds, and ours
+
 Reason FinishReason(ReasonCode code, const End& end) {
   Reason reason{code, {}};
   if (end.exit_signal != 0) {
@@ -82,6 +84,16 @@ AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
       break;
   }
   KEZEK_CHECK(false, "an end was taken from a job that has not ended");
+}
+
+// What had ended by itself before Kezek decided to end it was not ended by that decision: the news
+// came late. A person's cancel stands, and times of a job that Slurm requeued say nothing.
+Ending EndingThatCounts(const Attempt& attempt, const ClusterJob& job) {
+  if (attempt.ending == Ending::kCancel || attempt.ending == Ending::kRequeue) {
+    return attempt.ending;
+  }
+  const bool before = job.end_ms != 0 && job.end_ms + kClocksDiffer < attempt.ending_since_ms;
+  return before ? Ending::kNone : attempt.ending;
 }
 
 Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text) {
@@ -197,7 +209,9 @@ Event Note(const Job& job, Reason reason, std::string_view actor, std::int32_t a
   return EventOf(job, std::move(reason), actor, attempt, now);
 }
 
-End EndOf(const Attempt& attempt, const ClusterJob& job) {
+End EndOf(const Attempt& known, const ClusterJob& job) {
+  Attempt attempt = known;
+  attempt.ending = EndingThatCounts(known, job);
   End end;
   end.start_ms = job.start_ms != 0 ? job.start_ms : attempt.start_ms;
   end.end_ms = std::max(job.end_ms, end.start_ms);

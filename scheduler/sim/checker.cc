@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "scheduler/control/life.h"
+
 namespace kezek::sim {
 namespace {
 
@@ -147,6 +149,44 @@ void Checker::CheckTimes(const Attempt& attempt, const FakeCluster& cluster) {
   }
 }
 
+// How it ended is what the cluster's books say, unless Kezek had a hand in it.
+void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
+  const auto entry = cluster.jobs().find(attempt.cluster_job_id);
+  if (entry == cluster.jobs().end() || entry->second.forgotten) return;
+  if (entry->second.job.restarts > 0 || entry->second.runs.empty()) return;
+  const auto is = [&](AttemptOutcome outcome) { return attempt.outcome == outcome; };
+  bool right = false;
+  switch (entry->second.job.state) {
+    case ClusterJobState::kCompleted:
+      right = is(AttemptOutcome::kSucceeded);
+      break;
+    case ClusterJobState::kFailed:
+      right = is(AttemptOutcome::kFailed) && attempt.exit_code == entry->second.exit_code;
+      break;
+    case ClusterJobState::kTimedOut:
+      right = is(AttemptOutcome::kTimedOut);
+      break;
+    case ClusterJobState::kNodeFailed:
+      right = is(AttemptOutcome::kNodeFailed);
+      break;
+    case ClusterJobState::kCancelled:
+      right = (attempt.ending == Ending::kCancel && is(AttemptOutcome::kCancelled)) ||
+              (attempt.ending == Ending::kTimeLimit && is(AttemptOutcome::kTimedOut)) ||
+              (attempt.ending == Ending::kLaunchTimeout && is(AttemptOutcome::kLaunchFailed));
+      break;
+    case ClusterJobState::kPending:
+    case ClusterJobState::kRunning:
+    case ClusterJobState::kCompleting:
+    case ClusterJobState::kPreempted:
+      break;
+  }
+  // Cancelled by a person while its end was on the way.
+  right = right || (attempt.ending == Ending::kCancel && is(AttemptOutcome::kCancelled));
+  if (right) return;
+  Breach(Text(attempt.ref) + " ended as " + std::string(control::OutcomeName(attempt.outcome)) +
+         ", in the cluster's state " + std::to_string(static_cast<int>(entry->second.job.state)));
+}
+
 void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
                     const std::set<JobId>& acknowledged) {
   for (const JobId& id : acknowledged) {
@@ -172,6 +212,7 @@ void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
              std::to_string(charged_[ref]));
     }
     CheckTimes(attempt, cluster);
+    CheckOutcome(attempt, cluster);
   }
   for (const auto& [id, entry] : cluster.jobs()) {
     const bool alive = entry.job.state < ClusterJobState::kCompleted && !entry.forgotten;

@@ -25,7 +25,7 @@ class Checker {
   // What the controller has in memory is what the store would load.
   void CompareFold(const MemoryStore& store, const control::QueueState& state);
   // Everything has ended, every attempt is settled, usage is what was charged (scavengers have
-  // none), and times are the cluster's.
+  // none), and times and outcomes are the cluster's.
   void AtEnd(const MemoryStore& store, const FakeCluster& cluster,
              const std::set<JobId>& acknowledged);
 
@@ -36,6 +36,7 @@ class Checker {
   void Breach(std::string text) { breaches_.push_back(std::move(text)); }
   void CheckJob(const MemoryStore& store, const Job& job, const std::vector<Event>& events);
   void CheckTimes(const Attempt& attempt, const FakeCluster& cluster);
+  void CheckOutcome(const Attempt& attempt, const FakeCluster& cluster);
 
   std::vector<std::string> breaches_;
   std::map<AttemptRef, std::int64_t> settlements_;

@@ -218,6 +218,36 @@ TEST_F(HandoffTest, KezekEndsAnAttemptAtItsOwnLimitAndSignalsBefore) {
   EXPECT_EQ(desk.Row(job).state, JobState::kTimedOut);
 }
 
+TEST_F(HandoffTest, AnEndWhileKezekWasAwayIsTakenAsItWas) {
+  const JobId job = desk.Submit([](JobSpec& spec) {
+    spec.requeue = true;
+    spec.max_attempts = 3;
+  });
+  const AttemptRef ref = desk.Running(job, 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kFailed);
+  seen.exit_code = 3;
+  seen.end_ms = desk.now + 10 * kMinuteMs;
+  desk.Begin();
+  EXPECT_TRUE(DeskOfOne::All<CancelAction>(desk.Step(2 * kHourMs)).empty()) << "nobody was asked";
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+  desk.Up();
+  desk.Offer(Observed{seen});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kFailed);
+  EXPECT_EQ(desk.Of(ref).end_ms, seen.end_ms);
+  EXPECT_EQ(desk.Row(job).state, JobState::kQueued) << "it may try again";
+}
+
+TEST_F(HandoffTest, TheLimitWaitsForASilentCluster) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  desk.Offer(ClusterSilent{"connection refused"});
+  EXPECT_TRUE(DeskOfOne::All<CancelAction>(desk.Step(2 * kHourMs)).empty());
+  desk.Offer(ClusterUp{"test", 0});
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step()).size(), 1U);
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kTimeLimit);
+}
+
 TEST_F(HandoffTest, WhatWasGrantedIsComparedWithThePlan) {
   const AttemptRef ref = desk.Started(desk.Submit(), 900);
   ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);

@@ -121,6 +121,35 @@ TEST(LifeTest, WhatAnEndMeans) {
   }
 }
 
+TEST(LifeTest, AnEndBeforeTheDecisionToEndItIsTheClustersOwn) {
+  Attempt attempt;
+  attempt.start_ms = 1000;
+  attempt.ending_since_ms = 60'000;
+  attempt.reason = {ReasonCode::kTimedOut, {}};
+  ClusterJob job;
+  job.start_ms = 1000;
+  const auto outcome = [&](Ending ending, ClusterJobState state, TimeMs end_ms) {
+    attempt.ending = ending;
+    job.state = state;
+    job.end_ms = end_ms;
+    job.exit_code = state == ClusterJobState::kFailed ? 3 : 0;
+    return EndOf(attempt, job).outcome;
+  };
+  EXPECT_EQ(outcome(Ending::kTimeLimit, ClusterJobState::kFailed, 30'000), AttemptOutcome::kFailed);
+  EXPECT_EQ(EndOf(attempt, job).reason.fields.at("exit_code"), "3");
+  EXPECT_EQ(outcome(Ending::kTimeLimit, ClusterJobState::kCancelled, 30'000),
+            AttemptOutcome::kCancelled);
+  EXPECT_EQ(EndOf(attempt, job).reason.code, ReasonCode::kCancelledByUser);
+  EXPECT_EQ(outcome(Ending::kPreempt, ClusterJobState::kFailed, 30'000), AttemptOutcome::kFailed);
+  // As near as the clocks are to each other, and later: by Kezek's hand.
+  EXPECT_EQ(outcome(Ending::kTimeLimit, ClusterJobState::kCancelled, 58'000),
+            AttemptOutcome::kTimedOut);
+  EXPECT_EQ(outcome(Ending::kTimeLimit, ClusterJobState::kFailed, 61'000),
+            AttemptOutcome::kTimedOut);
+  // A person's cancel stands, whenever it ended.
+  EXPECT_EQ(outcome(Ending::kCancel, ClusterJobState::kFailed, 30'000), AttemptOutcome::kCancelled);
+}
+
 TEST(LifeTest, WhatIsLostEndsWhenLastSeen) {
   Attempt attempt;
   attempt.start_ms = 1000;
