@@ -1,5 +1,9 @@
 #include "postgres/array_literal.h"
 
+#include <array>
+#include <charconv>
+#include <cstring>
+
 namespace kezek::postgres {
 namespace {
 
@@ -19,10 +23,24 @@ Lead LeadOf(std::uint8_t lead) {
   return {0, 0, 0};
 }
 
+// Plain ASCII without a NUL, of which there is most: so much of the text from `i` on, in steps of
+// eight.
+std::size_t SkipPlain(std::string_view text, std::size_t i) {
+  constexpr std::uint64_t kHigh = 0x8080808080808080U;
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  for (; i + 8 <= text.size(); i += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + i, 8);
+    // A byte above 0x7F has its high bit; less 1, so has a byte of 0.
+    if (((word | (word - kOnes)) & kHigh) != 0) break;
+  }
+  return i;
+}
+
 }  // namespace
 
 bool IsStorable(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
+  for (std::size_t i = SkipPlain(text, 0); i < text.size();) {
     const Lead lead = LeadOf(static_cast<std::uint8_t>(text[i]));
     if (lead.length == 0 || lead.length > text.size() - i) return false;
     std::uint32_t point = lead.bits;
@@ -44,7 +62,9 @@ void ArrayLiteral::Next() {
 
 void ArrayLiteral::AddInt(std::int64_t value) {
   Next();
-  body_ += std::to_string(value);
+  std::array<char, 24> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  body_.append(digits.data(), end.ptr);
 }
 
 void ArrayLiteral::AddBool(bool value) {
@@ -65,10 +85,14 @@ void ArrayLiteral::AddText(std::string_view text) {
   }
   body_.reserve(body_.size() + text.size() + 2);
   body_ += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') body_ += '\\';
-    body_ += c;
+  std::size_t from = 0;  // not yet copied
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '"' && text[i] != '\\') continue;
+    body_.append(text, from, i - from);
+    body_ += '\\';
+    from = i;
   }
+  body_.append(text, from);
   body_ += '"';
 }
 

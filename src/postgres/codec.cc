@@ -1,6 +1,9 @@
 #include "postgres/codec.h"
 
+#include <array>
+#include <charconv>
 #include <concepts>
+#include <initializer_list>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -132,7 +135,7 @@ void Visit(auto& f, auto& value) requires
   f("labels", value.labels);
 }
 
-// --- Writing ---
+// --- Writing: straight into text, since every submission is written so ---
 
 // Thrown by Put, caught by Encode: this text cannot be stored.
 struct NotText {
@@ -150,71 +153,135 @@ concept Struct = requires(NoMembers& f, T& value) {
   Visit(f, value);
 };
 
-Json Put(const std::string& text) {
+void PutWord(std::string& out, std::string_view word) {
+  out += '"';
+  out += word;
+  out += '"';
+}
+
+void PutControl(std::string& out, char c) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out += "\\u00";
+  out += kHex[static_cast<unsigned char>(c) >> 4U];
+  out += kHex[static_cast<unsigned char>(c) & 0x0FU];
+}
+
+void Put(std::string& out, const std::string& text) {
   if (!IsStorable(text)) throw NotText{};
-  return text;
+  out += '"';
+  for (const char c : text) {
+    if (c >= 0 && c < ' ') {
+      PutControl(out, c);
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
 }
-Json Put(bool value) { return value; }
-Json Put(std::int32_t value) { return value; }
-Json Put(std::int64_t value) { return value; }
-Json Put(ReasonCode code) { return std::string(WireName(code)); }
+void Put(std::string& out, bool value) { out += value ? "true" : "false"; }
+void Put(std::string& out, std::int64_t value) {
+  std::array<char, 24> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  out.append(digits.data(), end.ptr);
+}
+void Put(std::string& out, std::int32_t value) { Put(out, std::int64_t{value}); }
+void Put(std::string& out, ReasonCode code) { PutWord(out, WireName(code)); }
 template <class E>
-requires std::is_enum_v<E> Json Put(E value) { return std::string(NameOf(value)); }
+requires std::is_enum_v<E>
+void Put(std::string& out, E value) { PutWord(out, NameOf(value)); }
 template <class Tag>
-Json Put(const Id<Tag>& id) {
-  return id.value;
+void Put(std::string& out, const Id<Tag>& id) {
+  Put(out, id.value);
 }
-Json Put(const JobRef& ref) { return Json::array({ref.id.value, ref.element}); }
-Json Put(const IndexRange& range) { return Json::array({range.first, range.last, range.step}); }
+void PutNumbers(std::string& out, std::initializer_list<std::int64_t> numbers) {
+  char before = '[';
+  for (const std::int64_t number : numbers) {
+    out += before;
+    Put(out, number);
+    before = ',';
+  }
+  out += ']';
+}
+void Put(std::string& out, const JobRef& ref) { PutNumbers(out, {ref.id.value, ref.element}); }
+void Put(std::string& out, const IndexRange& range) {
+  PutNumbers(out, {range.first, range.last, range.step});
+}
 template <Struct T>
-Json Put(const T& value);
+void Put(std::string& out, const T& value);
 template <class T>
-Json Put(const std::vector<T>& list);
+void Put(std::string& out, const std::vector<T>& list);
 template <class T>
-Json Put(const std::map<std::string, T>& map);
+void Put(std::string& out, const std::map<std::string, T>& map);
 
+// Members that are empty or zero are left out.
 struct Writer {
-  Json object = Json::object();
+  std::string& out;
+  bool first = true;
 
+  void Name(const char* name) {
+    if (!first) out += ',';
+    first = false;
+    PutWord(out, name);
+    out += ':';
+  }
   template <class T>
   void operator()(const char* name, const T& value) {
+    if constexpr (!Struct<T>) {
+      if (value == T{}) return;
+    }
+    const std::size_t before = out.size();
+    const bool was_first = first;
+    Name(name);
+    const std::size_t start = out.size();
     try {
-      Json json = Put(value);
-      const bool empty_struct = Struct<T> && json.empty();
-      if (!empty_struct && (Struct<T> || !(value == T{}))) object[name] = std::move(json);
+      Put(out, value);
     } catch (NotText& problem) {
       problem.path = problem.path.empty() ? name : name + ("." + problem.path);
       throw;
     }
+    if (!Struct<T> || out.size() > start + 2) return;
+    out.resize(before);  // {}
+    first = was_first;
   }
   template <class T>
   void operator()(const char* name, const std::optional<T>& value) {
-    if (value) object[name] = Put(*value);
+    if (!value) return;
+    Name(name);
+    Put(out, *value);
   }
 };
 
 template <Struct T>
-Json Put(const T& value) {
-  Writer writer;
+void Put(std::string& out, const T& value) {
+  out += '{';
+  Writer writer{out};
   Visit(writer, value);
-  return std::move(writer.object);
+  out += '}';
 }
 
 template <class T>
-Json Put(const std::vector<T>& list) {
-  Json json = Json::array();
-  for (const T& item : list) json.push_back(Put(item));
-  return json;
-}
-
-template <class T>
-Json Put(const std::map<std::string, T>& map) {
-  Json json = Json::object();
-  for (const auto& [key, item] : map) {
-    if (!IsStorable(key)) throw NotText{};
-    json[key] = Put(item);
+void Put(std::string& out, const std::vector<T>& list) {
+  out += '[';
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (i > 0) out += ',';
+    Put(out, list[i]);
   }
-  return json;
+  out += ']';
+}
+
+template <class T>
+void Put(std::string& out, const std::map<std::string, T>& map) {
+  out += '{';
+  bool first = true;
+  for (const auto& [key, item] : map) {
+    if (!first) out += ',';
+    first = false;
+    Put(out, key);
+    out += ':';
+    Put(out, item);
+  }
+  out += '}';
 }
 
 // --- Reading: throws nlohmann's exceptions or std::runtime_error, caught by Decode ---
@@ -323,7 +390,9 @@ void Get(const Json& json, std::map<std::string, T>& map) {
 template <class T>
 Result<std::string> Encode(const T& value) {
   try {
-    return Put(value).dump();
+    std::string text;
+    Put(text, value);
+    return text;
   } catch (const NotText& problem) {
     return FieldProblem(Code::kInvalidArgument,
                         {.field = problem.path,

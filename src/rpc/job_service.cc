@@ -19,7 +19,10 @@ JobServiceImpl::JobServiceImpl(Parts parts, Settings settings)
     : parts_(parts),
       settings_(settings),
       sealer_(std::make_unique<TokenSealer>()),
-      streams_(std::make_shared<Streams>(parts, std::move(settings), kRingEvents, StreamTimes{})) {}
+      streams_(std::make_shared<Streams>(parts, std::move(settings), kRingEvents, StreamTimes{})) {
+  SetMessageAllocatorFor_Submit(&submit_messages_);
+  SetMessageAllocatorFor_SubmitMany(&submit_many_messages_);
+}
 
 JobServiceImpl::~JobServiceImpl() {
   Stop();

@@ -6,6 +6,7 @@
 
 #include "kezek/store.h"
 #include "kezek/v1/job_service.grpc.pb.h"
+#include "rpc/arena_messages.h"
 #include "rpc/unary.h"
 
 namespace kezek::rpc {
@@ -64,6 +65,8 @@ class JobServiceImpl : public v1::JobService::CallbackService, public CommitObse
   Parts parts_;
   Settings settings_;
   std::unique_ptr<TokenSealer> sealer_;
+  ArenaMessages<v1::SubmitRequest, v1::SubmitResponse> submit_messages_;
+  ArenaMessages<v1::SubmitManyRequest, v1::SubmitManyResponse> submit_many_messages_;
   std::shared_ptr<Streams> streams_;  // shared with the streams there are
 };
 

@@ -83,7 +83,9 @@ class Client {
                                  [this](const grpc::Status& status) { OnMany(status); });
     } else {
       one_.set_idempotency_key(Key());
-      stub_->async()->Submit(context_.get(), &one_, &one_answer_,
+      arena_.Reset();
+      one_answer_ = google::protobuf::Arena::CreateMessage<v1::SubmitResponse>(&arena_);
+      stub_->async()->Submit(context_.get(), &one_, one_answer_,
                              [this](const grpc::Status& status) { OnOne(status); });
     }
   }
@@ -97,7 +99,7 @@ class Client {
 
   void OnOne(const grpc::Status& status) {
     if (!status.ok()) return Finish(status.error_message());
-    if (one_answer_.job().id() == 0 || one_answer_.existing()) return Finish("no new job");
+    if (one_answer_->job().id() == 0 || one_answer_->existing()) return Finish("no new job");
     Answered(1);
   }
 
@@ -129,7 +131,8 @@ class Client {
   std::unique_ptr<grpc::ClientContext> context_;
   SteadyClock::time_point began_;
   v1::SubmitRequest one_;
-  v1::SubmitResponse one_answer_;
+  google::protobuf::Arena arena_;  // of one_answer_
+  v1::SubmitResponse* one_answer_ = nullptr;
   v1::SubmitManyRequest many_;
   v1::SubmitManyResponse many_answer_;
   std::vector<double> latencies_us_;
