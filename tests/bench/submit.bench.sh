@@ -62,8 +62,8 @@ run_kezek() {
 run_pgbench() {
   local threads=$1 out=$DIR/pgbench.log rate
   if [ "$threads" -gt 4 ]; then threads=4; fi
-  PGOPTIONS='-c search_path=kezek' pgbench -n -M prepared -h 127.0.0.1 -U kezek_app -c "$1" -j "$threads" \
-    -T "$seconds" -f "$DIR/peer.sql" "${peer_values[@]}" peer >"$out" 2>&1 ||
+  PGOPTIONS='-c search_path=kezek' pgbench -n -M prepared -h 127.0.0.1 -U kezek_app -c "$1" \
+    -j "$threads" -T "$seconds" -f "$DIR/peer.sql" "${peer_values[@]}" peer >"$out" 2>&1 ||
     { cat "$out" >&2 && fail "pgbench failed"; }
   grep -q 'failed transactions: 0 ' "$out" || { cat "$out" >&2 && fail "pgbench had failures"; }
   rate=$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$out")
