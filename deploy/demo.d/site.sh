@@ -64,13 +64,14 @@ start_slurm() {
     --conf "Prolog=$DIR/gpus/prolog" --conf "Epilog=$DIR/gpus/epilog" --conf PrologFlags=Alloc 8>&-
 }
 
-write_kezekd_conf() { # PORT
+write_kezekd_conf() { # PORT HTTP-PORT
   local database="host=$PGHOST port=$PGPORT dbname=kezek"
   (
     umask 077
     cat >"$DIR/kezekd/kezekd.yaml" <<YAML
 cluster: demo
 grpc_listen: 127.0.0.1:$1
+http: {listen: "127.0.0.1:$2"}
 topology: $KEZEK_TOPOLOGY
 output_root: $DIR/output
 tag_key_file: $DIR/kezekd/tag.key
@@ -102,7 +103,7 @@ answers() {
     timeout 2 "$DIR/bin/kezek" whoami
 }
 
-prepare_kezekd() {
+prepare_kezekd() { # PORT HTTP-PORT
   # shellcheck disable=SC1091
   . "$DIR/env"
   secret_text "$DIR/kezekd/tag.key" kezek
@@ -112,7 +113,7 @@ prepare_kezekd() {
   as_kezek setfacl -m u:nobody:rx "$DIR/output" ||
     die "no POSIX ACLs on the file system of $DIR: set KEZEK_DEMO_DIR to a folder on one that has"
   as_kezek setfacl -b "$DIR/output"
-  write_kezekd_conf "$1"
+  write_kezekd_conf "$1" "$2"
   as_kezek "$DIR/bin/kezekd" --config "$DIR/kezekd/kezekd.yaml" --check-config
   if [ ! -s "$DIR/kezekd/admin.token" ]; then
     as_kezek "$DIR/bin/kezekd" --config "$DIR/kezekd/kezekd.yaml" init \
@@ -121,13 +122,14 @@ prepare_kezekd() {
 }
 
 start_kezekd() {
-  local port
+  local port http_port
   if part_kezekd; then
     if cmp -s "/proc/$(cat "$DIR/kezekd/pid")/exe" "$DIR/bin/kezekd"; then return 0; fi
     stop_pid "$DIR/kezekd/pid" kezekd
   fi
   port=$(kept_port kezekd)
-  prepare_kezekd "$port"
+  http_port=$(kept_port kezekd-http)
+  prepare_kezekd "$port" "$http_port"
   cd "$DIR/kezekd"
   # The process writes its own id: setsid forks where the shell has made it a group of its own.
   rm -f "$DIR/kezekd/pid"
@@ -143,5 +145,6 @@ start_kezekd() {
   fi
   write_env kezekd <<ENV
 export KEZEK_ENDPOINT=127.0.0.1:$port
+export KEZEK_HTTP=http://127.0.0.1:$http_port
 ENV
 }

@@ -154,6 +154,9 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
   for (const NodeGrant& grant : attempt.placement) nodes += (nodes.empty() ? "" : ",") + grant.node;
   core.Say(Move(row, JobState::kRunning, {ReasonCode::kStarted, {{"nodes", nodes}}}, kActorKezek,
                 number, core.now));
+  if (row.launch_failures == number - 1) {  // no earlier attempt has run
+    core.ready.report.first_runs.push_back({row.spec->job_class, core.now - row.submitted_ms});
+  }
   row.launch_failures = 0;
   core.Put(row);
   core.follow_changed = true;

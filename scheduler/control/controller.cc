@@ -81,6 +81,10 @@ void Report(Core& core) {
   report.alive = std::ssize(core.state.attempts());
   report.commands = std::ssize(core.ready.replies);
   report.events = core.ready.changes.events;
+  for (const LedgerEntry& entry : core.ready.changes.ledger) {
+    if (entry.kind != EntryKind::kSettlement) continue;
+    report.charged.push_back({entry.project, entry.gpu_type, entry.amount});
+  }
   report.stopped = core.stop;
 }
 

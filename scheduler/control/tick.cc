@@ -95,6 +95,7 @@ void Tick(Core& core) {
   core.ready.load_jobs.insert(core.ready.load_jobs.end(), core.ask_again.begin(),
                               core.ask_again.end());
   core.ask_again.clear();
+  if (core.config.engine.phase_ended) core.config.engine.phase_ended("take_in");
   core.plan = core.engine.Decide(core.now);
   if (!core.cluster_answers || !core.stop.empty()) Withhold(core);
   for (const engine::Start& start : core.plan.starts) Launch1(core, start);

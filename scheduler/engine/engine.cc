@@ -13,7 +13,7 @@ struct Engine::State {
 };
 
 Engine::Engine(EngineConfig config, std::shared_ptr<const Directory> directory)
-    : state_(std::make_unique<State>(State{World(config, std::move(directory))})) {}
+    : state_(std::make_unique<State>(State{World(std::move(config), std::move(directory))})) {}
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;

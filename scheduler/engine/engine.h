@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kezek/account.h"
@@ -30,6 +32,8 @@ struct EngineConfig {
   DurationMs topology_wait_ms = 10 * kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;
   DurationMs age_max_ms = kDayMs;  // of ProjectRule::kShortest
+  // Told of every phase of a tick when it ends, by name ("walk"); for measuring only. May be empty.
+  std::function<void(std::string_view phase)> phase_ended;
 };
 
 // A job that waits, as far as its order and placement are concerned. For an array: the row of what

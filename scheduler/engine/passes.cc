@@ -1,6 +1,7 @@
 #include "scheduler/engine/passes.h"
 
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include "scheduler/engine/verify.h"
@@ -9,18 +10,19 @@ namespace kezek::engine {
 namespace {
 
 struct Pass {
+  std::string_view name;
   void (*run)(const World& world, Draft& draft);
   bool decides;  // changes starts, victims or reservations: verified at once
 };
 
 constexpr std::array kPasses{
     // Who should have how much now: demand without what limits stop, entitlement, idle GPUs kept.
-    Pass{&Entitle, false},
+    Pass{"entitle", &Entitle, false},
     // Who is next, and where: each job in the order of the tree is started on the best-fitting
     // nodes, or passed over by a limit, or blocked by lack of room, with its reason.
-    Pass{&WalkInOrder, true},
+    Pass{"walk", &WalkInOrder, true},
     // How accounts stand after that, for people.
-    Pass{&Stand, false},
+    Pass{"stand", &Stand, false},
 };
 
 }  // namespace
@@ -32,10 +34,17 @@ Draft::Draft(const World& world, TimeMs now)
       running(world.running()) {}
 
 Plan DecideAll(const World& world, TimeMs now) {
+  const auto ended = [&world](std::string_view phase) {
+    if (world.config().phase_ended) world.config().phase_ended(phase);
+  };
   Draft draft(world, now);
+  ended("prepare");
   for (const Pass& pass : kPasses) {
     pass.run(world, draft);
-    if (pass.decides) Verify({&world, now, &draft.entitled}, draft.plan);
+    ended(pass.name);
+    if (!pass.decides) continue;
+    Verify({&world, now, &draft.entitled}, draft.plan);
+    ended("verify");
   }
   return std::move(draft.plan);
 }

@@ -1,6 +1,7 @@
 #include "scheduler/engine/world.h"
 
 #include <limits>
+#include <utility>
 
 #include "kezek/check.h"
 #include "quota/charge.h"
@@ -46,7 +47,7 @@ JobRef StartableRef(const Waiting& job, std::int32_t nth) {
 }
 
 World::World(EngineConfig config, std::shared_ptr<const Directory> directory)
-    : config_(config), no_usage_(config.half_life_ms) {
+    : config_(std::move(config)), no_usage_(config_.half_life_ms) {
   SetDirectory(std::move(directory));
 }
 

@@ -1,5 +1,8 @@
 #include "config/config.h"
 
+#include <arpa/inet.h>
+
+#include <array>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -102,6 +105,35 @@ void CheckPlainText(Section& section, const std::string& key, const std::string&
                            kPlainTextWords + "\"");
 }
 
+bool IsAddress(const std::string& listen) {
+  const std::size_t colon = listen.rfind(':');
+  if (colon == std::string::npos || listen.size() - colon > 6) return false;
+  std::string host = listen.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  if (inet_pton(AF_INET, host.c_str(), bytes.data()) != 1 &&
+      inet_pton(AF_INET6, host.c_str(), bytes.data()) != 1) {
+    return false;
+  }
+  const std::string port = listen.substr(colon + 1);
+  return !port.empty() && port.find_first_not_of("0123456789") == std::string::npos &&
+         std::stoi(port) <= 65'535;
+}
+
+void ReadHttp(Section& section, Config* out) {
+  section.Text("listen", &out->http.listen);
+  section.Flag("metrics_token", &out->http.metrics_token);
+  section.Number("connections", 1, 65'536, &out->http.connections);
+  section.Duration("idle_timeout", kSecondMs, &out->http.idle_timeout_ms);
+  if (out->http.listen == "off") {
+    out->http.listen.clear();
+  } else if (!IsAddress(out->http.listen)) {
+    section.Problem("listen", "must be an address with a port, such as 127.0.0.1:7480, or off");
+  } else {
+    CheckPlainText(section, "listen", out->http.listen, *out);
+  }
+}
+
 void ReadListening(Section& section, Config* out) {
   section.Text("grpc_listen", &out->grpc_listen);
   section.Child("tls", [&](Section& child) { ReadTls(child, &out->tls); });
@@ -113,6 +145,7 @@ void ReadListening(Section& section, Config* out) {
                     std::string("must be left out, or say \"") + kPlainTextWords + "\"");
   }
   CheckPlainText(section, "grpc_listen", out->grpc_listen, *out);
+  section.Child("http", [&](Section& child) { ReadHttp(child, out); });
 }
 
 // GPUs of a limit, kept in thousandths.

@@ -49,9 +49,17 @@ struct LimitsConfig {
   DurationMs token_lifetime_ms = 90 * kDayMs;  // default and longest
 };
 
+struct HttpConfig {
+  std::string listen = "127.0.0.1:7480";  // empty: nothing is served over HTTP
+  bool metrics_token = true;              // GET /metrics wants a token
+  std::int32_t connections = 256;
+  DurationMs idle_timeout_ms = kMinuteMs;
+};
+
 struct Config {
   std::string cluster;
   std::string grpc_listen = "127.0.0.1:7443";
+  HttpConfig http;
   TlsFiles tls;                          // of every address; empty: plain text
   bool plain_text_off_loopback = false;  // the file says so in as many words
   DatabaseConfig database;

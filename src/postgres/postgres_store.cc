@@ -157,6 +157,11 @@ class PostgresStore::Committer {
   }
 
   void Loop();
+  void Busy(bool busy) {
+    if (options_.meter == nullptr) return;
+    busy ? options_.meter->Begins(Worker::kCommitter) : options_.meter->Rests(Worker::kCommitter);
+  }
+  void Measure(std::span<Write* const> group, SteadyClock::time_point begun);
   void WriteItems(Items group);
   std::vector<Committed> Recover(std::span<Write* const> writes);
   void Refuse(Items items, const Error& error);
@@ -193,14 +198,34 @@ void PostgresStore::Committer::Loop() {
       if (lead == nullptr) group = TakeGroup();
       last = stopping_ && lead == nullptr && group.empty();
     }
+    Busy(true);
     for (const ItemPtr& item : refused) item->Answer();
     if (lead != nullptr) {
       herald_.Finish();  // what the snapshot holds is not said after it
       lead->set_value(session_.Lead());
     }
     if (!group.empty()) WriteItems(std::move(group));
+    Busy(false);
     if (last) return;
   }
+}
+
+void PostgresStore::Committer::Measure(std::span<Write* const> group,
+                                       SteadyClock::time_point begun) {
+  if (options_.meter == nullptr) return;
+  const auto took = SteadyClock::now() - begun;
+  CommitMeasure measure;
+  measure.stored = session_.state() == Session::State::kLeads;
+  measure.took_us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  for (const Write* write : group) {
+    measure.submissions += static_cast<std::int64_t>(write->rows);
+    measure.bytes += static_cast<std::int64_t>(write->bytes);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    measure.waiting = static_cast<std::int64_t>(waiting_rows_);
+  }
+  options_.meter->OnCommit(measure);
 }
 
 void PostgresStore::Committer::Refuse(Items items, const Error& error) {
@@ -229,7 +254,9 @@ void PostgresStore::Committer::WriteItems(Items group) {
   std::vector<Write*> writes;
   writes.reserve(group.size());
   for (const ItemPtr& item : group) writes.push_back(&item->write);
+  const auto begun = SteadyClock::now();
   auto committed = session_.WriteGroup(writes);
+  Measure(writes, begun);
   if (session_.state() == Session::State::kInDoubt) committed = Recover(writes);
   herald_.Say(std::move(committed), std::move(group));
 }
@@ -238,6 +265,7 @@ void PostgresStore::Committer::WriteItems(Items group) {
 std::vector<Committed> PostgresStore::Committer::Recover(std::span<Write* const> writes) {
   const auto patient_until = SteadyClock::now() + std::chrono::milliseconds(options_.patience_ms);
   for (auto pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+    Busy(true);
     auto committed = session_.Recover(writes);
     if (session_.state() != Session::State::kInDoubt) return committed;
     Items all;

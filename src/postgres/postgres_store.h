@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "kezek/meter.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
 #include "kezek/time.h"
@@ -27,6 +28,7 @@ struct StoreOptions {
   DurationMs idempotency_ms = 7 * kDayMs;  // how long a key is known
   DurationMs usage_horizon_ms = 41 * 7 * kDayMs;  // 41 half-lives: older usage is not loaded
   DurationMs patience_ms = 2'000;  // without a database, before what waits is UNAVAILABLE
+  Meter* meter = nullptr;          // told of every transaction; outlives the store; null: nobody
 };
 
 class PostgresStore : public StateStore, public SubmitStore {

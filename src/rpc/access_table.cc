@@ -67,6 +67,8 @@ constexpr AccessRow kTable[] = {
     {"/kezek.v1.AccessService/ListTokens",     true,  {kOwn, kOwn, kAcc, kAll, kAll, kOwn}},
     {"/kezek.v1.AccessService/RevokeToken",    true,  {kOwn, kOwn, kAcc, kAll, kNo,  kOwn}},
     {"/kezek.v1.AccessService/SyncUsers",      false, {kNo,  kNo,  kAcc, kAll, kNo,  kNo}},
+
+    {kReadMetrics, false, {kNo, kNo, kNo, kAll, kAll, kAll}},
 };
 // clang-format on
 

@@ -10,6 +10,9 @@
 
 namespace kezek::rpc {
 
+// What is no rpc but needs a role too: GET /metrics over HTTP, with every account's figures in it.
+inline constexpr std::string_view kReadMetrics = "GET /metrics";
+
 // How far a role reaches in one rpc. What is reached is a job by its owner and project, an account,
 // or a user by the accounts of its roles.
 enum class Reach : std::uint8_t {
@@ -22,7 +25,7 @@ enum class Reach : std::uint8_t {
 inline constexpr std::size_t kRoles = 6;
 
 struct AccessRow {
-  std::string_view method;          // "/kezek.v1.JobService/Submit"
+  std::string_view method;          // "/kezek.v1.JobService/Submit", or kReadMetrics
   bool everybody;                   // any signed-in user may call it for what is his or her own
   std::array<Reach, kRoles> reach;  // by Role, in the order of the enumeration
   bool signed_in = true;            // false: needs no token (Login)

@@ -12,6 +12,7 @@
 #include "rpc/access_service.h"
 #include "rpc/cluster_service.h"
 #include "rpc/job_service.h"
+#include "rpc/measured_calls.h"
 #include "rpc/quota_service.h"
 #include "rpc/unary.h"
 
@@ -58,7 +59,8 @@ std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const ServerConfig& confi
 class GrpcServer final : public Server {
  public:
   GrpcServer(const ServerConfig& config, const ServerPorts& ports)
-      : jobs_(PartsOf(ports), SettingsOf(config)),
+      : meter_(ports.meter),
+        jobs_(PartsOf(ports), SettingsOf(config)),
         quota_(PartsOf(ports), SettingsOf(config)),
         cluster_(PartsOf(ports), SettingsOf(config)),
         access_(PartsOf(ports), SettingsOf(config)) {}
@@ -75,6 +77,7 @@ class GrpcServer final : public Server {
     builder.SetMaxReceiveMessageSize(static_cast<int>(config.request_bytes));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(kStreamsMost));
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    if (meter_ != nullptr) MeasureCalls(builder, *meter_);
     builder.RegisterService(&jobs_);
     builder.RegisterService(&quota_);
     builder.RegisterService(&cluster_);
@@ -103,6 +106,7 @@ class GrpcServer final : public Server {
   }
 
  private:
+  Meter* meter_;
   JobServiceImpl jobs_;
   QuotaServiceImpl quota_;
   ClusterServiceImpl cluster_;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kezek/desk.h"
+#include "kezek/meter.h"
 #include "kezek/output.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
@@ -36,6 +37,7 @@ struct ServerPorts {
   Clock* clock = nullptr;
   OutputReader* output = nullptr;
   UnixAccounts* unix_accounts = nullptr;
+  Meter* meter = nullptr;  // told of every rpc; null: nobody
 };
 
 class Server : public CommitObserver {

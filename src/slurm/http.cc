@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <array>
+#include <chrono>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -31,6 +32,23 @@ std::size_t Append(char* data, std::size_t size, std::size_t count, void* out) {
   return size * count;
 }
 
+using Steady = std::chrono::steady_clock;
+
+void Measure(Meter* meter, const HttpRequest& request, const HttpOutcome& outcome,
+             Steady::duration took) {
+  if (meter == nullptr) return;
+  using enum ClusterCallMeasure::Outcome;
+  ClusterCallMeasure measure;
+  measure.call = CallName(request);
+  measure.took_us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  if (outcome.kind == HttpOutcome::Kind::kNotSent) measure.outcome = kNotSent;
+  if (outcome.kind == HttpOutcome::Kind::kLost) measure.outcome = kLost;
+  if (outcome.kind == HttpOutcome::Kind::kAnswered && outcome.status >= 400) {
+    measure.outcome = kError;
+  }
+  meter->OnClusterCall(measure);
+}
+
 // One request on an easy handle, which is used again and again.
 class Transfer {
  public:
@@ -46,6 +64,8 @@ class Transfer {
 
   void Prepare(const HttpOptions& options, HttpRequest request, const std::string& token) {
     request_ = std::move(request);
+    meter_ = options.meter;
+    begun_ = Steady::now();
     answer_.clear();
     error_[0] = '\0';
     curl_easy_reset(easy_);
@@ -78,6 +98,13 @@ class Transfer {
   }
 
   HttpOutcome Outcome(CURLcode code) {
+    HttpOutcome outcome = Read(code);
+    Measure(meter_, request_, outcome, Steady::now() - begun_);
+    return outcome;
+  }
+
+ private:
+  HttpOutcome Read(CURLcode code) {
     HttpOutcome outcome;
     if (code == CURLE_OK) {
       outcome.kind = HttpOutcome::Kind::kAnswered;
@@ -93,8 +120,6 @@ class Transfer {
     outcome.text += error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
     return outcome;
   }
-
- private:
   template <class Value>
   void Set(CURLoption option, Value value) {
     const CURLcode code = curl_easy_setopt(easy_, option, value);
@@ -108,18 +133,34 @@ class Transfer {
   CURL* easy_;
   curl_slist* headers_ = nullptr;
   HttpRequest request_;
+  Meter* meter_ = nullptr;
+  Steady::time_point begun_;
   std::string answer_;
   std::array<char, CURL_ERROR_SIZE> error_{};
 };
 
-HttpOutcome NotSent(const Error& error) {
+HttpOutcome NotSent(const HttpOptions& options, const HttpRequest& request, const Error& error) {
   HttpOutcome outcome;
   outcome.kind = HttpOutcome::Kind::kNotSent;
   outcome.text = error.message;
+  Measure(options.meter, request, outcome, {});
   return outcome;
 }
 
 }  // namespace
+
+std::string_view CallName(const HttpRequest& request) {
+  const std::string_view path = std::string_view(request.path).substr(0, request.path.find('?'));
+  if (path.starts_with("/slurmdb/")) return "accounting";
+  if (path.ends_with("/job/submit")) return "submit";
+  for (const std::string_view list : {"jobs", "nodes", "ping", "diag"}) {
+    if (path.ends_with(list)) return list;
+  }
+  if (path.find("/job/") == std::string_view::npos) return "other";
+  if (request.method == "POST") return "update";
+  if (request.method != "DELETE") return "job";
+  return request.path.find("?signal=") == std::string::npos ? "cancel" : "signal";
+}
 
 struct HttpClient::State {
   HttpOptions options;
@@ -136,7 +177,7 @@ HttpClient::~HttpClient() = default;
 
 HttpOutcome HttpClient::Do(const HttpRequest& request) {
   const auto token = state_->credential.Token();
-  if (!token) return NotSent(token.error());
+  if (!token) return NotSent(state_->options, request, token.error());
   state_->transfer.Prepare(state_->options, request, *token);
   return state_->transfer.Outcome(curl_easy_perform(state_->transfer.easy()));
 }
@@ -190,7 +231,7 @@ void HttpPool::State::Begin() {
     }
     const auto token = credential.Token();
     if (!token) {
-      next.done(NotSent(token.error()));
+      next.done(NotSent(options, next.request, token.error()));
       continue;
     }
     std::unique_ptr<Transfer> transfer;

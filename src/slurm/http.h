@@ -5,7 +5,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "kezek/meter.h"
 #include "kezek/result.h"
 #include "kezek/time.h"
 #include "slurm/credential.h"
@@ -39,7 +41,12 @@ struct HttpOutcome {
 struct HttpOptions {
   std::string url;
   std::int32_t connections = 8;  // of an HttpPool, at once
+  Meter* meter = nullptr;        // told of every request; outlives the client; null: nobody
 };
+
+// What a request is called where requests are counted: "submit", "update", "cancel", "signal",
+// "job", "jobs", "nodes", "ping", "diag", "accounting", or "other".
+std::string_view CallName(const HttpRequest& request);
 
 // Keeps its connection. Not thread-safe.
 class HttpClient {

@@ -12,7 +12,9 @@
 namespace kezek::slurm {
 namespace {
 
-HttpOptions Http(const Options& options) { return {options.url, options.connections}; }
+HttpOptions Http(const Options& options) {
+  return {options.url, options.connections, options.meter};
+}
 
 std::string ApiPath(std::string_view tail) {
   std::string path(kApi);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kezek/cluster.h"
+#include "kezek/meter.h"
 #include "kezek/time.h"
 
 namespace kezek::slurm {
@@ -22,6 +23,7 @@ struct Options {
   DurationMs request_timeout_ms = 10 * kSecondMs;
   DurationMs message_timeout_ms = 10 * kSecondMs;      // Slurm's own MessageTimeout
   DurationMs accounting_patience_ms = 10 * kMinuteMs;  // see surveyor.h
+  Meter* meter = nullptr;  // told of every request; outlives the cluster; null: nobody
 };
 
 // Requests go out over a pool of connections in the name of the job's owner; a submission is sent

@@ -57,6 +57,7 @@ bool Answered(const HttpOutcome& outcome) { return outcome.kind == HttpOutcome::
 Surveyor::Surveyor(SurveyorOptions options, HttpOptions http, Credential& credential, Clock& clock,
                    ClusterSink sink)
     : options_(std::move(options)),
+      meter_(http.meter),
       client_(std::move(http), credential),
       clock_(clock),
       sink_(std::move(sink)),
@@ -125,8 +126,15 @@ void Surveyor::Run() {
       if (stopping_) return;
       orders = std::exchange(orders_, Orders{});
     }
+    Busy(true);
     Round(std::move(orders));
+    Busy(false);
   }
+}
+
+void Surveyor::Busy(bool busy) {
+  if (meter_ == nullptr) return;
+  busy ? meter_->Begins(Worker::kFollower) : meter_->Rests(Worker::kFollower);
 }
 
 DurationMs Surveyor::NextWait() {
@@ -174,6 +182,7 @@ void Surveyor::Round(Orders orders) {
 }
 
 HttpOutcome Surveyor::Get(const std::string& path, bool large) {
+  Busy(true);
   HttpRequest request;
   request.path = path;
   request.user = options_.user;

@@ -76,10 +76,12 @@ class Surveyor {
   void Forget(const Followed& job);
   bool MayLook(std::int64_t id) const;
   HttpOutcome Get(const std::string& path, bool large);
+  void Busy(bool busy);
   std::int64_t UpdateTime() const;
   DurationMs NextWait();
 
   SurveyorOptions options_;
+  Meter* meter_;
   HttpClient client_;
   Clock& clock_;
   ClusterSink sink_;

@@ -25,6 +25,7 @@ class Cluster:
         self.env = dict(os.environ, KEZEK_DEMO_DIR=self.folder, KEZEK_DEMO_BIN=binaries)
         self.slurm_env = {}
         self.endpoint = ""
+        self.http = ""
 
     def __enter__(self):
         os.makedirs(self.folder, exist_ok=True)
@@ -50,6 +51,7 @@ class Cluster:
         with open(os.path.join(self.folder, "env"), encoding="utf-8") as file:
             values = dict(line.removeprefix("export ").strip().split("=", 1) for line in file)
         self.endpoint = values["KEZEK_ENDPOINT"]
+        self.http = values["KEZEK_HTTP"]
         self.slurm_env = dict(os.environ, SLURM_CONF=values["SLURM_CONF"], SLURM_TIME_FORMAT="%s")
 
     def tail_of_log(self):

@@ -3,11 +3,13 @@ nothing. Method: every check below submits its own jobs; those that take long ar
 looked at last. At the end the demo's own check compares everything with Slurm's records."""
 
 import os
+import shutil
 import subprocess
 import time
 import traceback
 
 import harness
+import prometheus
 
 CHECKS = []
 
@@ -226,6 +228,20 @@ def serves_a_foreign_client(cluster):
                           check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=180)
     expect(done.returncode, 0, f"the exit status of foreign_client.py, which says: {done.stdout}")
+
+
+@check
+def prometheus_reads_the_metrics(cluster):
+    if not shutil.which("prometheus"):
+        print("       prometheus is not installed: not checked")
+        return
+    cluster.until("an empty machine", lambda: not queue_of_all(cluster), 120)
+    prometheus.agrees(cluster)
+
+
+def queue_of_all(cluster):
+    return [job for user in harness.USERS
+            for job in cluster.kezek(user, "queue", "-o", "name")[1].split()]
 
 
 @check

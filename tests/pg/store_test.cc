@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/pg/store_fixture.h"
+#include "tests/support/recording_meter.h"
 
 namespace kezek::postgres {
 namespace {
@@ -28,8 +29,24 @@ class StoreTest : public testing::Test {
   test::Database database_ = test::FreshDatabase(test::ServerFolder());
   test::StepClock clock_;
   Recorder recorder_;
-  PostgresStore store_{{.conninfo = database_.app}, clock_, {&recorder_}};
+  test::RecordingMeter meter_;
+  PostgresStore store_{{.conninfo = database_.app, .meter = &meter_}, clock_, {&recorder_}};
 };
+
+TEST_F(StoreTest, EveryTransactionIsMeasured) {
+  ASSERT_TRUE(SubmitNow(store_, {MakeSubmission("k1"), MakeSubmission("k2")}).has_value());
+  Changes changes;
+  changes.events.push_back({.subject = Subject::kCluster, .name = "test", .actor = "kezek"});
+  ASSERT_TRUE(store_.Commit(changes).has_value());
+  const auto commits = meter_.commits();
+  ASSERT_EQ(commits.size(), 2U);
+  EXPECT_EQ(commits[0].submissions, 2);
+  EXPECT_GT(commits[0].bytes, 0);
+  EXPECT_TRUE(commits[0].stored);
+  EXPECT_EQ(commits[0].waiting, 0);
+  EXPECT_EQ(commits[1].submissions, 0);
+  EXPECT_FALSE(meter_.works().empty());
+}
 
 TEST_F(StoreTest, StoresASubmissionWithPayloadAndEvent) {
   const auto answer = SubmitNow(store_, {MakeSubmission("k1")});

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -12,6 +13,7 @@
 #include "kezek/check.h"
 #include "scheduler/control/admission.h"
 #include "scheduler/control/loop.h"
+#include "scheduler/control/queue_tally.h"
 
 namespace kezek::kezekd {
 namespace {
@@ -22,17 +24,85 @@ struct Asked {
 };
 using Message = std::variant<Committed, ClusterEvent, Asked>;
 
+using Steady = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kTallyEvery{5};
+
+DurationUs Microseconds(Steady::duration span) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(span).count();
+}
+
+// Cuts a round into phases. One thread.
+class RoundWatch {
+ public:
+  void Begin() {
+    times_ = {};
+    begun_ = last_ = Steady::now();
+  }
+  void Ended(std::string_view phase) {
+    const auto now = Steady::now();
+    times_.phases.emplace_back(phase, Microseconds(now - last_));
+    last_ = now;
+  }
+  // Where nothing was committed, the plan ends here.
+  void EndedUnlessCommitted(std::string_view phase) {
+    if (times_.phases.empty() || times_.phases.back().first != "commit") Ended(phase);
+  }
+  RoundTimes End() {
+    Ended("act");
+    times_.took_us = Microseconds(last_ - begun_);
+    return std::move(times_);
+  }
+
+ private:
+  RoundTimes times_;
+  Steady::time_point begun_;
+  Steady::time_point last_;
+};
+
+// The store, with the time of commits told. The thread rests in them: the committer works.
+class TimedStore final : public StateStore {
+ public:
+  TimedStore(StateStore* store, RoundWatch* watch, Meter* meter)
+      : store_(store), watch_(watch), meter_(meter) {}
+  Result<Snapshot> Lead() override { return store_->Lead(); }
+  Result<void> Commit(const Changes& changes) override {
+    watch_->Ended("plan");
+    if (meter_ != nullptr) meter_->Rests(Worker::kController);
+    Result<void> committed = store_->Commit(changes);
+    if (meter_ != nullptr) meter_->Begins(Worker::kController);
+    watch_->Ended("commit");
+    return committed;
+  }
+  Result<std::vector<JobPayload>> LoadPayloads(const std::vector<JobId>& jobs) override {
+    return store_->LoadPayloads(jobs);
+  }
+  Result<std::vector<Job>> LoadJobs(const std::vector<JobRef>& jobs) override {
+    return store_->LoadJobs(jobs);
+  }
+
+ private:
+  StateStore* store_;
+  RoundWatch* watch_;
+  Meter* meter_;
+};
+
 Error Ended() { return {Code::kUnavailable, "kezekd is stopping; try again", {}}; }
 
 }  // namespace
 
 struct ControllerThread::State {
   State(control::ControlConfig config_in, Clock& clock_in)
-      : config(std::move(config_in)), clock(clock_in) {}
+      : config(std::move(config_in)), clock(clock_in) {
+    config.engine.phase_ended = [this](std::string_view phase) { watch.Ended(phase); };
+  }
 
-  const control::ControlConfig config;
+  control::ControlConfig config;  // not changed later
   Clock& clock;
   Outside outside;
+  RoundWatch watch;
+  std::unique_ptr<TimedStore> store;
+  std::optional<Steady::time_point> tallied;
   std::unique_ptr<control::Loop> loop;  // the thread's own, once it runs
   std::thread thread;
 
@@ -52,6 +122,8 @@ struct ControllerThread::State {
   // Waits until something comes in, the loop wants to run, or Stop. False: Stop.
   bool Wait();
   void Run();
+  Result<control::RoundReport> Round();
+  void Tally();
   void End();
   std::shared_ptr<const control::Admission> Admitting() const {
     const std::lock_guard lock(view_mutex);
@@ -110,16 +182,34 @@ bool ControllerThread::State::Wait() {
 
 void ControllerThread::State::Run() {
   while (Wait()) {
-    TakeInbox();
-    const Result<control::RoundReport> report = loop->RunOnce(clock.Now());
+    if (outside.meter != nullptr) outside.meter->Begins(Worker::kController);
+    const Result<control::RoundReport> report = Round();
+    if (outside.meter != nullptr) outside.meter->Rests(Worker::kController);
     if (!report) {
       End();
       if (outside.on_fatal) outside.on_fatal(report.error());
       return;
     }
-    if (outside.on_round) outside.on_round(*report);
   }
   End();
+}
+
+Result<control::RoundReport> ControllerThread::State::Round() {
+  watch.Begin();
+  TakeInbox();
+  Result<control::RoundReport> report = loop->RunOnce(clock.Now());
+  if (!report) return report;
+  if (outside.on_round) outside.on_round(*report, watch.End());
+  if (report->ticked && outside.on_tally) Tally();
+  return report;
+}
+
+void ControllerThread::State::Tally() {
+  const auto now = Steady::now();
+  if (tallied && now - *tallied < kTallyEvery) return;
+  tallied = now;
+  const control::Controller& controller = *loop->controller();
+  outside.on_tally(control::TallyQueue(controller.state(), *controller.view()));
 }
 
 void ControllerThread::State::End() {
@@ -144,9 +234,15 @@ Result<void> ControllerThread::Start(Outside outside) {
   KEZEK_CHECK(!state_->thread.joinable(), "the controller is started once");
   KEZEK_CHECK(outside.state != nullptr && outside.cluster != nullptr, "Start needs both ports");
   state_->outside = std::move(outside);
+  state_->store =
+      std::make_unique<TimedStore>(state_->outside.state, &state_->watch, state_->outside.meter);
   state_->loop = std::make_unique<control::Loop>(
-      state_->config, state_->outside.state, state_->outside.cluster,
-      [state = state_.get()](const std::shared_ptr<const View>& view) { state->Publish(view); });
+      state_->config, state_->store.get(), state_->outside.cluster,
+      [state = state_.get()](const std::shared_ptr<const View>& view) {
+        state->watch.EndedUnlessCommitted("plan");
+        state->Publish(view);
+        state->watch.Ended("publish");
+      });
   if (Result<void> begun = state_->loop->Begin(state_->clock.Now()); !begun) return begun;
   state_->thread = std::thread([state = state_.get()] { state->Run(); });
   return {};

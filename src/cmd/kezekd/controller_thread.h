@@ -13,9 +13,13 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "kezek/cluster.h"
 #include "kezek/desk.h"
+#include "kezek/meter.h"
 #include "kezek/resources.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
@@ -24,6 +28,14 @@
 #include "scheduler/control/report.h"
 
 namespace kezek::kezekd {
+
+// How long a round of the controller took, and of that each phase: "take_in", what the engine tells
+// of a tick ("prepare", "entitle", "walk", "verify", "stand"), "plan", "commit", "publish", "act".
+// A round without a tick has no phases of the engine.
+struct RoundTimes {
+  DurationUs took_us = 0;
+  std::vector<std::pair<std::string_view, DurationUs>> phases;  // in order
+};
 
 class ControllerThread final : public Desk, public CommitObserver {
  public:
@@ -34,7 +46,12 @@ class ControllerThread final : public Desk, public CommitObserver {
     // last round. The process should end.
     std::function<void(const Error&)> on_fatal;
     // After every round, on the controller's thread: for the log and metrics. May be empty.
-    std::function<void(const control::RoundReport&)> on_round;
+    std::function<void(const control::RoundReport&, const RoundTimes&)> on_round;
+    // The queue in figures, on the same thread: after a tick, but not within five seconds of the
+    // last time. May be empty.
+    std::function<void(QueueTally)> on_tally;
+    Meter* meter =
+        nullptr;  // told when the thread works, waits for the store excepted; may be null
   };
 
   ControllerThread(control::ControlConfig config, Clock& clock);

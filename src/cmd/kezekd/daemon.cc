@@ -18,6 +18,8 @@
 #include "cmd/kezekd/system_clock.h"
 #include "cmd/kezekd/tls_check.h"
 #include "cmd/kezekd/unix_accounts.h"
+#include "cmd/kezekd/web.h"
+#include "metrics/metrics.h"
 #include "output/output_root.h"
 #include "postgres/migrations.h"
 #include "postgres/postgres_store.h"
@@ -67,7 +69,8 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   return control;
 }
 
-slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& installation) {
+slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& installation,
+                       Meter* meter) {
   return {.url = config.url,
           .token_file = config.token_file,
           .jwt_key_file = config.jwt_key_file,
@@ -76,7 +79,8 @@ slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& ins
           .tag_prefix = "kezek:" + installation + ":",
           .connections = config.connections,
           .request_timeout_ms = config.request_timeout_ms,
-          .message_timeout_ms = config.message_timeout_ms};
+          .message_timeout_ms = config.message_timeout_ms,
+          .meter = meter};
 }
 
 rpc::ServerConfig ServerOf(const config::Config& config) {
@@ -93,10 +97,11 @@ rpc::ServerConfig ServerOf(const config::Config& config) {
           .output_root = config.output_root};
 }
 
-postgres::StoreOptions StoreOf(const config::Config& config) {
+postgres::StoreOptions StoreOf(const config::Config& config, Meter* meter) {
   postgres::StoreOptions options;
   options.conninfo = config.database.url;
   options.usage_horizon_ms = 41 * config.scheduling.half_life_ms;
+  options.meter = meter;
   return options;
 }
 
@@ -182,22 +187,37 @@ Result<void> Serve(const config::Config& config) {
   const auto output = output::OutputRoot::Open(config.output_root);
   if (!output) return output.error();
 
+  metrics::Metrics metrics(KEZEK_VERSION, clock.Now());
   Relay relay;
   Fatal fatal;
   HostAccounts accounts;
   ControllerThread controller(*control, clock);
-  postgres::PostgresStore store(StoreOf(config), clock, {&controller, &relay});
+  postgres::PostgresStore store(StoreOf(config, &metrics), clock, {&controller, &relay});
   postgres::ReadPool readers({.conninfo = config.database.url,
                               .threads = static_cast<std::size_t>(config.database.readers)},
                              clock);
-  slurm::SlurmCluster slurm(SlurmOf(config.slurm, *installation), clock, controller.sink());
+  slurm::SlurmCluster slurm(SlurmOf(config.slurm, *installation, &metrics), clock,
+                            controller.sink());
   PreparedCluster cluster(&slurm, output->get(), controller.sink());
 
+  const auto web = Web::Start(config.http, config.tls,
+                              {.metrics = &metrics,
+                               .desk = &controller,
+                               .read = &readers,
+                               .clock = &clock,
+                               .schema_version = postgres::Migrations().back().version});
+  if (!web) return web.error();
   const auto leading = LeadWhenPossible(
       controller, {.state = &store,
                    .cluster = &cluster,
                    .on_fatal = [&fatal](const Error& error) { fatal.Set(error); },
-                   .on_round = [](const control::RoundReport& report) { LogRound(report); }});
+                   .on_round =
+                       [&](const control::RoundReport& report, const RoundTimes& times) {
+                         LogRound(report);
+                         MeasureRound(metrics, report, times, controller.view().get());
+                       },
+                   .on_tally = [&metrics](QueueTally tally) { metrics.SetQueue(std::move(tally)); },
+                   .meter = &metrics});
   if (!leading) return leading.error();
   if (!*leading) return {};
   auto server = rpc::Server::Start(ServerOf(config), {.desk = &controller,
@@ -205,11 +225,13 @@ Result<void> Serve(const config::Config& config) {
                                                       .read = &readers,
                                                       .clock = &clock,
                                                       .output = output->get(),
-                                                      .unix_accounts = &accounts});
+                                                      .unix_accounts = &accounts,
+                                                      .meter = &metrics});
   if (!server) return server.error();
   relay.To(server->get());
-  spdlog::info("ready cluster={} grpc_port={} version={}", config.cluster, (*server)->port(),
-               KEZEK_VERSION);
+  (*web)->SetLeads(true);
+  spdlog::info("ready cluster={} grpc_port={} http_port={} version={}", config.cluster,
+               (*server)->port(), (*web)->port(), KEZEK_VERSION);
 
   const sigset_t signals = EndSignals();
   int signal = 0;

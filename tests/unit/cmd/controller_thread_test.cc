@@ -10,12 +10,15 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "scheduler/sim/memory_store.h"
 #include "scheduler/sim/workload.h"
+#include "tests/support/recording_meter.h"
 
 namespace kezek::kezekd {
 namespace {
@@ -83,13 +86,21 @@ class ControllerThreadTest : public ::testing::Test {
     return controller.Start({.state = &store,
                              .cluster = &cluster,
                              .on_fatal = [this](const Error& error) { fatal.set_value(error); },
-                             .on_round = {}});
+                             .on_round = [this](const control::RoundReport& report,
+                                                const RoundTimes& times) { Keep(report, times); },
+                             .on_tally = [this](const QueueTally&) { ++tallies; },
+                             .meter = &meter});
   }
   Result<CommandOutcome> Ask(CommandBody body) {
     std::promise<Result<CommandOutcome>> answer;
     controller.Do({UserId{1}, "somebody", std::move(body)},
                   [&answer](Result<CommandOutcome> outcome) { answer.set_value(outcome); });
     return answer.get_future().get();
+  }
+  // On the controller's thread.
+  void Keep(const control::RoundReport& report, const RoundTimes& times) {
+    const std::lock_guard lock(rounds_mutex);
+    rounds.emplace_back(report.ticked, times);
   }
   static User NewUser(int number) {
     User user;
@@ -101,6 +112,10 @@ class ControllerThreadTest : public ::testing::Test {
   sim::MemoryStore memory{"inst"};
   LosingStore store{&memory};
   CountingCluster cluster;
+  std::mutex rounds_mutex;
+  std::vector<std::pair<bool, RoundTimes>> rounds;  // whether it ticked
+  std::atomic<int> tallies = 0;
+  test::RecordingMeter meter;
   ControllerThread controller{sim::SimConfig(), clock};
   std::promise<Error> fatal;
 };
@@ -118,6 +133,30 @@ TEST_F(ControllerThreadTest, TheViewIsThereBeforeTheAnswer) {
   ASSERT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_TRUE(controller.view()->directory->user_by_name.contains("u1@test"));
   EXPECT_FALSE(Ask(PutUsers{{NewUser(1)}, "again"}).has_value());
+}
+
+TEST_F(ControllerThreadTest, TellsHowLongEachPhaseOfARoundTook) {
+  ASSERT_TRUE(Start().has_value());
+  ASSERT_TRUE(Ask(PutUsers{{NewUser(1)}, "hired"}).has_value());
+  controller.Stop();
+  EXPECT_EQ(tallies, 1) << "once in five seconds";
+  bool ticked = false;
+  for (const auto& [tick, times] : rounds) {
+    DurationUs sum = 0;
+    std::string names;
+    for (const auto& [phase, took] : times.phases) {
+      sum += took;
+      names += std::string(phase) + " ";
+    }
+    EXPECT_LE(sum, times.took_us);
+    const bool engine = names.starts_with("take_in prepare entitle walk verify stand plan ");
+    EXPECT_EQ(engine, tick) << names;
+    EXPECT_TRUE(names.ends_with("act ")) << names;
+    ticked = ticked || tick;
+  }
+  EXPECT_TRUE(ticked);
+  EXPECT_FALSE(meter.works().empty());
+  EXPECT_GE(meter.rests().size(), meter.works().size()) << "it rests in commits, too";
 }
 
 TEST_F(ControllerThreadTest, ManyThreadsAreEachAnswered) {

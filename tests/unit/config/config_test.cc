@@ -35,6 +35,7 @@ classes:
     preemptible: false
     user_limits: {gpus: 16, jobs_running: 4}
 log: {level: debug, json: true}
+http: {listen: 127.0.0.1:9480, metrics_token: false, connections: 64, idle_timeout: 30s}
 )";
 
 TEST(Config, ReadsEveryKey) {
@@ -51,6 +52,10 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_FALSE(config->classes.at("urgent").preemptible);
   EXPECT_TRUE(config->classes.contains("normal")) << "the usual classes stay";
   EXPECT_TRUE(config->log_json);
+  EXPECT_EQ(config->http.listen, "127.0.0.1:9480");
+  EXPECT_FALSE(config->http.metrics_token);
+  EXPECT_EQ(config->http.connections, 64);
+  EXPECT_EQ(config->http.idle_timeout_ms, 30 * kSecondMs);
 }
 
 struct Fault {
@@ -58,6 +63,14 @@ struct Fault {
   std::string replace;
   std::string message;
 };
+
+TEST(Config, HttpCanBeOff) {
+  std::string text = kGood;
+  text.replace(text.find("127.0.0.1:9480"), 14, "off");
+  const auto config = ParseConfig(text, "k.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->http.listen, "");
+}
 
 TEST(Config, RefusesEachFaultWithKeyAndLine) {
   const std::vector<Fault> faults = {
@@ -76,6 +89,12 @@ TEST(Config, RefusesEachFaultWithKeyAndLine) {
       {"jobs_running: 4", "jobs: 4", "k.yaml:25: classes.urgent.user_limits.jobs: is not known"},
       {"readers: 8", "url: twice", "k.yaml:8: database.url: is there twice"},
       {"log: {", "log: [", "k.yaml:26"},
+      {"127.0.0.1:9480", "here", "k.yaml:27: http.listen: must be an address with a port"},
+      {"127.0.0.1:9480", "localhost:9480", "k.yaml:27: http.listen: must be an address"},
+      {"127.0.0.1:9480", "127.0.0.1:90000", "k.yaml:27: http.listen: must be an address"},
+      {"127.0.0.1:9480", "0.0.0.0:9480", "k.yaml:27: http.listen: 0.0.0.0:9480 can be reached"},
+      {"metrics_token: false", "token: false", "k.yaml:27: http.token: is not known here"},
+      {"connections: 64", "connections: 0", "k.yaml:27: http.connections: must be a whole number"},
       {"database:", "database: x\nignored:", "k.yaml:6: database: must be a mapping"},
       {"127.0.0.1:9443", "0.0.0.0:9443", "k.yaml:2: grpc_listen: 0.0.0.0:9443 can be reached"},
       {"127.0.0.1:9443", "127.0.0.1.evil.kz:9443", "can be reached from other hosts"},

@@ -10,6 +10,7 @@
 #include "kezek/v1/job_service.grpc.pb.h"
 #include "kezek/v1/status.pb.h"
 #include "rpc/server.h"
+#include "tests/support/recording_meter.h"
 #include "tests/unit/rpc/fakes.h"
 
 namespace kezek::rpc {
@@ -19,9 +20,12 @@ class Served : public testing::Test {
   void SetUp() override {
     const ServerConfig config{
         .listen = "127.0.0.1:0", .cluster = "test", .version = "1", .output_root = "/out"};
-    auto started = Server::Start(
-        config,
-        {.desk = &desk_, .submit = &store_, .read = &store_, .clock = &clock_, .output = &output_});
+    auto started = Server::Start(config, {.desk = &desk_,
+                                          .submit = &store_,
+                                          .read = &store_,
+                                          .clock = &clock_,
+                                          .output = &output_,
+                                          .meter = &meter_});
     ASSERT_TRUE(started) << started.error().message;
     server_ = std::move(*started);
     store_.Observe(server_.get());
@@ -115,6 +119,7 @@ class Served : public testing::Test {
   FakeStore store_;
   FakeDesk desk_{&store_};
   FakeOutput output_;
+  test::RecordingMeter meter_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::JobService::Stub> stub_;

@@ -10,10 +10,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "slurm/credential.h"
+#include "tests/support/recording_meter.h"
 #include "tests/unit/slurm/listener.h"
 
 namespace kezek::slurm {
@@ -72,6 +75,51 @@ TEST_F(HttpTest, HungUpIsLostAndSentOnce) {
       client.Do({.method = "POST", .path = "/x", .body = "{}", .user = "a", .once = true});
   EXPECT_EQ(outcome.kind, HttpOutcome::Kind::kLost);
   EXPECT_EQ(listener.requests(), 1);
+}
+
+TEST_F(HttpTest, EveryRequestIsMeasured) {
+  using enum ClusterCallMeasure::Outcome;
+  test::RecordingMeter meter;
+  {
+    const Listener listener(Ok);
+    HttpClient client({listener.url(), 1, &meter}, credential_);
+    client.Do({.path = "/slurm/v0.0.38/jobs?update_time=5"});
+  }
+  {
+    const Listener listener([](const std::string&) { return HttpReply(500, "{}"); });
+    HttpPool pool({listener.url(), 1, &meter}, credential_);
+    std::promise<void> done;
+    pool.Start({.method = "POST", .path = "/slurm/v0.0.38/job/submit"},
+               [&done](const HttpOutcome&) { done.set_value(); });
+    done.get_future().wait();
+  }
+  {
+    const Listener listener(HangUp);
+    HttpClient client({listener.url(), 1, &meter}, credential_);
+    client.Do({.method = "DELETE", .path = "/slurm/v0.0.38/job/7", .once = true});
+  }
+  Credential missing({"/nonexistent/token", "", ""}, clock_);
+  HttpClient client({"http://127.0.0.1:1", 1, &meter}, missing);
+  client.Do({.path = "/slurmdb/v0.0.38/job/7"});
+  const std::vector<test::RecordingMeter::Call> wanted = {
+      {"jobs", static_cast<int>(kAnswered)},
+      {"submit", static_cast<int>(kError)},
+      {"cancel", static_cast<int>(kLost)},
+      {"accounting", static_cast<int>(kNotSent)}};
+  EXPECT_EQ(meter.cluster_calls(), wanted);
+}
+
+TEST(CallNames, AreAFixedFew) {
+  const auto name = [](const std::string& method, const std::string& path) {
+    return std::string(CallName({.method = method, .path = "/slurm/v0.0.38" + path}));
+  };
+  EXPECT_EQ(name("POST", "/job/7"), "update");
+  EXPECT_EQ(name("GET", "/job/7"), "job");
+  EXPECT_EQ(name("DELETE", "/job/7?signal=USR1"), "signal");
+  EXPECT_EQ(name("GET", "/nodes?update_time=1"), "nodes");
+  EXPECT_EQ(name("GET", "/ping"), "ping");
+  EXPECT_EQ(name("GET", "/diag"), "diag");
+  EXPECT_EQ(name("GET", "/partitions"), "other");
 }
 
 TEST_F(HttpTest, NoTokenIsNotSent) {

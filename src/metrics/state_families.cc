@@ -1,0 +1,156 @@
+#include "metrics/state_families.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "kezek/check.h"
+#include "kezek/reason_text.h"
+#include "metrics/families.h"
+#include "metrics/metrics.h"
+
+namespace kezek::metrics {
+namespace {
+
+constexpr double kPerMilli = 1000;
+constexpr double kSecondsPerHour = 3600;
+
+double Gpus(MilliGpus milli) { return static_cast<double>(milli) / kPerMilli; }
+
+std::string HealthName(NodeHealth health) {
+  switch (health) {
+    case NodeHealth::kUp:
+      return "up";
+    case NodeHealth::kDraining:
+      return "draining";
+    case NodeHealth::kDown:
+      return "down";
+    case NodeHealth::kUnknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+void AddAccounts(const View& view, std::vector<prometheus::MetricFamily>& all) {
+  GaugeFamily guarantee("kezek_account_guarantee_gpus");
+  GaugeFamily entitlement("kezek_account_entitlement_gpus");
+  GaugeFamily allocated("kezek_account_allocated_gpus");
+  GaugeFamily demand("kezek_account_demand_gpus");
+  GaugeFamily usage("kezek_account_usage_gpu_seconds");
+  GaugeFamily info("kezek_account_info");
+  for (const auto& [key, standing] : view.standings) {
+    const std::vector<std::string> labels = {AccountLabel(*view.directory, key.first), key.second};
+    guarantee.Add(labels, Gpus(standing.guarantee_milli));
+    entitlement.Add(labels, Gpus(standing.entitled_milli));
+    allocated.Add(labels, Gpus(standing.allocated_milli));
+    demand.Add(labels, Gpus(standing.demand_milli));
+    usage.Add(labels, standing.usage_gpu_hours * kSecondsPerHour);
+  }
+  for (const auto& [id, account] : view.directory->accounts) {
+    info.Add({AccountLabel(*view.directory, id), account.kind}, 1);
+  }
+  for (GaugeFamily* family : {&guarantee, &entitlement, &allocated, &demand, &usage, &info}) {
+    family->AddTo(all);
+  }
+}
+
+// GPUs that our attempts hold, by node.
+std::map<std::string, std::int32_t> Held(const View& view) {
+  std::map<std::string, std::int32_t> held;
+  if (view.alive == nullptr) return held;
+  for (const Alive& alive : *view.alive) {
+    for (const NodeGrant& grant : alive.placement) held[grant.node] += grant.gpus;
+  }
+  return held;
+}
+
+void AddNodes(const View& view, std::vector<prometheus::MetricFamily>& all) {
+  std::map<std::pair<std::string, std::string>, std::int64_t> nodes;
+  std::map<std::pair<std::string, std::string>, std::int64_t> gpus;
+  const auto held = Held(view);
+  for (const auto& [name, node] : view.nodes) {
+    for (const char* state : {"up", "draining", "down", "unknown"}) nodes[{node.gpu_type, state}];
+    for (const char* state : {"allocated", "foreign", "free", "draining", "down", "unknown"}) {
+      gpus[{node.gpu_type, state}];
+    }
+    const std::string health = HealthName(node.health);
+    ++nodes[{node.gpu_type, health}];
+    const auto ours = held.find(name);
+    const std::int32_t allocated = std::min(ours == held.end() ? 0 : ours->second, node.gpus);
+    const std::int32_t foreign = std::clamp(node.foreign_gpus, 0, node.gpus - allocated);
+    gpus[{node.gpu_type, "allocated"}] += allocated;
+    gpus[{node.gpu_type, "foreign"}] += foreign;
+    const bool up = node.health == NodeHealth::kUp;
+    gpus[{node.gpu_type, up ? "free" : health}] += node.gpus - allocated - foreign;
+  }
+  GaugeFamily node_family("kezek_nodes");
+  for (const auto& [key, count] : nodes) {
+    node_family.Add({key.first, key.second}, static_cast<double>(count));
+  }
+  GaugeFamily gpu_family("kezek_gpus");
+  for (const auto& [key, count] : gpus) {
+    gpu_family.Add({key.first, key.second}, static_cast<double>(count));
+  }
+  node_family.AddTo(all);
+  gpu_family.AddTo(all);
+}
+
+}  // namespace
+
+GaugeFamily::GaugeFamily(std::string_view name) {
+  const FamilyInfo& info = FamilyNamed(name);
+  KEZEK_CHECK(info.kind == Kind::kGauge, "only gauges are made from a state");
+  names_ = LabelsOf(info);
+  family_.name = info.name;
+  family_.help = info.help;
+  family_.type = prometheus::MetricType::Gauge;
+}
+
+void GaugeFamily::Add(const std::vector<std::string>& labels, double value) {
+  KEZEK_CHECK(labels.size() == names_.size(), "a value for every label");
+  prometheus::ClientMetric metric;
+  for (std::size_t i = 0; i < labels.size(); ++i) metric.label.push_back({names_[i], labels[i]});
+  metric.gauge.value = value;
+  family_.metric.push_back(std::move(metric));
+}
+
+void GaugeFamily::AddTo(std::vector<prometheus::MetricFamily>& all) {
+  if (!family_.metric.empty()) all.push_back(std::move(family_));
+}
+
+void AddGauge(std::string_view name, double value, std::vector<prometheus::MetricFamily>& all) {
+  GaugeFamily family(name);
+  family.Add({}, value);
+  family.AddTo(all);
+}
+
+void AddViewFamilies(const View& view, std::vector<prometheus::MetricFamily>& all) {
+  if (view.directory != nullptr) AddAccounts(view, all);
+  AddNodes(view, all);
+  const double now_s = static_cast<double>(view.now_ms) / static_cast<double>(kSecondMs);
+  AddGauge("kezek_last_tick_timestamp_seconds", now_s, all);
+  AddGauge("kezek_slurm_up", view.cluster_answers ? 1 : 0, all);
+  AddGauge("kezek_epoch", static_cast<double>(view.epoch), all);
+}
+
+void AddQueueFamilies(const QueueTally& tally, std::vector<prometheus::MetricFamily>& all) {
+  GaugeFamily jobs("kezek_queue_jobs");
+  GaugeFamily gpus("kezek_queue_gpus");
+  for (const QueuedJobs& queued : tally.queued) {
+    const std::vector<std::string> labels = {queued.job_class,
+                                             std::string(WireName(queued.reason))};
+    jobs.Add(labels, static_cast<double>(queued.jobs));
+    gpus.Add(labels, Gpus(queued.counted_milli));
+  }
+  GaugeFamily attempts("kezek_attempts");
+  GaugeFamily attempt_gpus("kezek_attempt_gpus");
+  for (const AliveAttempts& alive : tally.alive) {
+    const std::vector<std::string> labels = {alive.job_class,
+                                             alive.running ? "running" : "starting"};
+    attempts.Add(labels, static_cast<double>(alive.attempts));
+    attempt_gpus.Add(labels, Gpus(alive.counted_milli));
+  }
+  for (GaugeFamily* family : {&jobs, &gpus, &attempts, &attempt_gpus}) family->AddTo(all);
+}
+
+}  // namespace kezek::metrics
