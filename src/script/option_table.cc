@@ -20,7 +20,7 @@ constexpr Option kOptions[] = {
     {"job-name", 'J', kRequired, "NAME", "name of the job", kJob, apply::Name},
     {"account,project", 'A', kRequired, "PROJECT", "project that is charged", kJob, apply::Project},
     {"qos,class", 'q', kRequired, "CLASS", "class: normal, debug, …", kJob, apply::JobClass},
-    {"kind", '\0', kRequired, "KIND", "training, inference, interactive or batch", kKezek,
+    {"kind", '\0', kRequired, "training|inference|interactive|batch", "what it is", kKezek,
      apply::Kind},
     {"nodes", 'N', kRequired, "N", "nodes", kJob, apply::Nodes},
     {"gpus", 'G', kRequired, "[TYPE:]N", "GPUs in all", kJob, apply::Gpus},
@@ -173,25 +173,6 @@ const Option* FindLetter(char letter) {
       std::begin(kOptions), std::end(kOptions),
       [letter](const Option& option) { return letter != '\0' && option.letter == letter; });
   return found == std::end(kOptions) ? nullptr : found;
-}
-
-std::string DescribeOptions() {
-  constexpr std::size_t kColumn = 38;
-  std::string text;
-  for (const Option& option : kOptions) {
-    if (option.use == kRefused) continue;
-    std::string left = option.letter != '\0' ? std::string("  -") + option.letter + "," : "     ";
-    for (const std::string_view name : Split(option.names, ',')) {
-      left += (left.ends_with(',') || left == "     " ? " --" : ",--") + std::string(name);
-    }
-    if (!option.value_name.empty()) {
-      left += option.argument == kOptional ? "[=" + std::string(option.value_name) + "]"
-                                           : " " + std::string(option.value_name);
-    }
-    left.resize(std::max(left.size() + 2, kColumn), ' ');
-    text += left + std::string(option.help) + "\n";
-  }
-  return text;
 }
 
 }  // namespace kezek::script

@@ -1,5 +1,5 @@
 // The one table of options of a batch job: what #SBATCH lines, #KEZEK lines and the flags of
-// `kezek submit` are read with, and what its help is printed from.
+// `kezek submit` are read with, and what its help is made of.
 #pragma once
 
 #include <cstdint>
@@ -54,8 +54,5 @@ Result<const Option*> FindLong(std::string_view name);
 
 // By letter; null if there is none.
 const Option* FindLetter(char letter);
-
-// The options as help text, indented, at most 100 columns. Refused ones are left out.
-std::string DescribeOptions();
 
 }  // namespace kezek::script

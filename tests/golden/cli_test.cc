@@ -4,8 +4,9 @@
 // N` unless N is 0. The program runs in this process against a fake server with a fixed clock.
 // KEZEK_REWRITE_GOLDEN=1 writes the outputs anew, to be read before they are committed.
 //
-// Directives: `@terminal`, `@colour`, `@stdin TEXT`, `@env NAME=VALUE`, `@submission` (what the
-// fake got last).
+// Directives: `@terminal`, `@colour`, `@columns N` (a terminal's), `@looks N` (of --watch), `@stdin
+// TEXT`, `@env NAME=VALUE`, `@file NAME MODE TEXT` (in FOLDER, `\n` ends a line), `@submission`
+// (what the fake got last).
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -112,13 +113,21 @@ class Transcript {
         host.out_is_terminal = host.err_is_terminal = host.colour = true;
       } else if (line == "@submission") {
         output += server_.LastSubmission() + server_.SubmissionCount();
+      } else if (line.starts_with("@columns ")) {
+        host.out_is_terminal = host.err_is_terminal = true;
+        host.columns = std::stoi(line.substr(9));
+      } else if (line.starts_with("@looks ")) {
+        host.go_on = [left = std::stoi(line.substr(7))]() mutable { return --left > 0; };
+      } else if (line.starts_with("@file ")) {
+        WriteFile(line.substr(6));
       } else if (line.starts_with("@stdin ")) {
         in.str(line.substr(7) + "\n");
       } else if (line.starts_with("@env ")) {
         const std::size_t equals = line.find('=');
-        host.environment[line.substr(5, equals - 5)] = line.substr(equals + 1);
+        host.environment[line.substr(5, equals - 5)] =
+            Replaced(line.substr(equals + 1), "FOLDER", folder_.string());
       } else if (line.starts_with("kezek")) {
-        std::vector<std::string> words = Words(line);
+        std::vector<std::string> words = Words(Replaced(line, "FOLDER", folder_.string()));
         words.erase(words.begin());
         const int code = cli::RunApp(host, words);
         output += Shown(out.str(), err.str(), code);
@@ -126,7 +135,7 @@ class Transcript {
     }
     output = Replaced(std::move(output), server_.endpoint(), "ENDPOINT");
     output = Replaced(std::move(output), folder_.string(), "FOLDER");
-    return Replaced(std::move(output), SourceFolder() + "/scripts", "/work");
+    return Replaced(std::move(output), SourceFolder() + "/scripts", "/home/aizhan/jobs");
   }
 
  private:
@@ -146,6 +155,17 @@ class Transcript {
     host.sleep = [](std::int64_t) {};
     host.make_key = [this] { return "key-" + std::to_string(++keys_); };
     return host;
+  }
+
+  // `NAME MODE TEXT`.
+  void WriteFile(const std::string& text) const {
+    const std::size_t name = text.find(' ');
+    const std::size_t mode = text.find(' ', name + 1);
+    const std::filesystem::path path = folder_ / text.substr(0, name);
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << Replaced(text.substr(mode + 1), "\\n", "\n");
+    std::filesystem::permissions(path, static_cast<std::filesystem::perms>(std::stoi(
+                                           text.substr(name + 1, mode - name - 1), nullptr, 8)));
   }
 
   static std::string Shown(const std::string& out, const std::string& err, int code) {

@@ -14,6 +14,7 @@
 #include <set>
 
 #include "tests/golden/canned.h"
+#include "tests/golden/failures.h"
 
 namespace kezek::golden {
 namespace {
@@ -60,6 +61,13 @@ Status Find(const Ids& ids, google::protobuf::RepeatedPtrField<v1::Job>* jobs) {
   return Status::OK;
 }
 
+// A job named `fails-REASON` gets it.
+Status FailureNamed(const std::string& reason) {
+  const Failure* failure = FindFailure(reason);
+  if (failure == nullptr) return {StatusCode::INTERNAL, "something that nobody has a word for"};
+  return Refused(failure->code, failure->field, failure->reason, failure->message);
+}
+
 class FakeJobs final : public v1::JobService::Service {
  public:
   Status Submit(ServerContext* context, const v1::SubmitRequest* request,
@@ -79,6 +87,7 @@ class FakeJobs final : public v1::JobService::Service {
                      "64 × 8 GPUs is more than project alem-llm may use at once\n"
                      "Ask for 32 nodes or fewer");
     }
+    if (spec.name().starts_with("fails-")) return FailureNamed(spec.name().substr(6));
     // The answer is lost, the job is there.
     if (spec.name() == "flaky" && !existing) return Status(StatusCode::UNAVAILABLE, "gone");
     Answer(*request, existing, response);
@@ -113,6 +122,8 @@ class FakeJobs final : public v1::JobService::Service {
     for (const v1::Job& job : CannedJobs()) {
       const bool final = job.state() >= v1::JOB_STATE_SUCCEEDED;
       const bool mine = job.user() == "aizhan@nac";
+      const auto& jobs = request->filter().jobs();
+      if (!jobs.empty() && std::find(jobs.begin(), jobs.end(), job.job()) == jobs.end()) continue;
       const auto& states = request->filter().states();
       const bool wanted =
           states.empty() ? !final || request->filter().include_final()
@@ -255,12 +266,20 @@ class FakeCluster final : public v1::ClusterService::Service {
   Status GetCluster(ServerContext*, const v1::GetClusterRequest*, v1::Cluster* response) override {
     response->set_name("demo");
     response->add_gpu_types()->set_name("h200");
+    for (const char* name : {"realtime", "normal", "debug", "scavenger"}) {
+      response->add_job_classes()->set_name(name);
+    }
     return Status::OK;
   }
   Status ListNodes(ServerContext*, const v1::ListNodesRequest* request,
                    v1::ListNodesResponse* response) override {
     for (const v1::Node& node : CannedNodes()) {
-      if (!request->free_only() || node.free_gpus() > 0) *response->add_nodes() = node;
+      const auto& health = request->health();
+      const bool wanted =
+          health.empty() || std::find(health.begin(), health.end(), node.health()) != health.end();
+      if (wanted && (!request->free_only() || node.free_gpus() > 0)) {
+        *response->add_nodes() = node;
+      }
     }
     return Status::OK;
   }

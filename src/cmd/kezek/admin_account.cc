@@ -8,6 +8,7 @@
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/settings_flags.h"
+#include "cmd/kezek/usage_error.h"
 
 namespace kezek::cli {
 namespace {
@@ -189,10 +190,13 @@ Result<int> RunShow(Session& session, const AccountFlags& flags) {
 }
 
 void AddSettingFlags(CLI::App& command, AccountFlags& flags) {
-  command.add_option("--title", flags.title, "name for people");
-  command.add_option("--attribute", flags.attributes, "NAME=VALUE, such as country=KZ")
+  command.add_option("--title", flags.title, "name for people")->type_name("TEXT");
+  command.add_option("--attribute", flags.attributes, "for reports, such as country=KZ")
+      ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  command.add_option("--reason", flags.reason, "why, for the record")->required();
+  command.add_option("--reason", flags.reason, "why, for the record")
+      ->type_name("TEXT")
+      ->required();
   flags.settings.AddTo(command);
 }
 
@@ -204,8 +208,10 @@ void AddAdminAccount(CLI::App& admin, Session& session) {
   const auto flags = std::make_shared<AccountFlags>();
 
   CLI::App* create = account->add_subcommand("create", "make an account");
-  create->add_option("path", flags->path, "such as universities/kaznu/nlp")->required();
-  create->add_option("--kind", flags->kind, "sector, institution or project")->required();
+  create->add_option("ACCOUNT", flags->path, "such as universities/kaznu/nlp")->required();
+  create->add_option("--kind", flags->kind, "sector, institution or project")
+      ->type_name("sector|institution|project")
+      ->required();
   AddSettingFlags(*create, *flags);
   create->footer(
       "Examples:\n"
@@ -216,7 +222,7 @@ void AddAdminAccount(CLI::App& admin, Session& session) {
   });
 
   CLI::App* set = account->add_subcommand("set", "change an account's settings");
-  set->add_option("path", flags->path, "the account")->required();
+  set->add_option("ACCOUNT", flags->path, "the account")->required();
   CLI::Option* close = set->add_flag("--close", flags->close, "take no more jobs");
   set->add_flag("--open", flags->open, "take jobs again")->excludes(close);
   AddSettingFlags(*set, *flags);
@@ -229,9 +235,12 @@ void AddAdminAccount(CLI::App& admin, Session& session) {
   });
 
   CLI::App* list = account->add_subcommand("list", "list the tree");
-  list->add_option("path", flags->path, "this one and all below it");
-  list->add_option("--depth", flags->depth, "levels below it")->check(CLI::Range(0, 1000));
-  list->add_option("--kind", flags->kind, "only this kind");
+  list->add_option("ACCOUNT", flags->path, "this one and all below it");
+  list->add_option("--depth", flags->depth, "levels below it; without: all")
+      ->type_name("N")
+      ->check(Between(0, 1000));
+  list->add_option("--kind", flags->kind, "only this kind")
+      ->type_name("sector|institution|project");
   list->add_flag("--closed", flags->closed, "closed ones, too");
   list->footer("Examples:\n  kezek admin account list\n  kezek admin account list universities");
   list->callback([&session, flags] {
@@ -239,7 +248,7 @@ void AddAdminAccount(CLI::App& admin, Session& session) {
   });
 
   CLI::App* show = account->add_subcommand("show", "show an account, inherited settings included");
-  show->add_option("path", flags->path, "the account")->required();
+  show->add_option("ACCOUNT", flags->path, "the account")->required();
   show->footer("Examples:\n  kezek admin account show universities/kaznu -o yaml");
   show->callback([&session, flags] {
     session.action = [&session, flags] { return RunShow(session, *flags); };

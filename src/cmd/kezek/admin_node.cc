@@ -95,7 +95,7 @@ void AddAdminNode(CLI::App& admin, Session& session) {
   node->require_subcommand(1);
   const auto flags = std::make_shared<NodeFlags>();
   const auto add_nodes = [&flags](CLI::App* command) {
-    command->add_option("nodes", flags->nodes, "nodes: n05, n[05-08]")->required();
+    command->add_option("NODE", flags->nodes, "nodes: n05, n[05-08]")->required();
   };
 
   CLI::App* list = node->add_subcommand("list", "list all nodes");
@@ -111,7 +111,9 @@ void AddAdminNode(CLI::App& admin, Session& session) {
 
   CLI::App* drain = node->add_subcommand("drain", "start nothing new on nodes");
   add_nodes(drain);
-  drain->add_option("--reason", flags->reason, "why, for the record")->required();
+  drain->add_option("--reason", flags->reason, "why, for the record")
+      ->type_name("TEXT")
+      ->required();
   drain->footer("Examples:\n  kezek admin node drain n11 --reason 'fan 3 fails'");
   drain->callback([&session, flags] {
     session.action = [&session, flags] { return RunDrain(session, *flags); };
@@ -119,7 +121,7 @@ void AddAdminNode(CLI::App& admin, Session& session) {
 
   CLI::App* resume = node->add_subcommand("resume", "put nodes back");
   add_nodes(resume);
-  resume->add_option("--reason", flags->reason, "why, for the record");
+  resume->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   resume->footer("Examples:\n  kezek admin node resume n11");
   resume->callback([&session, flags] {
     session.action = [&session, flags] { return RunResume(session, *flags); };

@@ -86,16 +86,16 @@ void AddAdminToken(CLI::App& admin, Session& session) {
   const auto flags = std::make_shared<TokenFlags>();
 
   CLI::App* create = token->add_subcommand("create", "make a token; its secret is shown once");
-  create->add_option("--user", flags->user, "for whom; without: myself");
-  create->add_option("--label", flags->label, "what it is for");
-  create->add_option("--lifetime", flags->lifetime, "such as 12h or 30d");
+  create->add_option("--user", flags->user, "for whom; without: myself")->type_name("USER");
+  create->add_option("--label", flags->label, "what it is for")->type_name("TEXT");
+  create->add_option("--lifetime", flags->lifetime, "such as 12h or 30d")->type_name("TIME");
   create->footer("Examples:\n  kezek admin token create --user aizhan@kaznu --lifetime 30d");
   create->callback([&session, flags] {
     session.action = [&session, flags] { return RunCreate(session, *flags); };
   });
 
   CLI::App* list = token->add_subcommand("list", "list tokens, without secrets");
-  list->add_option("--user", flags->user, "whose; without: mine");
+  list->add_option("--user", flags->user, "whose; without: mine")->type_name("USER");
   list->add_flag("--ended", flags->ended, "expired and revoked ones, too");
   list->footer("Examples:\n  kezek admin token list --user aizhan@kaznu --ended");
   list->callback([&session, flags] {
@@ -103,8 +103,8 @@ void AddAdminToken(CLI::App& admin, Session& session) {
   });
 
   CLI::App* revoke = token->add_subcommand("revoke", "make a token worthless at once");
-  revoke->add_option("id", flags->id, "the token's id")->required();
-  revoke->add_option("--reason", flags->reason, "why, for the record");
+  revoke->add_option("TOKEN", flags->id, "the token's id")->required();
+  revoke->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   revoke->footer("Examples:\n  kezek admin token revoke k7f2 --reason 'laptop lost'");
   revoke->callback([&session, flags] {
     session.action = [&session, flags] { return RunRevoke(session, *flags); };

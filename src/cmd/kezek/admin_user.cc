@@ -5,8 +5,10 @@
 #include <ostream>
 
 #include "cmd/kezek/commands.h"
+#include "cmd/kezek/help.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/roles.h"
+#include "cmd/kezek/usage_error.h"
 
 namespace kezek::cli {
 namespace {
@@ -122,7 +124,7 @@ using Action = Result<int> (*)(Session&, const UserFlags&);
 CLI::App* AddAboutUser(CLI::App& user, Session& session, const std::shared_ptr<UserFlags>& flags,
                        const char* name, const char* about, Action action) {
   CLI::App* command = user.add_subcommand(name, about);
-  command->add_option("user", flags->name, "global id, such as aizhan@kaznu")->required();
+  command->add_option("USER", flags->name, "global id, such as aizhan@kaznu")->required();
   command->callback([&session, flags, action] {
     session.action = [&session, flags, action] { return action(session, *flags); };
   });
@@ -137,21 +139,23 @@ void AddRoleCommands(CLI::App& user, Session& session, const std::shared_ptr<Use
   CLI::App* remove =
       AddAboutUser(user, session, flags, "remove-member", "take a user out of a project", take);
   for (CLI::App* command : {add, remove}) {
-    command->add_option("project", flags->account, "path of the project")->required();
-    command->add_option("--role", flags->role, "researcher or lead")
-        ->check(CLI::IsMember(RoleNames()));
-    command->add_option("--reason", flags->reason, "why, for the record");
+    command->add_option("PROJECT", flags->account, "path of the project")->required();
+    command->add_option("--role", flags->role, "role there: researcher if not given")
+        ->type_name(Bars(RoleNames()))
+        ->check(OneOf(RoleNames()));
+    command->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   }
   add->footer("Examples:\n  kezek admin user add-member aizhan@kaznu universities/kaznu/nlp");
   remove->footer("Examples:\n  kezek admin user remove-member aizhan@kaznu universities/kaznu/nlp");
   CLI::App* grant = AddAboutUser(user, session, flags, "grant", "give a user a role", give);
   CLI::App* revoke = AddAboutUser(user, session, flags, "revoke", "take a role from a user", take);
   for (CLI::App* command : {grant, revoke}) {
-    command->add_option("role", flags->role, "researcher, lead, institution-admin, …")
+    command->add_option("ROLE", flags->role, "such as researcher, lead, institution-admin")
+        ->type_name(Bars(RoleNames()))
         ->required()
-        ->check(CLI::IsMember(RoleNames()));
-    command->add_option("account", flags->account, "where; not for roles that hold everywhere");
-    command->add_option("--reason", flags->reason, "why, for the record");
+        ->check(OneOf(RoleNames()));
+    command->add_option("ACCOUNT", flags->account, "where; not for roles that hold everywhere");
+    command->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   }
   grant->footer(
       "Examples:\n  kezek admin user grant dana@kaznu institution-admin universities/kaznu");
@@ -165,18 +169,21 @@ void AddAdminUser(CLI::App& admin, Session& session) {
   user->require_subcommand(1);
   const auto flags = std::make_shared<UserFlags>();
   CLI::App* create = AddAboutUser(*user, session, flags, "create", "make a user", RunCreate);
-  create->add_option("--name", flags->display_name, "name for people");
-  create->add_option("--unix", flags->unix_account, "Unix account that jobs run as");
+  create->add_option("--name", flags->display_name, "name for people")->type_name("TEXT");
+  create->add_option("--unix", flags->unix_account, "Unix account that jobs run as")
+      ->type_name("UNIX");
   create->add_option("--member-of,--project", flags->projects, "projects to submit to")
+      ->type_name("PROJECT")
       ->allow_extra_args(false);
   create->add_option("--role", flags->role, "role there, or everywhere without a project")
-      ->check(CLI::IsMember(RoleNames()));
+      ->type_name(Bars(RoleNames()))
+      ->check(OneOf(RoleNames()));
   create->footer(
       "Examples:\n"
       "  kezek admin user create aizhan@kaznu --unix aizhan --member-of universities/kaznu/nlp");
 
   CLI::App* list = user->add_subcommand("list", "list users");
-  list->add_option("account", flags->account, "only with a role here or below");
+  list->add_option("ACCOUNT", flags->account, "only with a role here or below");
   list->add_flag("--disabled", flags->disabled, "disabled ones, too");
   list->footer("Examples:\n  kezek admin user list universities/kaznu");
   list->callback([&session, flags] {
@@ -188,8 +195,8 @@ void AddAdminUser(CLI::App& admin, Session& session) {
 
   CLI::App* set_unix = AddAboutUser(*user, session, flags, "set-unix",
                                     "set the Unix account that jobs run as", RunSetUnix);
-  set_unix->add_option("unix", flags->unix_account, "Unix account; without: takes it away");
-  set_unix->add_option("--reason", flags->reason, "why, for the record");
+  set_unix->add_option("UNIX", flags->unix_account, "Unix account; without: takes it away");
+  set_unix->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   set_unix->footer("Examples:\n  kezek admin user set-unix aizhan@kaznu aizhan");
   AddRoleCommands(*user, session, flags);
   for (const bool disable : {true, false}) {
@@ -200,7 +207,9 @@ void AddAdminUser(CLI::App& admin, Session& session) {
     CLI::App* command = AddAboutUser(
         *user, session, flags, name,
         disable ? "end a user's access; queued jobs are held" : "give it back", action);
-    command->add_option("--reason", flags->reason, "why, for the record")->required();
+    command->add_option("--reason", flags->reason, "why, for the record")
+        ->type_name("TEXT")
+        ->required();
     command->footer(std::string("Examples:\n  kezek admin user ") + name +
                     " aizhan@kaznu --reason 'on leave'");
   }

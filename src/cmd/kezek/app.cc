@@ -8,32 +8,38 @@
 #include <utility>
 
 #include "cmd/kezek/commands.h"
+#include "cmd/kezek/help.h"
+#include "cmd/kezek/usage_error.h"
 
 namespace kezek::cli {
 namespace {
 
-constexpr const char* kFooter = R"(Examples:
+constexpr const char* kFooter =
+    R"(Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy or quota, 4 not found,
+5 not allowed, 6 unreachable. run, wait and submit --wait end with the job's own code, and with 121
+to 126 for these 1 to 6.
+Examples:
   kezek submit --gpus 1 --time 30m -- python train.py
   kezek submit train.sh
   kezek queue
   kezek why 48211
-  kezek logs -f 48211
-Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy or quota, 4 not found, 5 not allowed,
-6 unreachable. wait and submit --wait end with the job's own code, and with 121 to 126 for these
-1 to 6.)";
+  kezek logs -f 48211)";
 
 void AddCommonFlags(CLI::App& app, Session& session) {
-  app.add_option("-o,--format", session.format_name, "table, wide, json, yaml or name")
-      ->check(CLI::IsMember(FormatNames()));
-  app.add_option("--context", session.flags.context, "context of the configuration file");
-  app.add_option("--endpoint", session.flags.endpoint, "HOST:PORT of kezekd");
-  app.add_option("--config", session.flags.config, "configuration file");
+  app.add_option("-o,--format", session.format_name, "form of the answer; table if not given")
+      ->type_name(Bars(FormatNames()))
+      ->check(OneOf(FormatNames()));
+  app.add_option("--context", session.flags.context, "context of the configuration file")
+      ->type_name("CONTEXT");
+  app.add_option("--endpoint", session.flags.endpoint, "where kezekd listens")
+      ->type_name("HOST:PORT");
+  app.add_option("--config", session.flags.config, "configuration file")->type_name("FILE");
 }
 
 void AddCommands(CLI::App& app, Session& session) {
   app.fallthrough();
-  // Only named here for the list: RunSubmit reads its arguments itself.
-  app.add_subcommand("submit", "submit a script or a command");
+  AddSubmit(app);
+  AddRun(app);
   AddQueue(app, session);
   AddShow(app, session);
   AddWhy(app, session);
@@ -42,10 +48,14 @@ void AddCommands(CLI::App& app, Session& session) {
   AddCancel(app, session);
   AddHold(app, session);
   AddRelease(app, session);
+  AddUpdate(app, session);
   AddNodes(app, session);
   AddUsage(app, session);
   AddWhoAmI(app, session);
   AddLogin(app, session);
+  AddConfig(app, session);
+  AddCompletion(app, session);
+  AddManual(app, session);
   CLI::App* admin = app.add_subcommand("admin", "accounts, users, tokens, nodes");
   admin->require_subcommand(1);
   AddAdminAccount(*admin, session);
@@ -76,54 +86,56 @@ int Finish(Session& session, const Result<int>& result) {
   return session.waits_for_job ? kOfWaiting + code : code;
 }
 
-bool HasCommand(const CLI::App& app, const std::string& name) {
+const CLI::App* FindSubcommand(const CLI::App& app, const std::string& name) {
   const auto found =
       app.get_subcommands([&name](const CLI::App* sub) { return sub->get_name() == name; });
-  return !found.empty();
-}
-
-// The command as far as it was understood: `kezek admin node drain`.
-std::string Chosen(const CLI::App& app) {
-  std::string text = app.get_name();
-  const CLI::App* command = &app;
-  while (!command->get_subcommands().empty()) {
-    command = command->get_subcommands().front();
-    text += " " + command->get_name();
-  }
-  return text;
+  return found.empty() ? nullptr : found.front();
 }
 
 int Run(Session& session, std::vector<std::string> arguments) {
   CLI::App app("Kezek shares the GPUs of one cluster fairly.", "kezek");
+  app.set_help_flag("-h,--help", "this text");
+  app.set_version_flag("--version", "kezek " KEZEK_VERSION, "which kezek this is");
   app.footer(kFooter);
   AddCommonFlags(app, session);
   AddCommands(app, session);
-  const std::size_t command = FindCommand(arguments);
+  std::size_t command = FindCommand(arguments);
+  if (command < arguments.size() && arguments[command] == "help") {
+    arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(command));
+    arguments.emplace_back("--help");
+    command = FindCommand(arguments);
+  }
   const std::string name = command < arguments.size() ? arguments[command] : "";
-  if (!name.empty() && !HasCommand(app, name)) {
-    PrintError(
-        session.host,
-        Error{Code::kInvalidArgument, "there is no command '" + name + "'\nkezek --help", {}});
+  session.waits_for_job = name == "wait" || name == "run";
+  const CLI::App* chosen = FindSubcommand(app, name);
+  const bool completes = name == "__complete";
+  if (!name.empty() && chosen == nullptr && !completes) {
+    PrintError(session.host, NoSuchCommand(app, name));
     return kUsage;
   }
   std::vector<std::string> rest;
-  if (name == "submit") {
+  if (completes || name == "submit" || name == "run") {
+    // These read their arguments themselves.
     rest.assign(arguments.begin() + static_cast<std::ptrdiff_t>(command) + 1, arguments.end());
     arguments.resize(command);
-    session.action = [&session, &rest] { return RunSubmit(session, rest); };
+    session.action = [&session, &app, &rest, chosen] {
+      return chosen == nullptr ? RunComplete(session, app, rest)
+                               : RunSubmit(session, *chosen, rest);
+    };
   } else {
     app.require_subcommand(1);
   }
   std::reverse(arguments.begin(), arguments.end());  // as the parser wants them
   try {
     app.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    *session.host.out << HelpText(Deepest(app));
+    return kDone;
+  } catch (const CLI::CallForVersion& version) {
+    *session.host.out << version.what() << '\n';
+    return kDone;
   } catch (const CLI::ParseError& error) {
-    // Asking for help is an error to the parser, with code 0.
-    if (error.get_exit_code() == 0) return app.exit(error, *session.host.out, *session.host.err);
-    PrintError(session.host, Error{Code::kInvalidArgument,
-                                   std::string(error.what()) + "\n" + Chosen(app) + " --help",
-                                   {}});
-    return kUsage;
+    return Finish(session, UsageError(app, error));
   }
   return Finish(session, session.action());
 }

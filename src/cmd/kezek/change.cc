@@ -19,7 +19,7 @@ struct ChangeFlags {
 };
 
 void AddJobs(CLI::App& command, ChangeFlags& flags) {
-  command.add_option("jobs", flags.jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
+  command.add_option("JOB", flags.jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
 }
 
 Result<int> RunCancel(Session& session, const ChangeFlags& flags) {
@@ -66,7 +66,7 @@ void AddHoldOrRelease(CLI::App& app, Session& session, bool hold) {
       app.add_subcommand(name, hold ? "keep queued jobs from starting" : "let held jobs start");
   const auto flags = std::make_shared<ChangeFlags>();
   AddJobs(*command, *flags);
-  command->add_option("--reason", flags->comment, "why, for the record");
+  command->add_option("--reason", flags->comment, "why, for the record")->type_name("TEXT");
   command->footer("Examples:\n  kezek " + name + " 48211\n  kezek " + name + " 48211_[3-9] 48300");
   command->callback([&session, flags, hold] {
     session.action = [&session, flags, hold] { return RunHold(session, *flags, hold); };
@@ -79,8 +79,9 @@ void AddCancel(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("cancel", "cancel jobs, arrays or elements");
   const auto flags = std::make_shared<ChangeFlags>();
   AddJobs(*command, *flags);
-  command->add_option("--comment", flags->comment, "why, for the record");
-  command->add_option("-s,--signal", flags->signal, "send this signal instead, end nothing");
+  command->add_option("--comment", flags->comment, "why, for the record")->type_name("TEXT");
+  command->add_option("-s,--signal", flags->signal, "send this signal instead, end nothing")
+      ->type_name("SIGNAL");
   command->footer(
       "Examples:\n"
       "  kezek cancel 48211\n"

@@ -22,11 +22,9 @@ namespace {
 using google::protobuf::Message;
 using google::protobuf::MethodDescriptor;
 
-constexpr std::int64_t kDeadlineMs = 30'000;
 constexpr std::int64_t kFirstPauseMs = 100;
 constexpr std::int64_t kLongestPauseMs = 1'600;
 constexpr const char* kNoHandshake = "NO_HANDSHAKE";
-constexpr std::int64_t kPatienceMs = 6'000;  // pauses in all, while nobody answers
 
 // The rpc whose request this is: each request type belongs to one rpc.
 std::string MethodOf(const Message& request, const Message& response) {
@@ -96,8 +94,8 @@ bool IsForGood(const Error& error) {
 
 class Client::Connection {
  public:
-  Connection(const Context& context, const std::string& endpoint)
-      : context_(context), endpoint_(endpoint) {
+  Connection(const Context& context, const std::string& endpoint, bool patient)
+      : context_(context), endpoint_(endpoint), probed_(!patient) {
     context_.endpoint = endpoint;
     auto credentials = CredentialsOf(context_);
     if (!credentials) {
@@ -117,10 +115,10 @@ class Client::Connection {
         grpc::CreateCustomChannel(endpoint_, *credentials, arguments));
   }
 
-  Result<void> Unary(const Message& request, Message& response) {
+  Result<void> Unary(const Message& request, Message& response, std::int64_t deadline_ms) {
     if (unusable_) return *unusable_;
     grpc::ClientContext call;
-    Prepare(call, kDeadlineMs);
+    Prepare(call, deadline_ms);
     grpc::CompletionQueue queue;
     grpc::ByteBuffer answer;
     grpc::Status status;
@@ -135,10 +133,10 @@ class Client::Connection {
   }
 
   Result<void> Stream(const Message& request, Message& response,
-                      const std::function<bool()>& on_message) {
+                      const std::function<bool()>& on_message, std::int64_t limit_ms) {
     if (unusable_) return *unusable_;
     grpc::ClientContext call;
-    Prepare(call, 0);
+    Prepare(call, limit_ms);
     grpc::CompletionQueue queue;
     const auto stream = stub_->PrepareCall(&call, MethodOf(request, response), &queue);
     stream->StartCall(nullptr);
@@ -163,6 +161,8 @@ class Client::Connection {
     Await(queue);
     if (!wanted) return {};
     if (status.ok()) status = ended;
+    const bool late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+    if (late && limit_ms > 0) return {};
     if (!status.ok()) return Failed(status);
     return {};
   }
@@ -205,14 +205,16 @@ class Client::Connection {
   Context context_;
   const std::string endpoint_;
   std::optional<Error> unusable_;
-  bool probed_ = false;
+  bool probed_ = false;  // or there is no time for it
   std::unique_ptr<grpc::GenericStub> stub_;
 };
 
-Client::Client(const Context& context, const Host& host)
+Client::Client(const Context& context, const Host& host, Patience patience)
     : context_(context),
       host_(&host),
-      connection_(std::make_unique<Connection>(context, context.endpoint)) {}
+      patience_(patience),
+      connection_(std::make_unique<Connection>(context, context.endpoint, patience.pauses_ms > 0)) {
+}
 
 Client::~Client() = default;
 
@@ -220,18 +222,19 @@ Result<void> Client::CallInto(const Message& request, Message& response, Repeat 
   std::int64_t pause_ms = kFirstPauseMs;
   bool was_late = false;
   for (std::int64_t waited_ms = 0;; waited_ms += pause_ms) {
-    Result<void> called = connection_->Unary(request, response);
+    Result<void> called = connection_->Unary(request, response, patience_.deadline_ms);
     if (called) return called;
-    if (called.error().code == Code::kDeadlineExceeded && repeat == Repeat::kYes && !was_late) {
+    if (called.error().code == Code::kDeadlineExceeded && repeat == Repeat::kYes && !was_late &&
+        patience_.pauses_ms > 0) {
       was_late = true;
       continue;
     }
     if (called.error().code != Code::kUnavailable || IsForGood(called.error())) return called;
-    if (waited_ms >= kPatienceMs) return called;
+    if (waited_ms >= patience_.pauses_ms) return called;
     if (const std::string leader = LeaderIn(called.error()); !leader.empty()) {
       // A standby has done nothing, so even what may not be repeated goes on to the leader.
       if (leader != connection_->endpoint()) {
-        connection_ = std::make_unique<Connection>(context_, leader);
+        connection_ = std::make_unique<Connection>(context_, leader, patience_.pauses_ms > 0);
         continue;
       }
     } else if (repeat == Repeat::kNo) {
@@ -243,8 +246,8 @@ Result<void> Client::CallInto(const Message& request, Message& response, Repeat 
 }
 
 Result<void> Client::Stream(const Message& request, Message& response,
-                            const std::function<bool()>& on_message) {
-  return connection_->Stream(request, response, on_message);
+                            const std::function<bool()>& on_message, std::int64_t limit_ms) {
+  return connection_->Stream(request, response, on_message, limit_ms);
 }
 
 }  // namespace kezek::cli

@@ -20,8 +20,15 @@ enum class Repeat { kYes, kNo };
 
 class Client {
  public:
+  // How long a call may take, and how long nobody may answer before it is given up.
+  struct Patience {
+    std::int64_t deadline_ms = 30'000;
+    std::int64_t pauses_ms = 6'000;
+  };
+
   // `host` must outlive the client. Does not connect yet.
-  Client(const Context& context, const Host& host);
+  Client(const Context& context, const Host& host, Patience patience);
+  Client(const Context& context, const Host& host) : Client(context, host, Patience{}) {}
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -37,9 +44,10 @@ class Client {
   }
 
   // Makes the one rpc that takes this request and streams `response`s. Each goes to `on_message`,
-  // which returns false to end the stream. Not repeated: the caller knows where to go on.
+  // which returns false to end the stream; after `limit_ms`, unless that is 0, it ends, too. Not
+  // repeated: the caller knows where to go on.
   Result<void> Stream(const google::protobuf::Message& request, google::protobuf::Message& response,
-                      const std::function<bool()>& on_message);
+                      const std::function<bool()>& on_message, std::int64_t limit_ms = 0);
 
  private:
   class Connection;
@@ -48,6 +56,7 @@ class Client {
 
   const Context context_;
   const Host* host_;
+  const Patience patience_;
   std::unique_ptr<Connection> connection_;
 };
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
-#include <array>
+#include <cerrno>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -14,7 +14,9 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "cmd/kezek/nearest.h"
 #include "kezek/tls.h"
 
 namespace kezek::cli {
@@ -22,21 +24,22 @@ namespace {
 
 constexpr std::string_view kDefaultEndpoint = "127.0.0.1:7443";
 
-struct Key {
-  std::string_view name;
-  std::string Context::*field;
-};
-constexpr std::array<Key, 9> kKeys = {{
-    {"endpoint", &Context::endpoint},
-    {"token", &Context::token},
-    {"token_file", &Context::token_file},
-    {"project", &Context::project},
-    {"tls", &Context::tls},
-    {"ca_file", &Context::ca_file},
-    {"client_certificate", &Context::client_certificate},
-    {"client_key", &Context::client_key},
-    {"server_name", &Context::server_name},
-}};
+std::string DidYouMeanKey(const std::string& name, std::vector<std::string> known) {
+  if (known.empty()) {
+    for (const ContextKey& key : ContextKeys()) known.emplace_back(key.name);
+  }
+  return DidYouMean(name, known);
+}
+
+// A file with a secret in it, which is its owner's alone.
+Result<void> CheckPrivate(const std::string& path) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0 || (status.st_mode & 077U) == 0) return {};
+  return Error{Code::kPermissionDenied,
+               path + ": holds a token, and others may read it\nchmod 600 " + path + ", and if " +
+                   "others have seen the token: kezek admin token revoke",
+               {}};
+}
 
 Error BadAt(const std::string& path, const YAML::Mark& mark, const std::string& message) {
   return Error{
@@ -49,13 +52,16 @@ Result<Context> ReadContext(const std::string& path, const YAML::Node& node) {
   for (const auto& entry : node) {
     const std::string name = entry.first.Scalar();
     bool known = false;
-    for (const Key& key : kKeys) {
+    for (const ContextKey& key : ContextKeys()) {
       if (key.name != name) continue;
       known = true;
       if (!entry.second.IsScalar()) return BadAt(path, entry.second.Mark(), name + ": not a text");
       context.*key.field = entry.second.Scalar();
     }
-    if (!known) return BadAt(path, entry.first.Mark(), "unknown key '" + name + "'");
+    if (!known) {
+      return BadAt(path, entry.first.Mark(),
+                   "unknown key '" + name + "'" + DidYouMeanKey(name, {}));
+    }
     // YAML's own words for on and off.
     if (name == "tls" && context.tls == "true") context.tls = "on";
     if (name == "tls" && context.tls == "false") context.tls = "off";
@@ -81,7 +87,9 @@ Result<Configuration> ReadConfiguration(const std::string& path, const YAML::Nod
         configuration.contexts[named.first.Scalar()] = std::move(*context);
       }
     } else {
-      return BadAt(path, entry.first.Mark(), "unknown or misplaced key '" + name + "'");
+      return BadAt(
+          path, entry.first.Mark(),
+          "unknown or misplaced key '" + name + "'" + DidYouMeanKey(name, {"current", "contexts"}));
     }
   }
   return configuration;
@@ -100,6 +108,24 @@ bool UsesTls(const Context& context) {
          !IsLoopback(context.endpoint);
 }
 
+const std::vector<ContextKey>& ContextKeys() {
+  static const std::vector<ContextKey> keys = {
+      {"endpoint", &Context::endpoint, "HOST:PORT", "where kezekd listens"},
+      {"token", &Context::token, "SECRET", "the token"},
+      {"token_file", &Context::token_file, "FILE", "file with the token"},
+      {"project", &Context::project, "PROJECT", "project of submissions that name none"},
+      {"tls", &Context::tls, "on|off", "encryption; without: off only on this host"},
+      {"ca_file", &Context::ca_file, "FILE",
+       "authorities that may sign the server's certificate; without: the system's"},
+      {"client_certificate", &Context::client_certificate, "FILE",
+       "what is shown to a server that asks for a certificate"},
+      {"client_key", &Context::client_key, "FILE", "its key"},
+      {"server_name", &Context::server_name, "NAME",
+       "name in the server's certificate, if it is not the endpoint's"},
+  };
+  return keys;
+}
+
 std::string ConfigurationPath(const Host& host, const ContextFlags& flags) {
   const std::string named = FirstOf(flags.config, host.Variable("KEZEK_CONFIG"), "");
   if (!named.empty()) return named;
@@ -115,19 +141,26 @@ Result<Configuration> LoadConfiguration(const std::string& path) {
   text << file.rdbuf();
   if (!file) return Error{Code::kNotFound, path + " cannot be read", {}};
   try {
-    return ReadConfiguration(path, YAML::Load(text.str()));
+    Result<Configuration> configuration = ReadConfiguration(path, YAML::Load(text.str()));
+    if (!configuration) return configuration;
+    for (const auto& entry : configuration->contexts) {
+      if (entry.second.token.empty()) continue;
+      Result<void> checked = CheckPrivate(path);
+      if (!checked) return checked.error();
+    }
+    return configuration;
   } catch (const YAML::Exception& error) {
     return BadAt(path, error.mark, error.msg);
   }
 }
 
-Result<void> SaveConfiguration(const std::string& path, const Configuration& configuration) {
+std::string ToYaml(const Configuration& configuration) {
   YAML::Emitter yaml;
   yaml << YAML::BeginMap << YAML::Key << "current" << YAML::Value << configuration.current;
   yaml << YAML::Key << "contexts" << YAML::Value << YAML::BeginMap;
   for (const auto& [name, context] : configuration.contexts) {
     yaml << YAML::Key << name << YAML::Value << YAML::BeginMap;
-    for (const Key& key : kKeys) {
+    for (const ContextKey& key : ContextKeys()) {
       const std::string& value = context.*key.field;
       if (value.empty()) continue;
       yaml << YAML::Key << std::string(key.name) << YAML::Value << YAML::DoubleQuoted << value;
@@ -135,7 +168,11 @@ Result<void> SaveConfiguration(const std::string& path, const Configuration& con
     yaml << YAML::EndMap;
   }
   yaml << YAML::EndMap << YAML::EndMap;
-  const std::string text = std::string(yaml.c_str()) + "\n";
+  return std::string(yaml.c_str()) + "\n";
+}
+
+Result<void> SaveConfiguration(const std::string& path, const Configuration& configuration) {
+  const std::string text = ToYaml(configuration);
   std::error_code failed;
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (!folder.empty()) std::filesystem::create_directories(folder, failed);
@@ -148,13 +185,23 @@ Result<void> SaveConfiguration(const std::string& path, const Configuration& con
     written = close(file) == 0 && written;
   }
   if (!written || rename(draft.c_str(), path.c_str()) != 0) {
-    return Error{Code::kInternal, path + " cannot be written", {}};
+    return Error{Code::kInternal,
+                 path + " cannot be written: " + std::generic_category().message(errno) +
+                     "\nAnother one: --config or KEZEK_CONFIG",
+                 {}};
   }
   return {};
 }
 
 Result<Context> ResolveContext(const Host& host, const ContextFlags& flags) {
   const std::string path = ConfigurationPath(host, flags);
+  const bool named = !flags.config.empty() || !host.Variable("KEZEK_CONFIG").empty();
+  std::error_code ignored;
+  if (named && !std::filesystem::exists(path, ignored)) {
+    return Error{Code::kNotFound,
+                 path + ": there is no such configuration file\nTo make it: kezek login",
+                 {}};
+  }
   Result<Configuration> configuration = LoadConfiguration(path);
   if (!configuration) return configuration.error();
   const std::string asked = FirstOf(flags.context, host.Variable("KEZEK_CONTEXT"), "");
@@ -164,7 +211,12 @@ Result<Context> ResolveContext(const Host& host, const ContextFlags& flags) {
       found != configuration->contexts.end()) {
     context = found->second;
   } else if (!asked.empty()) {
-    return Error{Code::kNotFound, "there is no context '" + asked + "' in " + path, {}};
+    std::vector<std::string> known;
+    for (const auto& entry : configuration->contexts) known.push_back(entry.first);
+    return Error{Code::kNotFound,
+                 "there is no context '" + asked + "' in " + path + DidYouMean(asked, known) +
+                     "\nAll of them: kezek config get-contexts",
+                 {}};
   }
   context.endpoint = FirstOf(flags.endpoint, host.Variable("KEZEK_ENDPOINT"), context.endpoint);
   if (context.endpoint.empty()) context.endpoint = kDefaultEndpoint;
@@ -173,9 +225,14 @@ Result<Context> ResolveContext(const Host& host, const ContextFlags& flags) {
   if (const std::string token = host.Variable("KEZEK_TOKEN"); !token.empty()) {
     context.token = token;
   } else if (context.token.empty() && !context.token_file.empty()) {
+    Result<void> checked = CheckPrivate(context.token_file);
+    if (!checked) return checked.error();
     std::ifstream file(context.token_file);
     if (!(file >> context.token)) {
-      return Error{Code::kNotFound, "no token in " + context.token_file, {}};
+      return Error{Code::kNotFound,
+                   context.token_file + ": has no token\nIt is the token_file of context '" + name +
+                       "': put one there, or sign in with kezek login",
+                   {}};
     }
   }
   return context;

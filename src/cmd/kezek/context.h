@@ -13,6 +13,8 @@
 
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cmd/kezek/host.h"
 #include "kezek/result.h"
@@ -35,6 +37,15 @@ struct Context {
 // Whether the connection to the context's endpoint is encrypted.
 bool UsesTls(const Context& context);
 
+// A key of a context in the file.
+struct ContextKey {
+  std::string_view name;
+  std::string Context::*field;
+  std::string_view value;  // what its value is called in help
+  std::string_view about;
+};
+const std::vector<ContextKey>& ContextKeys();
+
 struct Configuration {
   std::string current;
   std::map<std::string, Context> contexts;
@@ -51,14 +62,19 @@ struct ContextFlags {
 std::string ConfigurationPath(const Host& host, const ContextFlags& flags);
 
 // Reads the file; one that does not exist is empty. Fails with INVALID_ARGUMENT, naming file and
-// line, if it is not YAML or has an unknown key.
+// line, if it is not YAML or has an unknown key, and with PERMISSION_DENIED if it holds a token and
+// others may read it.
 Result<Configuration> LoadConfiguration(const std::string& path);
+
+// The file's text.
+std::string ToYaml(const Configuration& configuration);
 
 // Writes the file, readable by its owner alone, whole or not at all.
 Result<void> SaveConfiguration(const std::string& path, const Configuration& configuration);
 
-// The context to use. Fails with NOT_FOUND if one is named that the file does not have, or if a
-// token file cannot be read. `endpoint` is never empty; `token` may be.
+// The context to use. Fails with NOT_FOUND if a file is named that is not there, or a context that
+// the file does not have, or if a token file cannot be read, with PERMISSION_DENIED if others can.
+// `endpoint` is never empty; `token` may be.
 Result<Context> ResolveContext(const Host& host, const ContextFlags& flags);
 
 }  // namespace kezek::cli

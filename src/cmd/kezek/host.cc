@@ -1,5 +1,6 @@
 #include "cmd/kezek/host.h"
 
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,11 @@ Host ThisProcess() {
   host.out_is_terminal = isatty(STDOUT_FILENO) == 1;
   host.err_is_terminal = isatty(STDERR_FILENO) == 1;
   host.environment = ReadEnvironment();
+  winsize size{};
+  if (host.out_is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+    host.columns = size.ws_col;
+    host.rows = size.ws_row;
+  }
   host.colour =
       host.out_is_terminal && host.Variable("NO_COLOR").empty() && host.Variable("TERM") != "dumb";
   std::error_code ignored;
@@ -68,6 +74,7 @@ Host ThisProcess() {
   };
   host.sleep = [](std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
   host.make_key = RandomKey;
+  host.go_on = [] { return std::cout.good(); };
   return host;
 }
 

@@ -18,6 +18,8 @@ struct Host {
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   bool colour = false;  // only on a terminal, and not with NO_COLOR
+  int columns = 0;      // of the terminal; 0: no limit
+  int rows = 0;
 
   std::map<std::string, std::string> environment;
   std::string directory;  // absolute
@@ -27,6 +29,7 @@ struct Host {
   std::function<std::int64_t()> now_ms;        // UTC
   std::function<void(std::int64_t ms)> sleep;  // between tries
   std::function<std::string()> make_key;       // 128 random bits, in hexadecimal
+  std::function<bool()> go_on;                 // asked before --watch looks again
 
   // A variable of the environment; empty if it is not set.
   std::string Variable(const std::string& variable) const;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <ostream>
 
+#include "cmd/kezek/progress.h"
 #include "cmd/kezek/render.h"
 
 namespace kezek::cli {
@@ -15,42 +16,21 @@ bool IsAway(const Error& error) {
   return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
 }
 
-// One line that is written over, on a terminal only.
-class Progress {
- public:
-  explicit Progress(const Host& host) : host_(host) {}
-  ~Progress() { Clear(); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void Show(const v1::GetJobsResponse& jobs) {
-    if (!host_.err_is_terminal) return;
-    int final = 0;
-    std::string last;
-    for (const v1::Job& job : jobs.jobs()) {
-      if (IsFinal(job.state())) {
-        ++final;
-      } else {
-        last = "job " + job.job() + " " + StateName(job);
-        if (const std::string where = JobWhere(host_, job); !where.empty()) last += ": " + where;
-      }
+// `3 of 8 jobs over; job 48211 queued: 4 free nodes`.
+std::string HowFar(const Host& host, const v1::GetJobsResponse& jobs) {
+  int final = 0;
+  std::string last;
+  for (const v1::Job& job : jobs.jobs()) {
+    if (IsFinal(job.state())) {
+      ++final;
+    } else {
+      last = "job " + job.job() + " " + StateName(job);
+      if (const std::string where = JobWhere(host, job); !where.empty()) last += ": " + where;
     }
-    std::string text = last;
-    if (jobs.jobs_size() > 1) {
-      text = std::to_string(final) + " of " + Count(jobs.jobs_size(), "job") + " over; " + last;
-    }
-    *host_.err << "\r\x1b[K" << text << std::flush;
-    shown_ = true;
   }
-
- private:
-  void Clear() {
-    if (shown_) *host_.err << "\r\x1b[K" << std::flush;
-  }
-
-  const Host& host_;
-  bool shown_ = false;
-};
+  if (jobs.jobs_size() < 2) return last;
+  return std::to_string(final) + " of " + Count(jobs.jobs_size(), "job") + " over; " + last;
+}
 
 bool Enough(const v1::GetJobsResponse& jobs, bool any) {
   const auto is_final = [](const v1::Job& job) { return IsFinal(job.state()); };
@@ -81,7 +61,7 @@ Result<v1::GetJobsResponse> AwaitJobs(Session& session, const std::vector<std::s
     }
     reached = true;
     if (Enough(*now, any)) return now;
-    progress.Show(*now);
+    progress.Show(HowFar(session.host, *now));
     // Nothing between the look and the watch is missed: it begins at the oldest row seen.
     v1::WatchRequest request;
     std::int64_t after = now->jobs(0).last_seq();
@@ -121,9 +101,12 @@ std::string Ending(const v1::Job& job) {
 Result<void> PrintLogs(Session& session, v1::LogsRequest request) {
   Result<Client*> client = session.Connect();
   if (!client) return client.error();
+  Progress progress(session.host);
+  if (request.follow()) progress.Show("waiting for what job " + request.job() + " writes");
   for (;;) {
     v1::LogsResponse response;
     Result<void> streamed = (*client)->Stream(request, response, [&] {
+      progress.Clear();
       *session.host.out << response.data() << std::flush;
       // Where to go on if the server goes away, and of which attempt.
       request.set_offset(response.offset() + static_cast<std::int64_t>(response.data().size()));
@@ -131,6 +114,7 @@ Result<void> PrintLogs(Session& session, v1::LogsRequest request) {
       return session.host.out->good();
     });
     if (streamed || !request.follow() || !IsAway(streamed.error())) return streamed;
+    progress.Show(streamed.error().message + ", trying again");
     session.host.sleep(kReconnectPauseMs);
   }
 }

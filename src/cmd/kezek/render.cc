@@ -8,8 +8,6 @@
 #include <ostream>
 #include <utility>
 
-#include "kezek/check.h"
-
 namespace kezek::cli {
 namespace {
 
@@ -42,41 +40,6 @@ void Pad(std::ostream& out, const std::string& text, std::size_t width) {
 }
 
 }  // namespace
-
-Table::Table(std::vector<std::string> headings) : headings_(std::move(headings)) {}
-
-void Table::Add(std::vector<std::string> cells) {
-  KEZEK_CHECK(cells.size() == headings_.size(), "a row has a cell for each heading");
-  for (std::string& cell : cells) {
-    if (cell.empty()) cell = "-";
-  }
-  rows_.push_back(std::move(cells));
-}
-
-void Table::Print(const Host& host) const {
-  std::vector<std::size_t> widths;
-  for (std::size_t column = 0; column < headings_.size(); ++column) {
-    std::size_t width = Width(headings_[column]);
-    for (const auto& row : rows_) width = std::max(width, Width(row[column]));
-    widths.push_back(width);
-  }
-  const auto print = [&](const std::vector<std::string>& row, bool heading) {
-    for (std::size_t column = 0; column < row.size(); ++column) {
-      const std::string cell = heading ? Styled(host, Style::kBold, row[column]) : row[column];
-      const bool last = column + 1 == row.size();
-      if (!host.out_is_terminal) {
-        *host.out << cell << (last ? "" : "\t");
-      } else if (last) {
-        *host.out << cell;
-      } else {
-        Pad(*host.out, cell, widths[column] + 2);
-      }
-    }
-    *host.out << '\n';
-  };
-  print(headings_, true);
-  for (const auto& row : rows_) print(row, false);
-}
 
 void Facts::Add(std::string name, std::string value) {
   if (!value.empty()) facts_.emplace_back(std::move(name), std::move(value));
@@ -116,6 +79,26 @@ std::size_t Width(std::string_view text) {
     width += continues ? 0 : 1;
   }
   return width;
+}
+
+std::string CutTo(const std::string& text, std::size_t width) {
+  if (Width(text) <= width) return text;
+  std::string cut;
+  std::size_t used = 0;
+  bool coloured = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\x1b') {
+      const std::size_t end = std::min(text.find('m', i), text.size() - 1);
+      cut += text.substr(i, end - i + 1);
+      coloured = true;
+      i = end;
+      continue;
+    }
+    const bool continues = (static_cast<unsigned char>(text[i]) & 0xC0U) == 0x80U;
+    if (!continues && ++used >= width) break;
+    cut += text[i];
+  }
+  return cut + "…" + (coloured ? "\x1b[0m" : "");
 }
 
 std::string Moment(const Host& host, std::int64_t utc_ms) {

@@ -6,24 +6,42 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cmd/kezek/host.h"
 
 namespace kezek::cli {
 
-// Columns on a terminal, aligned and with a bold heading; in a pipe, fields between tabs.
+// Columns on a terminal, aligned and with a bold heading; in a pipe, fields between tabs. On a
+// terminal that is too narrow the last column is cut, then those that MayCut names, widest first;
+// then columns are left out as MayLeaveOut lists them; then the last is cut more. A cut cell ends
+// with `…`.
 class Table {
  public:
   explicit Table(std::vector<std::string> headings);
+  void MayCut(std::vector<std::string> headings) { may_cut_ = std::move(headings); }
+  void MayLeaveOut(std::vector<std::string> headings) { may_leave_out_ = std::move(headings); }
+  // Never cuts nor leaves out.
+  void KeepWhole() { whole_ = true; }
   // As many cells as there are headings. An empty cell is shown as `-`.
   void Add(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
   void Print(const Host& host) const;
 
  private:
+  struct Column {
+    std::size_t index = 0;
+    std::size_t width = 0;
+  };
+  std::vector<Column> ColumnsFor(const Host& host) const;
+  void Cut(std::vector<Column>& columns, std::size_t room, std::size_t narrow_last) const;
+
   std::vector<std::string> headings_;
   std::vector<std::vector<std::string>> rows_;
+  std::vector<std::string> may_cut_;
+  std::vector<std::string> may_leave_out_;
+  bool whole_ = false;
 };
 
 // Lines `name  value`, aligned on a terminal, with a tab in a pipe. Empty values are left out.
@@ -43,6 +61,8 @@ std::string Styled(const Host& host, Style style, const std::string& text);
 
 // Columns a text takes on a terminal; colour takes none.
 std::size_t Width(std::string_view text);
+// The text in so many columns at most, ending with `…` if it was longer.
+std::string CutTo(const std::string& text, std::size_t width);
 
 // `14:20` for today, `tomorrow 14:20`, `22 Nov 14:20`, with the year if it is another, in the
 // user's zone; empty for 0.

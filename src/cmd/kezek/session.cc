@@ -1,10 +1,13 @@
 #include "cmd/kezek/session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <ostream>
+#include <string_view>
 #include <utility>
 
 #include "cmd/kezek/render.h"
+#include "cmd/kezek/way_out.h"
 
 namespace kezek::cli {
 
@@ -66,16 +69,19 @@ void PrintIndented(const Host& host, const std::string& label, Style style,
 
 void PrintError(const Host& host, const Error& error) {
   std::string text = error.message.empty() ? "failed" : error.message;
+  if (error.details.size() == 1) {
+    // The command's one kind of argument need not be named.
+    const FieldError& only = error.details.front();
+    constexpr std::string_view kPlain[] = {"job", "jobs", "account", "node", "nodes", "name"};
+    const bool plain =
+        std::find(std::begin(kPlain), std::end(kPlain), only.field) != std::end(kPlain);
+    if (plain && text == only.field + ": " + only.message) text = only.message;
+  }
   for (const FieldError& detail : error.details) {
     if (detail.message.empty() || text.find(detail.message) != std::string::npos) continue;
     text += "\n" + (detail.field.empty() ? "" : detail.field + ": ") + detail.message;
   }
-  if (error.code == Code::kUnauthenticated && text.find("kezek login") == std::string::npos) {
-    text += "\nSign in with: kezek login, or set KEZEK_TOKEN";
-  }
-  if (error.code == Code::kUnavailable && error.details.empty()) {
-    text += "\nIs kezekd running? The endpoint is set by --endpoint, KEZEK_ENDPOINT or kezek login";
-  }
+  if (const std::string way_out = WayOut(error); !way_out.empty()) text += "\n" + way_out;
   PrintIndented(host, "error: ", Style::kBad, text);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "cmd/kezek/usage_error.h"
 #include "script/values.h"
 
 namespace kezek::cli {
@@ -74,30 +75,35 @@ bool Untyped(const std::vector<std::string>& values) {
 }  // namespace
 
 void SettingsFlags::AddTo(CLI::App& command) {
-  command.add_option("--weight", weight, "share among its siblings: 2, h200=1.5")
-      ->allow_extra_args(false);
-  command.add_option("--guarantee", guarantee, "GPUs it gets back on demand")
-      ->allow_extra_args(false);
-  command.add_option("--borrow-max", borrow_max, "GPUs above the guarantee at most")
-      ->allow_extra_args(false);
-  command.add_option("--lend-max", lend_max, "GPUs of the guarantee lent at most")
-      ->allow_extra_args(false);
-  command.add_option("--max-gpus", max_gpus, "counted GPUs running at most, or none");
-  command.add_option("--max-running", max_running, "jobs running at most, or none");
-  command.add_option("--max-queued", max_queued, "jobs queued at most, or none");
-  command.add_option("--max-job-gpus", max_job_gpus, "counted GPUs of a job at most, or none");
-  command.add_option("--max-time", max_time, "time limit of a job at most, or none");
-  command.add_option("--user-max-gpus", user_max_gpus, "of each user: GPUs running at most");
-  command.add_option("--user-max-running", user_max_running, "of each user: jobs running at most");
-  command.add_option("--user-max-queued", user_max_queued, "of each user: jobs queued at most");
-  command.add_option("--classes", classes, "classes allowed")
+  const auto shares = [&command](const char* name, std::vector<std::string>& value,
+                                 const char* about) {
+    command.add_option(name, value, about)->type_name("[TYPE=]N")->allow_extra_args(false);
+  };
+  shares("--weight", weight, "share among its siblings: 2, h200=1.5");
+  shares("--guarantee", guarantee, "GPUs it gets back on demand");
+  shares("--borrow-max", borrow_max, "GPUs above the guarantee at most");
+  shares("--lend-max", lend_max, "GPUs of the guarantee lent at most");
+  const auto one = [&command](const char* name, std::string& value, const char* type,
+                              const char* about) {
+    return command.add_option(name, value, about)->type_name(type);
+  };
+  one("--max-gpus", max_gpus, "N", "counted GPUs running at most, or none");
+  one("--max-running", max_running, "N", "jobs running at most, or none");
+  one("--max-queued", max_queued, "N", "jobs queued at most, or none");
+  one("--max-job-gpus", max_job_gpus, "N", "counted GPUs of a job at most, or none");
+  one("--max-time", max_time, "TIME", "time limit of a job at most, or none");
+  one("--user-max-gpus", user_max_gpus, "N", "of each user: GPUs running at most");
+  one("--user-max-running", user_max_running, "N", "of each user: jobs running at most");
+  one("--user-max-queued", user_max_queued, "N", "of each user: jobs queued at most");
+  command.add_option("--classes", classes, "classes allowed, joined by commas")
+      ->type_name("CLASS")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command.add_option("--default-class", default_class, "class of a job that names none");
-  command.add_option("--default-time", default_time, "time limit of a job that names none");
-  command.add_option("--rule", rule, "order in a project: fair, fifo or shortest")
-      ->check(CLI::IsMember({"fair", "fifo", "shortest"}));
-  command.add_option("--slurm-account", slurm_account, "account in Slurm");
+  one("--default-class", default_class, "CLASS", "class of a job that names none");
+  one("--default-time", default_time, "TIME", "time limit of a job that names none");
+  one("--rule", rule, "fair|fifo|shortest", "order in a project")
+      ->check(OneOf({"fair", "fifo", "shortest"}));
+  one("--slurm-account", slurm_account, "NAME", "account in Slurm");
 }
 
 bool SettingsFlags::NeedsGpuType() const {

@@ -1,11 +1,14 @@
 #include <kezek/v1/job_service.pb.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <ostream>
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/render.h"
+#include "cmd/kezek/watching.h"
 
 namespace kezek::cli {
 namespace {
@@ -13,7 +16,11 @@ namespace {
 struct ShowFlags {
   std::vector<std::string> jobs;
   bool script = false;
+  WatchFlags watch;
+  std::int64_t seq = 0;  // of the last event shown
 };
+
+constexpr int kWatchSeconds = 10;
 
 std::string Bool(bool value) { return value ? "yes" : "no"; }
 
@@ -101,29 +108,49 @@ void PrintAttempts(const Host& host, const v1::Job& job) {
   table.Print(host);
 }
 
+std::string What(const v1::Event& event) {
+  if (event.to().empty()) {
+    return Words(v1::EventKind_Name(event.kind()), sizeof("EVENT_KIND_") - 1);
+  }
+  return event.from().empty() ? event.to() : event.from() + " → " + event.to();
+}
+
 void PrintEvents(const Host& host, const v1::GetJobsResponse& answer, const v1::Job& job) {
   Table table({"TIME", "EVENT", "BY", "REASON"});
+  table.MayLeaveOut({"BY"});
   for (const v1::Event& event : answer.events()) {
     if (event.name() != job.job()) continue;
-    std::string what = event.to().empty()
-                           ? Words(v1::EventKind_Name(event.kind()), sizeof("EVENT_KIND_") - 1)
-                           : event.to();
-    if (!event.from().empty() && !event.to().empty()) what = event.from() + " → " + event.to();
-    table.Add({ExactMoment(event.time_ms()), what, event.actor(), event.reason().sentence()});
+    table.Add(
+        {ExactMoment(event.time_ms()), What(event), event.actor(), event.reason().sentence()});
   }
   if (table.empty()) return;
   *host.out << '\n';
   table.Print(host);
 }
 
-Result<int> RunShow(Session& session, const ShowFlags& flags) {
+// For a pipe: a line for each event.
+void PrintLog(const Host& host, const v1::GetJobsResponse& answer) {
+  Table table({"JOB", "WHEN", "EVENT", "BY", "REASON"});
+  for (const v1::Event& event : answer.events()) {
+    table.Add({event.name(), ExactMoment(event.time_ms()), What(event), event.actor(),
+               event.reason().sentence()});
+  }
+  table.Print(host);
+}
+
+Result<int> LookAtJobs(Session& session, ShowFlags& flags, bool as_log) {
   v1::GetJobsRequest request;
   for (const std::string& job : flags.jobs) request.add_jobs(job);
   request.set_script(flags.script);
   request.set_events(true);
   Result<v1::GetJobsResponse> answer = Ask<v1::GetJobsResponse>(session, request);
   if (!answer) return answer.error();
+  for (const v1::Job& job : answer->jobs()) flags.seq = std::max(flags.seq, job.last_seq());
   if (PrintMessage(session.host, session.format(), *answer)) return kDone;
+  if (as_log) {
+    PrintLog(session.host, *answer);
+    return kDone;
+  }
   bool first = true;
   for (const v1::Job& job : answer->jobs()) {
     if (session.format() == Format::kName) {
@@ -143,14 +170,25 @@ Result<int> RunShow(Session& session, const ShowFlags& flags) {
   return kDone;
 }
 
+Result<int> RunShow(Session& session, ShowFlags& flags) {
+  Watched watched;
+  watched.look = [&session, &flags](bool as_log) { return LookAtJobs(session, flags, as_log); };
+  watched.await = [&session, &flags](std::int64_t limit_ms) {
+    AwaitEvent(session, flags.seq, flags.jobs, limit_ms);
+  };
+  return LookOrWatch(session, flags.watch, watched);
+}
+
 }  // namespace
 
 void AddShow(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("show", "show jobs in full, with attempts and events");
   const auto flags = std::make_shared<ShowFlags>();
-  command->add_option("jobs", flags->jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
+  command->add_option("JOB", flags->jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
   command->add_flag("--script", flags->script, "print the script instead");
+  flags->watch.AddTo(*command, kWatchSeconds);
   command->footer(
+      "In a pipe --watch writes a line for each event.\n"
       "Examples:\n"
       "  kezek show 48211\n"
       "  kezek show 48211_[0-3] -o yaml\n"

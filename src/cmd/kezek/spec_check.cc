@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "cmd/kezek/spec.h"
 
@@ -23,8 +24,29 @@ void Point(const script::Optional<T>& setting, const std::string& file, std::str
           (origin.source == script::Source::kSbatch ? "#SBATCH " : "#KEZEK ") + setting->written;
 }
 
-// Who set a field of the spec; empty if nobody did. Rules that do not know the request name a field
-// of it without `spec.` in front.
+// Who could have set a field that nobody set; empty if no flag does.
+std::string Unwritten(const std::string& field, const Draft& draft) {
+  if (field == "spec.project" && !draft.default_project.empty()) {
+    return "project " + draft.default_project + ", of KEZEK_PROJECT or the context";
+  }
+  constexpr std::array<std::pair<std::string_view, const char*>, 9> kFlags = {
+      {{"spec.project", "--project"},
+       {"spec.job_class", "--class"},
+       {"spec.shape.nodes", "--nodes"},
+       {"spec.shape.gpus", "--gpus"},
+       {"spec.shape.gpus_per_node", "--gpus-per-node"},
+       {"spec.shape.gpu_type", "--gpu-type"},
+       {"spec.time_limit_ms", "--time"},
+       {"spec.deadline_ms", "--deadline"},
+       {"spec.data_classification", "--classification"}}};
+  for (const auto& [name, flag] : kFlags) {
+    if (field == name) return flag;
+  }
+  return "";
+}
+
+// Who set a field of the spec, or could have; empty if nobody. Rules that do not know the request
+// name a field of it without `spec.` in front.
 std::string PlaceOfField(std::string_view named, const Draft& draft) {
   const std::string field =
       named.starts_with("spec.") ? std::string(named) : "spec." + std::string(named);
@@ -79,7 +101,7 @@ std::string PlaceOfField(std::string_view named, const Draft& draft) {
   point("spec.user_priority", o.nice);
   point("spec.container_image", o.container_image);
   point("spec.comment", o.comment);
-  return place;
+  return place.empty() ? Unwritten(field, draft) : place;
 }
 
 Error BadPath(Code code, const std::string& place, const std::string& message) {

@@ -1,5 +1,7 @@
+#include <kezek/v1/access.pb.h>
 #include <kezek/v1/job_service.pb.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
@@ -10,7 +12,9 @@
 #include <utility>
 
 #include "cmd/kezek/commands.h"
+#include "cmd/kezek/help.h"
 #include "cmd/kezek/jobs.h"
+#include "cmd/kezek/nearest.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/spec.h"
 #include "script/option_table.h"
@@ -66,7 +70,10 @@ Result<std::string> ReadScript(const Host& host, const std::string& path) {
   const std::string full = path.starts_with('/') ? path : host.directory + "/" + path;
   std::error_code failed;
   if (!std::filesystem::exists(full, failed)) {
-    return Error{Code::kNotFound, "there is no script " + path, {}};
+    return Error{
+        Code::kNotFound,
+        "there is no script " + path + "\nA command stands after --: kezek submit -- " + path,
+        {}};
   }
   std::ifstream file(full, std::ios::binary);
   std::ostringstream text;
@@ -111,6 +118,14 @@ Result<Draft> TakeScript(const Host& host, const script::ParsedFlags& flags,
   return draft;
 }
 
+// As far as can be told before the arguments are read.
+bool AsksToWait(const std::vector<std::string>& arguments) {
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::any_of(arguments.begin(), end, [](const std::string& word) {
+    return word == "-W" || word == "--wait" || word == "-f" || word == "--follow";
+  });
+}
+
 // Everything the user wrote, flags over script.
 Result<Draft> MakeDraft(Session& session, const std::vector<std::string>& arguments,
                         SubmitFlags& flags, std::vector<std::string>& warnings) {
@@ -122,8 +137,8 @@ Result<Draft> MakeDraft(Session& session, const std::vector<std::string>& argume
   if (flags.help) return Draft{};
   const std::vector<std::string>& formats = FormatNames();
   if (std::find(formats.begin(), formats.end(), session.format_name) == formats.end()) {
-    return BadUsage("--format: '" + session.format_name +
-                    "' is not table, wide, json, yaml or name");
+    return BadUsage("--format: '" + session.format_name + "' is not " + Listed(formats) +
+                    DidYouMean(session.format_name, formats));
   }
   Result<Draft> draft = TakeScript(session.host, *parsed, from_flags);
   if (!draft) return draft;
@@ -195,6 +210,42 @@ void PrintServerWarnings(const Host& host, const script::BatchOptions& options,
   }
 }
 
+// An option that there is not, with the one that may have been meant.
+Error WithOption(Error error, const CLI::App& command) {
+  const std::size_t end = error.message.find(": no such option");
+  if (end == std::string::npos) return error;
+  const std::size_t start = error.message.rfind("--", end);
+  if (start == std::string::npos) return error;
+  const std::string name = error.message.substr(start, end - start);
+  std::vector<std::string> names;
+  for (const Choice& option : OptionsOf(command)) {
+    names.insert(names.end(), option.names.begin(), option.names.end());
+  }
+  error.message += DidYouMean(name.substr(0, name.find_first_of("= ")), names) + "\nSee " +
+                   FullName(command) + " --help";
+  error.details.clear();
+  return error;
+}
+
+// A project that there is not, with the caller's own that may have been meant.
+Error WithProject(Session& session, Error error, const Draft& draft) {
+  const auto is_project = [](const FieldError& detail) {
+    return detail.reason == "PROJECT_NOT_FOUND";
+  };
+  if (std::none_of(error.details.begin(), error.details.end(), is_project)) return error;
+  const std::string written =
+      draft.options.project ? draft.options.project->value : draft.default_project;
+  const Result<v1::WhoAmIResponse> who = Ask<v1::WhoAmIResponse>(session, v1::WhoAmIRequest());
+  if (!who) return error;
+  std::vector<std::string> names;
+  for (const std::string& path : who->projects()) {
+    names.push_back(path.substr(path.rfind('/') + 1));
+  }
+  for (const std::string& path : who->projects()) names.push_back(path);
+  error.message += DidYouMean(written, names);
+  return error;
+}
+
 // After the submission: the output as it comes, then the end.
 Result<int> StayWith(Session& session, const v1::Job& job, bool follow) {
   session.waits_for_job = true;
@@ -220,13 +271,16 @@ Result<int> StayWith(Session& session, const v1::Job& job, bool follow) {
 
 }  // namespace
 
-Result<int> RunSubmit(Session& session, const std::vector<std::string>& arguments) {
+Result<int> RunSubmit(Session& session, const CLI::App& command,
+                      const std::vector<std::string>& arguments) {
   SubmitFlags flags;
+  flags.follow = command.get_name() == "run";
+  session.waits_for_job = flags.follow || AsksToWait(arguments);
   std::vector<std::string> warnings;
   Result<Draft> draft = MakeDraft(session, arguments, flags, warnings);
-  if (!draft) return draft.error();
+  if (!draft) return WithOption(draft.error(), command);
   if (flags.help) {
-    *session.host.out << SubmitHelp();
+    *session.host.out << HelpText(command);
     return kDone;
   }
   Result<Client*> client = session.Connect();
@@ -246,36 +300,13 @@ Result<int> RunSubmit(Session& session, const std::vector<std::string>& argument
   // The same key at every try: a lost answer does not make two jobs.
   if (!flags.dry_run) request.set_idempotency_key(session.host.make_key());
   Result<v1::SubmitResponse> answer = (*client)->Call<v1::SubmitResponse>(request);
-  if (!answer) return Located(answer.error(), *draft);
+  if (!answer) return WithProject(session, Located(answer.error(), *draft), *draft);
   PrintServerWarnings(session.host, draft->options, *answer);
   PrintAnswer(session, *answer, flags.dry_run,
               draft->options.parsable && draft->options.parsable->value);
   const bool wait = draft->options.wait && draft->options.wait->value;
   if (flags.dry_run || (!wait && !flags.follow)) return kDone;
   return StayWith(session, answer->job(), flags.follow);
-}
-
-std::string SubmitHelp() {
-  return "Submit a batch script, or a command.\n"
-         "Usage: kezek submit [OPTIONS] SCRIPT [ARGUMENTS…]\n"
-         "       kezek submit [OPTIONS] -- COMMAND [ARGUMENTS…]\n"
-         "       kezek submit [OPTIONS] - < SCRIPT\n\n"
-         "The options below may also stand in the script, on #SBATCH lines (as sbatch has them) "
-         "and\n"
-         "#KEZEK lines; flags override #KEZEK lines, which override #SBATCH lines.\n\n"
-         "Options:\n" +
-         script::DescribeOptions() +
-         "  -f, --follow                        print the output as it comes, then end as the job\n"
-         "      --dry-run                       take nothing: say what would happen\n"
-         "      --on-behalf-of USER             as this user (cluster admins)\n"
-         "  -o, --format FORMAT                 table, wide, json, yaml or name; -o with anything\n"
-         "                                      else is the output file\n"
-         "      --context, --endpoint, --config as for every command\n\n"
-         "Examples:\n"
-         "  kezek submit --within leaf train.sh\n"
-         "  kezek submit --gpus 1 --time 30m --class debug -- python -c 'import torch'\n"
-         "  kezek submit --kind inference --gpus 2 --array 0-99%8 score.sh input\n"
-         "  job=$(kezek submit -o name train.sh) && kezek wait $job\n";
 }
 
 }  // namespace kezek::cli

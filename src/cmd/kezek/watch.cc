@@ -9,6 +9,7 @@
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/jobs.h"
 #include "cmd/kezek/render.h"
+#include "cmd/kezek/usage_error.h"
 
 namespace kezek::cli {
 namespace {
@@ -62,7 +63,7 @@ Result<int> RunLogs(Session& session, const LogFlags& flags) {
 void AddWait(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("wait", "wait until jobs are over; exit as they do");
   const auto flags = std::make_shared<WaitFlags>();
-  command->add_option("jobs", flags->jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
+  command->add_option("JOB", flags->jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
   command->add_flag("--any", flags->any, "until one of them is over");
   command->footer(
       "Ends with the job's own exit code; of several, with the first that is not 0.\n"
@@ -78,13 +79,15 @@ void AddWait(CLI::App& app, Session& session) {
 void AddLogs(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("logs", "print what a job has written");
   const auto flags = std::make_shared<LogFlags>();
-  command->add_option("job", flags->job, "job: 48211 or 48211_7")->required();
+  command->add_option("JOB", flags->job, "job: 48211 or 48211_7")->required();
   command->add_flag("-f,--follow", flags->follow, "go on until the attempt is over");
   command->add_flag("-e,--stderr", flags->error, "standard error, where it goes elsewhere");
   command->add_option("--attempt", flags->attempt, "attempt; without: the latest")
-      ->check(CLI::Range(1, 1'000'000));
+      ->type_name("N")
+      ->check(Between(1, 1'000'000));
   command->add_option("-n,--tail", flags->tail, "only the last lines")
-      ->check(CLI::Range(0, 1'000'000'000));
+      ->type_name("N")
+      ->check(Between(0, 1'000'000'000));
   command->footer(
       "Examples:\n"
       "  kezek logs 48211\n"

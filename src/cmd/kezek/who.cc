@@ -1,6 +1,5 @@
-// usage, whoami, login: who I am and what I have used.
+// whoami, login: who I am.
 #include <kezek/v1/access.pb.h>
-#include <kezek/v1/quota.pb.h>
 
 #include <CLI/CLI.hpp>
 #include <istream>
@@ -8,46 +7,12 @@
 #include <ostream>
 
 #include "cmd/kezek/commands.h"
+#include "cmd/kezek/context_flags.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/roles.h"
 
 namespace kezek::cli {
 namespace {
-
-struct UsageFlags {
-  std::string account;
-  std::string gpu_type;
-  bool by_user = false;
-};
-
-Result<int> RunUsage(Session& session, const UsageFlags& flags) {
-  v1::GetUsageRequest request;
-  request.set_account(flags.account);
-  request.set_gpu_type(flags.gpu_type);
-  request.set_by_user(flags.by_user);
-  Result<v1::GetUsageResponse> answer = Ask<v1::GetUsageResponse>(session, request);
-  if (!answer) return answer.error();
-  const Host& host = session.host;
-  if (PrintMessage(host, session.format(), *answer)) return kDone;
-  if (session.format() == Format::kName) {
-    for (const v1::UsageRow& row : answer->rows()) *host.out << row.account() << '\n';
-    return kDone;
-  }
-  Table table({"ACCOUNT", "USER", "TYPE", "RUNNING", "JOBS", "QUEUED", "USED GPU-H", "DECAYED",
-               "OF SIBLINGS", "SHARE"});
-  for (const v1::UsageRow& row : answer->rows()) {
-    table.Add({row.account().empty() ? "(all)" : row.account(), row.user(), row.gpu_type(),
-               Gpus(row.running_milli_gpus()), std::to_string(row.jobs_running()),
-               std::to_string(row.jobs_queued()), GpuHours(row.charged_milli_gpu_ms()),
-               GpuHours(row.usage_milli_gpu_ms()), Percent(row.usage_ppm()),
-               row.user().empty() ? Percent(row.weight_ppm()) : ""});
-  }
-  table.Print(host);
-  if (host.out_is_terminal && answer->half_life_ms() > 0) {
-    *host.out << "Usage halves every " << Length(answer->half_life_ms()) << ".\n";
-  }
-  return kDone;
-}
 
 Result<int> RunWhoAmI(Session& session) {
   Result<v1::WhoAmIResponse> answer = Ask<v1::WhoAmIResponse>(session, v1::WhoAmIRequest());
@@ -86,7 +51,7 @@ Result<int> RunWhoAmI(Session& session) {
 struct LoginFlags {
   std::string token;
   std::string name = "default";
-  Context about;  // what is to be kept besides the token; empty fields: as it was
+  const std::shared_ptr<ContextValues> kept = std::make_shared<ContextValues>();
 };
 
 Result<int> RunLogin(Session& session, const LoginFlags& flags) {
@@ -113,11 +78,7 @@ Result<int> RunLogin(Session& session, const LoginFlags& flags) {
   if (context.endpoint.empty()) context.endpoint = "127.0.0.1:7443";
   context.token = token;
   context.token_file.clear();
-  for (std::string Context::*field :
-       {&Context::project, &Context::tls, &Context::ca_file, &Context::client_certificate,
-        &Context::client_key, &Context::server_name}) {
-    if (!(flags.about.*field).empty()) context.*field = flags.about.*field;
-  }
+  Keep(*flags.kept, context);
   configuration->current = name;
   // Only a token that works is kept.
   Client client(context, host);
@@ -133,19 +94,6 @@ Result<int> RunLogin(Session& session, const LoginFlags& flags) {
 
 }  // namespace
 
-void AddUsage(CLI::App& app, Session& session) {
-  CLI::App* command = app.add_subcommand("usage", "what accounts have used");
-  const auto flags = std::make_shared<UsageFlags>();
-  command->add_option("account", flags->account, "account and its children; without: my projects");
-  command->add_option("-A,--project", flags->account, "the same");
-  command->add_option("--gpu-type", flags->gpu_type, "only this type of GPU");
-  command->add_flag("--by-user", flags->by_user, "users of projects, too");
-  command->footer("Examples:\n  kezek usage\n  kezek usage universities/kaznu --by-user");
-  command->callback([&session, flags] {
-    session.action = [&session, flags] { return RunUsage(session, *flags); };
-  });
-}
-
 void AddWhoAmI(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("whoami", "who I am, and what I may do");
   command->footer("Examples:\n  kezek whoami\n  kezek whoami -o name");
@@ -155,19 +103,11 @@ void AddWhoAmI(CLI::App& app, Session& session) {
 void AddLogin(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("login", "keep an endpoint and a token for later");
   const auto flags = std::make_shared<LoginFlags>();
-  command->add_option("--token", flags->token,
-                      "the token; without, or with -, it is read from standard input");
-  command->add_option("-A,--project", flags->about.project,
-                      "project of submissions that name none");
-  command->add_option("--tls", flags->about.tls, "on or off; without: off only on this host")
-      ->check(CLI::IsMember({"on", "off"}));
-  command->add_option("--ca-file", flags->about.ca_file,
-                      "authorities that may sign the server's certificate; without: the system's");
-  command->add_option("--client-certificate", flags->about.client_certificate,
-                      "what is shown to a server that asks for a certificate");
-  command->add_option("--client-key", flags->about.client_key, "its key");
-  command->add_option("--server-name", flags->about.server_name,
-                      "name in the server's certificate, if it is not the endpoint's");
+  command
+      ->add_option("--token", flags->token,
+                   "the token; without, or with -, it is read from standard input")
+      ->type_name("SECRET");
+  AddContextFlags(*command, flags->kept, {"endpoint", "token", "token_file"});
   command->footer(
       "The context is named by --context (default: default) and becomes the current one.\n"
       "Examples:\n"

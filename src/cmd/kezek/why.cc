@@ -96,7 +96,7 @@ Result<int> RunWhy(Session& session, const std::string& job) {
 void AddWhy(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("why", "why a job waits, and what would help");
   const auto job = std::make_shared<std::string>();
-  command->add_option("job", *job, "job: 48211 or 48211_7")->required();
+  command->add_option("JOB", *job, "job: 48211 or 48211_7")->required();
   command->footer("Examples:\n  kezek why 48211\n  kezek why 48211_7 -o json");
   command->callback(
       [&session, job] { session.action = [&session, job] { return RunWhy(session, *job); }; });

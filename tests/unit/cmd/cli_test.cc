@@ -32,7 +32,7 @@ constexpr std::int64_t kHour = 3'600'000;
 Host HostAt(std::int64_t now_ms) {
   Host host;
   host.now_ms = [now_ms] { return now_ms; };
-  host.directory = "/work";
+  host.directory = "/home/aizhan";
   return host;
 }
 
@@ -113,6 +113,7 @@ class ContextTest : public testing::Test {
   std::string Write(const std::string& text) {
     const std::string path = (folder_ / "config.yaml").string();
     std::ofstream(path) << text;
+    std::filesystem::permissions(path, std::filesystem::perms(0600));
     return path;
   }
 
@@ -140,6 +141,7 @@ TEST_F(ContextTest, WrongFilesAreRefusedWithTheirLine) {
 TEST_F(ContextTest, FlagOverridesEnvironmentOverridesFile) {
   const std::string token = (folder_ / "token").string();
   std::ofstream(token) << "from-file\n";
+  std::filesystem::permissions(token, std::filesystem::perms(0600));
   const std::string path =
       Write("current: a\ncontexts:\n  a: {endpoint: 'h:1', project: p}\n" +
             std::string("  b: {endpoint: 'h:2', token_file: ") + token + "}\n");
@@ -220,8 +222,8 @@ TEST(SpecTest, PathsAreAbsoluteAndBelowTheWorkingDirectory) {
   draft.options.error = {"/var/err", {}, ""};
   const Result<MadeSpec> made = MakeSpec(draft, HostAt(kNowMs));
   ASSERT_TRUE(made);
-  EXPECT_EQ(made->spec.working_dir(), "/work/sub");
-  EXPECT_EQ(made->spec.stdout_path(), "/work/sub/logs/%j");
+  EXPECT_EQ(made->spec.working_dir(), "/home/aizhan/sub");
+  EXPECT_EQ(made->spec.stdout_path(), "/home/aizhan/sub/logs/%j");
   EXPECT_EQ(made->spec.stderr_path(), "/var/err");
 }
 

@@ -151,16 +151,5 @@ TEST(OptionTableTest, NamesAndLettersAreUniqueAndEveryUnderstoodOptionActs) {
   }
 }
 
-TEST(OptionTableTest, HelpFitsTheScreen) {
-  const std::string help = DescribeOptions();
-  EXPECT_NE(help.find("-N, --nodes N"), std::string::npos);
-  EXPECT_EQ(help.find("--switches"), std::string::npos);
-  for (std::size_t start = 0; start < help.size();) {
-    const std::size_t end = help.find('\n', start);
-    EXPECT_LE(end - start, 100U) << help.substr(start, end - start);
-    start = end + 1;
-  }
-}
-
 }  // namespace
 }  // namespace kezek::script

@@ -1,0 +1,117 @@
+#include <kezek/v1/quota.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <ostream>
+
+#include "cmd/kezek/commands.h"
+#include "cmd/kezek/help.h"
+#include "cmd/kezek/render.h"
+#include "cmd/kezek/usage_error.h"
+#include "cmd/kezek/watching.h"
+#include "cmd/kezek/way_out.h"
+
+namespace kezek::cli {
+namespace {
+
+constexpr int kWatchSeconds = 5;
+
+struct UsageFlags {
+  std::string account;
+  std::string gpu_type;
+  std::string sort;
+  bool by_user = false;
+  bool reverse = false;
+  WatchFlags watch;
+};
+
+const std::vector<std::string>& SortKeys() {
+  static const std::vector<std::string> keys = {"account", "running", "queued", "used", "decayed"};
+  return keys;
+}
+
+bool IsBefore(const std::string& key, const v1::UsageRow& a, const v1::UsageRow& b) {
+  if (key == "running") return a.running_milli_gpus() < b.running_milli_gpus();
+  if (key == "queued") return a.jobs_queued() < b.jobs_queued();
+  if (key == "used") return a.charged_milli_gpu_ms() < b.charged_milli_gpu_ms();
+  if (key == "decayed") return a.usage_milli_gpu_ms() < b.usage_milli_gpu_ms();
+  return a.account() < b.account();
+}
+
+// Of equal ones those stay in order that the server has put first.
+void Sort(const UsageFlags& flags, google::protobuf::RepeatedPtrField<v1::UsageRow>& rows) {
+  if (flags.sort.empty() && !flags.reverse) return;
+  std::stable_sort(rows.pointer_begin(), rows.pointer_end(),
+                   [&flags](const v1::UsageRow* a, const v1::UsageRow* b) {
+                     return flags.reverse ? IsBefore(flags.sort, *b, *a)
+                                          : IsBefore(flags.sort, *a, *b);
+                   });
+}
+
+Result<int> RunUsage(Session& session, const UsageFlags& flags) {
+  v1::GetUsageRequest request;
+  request.set_account(flags.account);
+  request.set_gpu_type(flags.gpu_type);
+  request.set_by_user(flags.by_user);
+  Result<v1::GetUsageResponse> answer = Ask<v1::GetUsageResponse>(session, request);
+  if (!answer) {
+    return WithFlags(answer.error(), {{"by_user", "--by-user"}, {"gpu_type", "--gpu-type"}});
+  }
+  Sort(flags, *answer->mutable_rows());
+  const Host& host = session.host;
+  if (PrintMessage(host, session.format(), *answer)) return kDone;
+  if (session.format() == Format::kName) {
+    for (const v1::UsageRow& row : answer->rows()) *host.out << row.account() << '\n';
+    return kDone;
+  }
+  Table table({"ACCOUNT", "USER", "TYPE", "RUNNING", "JOBS", "QUEUED", "USED GPU-H", "DECAYED",
+               "OF SIBLINGS", "SHARE"});
+  table.MayCut({"USER"});
+  table.MayLeaveOut({"TYPE", "DECAYED", "OF SIBLINGS", "QUEUED", "JOBS"});
+  if (session.format() == Format::kWide) table.KeepWhole();
+  for (const v1::UsageRow& row : answer->rows()) {
+    table.Add({row.account().empty() ? "(all)" : row.account(), row.user(), row.gpu_type(),
+               Gpus(row.running_milli_gpus()), std::to_string(row.jobs_running()),
+               std::to_string(row.jobs_queued()), GpuHours(row.charged_milli_gpu_ms()),
+               GpuHours(row.usage_milli_gpu_ms()), Percent(row.usage_ppm()),
+               row.user().empty() ? Percent(row.weight_ppm()) : ""});
+  }
+  table.Print(host);
+  if (host.out_is_terminal && answer->half_life_ms() > 0) {
+    *host.out << "Usage halves every " << Length(answer->half_life_ms()) << ".\n";
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddUsage(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("usage", "what accounts have used");
+  const auto flags = std::make_shared<UsageFlags>();
+  command->add_option("ACCOUNT", flags->account, "account and its children; without: my projects");
+  command->add_option("-A,--project", flags->account, "the same")->type_name("ACCOUNT");
+  command->add_option("--gpu-type", flags->gpu_type, "only this type of GPU")->type_name("TYPE");
+  command->add_flag("--by-user", flags->by_user, "users of projects, too");
+  command->add_option("-s,--sort", flags->sort, "order; that of the tree if not given")
+      ->type_name(Bars(SortKeys()))
+      ->check(OneOf(SortKeys()));
+  command->add_flag("-r,--reverse", flags->reverse, "the other way round");
+  flags->watch.AddTo(*command, kWatchSeconds);
+  command->footer(
+      "USED is all that was charged, DECAYED what fair share counts of it, OF SIBLINGS its part "
+      "of\n"
+      "what the accounts beside it have used, SHARE the part that its weight gives it.\n"
+      "Examples:\n"
+      "  kezek usage\n"
+      "  kezek usage universities/kaznu --by-user\n"
+      "  kezek usage universities --sort used --reverse");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] {
+      const auto look = [&session, flags](bool) { return RunUsage(session, *flags); };
+      return LookOrWatch(session, flags->watch, {look, nullptr});
+    };
+  });
+}
+
+}  // namespace kezek::cli

@@ -1,0 +1,114 @@
+#include "cmd/kezek/way_out.h"
+
+#include <string_view>
+
+namespace kezek::cli {
+namespace {
+
+struct Way {
+  std::string_view reason;
+  std::string_view out;
+};
+
+constexpr Way kWays[] = {
+    {"ACCOUNT_NOT_FOUND", "Those you may see: kezek admin account list"},
+    {"PROJECT_NOT_FOUND", "Your projects: kezek whoami"},
+    {"NOT_A_MEMBER", "Your projects: kezek whoami. A lead or an administrator can add you"},
+    {"PROJECT_CLOSED", "Your other projects: kezek whoami"},
+    {"JOB_NOT_FOUND", "Those you may see: kezek queue --all --ended"},
+    {"DEPENDENCY_NOT_FOUND", "Those you may see: kezek queue --all --ended"},
+    {"DEPENDENCY_NEVER_MET", "Take the dependency out, or run that job again"},
+    {"USER_NOT_FOUND", "Those you may see: kezek admin user list"},
+    {"NODE_NOT_FOUND", "All of them: kezek nodes"},
+    {"TOKEN_NOT_FOUND", "Those there are: kezek admin token list --ended"},
+    {"CLUSTER_NOT_FOUND", "Another cluster has another endpoint: --context or --endpoint"},
+    {"CLASS_NOT_ALLOWED", "Leave --class out to take the project's own"},
+    {"TIME_LIMIT_TOO_LONG", "Ask for less with --time, or for another --class"},
+    {"NEVER_FITS_LIMIT", "What it may use: kezek quota --project PROJECT"},
+    {"LIMIT_USER_JOBS", "Wait until some have started: kezek queue --state queued"},
+    {"LIMIT_ACCOUNT_JOBS", "Wait until some of the project's have started"},
+    {"DEADLINE_UNREACHABLE", "Ask for less with --time, or for a later --deadline"},
+    {"NOT_OWNER", "Ask its owner, a lead of its project or an administrator"},
+    {"NEEDS_ADMIN", "Ask a lead of the project or an administrator"},
+    {"HELD_BY_ADMIN", "kezek show tells who holds it, and why"},
+    {"TOKEN_SCOPE", "kezek whoami shows what the token is for"},
+    {"JOB_FINAL", "To run it again: kezek show --script JOB > again.sh && kezek submit again.sh"},
+    {"JOB_STARTED", "Cancel it and submit it anew, or leave it as it is"},
+    {"NOT_RUNNING", "kezek show tells what state it is in"},
+    {"ELEMENT_NEEDED", "Name one element: 48300_7"},
+    {"LOG_NOT_YET", "To wait for it: kezek logs --follow"},
+    {"LOG_REMOVED", "Output is kept for a time only: kezek show has what else is known"},
+    {"ATTEMPT_NOT_FOUND", "kezek show lists the attempts"},
+    {"VERSION_CHANGED", "Somebody else made a change: look at it, then repeat yours"},
+    {"UNIX_ACCOUNT_UNKNOWN", "Create it on the cluster's hosts, or name another one"},
+    {"UNIX_ACCOUNT_SYSTEM", "Name an account of a person"},
+    {"UNIX_ACCOUNT_TAKEN", "Each user has a Unix account of their own"},
+    {"IDEMPOTENCY_MISMATCH", "Submit it once more"},
+    {"RATE_LIMITED", "Wait a moment, then repeat it, with several jobs in one command"},
+    {"STORE_AWAY", "Nothing is lost. Try again in a minute"},
+    {"NOT_YET", "This kezekd cannot do it yet: leave it out"},
+    {"TOO_MANY", "Do it in several commands"},
+    {"PAGE_TOKEN_INVALID", "Start again"},
+};
+
+std::string_view ByCode(const Error& error) {
+  switch (error.code) {
+    case Code::kUnauthenticated:
+      return "Sign in with: kezek login, or set KEZEK_TOKEN";
+    case Code::kUnavailable:
+      return error.details.empty() ? "Is kezekd running? The endpoint is set by --endpoint, "
+                                     "KEZEK_ENDPOINT or kezek login"
+                                   : "";
+    case Code::kDeadlineExceeded:
+      return "It may be busy. Try again in a minute";
+    case Code::kUnimplemented:
+      return error.details.empty() ? "That kezekd may be older than this kezek: kezek --version"
+                                   : "";
+    case Code::kOk:
+    case Code::kCancelled:
+    case Code::kUnknown:
+    case Code::kInvalidArgument:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kPermissionDenied:
+    case Code::kResourceExhausted:
+    case Code::kFailedPrecondition:
+    case Code::kAborted:
+    case Code::kOutOfRange:
+    case Code::kInternal:
+    case Code::kDataLoss:
+      return "";
+  }
+  return "";
+}
+
+}  // namespace
+
+Error WithFlags(Error error, const std::vector<std::pair<std::string, std::string>>& flags) {
+  for (FieldError& detail : error.details) {
+    for (const auto& [field, flag] : flags) {
+      if (!detail.field.starts_with(field)) continue;
+      if (error.message == detail.field + ": " + detail.message) {
+        error.message = flag + ": " + detail.message;
+      }
+      detail.field = flag;
+      break;
+    }
+  }
+  return error;
+}
+
+std::string WayOut(const Error& error) {
+  std::string_view out = ByCode(error);
+  for (const FieldError& detail : error.details) {
+    for (const Way& way : kWays) {
+      if (way.reason == detail.reason) out = way.out;
+    }
+  }
+  // What the message says already is not said again.
+  const std::string_view command = out.substr(0, out.find(','));
+  if (out.empty() || error.message.find("kezek login") != std::string::npos) return "";
+  return error.message.find(command) == std::string::npos ? std::string(out) : "";
+}
+
+}  // namespace kezek::cli
