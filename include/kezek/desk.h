@@ -106,6 +106,8 @@ struct CancelJobs {
   bool by_admin = false;     // of what is another's, who is told why
   std::string text;
 };
+// Jobs that do not wait stay as they are, unless none of them waits: that is an error. So for
+// ReleaseJobs.
 struct HoldJobs {
   std::vector<JobRef> jobs;
   bool by_admin = false;
@@ -116,8 +118,8 @@ struct ReleaseJobs {
   bool by_admin = false;
 };
 // Absent fields stay as they are.
-struct UpdateJob {
-  JobRef job;
+struct UpdateJobs {
+  std::vector<JobRef> jobs;
   std::optional<DurationMs> time_limit_ms;
   std::optional<std::int32_t> user_priority;
   std::optional<std::string> comment;
@@ -126,6 +128,12 @@ struct UpdateJob {
   std::optional<TimeMs> begin_ms;
   std::optional<TimeMs> deadline_ms;
   std::optional<std::int32_t> array_max_running;
+};
+using JobChange = std::variant<CancelJobs, HoldJobs, ReleaseJobs, UpdateJobs>;
+// All or nothing: each change is checked for each of its jobs, as they are before the command,
+// before any is made; then they are made in order and committed together.
+struct ChangeJobs {
+  std::vector<JobChange> changes;
 };
 // Creates (id 0) or changes accounts, all or nothing, in this order. Parents by id, or by
 // parent_path for a parent made in the same command.
@@ -150,8 +158,7 @@ struct SetNodeService {
   std::string text;
 };
 
-using CommandBody = std::variant<CancelJobs, HoldJobs, ReleaseJobs, UpdateJob, PutAccounts,
-                                 PutUsers, PutToken, SetNodeService>;
+using CommandBody = std::variant<ChangeJobs, PutAccounts, PutUsers, PutToken, SetNodeService>;
 
 struct Command {
   UserId actor;

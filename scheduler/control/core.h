@@ -135,7 +135,6 @@ void Settle(Core& core);
 
 // --- commands.cc, admin_commands.cc ---
 Result<CommandOutcome> Execute(Core& core, const Command& command);
-Result<CommandOutcome> ExecuteUpdate(Core& core, const UpdateJob& update, const Command& command);
 Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const Command& command);
 Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Command& command);
 Result<CommandOutcome> ExecuteToken(Core& core, const PutToken& put, const Command& command);

@@ -181,7 +181,7 @@ void Simulation::Sweep() {
   for (const auto& [ref, job] : store_.jobs()) {
     if (job.state == JobState::kQueued && job.hold != Hold::kNone) release.jobs.push_back(ref);
   }
-  Command command{.actor = UserId{1}, .actor_name = "admin", .body = release};
+  Command command{.actor = UserId{1}, .actor_name = "admin", .body = ChangeJobs{{release}}};
   if (!release.jobs.empty()) DoCommand(command);
   SetNodeService resume{.nodes = {}, .drain = false, .text = ""};
   for (const Node& node : SimNodes()) resume.nodes.push_back(node.name);

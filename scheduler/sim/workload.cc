@@ -205,19 +205,24 @@ void Workload::SubmitOne(TimeMs now, const View& view, SubmitStore& store) {
 void Workload::CommandOne(const Do& command) {
   const JobRef job = AnyJob();
   if (!job.id) return;
-  Command what{.actor = UserId{1}, .actor_name = "user", .body = CancelJobs{{job}}};
+  Command what{.actor = UserId{1}, .actor_name = "user", .body = ChangeJobs{}};
+  auto& changes = std::get<ChangeJobs>(what.body).changes;
   switch (random_.Between(0, 6)) {
     case 0:
-    case 1:
+      changes = {CancelJobs{{job}}};
+      break;
+    case 1:  // two at once
+      changes = {HoldJobs{.jobs = {AnyJob()}, .by_admin = true, .text = ""},
+                 UpdateJobs{.jobs = {job, AnyJob()}, .comment = "c"}};
       break;
     case 2:
-      what.body = HoldJobs{.jobs = {job}, .by_admin = false, .text = ""};
+      changes = {HoldJobs{.jobs = {job}, .by_admin = false, .text = ""}};
       break;
     case 3:
-      what.body = ReleaseJobs{.jobs = {job}, .by_admin = true};
+      changes = {ReleaseJobs{.jobs = {job}, .by_admin = true}};
       break;
     case 4:
-      what.body = UpdateJob{.job = job, .time_limit_ms = random_.Between(1, 10) * kMinuteMs};
+      changes = {UpdateJobs{.jobs = {job}, .time_limit_ms = random_.Between(1, 10) * kMinuteMs}};
       break;
     case 5:
       what.body = SetNodeService{.nodes = {"n" + std::to_string(random_.Between(1, kNodes))},
@@ -225,7 +230,7 @@ void Workload::CommandOne(const Do& command) {
                                  .text = "by hand"};
       break;
     default:
-      what.body = CancelJobs{{job, AnyJob()}};
+      changes = {CancelJobs{{job, AnyJob()}}};
   }
   command(std::move(what));
 }

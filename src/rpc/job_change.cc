@@ -18,14 +18,12 @@ constexpr std::string_view kGet = "/kezek.v1.JobService/Get";
 constexpr std::string_view kCancel = "/kezek.v1.JobService/Cancel";
 constexpr std::string_view kUpdate = "/kezek.v1.JobService/Update";
 
-// A change on its way: who asks, of which jobs, and the commands still to be given.
+// A change on its way: who asks, and of which jobs.
 template <class Response>
 struct Change {
   std::shared_ptr<const Caller> caller;  // what may be changed
   std::shared_ptr<const Caller> viewer;  // what may be seen
   std::vector<JobRef> refs;
-  std::vector<CommandBody> commands;
-  std::size_t next = 0;
   Response* response = nullptr;
   Reply reply;
 };
@@ -50,30 +48,20 @@ Result<std::vector<JobRecord>> LoadToChange(Reader& reader, const Caller& caller
   return records;
 }
 
-// Gives one command after the other, then answers with the jobs as they are.
+// Answers with the jobs as they are.
 template <class Response>
-void GiveCommands(const Parts& parts, const Settings& settings,
-                  const std::shared_ptr<Change<Response>>& change) {
-  if (change->next == change->commands.size()) {
-    return parts.read->Read([parts, settings, change](Reader& reader) {
-      const auto records = LoadJobs(reader, *change->viewer, change->refs);
-      if (!records) return change->reply.Fail(records.error());
-      const JobWriter writer{*change->viewer, *parts.desk, settings, parts.clock->Now()};
-      for (const auto& record : *records) writer.Fill(record, change->response->add_jobs());
-      change->reply.Ok();
-    });
-  }
-  Command command{change->caller->user, change->caller->name,
-                  std::move(change->commands[change->next])};
-  ++change->next;
-  parts.desk->Do(std::move(command),
-                 [parts, settings, change](const Result<CommandOutcome>& outcome) {
-                   if (!outcome) return change->reply.Fail(outcome.error());
-                   GiveCommands(parts, settings, change);
-                 });
+void AnswerJobs(const Parts& parts, const Settings& settings,
+                const std::shared_ptr<Change<Response>>& change) {
+  parts.read->Read([parts, settings, change](Reader& reader) {
+    const auto records = LoadJobs(reader, *change->viewer, change->refs);
+    if (!records) return change->reply.Fail(records.error());
+    const JobWriter writer{*change->viewer, *parts.desk, settings, parts.clock->Now()};
+    for (const auto& record : *records) writer.Fill(record, change->response->add_jobs());
+    change->reply.Ok();
+  });
 }
 
-// Reads the jobs, lets `decide` turn them into commands, gives these.
+// Reads the jobs, lets `decide` turn them into one command, gives it.
 template <class Response, class Decide>
 void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerContext* context,
            std::shared_ptr<Change<Response>> change, Decide decide) {
@@ -83,10 +71,14 @@ void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerCon
   parts.read->Read([parts, settings, change, decide](Reader& reader) {
     const auto records = LoadToChange(reader, *change->caller, *change->viewer, change->refs);
     if (!records) return change->reply.Fail(records.error());
-    auto commands = decide(*records);
-    if (!commands) return change->reply.Fail(commands.error());
-    change->commands = std::move(*commands);
-    GiveCommands(parts, settings, change);
+    auto command = decide(*records);
+    if (!command) return change->reply.Fail(command.error());
+    if (command->changes.empty()) return AnswerJobs(parts, settings, change);
+    parts.desk->Do({change->caller->user, change->caller->name, std::move(*command)},
+                   [parts, settings, change](const Result<CommandOutcome>& outcome) {
+                     if (!outcome) return change->reply.Fail(outcome.error());
+                     AnswerJobs(parts, settings, change);
+                   });
   });
 }
 

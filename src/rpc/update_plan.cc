@@ -84,8 +84,9 @@ Result<void> CheckChanged(const v1::UpdateRequest& request, const JobRecord& rec
   return error;
 }
 
-UpdateJob CommandFor(const v1::UpdateRequest& request, const Job& job) {
-  UpdateJob update{.job = job.ref};
+UpdateJobs ChangeOf(const v1::UpdateRequest& request, const std::vector<JobRecord>& records) {
+  UpdateJobs update;
+  for (const auto& record : records) update.jobs.push_back(record.job.ref);
   if (request.has_time_limit_ms()) update.time_limit_ms = WholeMinutes(request.time_limit_ms());
   if (request.has_user_priority()) update.user_priority = request.user_priority();
   if (request.has_comment()) update.comment = request.comment();
@@ -99,7 +100,7 @@ UpdateJob CommandFor(const v1::UpdateRequest& request, const Job& job) {
 
 // Jobs the caller acts on as an admin apart from the others: the holds differ.
 void AddHolds(const Caller& caller, const v1::UpdateRequest& request,
-              const std::vector<JobRecord>& records, std::vector<CommandBody>* commands) {
+              const std::vector<JobRecord>& records, std::vector<JobChange>* changes) {
   for (const bool by_admin : {false, true}) {
     std::vector<JobRef> jobs;
     for (const auto& record : records) {
@@ -110,9 +111,9 @@ void AddHolds(const Caller& caller, const v1::UpdateRequest& request,
     }
     if (jobs.empty()) continue;
     if (request.hold()) {
-      commands->push_back(HoldJobs{std::move(jobs), by_admin, request.reason()});
+      changes->push_back(HoldJobs{std::move(jobs), by_admin, request.reason()});
     } else {
-      commands->push_back(ReleaseJobs{std::move(jobs), by_admin});
+      changes->push_back(ReleaseJobs{std::move(jobs), by_admin});
     }
   }
 }
@@ -129,9 +130,9 @@ bool ActsAsAdmin(const Caller& caller, const Job& job) {
   });
 }
 
-Result<std::vector<CommandBody>> PlanCancel(const Caller& caller, const v1::CancelRequest& request,
-                                            const std::vector<JobRecord>& records) {
-  std::vector<CommandBody> commands;
+Result<ChangeJobs> PlanCancel(const Caller& caller, const v1::CancelRequest& request,
+                              const std::vector<JobRecord>& records) {
+  ChangeJobs command;
   for (const bool by_admin : {false, true}) {
     CancelJobs cancel{.by_admin = by_admin, .text = request.comment()};
     for (const auto& record : records) {
@@ -142,9 +143,9 @@ Result<std::vector<CommandBody>> PlanCancel(const Caller& caller, const v1::Canc
       }
       cancel.jobs.push_back(record.job.ref);
     }
-    if (!cancel.jobs.empty()) commands.push_back(std::move(cancel));
+    if (!cancel.jobs.empty()) command.changes.push_back(std::move(cancel));
   }
-  return commands;
+  return command;
 }
 
 Result<void> CheckUpdate(const v1::UpdateRequest& request) {
@@ -181,21 +182,18 @@ Result<void> CheckUpdate(const v1::UpdateRequest& request) {
   return checks.result();
 }
 
-Result<std::vector<CommandBody>> PlanUpdate(const Caller& caller, const v1::UpdateRequest& request,
-                                            const std::vector<JobRecord>& records,
-                                            const Desk& desk) {
+Result<ChangeJobs> PlanUpdate(const Caller& caller, const v1::UpdateRequest& request,
+                              const std::vector<JobRecord>& records, const Desk& desk) {
   for (const auto& record : records) {
     const auto state = CheckState(caller, request, record);
     if (!state) return state.error();
     const auto changed = CheckChanged(request, record, desk);
     if (!changed) return changed.error();
   }
-  std::vector<CommandBody> commands;
-  if (request.has_hold()) AddHolds(caller, request, records, &commands);
-  if (ChangesSpec(request)) {
-    for (const auto& record : records) commands.push_back(CommandFor(request, record.job));
-  }
-  return commands;
+  ChangeJobs command;
+  if (request.has_hold()) AddHolds(caller, request, records, &command.changes);
+  if (ChangesSpec(request)) command.changes.push_back(ChangeOf(request, records));
+  return command;
 }
 
 }  // namespace kezek::rpc

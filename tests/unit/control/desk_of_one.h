@@ -87,6 +87,7 @@ class DeskOfOne : public CommitObserver {
   // A round in which a tick is due.
   Ready Tick() { return Step(config.heartbeat_ms); }
 
+  Result<CommandOutcome> Do(JobChange change) { return Do(ChangeJobs{{std::move(change)}}); }
   Result<CommandOutcome> Do(CommandBody body) {
     controller->Offer(CommandInput{77, {kUser, "somebody", std::move(body)}});
     Ready ready = Step();

@@ -206,22 +206,68 @@ TEST_F(QueueTest, UpdatesAreCheckedLikeSubmissions) {
   desk.Offer(ClusterSilent{""});
   const JobId job = desk.Submit();
   desk.Step();
-  const auto too_long = desk.Do(UpdateJob{.job = {job}, .job_class = "debug"});
+  const auto too_long = desk.Do(UpdateJobs{.jobs = {{job}}, .job_class = "debug"});
   EXPECT_TRUE(too_long.has_value()) << "an hour is debug's limit";
-  const auto refused = desk.Do(UpdateJob{.job = {job}, .time_limit_ms = 2 * kHourMs});
+  const auto refused = desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 2 * kHourMs});
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(desk.Row(job).spec->time_limit_ms, kHourMs);
-  EXPECT_EQ(desk.Do(UpdateJob{.job = {job}, .comment = "x"})->jobs.size(), 1U);
-  EXPECT_EQ(desk.Do(UpdateJob{.job = {job}, .comment = "x"})->unchanged.size(), 1U);
+  EXPECT_EQ(desk.Do(UpdateJobs{.jobs = {{job}}, .comment = "x"})->jobs.size(), 1U);
+  EXPECT_EQ(desk.Do(UpdateJobs{.jobs = {{job}}, .comment = "x"})->unchanged.size(), 1U);
 }
 
 TEST_F(QueueTest, ARunningJobsLimitCanOnlyBeShortened) {
   const JobId job = desk.Submit();
   const AttemptRef ref = desk.Running(job, 900);
-  EXPECT_FALSE(desk.Do(UpdateJob{.job = {job}, .time_limit_ms = 2 * kHourMs}).has_value());
-  EXPECT_TRUE(desk.Do(UpdateJob{.job = {job}, .time_limit_ms = 10 * kMinuteMs}).has_value());
+  EXPECT_FALSE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 2 * kHourMs}).has_value());
+  EXPECT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 10 * kMinuteMs}).has_value());
   EXPECT_EQ(desk.Of(ref).limit_ms, 10 * kMinuteMs);
   EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(10 * kMinuteMs)).size(), 1U);
+}
+
+TEST_F(QueueTest, ACommandForSeveralJobsChangesAllOrNone) {
+  const JobId running = desk.Submit();
+  desk.Running(running, 900);
+  desk.Offer(ClusterSilent{""});
+  const JobId array = desk.Submit([](JobSpec& spec) {
+    spec.array = ArraySpec{.indices = {{1, 3, 1}}};
+  });
+  const JobId single = desk.Submit();
+  desk.Step();
+  const std::size_t events = desk.store.events().size();
+  const std::vector<JobRef> all{{array, 2}, {single}, {running}};
+  // The last of the last change cannot be made: nothing of it is.
+  const ChangeJobs refused{{HoldJobs{.jobs = {{single}}},
+                            UpdateJobs{.jobs = {{array, 2}}, .comment = "c"},
+                            UpdateJobs{.jobs = all, .time_limit_ms = 2 * kHourMs}}};
+  EXPECT_EQ(desk.Do(refused).error().details.at(0).reason, "NOT_QUEUED");
+  EXPECT_EQ(desk.store.events().size(), events);
+  EXPECT_EQ(desk.Row(single).hold, Hold::kNone);
+  EXPECT_FALSE(desk.store.jobs().contains({array, 2}));
+  const auto missing = desk.Do(CancelJobs{{{single}, {array, 4}}});
+  EXPECT_EQ(missing.error().details.at(0).reason, "NO_SUCH_JOB");
+  EXPECT_EQ(desk.Row(single).state, JobState::kQueued);
+  // What can be made is made as one.
+  const ChangeJobs good{{HoldJobs{.jobs = {{single}}}, UpdateJobs{.jobs = all, .comment = "c"}}};
+  EXPECT_EQ(desk.Do(good)->jobs.size(), 4U);
+  EXPECT_EQ(desk.Row(single).hold, Hold::kUser);
+  EXPECT_EQ(desk.Row(array, 2).spec->comment, "c");
+  EXPECT_EQ(desk.Row(running).spec->comment, "c");
+  // A job that an earlier change of the same command ends is left as it is.
+  const auto over = desk.Do(
+      ChangeJobs{{CancelJobs{{{single}}}, UpdateJobs{.jobs = {{single}}, .comment = "too late"}}});
+  EXPECT_EQ(over->jobs, std::vector<JobRef>{{single}});
+  EXPECT_EQ(over->unchanged, std::vector<JobRef>{{single}});
+}
+
+TEST_F(QueueTest, AnElementOfAnArrayHeldByAnAdminIsNotReleasedByItsOwner) {
+  desk.Offer(ClusterSilent{""});
+  const JobId array = desk.Submit([](JobSpec& spec) {
+    spec.array = ArraySpec{.indices = {{1, 3, 1}}};
+  });
+  desk.Step();
+  ASSERT_TRUE(desk.Do(HoldJobs{{{array}}, true, "maintenance"}).has_value());
+  EXPECT_EQ(desk.Do(ReleaseJobs{{{array, 2}}, false}).error().code, Code::kPermissionDenied);
+  EXPECT_EQ(desk.Do(ReleaseJobs{{{array, 2}}, true})->jobs.size(), 1U);
 }
 
 TEST_F(QueueTest, TicksShareAndTheHeartbeatComes) {

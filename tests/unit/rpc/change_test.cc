@@ -6,6 +6,7 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "tests/unit/rpc/served.h"
 
@@ -23,6 +24,13 @@ class ChangeTest : public Served {
     foreign_ = std::to_string(Submit("dana@acme", "c"));
   }
   static JobRef RefOf(const std::string& text) { return Ref(std::stoll(text)); }
+  // The change of a command that makes one only.
+  template <class Change>
+  static Change Only(const Command& command) {
+    const auto& changes = std::get<ChangeJobs>(command.body).changes;
+    EXPECT_EQ(changes.size(), 1U);
+    return std::get<Change>(changes.at(0));
+  }
 
   std::string Cancel(const std::string& user, const std::vector<std::string>& jobs,
                      const std::string& comment = "") {
@@ -54,7 +62,7 @@ TEST_F(ChangeTest, OwnersCancelTheirJobs) {
   EXPECT_EQ(cancelled_.jobs(0).state(), v1::JOB_STATE_CANCELLED);
   ASSERT_EQ(desk_.commands().size(), 1U);
   EXPECT_EQ(desk_.commands()[0].actor_name, "aizhan@kaznu");
-  EXPECT_FALSE(std::get<CancelJobs>(desk_.commands()[0].body).by_admin);
+  EXPECT_FALSE(Only<CancelJobs>(desk_.commands()[0]).by_admin);
   // Again: it is over already, which is no error.
   EXPECT_EQ(Cancel("aizhan@kaznu", {mine_}), "OK");
   EXPECT_EQ(desk_.commands().size(), 1U);
@@ -75,7 +83,7 @@ TEST_F(ChangeTest, LeadsAndAdminsMay) {
   EXPECT_EQ(Cancel("bolat@kaznu", {colleague_}), "OK") << "a lead of the project";
   EXPECT_EQ(Cancel("chief@kaznu", {mine_}), "FIELD_INVALID") << "an admin says why";
   EXPECT_EQ(Cancel("chief@kaznu", {mine_}, "maintenance"), "OK");
-  const auto cancel = std::get<CancelJobs>(desk_.commands().back().body);
+  const auto cancel = Only<CancelJobs>(desk_.commands().back());
   EXPECT_TRUE(cancel.by_admin);
   EXPECT_EQ(cancel.text, "maintenance");
   EXPECT_EQ(Cancel("chief@kaznu", {foreign_}, "x"), "JOB_NOT_FOUND");
@@ -84,7 +92,7 @@ TEST_F(ChangeTest, LeadsAndAdminsMay) {
 
 TEST_F(ChangeTest, HoldsRememberWhoHolds) {
   EXPECT_EQ(Update("aizhan@kaznu", mine_, [](auto& r) { r.set_hold(true); }), "OK");
-  EXPECT_FALSE(std::get<HoldJobs>(desk_.commands().back().body).by_admin);
+  EXPECT_FALSE(Only<HoldJobs>(desk_.commands().back()).by_admin);
   EXPECT_EQ(Update("chief@kaznu", mine_, [](auto& r) { r.set_hold(true); }), "FIELD_INVALID");
   EXPECT_EQ(Update("chief@kaznu", mine_,
                    [](auto& r) {
@@ -92,7 +100,7 @@ TEST_F(ChangeTest, HoldsRememberWhoHolds) {
                      r.set_reason("power");
                    }),
             "OK");
-  const auto hold = std::get<HoldJobs>(desk_.commands().back().body);
+  const auto hold = Only<HoldJobs>(desk_.commands().back());
   EXPECT_TRUE(hold.by_admin);
   EXPECT_EQ(hold.text, "power");
   store_.Change(
@@ -105,7 +113,7 @@ TEST_F(ChangeTest, HoldsRememberWhoHolds) {
                      r.set_reason("power is back");
                    }),
             "OK");
-  EXPECT_TRUE(std::get<ReleaseJobs>(desk_.commands().back().body).by_admin);
+  EXPECT_TRUE(Only<ReleaseJobs>(desk_.commands().back()).by_admin);
 }
 
 TEST_F(ChangeTest, EveryFieldReachesTheDesk) {
@@ -120,8 +128,8 @@ TEST_F(ChangeTest, EveryFieldReachesTheDesk) {
                      r.set_deadline_ms(2);
                    }),
             "OK");
-  const auto update = std::get<UpdateJob>(desk_.commands().back().body);
-  EXPECT_EQ(update.job, RefOf(mine_));
+  const auto update = Only<UpdateJobs>(desk_.commands().back());
+  EXPECT_EQ(update.jobs, std::vector<JobRef>{RefOf(mine_)});
   EXPECT_EQ(update.time_limit_ms, 120'000);
   EXPECT_EQ(update.user_priority, 7);
   EXPECT_EQ(update.comment, "");
@@ -165,6 +173,24 @@ TEST_F(ChangeTest, WhatCannotBeChangedIsRefused) {
   End(RefOf(mine_), JobState::kFailed, "failed");
   EXPECT_EQ(Update("aizhan@kaznu", mine_, limit(kMinuteMs)), "JOB_FINAL");
   EXPECT_EQ(desk_.commands().size(), 1U);
+}
+
+TEST_F(ChangeTest, SeveralJobsAndFieldsAreOneCommand) {
+  EXPECT_EQ(Update("bolat@kaznu", mine_,
+                   [this](auto& r) {
+                     r.add_jobs(colleague_);
+                     r.set_hold(true);
+                     r.set_comment("both");
+                   }),
+            "OK");
+  EXPECT_EQ(Cancel("chief@kaznu", {mine_, colleague_}, "power"), "OK");
+  ASSERT_EQ(desk_.commands().size(), 2U);
+  const auto changes = std::get<ChangeJobs>(desk_.commands()[0].body).changes;
+  ASSERT_EQ(changes.size(), 2U);
+  const std::vector<JobRef> both{RefOf(mine_), RefOf(colleague_)};
+  EXPECT_EQ(std::get<HoldJobs>(changes[0]).jobs, both);
+  EXPECT_EQ(std::get<UpdateJobs>(changes[1]).jobs, both);
+  EXPECT_EQ(Only<CancelJobs>(desk_.commands()[1]).jobs, both);
 }
 
 TEST_F(ChangeTest, WhatIsNotThereYetSaysSo) {

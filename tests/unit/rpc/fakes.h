@@ -281,13 +281,7 @@ class FakeDesk final : public Desk {
         const std::lock_guard lock(mutex_);
         commands_.push_back(command);
       }
-      if (const auto* cancel = std::get_if<CancelJobs>(&command.body)) {
-        for (const auto& ref : cancel->jobs) {
-          store_->Change(
-              ref, [](JobRecord& record) { record.job.state = JobState::kCancelled; }, "queued",
-              "cancelled");
-        }
-      }
+      if (const auto* change = std::get_if<ChangeJobs>(&command.body)) Cancel(*change);
       done(CommandOutcome{});
     });
   }
@@ -310,6 +304,18 @@ class FakeDesk final : public Desk {
   }
 
  private:
+  void Cancel(const ChangeJobs& command) {
+    for (const JobChange& change : command.changes) {
+      const auto* cancel = std::get_if<CancelJobs>(&change);
+      if (cancel == nullptr) continue;
+      for (const auto& ref : cancel->jobs) {
+        store_->Change(
+            ref, [](JobRecord& record) { record.job.state = JobState::kCancelled; }, "queued",
+            "cancelled");
+      }
+    }
+  }
+
   FakeStore* store_;
   mutable std::mutex mutex_;
   std::shared_ptr<const View> view_;

@@ -1,0 +1,132 @@
+#include "scheduler/control/job_updates.h"
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "kezek/check.h"
+#include "scheduler/control/admission.h"
+#include "scheduler/control/targets.h"
+
+namespace kezek::control {
+namespace {
+
+Error Refused(std::string field, std::string reason, std::string message) {
+  return FieldProblem(Code::kFailedPrecondition,
+                      {std::move(field), std::move(reason), std::move(message), {}});
+}
+
+// The spec as asked for, and what is changed in it: for the events.
+struct Edited {
+  JobSpec spec;
+  std::vector<Reason> changes;
+};
+
+template <class T>
+void Edit(Edited& edited, const char* field, T& value, const std::optional<T>& asked) {
+  if (!asked || *asked == value) return;
+  Reason reason{ReasonCode::kUpdated, {{"field", field}}};
+  if constexpr (std::is_same_v<T, std::string>) {
+    reason.fields["from"] = value;
+    reason.fields["to"] = *asked;
+  } else {
+    reason.fields["from"] = std::to_string(value);
+    reason.fields["to"] = std::to_string(*asked);
+  }
+  edited.changes.push_back(std::move(reason));
+  value = *asked;
+}
+
+Edited EditSpec(const JobSpec& spec, const UpdateJobs& update) {
+  Edited edited{spec, {}};
+  Edit(edited, "time_limit", edited.spec.time_limit_ms, update.time_limit_ms);
+  Edit(edited, "user_priority", edited.spec.user_priority, update.user_priority);
+  Edit(edited, "comment", edited.spec.comment, update.comment);
+  Edit(edited, "job_class", edited.spec.job_class, update.job_class);
+  Edit(edited, "name", edited.spec.name, update.name);
+  Edit(edited, "begin", edited.spec.begin_ms, update.begin_ms);
+  Edit(edited, "deadline", edited.spec.deadline_ms, update.deadline_ms);
+  if (edited.spec.array) {
+    Edit(edited, "array_max_running", edited.spec.array->max_running, update.array_max_running);
+  }
+  return edited;
+}
+
+// Of a job that is under way: what its cluster job was started with stays.
+Result<void> CheckRunning(const JobSpec& before, const JobSpec& after) {
+  if (after.job_class != before.job_class) {
+    return Refused("job_class", "NOT_QUEUED", "the class of a job that has started stays");
+  }
+  if (after.begin_ms != before.begin_ms) {
+    return Refused("begin", "NOT_QUEUED", "the job has started already");
+  }
+  if (after.time_limit_ms > before.time_limit_ms) {
+    return Refused("time_limit", "NOT_QUEUED",
+                   "the limit of a job that has started can be shortened, not raised");
+  }
+  return {};
+}
+
+// One job's spec as asked for, complete; or why not.
+Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRef& ref,
+                       const UpdateJobs& update) {
+  if (IsOver(core, ref)) return Refused("job", "JOB_ENDED", ToText(ref) + " has ended");
+  const Job* known = core.state.FindJob(ref);
+  const Job* source = known != nullptr ? known : core.state.FindJob({ref.id, kNoElement});
+  KEZEK_CHECK(source != nullptr, "what is not over has a row: " + ToText(ref));
+  if (update.array_max_running && !IsArrayRow(*source)) {
+    return Refused("array_max_running", "NOT_AN_ARRAY", ToText(ref) + " is no array");
+  }
+  Edited edited = EditSpec(*source->spec, update);
+  if (known != nullptr && known->state != JobState::kQueued) {
+    if (const auto valid = CheckRunning(*source->spec, edited.spec); !valid) return valid.error();
+    return edited;
+  }
+  Result<JobSpec> complete = admission.Complete(edited.spec);
+  if (!complete) return complete.error();
+  edited.spec = std::move(*complete);
+  return edited;
+}
+
+void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor) {
+  Job job = RowFor(core, ref);
+  job.spec = std::make_shared<const JobSpec>(std::move(edited.spec));
+  for (Reason& reason : edited.changes) {
+    core.Say(Note(job, std::move(reason), actor, 0, core.now));
+  }
+  core.Put(job);
+  const Attempt* alive = core.state.AliveAttempt(job.ref);
+  if (alive == nullptr || alive->limit_ms <= job.spec->time_limit_ms) return;
+  Attempt attempt = *alive;
+  attempt.limit_ms = job.spec->time_limit_ms;
+  core.Put(attempt);
+}
+
+}  // namespace
+
+Result<void> Check(const Core& core, const UpdateJobs& update) {
+  if (const auto known = CheckAll(core, update.jobs); !known) return known;
+  const Admission admission(core.config, core.state.directory(), core.state.nodes());
+  for (const JobRef& ref : update.jobs) {
+    const Result<Edited> edited = Prepare(core, admission, ref, update);
+    if (!edited) return edited.error();
+  }
+  return {};
+}
+
+void Apply(Core& core, const UpdateJobs& update, const Command& command, CommandOutcome& outcome) {
+  const Admission admission(core.config, core.state.directory(), core.state.nodes());
+  for (const JobRef& ref : update.jobs) {
+    Result<Edited> edited = Prepare(core, admission, ref, update);
+    if (!edited || edited->changes.empty()) {
+      outcome.unchanged.push_back(ref);
+      continue;
+    }
+    Apply1(core, ref, std::move(*edited), command.actor_name);
+    outcome.jobs.push_back(ref);
+  }
+}
+
+}  // namespace kezek::control
