@@ -68,6 +68,11 @@ struct View {
   TimeMs now_ms = 0;
   std::int64_t tick = 0;
   std::int64_t epoch = 0;
+  // This daemon leads. If not, it knows what is stored, a little late: directory, nodes, what is
+  // alive, free and queued; nobody's reasons, standings, or how the cluster is.
+  bool leads = true;
+  std::string leader_address;  // of a standby's leader; empty: not known
+  std::string stop_reason;     // not empty: nothing is started or cancelled, and why
   std::shared_ptr<const Directory> directory;
   std::map<std::string, Node> nodes;
   // Waiting jobs, those that the engine looked at and those that more than GPUs stop; none is in
@@ -157,8 +162,15 @@ struct SetNodeService {
   bool drain = true;  // false: resume
   std::string text;
 };
+// Lets a scheduler that has stopped itself go on. FAILED_PRECONDITION NOT_STOPPED, or
+// RESTORE_NOT_ACCEPTED: it stopped because of epochs that this database did not issue.
+struct ResumeScheduling {
+  std::string text;
+  bool accept_restore = false;
+};
 
-using CommandBody = std::variant<ChangeJobs, PutAccounts, PutUsers, PutToken, SetNodeService>;
+using CommandBody =
+    std::variant<ChangeJobs, PutAccounts, PutUsers, PutToken, SetNodeService, ResumeScheduling>;
 
 struct Command {
   UserId actor;

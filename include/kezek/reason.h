@@ -39,6 +39,7 @@ enum class ReasonCode : std::uint8_t {
   kClusterAway,          // the cluster below does not answer; since_ms
   kLaunchBackoff,        // a launch failed lately; until_ms
   kSetAside,             // verify dropped the decision; an admin was told
+  kSchedulingStopped,    // until an admin decides; text
   // Refused or impossible until somebody changes something.
   kNeverFitsMachine,          // no set of configured nodes has this shape; field, largest
   kNeverFitsLimit,            // above a limit of an account; account, limit, asked

@@ -81,6 +81,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kLaunchBackoff, "LAUNCH_BACKOFF", "A launch failed; tried again[ after {until_ms}]."},
     {kSetAside, "SET_ASIDE",
      "Set aside: a check of the plan found a fault, and an administrator has been told."},
+    {kSchedulingStopped, "SCHEDULING_STOPPED",
+     "Nothing starts until an administrator has decided[: {text}]."},
     {kNeverFitsMachine, "NEVER_FITS_MACHINE",
      "No set of nodes of this machine has this shape[; the largest is {largest}]."},
     {kNeverFitsLimit, "NEVER_FITS_LIMIT",

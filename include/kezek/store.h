@@ -60,13 +60,14 @@ struct Changes {
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
-  std::vector<JobId> final_jobs;  // their environments are deleted
-  std::string settings_reason;    // of the accounts' new versions
+  std::vector<JobId> final_jobs;           // their environments are deleted
+  std::set<std::int64_t> accepted_epochs;  // of tags that this database did not issue
+  std::string settings_reason;             // of the accounts' new versions
   UserId settings_actor;
   bool empty() const {
     return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
            accounts.empty() && users.empty() && tokens.empty() && nodes.empty() &&
-           final_jobs.empty();
+           final_jobs.empty() && accepted_epochs.empty();
   }
 };
 
@@ -80,8 +81,12 @@ struct Committed {
 // Everything a controller needs to begin. Jobs that are final are left out, save those a waiting
 // job depends on; attempts that have ended are left out, save those whose charge is not settled.
 struct Snapshot {
+  // Leader's. Later than every epoch before; an epoch issued by another copy of this database is
+  // not issued again, as long as clocks differ by less than the copy's age.
   std::int64_t epoch = 0;
-  std::string installation;  // id of this database, part of every tag
+  std::set<std::int64_t> issued_epochs;    // by this database, `epoch` among them
+  std::set<std::int64_t> accepted_epochs;  // by a lost copy of it; an admin decided to go on
+  std::string installation;                // id of this database, part of every tag
   std::int64_t last_event_seq = 0;
   TimeMs last_time_ms = 0;
   std::vector<Job> jobs;

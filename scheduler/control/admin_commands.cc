@@ -139,4 +139,30 @@ Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
   return CommandOutcome{};
 }
 
+Result<CommandOutcome> ExecuteResume(Core& core, const ResumeScheduling& resume,
+                                     const Command& command) {
+  const auto refused = [](std::string field, std::string reason, std::string message) {
+    return FieldProblem(Code::kFailedPrecondition,
+                        {std::move(field), std::move(reason), std::move(message), {}});
+  };
+  if (core.stop.empty()) return refused("", "NOT_STOPPED", "the scheduler has not stopped itself");
+  if (!core.unknown_epochs.empty() && !resume.accept_restore) {
+    return refused("accept_restore", "RESTORE_NOT_ACCEPTED",
+                   core.stop + "; deal with what the cluster runs beyond it, then accept that");
+  }
+  Event event = Changed(core, Subject::kCluster, core.config.cluster_name, resume.text, command);
+  event.reason.fields["field"] = "scheduling";
+  event.reason.fields["from"] = core.stop;
+  event.reason.fields["to"] = "goes on";
+  core.Say(std::move(event));
+  core.ready.changes.accepted_epochs = core.unknown_epochs;
+  core.state.AcceptEpochs(core.unknown_epochs);
+  core.unknown_epochs.clear();
+  core.stop.clear();
+  core.directory_changed = true;
+  core.reconcile_at_ms = core.now;
+  core.ActAgain();
+  return CommandOutcome{};
+}
+
 }  // namespace kezek::control

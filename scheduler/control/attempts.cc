@@ -216,7 +216,7 @@ void Attend(Core& core, const AttemptRef& ref) {
   Book(core, attempt, job, follow.booked);
   TellEngine(core, attempt, job);
   Earliest next;
-  const bool may_act = core.stop.empty();
+  const bool may_act = core.MayAct();
   if (attempt.cluster_job_id == 0) {
     if (follow.find_at_ms != 0 && core.now >= follow.find_at_ms) {
       core.Do(FindAction{ref, core.UnixAccountOf(job.user)});

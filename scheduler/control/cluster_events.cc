@@ -18,16 +18,8 @@ bool HasEnded(ClusterJobState state) { return state >= ClusterJobState::kComplet
 // What was given up, or never meant: ended, but only if it is ours beyond doubt.
 void CancelInCluster(Core& core, const ClusterJob& job, const std::string& why) {
   core.Log("cancelling " + std::to_string(job.id) + " (" + ClusterName(job.attempt) + "): " + why);
-  if (!core.stop.empty() || HasEnded(job.state)) return;
+  if (!core.MayAct() || HasEnded(job.state)) return;
   core.Do(CancelAction{{job.attempt, job.id, job.unix_account, false}});
-}
-
-void Stop(Core& core, const ClusterJob& job) {
-  if (!core.stop.empty()) return;
-  core.stop = "the cluster has a job of a later epoch than this database (" +
-              ClusterName(job.attempt) + ", " + job.tag + "): an older copy was restored";
-  core.directory_changed = true;
-  core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "epoch"}, {"text", core.stop}}}));
 }
 
 void ReportStray(Core& core, const ClusterJob& job) {
@@ -35,6 +27,23 @@ void ReportStray(Core& core, const ClusterJob& job) {
                            ClusterName(job.attempt) + ") bears our tag, but no attempt is known";
   if (!core.reported.insert(text).second) return;
   core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "job"}, {"text", text}}}));
+}
+
+// Ours by its tag, but of an epoch that this database never issued: it is an older copy of the one
+// that did, and what else that one knew is lost. An admin decides.
+void OnUnknownEpoch(Core& core, const ClusterJob& job) {
+  const std::int64_t epoch = ParseTag(job.tag)->epoch;
+  if (core.state.accepted_epochs().contains(epoch)) {
+    if (!HasEnded(job.state)) ReportStray(core, job);
+    return;
+  }
+  if (!core.unknown_epochs.insert(epoch).second) return;
+  const std::string text = "the cluster has a job (" + ClusterName(job.attempt) + ") of epoch " +
+                           std::to_string(epoch) +
+                           ", which this database did not issue: an older copy was restored";
+  core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "epoch"}, {"text", text}}}));
+  if (core.stop.empty()) core.stop = text;
+  core.directory_changed = true;
 }
 
 // Ours by its tag, but no attempt that is alive.
@@ -86,7 +95,7 @@ void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
     // harmless.
     if (core.now < follow.release_at_ms) return;
     follow.release_at_ms = core.now + core.config.retry_ms;
-    if (core.stop.empty()) core.Do(ReleaseAction{core.FollowedOf(attempt)});
+    if (core.MayAct()) core.Do(ReleaseAction{core.FollowedOf(attempt)});
   }
 }
 
@@ -126,11 +135,12 @@ void OnOwn(Core& core, const ClusterJob& job) {
 // Whether a report is about us. An end from the accounting may lack the tag: then the recorded id,
 // the name and the Unix account must agree.
 bool IsOurs(Core& core, const ClusterJob& job) {
-  switch (WhoseIs(core.config.keyed_hash, core.state.installation(), core.state.epoch(), job)) {
+  switch (
+      WhoseIs(core.config.keyed_hash, core.state.installation(), core.state.issued_epochs(), job)) {
     case Belongs::kYes:
       return true;
-    case Belongs::kLaterEpoch:
-      Stop(core, job);
+    case Belongs::kUnknownEpoch:
+      OnUnknownEpoch(core, job);
       return false;
     case Belongs::kNo:
       break;
@@ -301,6 +311,10 @@ void On(Core& core, const ClusterSilent& event) {
 // What the listing does not show is asked for one by one: it may have ended.
 void On(Core& core, const Listing& event) {
   std::set<AttemptRef> shown;
+  // What shows a restore comes first: nothing is done about the others before that is known.
+  for (const ClusterJob& job : event.jobs) static_cast<void>(IsOurs(core, job));
+  if (!core.listed) core.ActAgain();
+  core.listed = true;
   for (const ClusterJob& job : event.jobs) {
     shown.insert(job.attempt);
     OnJob(core, job);

@@ -154,6 +154,9 @@ Result<CommandOutcome> On(Core& core, const PutToken& body, const Command& comma
 Result<CommandOutcome> On(Core& core, const SetNodeService& body, const Command& command) {
   return ExecuteService(core, body, command);
 }
+Result<CommandOutcome> On(Core& core, const ResumeScheduling& body, const Command& command) {
+  return ExecuteResume(core, body, command);
+}
 
 }  // namespace
 

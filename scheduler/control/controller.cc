@@ -57,7 +57,7 @@ void TakeTimers(Core& core) {
     }
   }
   if (core.now < core.reconcile_at_ms) return;
-  core.reconcile_at_ms = core.now + core.config.reconcile_ms;
+  core.reconcile_at_ms = core.now + (core.listed ? core.config.reconcile_ms : core.config.retry_ms);
   core.Do(ReconcileAction{});
 }
 
@@ -124,6 +124,11 @@ void Core::Put(const Attempt& attempt) {
 void Core::Put(const Node& node) {
   state.PutNode(node);
   changed_nodes.insert_or_assign(node.name, node);
+}
+
+void Core::ActAgain() {
+  tick_wanted = true;
+  for (const auto& [ref, attempt] : state.attempts()) attend.insert(ref);
 }
 
 const Job& Core::JobOf(const JobRef& job) const {

@@ -61,7 +61,9 @@ struct Core {
   TimeMs cluster_since_ms = 0;  // answers or is silent since then
   std::string cluster_version;
   TimeMs reconcile_at_ms = 0;
-  std::string stop;  // not empty: nothing is started or cancelled, and why
+  bool listed = false;                    // the cluster's jobs have been compared with ours
+  std::string stop;                       // not empty: nothing is started or cancelled, and why
+  std::set<std::int64_t> unknown_epochs;  // of tags that this database did not issue: the stop's
 
   // Time and ticks.
   TimeMs now = 0;
@@ -90,6 +92,12 @@ struct Core {
   void Say(Event event) { ready.changes.events.push_back(std::move(event)); }
   void Do(ClusterAction action) { ready.actions.push_back(std::move(action)); }
   void Log(std::string text) { ready.report.notes.push_back(std::move(text)); }
+
+  // Whether the cluster may be told to start or to end anything: not before it is known to show
+  // nothing that a later copy of the database had committed.
+  bool MayAct() const { return listed && stop.empty(); }
+  // What was withheld while it might not act is looked at again.
+  void ActAgain();
 
   const Job& JobOf(const JobRef& job) const;  // must be in memory
   std::string UnixAccountOf(UserId user) const;
@@ -140,6 +148,8 @@ Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Comma
 Result<CommandOutcome> ExecuteToken(Core& core, const PutToken& put, const Command& command);
 Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
                                       const Command& command);
+Result<CommandOutcome> ExecuteResume(Core& core, const ResumeScheduling& resume,
+                                     const Command& command);
 
 // --- tick.cc ---
 bool TickDue(const Core& core);

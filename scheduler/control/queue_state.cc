@@ -52,6 +52,8 @@ Met MetBy(const Job& job, DependencyKind kind) {
 QueueState::QueueState(const ControlConfig& config, const Snapshot& snapshot)
     : nodes_(StartingNodes(config, snapshot)),
       epoch_(snapshot.epoch),
+      issued_epochs_(snapshot.issued_epochs),
+      accepted_epochs_(snapshot.accepted_epochs),
       installation_(snapshot.installation) {
   SetDirectory(MakeDirectory(config, snapshot));
   // First all rows, then the pruning: a final row is kept for a waiting one that comes later.
@@ -109,10 +111,15 @@ void QueueState::SetDirectory(Directory directory) {
 
 void QueueState::SetMissing(const JobRef& job) { missing_.insert(job); }
 
+void QueueState::AcceptEpochs(const std::set<std::int64_t>& epochs) {
+  accepted_epochs_.insert(epochs.begin(), epochs.end());
+}
+
 void QueueState::Apply(const Changes& changes) {
   for (const Job& job : changes.jobs) PutJob(job);
   for (const Attempt& attempt : changes.attempts) PutAttempt(attempt);
   for (const Node& node : changes.nodes) PutNode(node);
+  AcceptEpochs(changes.accepted_epochs);
   if (changes.accounts.empty() && changes.users.empty() && changes.tokens.empty()) return;
   Directory directory = *directory_;
   for (const Account& account : changes.accounts) directory.accounts[account.id] = account;

@@ -45,6 +45,7 @@ class QueueState {
   void SetDirectory(Directory directory);
   // The store has no row of this job: an element cancelled before it got one, or no job at all.
   void SetMissing(const JobRef& job);
+  void AcceptEpochs(const std::set<std::int64_t>& epochs);
   // All of a step's changes, as above.
   void Apply(const Changes& changes);
 
@@ -70,6 +71,8 @@ class QueueState {
     return queued_of_user_;
   }
   std::int64_t epoch() const { return epoch_; }
+  const std::set<std::int64_t>& issued_epochs() const { return issued_epochs_; }
+  const std::set<std::int64_t>& accepted_epochs() const { return accepted_epochs_; }
   const std::string& installation() const { return installation_; }
 
  private:
@@ -89,6 +92,8 @@ class QueueState {
   std::map<AccountId, std::int64_t> queued_in_account_;
   std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user_;
   std::int64_t epoch_ = 0;
+  std::set<std::int64_t> issued_epochs_;
+  std::set<std::int64_t> accepted_epochs_;
   std::string installation_;
 };
 

@@ -37,14 +37,14 @@ std::optional<TagParts> ParseTag(std::string_view tag) {
   return parts;
 }
 
-Belongs WhoseIs(const KeyedHash& hash, const std::string& installation, std::int64_t epoch,
-                const ClusterJob& job) {
+Belongs WhoseIs(const KeyedHash& hash, const std::string& installation,
+                const std::set<std::int64_t>& issued_epochs, const ClusterJob& job) {
   const std::optional<TagParts> parts = ParseTag(job.tag);
   if (!parts || parts->installation != installation || job.attempt.number == 0) return Belongs::kNo;
   if (parts->hash != Hashed(hash, installation, parts->epoch, job.attempt, job.unix_account)) {
     return Belongs::kNo;
   }
-  return parts->epoch > epoch ? Belongs::kLaterEpoch : Belongs::kYes;
+  return issued_epochs.contains(parts->epoch) ? Belongs::kYes : Belongs::kUnknownEpoch;
 }
 
 }  // namespace kezek::control

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -35,13 +36,13 @@ struct TagParts {
 std::optional<TagParts> ParseTag(std::string_view tag);
 
 enum class Belongs : std::uint8_t {
-  kNo,          // somebody else's: never touched
-  kYes,         // name, Unix account and tag agree with each other, epoch at most ours
-  kLaterEpoch,  // ours, but of a later epoch than this database knows: a restore
+  kNo,            // somebody else's: never touched
+  kYes,           // name, Unix account and tag agree, and this database issued the epoch
+  kUnknownEpoch,  // ours, but of an epoch that this database did not issue: a restore
 };
 
 // Whether a job of the cluster is this installation's, judged by itself.
-Belongs WhoseIs(const KeyedHash& hash, const std::string& installation, std::int64_t epoch,
-                const ClusterJob& job);
+Belongs WhoseIs(const KeyedHash& hash, const std::string& installation,
+                const std::set<std::int64_t>& issued_epochs, const ClusterJob& job);
 
 }  // namespace kezek::control

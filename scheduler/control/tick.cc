@@ -71,10 +71,11 @@ void SetAside(Core& core, const std::pair<JobRef, std::string>& dropped) {
   core.refresh.insert(ref);
 }
 
-// Nothing may start: what the engine would have given is said to wait for the cluster.
+// Nothing may start: what the engine would have given is said to wait for the cluster, or for an
+// admin.
 void Withhold(Core& core) {
   Reason reason{ReasonCode::kClusterAway, {{"since_ms", std::to_string(core.cluster_since_ms)}}};
-  if (core.cluster_answers) reason = {ReasonCode::kHeldByAdmin, {{"text", core.stop}}};
+  if (!core.stop.empty()) reason = {ReasonCode::kSchedulingStopped, {{"text", core.stop}}};
   for (const engine::Start& start : core.plan.starts) core.plan.waiting[start.row];
   for (auto& [job, standing] : core.plan.waiting) standing.reason = reason;
   core.plan.starts.clear();
@@ -97,7 +98,7 @@ void Tick(Core& core) {
   core.ask_again.clear();
   if (core.config.engine.phase_ended) core.config.engine.phase_ended("take_in");
   core.plan = core.engine.Decide(core.now);
-  if (!core.cluster_answers || !core.stop.empty()) Withhold(core);
+  if (!core.cluster_answers || !core.MayAct()) Withhold(core);
   for (const engine::Start& start : core.plan.starts) Launch1(core, start);
   for (const auto& dropped : core.plan.dropped) SetAside(core, dropped);
   core.ready.report.ticked = true;

@@ -48,6 +48,7 @@ void MakeView(Core& core) {
   view.now_ms = core.now;
   view.tick = core.tick;
   view.epoch = core.state.epoch();
+  view.stop_reason = core.stop;
   view.directory = core.state.directory();
   view.free_gpus = core.engine.FreeGpus();
   view.alive = AliveOf(core);

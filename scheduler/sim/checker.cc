@@ -151,6 +151,7 @@ void Checker::CheckTimes(const Attempt& attempt, const FakeCluster& cluster) {
 
 // How it ended is what the cluster's books say, unless Kezek had a hand in it.
 void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
+  if (attempt.epoch <= shared_epochs_) return;  // ended, maybe, by the history that was lost
   const auto entry = cluster.jobs().find(attempt.cluster_job_id);
   if (entry == cluster.jobs().end() || entry->second.forgotten) return;
   if (entry->second.job.restarts > 0 || entry->second.runs.empty()) return;

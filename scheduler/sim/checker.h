@@ -29,6 +29,10 @@ class Checker {
   void AtEnd(const MemoryStore& store, const FakeCluster& cluster,
              const std::set<JobId>& acknowledged);
 
+  // A copy of the database leads: what was started in epochs up to this one, the lost database may
+  // have ended, too.
+  void Restored(std::int64_t last_shared_epoch) { shared_epochs_ = last_shared_epoch; }
+
   const std::vector<std::string>& breaches() const { return breaches_; }
   std::int64_t reruns() const { return reruns_; }  // by the cluster itself
 
@@ -44,6 +48,7 @@ class Checker {
   std::map<AttemptRef, MilliGpuMs> usage_;     // booked, over all dates
   std::map<AttemptRef, std::int64_t> ran_as_;  // the cluster's job
   std::int64_t reruns_ = 0;
+  std::int64_t shared_epochs_ = 0;
 };
 
 }  // namespace kezek::sim

@@ -16,6 +16,12 @@ bool Gate::Alive() {
   return !dead_;
 }
 
+bool Gate::Acts() {
+  if (!Alive()) return false;
+  if (on_act_) on_act_();
+  return true;
+}
+
 Result<Snapshot> Gate::Lead() { return store_->Lead(); }
 
 Result<void> Gate::Commit(const Changes& changes) {
@@ -44,20 +50,20 @@ Result<std::vector<Job>> Gate::LoadJobs(const std::vector<JobRef>& jobs) {
 }
 
 void Gate::Submit(Launch launch) {
-  if (Alive()) cluster_->Submit(std::move(launch));
+  if (Acts()) cluster_->Submit(std::move(launch));
 }
 
 void Gate::Release(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account) {
-  if (Alive()) cluster_->Release(attempt, id, unix_account);
+  if (Acts()) cluster_->Release(attempt, id, unix_account);
 }
 
 void Gate::Cancel(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account) {
-  if (Alive()) cluster_->Cancel(attempt, id, unix_account);
+  if (Acts()) cluster_->Cancel(attempt, id, unix_account);
 }
 
 void Gate::Signal(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account,
                   const std::string& signal, bool batch_shell_only) {
-  if (Alive()) cluster_->Signal(attempt, id, unix_account, signal, batch_shell_only);
+  if (Acts()) cluster_->Signal(attempt, id, unix_account, signal, batch_shell_only);
 }
 
 void Gate::FindByName(const AttemptRef& attempt, const std::string& unix_account) {

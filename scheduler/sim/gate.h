@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/cluster.h"
@@ -24,6 +26,8 @@ class Gate final : public StateStore, public Cluster {
       : store_(store), cluster_(cluster), plan_(plan), random_(seed) {}
 
   bool dead() const { return dead_; }
+  // Told before anything is started, ended or signalled in the cluster. May be empty.
+  void SetOnAct(std::function<void()> on_act) { on_act_ = std::move(on_act); }
   // No faults from now on.
   void Heal() { plan_ = Plan{}; }
 
@@ -45,11 +49,13 @@ class Gate final : public StateStore, public Cluster {
 
  private:
   bool Alive();  // counts the call
+  bool Acts();   // so, of a call that changes the cluster
 
   StateStore* store_;
   Cluster* cluster_;
   Plan plan_;
   Random random_;
+  std::function<void()> on_act_;
   bool dead_ = false;
 };
 

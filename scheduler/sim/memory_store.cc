@@ -11,7 +11,11 @@ void MemoryStore::Seed(std::vector<Account> accounts, std::vector<User> users) {
 
 Result<Snapshot> MemoryStore::Lead() {
   Snapshot snapshot;
-  snapshot.epoch = ++epoch_;
+  epoch_ = std::max(epoch_ + 1, now_);
+  issued_epochs_.insert(epoch_);
+  snapshot.epoch = epoch_;
+  snapshot.issued_epochs = issued_epochs_;
+  snapshot.accepted_epochs = accepted_epochs_;
   snapshot.installation = installation_;
   snapshot.last_event_seq = std::ssize(events_);
   snapshot.last_time_ms = events_.empty() ? 0 : events_.back().time_ms;
@@ -61,6 +65,7 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
     const auto payload = payloads_.find(job);
     if (payload != payloads_.end()) payload->second.environment.clear();
   }
+  accepted_epochs_.insert(changes.accepted_epochs.begin(), changes.accepted_epochs.end());
   Committed committed;
   Append(changes.events, committed);
   if (observer_ != nullptr) observer_->OnCommitted(committed);

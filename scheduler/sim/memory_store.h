@@ -42,6 +42,8 @@ class MemoryStore final : public StateStore, public SubmitStore {
   const std::vector<LedgerEntry>& ledger() const { return ledger_; }
   const std::map<JobId, JobPayload>& payloads() const { return payloads_; }
   std::int64_t epoch() const { return epoch_; }
+  const std::set<std::int64_t>& issued_epochs() const { return issued_epochs_; }
+  const std::set<std::int64_t>& accepted_epochs() const { return accepted_epochs_; }
   const std::string& installation() const { return installation_; }
 
  private:
@@ -59,6 +61,8 @@ class MemoryStore final : public StateStore, public SubmitStore {
   std::map<JobId, JobPayload> payloads_;
   std::map<std::pair<UserId, std::string>, std::pair<JobId, Sha256>> keys_;
   std::int64_t epoch_ = 0;
+  std::set<std::int64_t> issued_epochs_;
+  std::set<std::int64_t> accepted_epochs_;
   std::int64_t last_id_ = 0;
   TimeMs now_ = 0;
   Watch watch_;

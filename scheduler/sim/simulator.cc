@@ -8,6 +8,7 @@
 #include "kezek/reason_text.h"
 #include "scheduler/control/loop.h"
 #include "scheduler/control/queue_state.h"
+#include "scheduler/control/tag.h"
 #include "scheduler/sim/checker.h"
 #include "scheduler/sim/fake_cluster.h"
 #include "scheduler/sim/gate.h"
@@ -43,6 +44,11 @@ Faults DrawFaults(Random& random) {
   return faults;
 }
 
+std::int64_t EpochOf(const FakeCluster::Entry& entry) {
+  const auto parts = control::ParseTag(entry.job.tag);
+  return parts ? parts->epoch : 0;
+}
+
 class Simulation {
  public:
   explicit Simulation(const SimOptions& options);
@@ -64,6 +70,9 @@ class Simulation {
   void Round();
   void Sweep();
   void SayWaiting();
+  void LoseDatabase();
+  void DecideOnRestore();
+  bool BeyondCopy(const FakeCluster::Entry& entry) const;
   bool Finished() const;
   TimeMs NextMs() const;
   void DoCommand(Command command);
@@ -81,6 +90,15 @@ class Simulation {
   TimeMs now_ = kStart;
   TimeMs begin_at_ = kStart;  // while there is no controller
   TimeMs sweep_at_ = 0;
+  // The copy, and what was right about it when it was made.
+  struct Copy {
+    MemoryStore store;
+    Checker checker;
+  };
+  std::optional<Copy> copy_;
+  TimeMs lose_at_ = INT64_MAX;  // the database; 0: it has been
+  TimeMs decide_at_ = 0;
+  std::int64_t epochs_restored_ = 0;  // the last one of the copy that was restored
   bool healed_ = false;
   std::int32_t commit_fails_ = 0;
   bool crashes_on_ = false;
@@ -102,7 +120,8 @@ Simulation::Simulation(const SimOptions& options)
   });
   cluster_.SetOnStart([this](const FakeCluster::Entry& entry) {
     Line("cluster starts " + ClusterName(entry.job.attempt) + " on " + entry.nodes_text);
-    checker_.OnStart(store_, entry);
+    // What was submitted before a database was lost, that database may have known.
+    if (EpochOf(entry) > epochs_restored_) checker_.OnStart(store_, entry);
   });
   if (options.faults_ms == 0) return;
   cluster_.SetFaults(DrawFaults(random_));
@@ -134,12 +153,23 @@ void Simulation::Begin() {
   }
   if (Faulty()) plan.commit_fails = commit_fails_;
   gate_ = std::make_unique<Gate>(&store_, &cluster_, plan, random_.Next());
+  gate_->SetOnAct([this] {
+    for (const auto& [id, entry] : cluster_.jobs()) {
+      if (!BeyondCopy(entry)) continue;
+      result_.breaches.push_back("the cluster is told to act while it has " +
+                                 ClusterName(entry.job.attempt) + ", which was lost");
+    }
+  });
   loop_ = std::make_unique<control::Loop>(
       SimConfig(), gate_.get(), gate_.get(),
       [this](const std::shared_ptr<const View>& view) { view_ = view; });
   cluster_.SetSink([this](ClusterEvent event) { loop_->Offer(std::move(event)); });
   const Result<void> begun = loop_->Begin(now_);
   KEZEK_CHECK(begun.has_value(), "the store in memory always leads");
+  if (epochs_restored_ == INT64_MAX) {
+    epochs_restored_ = store_.epoch() - 1;
+    checker_.Restored(epochs_restored_);
+  }
 }
 
 void Simulation::Crash() {
@@ -150,6 +180,48 @@ void Simulation::Crash() {
   gate_.reset();
   view_.reset();
   begin_at_ = now_ + random_.Between(0, 2 * kMinuteMs);
+  if (!options_.restore || copy_ || lose_at_ == 0) return;
+  // The next to lead gets an epoch of its own, so all that it does is known to be beyond the copy.
+  copy_.emplace(Copy{store_, checker_});
+  lose_at_ = now_ + random_.Between(kMinuteMs, 40 * kMinuteMs);
+}
+
+void Simulation::LoseDatabase() {
+  if (now_ < lose_at_ || lose_at_ == 0) return;
+  lose_at_ = 0;
+  if (loop_ != nullptr) Crash();
+  Line("the database is lost, an older copy restored");
+  store_ = std::move(copy_->store);
+  checker_ = std::move(copy_->checker);
+  store_.SetTime(now_);
+  epochs_restored_ = INT64_MAX;  // until the copy leads
+  workload_.Forget([this](JobId id) { return !store_.jobs().contains({id, kNoElement}); });
+  begin_at_ = now_ + kSecondMs;
+}
+
+// Alive in the cluster, of an epoch the database does not know, and not decided about.
+bool Simulation::BeyondCopy(const FakeCluster::Entry& entry) const {
+  const std::int64_t epoch = EpochOf(entry);
+  return epoch != 0 && !entry.forgotten && entry.job.state < ClusterJobState::kCompleted &&
+         !store_.issued_epochs().contains(epoch) && !store_.accepted_epochs().contains(epoch);
+}
+
+// The admin ends by hand what the lost database knew of, and accepts the restore when it is gone.
+void Simulation::DecideOnRestore() {
+  if (loop_ == nullptr || view_ == nullptr || view_->stop_reason.empty() || now_ < decide_at_)
+    return;
+  decide_at_ = now_ + kMinuteMs;
+  bool gone = true;
+  for (const auto& [id, entry] : cluster_.jobs()) {
+    if (!BeyondCopy(entry)) continue;
+    gone = false;
+    cluster_.Cancel(entry.job.attempt, id, entry.job.unix_account);
+  }
+  if (!gone) return;
+  ++result_.stops;
+  DoCommand({.actor = UserId{1},
+             .actor_name = "admin",
+             .body = ResumeScheduling{.text = "dealt with", .accept_restore = true}});
 }
 
 void Simulation::DoCommand(Command command) {
@@ -240,7 +312,9 @@ SimResult Simulation::Run() {
     store_.SetTime(now_);
     cluster_.Advance(now_);
     if (loop_ == nullptr && begin_at_ <= now_) Begin();
+    LoseDatabase();
     People();
+    DecideOnRestore();
     Sweep();
     Round();
   }

@@ -2,8 +2,10 @@
 // cluster with faults. Everything comes from the seed; the same seed gives the same trace.
 //
 // For `faults_ms` things go wrong, as the seed has it: the cluster's faults, failing commits, and
-// crashes of the controller at any call. Then the faults stop, everybody's holds are released, and
-// everything must finish.
+// crashes of the controller at any call. After a restored copy of the database nothing may be
+// started or cancelled while the cluster has jobs of epochs that the copy does not know: an admin
+// ends these, and then lets the scheduler go on. Then the faults stop, everybody's holds are
+// released, and everything must finish.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +22,8 @@ struct SimOptions {
   DurationMs span_ms = 30 * kMinuteMs;    // of the submissions
   DurationMs faults_ms = 60 * kMinuteMs;  // 0: no faults
   DurationMs patience_ms = 3 * kDayMs;    // after which what has not finished is a breach
+  // Among the faults: the database is lost, and a copy of it, made at an earlier crash, restored.
+  bool restore = false;
 };
 
 struct SimResult {
@@ -29,6 +33,7 @@ struct SimResult {
   std::int64_t refused = 0;
   std::int64_t attempts = 0;
   std::int64_t crashes = 0;
+  std::int64_t stops = 0;  // an admin had to decide, after a restore
   std::int64_t rounds = 0;
   TimeMs simulated_ms = 0;
 };

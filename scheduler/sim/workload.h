@@ -35,6 +35,12 @@ class Workload {
   void Act(TimeMs now, const View& view, SubmitStore& store, const Do& command);
 
   const std::set<JobId>& acknowledged() const { return acknowledged_; }
+  // The database was lost: these are no longer asked for. Their numbers are given again.
+  template <class Lost>
+  void Forget(const Lost& lost) {
+    std::erase_if(acknowledged_, lost);
+    last_ = acknowledged_.empty() ? 0 : acknowledged_.rbegin()->value;
+  }
   std::int64_t refused() const { return refused_; }
 
  private:

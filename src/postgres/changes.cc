@@ -292,6 +292,9 @@ Result<std::vector<Call>> EncodeChanges(const Changes& changes) {
   Bulk final_jobs(1);
   for (const JobId& job : changes.final_jobs) final_jobs.Int(job.value);
   encoder.Add("drop_environments", final_jobs);
+  Bulk epochs(1);
+  for (const std::int64_t epoch : changes.accepted_epochs) epochs.Int(epoch);
+  encoder.Add("accept_epochs", epochs, Call::Front::kTime);
   return std::move(encoder).Finish();
 }
 
@@ -321,6 +324,10 @@ void ForEachChangeStatement(
        " select * from unnest($1::bigint[], $2::text[], $3::bigint[])");
   take("put_tokens", InsertSql("tokens", kTokenColumns, "id"));
   take("put_nodes", InsertSql("nodes", kNodeColumns, "name"));
+  take("accept_epochs",
+       "insert into epochs (epoch, time_ms, host, issued)"
+       " select u.epoch, $1::bigint, '', false from unnest($2::bigint[]) u(epoch)"
+       " on conflict do nothing");
   take("drop_environments",
        "update job_payloads set environment = null where job_id = any($1::bigint[])"
        " and environment is not null");

@@ -43,7 +43,12 @@ class PostgresStore::Committer {
  public:
   Committer(StoreOptions options, Clock& clock, std::vector<CommitObserver*> observers)
       : options_(std::move(options)),
-        session_({options_.conninfo, options_.idempotency_ms, options_.usage_horizon_ms}, clock),
+        session_({.conninfo = options_.conninfo,
+                  .idempotency_ms = options_.idempotency_ms,
+                  .usage_horizon_ms = options_.usage_horizon_ms,
+                  .host = options_.host,
+                  .address = options_.address},
+                 clock),
         herald_(std::move(observers)),
         thread_([this] { Loop(); }) {}
 

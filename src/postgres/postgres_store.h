@@ -27,6 +27,8 @@ struct StoreOptions {
   std::size_t queue_bytes = 256U << 20;    // likewise
   DurationMs idempotency_ms = 7 * kDayMs;  // how long a key is known
   DurationMs usage_horizon_ms = 41 * 7 * kDayMs;  // 41 half-lives: older usage is not loaded
+  std::string host;                               // this one, for the record of epochs
+  std::string address;  // where this daemon's API answers, told to standbys while it leads
   DurationMs patience_ms = 2'000;  // without a database, before what waits is UNAVAILABLE
   Meter* meter = nullptr;          // told of every transaction; outlives the store; null: nobody
 };

@@ -80,6 +80,22 @@ std::int64_t Session::StoredEpoch(pqxx::transaction_base& work) {
   return work.exec1("select epoch from leader")[0].as<std::int64_t>();
 }
 
+// A copy of this database that is restored goes on counting where it was copied; by the time it
+// leads it is later than every epoch of the lost one, so that no number is given twice.
+std::int64_t Session::IssueEpoch() {
+  pqxx::work work(*connection_);
+  const TimeMs now_ms = clock_.Now();
+  const auto epoch = work.exec_params1(
+                             "update leader set epoch = greatest(epoch + 1, $1), address = $2"
+                             " returning epoch",
+                             now_ms, options_.address)[0]
+                         .as<std::int64_t>();
+  work.exec_params0("insert into epochs (epoch, time_ms, host, issued) values ($1, $2, $3, true)",
+                    epoch, now_ms, options_.host);
+  work.commit();
+  return epoch;
+}
+
 TimeMs Session::Now(const Counters& counters) {
   return std::max(clock_.Now(), counters.last_time_ms);
 }
@@ -89,13 +105,7 @@ Result<Snapshot> Session::Lead() {
   try {
     if (connection_ == nullptr || !connection_->is_open()) Open();
     if (!TakeLock()) return Error{Code::kUnavailable, "another kezekd leads", {}};
-    std::int64_t epoch = 0;
-    {
-      pqxx::work work(*connection_);
-      epoch =
-          work.exec1("update leader set epoch = epoch + 1 returning epoch")[0].as<std::int64_t>();
-      work.commit();
-    }
+    const std::int64_t epoch = IssueEpoch();
     Snapshot snapshot;
     {
       pqxx::transaction<pqxx::repeatable_read> work(*connection_);

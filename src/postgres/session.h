@@ -37,6 +37,8 @@ struct SessionOptions {
   std::string conninfo;  // as kezek_app
   DurationMs idempotency_ms = 0;
   DurationMs usage_horizon_ms = 0;
+  std::string host;     // this one, for the record of epochs
+  std::string address;  // where the API answers, for standbys
 };
 
 class Session {
@@ -65,6 +67,7 @@ class Session {
  private:
   void Open();
   bool TakeLock();
+  std::int64_t IssueEpoch();
   std::int64_t StoredEpoch(pqxx::transaction_base& work);
   TimeMs Now(const Counters& counters);
   void KeepPlans();

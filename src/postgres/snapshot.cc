@@ -81,6 +81,10 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
   const Counters counters = ReadCounters(work);
   snapshot.last_event_seq = counters.last_event_seq;
   snapshot.last_time_ms = counters.last_time_ms;
+  for (const auto& row : work.exec("select epoch, issued from epochs")) {
+    auto& epochs = row[1].as<bool>() ? snapshot.issued_epochs : snapshot.accepted_epochs;
+    epochs.insert(row[0].as<std::int64_t>());
+  }
   snapshot.jobs = ReadJobs(work);
   snapshot.attempts = ReadAll<Attempt>(
       work,

@@ -8,6 +8,7 @@
 
 #include "kezek/host_list.h"
 #include "kezek/reason_text.h"
+#include "rpc/field_checks.h"
 #include "rpc/node_convert.h"
 #include "rpc/paging.h"
 
@@ -267,7 +268,11 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetStatus(grpc::CallbackServerCont
     }
     auto* scheduler = response->add_parts();
     scheduler->set_name("scheduler");
-    scheduler->set_ok(true);
+    scheduler->set_ok(view.stop_reason.empty());
+    if (!view.stop_reason.empty()) {
+      *scheduler->mutable_reason() =
+          ToWire(Reason{ReasonCode::kSchedulingStopped, {{"text", view.stop_reason}}});
+    }
     // Answers once a read has come back from the database.
     parts_.read->Read([response, reply](Reader& reader) {
       const auto events = reader.Events(0, 1);
@@ -316,10 +321,23 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ApplySlurmAccounts(
   return ServeNotYet(context, parts_, Method("ApplySlurmAccounts"), "making associations in Slurm");
 }
 
-grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeScheduling(grpc::CallbackServerContext* context,
-                                                               const v1::ResumeSchedulingRequest*,
-                                                               v1::ResumeSchedulingResponse*) {
-  return ServeNotYet(context, parts_, Method("ResumeScheduling"), "resuming a stopped scheduler");
+grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeScheduling(
+    grpc::CallbackServerContext* context, const v1::ResumeSchedulingRequest* request,
+    v1::ResumeSchedulingResponse*) {
+  const auto handle = [&](const std::shared_ptr<const Caller>& caller, const Reply& reply) {
+    if (request->reason().empty()) return reply.Fail(Invalid("reason", "say why, for the record"));
+    FieldChecks checks;
+    checks.Text("reason", request->reason(), 4096);
+    if (!checks.ok()) return reply.Fail(checks.error());
+    parts_.desk->Do({caller->user, caller->name,
+                     kezek::ResumeScheduling{request->reason(), request->accept_restore()}},
+                    [reply](const Result<CommandOutcome>& outcome) {
+                      if (!outcome) return reply.Fail(outcome.error());
+                      reply.Ok();
+                    });
+  };
+  return Serve(context, parts_, Method("ResumeScheduling"),
+               ForThisCluster(settings_, request, handle));
 }
 
 grpc::ServerWriteReactor<v1::SnapshotResponse>* ClusterServiceImpl::Snapshot(

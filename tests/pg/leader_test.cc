@@ -40,7 +40,8 @@ TEST(LeaderTest, SecondLeaderWaitsForTheFirstToEnd) {
   test::StepClock clock;
   auto first = std::make_unique<PostgresStore>(StoreOptions{.conninfo = database.app}, clock,
                                                std::vector<CommitObserver*>{});
-  PostgresStore second({.conninfo = database.app}, clock, {});
+  PostgresStore second({.conninfo = database.app, .host = "host2", .address = "two:7443"}, clock,
+                       {});
   const auto led = first->Lead();
   ASSERT_TRUE(led.has_value()) << led.error().message;
   const auto refused = second.Lead();
@@ -54,7 +55,10 @@ TEST(LeaderTest, SecondLeaderWaitsForTheFirstToEnd) {
     next = second.Lead();
   }
   ASSERT_TRUE(next.has_value()) << next.error().message;
-  EXPECT_EQ(next->epoch, led->epoch + 1);
+  EXPECT_GT(next->epoch, led->epoch);
+  EXPECT_EQ(next->issued_epochs, (std::set<std::int64_t>{led->epoch, next->epoch}));
+  EXPECT_EQ(Sql(database.admin, "select address from leader").at(0), "two:7443");
+  EXPECT_EQ(Sql(database.admin, "select host from epochs order by epoch desc").at(0), "host2");
   EXPECT_EQ(next->installation, led->installation);
   ASSERT_EQ(next->jobs.size(), 1U);
   EXPECT_EQ(next->last_event_seq, 1);
@@ -68,8 +72,39 @@ TEST(LeaderTest, LeadingAgainGoesOn) {
   const auto first = store.Lead();
   const auto second = store.Lead();
   ASSERT_TRUE(first.has_value() && second.has_value());
-  EXPECT_EQ(second->epoch, first->epoch + 1);
+  EXPECT_GT(second->epoch, first->epoch);
   EXPECT_TRUE(store.Commit(OneEvent()).has_value());
+}
+
+TEST(LeaderTest, ARestoredCopyIssuesNoEpochOfTheLostDatabaseAndRemembersWhatWasAccepted) {
+  const auto database = test::FreshDatabase(test::ServerFolder());
+  test::StepClock clock;
+  std::int64_t lost = 0;
+  {
+    PostgresStore store({.conninfo = database.app}, clock, {});
+    ASSERT_TRUE(store.Lead().has_value());
+    lost = store.Lead()->epoch;
+  }
+  // As if copied before the second of them.
+  Sql(database.admin, "set session_replication_role = replica; delete from epochs where epoch = " +
+                          std::to_string(lost) +
+                          "; update leader set epoch = " + std::to_string(lost - 1));
+  PostgresStore store({.conninfo = database.app}, clock, {});
+  auto led = store.Lead();
+  for (int i = 0; i < 1000 && !led; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    led = store.Lead();
+  }
+  ASSERT_TRUE(led.has_value()) << led.error().message;
+  EXPECT_GT(led->epoch, lost);
+  EXPECT_FALSE(led->issued_epochs.contains(lost));
+  Changes changes;
+  changes.accepted_epochs = {lost};
+  ASSERT_TRUE(store.Commit(changes).has_value());
+  ASSERT_TRUE(store.Commit(changes).has_value()) << "accepting twice is accepting";
+  const auto again = store.Lead();
+  EXPECT_EQ(again->accepted_epochs, std::set<std::int64_t>{lost});
+  EXPECT_EQ(again->issued_epochs.size(), 3U);
 }
 
 TEST(LeaderTest, OtherEpochEndsTheCommitter) {

@@ -47,6 +47,25 @@ TEST(SimulationTest, NothingBreaksUnderFaults) {
   }
 }
 
+// The checks are those of the first test, and one more: while the cluster has jobs of epochs that
+// the restored copy does not know, it is told nothing.
+TEST(SimulationTest, NothingIsStartedOrCancelledAfterARestoreUntilAnAdminDecides) {
+  std::int64_t stops = 0;
+  for (std::uint64_t i = 0; i < Seeds(); ++i) {
+    SimOptions options;
+    options.seed = 2 * kFirstSeed + i;
+    options.restore = true;
+    const SimResult first = Simulate(options);
+    for (const std::string& breach : first.breaches) ADD_FAILURE() << breach;
+    ASSERT_TRUE(first.breaches.empty()) << Repro(options) << " --restore";
+    ASSERT_TRUE(first.trace == Simulate(options).trace) << "traces differ; " << Repro(options);
+    stops += first.stops;
+  }
+  if (Seeds() >= 20) {
+    EXPECT_GT(stops, 0);
+  }
+}
+
 TEST(SimulationTest, WithoutFaultsEveryAttemptIsTheOnlyOneOrARequeue) {
   SimOptions options;
   options.faults_ms = 0;

@@ -38,7 +38,7 @@ bool RunSeed(SimOptions options, std::uint64_t seed, bool trace, Totals& totals)
   for (const std::string& breach : first.breaches) Say(seed, breach);
   if (!equal) Say(seed, "two runs gave different traces");
   std::cout << "reproduce: kezek-sim fuzz --seeds 1 --seed " << seed << " --jobs " << options.jobs
-            << " --trace\n";
+            << (options.restore ? " --restore" : "") << " --trace\n";
   return false;
 }
 
@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   fuzz->add_option("--seed", seed, "first seed");
   fuzz->add_option("--seeds", seeds, "how many, one after another");
   fuzz->add_option("--jobs", options.jobs, "submissions in each");
+  fuzz->add_flag("--restore", options.restore, "lose the database too, and restore an older copy");
   fuzz->add_flag("--trace", trace, "print every event");
   CLI11_PARSE(app, argc, argv);
   Totals totals;

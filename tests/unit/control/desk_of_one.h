@@ -42,6 +42,7 @@ class DeskOfOne : public CommitObserver {
     NodesObserved nodes{sim::SimNodes()};
     for (Node& node : nodes.nodes) node.health = NodeHealth::kUp;
     Offer(nodes);
+    Offer(Listing{});
     Step();
   }
 

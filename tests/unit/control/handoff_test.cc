@@ -328,18 +328,62 @@ TEST_F(HandoffTest, ATaggedJobIsCancelledOnlyIfItsAttemptIsKnownAsEnded) {
   EXPECT_EQ(ready.changes.events[0].subject, Subject::kCluster);
 }
 
-TEST_F(HandoffTest, ALaterEpochStopsEverything) {
-  const AttemptRef ref{{desk.Submit()}, 1};
-  desk.Tick();
-  ClusterJob later = desk.Seen(ref, 900, ClusterJobState::kPending);
-  later.tag = MakeTag(desk.config.keyed_hash, "inst", desk.store.epoch() + 1, ref, "kz-user0");
-  desk.Offer(Listing{{later}});
-  desk.Step();
-  desk.Submit();
-  const Ready ready = desk.Tick();
+TEST_F(HandoffTest, AnEpochNeverIssuedStopsEverythingUntilAnAdminDecides) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 800);
+  EXPECT_EQ(desk.Do(ResumeScheduling{"", true}).error().details.at(0).reason, "NOT_STOPPED");
+  ClusterJob later = desk.Seen({{JobId{4711}}, 1}, 900, ClusterJobState::kRunning);
+  const std::int64_t epoch = desk.store.epoch() + 1;
+  later.tag = MakeTag(desk.config.keyed_hash, "inst", epoch, later.attempt, "kz-user0");
+  const Listing listing{{desk.Seen(ref, 800, ClusterJobState::kRunning), later}};
+  desk.Offer(listing);
+  const JobId waits = desk.Submit();
+  ASSERT_TRUE(desk.Do(CancelJobs{{ref.job}}).has_value()) << "noted, but not passed on";
+  Ready ready = desk.Tick();
   EXPECT_FALSE(ready.report.stopped.empty());
+  EXPECT_FALSE(desk.controller->view()->stop_reason.empty());
+  EXPECT_EQ(desk.WaitsFor(waits).code, ReasonCode::kSchedulingStopped);
   EXPECT_TRUE(DeskOfOne::All<SubmitAction>(ready).empty());
   EXPECT_TRUE(DeskOfOne::All<CancelAction>(ready).empty());
+  // The admin decides, on the record; it lasts.
+  const auto refused = desk.Do(ResumeScheduling{"looks fine", false});
+  EXPECT_EQ(refused.error().details.at(0).reason, "RESTORE_NOT_ACCEPTED");
+  desk.controller->Offer(
+      CommandInput{78, {DeskOfOne::kUser, "root", ResumeScheduling{"ok", true}}});
+  ready = desk.Step();
+  ASSERT_EQ(ready.changes.events.size(), 1U);
+  EXPECT_EQ(ready.changes.events[0].actor, "root");
+  EXPECT_EQ(ready.changes.accepted_epochs, std::set<std::int64_t>{epoch});
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(ready).size(), 1U) << "the cancel that was withheld";
+  desk.Begin();
+  desk.Up();
+  desk.Offer(listing);
+  ready = desk.Tick();
+  EXPECT_TRUE(ready.report.stopped.empty());
+  EXPECT_EQ(desk.Row(waits).state, JobState::kStarting);
+  for (const CancelAction& cancel : DeskOfOne::All<CancelAction>(ready)) {
+    EXPECT_EQ(cancel.job.cluster_job_id, 800) << "what the lost database knew is left alone";
+  }
+}
+
+TEST_F(HandoffTest, NothingIsStartedOrCancelledBeforeTheClusterHasBeenListed) {
+  const JobId released = desk.Submit();
+  desk.Tick();
+  desk.Offer(LaunchAccepted{{{released}, 1}, 901});
+  desk.Step();
+  desk.Begin();
+  desk.Offer(ClusterUp{"test", 0});
+  desk.Submit();
+  const Ready before = desk.Tick();
+  EXPECT_EQ(before.actions.size(), DeskOfOne::All<ReconcileAction>(before).size() +
+                                       DeskOfOne::All<FollowAction>(before).size() +
+                                       DeskOfOne::All<LookAction>(before).size());
+  EXPECT_FALSE(DeskOfOne::All<ReconcileAction>(before).empty());
+  ClusterJob held = desk.Seen({{released}, 1}, 901, ClusterJobState::kPending);
+  held.held = true;
+  desk.Offer(Listing{{held}});
+  const Ready after = desk.Tick();
+  EXPECT_EQ(DeskOfOne::All<ReleaseAction>(after).size(), 1U);
+  EXPECT_EQ(DeskOfOne::All<SubmitAction>(after).size(), 1U);
 }
 
 TEST_F(HandoffTest, AfterARestartEachAttemptGoesOnWhereItWas) {
@@ -354,6 +398,9 @@ TEST_F(HandoffTest, AfterARestartEachAttemptGoesOnWhereItWas) {
   desk.Offer(Observed{desk.Seen({{running}, 1}, 902, ClusterJobState::kRunning)});
   desk.Step();
   desk.Begin();
+  ClusterJob held = desk.Seen({{unheard}, 1}, 901, ClusterJobState::kPending);
+  held.held = true;
+  desk.Offer(Listing{{held, desk.Seen({{running}, 1}, 902, ClusterJobState::kRunning)}});
   const Ready first = desk.Step(1000);
   const auto releases = DeskOfOne::All<ReleaseAction>(first);
   ASSERT_EQ(releases.size(), 1U);

@@ -60,18 +60,20 @@ ClusterJob TaggedJob(std::int64_t epoch) {
 }
 
 TEST(TagTest, OnlyWhatAgreesIsOurs) {
-  EXPECT_EQ(WhoseIs(FakeHash, "inst", 3, TaggedJob(3)), Belongs::kYes);
-  EXPECT_EQ(WhoseIs(FakeHash, "inst", 3, TaggedJob(2)), Belongs::kYes);
-  EXPECT_EQ(WhoseIs(FakeHash, "inst", 3, TaggedJob(4)), Belongs::kLaterEpoch);
-  EXPECT_EQ(WhoseIs(FakeHash, "other", 3, TaggedJob(3)), Belongs::kNo);
+  const std::set<std::int64_t> issued{1, 3};
+  EXPECT_EQ(WhoseIs(FakeHash, "inst", issued, TaggedJob(3)), Belongs::kYes);
+  EXPECT_EQ(WhoseIs(FakeHash, "inst", issued, TaggedJob(1)), Belongs::kYes);
+  EXPECT_EQ(WhoseIs(FakeHash, "inst", issued, TaggedJob(4)), Belongs::kUnknownEpoch);
+  EXPECT_EQ(WhoseIs(FakeHash, "inst", issued, TaggedJob(2)), Belongs::kUnknownEpoch);
+  EXPECT_EQ(WhoseIs(FakeHash, "other", issued, TaggedJob(3)), Belongs::kNo);
   ClusterJob job = TaggedJob(3);
   job.unix_account = "kz-b";  // the tag of another user's job
-  EXPECT_EQ(WhoseIs(FakeHash, "inst", 3, job), Belongs::kNo);
+  EXPECT_EQ(WhoseIs(FakeHash, "inst", issued, job), Belongs::kNo);
   job = TaggedJob(3);
   job.attempt.number = 3;
-  EXPECT_EQ(WhoseIs(FakeHash, "inst", 3, job), Belongs::kNo);
+  EXPECT_EQ(WhoseIs(FakeHash, "inst", issued, job), Belongs::kNo);
   job.attempt.number = 0;  // not named like one of ours
-  EXPECT_EQ(WhoseIs(FakeHash, "inst", 3, job), Belongs::kNo);
+  EXPECT_EQ(WhoseIs(FakeHash, "inst", issued, job), Belongs::kNo);
 }
 
 TEST(TagTest, WhatIsNotATag) {
