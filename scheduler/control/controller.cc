@@ -214,7 +214,7 @@ void Controller::CommitDone() {
 
 TimeMs Controller::NextWakeMs() const {
   const Core& core = *core_;
-  if (!inbox_.empty() || core.tick == 0) return core.now;
+  if (!inbox_.empty() || core.tick == 0 || core.plan.more) return core.now;
   TimeMs wake =
       core.last_tick_ms + (core.tick_wanted ? core.config.gather_ms : core.config.heartbeat_ms);
   wake = std::min(wake, core.reconcile_at_ms);

@@ -79,12 +79,13 @@ void Withhold(Core& core) {
   for (const engine::Start& start : core.plan.starts) core.plan.waiting[start.row];
   for (auto& [job, standing] : core.plan.waiting) standing.reason = reason;
   core.plan.starts.clear();
+  core.plan.more = false;
 }
 
 }  // namespace
 
 bool TickDue(const Core& core) {
-  if (core.tick == 0) return true;
+  if (core.tick == 0 || core.plan.more) return true;
   const TimeMs since = core.now - core.last_tick_ms;
   return since >= (core.tick_wanted ? core.config.gather_ms : core.config.heartbeat_ms);
 }

@@ -98,7 +98,7 @@ struct Plan {
   // Every waiting job that does not start has one; the array's row for its pending elements.
   std::map<JobRef, JobStanding> waiting;
   std::map<std::pair<AccountId, std::string>, Standing> standings;
-  // `starts_max` was reached: decide again as soon as this one is committed.
+  // `starts_max` was reached: decide again as soon as this one is committed. Never without starts.
   bool more = false;
   // Decisions that verify dropped: the job is set aside by the controller, with an alarm.
   std::vector<std::pair<JobRef, std::string>> dropped;

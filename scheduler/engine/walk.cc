@@ -97,7 +97,7 @@ void TypeWalk::Run() {
                       static_cast<std::size_t>(std::max(0, world_.config().starts_max));
     if (full || looked_ >= world_.config().look) {
       LeaveAll();
-      draft_.plan.more |= full;
+      draft_.plan.more |= full && !draft_.plan.starts.empty();
       return;
     }
     const auto candidate = order_.Next();

@@ -237,7 +237,7 @@ void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
     const bool full = static_cast<int>(tick.plan.starts.size()) >= config_.starts_max;
     if (full || tick.looked >= config_.look) {
       for (const AccountId project : projects) Leave(tick, order, type, project, nullptr);
-      tick.plan.more |= full;
+      tick.plan.more |= full && !tick.plan.starts.empty();
       return;
     }
     const auto candidate = order.Next();

@@ -286,6 +286,29 @@ TEST_F(QueueTest, TicksShareAndTheHeartbeatComes) {
   EXPECT_EQ(desk.controller->NextWakeMs(), desk.now - 10 + desk.config.gather_ms);
 }
 
+TEST(QueueTickTest, ATickThatStartedAllItMayIsFollowedAtOnceByTheNext) {
+  ControlConfig config = sim::SimConfig();
+  config.engine.starts_max = 1;
+  DeskOfOne desk(config);
+  desk.Up();
+  desk.Tick();
+  const JobId first = desk.Submit();
+  const JobId second = desk.Submit();
+  EXPECT_EQ(desk.Tick().report.starts, 1);
+  EXPECT_EQ(desk.Row(first).state, JobState::kStarting);
+  EXPECT_LE(desk.controller->NextWakeMs(), desk.now);
+  EXPECT_EQ(desk.Step().report.starts, 1);
+  EXPECT_EQ(desk.Row(second).state, JobState::kStarting);
+  desk.Step(desk.config.gather_ms);
+  EXPECT_GT(desk.controller->NextWakeMs(), desk.now);
+  // Nothing may start: nothing is tried again and again.
+  desk.Submit();
+  desk.Submit();
+  desk.Offer(ClusterSilent{""});
+  EXPECT_EQ(desk.Tick().report.starts, 0);
+  EXPECT_GT(desk.controller->NextWakeMs(), desk.now);
+}
+
 TEST_F(QueueTest, TimeNeverGoesBack) {
   desk.Tick();
   const TimeMs before = desk.controller->view()->now_ms;
