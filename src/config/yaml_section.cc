@@ -60,8 +60,8 @@ Error Problems::ToError() const {
   return Error{Code::kInvalidArgument, message, details_};
 }
 
-Section::Section(YAML::Node node, std::string path, Problems* problems)
-    : node_(std::move(node)), path_(std::move(path)), problems_(problems) {}
+Section::Section(const YAML::Node& node, std::string path, Problems* problems)
+    : node_(node), path_(std::move(path)), problems_(problems) {}
 
 std::string Section::Path(const std::string& key) const {
   return path_.empty() ? key : path_ + "." + key;

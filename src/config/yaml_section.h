@@ -33,7 +33,7 @@ class Problems {
 // last: it reports the keys that no getter asked for, with the nearest one that exists.
 class Section {
  public:
-  Section(YAML::Node node, std::string path, Problems* problems);
+  Section(const YAML::Node& node, std::string path, Problems* problems);
 
   void Text(const std::string& key, std::string* out);
   void Texts(const std::string& key, std::vector<std::string>* out);
