@@ -16,36 +16,63 @@ unix_name() {
   die "no demo user '$1': there are $(tree_rows user | cut -d' ' -f2 | paste -sd' ')"
 }
 
-# What this folder made is on a list: only that is removed again.
-make_user() { # NAME OPTIONS…
-  getent passwd "$1" >/dev/null && return 0
-  useradd --no-create-home "${@:2}" "$1"
-  echo "$1" >>"$DIR/users-made"
+# Demos of one machine share their Unix users: the comment of one that a demo made lists the folders
+# of all demos that use it. Others' users bear no such comment and are left alone.
+comment_begin='Kezek demo in '
+
+folders_using() { # NAME: a line each.
+  { getent passwd "$1" || true; } | cut -d: -f5 | sed -n "s/^$comment_begin//p" | tr '|' '\n'
+}
+
+use_user() { # NAME OPTIONS…
+  local used
+  if ! getent passwd "$1" >/dev/null; then
+    useradd --no-create-home --comment "$comment_begin$DIR" "${@:2}" "$1"
+    return 0
+  fi
+  used=$(folders_using "$1")
+  if [ -z "$used" ] || grep -qxF "$DIR" <<<"$used"; then return 0; fi
+  usermod --comment "$comment_begin$(paste -sd'|' <<<"$used")|$DIR" "$1"
 }
 
 make_users() {
   local unix rest
-  install_binaries
-  make_user kezek --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin
-  mkdir -p "$DIR/home" "$DIR/kezekd"
-  chown kezek: "$DIR/kezekd"
+  case $DIR in *[:\|]*) die "$DIR: a demo's folder can have no : or | in its name" ;; esac
+  install_tools
+  use_user kezek --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin
+  mkdir -p "$DIR/home"
   chmod 711 "$DIR/home"
-  chmod 700 "$DIR/kezekd"
   while read -r unix rest; do
-    make_user "$unix" --user-group --home-dir "$DIR/home/$unix" --shell /bin/bash
+    use_user "$unix" --user-group --home-dir "$DIR/home/$unix" --shell /bin/bash
     mkdir -p "$DIR/home/$unix"
     chown "$unix": "$DIR/home/$unix"
     chmod 750 "$DIR/home/$unix"
   done < <(tree_rows user)
 }
 
+# leave_user NAME: removes it, unless another folder with a demo uses it: prints that folder then.
+leave_user() {
+  local used folder others=()
+  used=$(folders_using "$1")
+  grep -qxF "$DIR" <<<"$used" || return 0
+  while read -r folder; do
+    if [ "$folder" != "$DIR" ] && [ -e "$folder/demo.conf" ]; then others+=("$folder"); fi
+  done <<<"$used"
+  if [ ${#others[@]} = 0 ]; then
+    userdel "$1" 2>/dev/null || echo "some process"
+    return 0
+  fi
+  usermod --comment "$comment_begin$(printf '%s\n' "${others[@]}" | paste -sd'|')" "$1"
+  echo "${others[0]}"
+}
+
 remove_users() {
-  local name
-  [ -s "$DIR/users-made" ] || return 0
-  while read -r name; do
-    if getent passwd "$name" >/dev/null; then userdel "$name" 2>/dev/null; fi
-  done <"$DIR/users-made"
-  say "demo: removed the Unix users $(tr '\n' ' ' <"$DIR/users-made")"
+  local name user
+  for name in $(tree_rows user | cut -d' ' -f1) kezek; do
+    user=$(leave_user "$name")
+    if [ -z "$user" ]; then continue; fi
+    say "demo: the Unix user $name stays: $user uses it"
+  done
 }
 
 as_person() { # UNIX COMMAND…: in the user's home, with the user's own configuration file.
@@ -58,7 +85,7 @@ as_person() { # UNIX COMMAND…: in the user's home, with the user's own configu
 }
 
 as_admin() {
-  KEZEK_CONFIG=/dev/null KEZEK_TOKEN=$(cat "$DIR/kezekd/admin.token") \
+  KEZEK_CONFIG=/dev/null KEZEK_TOKEN=$(cat "$DIR/kezek/admin.token") \
     KEZEK_ENDPOINT=$KEZEK_ENDPOINT "$DIR/bin/kezek" "$@"
 }
 
