@@ -141,7 +141,7 @@ struct ChangeJobs {
   std::vector<JobChange> changes;
 };
 // Creates (id 0) or changes accounts, all or nothing, in this order. Parents by id, or by
-// parent_path for a parent made in the same command.
+// parent_path for one made by it. ABORTED VERSION_CHANGED: a row's version is not the stored one.
 struct PutAccounts {
   struct Item {
     Account account;

@@ -142,6 +142,10 @@ Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const P
       return Problem(Code::kNotFound, At("accounts", i, "id"), "NO_SUCH_ACCOUNT",
                      "there is no account with this id");
     }
+    if (account.id && draft.accounts.at(account.id).version != account.version) {
+      return Problem(Code::kAborted, At("accounts", i, "version"), "VERSION_CHANGED",
+                     "somebody else has just changed this account: look again");
+    }
     if (account.id != kRootAccount) {
       Result<AccountId> parent = ParentOf(draft, item, i);
       if (!parent) return parent.error();

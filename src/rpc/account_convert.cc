@@ -245,20 +245,28 @@ Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std:
   return settings;
 }
 
+namespace {
+
+// Whether somebody was faster: the account has changed since the version that was looked at.
+Result<void> CheckVersion(const v1::ApplyAccountsRequest& request, const std::string& path,
+                          const Account& account) {
+  if (request.base_version() == 0 || account.version <= request.base_version()) return {};
+  const std::string version = std::to_string(account.version);
+  return FieldProblem(Code::kAborted, {"base_version",
+                                       "VERSION_CHANGED",
+                                       "'" + path + "' was changed by version " + version +
+                                           " of the settings: look again",
+                                       {{"version", version}, {"account", path}}});
+}
+
+}  // namespace
+
 Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRequest& request) {
   if (!request.complete_below().empty()) {
     return NotYet("complete_below", "closing what a file does not name");
   }
   if (request.what_if()) return NotYet("what_if", "trying settings on the queue");
   const Directory& directory = caller.directory();
-  if (request.base_version() != 0 && request.base_version() != directory.settings_version) {
-    return FieldProblem(Code::kAborted,
-                        {"base_version",
-                         "VERSION_CHANGED",
-                         "the settings are at version " +
-                             std::to_string(directory.settings_version) + " now: look again",
-                         {{"version", std::to_string(directory.settings_version)}}});
-  }
   AccountPlan plan;
   plan.command.reason = request.reason();
   std::vector<int> order;
@@ -274,7 +282,12 @@ Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRe
     auto item = PlanOne(caller, change, field, made);
     if (!item) return item.error();
     v1::Account before;
-    if (item->account.id) before = ToWire(directory, directory.accounts.at(item->account.id));
+    if (item->account.id) {
+      const Account& known = directory.accounts.at(item->account.id);
+      const auto unchanged = CheckVersion(request, change.path(), known);
+      if (!unchanged) return unchanged.error();
+      before = ToWire(directory, known);
+    }
     v1::Account after = before;
     after.set_kind(item->account.kind);
     after.set_title(item->account.title);
