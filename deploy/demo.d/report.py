@@ -25,8 +25,9 @@ class Demo:
         with open(os.path.join(folder, "env"), encoding="utf-8") as file:
             for line in file:
                 name, _, value = line.removeprefix("export ").strip().partition("=")
-                self.env[name] = value
-        with open(os.path.join(folder, "kezekd/admin.token"), encoding="utf-8") as file:
+                if name != "PATH":
+                    self.env[name] = value
+        with open(os.path.join(folder, "kezek/admin.token"), encoding="utf-8") as file:
             self.env["KEZEK_TOKEN"] = file.read().strip()
         self.program = os.path.join(folder, "bin/kezek")
 

@@ -120,7 +120,7 @@ class Cluster:
                               stdout=subprocess.PIPE).stdout
 
     def kill_kezekd(self):
-        with open(f"{self.folder}/kezekd/pid", encoding="utf-8") as file:
+        with open(f"{self.folder}/kezek/kezekd.pid", encoding="utf-8") as file:
             pid = int(file.read())
         with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
             assert file.read().strip() == "kezekd", "the process in the pid file is another one"
