@@ -1,5 +1,6 @@
 #include "cmd/kezek/host.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,6 +40,12 @@ std::map<std::string, std::string> ReadEnvironment() {
   return variables;
 }
 
+// Whether somebody reads what is written: not if it is a pipe whose other end is closed.
+bool HasReader(int file) {
+  pollfd state{.fd = file, .events = 0, .revents = 0};
+  return poll(&state, 1, 0) < 0 || (state.revents & POLLERR) == 0;
+}
+
 }  // namespace
 
 std::string Host::Variable(const std::string& variable) const {
@@ -74,7 +81,7 @@ Host ThisProcess() {
   };
   host.sleep = [](std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
   host.make_key = RandomKey;
-  host.go_on = [] { return std::cout.good(); };
+  host.go_on = [] { return std::cout.good() && HasReader(STDOUT_FILENO); };
   return host;
 }
 

@@ -153,7 +153,10 @@ std::string Page(const CLI::App& command) {
     const CLI::App* root = parent;
     while (root->get_parent() != nullptr) root = root->get_parent();
     std::vector<Choice> common = OptionsOf(*root);
-    common.pop_back();  // help, which is the command's own
+    // Help is the command's own, and the version is kezek's.
+    std::erase_if(common, [](const Choice& option) {
+      return option.names.back() == "--help" || option.names.back() == "--version";
+    });
     text += Choices("COMMON OPTIONS", common);
   }
   text += Table("EXIT STATUS", std::begin(kExitCodes), std::end(kExitCodes));

@@ -23,6 +23,13 @@ std::size_t Distance(const std::string& a, const std::string& b) {
   return cost[a.size()][b.size()];
 }
 
+// `--job-name` is what `--name` may mean.
+bool EndsWithIt(const std::string& word, const std::string& written) {
+  const std::size_t start = written.find_first_not_of('-');
+  return start != std::string::npos && written.size() - start > 2 &&
+         word.ends_with("-" + written.substr(start)) && word != written;
+}
+
 }  // namespace
 
 std::string Nearest(const std::string& written, const std::vector<std::string>& words) {
@@ -31,7 +38,7 @@ std::string Nearest(const std::string& written, const std::vector<std::string>& 
   std::vector<std::string> longer;
   for (const std::string& word : words) {
     if (!written.empty() && word.starts_with(written)) longer.push_back(word);
-    const std::size_t distance = Distance(written, word);
+    const std::size_t distance = EndsWithIt(word, written) ? 1 : Distance(written, word);
     const std::size_t allowed = std::max<std::size_t>(1, word.size() / 3);
     if (distance > allowed || distance >= word.size()) continue;
     if (!nearest.empty() && distance >= best) continue;

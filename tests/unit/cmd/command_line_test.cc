@@ -35,6 +35,7 @@ TEST(NearestTest, OneThirdOfTheLettersMayBeWrong) {
       {"whao", ""},      {"whoa", "whoami"},     {"jobs", ""},     {"", ""},
       {"whi", "why"},    {"releases", "release"}};
   for (const auto& [written, meant] : table) EXPECT_EQ(Nearest(written, words), meant) << written;
+  EXPECT_EQ(Nearest("--name", {"--time", "--nice", "--job-name"}), "--job-name");
   EXPECT_EQ(DidYouMean("quue", words), "; did you mean queue?");
   EXPECT_EQ(DidYouMean("xyz", words), "");
   EXPECT_EQ(Listed({"a", "b", "c"}), "a, b or c");
