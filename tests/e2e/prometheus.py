@@ -33,7 +33,7 @@ def get(url, token=None):
 def reader_token(cluster):
     """The token of a user who may read metrics and nothing else."""
     def admin(*arguments):
-        with open(f"{cluster.folder}/kezekd/admin.token", encoding="utf-8") as file:
+        with open(f"{cluster.folder}/kezek/admin.token", encoding="utf-8") as file:
             env = dict(os.environ, KEZEK_CONFIG="/dev/null", KEZEK_TOKEN=file.read().strip(),
                        KEZEK_ENDPOINT=cluster.endpoint)
         return subprocess.run([f"{cluster.folder}/bin/kezek", "admin", *arguments], env=env,
