@@ -1,7 +1,16 @@
 #include "tests/golden/failures.h"
 
+#include <kezek/v1/status.pb.h>
+
 namespace kezek::golden {
 namespace {
+
+struct Failure {
+  const char* reason;
+  grpc::StatusCode code;
+  const char* field;
+  const char* message;
+};
 
 constexpr Failure kFailures[] = {
     {"PROJECT_NOT_FOUND", grpc::StatusCode::NOT_FOUND, "spec.project",
@@ -51,11 +60,26 @@ constexpr Failure kFailures[] = {
 
 }  // namespace
 
-const Failure* FindFailure(const std::string& reason) {
+grpc::Status Refused(grpc::StatusCode code, const std::string& field, const std::string& reason,
+                     const std::string& message) {
+  v1::Status status;
+  status.set_code(code);
+  status.set_message(field.empty() ? message : field + ": " + message);
+  v1::ErrorDetail detail;
+  detail.set_field(field);
+  detail.set_reason(reason);
+  detail.set_message(message);
+  status.add_details()->PackFrom(detail);
+  return grpc::Status(code, status.message(), status.SerializeAsString());
+}
+
+grpc::Status FailureNamed(const std::string& reason) {
   for (const Failure& failure : kFailures) {
-    if (reason == failure.reason) return &failure;
+    if (reason == failure.reason) {
+      return Refused(failure.code, failure.field, failure.reason, failure.message);
+    }
   }
-  return nullptr;
+  return {grpc::StatusCode::INTERNAL, "something that nobody has a word for"};
 }
 
 }  // namespace kezek::golden

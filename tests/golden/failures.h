@@ -1,20 +1,17 @@
-// Refusals of submissions in kezekd's words.
+// Refusals as kezekd sends them.
 #pragma once
 
-#include <grpcpp/support/status_code_enum.h>
+#include <grpcpp/support/status.h>
 
 #include <string>
 
 namespace kezek::golden {
 
-struct Failure {
-  const char* reason;
-  grpc::StatusCode code;
-  const char* field;
-  const char* message;
-};
+// With one detail.
+grpc::Status Refused(grpc::StatusCode code, const std::string& field, const std::string& reason,
+                     const std::string& message);
 
-// Null if there is none.
-const Failure* FindFailure(const std::string& reason);
+// What kezekd says of a submission, by its reason; INTERNAL if there is no such reason here.
+grpc::Status FailureNamed(const std::string& reason);
 
 }  // namespace kezek::golden

@@ -6,12 +6,12 @@
 #include <kezek/v1/cluster.grpc.pb.h>
 #include <kezek/v1/job_service.grpc.pb.h>
 #include <kezek/v1/quota.grpc.pb.h>
-#include <kezek/v1/status.pb.h>
 
 #include <algorithm>
 #include <map>
 #include <mutex>
 #include <set>
+#include <vector>
 
 #include "tests/golden/canned.h"
 #include "tests/golden/failures.h"
@@ -22,19 +22,6 @@ namespace {
 using grpc::ServerContext;
 using grpc::Status;
 using grpc::StatusCode;
-
-Status Refused(StatusCode code, const std::string& field, const std::string& reason,
-               const std::string& message) {
-  v1::Status status;
-  status.set_code(code);
-  status.set_message(field.empty() ? message : field + ": " + message);
-  v1::ErrorDetail detail;
-  detail.set_field(field);
-  detail.set_reason(reason);
-  detail.set_message(message);
-  status.add_details()->PackFrom(detail);
-  return Status(code, status.message(), status.SerializeAsString());
-}
 
 Status CheckToken(const ServerContext& context) {
   const auto found = context.client_metadata().find("authorization");
@@ -56,16 +43,18 @@ Status Find(const Ids& ids, google::protobuf::RepeatedPtrField<v1::Job>* jobs) {
   for (const std::string& id : ids) {
     std::optional<v1::Job> job = CannedJob(id.substr(0, id.find('_')));
     if (!job) return NoSuchJob(id);
-    *jobs->Add() = std::move(*job);
+    // Of a range, whatever it is, five elements.
+    const bool range = id.find('[') != std::string::npos;
+    for (const int index : range ? std::vector<int>{3, 4, 5, 9, 12} : std::vector<int>{-1}) {
+      v1::Job& found = *jobs->Add();
+      found = *job;
+      if (index < 0) continue;
+      found.set_array_index(index);
+      found.set_job(job->job() + "_" + std::to_string(index));
+      if (index > 5) found.set_state(v1::JOB_STATE_QUEUED);
+    }
   }
   return Status::OK;
-}
-
-// A job named `fails-REASON` gets it.
-Status FailureNamed(const std::string& reason) {
-  const Failure* failure = FindFailure(reason);
-  if (failure == nullptr) return {StatusCode::INTERNAL, "something that nobody has a word for"};
-  return Refused(failure->code, failure->field, failure->reason, failure->message);
 }
 
 class FakeJobs final : public v1::JobService::Service {
@@ -87,6 +76,7 @@ class FakeJobs final : public v1::JobService::Service {
                      "64 × 8 GPUs is more than project alem-llm may use at once\n"
                      "Ask for 32 nodes or fewer");
     }
+    // A job named `fails-REASON` is refused for it.
     if (spec.name().starts_with("fails-")) return FailureNamed(spec.name().substr(6));
     // The answer is lost, the job is there.
     if (spec.name() == "flaky" && !existing) return Status(StatusCode::UNAVAILABLE, "gone");
@@ -118,6 +108,10 @@ class FakeJobs final : public v1::JobService::Service {
   Status List(ServerContext* context, const v1::ListJobsRequest* request,
               v1::ListJobsResponse* response) override {
     if (Status token = CheckToken(*context); !token.ok()) return token;
+    if (request->filter().include_final() && !request->filter().states().empty()) {
+      return Refused(StatusCode::INVALID_ARGUMENT, "filter.include_final", "FIELD_INVALID",
+                     "goes only without states");
+    }
     const bool all = request->filter().scope() == v1::JOB_SCOPE_ALL;
     for (const v1::Job& job : CannedJobs()) {
       const bool final = job.state() >= v1::JOB_STATE_SUCCEEDED;

@@ -8,6 +8,7 @@
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/jobs.h"
 #include "cmd/kezek/render.h"
+#include "cmd/kezek/way_out.h"
 
 namespace kezek::cli {
 namespace {
@@ -29,20 +30,16 @@ Result<int> RunCancel(Session& session, const ChangeFlags& flags) {
   request.set_signal(flags.signal);
   Result<v1::CancelResponse> answer =
       Ask<v1::CancelResponse>(session, request, flags.signal.empty() ? Repeat::kYes : Repeat::kNo);
-  if (!answer) return answer.error();
+  if (!answer) return WithFlags(answer.error(), {{"signal", "--signal"}, {"comment", "--comment"}});
   if (session.format() != Format::kTable && session.format() != Format::kWide) {
     PrintChanged(session, *answer, answer->jobs());
     return kDone;
   }
-  for (const v1::Job& job : answer->jobs()) {
+  PrintVerdicts(session.host, answer->jobs(), [&flags](const v1::Job& job) -> std::string {
     const bool over = IsFinal(job.state());
-    *session.host.out << "Job " << JobName(job);
-    if (!flags.signal.empty()) {
-      *session.host.out << (over ? " is over" : " gets " + flags.signal) << '\n';
-    } else {
-      *session.host.out << (over ? " " + StateName(job) : " is being cancelled") << '\n';
-    }
-  }
+    if (!flags.signal.empty()) return over ? "is over" : "gets " + flags.signal;
+    return over ? StateName(job) : "is being cancelled";
+  });
   return kDone;
 }
 

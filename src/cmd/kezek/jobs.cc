@@ -1,6 +1,7 @@
 #include "cmd/kezek/jobs.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <ostream>
 
@@ -30,6 +31,19 @@ std::string HowFar(const Host& host, const v1::GetJobsResponse& jobs) {
   }
   if (jobs.jobs_size() < 2) return last;
   return std::to_string(final) + " of " + Count(jobs.jobs_size(), "job") + " over; " + last;
+}
+
+// `3-9,12`.
+std::string Ranges(const std::vector<int>& indices) {
+  std::string text;
+  for (std::size_t first = 0; first < indices.size();) {
+    std::size_t last = first;
+    while (last + 1 < indices.size() && indices[last + 1] == indices[last] + 1) ++last;
+    text += (text.empty() ? "" : ",") + std::to_string(indices[first]);
+    if (last > first) text += "-" + std::to_string(indices[last]);
+    first = last + 1;
+  }
+  return text;
 }
 
 bool Enough(const v1::GetJobsResponse& jobs, bool any) {
@@ -119,16 +133,35 @@ Result<void> PrintLogs(Session& session, v1::LogsRequest request) {
   }
 }
 
+void PrintVerdicts(const Host& host, const google::protobuf::RepeatedPtrField<v1::Job>& jobs,
+                   const std::function<std::string(const v1::Job&)>& verdict) {
+  std::vector<int> indices;
+  for (int i = 0; i < jobs.size(); ++i) {
+    const v1::Job& job = jobs[i];
+    const std::string said = verdict(job);
+    if (job.has_array_index()) {
+      indices.push_back(job.array_index());
+      const v1::Job* next = i + 1 < jobs.size() ? &jobs[i + 1] : nullptr;
+      const bool goes_on = next != nullptr && next->has_array_index() && next->id() == job.id() &&
+                           verdict(*next) == said;
+      if (goes_on) continue;
+    }
+    *host.out << "Job "
+              << (indices.size() < 2 ? job.job()
+                                     : std::to_string(job.id()) + "_[" + Ranges(indices) + "]")
+              << ' ' << said << '\n';
+    indices.clear();
+  }
+}
+
 void PrintChanged(Session& session, const google::protobuf::Message& answer,
                   const google::protobuf::RepeatedPtrField<v1::Job>& jobs) {
   if (PrintMessage(session.host, session.format(), answer)) return;
-  for (const v1::Job& job : jobs) {
-    if (session.format() == Format::kName) {
-      *session.host.out << job.job() << '\n';
-    } else {
-      *session.host.out << "Job " << job.job() << ' ' << StateName(job) << '\n';
-    }
+  if (session.format() != Format::kName) {
+    PrintVerdicts(session.host, jobs, StateName);
+    return;
   }
+  for (const v1::Job& job : jobs) *session.host.out << job.job() << '\n';
 }
 
 }  // namespace kezek::cli

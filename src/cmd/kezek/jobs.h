@@ -3,6 +3,7 @@
 
 #include <kezek/v1/job_service.pb.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,12 @@ std::string Ending(const v1::Job& job);
 // through restarts of the server.
 Result<void> PrintLogs(Session& session, v1::LogsRequest request);
 
-// One line for each job, such as `Job 48211 cancelled`, or another form.
+// `Job 48211 is over`, with what `verdict` says; elements of an array that follow each other with
+// the same verdict on one line: `Job 48300_[3-9,12] held`.
+void PrintVerdicts(const Host& host, const google::protobuf::RepeatedPtrField<v1::Job>& jobs,
+                   const std::function<std::string(const v1::Job&)>& verdict);
+
+// The same with each job's state, or another form.
 void PrintChanged(Session& session, const google::protobuf::Message& answer,
                   const google::protobuf::RepeatedPtrField<v1::Job>& jobs);
 

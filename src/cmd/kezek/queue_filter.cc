@@ -110,7 +110,8 @@ Result<v1::ListJobsRequest> RequestFor(const QueueFlags& flags, std::int64_t now
     filter.set_scope(v1::JOB_SCOPE_PROJECTS);
   }
   const bool timed = !flags.since.empty() || !flags.until.empty();
-  filter.set_include_final(flags.ended || timed || !flags.jobs.empty());
+  // Named states say themselves whether they are final.
+  filter.set_include_final(flags.states.empty() && (flags.ended || timed || !flags.jobs.empty()));
   for (const std::string& job : flags.jobs) filter.add_jobs(job);
   for (const std::string& account : flags.accounts) filter.add_accounts(account);
   for (const std::string& user : flags.users) filter.add_users(user);

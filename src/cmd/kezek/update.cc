@@ -8,7 +8,7 @@
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/jobs.h"
-#include "cmd/kezek/usage_error.h"
+#include "cmd/kezek/way_out.h"
 #include "script/values.h"
 
 namespace kezek::cli {
@@ -74,7 +74,17 @@ Result<int> RunUpdate(Session& session, const UpdateFlags& flags) {
     Result<v1::UpdateRequest> request = RequestFor(flags, session.host.now_ms());
     if (!request) return request.error();
     Result<v1::UpdateResponse> answer = Ask<v1::UpdateResponse>(session, *request);
-    if (!answer) return answer.error();
+    if (!answer) {
+      return WithFlags(answer.error(), {{"time_limit_ms", "--time"},
+                                        {"job_class", "--class"},
+                                        {"name", "--name"},
+                                        {"comment", "--comment"},
+                                        {"begin_ms", "--begin"},
+                                        {"deadline_ms", "--deadline"},
+                                        {"user_priority", "--nice"},
+                                        {"array_max_running", "--array-running"},
+                                        {"reason", "--reason"}});
+    }
     for (const v1::Reason& warning : answer->warnings()) {
       PrintWarning(session.host, warning.sentence());
     }
