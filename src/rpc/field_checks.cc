@@ -1,53 +1,11 @@
 #include "rpc/field_checks.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "kezek/text.h"
 
 namespace kezek::rpc {
-namespace {
-
-// Bytes of the sequence that begins with `lead`, and the smallest code point it may stand for.
-struct Sequence {
-  std::size_t bytes;
-  std::uint32_t smallest;
-};
-
-Sequence SequenceOf(unsigned char lead) {
-  if (lead < 0x80) return {1, 0};
-  if ((lead & 0xE0U) == 0xC0) return {2, 0x80};
-  if ((lead & 0xF0U) == 0xE0) return {3, 0x800};
-  if ((lead & 0xF8U) == 0xF0) return {4, 0x10000};
-  return {0, 0};
-}
-
-}  // namespace
-
-bool IsUtf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    // Most text is ASCII: eight bytes at once.
-    std::uint64_t eight = 0;
-    if (i + sizeof eight <= text.size()) {
-      std::memcpy(&eight, text.data() + i, sizeof eight);
-      if ((eight & 0x8080'8080'8080'8080U) == 0) {
-        i += sizeof eight;
-        continue;
-      }
-    }
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const Sequence sequence = SequenceOf(lead);
-    if (sequence.bytes == 0 || i + sequence.bytes > text.size()) return false;
-    std::uint32_t point = sequence.bytes == 1 ? lead : lead & (0x7FU >> sequence.bytes);
-    for (std::size_t k = 1; k < sequence.bytes; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xC0U) != 0x80) return false;
-      point = (point << 6U) | (next & 0x3FU);
-    }
-    const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
-    if (point < sequence.smallest || point > 0x10FFFF || surrogate) return false;
-    i += sequence.bytes;
-  }
-  return true;
-}
+bool IsUtf8(std::string_view text) { return kezek::IsUtf8(text); }
 
 void FieldChecks::Fail(const std::string& field, const std::string& message) {
   if (!error_) error_ = Invalid(prefix_ + field, message);
