@@ -14,11 +14,13 @@ namespace kezek {
 
 // Names a list may stand for at most, so that a typing error cannot fill the memory.
 inline constexpr std::size_t kHostListMax = 100'000;
+inline constexpr std::size_t kHostNameMax = 255;  // bytes of each, as a host's name has them
 
 namespace host_list_internal {
 
 inline Error Invalid(std::string_view list, const std::string& why) {
-  return Error{Code::kInvalidArgument, "host list '" + std::string(list) + "': " + why, {}};
+  const std::string shown(list.substr(0, kHostNameMax));
+  return Error{Code::kInvalidArgument, "host list '" + shown + "': " + why, {}};
 }
 
 inline bool ParseNumber(std::string_view text, std::int64_t* value) {
@@ -64,6 +66,7 @@ inline bool ExpandRange(std::string_view range, const std::string& before,
       kHostListMax - std::min(kHostListMax, out->size())) {
     return false;
   }
+  if (before.size() + first_text.size() + last_text.size() > kHostNameMax) return false;
   for (std::int64_t i = first; i <= last; ++i)
     out->push_back(before + Padded(i, first_text.size()));
   return true;
@@ -73,7 +76,11 @@ inline bool ExpandOne(std::string_view part, std::vector<std::string>* out) {
   std::vector<std::string> names{""};
   while (!part.empty()) {
     const auto open = part.find('[');
-    for (auto& name : names) name += std::string(part.substr(0, open));
+    const std::string_view plain = part.substr(0, open);
+    for (auto& name : names) {
+      if (name.size() + plain.size() > kHostNameMax) return false;
+      name += plain;
+    }
     if (open == std::string_view::npos) break;
     const auto close = part.find(']', open);
     if (close == std::string_view::npos) return false;
@@ -93,8 +100,9 @@ inline bool ExpandOne(std::string_view part, std::vector<std::string>* out) {
 
 }  // namespace host_list_internal
 
-// The names in the order of the list. INVALID_ARGUMENT: unbalanced brackets, empty names, ranges
-// that go down, more than kHostListMax names. An empty list has no names.
+// The names in the order of the list. INVALID_ARGUMENT: unbalanced brackets, empty names, names
+// longer than kHostNameMax, ranges that go down, more than kHostListMax names. An empty list has no
+// names.
 inline Result<std::vector<std::string>> ExpandHostList(std::string_view list) {
   std::vector<std::string> names;
   if (list.empty()) return names;

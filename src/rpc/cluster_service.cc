@@ -34,14 +34,16 @@ Result<std::vector<std::string>> ReadNodeNames(
     const View& view, const google::protobuf::RepeatedPtrField<std::string>& lists) {
   if (lists.empty()) return Invalid("nodes", "name at least one node, such as n01 or n[01-08]");
   std::vector<std::string> names;
-  for (const auto& list : lists) {
-    const auto expanded = ExpandHostList(list);
-    if (!expanded) return Invalid("nodes", expanded.error().message);
+  std::set<std::string> known;
+  for (int i = 0; i < lists.size(); ++i) {
+    const std::string field = "nodes[" + std::to_string(i) + "]";
+    const auto expanded = ExpandHostList(lists.at(i));
+    if (!expanded) return Invalid(field, expanded.error().message);
     for (const auto& name : *expanded) {
       if (!view.nodes.contains(name)) {
-        return NotFound("NODE_NOT_FOUND", "nodes", "there is no node '" + name + "'");
+        return NotFound("NODE_NOT_FOUND", field, "there is no node '" + name + "'");
       }
-      names.push_back(name);
+      if (known.insert(name).second) names.push_back(name);
     }
   }
   return names;

@@ -123,9 +123,15 @@ void ReadRest(const v1::JobFilter& filter, FieldChecks* checks, ListPlan* plan) 
   plan->query.classes.assign(filter.job_classes().begin(), filter.job_classes().end());
   plan->names.assign(filter.names().begin(), filter.names().end());
   for (int i = 0; i < filter.nodes_size() && checks->ok(); ++i) {
+    const std::string field = "nodes[" + std::to_string(i) + "]";
     const auto names = ExpandHostList(filter.nodes(i));
-    if (!names) return checks->Fail("nodes[" + std::to_string(i) + "]", names.error().message);
-    plan->nodes.insert(names->begin(), names->end());
+    if (!names) return checks->Fail(field, names.error().message);
+    for (const auto& name : *names) {
+      if (!plan->caller->view->nodes.contains(name)) {
+        return checks->Fail(field, "this cluster has no node '" + name + "'");
+      }
+      plan->nodes.insert(name);
+    }
   }
   for (int i = 0; i < filter.jobs_size() && checks->ok(); ++i) {
     const auto parsed =

@@ -29,6 +29,18 @@ TEST(HostList, RefusesWhatIsNoList) {
   }
 }
 
+TEST(HostList, RefusesNamesThatNoHostHas) {
+  const std::string longest(kHostNameMax - 10, 'n');
+  EXPECT_TRUE(ExpandHostList(longest + "[1-99999]"));
+  for (const std::string& bad :
+       {longest + "x[10000-99999]", std::string(60'000, 'n') + "[1-99999]",
+        "[1-2]" + std::string(kHostNameMax, 'n'), std::string(kHostNameMax + 1, 'n')}) {
+    const auto names = ExpandHostList(bad);
+    ASSERT_FALSE(names) << bad.substr(0, 20);
+    EXPECT_LT(names.error().message.size(), 500U);
+  }
+}
+
 TEST(HostList, Compresses) {
   EXPECT_EQ(CompressHostList({}), "");
   EXPECT_EQ(CompressHostList({"n07"}), "n07");
