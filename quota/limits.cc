@@ -80,7 +80,7 @@ std::optional<Refusal> TooLarge(const std::string& whose_field, const std::strin
 }
 
 Refusal TooLong(const std::string& whose, DurationMs limit, DurationMs asked) {
-  return Refusal{"time_limit",
+  return Refusal{"time_limit_ms",
                  Never(ReasonCode::kTimeLimitTooLong,
                        {{"whose", whose}, {"limit", Number(limit)}, {"asked", Number(asked)}})};
 }
@@ -135,7 +135,7 @@ std::optional<Refusal> NotAllowed(const AccountTree& tree, AccountIndex project,
   const auto asked = rank(spec.classification);
   if (asked == classifications.end() || (!highest.empty() && asked > rank(highest))) {
     return Refusal{
-        "classification",
+        "data_classification",
         Never(ReasonCode::kClassificationNotAllowed,
               {{"account", path}, {"asked", spec.classification}, {"highest", highest}})};
   }

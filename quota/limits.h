@@ -71,7 +71,8 @@ Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const Cl
 Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,
                         const std::vector<MilliGpus>& allocated);
 
-// What of a submission can never start with today's settings: `field` of the spec and the reason.
+// What of a submission can never start with today's settings: the reason, and `field`, a path below
+// the API's JobSpec.
 struct Refusal {
   std::string field;
   Reason reason;

@@ -191,11 +191,11 @@ class Desk {
  public:
   virtual ~Desk() = default;
   // Completes a spec with defaults and refuses what could never run on the empty machine with
-  // today's limits: INVALID_ARGUMENT, FAILED_PRECONDITION or RESOURCE_EXHAUSTED, with the field.
-  // Does not check who asks: the caller has. Left open, and completed here: an empty job_class or
-  // gpu_type; shape.nodes 0 (gpus_per_node is then the total, spread evenly over the fewest nodes);
-  // cpus_per_node, memory_mib_per_node, time_limit_ms, ntasks, ntasks_per_node, cpus_per_task 0.
-  // shape.memory_mib_per_node -1: all the node has.
+  // today's limits: INVALID_ARGUMENT, FAILED_PRECONDITION or RESOURCE_EXHAUSTED, with the path of
+  // the field below the API's JobSpec. Does not check who asks: the caller has. Left open, and
+  // completed here: an empty job_class or gpu_type; cpus_per_node, memory_mib_per_node,
+  // time_limit_ms, ntasks, ntasks_per_node, cpus_per_task 0. A memory_mib_per_node of -1 is all
+  // that the node has.
   virtual Result<JobSpec> Admit(UserId owner, JobSpec spec) const = 0;
   // Counted GPUs of an admitted spec over all nodes, by the machine as it is now.
   virtual MilliGpus Counted(const JobSpec& spec) const = 0;

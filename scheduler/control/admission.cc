@@ -40,7 +40,7 @@ Result<void> InRange(const char* field, std::int64_t value, std::int64_t low, st
 Result<void> CheckFigures(const JobSpec& spec) {
   const Shape& shape = spec.shape;
   const std::vector<Result<void>> checks = {
-      InRange("shape.nodes", shape.nodes, 0, kMaxNodes),
+      InRange("shape.nodes", shape.nodes, 1, kMaxNodes),
       InRange("shape.gpus_per_node", shape.gpus_per_node, 0, kMaxPerNode),
       InRange("shape.cpus_per_node", shape.cpus_per_node, 0, kMaxPerNode),
       InRange("shape.memory_per_node_mib", shape.memory_mib_per_node, -1, kMaxMemoryMib),
@@ -58,27 +58,6 @@ Result<void> CheckFigures(const JobSpec& spec) {
     if (!check) return check.error();
   }
   return {};
-}
-
-// The nearest totals below and above that spread evenly over at most `nodes` nodes of `per_node`.
-std::string NearestTotals(std::int32_t total, std::int32_t per_node, std::int32_t nodes) {
-  const auto spreads = [&](std::int32_t gpus) {
-    if (gpus <= per_node) return true;
-    for (std::int32_t n = (gpus + per_node - 1) / per_node; n <= std::min(nodes, gpus); ++n) {
-      if (gpus % n == 0) return true;
-    }
-    return false;
-  };
-  std::string text;
-  for (std::int32_t below = total - 1; below > 0 && text.empty(); --below) {
-    if (spreads(below)) text = std::to_string(below);
-  }
-  const std::int64_t most = static_cast<std::int64_t>(per_node) * nodes;
-  for (std::int32_t above = total + 1; above <= most; ++above) {
-    if (!spreads(above)) continue;
-    return text + (text.empty() ? "" : " or ") + std::to_string(above);
-  }
-  return text;
 }
 
 }  // namespace
@@ -117,8 +96,8 @@ Result<JobSpec> Admission::Complete(JobSpec spec) const {
     return FieldProblem(Code::kNotFound,
                         {"project", "NO_SUCH_ACCOUNT", "there is no such project", {}});
   }
-  for (const auto step : {&Admission::ChooseType, &Admission::SpreadTotal,
-                          &Admission::CompleteParts, &Admission::CompleteLimit}) {
+  for (const auto step :
+       {&Admission::ChooseType, &Admission::CompleteParts, &Admission::CompleteLimit}) {
     if (const auto done = (this->*step)(spec); !done) return done.error();
   }
   if (const auto valid = CheckRest(spec); !valid) return valid.error();
@@ -133,37 +112,6 @@ Result<void> Admission::ChooseType(JobSpec& spec) const {
   for (const auto& [name, size] : types_) known += (known.empty() ? "" : ", ") + name;
   return Barred(Code::kInvalidArgument, "shape.gpu_type",
                 {ReasonCode::kNoSuchGpuType, {{"asked", type}, {"types", known}}});
-}
-
-// shape.nodes 0: gpus_per_node is the total, for the fewest nodes with the same number on each.
-Result<void> Admission::SpreadTotal(JobSpec& spec) const {
-  Shape& shape = spec.shape;
-  if (shape.nodes != 0) return {};
-  const std::int32_t total = shape.gpus_per_node;
-  const quota::GpuType& type = types_.at(shape.gpu_type);
-  const std::int32_t per_node = type.largest.gpus;
-  if (total <= per_node) {
-    shape.nodes = 1;
-    return {};
-  }
-  for (std::int32_t n = (total + per_node - 1) / std::max(per_node, 1);
-       per_node > 0 && n <= std::min(type.nodes, total); ++n) {
-    if (total % n != 0) continue;
-    shape.nodes = n;
-    shape.gpus_per_node = total / n;
-    return {};
-  }
-  const Reason reason{
-      ReasonCode::kNeverFitsMachine,
-      {{"field", "shape.gpus"},
-       {"asked", std::to_string(total)},
-       {"largest", std::to_string(static_cast<std::int64_t>(per_node) * type.nodes)}}};
-  const std::string nearest = NearestTotals(total, per_node, type.nodes);
-  return FieldProblem(Code::kInvalidArgument,
-                      {"shape.gpus", std::string(WireName(reason.code)),
-                       std::to_string(total) + " GPUs cannot be spread evenly over nodes of " +
-                           std::to_string(per_node) + "; the nearest that can: " + nearest,
-                       reason.fields});
 }
 
 // CPUs, memory and tasks: the job's part of its node where nothing is said.
@@ -233,11 +181,9 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
   if (spec.array && spec.array->max_running < 0) {
     return Invalid("array.max_running", "OUT_OF_RANGE", "it is negative");
   }
-  if (const Reason never = engine::WhyNeverFits(configured_, spec);
-      never.code != ReasonCode::kNone) {
-    const auto field = never.fields.find("field");
-    return Barred(Code::kFailedPrecondition, field == never.fields.end() ? "shape" : field->second,
-                  never);
+  if (Reason never = engine::WhyNeverFits(configured_, spec); never.code != ReasonCode::kNone) {
+    const auto field = never.fields.extract("field");
+    return Barred(Code::kFailedPrecondition, field ? field.mapped() : "shape.gpu_type", never);
   }
   const quota::Refusal refusal =
       quota::NeverFits(tree_, classes_.at(spec.job_class), spec, Counted(spec), classifications_);

@@ -1,8 +1,9 @@
 // Admission: completes what a user left open and refuses what could never run. Pure.
 //
 // What it is measured against: the empty machine with all configured nodes, and today's settings.
-// Refusals name the field and the way out: INVALID_ARGUMENT for what makes no sense,
-// FAILED_PRECONDITION for what machine or settings bar, RESOURCE_EXHAUSTED for full queues.
+// Refusals name the field, by its path below the API's JobSpec, and the way out: INVALID_ARGUMENT
+// for what makes no sense, FAILED_PRECONDITION for what machine or settings bar, RESOURCE_EXHAUSTED
+// for full queues.
 #pragma once
 
 #include <map>
@@ -40,7 +41,6 @@ class Admission {
 
  private:
   Result<void> ChooseType(JobSpec& spec) const;
-  Result<void> SpreadTotal(JobSpec& spec) const;
   Result<void> CompleteParts(JobSpec& spec) const;
   Result<void> CompleteLimit(JobSpec& spec) const;
   Result<void> CheckRest(const JobSpec& spec) const;

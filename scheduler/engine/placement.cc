@@ -13,8 +13,11 @@ bool Contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-bool Restricted(const JobSpec& spec) {
-  return !spec.constraints.empty() || !spec.nodes.empty() || !spec.exclude_nodes.empty();
+// The field of the spec that bars nodes by name or label; empty: none does.
+std::string_view Restricting(const JobSpec& spec) {
+  if (!spec.constraints.empty()) return "constraints";
+  if (!spec.nodes.empty()) return "nodelist";
+  return spec.exclude_nodes.empty() ? "" : "exclude_nodes";
 }
 
 // With fewer names than nodes the gang must have all of them, and others.
@@ -142,7 +145,7 @@ bool Search::Enough(const LeafRoom& last) const {
 LeafRoom Search::RoomIn(std::size_t leaf) const {
   LeafRoom room;
   room.leaf = leaf;
-  const bool restricted = Restricted(spec_);
+  const bool restricted = !Restricting(spec_).empty();
   const bool names_some = NamesSome(spec_);
   for (std::size_t i = pool_.leaves[leaf].begin; i < pool_.leaves[leaf].end; ++i) {
     const FreeNode& free = pool_.nodes[i];
@@ -324,10 +327,11 @@ Reason WhyNoNode(const Pool& pool, const JobSpec& spec) {
   if (shape.gpus_per_node > gpus) return Never("shape.gpus_per_node", shape.gpus_per_node, gpus);
   if (shape.cpus_per_node > cpus) return Never("shape.cpus_per_node", shape.cpus_per_node, cpus);
   if (shape.memory_mib_per_node > memory_mib) {
-    return Never("shape.memory_mib_per_node", shape.memory_mib_per_node, memory_mib);
+    return Never("shape.memory_per_node_mib", shape.memory_mib_per_node, memory_mib);
   }
-  if (allowed < shape.nodes && Restricted(spec)) {
-    return Never(spec.constraints.empty() ? "nodes" : "constraints", shape.nodes, allowed);
+  const std::string_view restricting = Restricting(spec);
+  if (allowed < shape.nodes && !restricting.empty()) {
+    return Never(std::string(restricting), shape.nodes, allowed);
   }
   return {};
 }
@@ -393,15 +397,11 @@ Reason WhyNeverFits(const Machine& configured, const JobSpec& spec) {
   const std::int64_t fit = NodesThatFit(*pool, spec);
   if (fit < spec.shape.nodes) return Never("shape.nodes", spec.shape.nodes, fit);
   if (spec.within != Domain::kAny) {
-    Reason reason = Never("within", spec.shape.nodes, MostUnderOne(*pool, spec));
+    Reason reason = Never("topology.within", spec.shape.nodes, MostUnderOne(*pool, spec));
     reason.fields["within"] = DomainName(spec.within);
     return reason;
   }
-  return Never("nodes", spec.shape.nodes, fit);
-}
-
-Reason WhyNeverFits(const std::map<std::string, Node>& nodes, const JobSpec& spec) {
-  return WhyNeverFits(Machine::Configured(nodes), spec);
+  return Never("nodelist", spec.shape.nodes, fit);
 }
 
 Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& request) {

@@ -45,11 +45,11 @@ std::optional<Placement> Place(const Pool& pool, const Request& request);
 bool Fits(const Pool& pool, const Request& request);
 
 // Why the configured, empty machine could not hold it: kNoSuchGpuType with `asked`, `types`;
-// kNeverFitsMachine with `field` (of the spec: shape.gpus_per_node, shape.cpus_per_node,
-// shape.memory_mib_per_node, constraints, nodes, shape.nodes, within), `asked` and `largest` (what
-// the machine has of it). kNone: it could. Health and use do not matter.
+// kNeverFitsMachine with `field` (a path below the API's JobSpec: shape.gpus_per_node,
+// shape.cpus_per_node, shape.memory_per_node_mib, constraints, nodelist, exclude_nodes,
+// shape.nodes, topology.within), `asked` and `largest` (what the machine has of it). kNone: it
+// could. Health and use do not matter.
 Reason WhyNeverFits(const Machine& configured, const JobSpec& spec);
-Reason WhyNeverFits(const std::map<std::string, Node>& nodes, const JobSpec& spec);
 
 // Why there is no room now for a request that Place has refused: the never-reasons above;
 // kWaitsForDomain (within, nodes); kWaitsForTopology (within; the caller adds until_ms);

@@ -155,9 +155,12 @@ grpc::ServerUnaryReactor* JobServiceImpl::Explain(grpc::CallbackServerContext* c
     const auto ref = ParseJob(request->job(), "job");
     if (!ref) return reply.Fail(ref.error());
     parts_.read->Read([this, caller, response, reply, ref = *ref](Reader& reader) {
-      const auto records = LoadJobs(reader, *caller, {ref});
-      if (!records) return reply.Fail(records.error());
-      const JobRecord& record = records->front();
+      const auto found = LoadJob(reader, ref);
+      if (!found && found.error().code != Code::kNotFound) return reply.Fail(found.error());
+      if (!found || !caller->Reaches(found->job.user, found->job.spec->project)) {
+        return reply.Fail(JobNotFound(ref, "job"));
+      }
+      const JobRecord& record = *found;
       const JobWriter writer{*caller, *parts_.desk, settings_, parts_.clock->Now()};
       writer.Fill(record, response->mutable_job());
       const View& view = *caller->view;

@@ -118,13 +118,21 @@ Result<std::shared_ptr<Way>> Convert(const Parts& parts, const Settings& setting
   return way;
 }
 
+// The desk knows a spec, the client a request that holds one.
+Error InRequest(const Error& error) {
+  if (error.details.size() != 1 || error.details.front().field.empty()) return error;
+  FieldError detail = error.details.front();
+  detail.field = "spec." + detail.field;
+  return FieldProblem(error.code, std::move(detail));
+}
+
 Result<void> Admit(Way* way, std::int64_t memory_per_cpu_mib) {
   auto admitted = way->parts.desk->Admit(way->submission.user, *way->spec);
-  if (!admitted) return admitted.error();
+  if (!admitted) return InRequest(admitted.error());
   if (memory_per_cpu_mib > 0) {
     way->spec->shape.memory_mib_per_node = memory_per_cpu_mib * admitted->shape.cpus_per_node;
     admitted = way->parts.desk->Admit(way->submission.user, *way->spec);
-    if (!admitted) return admitted.error();
+    if (!admitted) return InRequest(admitted.error());
   }
   *way->spec = std::move(*admitted);
   return {};

@@ -222,16 +222,18 @@ Reason NaiveNever(const NaiveNodes& configured, const JobSpec& spec) {
   if (shape.gpus_per_node > gpus) return Never("shape.gpus_per_node", shape.gpus_per_node, gpus);
   if (shape.cpus_per_node > cpus) return Never("shape.cpus_per_node", shape.cpus_per_node, cpus);
   if (shape.memory_mib_per_node > memory_mib) {
-    return Never("shape.memory_mib_per_node", shape.memory_mib_per_node, memory_mib);
+    return Never("shape.memory_per_node_mib", shape.memory_mib_per_node, memory_mib);
   }
   const bool lists = !spec.nodes.empty() || !spec.exclude_nodes.empty();
   if (may < shape.nodes && !spec.constraints.empty()) return Never("constraints", shape.nodes, may);
-  if (may < shape.nodes && lists) return Never("nodes", shape.nodes, may);
+  if (may < shape.nodes && lists) {
+    return Never(spec.nodes.empty() ? "exclude_nodes" : "nodelist", shape.nodes, may);
+  }
   if (fit < shape.nodes) return Never("shape.nodes", shape.nodes, fit);
-  if (spec.within == Domain::kAny) return Never("nodes", shape.nodes, fit);
+  if (spec.within == Domain::kAny) return Never("nodelist", shape.nodes, fit);
   std::int64_t most = 0;
   for (const auto& [domain, nodes] : under) most = std::max(most, nodes);
-  Reason reason = Never("within", shape.nodes, most);
+  Reason reason = Never("topology.within", shape.nodes, most);
   reason.fields["within"] = spec.within == Domain::kLeaf ? "leaf" : "block";
   return reason;
 }

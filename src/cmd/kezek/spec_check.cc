@@ -45,11 +45,8 @@ std::string Unwritten(const std::string& field, const Draft& draft) {
   return "";
 }
 
-// Who set a field of the spec, or could have; empty if nobody. Rules that do not know the request
-// name a field of it without `spec.` in front.
-std::string PlaceOfField(std::string_view named, const Draft& draft) {
-  const std::string field =
-      named.starts_with("spec.") ? std::string(named) : "spec." + std::string(named);
+// Who set a field of the request's spec, or could have; empty if nobody.
+std::string PlaceOfField(const std::string& field, const Draft& draft) {
   const script::BatchOptions& o = draft.options;
   std::string place;
   const auto is = [&field](std::string_view name) {

@@ -257,7 +257,7 @@ TEST(SpecTest, ErrorsOfSeveralFieldsKeepTheirPlaces) {
   draft.options.nodes = {{9, 9}, {script::Source::kKezek, 4}, "-N 9"};
   Error error{Code::kInvalidArgument,
               "two things",
-              {{"shape.nodes", "X", "too many", {}}, {"spec.comment", "X", "too long", {}}}};
+              {{"spec.shape.nodes", "X", "too many", {}}, {"spec.comment", "X", "too long", {}}}};
   const Error located = Located(error, draft);
   EXPECT_EQ(located.details[0].field, "t.sh line 4: #KEZEK -N 9");
   EXPECT_EQ(located.details[1].field, "spec.comment");

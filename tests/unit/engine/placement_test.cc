@@ -83,7 +83,7 @@ TEST_F(PlacementTest, DemandedDomains) {
   JobSpec spec = Gang(2, 5, 8);
   spec.within = Domain::kLeaf;
   EXPECT_EQ(NoRoom(spec).code, ReasonCode::kNeverFitsMachine);
-  EXPECT_EQ(NoRoom(spec).fields.at("field"), "within");
+  EXPECT_EQ(NoRoom(spec).fields.at("field"), "topology.within");
   EXPECT_EQ(NoRoom(spec).fields.at("largest"), "4");
   spec = Gang(2, 4, 8);
   spec.within = Domain::kLeaf;

@@ -158,7 +158,7 @@ TEST(NeverFits, WhoMayWhat) {
   secret.classification = "internal";
   EXPECT_EQ(Never(accounts, secret).reason, Reason{});
   secret.classification = "unheard of";
-  EXPECT_EQ(Never(Small(), secret).field, "classification");
+  EXPECT_EQ(Never(Small(), secret).field, "data_classification");
 }
 
 TEST(NeverFits, TimeLimits) {
@@ -166,7 +166,7 @@ TEST(NeverFits, TimeLimits) {
   accounts[AccountId{2}].settings.account_limits.time_limit_ms = 2 * kHourMs;
   EXPECT_EQ(Never(accounts, Spec(2)).reason, Reason{});
   const Refusal refusal = Never(accounts, Spec(3));
-  EXPECT_EQ(refusal.field, "time_limit");
+  EXPECT_EQ(refusal.field, "time_limit_ms");
   EXPECT_EQ(refusal.reason.fields.at("whose"), "kaznu");
   ClassRules rules = Normal();
   rules.longest_limit_ms = kHourMs;
