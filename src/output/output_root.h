@@ -18,8 +18,8 @@ namespace kezek::output {
 class OutputRoot final : public OutputFolders, public OutputReader {
  public:
   // Makes the root's last folder if it is not there (mode 0711). FAILED_PRECONDITION: it cannot be
-  // made or opened, another user than the daemon's and root may write into it, or the file system
-  // has no POSIX ACLs.
+  // made or opened, or another user than the daemon's and root may write into it. That the file
+  // system has POSIX ACLs shows at the first Prepare.
   static Result<std::unique_ptr<OutputRoot>> Open(const std::string& root);
   ~OutputRoot() override;
   OutputRoot(const OutputRoot&) = delete;

@@ -3,7 +3,7 @@
 //     # ~/.config/kezek/config.yaml
 //     current: demo
 //     contexts:
-//       demo: {endpoint: "127.0.0.1:7443", token: kz_…, project: alem-llm}
+//       demo: {endpoint: "127.0.0.1:7443", token: kzk_…, project: alem-llm}
 //
 // A context knows `endpoint`, `token` or `token_file`, `project`, and for TLS `tls`, `ca_file`,
 // `client_certificate` with `client_key`, `server_name`. Each of flag, environment (KEZEK_ENDPOINT,
