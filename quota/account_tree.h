@@ -34,7 +34,7 @@ inline constexpr std::int32_t kMaxDepth = 32;
 struct TreeRules {
   std::map<std::string, MilliGpus> configured_milli;  // the configured machine, by GPU type
   std::map<std::string, ClassRules> classes;
-  std::vector<std::string> classifications;  // lowest first; empty: names are not checked
+  std::vector<std::string> classifications;  // lowest first; empty: there are none
 };
 
 class AccountTree {

@@ -142,7 +142,7 @@ Result<void> AccountTree::ValidateNames(AccountIndex i, const TreeRules& rules) 
     }
   }
   const std::string& highest = settings.highest_classification;
-  if (highest.empty() || rules.classifications.empty()) return {};
+  if (highest.empty()) return {};
   const auto& order = rules.classifications;
   const auto own = std::find(order.begin(), order.end(), highest);
   if (own == order.end()) {

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <limits>
@@ -217,6 +218,12 @@ void ReadAll(Section& section, Config* out) {
       ReadClass(rules, &slot);
     });
   });
+  section.Texts("classifications", &out->classifications);
+  for (const std::string& name : out->classifications) {
+    if (std::count(out->classifications.begin(), out->classifications.end(), name) == 1) continue;
+    section.Problem("classifications", "has " + name + " twice");
+    break;
+  }
   section.Child("gpu_types", [&](Section& child) { ReadTypes(child, out); });
   if (out->rate_milli.empty()) out->rate_milli = {{"h200", 1000}};
   out->default_gpu_type = out->rate_milli.begin()->first;

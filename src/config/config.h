@@ -67,6 +67,7 @@ struct Config {
   SchedulingConfig scheduling;
   LimitsConfig limits;
   std::map<std::string, ClassRules> classes;
+  std::vector<std::string> classifications;        // of data, lowest first; empty: there are none
   std::map<std::string, std::int64_t> rate_milli;  // by GPU type; the types there are
   std::string default_gpu_type;
   std::string topology_file;

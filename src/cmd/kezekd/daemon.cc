@@ -56,6 +56,7 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.engine.half_life_ms = config.scheduling.half_life_ms;
   control.engine.age_max_ms = config.scheduling.age_max_ms;
   control.classes = config.classes;
+  control.classifications = config.classifications;
   control.rate_milli = config.rate_milli;
   control.default_gpu_type = config.default_gpu_type;
   control.nodes = std::move(*nodes);

@@ -36,6 +36,7 @@ classes:
     user_limits: {gpus: 16, jobs_running: 4}
 log: {level: debug, json: true}
 http: {listen: 127.0.0.1:9480, metrics_token: false, connections: 64, idle_timeout: 30s}
+classifications: [public, internal]
 )";
 
 TEST(Config, ReadsEveryKey) {
@@ -56,6 +57,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_FALSE(config->http.metrics_token);
   EXPECT_EQ(config->http.connections, 64);
   EXPECT_EQ(config->http.idle_timeout_ms, 30 * kSecondMs);
+  EXPECT_EQ(config->classifications, (std::vector<std::string>{"public", "internal"}));
 }
 
 struct Fault {
@@ -87,6 +89,7 @@ TEST(Config, RefusesEachFaultWithKeyAndLine) {
       {"default_gpu_type: h200", "default_gpu_type: a100", "k.yaml:19: default_gpu_type: is not"},
       {"preemptible: false", "preemptible: nope", "k.yaml:24: classes.urgent.preemptible: must be"},
       {"jobs_running: 4", "jobs: 4", "k.yaml:25: classes.urgent.user_limits.jobs: is not known"},
+      {"internal]", "public]", "k.yaml:28: classifications: has public twice"},
       {"readers: 8", "url: twice", "k.yaml:8: database.url: is there twice"},
       {"log: {", "log: [", "k.yaml:26"},
       {"127.0.0.1:9480", "here", "k.yaml:27: http.listen: must be an address with a port"},
