@@ -86,7 +86,6 @@ void AttendStarting(Core& core, const Attempt& attempt, FollowUp& follow, Earlie
     return;
   }
   // Silence proves nothing: the time runs only while the cluster answers.
-  if (!core.cluster_answers) return;
   const TimeMs from = std::max(attempt.released_ms, core.cluster_since_ms);
   const TimeMs due = from + core.config.launch_timeout_ms;
   if (core.now >= due) {
@@ -100,8 +99,6 @@ void AttendRunning(Core& core, Attempt attempt, const Job& job, Earliest& next) 
   if (attempt.end_ms != 0) return;  // has ended, the cluster cleans up
   const TimeMs end = attempt.start_ms + attempt.limit_ms;
   if (core.now >= end) {
-    // It may have ended long ago: not before the cluster can be asked. Its return attends all.
-    if (!core.cluster_answers) return;
     SetEnding(core, attempt.ref, Ending::kTimeLimit, {ReasonCode::kTimedOut, {}});
     return;
   }
@@ -117,9 +114,6 @@ void AttendRunning(Core& core, Attempt attempt, const Job& job, Earliest& next) 
       next.Add(due);
     }
   }
-  if (const auto piece = quota::NextPieceAt(attempt, core.now, core.config.charge)) {
-    next.Add(*piece);
-  }
 }
 
 void AttendEnding(Core& core, const Attempt& attempt, FollowUp& follow, Earliest& next) {
@@ -129,6 +123,32 @@ void AttendEnding(Core& core, const Attempt& attempt, FollowUp& follow, Earliest
     follow.cancel_at_ms = core.now + core.config.retry_ms;
   }
   next.Add(follow.cancel_at_ms);
+}
+
+void AttendInCluster(Core& core, const Attempt& attempt, const Job& job, FollowUp& follow,
+                     Earliest& next) {
+  if (attempt.cluster_job_id == 0) {
+    if (follow.find_at_ms != 0 && core.now >= follow.find_at_ms) {
+      core.Do(FindAction{attempt.ref, core.UnixAccountOf(job.user)});
+      follow.find_at_ms = core.now + 4 * core.config.retry_ms;  // should the answer be lost
+    }
+    next.Add(follow.find_at_ms);
+    return;
+  }
+  const bool may_act = core.MayAct();
+  if (may_act && attempt.ending != Ending::kNone) {
+    AttendEnding(core, attempt, follow, next);
+  } else if (may_act && attempt.state == AttemptState::kStarting) {
+    AttendStarting(core, attempt, follow, next);
+  } else if (may_act) {
+    AttendRunning(core, attempt, job, next);
+  }
+  if (follow.look_at_ms == 0) return;
+  if (core.now >= follow.look_at_ms) {
+    core.Do(LookAction{core.FollowedOf(attempt)});
+    follow.look_at_ms = 0;
+  }
+  next.Add(follow.look_at_ms);
 }
 
 }  // namespace
@@ -216,27 +236,12 @@ void Attend(Core& core, const AttemptRef& ref) {
   Book(core, attempt, job, follow.booked);
   TellEngine(core, attempt, job);
   Earliest next;
-  const bool may_act = core.MayAct();
-  if (attempt.cluster_job_id == 0) {
-    if (follow.find_at_ms != 0 && core.now >= follow.find_at_ms) {
-      core.Do(FindAction{ref, core.UnixAccountOf(job.user)});
-      follow.find_at_ms = core.now + 4 * core.config.retry_ms;  // should the answer be lost
-    }
-    next.Add(follow.find_at_ms);
-  } else if (may_act && attempt.ending != Ending::kNone) {
-    AttendEnding(core, attempt, follow, next);
-  } else if (may_act && attempt.state == AttemptState::kStarting) {
-    AttendStarting(core, attempt, follow, next);
-  } else if (may_act) {
-    AttendRunning(core, attempt, job, next);
+  if (const auto piece = quota::NextPieceAt(attempt, core.now, core.config.charge)) {
+    next.Add(*piece);
   }
-  if (attempt.cluster_job_id != 0 && follow.look_at_ms != 0) {
-    if (core.now >= follow.look_at_ms) {
-      core.Do(LookAction{core.FollowedOf(attempt)});
-      follow.look_at_ms = 0;
-    }
-    next.Add(follow.look_at_ms);
-  }
+  // What is sent to a silent cluster only piles up; and what is due may long be over. Its return
+  // attends all.
+  if (core.cluster_answers) AttendInCluster(core, attempt, job, follow, next);
   core.timers.Set(ref, next.next());
 }
 

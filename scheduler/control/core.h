@@ -116,6 +116,7 @@ void EndAttempt(Core& core, Attempt attempt, const End& end);
 // replaces every other ending.
 void SetEnding(Core& core, const AttemptRef& attempt, Ending ending, Reason reason);
 // What is due for it now: releases, cancels, signals, looks, limits, bookings; sets its timer.
+// While the cluster is silent, bookings only.
 void Attend(Core& core, const AttemptRef& attempt);
 
 // --- cluster_events.cc ---

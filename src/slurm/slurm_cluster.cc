@@ -1,6 +1,8 @@
 #include "slurm/slurm_cluster.h"
 
 #include <algorithm>
+#include <mutex>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -66,6 +68,23 @@ struct SlurmCluster::Parts {
                  Http(options), credential, clock, its_sink),
         pool(Http(options), credential) {}
 
+  // One of a kind at a time: what is repeated before the first is answered would only pile up.
+  void Send(HttpRequest request, HttpPool::Done done) {
+    std::string kind = request.method + request.path;
+    {
+      const std::scoped_lock lock(mutex);
+      if (!under_way.insert(kind).second) return;
+    }
+    pool.Start(std::move(request),
+               [this, kind = std::move(kind), done = std::move(done)](HttpOutcome outcome) {
+                 {
+                   const std::scoped_lock lock(mutex);
+                   under_way.erase(kind);
+                 }
+                 done(std::move(outcome));
+               });
+  }
+
   // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone.
   void Act(std::string method, std::string path, Followed job) {
     HttpRequest request;
@@ -73,7 +92,7 @@ struct SlurmCluster::Parts {
     request.path = std::move(path);
     request.user = job.unix_account;
     request.timeout_ms = options.request_timeout_ms;
-    pool.Start(std::move(request), [this, job = std::move(job)](const HttpOutcome& outcome) {
+    Send(std::move(request), [this, job = std::move(job)](const HttpOutcome& outcome) {
       if (outcome.kind != HttpOutcome::Kind::kAnswered) return;
       const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
       if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
@@ -86,6 +105,8 @@ struct SlurmCluster::Parts {
   ClusterSink sink;
   Credential credential;
   Surveyor surveyor;
+  std::mutex mutex;
+  std::set<std::string> under_way;  // under mutex; method and path
   HttpPool pool;
 };
 
@@ -117,17 +138,17 @@ void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_i
   request.body = kReleaseBody;
   request.user = unix_account;
   request.timeout_ms = parts_->options.request_timeout_ms;
-  parts_->pool.Start(std::move(request),
-                     [parts = parts_.get(), attempt, cluster_job_id](const HttpOutcome& outcome) {
-                       ReleaseDone done{attempt, cluster_job_id, false, outcome.text};
-                       if (outcome.kind == HttpOutcome::Kind::kAnswered) {
-                         Verdict verdict = ParseVerdict(outcome.status, outcome.body);
-                         done.accepted = verdict.kind == Verdict::Kind::kDone;
-                         done.text = std::move(verdict.text);
-                       }
-                       parts->surveyor.Expect(cluster_job_id);
-                       parts->sink(std::move(done));
-                     });
+  parts_->Send(std::move(request),
+               [parts = parts_.get(), attempt, cluster_job_id](const HttpOutcome& outcome) {
+                 ReleaseDone done{attempt, cluster_job_id, false, outcome.text};
+                 if (outcome.kind == HttpOutcome::Kind::kAnswered) {
+                   Verdict verdict = ParseVerdict(outcome.status, outcome.body);
+                   done.accepted = verdict.kind == Verdict::Kind::kDone;
+                   done.text = std::move(verdict.text);
+                 }
+                 parts->surveyor.Expect(cluster_job_id);
+                 parts->sink(std::move(done));
+               });
 }
 
 void SlurmCluster::Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,

@@ -161,6 +161,30 @@ TEST_F(HandoffTest, NoTimeoutWhileTheClusterIsSilent) {
   EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(desk.config.launch_timeout_ms)).size(), 1U);
 }
 
+TEST_F(HandoffTest, NothingIsSentToASilentCluster) {
+  const JobId lost = desk.Submit();
+  const JobId unheard = desk.Submit();
+  const JobId unwanted = desk.Submit();
+  desk.Tick();
+  desk.Offer(LaunchUnknown{{{lost}, 1}, desk.now});
+  desk.Offer(LaunchAccepted{{{unheard}, 1}, 901});
+  desk.Offer(LaunchAccepted{{{unwanted}, 1}, 902});
+  desk.Offer(ClusterSilent{"connection refused"});
+  EXPECT_TRUE(desk.Do(CancelJobs{.jobs = {{unwanted}}}).has_value());
+  for (int i = 0; i < 20; ++i) {
+    const Ready ready = desk.Step(desk.config.retry_ms);
+    EXPECT_TRUE(DeskOfOne::All<ReleaseAction>(ready).empty());
+    EXPECT_TRUE(DeskOfOne::All<CancelAction>(ready).empty());
+    EXPECT_TRUE(DeskOfOne::All<LookAction>(ready).empty());
+    EXPECT_TRUE(DeskOfOne::All<FindAction>(ready).empty());
+  }
+  desk.Offer(ClusterUp{"test", 0});
+  const Ready back = desk.Step();
+  EXPECT_EQ(DeskOfOne::All<ReleaseAction>(back).size(), 1U);
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(back).size(), 1U);
+  EXPECT_EQ(DeskOfOne::All<FindAction>(back).size(), 1U);
+}
+
 TEST_F(HandoffTest, NothingStartsWhileTheClusterIsSilent) {
   desk.Offer(ClusterSilent{"connection refused"});
   const JobId job = desk.Submit();
@@ -398,6 +422,7 @@ TEST_F(HandoffTest, AfterARestartEachAttemptGoesOnWhereItWas) {
   desk.Offer(Observed{desk.Seen({{running}, 1}, 902, ClusterJobState::kRunning)});
   desk.Step();
   desk.Begin();
+  desk.Offer(ClusterUp{"test", 0});
   ClusterJob held = desk.Seen({{unheard}, 1}, 901, ClusterJobState::kPending);
   held.held = true;
   desk.Offer(Listing{{held, desk.Seen({{running}, 1}, 902, ClusterJobState::kRunning)}});

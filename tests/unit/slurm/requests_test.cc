@@ -1,0 +1,112 @@
+// Goal: what is asked for again and again is sent once at a time, so that nothing piles up before a
+// slow Slurm.
+// Method: the port before a server that lets the first request wait until the test says go.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "slurm/slurm_cluster.h"
+#include "tests/unit/slurm/fixture.h"
+#include "tests/unit/slurm/listener.h"
+
+namespace kezek::slurm {
+namespace {
+
+const AttemptRef kAttempt{{JobId{5}, kNoElement}, 1};
+
+class FixedClock : public Clock {
+ public:
+  TimeMs Now() override { return 1'795'227'068'700; }
+};
+
+class RequestsTest : public testing::Test {
+ protected:
+  RequestsTest() {
+    std::string path = testing::TempDir() + "kezek-token-XXXXXX";
+    ::close(::mkstemp(path.data()));
+    std::ofstream(path) << "token";
+    token_path_ = path;
+    Options options;
+    options.url = listener_.url();
+    options.token_file = token_path_;
+    options.connections = 1;
+    cluster_ = std::make_unique<SlurmCluster>(options, clock_,
+                                              [this](const ClusterEvent& event) { Take(event); });
+  }
+  ~RequestsTest() override {
+    Go();
+    cluster_.reset();
+    std::remove(token_path_.c_str());
+  }
+  void Go() {
+    {
+      const std::scoped_lock lock(mutex_);
+      open_ = true;
+    }
+    changed_.notify_all();
+  }
+  void Take(const ClusterEvent& event) {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (std::holds_alternative<ReleaseDone>(event)) ++released_;
+    }
+    changed_.notify_all();
+  }
+  int Sent(const std::string& kind) {
+    const std::scoped_lock lock(mutex_);
+    return sent_[kind];
+  }
+  void WaitForReleases(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return released_ >= count; });
+  }
+
+ private:
+  std::string Reply(const std::string& request) {
+    const std::string kind = request.substr(0, request.find(" HTTP"));
+    std::unique_lock lock(mutex_);
+    ++sent_[kind];
+    if (kind.starts_with("GET")) return HttpReply(404, "not here");
+    changed_.wait(lock, [this] { return open_; });
+    return HttpReply(200, R"({"errors":[]})");
+  }
+
+  FixedClock clock_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+  int released_ = 0;
+  std::map<std::string, int> sent_;
+  std::string token_path_;
+  Listener listener_{[this](const std::string& request) { return Reply(request); }};
+
+ protected:
+  std::unique_ptr<SlurmCluster> cluster_;
+};
+
+TEST_F(RequestsTest, WhatIsUnderWayIsNotSentAgain) {
+  for (int i = 0; i < 50; ++i) {
+    cluster_->Cancel(kAttempt, 9, "alice");
+    cluster_->Signal(kAttempt, 9, "alice", "USR1", false);
+    cluster_->Release(kAttempt, 9, "alice");
+  }
+  cluster_->Cancel(kAttempt, 10, "alice");
+  Go();
+  WaitForReleases(1);
+  cluster_->Release(kAttempt, 9, "alice");  // answered: now it may be sent once more
+  WaitForReleases(2);
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9"), 1);
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9?signal=USR1"), 1);
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/10"), 1);
+  EXPECT_EQ(Sent("POST /slurm/v0.0.38/job/9"), 2);
+}
+
+}  // namespace
+}  // namespace kezek::slurm
