@@ -95,7 +95,9 @@ struct FoundByName {
 struct Observed {  // a state change, or the answer to a Look
   ClusterJob job;
 };
-struct Unknown {  // neither the live list nor the accounting knows it, and both answered
+// Neither the live list nor the accounting knows it alive or ended; both have answered for as long
+// as news may take from one to the other.
+struct Unknown {
   std::int64_t cluster_job_id = 0;
   AttemptRef attempt;
 };
@@ -109,6 +111,9 @@ struct ClusterUp {
 struct ClusterSilent {
   std::string text;
 };
+struct Oddity {  // something of the cluster's that could not be read and was left out; said once
+  std::string text;
+};
 // A full listing: every job of the cluster that is ours by name or tag. Ends a Reconcile.
 struct Listing {
   std::vector<ClusterJob> jobs;
@@ -116,7 +121,7 @@ struct Listing {
 
 using ClusterEvent =
     std::variant<LaunchAccepted, LaunchRefused, LaunchUnknown, ReleaseDone, FoundByName, Observed,
-                 Unknown, NodesObserved, ClusterUp, ClusterSilent, Listing>;
+                 Unknown, NodesObserved, ClusterUp, ClusterSilent, Oddity, Listing>;
 
 // What a following cluster shell must keep an eye on.
 struct Followed {

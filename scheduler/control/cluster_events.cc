@@ -299,6 +299,11 @@ void On(Core& core, const ClusterUp& event) {
   core.tick_wanted = true;
 }
 
+void On(Core& core, const Oddity& event) {
+  if (!core.reported.insert(event.text).second) return;
+  core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "cluster"}, {"text", event.text}}}));
+}
+
 void On(Core& core, const ClusterSilent& event) {
   if (!core.cluster_answers) return;
   core.cluster_answers = false;

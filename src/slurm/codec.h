@@ -78,6 +78,9 @@ struct LiveJob {
 struct JobsAnswer {
   bool unchanged = false;  // nothing new since update_time
   std::vector<LiveJob> jobs;
+  // Somebody else's jobs that are not as v0.0.38 has them: one of an unknown state counts as
+  // running, for what it holds; one without an id is left out.
+  std::vector<std::string> odd;
 };
 // NOT_FOUND: slurmctld does not know the job. UNAVAILABLE: no usable answer (Slurm is away, the
 // token is not taken, the text is not what v0.0.38 sends).
@@ -85,7 +88,8 @@ Result<JobsAnswer> ParseJobs(long status, std::string_view body);
 
 // The answer to GET /slurmdb/…/job/{id} or /jobs?…; no job is an empty list. The accounting
 // of 22.05 reports code 0 for every exit by its own: a failed job without a signal gets exit
-// code 1. UNAVAILABLE: no usable answer.
+// code 1. What cannot be read and is not named like ours is left out. UNAVAILABLE: no usable
+// answer.
 Result<std::vector<LiveJob>> ParseAccounting(long status, std::string_view body);
 
 // The answer to GET /nodes; nothing if unchanged since update_time. UNAVAILABLE as above.

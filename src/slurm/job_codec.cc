@@ -91,7 +91,8 @@ bool HasResources(ClusterJobState state) {
 
 std::optional<LiveJob> ReadJob(const Json& entry) {
   if (!entry.is_object()) return std::nullopt;
-  const auto state = StateFromText(TextAt(entry, "job_state"));
+  auto state = StateFromText(TextAt(entry, "job_state"));
+  if (!state && !MayBeOurs(entry)) state = ClusterJobState::kRunning;
   const std::int64_t id = IntegerAt(entry, "job_id");
   if (!state || id <= 0) return std::nullopt;
   LiveJob live;
@@ -125,6 +126,13 @@ std::optional<LiveJob> ReadJob(const Json& entry) {
   return live;
 }
 
+std::string Described(const Json& entry) {
+  if (!entry.is_object()) return "slurmrestd: a job that is no object";
+  return "slurmrestd: job " + std::to_string(IntegerAt(entry, "job_id")) + " (" +
+         TextAt(entry, "name") + ") in state '" + TextAt(entry, "job_state") +
+         "' is not as v0.0.38 has it";
+}
+
 }  // namespace
 
 Result<JobsAnswer> ParseJobs(long status, std::string_view body) {
@@ -142,8 +150,9 @@ Result<JobsAnswer> ParseJobs(long status, std::string_view body) {
   }
   for (const auto& entry : ListAt(parsed->body, "jobs")) {
     auto job = ReadJob(entry);
-    if (!job) return Error{Code::kUnavailable, "slurmrestd: a job that is not v0.0.38's", {}};
-    answer.jobs.push_back(*std::move(job));
+    if (!job && MayBeOurs(entry)) return Error{Code::kUnavailable, Described(entry), {}};
+    if (!job || !StateFromText(TextAt(entry, "job_state"))) answer.odd.push_back(Described(entry));
+    if (job) answer.jobs.push_back(*std::move(job));
   }
   return answer;
 }

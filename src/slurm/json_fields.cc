@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kezek/host_list.h"
+#include "kezek/text.h"
 #include "slurm/codec.h"
 
 namespace kezek::slurm {
@@ -88,7 +89,8 @@ std::int64_t IntegerAt(const Json& object, const char* key, std::int64_t absent)
 std::string TextAt(const Json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_string()) return "";
-  return found->get<std::string>();
+  const auto text = found->get<std::string>();
+  return text.substr(0, text.find('\0'));
 }
 
 const Json& ObjectAt(const Json& object, const char* key) {
@@ -106,6 +108,10 @@ const Json& ListAt(const Json& object, const char* key) {
 std::optional<Parsed> ParseAnswer(std::string_view body) {
   Parsed parsed;
   parsed.body = Json::parse(body.begin(), body.end(), nullptr, false);
+  // slurmrestd passes names and comments on as people typed them, in any encoding.
+  if (parsed.body.is_discarded() && !IsUtf8(body)) {
+    parsed.body = Json::parse(MakeUtf8(body), nullptr, false);
+  }
   if (!parsed.body.is_object()) return std::nullopt;
   for (const auto& entry : ListAt(parsed.body, "errors")) {
     if (!entry.is_object()) continue;
@@ -118,8 +124,7 @@ std::optional<Parsed> ParseAnswer(std::string_view body) {
 }
 
 Error Unusable(long status, std::string_view body, const std::optional<Parsed>& parsed) {
-  std::string text =
-      parsed && parsed->error ? parsed->error->text : std::string(body.substr(0, 200));
+  std::string text = parsed && parsed->error ? parsed->error->text : MakeUtf8(body.substr(0, 200));
   if (text.empty()) text = "an answer without content";
   return Error{Code::kUnavailable, "slurmrestd (HTTP " + std::to_string(status) + "): " + text, {}};
 }
@@ -158,6 +163,10 @@ Placement EvenPlacement(std::string_view host_list, std::int32_t gpus_in_all) {
   std::sort(placement.begin(), placement.end(),
             [](const NodeGrant& a, const NodeGrant& b) { return a.node < b.node; });
   return placement;
+}
+
+bool MayBeOurs(const Json& entry) {
+  return entry.is_object() && ParseClusterName(TextAt(entry, "name")).has_value();
 }
 
 bool IsOver(ClusterJobState state) { return state >= ClusterJobState::kCompleted; }

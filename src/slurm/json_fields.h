@@ -21,7 +21,7 @@ inline constexpr std::int64_t kErrorJobFinished = 2084;
 inline constexpr std::int64_t kErrorNothingFound = 9003;
 
 // The field's value, or the default when it is missing, null or of another type. Integers beyond
-// 10^12 either way are cut off there.
+// 10^12 either way are cut off there, text at a NUL.
 std::int64_t IntegerAt(const Json& object, const char* key, std::int64_t absent = 0);
 std::string TextAt(const Json& object, const char* key);
 const Json& ObjectAt(const Json& object, const char* key);  // an empty object when absent
@@ -39,7 +39,8 @@ struct Parsed {
   std::optional<RestError> error;
 };
 
-// Nothing when the text is not a JSON object (slurmrestd's plain-text refusals).
+// Nothing when the text is not a JSON object (slurmrestd's plain-text refusals). Bytes that are not
+// UTF-8 are read as '?'.
 std::optional<Parsed> ParseAnswer(std::string_view body);
 
 // UNAVAILABLE with Slurm's words, as shells see them.
@@ -47,6 +48,9 @@ Error Unusable(long status, std::string_view body, const std::optional<Parsed>& 
 
 // Slurm's own name of a job state; nothing for a state that 22.05 does not have.
 std::optional<ClusterJobState> StateFromText(std::string_view text);
+
+// Whether a job that cannot be read bears a name of Kezek's: then the rest proves nothing either.
+bool MayBeOurs(const Json& entry);
 
 // What "cpu=2,mem=2000M,gres/gpu=8" says.
 struct Tres {

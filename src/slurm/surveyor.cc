@@ -236,6 +236,11 @@ bool Surveyor::List(bool whole) {
   const DurationMs every = watch_.empty() ? kListEveryIdle : kListEvery;
   next_listing_ms_ = now + std::max(every, kListCostShare * listing_cost_ms_);
   if (answer->unchanged) return true;
+  std::set<std::string> odd(answer->odd.begin(), answer->odd.end());
+  for (const auto& text : odd) {
+    if (!odd_.contains(text)) sink_(Oddity{text});
+  }
+  odd_ = std::move(odd);
   listing_ = std::move(answer->jobs);
   auto changes = watch_.TakeListing(listing_);
   for (auto& job : changes.observed) sink_(Observed{std::move(job)});

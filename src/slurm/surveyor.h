@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -107,6 +108,7 @@ class Surveyor {
   TimeMs next_nodes_ms_ = 0;
   DurationMs listing_cost_ms_ = 0;
   std::vector<LiveJob> listing_;
+  std::set<std::string> odd_;  // said of the last listing
   std::vector<Node> nodes_;
   std::vector<Node> reported_nodes_;
   std::thread thread_;

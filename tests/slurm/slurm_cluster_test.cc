@@ -8,8 +8,10 @@
 #include <pwd.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -316,6 +318,21 @@ TEST_F(SlurmClusterTest, OthersUseOfNodesIsForeign) {
   cluster_.Cancel(attempt, id, test::kSlurmUser);
   EXPECT_TRUE(events_.Wait<NodesObserved>(
       [&](const NodesObserved& observed) { return foreign_gpus(observed, 0); }, before));
+}
+
+TEST_F(SlurmClusterTest, WordsInAnyEncodingDisturbNothing) {
+  const AttemptRef attempt = NewAttempt();
+  const std::int64_t id = Submitted(OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n"));
+  const std::string command = "SLURM_CONF=" + test::SlurmVariable("SLURM_CONF") +
+                              " scontrol update jobid=" + std::to_string(id) +
+                              " comment=\"$(printf '\\377')\"";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  cluster_.Reconcile();
+  EXPECT_TRUE(events_.Wait<Listing>([&](const Listing& listing) {
+    return std::any_of(listing.jobs.begin(), listing.jobs.end(),
+                       [&](const ClusterJob& job) { return job.id == id && job.tag == "?"; });
+  }));
+  cluster_.Cancel(attempt, id, test::kSlurmUser);
 }
 
 TEST_F(SlurmClusterTest, WhileSlurmIsAwayNothingIsGuessed) {

@@ -54,6 +54,46 @@ TEST(ParseJobs, EndedJobs) {
   EXPECT_EQ(failed.job.exit_signal, 0);
 }
 
+TEST(ParseJobs, BytesThatAreNotUtf8AreQuestionMarks) {
+  Recorded answer = Record("07-job-running");
+  const std::string name = "\"full\"";
+  answer.body.replace(answer.body.find(name), name.size(), "\"a\xff\xd0\xb0\"");
+  const auto jobs = ParseJobs(answer.status, answer.body);
+  ASSERT_TRUE(jobs && jobs->jobs.size() == 1U);
+  EXPECT_EQ(jobs->jobs.front().name, "a?\xd0\xb0");
+  EXPECT_EQ(jobs->jobs.front().uses.size(), 2U);
+  Recorded nodes = Record("03-nodes");
+  nodes.body.replace(nodes.body.find("\"name\""), 6, "\"reason\":\"\xe9\",\"name\"");
+  EXPECT_TRUE(ParseNodes(nodes.status, nodes.body));
+  const auto refused = ParseJobs(500, "no \xff");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("no ?"), std::string::npos);
+  const auto cut = ParseJobs(
+      200, R"({"errors":[],"jobs":[{"job_id":3,"name":"a\u0000b","job_state":"PENDING"}]})");
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->jobs.front().name, "a");
+}
+
+TEST(ParseJobs, OneOddJobOfSomebodyElseSpoilsNothing) {
+  const std::string good = R"({"job_id":3,"name":"kezek-5-1","job_state":"PENDING"})";
+  const std::string odd =
+      R"({"job_id":4,"name":"x","job_state":"DREAMING","nodes":"n1","job_resources":)"
+      R"({"allocated_nodes":[{"nodename":"n1"}]},"gres_detail":["gpu:h200:4"]})";
+  const auto parse = [](const std::string& list) {
+    return ParseJobs(200, R"({"errors":[],"jobs":[)" + list + "]}");
+  };
+  const auto answer = parse(good + "," + odd + R"(,{"name":"no id"},7)");
+  ASSERT_TRUE(answer);
+  ASSERT_EQ(answer->jobs.size(), 2U);
+  EXPECT_EQ(answer->jobs[0].job.id, 3);
+  ASSERT_EQ(answer->jobs[1].uses.size(), 1U) << "what it holds stays its own";
+  EXPECT_EQ(answer->jobs[1].uses[0].gpus, 4);
+  ASSERT_EQ(answer->odd.size(), 3U);
+  EXPECT_NE(answer->odd[0].find("DREAMING"), std::string::npos) << answer->odd[0];
+  // Of one of ours nothing may be guessed.
+  EXPECT_FALSE(parse(good + R"(,{"job_id":9,"name":"kezek-5-1","job_state":"DREAMING"})"));
+}
+
 TEST(ParseJobs, Listing) {
   const auto answer = Jobs("49-jobs-all");
   ASSERT_TRUE(answer);
@@ -77,8 +117,8 @@ TEST(ParseJobs, NoAnswerIsNotAnEmptyListing) {
   EXPECT_EQ(Jobs("68-bad-token-jobs").error().code, Code::kUnavailable);
   EXPECT_EQ(Jobs("71-unknown-path").error().code, Code::kUnavailable);
   for (const char* body :
-       {"", "{}", "[]", R"({"jobs":[{}],"errors":[]})", R"({"jobs":[7],"errors":[]})",
-        R"({"jobs":[{"job_id":1,"job_state":"DANCING"}],"errors":[]})"}) {
+       {"", "{}", "[]", R"({"jobs":[{"job_id":1,"name":"kezek-1-1"}],"errors":[]})",
+        R"({"jobs":[{"name":"kezek-1-1","job_state":"RUNNING"}],"errors":[]})"}) {
     EXPECT_FALSE(ParseJobs(200, body)) << body;
   }
   EXPECT_FALSE(ParseJobs(500, R"({"jobs":[],"errors":[]})"));

@@ -261,6 +261,22 @@ TEST_F(SurveyorTest, ChangesInTheListingAreReportedOnce) {
   EXPECT_EQ(observed->job.restarts, 1);
 }
 
+TEST_F(SurveyorTest, AnOddJobIsSaidOnceAndSilencesNothing) {
+  const std::string odd = R"("jobs":[{"job_id":4,"name":")"
+                          "\xff"
+                          R"(","job_state":"DREAMING"},)";
+  std::string body = JobsBody(R"("job_state":"PENDING")");
+  body.replace(body.find(R"("jobs":[)"), 8, odd);
+  Answer("/slurm/v0.0.38/jobs", 200, body);
+  Start();
+  ASSERT_TRUE(Wait<Oddity>());
+  surveyor_->Follow({kFollowed});
+  ASSERT_TRUE(Wait<Observed>());
+  LetItAskTwice();
+  EXPECT_EQ(Count<Oddity>(), 0);
+  EXPECT_EQ(Count<ClusterSilent>(), 0);
+}
+
 TEST_F(SurveyorTest, SilenceIsSaidOnceAndSoIsTheReturn) {
   Start();
   ASSERT_TRUE(Wait<ClusterUp>());
