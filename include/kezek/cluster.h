@@ -85,6 +85,11 @@ struct ReleaseDone {
   bool accepted = false;  // false: refused or unknown; the follower's next report decides
   std::string text;
 };
+struct SignalDone {
+  AttemptRef attempt;
+  std::int64_t cluster_job_id = 0;
+  bool settled = false;  // false: it is not known whether it was taken; send it again
+};
 // All cluster jobs with this attempt's name, from the live list and the accounting. `complete` is
 // false when either did not answer: then absence proves nothing.
 struct FoundByName {
@@ -120,8 +125,8 @@ struct Listing {
 };
 
 using ClusterEvent =
-    std::variant<LaunchAccepted, LaunchRefused, LaunchUnknown, ReleaseDone, FoundByName, Observed,
-                 Unknown, NodesObserved, ClusterUp, ClusterSilent, Oddity, Listing>;
+    std::variant<LaunchAccepted, LaunchRefused, LaunchUnknown, ReleaseDone, SignalDone, FoundByName,
+                 Observed, Unknown, NodesObserved, ClusterUp, ClusterSilent, Oddity, Listing>;
 
 // What a following cluster shell must keep an eye on.
 struct Followed {
@@ -141,6 +146,7 @@ class Cluster {
   // Ends it (pending or running); repeated until an Observed shows the end.
   virtual void Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
                       const std::string& unix_account) = 0;
+  // Answers SignalDone. Sent again, it may reach the job twice.
   virtual void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
                       const std::string& unix_account, const std::string& signal,
                       bool batch_shell_only) = 0;

@@ -95,7 +95,8 @@ void AttendStarting(Core& core, const Attempt& attempt, FollowUp& follow, Earlie
   }
 }
 
-void AttendRunning(Core& core, Attempt attempt, const Job& job, Earliest& next) {
+void AttendRunning(Core& core, const Attempt& attempt, const Job& job, FollowUp& follow,
+                   Earliest& next) {
   if (attempt.end_ms != 0) return;  // has ended, the cluster cleans up
   const TimeMs end = attempt.start_ms + attempt.limit_ms;
   if (core.now >= end) {
@@ -105,14 +106,12 @@ void AttendRunning(Core& core, Attempt attempt, const Job& job, Earliest& next) 
   next.Add(end);
   const EndSignal& signal = job.spec->signal;
   if (!signal.name.empty() && signal.before_end_ms > 0 && !attempt.signalled) {
-    const TimeMs due = std::max<TimeMs>(end - signal.before_end_ms, 1);
-    if (core.now >= due) {
-      attempt.signalled = true;
-      core.Put(attempt);
-      core.Do(SignalAction{core.FollowedOf(attempt), signal.name, signal.batch_shell_only});
-    } else {
-      next.Add(due);
-    }
+    // Until the cluster says that it was taken.
+    const TimeMs due = std::max<TimeMs>(end - signal.before_end_ms, follow.signal_at_ms);
+    if (core.now < due) return next.Add(due);
+    core.Do(SignalAction{core.FollowedOf(attempt), signal.name, signal.batch_shell_only});
+    follow.signal_at_ms = core.now + core.config.retry_ms;
+    next.Add(follow.signal_at_ms);
   }
 }
 
@@ -141,7 +140,7 @@ void AttendInCluster(Core& core, const Attempt& attempt, const Job& job, FollowU
   } else if (may_act && attempt.state == AttemptState::kStarting) {
     AttendStarting(core, attempt, follow, next);
   } else if (may_act) {
-    AttendRunning(core, attempt, job, next);
+    AttendRunning(core, attempt, job, follow, next);
   }
   if (follow.look_at_ms == 0) return;
   if (core.now >= follow.look_at_ms) {

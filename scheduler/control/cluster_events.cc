@@ -229,6 +229,15 @@ void On(Core& core, const ReleaseDone& event) {
   }
 }
 
+void On(Core& core, const SignalDone& event) {
+  const Attempt* known = core.state.FindAttempt(event.attempt);
+  if (known == nullptr || known->cluster_job_id != event.cluster_job_id) return;
+  if (!event.settled || known->signalled) return;
+  Attempt attempt = *known;
+  attempt.signalled = true;
+  core.Put(attempt);
+}
+
 // Which of several is recorded: what runs or ran, before what waits; then the oldest.
 bool Before(const ClusterJob& a, const ClusterJob& b) {
   const auto rank = [](const ClusterJob& job) {

@@ -33,6 +33,7 @@ struct FollowUp {
   TimeMs find_at_ms = 0;     // look by name then; 0: no need to
   TimeMs release_at_ms = 0;  // next time the release is sent
   TimeMs cancel_at_ms = 0;   // next time the cancel is sent
+  TimeMs signal_at_ms = 0;   // next time the signal before the limit is sent
   TimeMs look_at_ms = 0;     // look then; 0: no need to
 };
 

@@ -212,6 +212,10 @@ void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
       Breach(Text(ref) + " has usage " + std::to_string(usage_[ref]) + " and was charged " +
              std::to_string(charged_[ref]));
     }
+    const auto entry = cluster.jobs().find(attempt.cluster_job_id);
+    if (attempt.signalled && (entry == cluster.jobs().end() || entry->second.signals == 0)) {
+      Breach(Text(ref) + " counts as signalled and was not");
+    }
     CheckTimes(attempt, cluster);
     CheckOutcome(attempt, cluster);
   }

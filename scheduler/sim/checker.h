@@ -25,7 +25,7 @@ class Checker {
   // What the controller has in memory is what the store would load.
   void CompareFold(const MemoryStore& store, const control::QueueState& state);
   // Everything has ended, every attempt is settled, usage is what was charged (scavengers have
-  // none), and times and outcomes are the cluster's.
+  // none), times and outcomes are the cluster's, and who counts as signalled was.
   void AtEnd(const MemoryStore& store, const FakeCluster& cluster,
              const std::set<JobId>& acknowledged);
 

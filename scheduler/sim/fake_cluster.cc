@@ -159,8 +159,13 @@ void FakeCluster::Cancel(const AttemptRef&, std::int64_t id, const std::string& 
   entry.event_ms = now_ + random_.Between(10, 2000);
 }
 
-void FakeCluster::Signal(const AttemptRef&, std::int64_t, const std::string&, const std::string&,
-                         bool) {}
+void FakeCluster::Signal(const AttemptRef& attempt, std::int64_t id, const std::string&,
+                         const std::string&, bool) {
+  const auto found = jobs_.find(id);
+  const bool lost = Silent() || random_.Permille(faults_.release_lost);
+  if (found != jobs_.end() && (!lost || random_.Permille(500))) ++found->second.signals;
+  Answer(lost ? kRequestTimeoutMs : random_.Between(2, 20), SignalDone{attempt, id, !lost});
+}
 
 void FakeCluster::FindByName(const AttemptRef& attempt, const std::string& unix_account) {
   FoundByName found{attempt, !Silent(), {}};

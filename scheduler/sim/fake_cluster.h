@@ -31,7 +31,7 @@ struct Faults {
   std::int32_t taken_twice = 0;         // answer lost, and two jobs are there
   std::int32_t refused = 0;
   std::int32_t refused_for_good = 0;
-  std::int32_t release_lost = 0;  // half of them have taken effect
+  std::int32_t release_lost = 0;  // signals too; half of them have taken effect
   std::int32_t never_starts = 0;  // released, and pending for ever
   std::int32_t forgotten = 0;     // vanishes at its start
   std::int32_t requeued = 0;      // restarts once in the middle of its run
@@ -56,6 +56,7 @@ class FakeCluster final : public Cluster {
     TimeMs eligible_ms = 0;
     TimeMs event_ms = 0;  // when the next thing happens to it; 0: nothing by itself
     bool cancelled = false;
+    std::int32_t signals = 0;  // taken
     ClusterJobState after_completing = ClusterJobState::kCompleted;
     std::vector<std::pair<TimeMs, TimeMs>> runs;  // start and end of each
   };

@@ -1,6 +1,7 @@
 #include "slurm/slurm_cluster.h"
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -86,18 +87,22 @@ struct SlurmCluster::Parts {
   }
 
   // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone.
-  void Act(std::string method, std::string path, Followed job) {
+  // `done` gets the verdict, if there is one.
+  void Act(std::string method, std::string path, Followed job,
+           std::function<void(const Verdict*)> done) {
     HttpRequest request;
     request.method = std::move(method);
     request.path = std::move(path);
     request.user = job.unix_account;
     request.timeout_ms = options.request_timeout_ms;
-    Send(std::move(request), [this, job = std::move(job)](const HttpOutcome& outcome) {
-      if (outcome.kind != HttpOutcome::Kind::kAnswered) return;
-      const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
-      if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
-      if (verdict.kind != Verdict::Kind::kDone) surveyor.Look(job);
-    });
+    Send(std::move(request),
+         [this, job = std::move(job), done = std::move(done)](const HttpOutcome& outcome) {
+           if (outcome.kind != HttpOutcome::Kind::kAnswered) return done(nullptr);
+           const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
+           if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
+           if (verdict.kind != Verdict::Kind::kDone) surveyor.Look(job);
+           done(&verdict);
+         });
   }
 
   Options options;
@@ -153,15 +158,20 @@ void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_i
 
 void SlurmCluster::Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
                           const std::string& unix_account) {
-  parts_->Act("DELETE", JobPath(cluster_job_id), {attempt, cluster_job_id, unix_account, false});
+  parts_->Act("DELETE", JobPath(cluster_job_id), {attempt, cluster_job_id, unix_account, false},
+              [](const Verdict*) {});
 }
 
 void SlurmCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
                           const std::string& unix_account, const std::string& signal,
                           bool /*batch_shell_only*/) {
-  if (!IsSignalName(signal)) return;
+  if (!IsSignalName(signal)) return parts_->sink(SignalDone{attempt, cluster_job_id, true});
   parts_->Act("DELETE", JobPath(cluster_job_id) + "?signal=" + signal,
-              {attempt, cluster_job_id, unix_account, true});
+              {attempt, cluster_job_id, unix_account, true},
+              [parts = parts_.get(), attempt, cluster_job_id](const Verdict* verdict) {
+                const bool settled = verdict != nullptr && verdict->kind != Verdict::Kind::kFailed;
+                parts->sink(SignalDone{attempt, cluster_job_id, settled});
+              });
 }
 
 void SlurmCluster::FindByName(const AttemptRef& attempt, const std::string& unix_account) {

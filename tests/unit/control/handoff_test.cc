@@ -233,13 +233,28 @@ TEST_F(HandoffTest, KezekEndsAnAttemptAtItsOwnLimitAndSignalsBefore) {
   ASSERT_EQ(signals.size(), 1U);
   EXPECT_EQ(signals[0].signal, "USR1");
   EXPECT_TRUE(signals[0].batch_shell_only);
-  EXPECT_TRUE(DeskOfOne::All<SignalAction>(desk.Step(1000)).empty()) << "once";
+  EXPECT_FALSE(desk.Of(ref).signalled) << "not before the cluster says so";
+  desk.Offer(SignalDone{ref, 900, false});
+  EXPECT_TRUE(DeskOfOne::All<SignalAction>(desk.Step(1000)).empty()) << "not too soon";
+  EXPECT_EQ(DeskOfOne::All<SignalAction>(desk.Step(desk.config.retry_ms)).size(), 1U);
+  desk.Offer(SignalDone{ref, 900, true});
+  EXPECT_TRUE(DeskOfOne::All<SignalAction>(desk.Step(desk.config.retry_ms)).empty());
+  EXPECT_TRUE(desk.Of(ref).signalled);
   EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(kMinuteMs)).size(), 1U);
   ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kCancelled);
   seen.end_ms = desk.now;
   desk.Offer(Observed{seen});
   desk.Step();
   EXPECT_EQ(desk.Row(job).state, JobState::kTimedOut);
+}
+
+TEST_F(HandoffTest, ASignalThatACrashSwallowedIsSentAgain) {
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.signal = {"USR1", kMinuteMs, true}; });
+  desk.Running(job, 900);
+  EXPECT_EQ(DeskOfOne::All<SignalAction>(desk.Step(59 * kMinuteMs)).size(), 1U);
+  desk.Begin();
+  desk.Offer(ClusterUp{"test", 0});
+  EXPECT_EQ(DeskOfOne::All<SignalAction>(desk.Step(1000)).size(), 1U);
 }
 
 TEST_F(HandoffTest, AnEndWhileKezekWasAwayIsTakenAsItWas) {

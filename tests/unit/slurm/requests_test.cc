@@ -9,8 +9,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "slurm/slurm_cluster.h"
 #include "tests/unit/slurm/fixture.h"
@@ -56,12 +59,24 @@ class RequestsTest : public testing::Test {
     {
       const std::scoped_lock lock(mutex_);
       if (std::holds_alternative<ReleaseDone>(event)) ++released_;
+      if (const auto* done = std::get_if<SignalDone>(&event)) settled_.push_back(done->settled);
     }
     changed_.notify_all();
   }
   int Sent(const std::string& kind) {
     const std::scoped_lock lock(mutex_);
     return sent_[kind];
+  }
+  // Whether a signal is settled when this is the answer; empty: Slurm hangs up.
+  bool SignalSettled(const std::string& name, const std::string& answer) {
+    std::unique_lock lock(mutex_);
+    answer_ = answer;
+    settled_.clear();
+    lock.unlock();
+    cluster_->Signal(kAttempt, 9, "alice", name, false);
+    lock.lock();
+    changed_.wait(lock, [this] { return !settled_.empty(); });
+    return settled_.front();
   }
   void WaitForReleases(int count) {
     std::unique_lock lock(mutex_);
@@ -75,7 +90,7 @@ class RequestsTest : public testing::Test {
     ++sent_[kind];
     if (kind.starts_with("GET")) return HttpReply(404, "not here");
     changed_.wait(lock, [this] { return open_; });
-    return HttpReply(200, R"({"errors":[]})");
+    return answer_.empty() ? "" : HttpReply(200, answer_);
   }
 
   FixedClock clock_;
@@ -83,6 +98,8 @@ class RequestsTest : public testing::Test {
   std::condition_variable changed_;
   bool open_ = false;
   int released_ = 0;
+  std::string answer_ = R"({"errors":[]})";
+  std::vector<bool> settled_;
   std::map<std::string, int> sent_;
   std::string token_path_;
   Listener listener_{[this](const std::string& request) { return Reply(request); }};
@@ -106,6 +123,15 @@ TEST_F(RequestsTest, WhatIsUnderWayIsNotSentAgain) {
   EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9?signal=USR1"), 1);
   EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/10"), 1);
   EXPECT_EQ(Sent("POST /slurm/v0.0.38/job/9"), 2);
+}
+
+TEST_F(RequestsTest, ASignalIsSettledByAnAnswerOnly) {
+  Go();
+  EXPECT_TRUE(SignalSettled("USR1", R"({"errors":[]})"));
+  EXPECT_TRUE(SignalSettled("USR1", R"({"errors":[{"error_code":2021,"error":"done"}]})"));
+  EXPECT_FALSE(SignalSettled("USR1", R"({"errors":[{"error_code":1,"error":"cannot"}]})"));
+  EXPECT_FALSE(SignalSettled("USR1", ""));
+  EXPECT_TRUE(SignalSettled("no signal", "")) << "it is never sent";
 }
 
 }  // namespace
