@@ -114,7 +114,8 @@ Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text)
                                                        : ReasonCode::kLaunchFailed,
               {{"text", text}}};
     case AttemptOutcome::kRequeued:
-      return {ReasonCode::kRequeuedByUser, {}};
+      if (attempt.ending != Ending::kLaunchTimeout) return {ReasonCode::kRequeuedByUser, {}};
+      return {ReasonCode::kLaunchTimedOut, {{"text", text}}};
     case AttemptOutcome::kNone:
     case AttemptOutcome::kSucceeded:
     case AttemptOutcome::kFailed:
@@ -225,7 +226,9 @@ End EndOf(const Attempt& known, const ClusterJob& job) {
   end.outcome = OutcomeOf(attempt, job);
   const bool by_hand = end.outcome == AttemptOutcome::kCancelled;
   if (end.start_ms == 0 && !by_hand) end.outcome = AttemptOutcome::kLaunchFailed;
-  if (end.outcome == AttemptOutcome::kLaunchFailed) end.start_ms = 0;
+  // The cancel of a launch that was too slow met its start: it ran, and is charged for that.
+  const bool ran = end.start_ms != 0 && end.outcome == AttemptOutcome::kLaunchFailed;
+  if (ran) end.outcome = AttemptOutcome::kRequeued;
   end.reason = ReasonOf(attempt, end, job.state_reason);
   return end;
 }
@@ -236,9 +239,8 @@ End EndOfLost(const Attempt& attempt) {
   end.end_ms = std::max({attempt.start_ms, attempt.last_seen_ms, attempt.end_ms});
   if (attempt.ending == Ending::kCancel) {
     end.outcome = AttemptOutcome::kCancelled;
-  } else if (attempt.start_ms == 0 || attempt.ending == Ending::kLaunchTimeout) {
+  } else if (attempt.start_ms == 0) {
     end.outcome = AttemptOutcome::kLaunchFailed;
-    end.start_ms = 0;
   } else {
     end.outcome = AttemptOutcome::kNodeFailed;
   }
@@ -314,8 +316,11 @@ Event AfterAttempt(Job& job, const Attempt& ended, const BackoffRules& rules, Ti
     case AttemptOutcome::kLaunchFailed:
       job.not_before_ms = now + Backoff(job.launch_failures, rules);
       return move(JobState::kQueued, ended.reason);
-    case AttemptOutcome::kRequeued:
-      return move(JobState::kQueued, ended.reason);
+    case AttemptOutcome::kRequeued: {
+      // Its owner asked for another run; after a slow launch that ran nobody has.
+      const bool again = ended.ending != Ending::kLaunchTimeout || job.spec->requeue;
+      return move(again ? JobState::kQueued : JobState::kFailed, ended.reason);
+    }
   }
   KEZEK_CHECK(false, "no such outcome");
 }

@@ -49,7 +49,8 @@ struct End {
 
 // `job` is in one of the ended states. What completed by itself has succeeded, whatever was about
 // to end it; a cancelled one ended for the reason Kezek had, else by its owner's hand. One that
-// never ran is a failed launch unless somebody cancelled it. What ended before Kezek decided to end
+// never ran is a failed launch unless somebody cancelled it; one that was cancelled for not starting
+// and started all the same ran, and is requeued. What ended before Kezek decided to end
 // it ended as the cluster says.
 End EndOf(const Attempt& attempt, const ClusterJob& job);
 // Neither the cluster nor its accounting knows it any more: closed when last seen alive.
@@ -70,6 +71,7 @@ DurationMs Backoff(std::int32_t failures, const BackoffRules& rules);
 
 // What becomes of a job whose attempt has ended: state, counters, back-off. Preemption, faults of
 // the machine and failed launches do not use up attempts; a cancel under way wins over a requeue.
+// What ran does not run again without its owner's leave (JobSpec::requeue).
 Event AfterAttempt(Job& job, const Attempt& ended, const BackoffRules& rules, TimeMs now);
 
 }  // namespace kezek::control

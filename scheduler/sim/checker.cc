@@ -141,7 +141,11 @@ void Checker::CompareFold(const MemoryStore& store, const control::QueueState& s
 void Checker::CheckTimes(const Attempt& attempt, const FakeCluster& cluster) {
   const auto entry = cluster.jobs().find(attempt.cluster_job_id);
   if (entry == cluster.jobs().end() || entry->second.forgotten) return;
-  if (entry->second.job.restarts > 0 || attempt.start_ms == 0) return;
+  if (entry->second.job.restarts > 0) return;
+  if (attempt.start_ms == 0) {
+    if (!entry->second.runs.empty()) Breach(Text(attempt.ref) + " ran, and is not charged");
+    return;
+  }
   const auto& runs = entry->second.runs;
   if (runs.size() != 1 || runs.front() != std::pair(attempt.start_ms, attempt.end_ms)) {
     Breach(Text(attempt.ref) + " ran from " + std::to_string(attempt.start_ms) + " to " +
@@ -173,7 +177,7 @@ void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
     case ClusterJobState::kCancelled:
       right = (attempt.ending == Ending::kCancel && is(AttemptOutcome::kCancelled)) ||
               (attempt.ending == Ending::kTimeLimit && is(AttemptOutcome::kTimedOut)) ||
-              (attempt.ending == Ending::kLaunchTimeout && is(AttemptOutcome::kLaunchFailed));
+              (attempt.ending == Ending::kLaunchTimeout && is(AttemptOutcome::kRequeued));
       break;
     case ClusterJobState::kPending:
     case ClusterJobState::kRunning:

@@ -46,11 +46,11 @@ struct Dumb {
       outcome = kByEnding.at(fate.ending);
     }
     if (fate.end == "lost") {
-      outcome = fate.ending == "cancel"                ? "cancelled"
-                : !fate.ran || fate.ending == "launch" ? "launch_failed"
-                                                       : "node_failed";
+      outcome = fate.ending == "cancel" ? "cancelled" : fate.ran ? "node_failed" : "launch_failed";
     } else if (!fate.ran && outcome != "cancelled") {
       outcome = "launch_failed";
+    } else if (fate.ran && outcome == "launch_failed") {
+      outcome = "requeued";
     }
     return outcome;
   }
@@ -67,6 +67,8 @@ struct Dumb {
       ++preemptions;
       state = requeue ? "queued" : "cancelled";
     } else if (outcome == "node_failed") {
+      state = requeue ? "queued" : "failed";
+    } else if (outcome == "requeued" && fate.ending == "launch") {
       state = requeue ? "queued" : "failed";
     } else if (outcome == "launch_failed" || outcome == "requeued") {
       state = "queued";

@@ -149,6 +149,32 @@ TEST_F(HandoffTest, WhatDoesNotStartInTimeComesBackUncharged) {
   EXPECT_EQ(charge, 0);
 }
 
+TEST_F(HandoffTest, ALaunchThatStartedAfterAllIsChargedAndRunsTwiceOnlyIfItMay) {
+  for (const bool requeue : {true, false}) {
+    const JobId job = desk.Submit([&](JobSpec& spec) { spec.requeue = requeue; });
+    const std::int64_t id = requeue ? 900 : 901;
+    const AttemptRef ref = desk.Started(job, id);
+    EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(desk.config.launch_timeout_ms)).size(), 1U);
+    ClusterJob seen = desk.Seen(ref, id, ClusterJobState::kCancelled);
+    seen.start_ms = desk.now - 1000;
+    seen.end_ms = desk.now + 2000;
+    seen.granted = desk.Of(ref).placement;
+    desk.Offer(Observed{seen});
+    const Ready ended = desk.Step(2000);
+    EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kRequeued);
+    EXPECT_EQ(desk.Of(ref).start_ms, seen.start_ms);
+    EXPECT_TRUE(std::any_of(ended.changes.events.begin(), ended.changes.events.end(),
+                            [&](const Event& event) {
+                              return event.reason.code == ReasonCode::kLaunchTimedOut &&
+                                     event.to == (requeue ? "queued" : "failed");
+                            }));
+    EXPECT_TRUE(std::any_of(
+        desk.store.ledger().begin(), desk.store.ledger().end(), [&](const LedgerEntry& entry) {
+          return entry.attempt == ref && entry.kind == EntryKind::kSettlement && entry.amount > 0;
+        }));
+  }
+}
+
 TEST_F(HandoffTest, NoTimeoutWhileTheClusterIsSilent) {
   const JobId job = desk.Submit();
   const AttemptRef ref = desk.Started(job, 900);

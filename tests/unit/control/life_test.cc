@@ -93,8 +93,8 @@ TEST(LifeTest, WhatAnEndMeans) {
       {ClusterJobState::kCancelled, Ending::kTimeLimit, true, 0, AttemptOutcome::kTimedOut},
       {ClusterJobState::kCancelled, Ending::kPreempt, true, 0, kPreempted},
       {ClusterJobState::kCancelled, Ending::kLaunchTimeout, false, 0, kLaunchFailed},
-      // Started in the last moment: still the machine's fault, still free of charge.
-      {ClusterJobState::kCancelled, Ending::kLaunchTimeout, true, 0, kLaunchFailed},
+      // Started in the last moment: it ran, and is charged for it.
+      {ClusterJobState::kCancelled, Ending::kLaunchTimeout, true, 0, kRequeued},
       {ClusterJobState::kCancelled, Ending::kRequeue, true, 0, kRequeued},
       {ClusterJobState::kTimedOut, Ending::kNone, true, 0, AttemptOutcome::kTimedOut},
       {ClusterJobState::kNodeFailed, Ending::kNone, true, 0, kNodeFailed},
@@ -158,6 +158,8 @@ TEST(LifeTest, WhatIsLostEndsWhenLastSeen) {
   EXPECT_EQ(end.outcome, AttemptOutcome::kNodeFailed);
   EXPECT_EQ(end.end_ms, 5000);
   EXPECT_EQ(end.reason.fields.at("last_seen_ms"), "5000");
+  attempt.ending = Ending::kLaunchTimeout;
+  EXPECT_EQ(EndOfLost(attempt).start_ms, 1000) << "it ran";
   attempt.start_ms = 0;
   EXPECT_EQ(EndOfLost(attempt).outcome, AttemptOutcome::kLaunchFailed);
   attempt.ending = Ending::kCancel;
@@ -212,6 +214,9 @@ TEST(LifeTest, WhatBecomesOfTheJob) {
       {kRunning, false, 1, AttemptOutcome::kNodeFailed, Ending::kNone, kFailed, 0},
       {kStarting, false, 1, AttemptOutcome::kLaunchFailed, Ending::kNone, kQueued, 0},
       {kRunning, false, 1, AttemptOutcome::kRequeued, Ending::kRequeue, kQueued, 0},
+      // The same after a launch that was too slow, but ran: only if it may run twice.
+      {kRunning, true, 1, AttemptOutcome::kRequeued, Ending::kLaunchTimeout, kQueued, 0},
+      {kRunning, false, 1, AttemptOutcome::kRequeued, Ending::kLaunchTimeout, kFailed, 0},
       // A cancel under way wins over any requeue, but not over success.
       {kRunning, true, 3, AttemptOutcome::kNodeFailed, Ending::kCancel, kCancelled, 0},
       {kStarting, true, 3, AttemptOutcome::kLaunchFailed, Ending::kCancel, kCancelled, 0},
