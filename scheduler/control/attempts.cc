@@ -89,7 +89,9 @@ void AttendStarting(Core& core, const Attempt& attempt, FollowUp& follow, Earlie
   const TimeMs from = std::max(attempt.released_ms, core.cluster_since_ms);
   const TimeMs due = from + core.config.launch_timeout_ms;
   if (core.now >= due) {
-    SetEnding(core, attempt.ref, Ending::kLaunchTimeout, {ReasonCode::kLaunchTimedOut, {}});
+    Reason reason{ReasonCode::kLaunchTimedOut, {}};
+    if (!follow.waits_for.empty()) reason.fields["text"] = follow.waits_for;
+    SetEnding(core, attempt.ref, Ending::kLaunchTimeout, std::move(reason));
   } else {
     next.Add(due);
   }

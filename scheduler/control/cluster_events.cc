@@ -86,6 +86,7 @@ void Seen(Core& core, Attempt attempt) {
 
 void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
   FollowUp& follow = core.follow[attempt.ref];
+  if (!job.held && job.state_reason != "None") follow.waits_for = job.state_reason;
   if (!job.held && !attempt.released) {
     attempt.released = true;
     attempt.released_ms = core.now;

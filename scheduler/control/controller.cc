@@ -25,8 +25,9 @@ void BeginFollowing(Core& core, const Snapshot& snapshot) {
   for (const auto& [ref, attempt] : core.state.attempts()) {
     FollowUp& follow = core.follow[ref];
     if (attempt.cluster_job_id == 0) {
-      // The request of the process before may still be on its way.
-      follow.find_at_ms = std::max(attempt.planned_ms + core.config.lost_answer_ms, core.now + 1);
+      // However long ago it was planned: it may have been sent in the last moment of the process
+      // before, and still be on its way.
+      follow.find_at_ms = core.now + core.config.lost_answer_ms;
     } else {
       follow.look_at_ms = core.now;
     }

@@ -35,6 +35,7 @@ struct FollowUp {
   TimeMs cancel_at_ms = 0;   // next time the cancel is sent
   TimeMs signal_at_ms = 0;   // next time the signal before the limit is sent
   TimeMs look_at_ms = 0;     // look then; 0: no need to
+  std::string waits_for;     // why the cluster does not start it, in its words
 };
 
 struct Core {

@@ -96,6 +96,18 @@ Ending EndingThatCounts(const Attempt& attempt, const ClusterJob& job) {
   return before ? Ending::kNone : attempt.ending;
 }
 
+// With what the cluster said while it waited: a cancelled job has no reason any more ("None").
+Reason SlowLaunch(const Attempt& attempt, const std::string& text) {
+  Reason reason{ReasonCode::kLaunchTimedOut, {}};
+  const auto said = attempt.reason.fields.find("text");
+  if (said != attempt.reason.fields.end()) {
+    reason.fields["text"] = said->second;
+  } else if (text != "None") {
+    reason.fields["text"] = text;
+  }
+  return reason;
+}
+
 Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text) {
   switch (end.outcome) {
     case AttemptOutcome::kTimedOut:
@@ -110,12 +122,13 @@ Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text)
     case AttemptOutcome::kNodeFailed:
       return {ReasonCode::kNodeFailed, {{"nodes", NodeList(attempt.placement)}}};
     case AttemptOutcome::kLaunchFailed:
-      return {attempt.ending == Ending::kLaunchTimeout ? ReasonCode::kLaunchTimedOut
-                                                       : ReasonCode::kLaunchFailed,
-              {{"text", text}}};
+      if (attempt.ending != Ending::kLaunchTimeout) {
+        return {ReasonCode::kLaunchFailed, {{"text", text}}};
+      }
+      return SlowLaunch(attempt, text);
     case AttemptOutcome::kRequeued:
       if (attempt.ending != Ending::kLaunchTimeout) return {ReasonCode::kRequeuedByUser, {}};
-      return {ReasonCode::kLaunchTimedOut, {{"text", text}}};
+      return SlowLaunch(attempt, text);
     case AttemptOutcome::kNone:
     case AttemptOutcome::kSucceeded:
     case AttemptOutcome::kFailed:

@@ -128,12 +128,15 @@ TEST_F(HandoffTest, ALateAnswerForAnAttemptThatWasGivenUpIsCancelled) {
 TEST_F(HandoffTest, WhatDoesNotStartInTimeComesBackUncharged) {
   const JobId job = desk.Submit();
   const AttemptRef ref = desk.Started(job, 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kPending);
+  seen.state_reason = "Resources";
+  desk.Offer(Observed{seen});
   EXPECT_TRUE(DeskOfOne::All<CancelAction>(desk.Step(desk.config.launch_timeout_ms - 1)).empty());
   EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(1)).size(), 1U);
   EXPECT_EQ(desk.Of(ref).ending, Ending::kLaunchTimeout);
   EXPECT_EQ(desk.Row(job).state, JobState::kStarting) << "not before it is confirmed gone";
-  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kCancelled);
-  seen.state_reason = "Resources";
+  seen.state = ClusterJobState::kCancelled;
+  seen.state_reason = "None";
   desk.Offer(Observed{seen});
   desk.Step();
   EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
@@ -482,6 +485,18 @@ TEST_F(HandoffTest, AfterARestartEachAttemptGoesOnWhereItWas) {
   const auto finds = DeskOfOne::All<FindAction>(desk.Step(desk.config.lost_answer_ms));
   ASSERT_EQ(finds.size(), 1U);
   EXPECT_EQ(finds[0].attempt.job.id, lost);
+}
+
+TEST_F(HandoffTest, AfterARestartNoRequestIsTooOldToBeOnItsWay) {
+  const JobId job = desk.Submit();
+  desk.Tick();
+  desk.now += kHourMs;  // it waited for its turn all that time, and was sent just now
+  desk.Begin();
+  desk.Up();
+  EXPECT_TRUE(DeskOfOne::All<FindAction>(desk.Step(desk.config.lost_answer_ms - 1)).empty());
+  const auto finds = DeskOfOne::All<FindAction>(desk.Step(1));
+  ASSERT_EQ(finds.size(), 1U);
+  EXPECT_EQ(finds[0].attempt.job.id, job);
 }
 
 }  // namespace
