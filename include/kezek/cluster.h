@@ -109,9 +109,9 @@ struct Unknown {
 struct NodesObserved {      // all nodes
   std::vector<Node> nodes;  // health, capacity, foreign use; leaf and block are left empty
 };
-struct ClusterUp {
+struct ClusterUp {  // answers again, or its clock has gone astray
   std::string version;
-  TimeMs clock_skew_ms = 0;
+  TimeMs clock_skew_ms = 0;  // how far it is ahead; 0: too little to tell
 };
 struct ClusterSilent {
   std::string text;

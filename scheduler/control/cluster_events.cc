@@ -1,5 +1,6 @@
 // What the cluster reports, by the rules of the hand-off.
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 #include <utility>
 
@@ -296,11 +297,24 @@ void On(Core& core, const Unknown& event) {
 
 void On(Core& core, const NodesObserved& event) { OnNodes(core, event); }
 
+// Charges go by the cluster's clock, all else by Kezek's.
+void WarnOfSkew(Core& core, DurationMs skew_ms) {
+  constexpr DurationMs kSkewMost = 2 * kSecondMs;
+  if (skew_ms <= kSkewMost && skew_ms >= -kSkewMost) return;
+  const DurationMs seconds = (std::abs(skew_ms) + kSecondMs / 2) / kSecondMs;
+  const std::string text = "the cluster's clock is " + std::to_string(seconds) + " s " +
+                           (skew_ms > 0 ? "ahead of" : "behind") + " Kezek's";
+  if (!core.reported.insert(text).second) return;
+  core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "clock"}, {"text", text}}}));
+}
+
 void On(Core& core, const ClusterUp& event) {
+  WarnOfSkew(core, event.clock_skew_ms);
   if (core.cluster_answers && core.cluster_version == event.version) return;
   if (!core.cluster_answers) {
     core.cluster_since_ms = core.now;
     core.reconcile_at_ms = core.now;
+    core.nodes_seen = false;
     for (const auto& [ref, attempt] : core.state.attempts()) core.attend.insert(ref);
   }
   core.cluster_answers = true;

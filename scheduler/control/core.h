@@ -60,6 +60,7 @@ struct Core {
 
   // The cluster.
   bool cluster_answers = false;
+  bool nodes_seen = false;      // reported since it answers: what others use is known
   TimeMs cluster_since_ms = 0;  // answers or is silent since then
   std::string cluster_version;
   TimeMs reconcile_at_ms = 0;

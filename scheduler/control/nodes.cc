@@ -87,6 +87,8 @@ Node Effective(const Node& node) {
 }
 
 void OnNodes(Core& core, const NodesObserved& observed) {
+  if (!core.nodes_seen) core.tick_wanted = true;
+  core.nodes_seen = true;
   std::set<std::string> seen;
   for (const Node& node : observed.nodes) {
     seen.insert(node.name);

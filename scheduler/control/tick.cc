@@ -99,7 +99,7 @@ void Tick(Core& core) {
   core.ask_again.clear();
   if (core.config.engine.phase_ended) core.config.engine.phase_ended("take_in");
   core.plan = core.engine.Decide(core.now);
-  if (!core.cluster_answers || !core.MayAct()) Withhold(core);
+  if (!core.cluster_answers || !core.nodes_seen || !core.MayAct()) Withhold(core);
   for (const engine::Start& start : core.plan.starts) Launch1(core, start);
   for (const auto& dropped : core.plan.dropped) SetAside(core, dropped);
   core.ready.report.ticked = true;

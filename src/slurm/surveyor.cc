@@ -167,7 +167,7 @@ void Surveyor::Round(Orders orders) {
   }
   SearchFor(orders.searches);
   LookDue();
-  if (up_ && reconcile_due_ && List(true) && SurveyNodes(true)) {
+  if (up_ && reconcile_due_ && Survey()) {
     reconcile_due_ = false;
     sink_(Listing{watch_.OurJobs(listing_)});
   }
@@ -195,18 +195,36 @@ bool Surveyor::Connect() {
   if (!Answered(ping)) return Silent(NotAnswered(ping)), false;
   const auto version = ParsePing(ping.status, ping.body);
   if (!version) return Silent(version.error()), false;
+  if (!ReadClock()) return false;
+  up_ = true;
+  said_silent_ = false;
+  version_ = *version;
+  listed_at_ = nodes_at_ = 0;
+  next_listing_ms_ = next_nodes_ms_ = 0;
+  nodes_.clear();
+  reported_nodes_.clear();
+  sink_(ClusterUp{version_, skew_ms_});
+  return true;
+}
+
+bool Surveyor::ReadClock() {
   const HttpOutcome diag = Get(Api("/diag"), false);
   if (!Answered(diag)) return Silent(NotAnswered(diag)), false;
   const auto their_clock = ParseClock(diag.status, diag.body);
   if (!their_clock) return Silent(their_clock.error()), false;
   const DurationMs skew = *their_clock + kSecondMs / 2 - clock_.Now();
   skew_ms_ = skew > kSkewSeen || skew < -kSkewSeen ? skew : 0;
-  up_ = true;
-  said_silent_ = false;
-  listed_at_ = nodes_at_ = 0;
-  next_listing_ms_ = next_nodes_ms_ = 0;
-  sink_(ClusterUp{*version, skew_ms_});
   return true;
+}
+
+// All jobs and nodes, and how far the clocks have gone apart.
+bool Surveyor::Survey() {
+  const DurationMs before = skew_ms_;
+  if (!ReadClock()) return false;
+  if (skew_ms_ - before > kSkewSeen || before - skew_ms_ > kSkewSeen) {
+    sink_(ClusterUp{version_, skew_ms_});
+  }
+  return List(true) && SurveyNodes(true);
 }
 
 void Surveyor::Silent(const Error& error) {

@@ -63,6 +63,8 @@ class Surveyor {
   void Run();
   void Round(Orders orders);
   bool Connect();
+  bool ReadClock();
+  bool Survey();
   void Silent(const Error& error);
   bool List(bool whole);
   bool SurveyNodes(bool whole);
@@ -96,6 +98,7 @@ class Surveyor {
   Watch watch_;
   bool up_ = false;
   bool said_silent_ = false;
+  std::string version_;
   bool reconcile_due_ = false;
   std::map<std::int64_t, Followed> looks_due_;    // by id, each once however often it is asked
   std::map<std::int64_t, TimeMs> look_again_;     // of missing jobs: not before

@@ -39,11 +39,14 @@ class DeskOfOne : public CommitObserver {
   // The cluster answers and all nodes are up.
   void Up() {
     Offer(ClusterUp{"test", 0});
+    OfferNodes();
+    Offer(Listing{});
+    Step();
+  }
+  void OfferNodes() {
     NodesObserved nodes{sim::SimNodes()};
     for (Node& node : nodes.nodes) node.health = NodeHealth::kUp;
     Offer(nodes);
-    Offer(Listing{});
-    Step();
   }
 
   void OnCommitted(const Committed& committed) override {

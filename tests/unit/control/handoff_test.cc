@@ -221,6 +221,39 @@ TEST_F(HandoffTest, NothingStartsWhileTheClusterIsSilent) {
   EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClusterAway);
 }
 
+TEST_F(HandoffTest, NothingStartsBeforeItIsKnownWhatOthersUse) {
+  desk.Begin();
+  desk.Submit([](JobSpec& spec) {
+    spec.shape.nodes = 8;
+    spec.shape.gpus_per_node = 8;
+  });
+  desk.Offer(ClusterUp{"test", 0});
+  EXPECT_TRUE(DeskOfOne::All<SubmitAction>(desk.Tick()).empty());
+  NodesObserved nodes{sim::SimNodes()};
+  for (Node& node : nodes.nodes) node.health = NodeHealth::kUp;
+  nodes.nodes[0].foreign_gpus = 1;
+  desk.Offer(nodes);
+  EXPECT_TRUE(DeskOfOne::All<SubmitAction>(desk.Tick()).empty()) << "there is no room";
+  nodes.nodes[0].foreign_gpus = 0;
+  desk.Offer(nodes);
+  EXPECT_EQ(DeskOfOne::All<SubmitAction>(desk.Tick()).size(), 1U);
+}
+
+TEST_F(HandoffTest, AClockThatIsOffIsSaidOnce) {
+  const auto warnings = [&](DurationMs skew_ms) {
+    desk.Offer(ClusterUp{"test", skew_ms});
+    const Ready ready = desk.Step();
+    return std::count_if(
+        ready.changes.events.begin(), ready.changes.events.end(),
+        [](const Event& event) { return event.reason.code == ReasonCode::kWarning; });
+  };
+  EXPECT_EQ(warnings(2000), 0);
+  EXPECT_EQ(warnings(-2000), 0);
+  EXPECT_EQ(warnings(3200), 1);
+  EXPECT_EQ(warnings(3200), 0);
+  EXPECT_EQ(warnings(-7000), 1);
+}
+
 TEST_F(HandoffTest, ARefusalForGoodHoldsTheJobWithTheClustersWords) {
   const JobId job = desk.Submit();
   desk.Tick();
@@ -448,6 +481,7 @@ TEST_F(HandoffTest, NothingIsStartedOrCancelledBeforeTheClusterHasBeenListed) {
   EXPECT_FALSE(DeskOfOne::All<ReconcileAction>(before).empty());
   ClusterJob held = desk.Seen({{released}, 1}, 901, ClusterJobState::kPending);
   held.held = true;
+  desk.OfferNodes();
   desk.Offer(Listing{{held}});
   const Ready after = desk.Tick();
   EXPECT_EQ(DeskOfOne::All<ReleaseAction>(after).size(), 1U);
@@ -476,8 +510,8 @@ TEST_F(HandoffTest, AfterARestartEachAttemptGoesOnWhereItWas) {
   EXPECT_EQ(releases[0].job.cluster_job_id, 901);
   EXPECT_EQ(DeskOfOne::All<ReconcileAction>(first).size(), 1U);
   const auto looks = DeskOfOne::All<LookAction>(first);
-  ASSERT_EQ(looks.size(), 1U);
-  EXPECT_EQ(looks[0].job.cluster_job_id, 902);
+  EXPECT_TRUE(std::any_of(looks.begin(), looks.end(),
+                          [](const LookAction& look) { return look.job.cluster_job_id == 902; }));
   const auto follows = DeskOfOne::All<FollowAction>(first);
   ASSERT_EQ(follows.size(), 1U);
   EXPECT_EQ(follows[0].jobs.size(), 2U);

@@ -171,6 +171,7 @@ TEST_F(QueueTest, OneElementOfAHeldArrayCanBeReleased) {
   EXPECT_EQ(desk.Row(job, 2).hold, Hold::kNone);
   EXPECT_EQ(desk.Row(job).hold, Hold::kUser);
   desk.Offer(ClusterUp{"test", 0});
+  desk.OfferNodes();
   EXPECT_EQ(DeskOfOne::All<SubmitAction>(desk.Tick()).size(), 1U);
 }
 

@@ -297,6 +297,20 @@ TEST_F(SurveyorTest, SilenceIsSaidOnceAndSoIsTheReturn) {
   EXPECT_EQ(listing->jobs.size(), 1U);
 }
 
+TEST_F(SurveyorTest, AClockThatGoesAstrayIsSaid) {
+  Start();
+  ASSERT_TRUE(Wait<ClusterUp>());
+  Answer("/slurm/v0.0.38/diag", 200,
+         R"({"errors":[],"statistics":{"req_time":1795227168,"dbd_agent_queue_size":0}})");
+  surveyor_->Reconcile();
+  const auto up = Wait<ClusterUp>();
+  ASSERT_TRUE(up);
+  EXPECT_GT(up->clock_skew_ms, 90'000);
+  surveyor_->Reconcile();
+  ASSERT_TRUE(Wait<Listing>());
+  EXPECT_EQ(Count<ClusterUp>(), 0);
+}
+
 TEST_F(SurveyorTest, SearchSaysWhetherBothAnswered) {
   Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"PENDING")"));
   Answer("/slurmdb/v0.0.38/jobs", 200, Record9("COMPLETED"));
