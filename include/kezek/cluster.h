@@ -22,6 +22,7 @@ struct Launch {
   AttemptRef attempt;
   std::string tag;  // installation, epoch, keyed hash; kept with the cluster's job
   std::string unix_account;
+  std::int64_t unix_uid = 0;  // of the account when it was given to the user
   std::string slurm_account;
   std::string qos;
   Placement placement;

@@ -43,7 +43,7 @@ struct User {
 class UnixAccounts {
  public:
   virtual ~UnixAccounts() = default;
-  // The uid of an account. NOT_FOUND: there is none.
+  // The uid of an account. NOT_FOUND: there is none; UNAVAILABLE: it cannot be found out now.
   virtual Result<std::int64_t> FindUid(const std::string& unix_account) = 0;
 };
 

@@ -48,6 +48,7 @@ Launch MakeLaunch(const Job& job, const Attempt& attempt, const LaunchContext& c
   launch.attempt = attempt.ref;
   launch.tag = context.tag;
   launch.unix_account = context.unix_account;
+  launch.unix_uid = context.unix_uid;
   launch.slurm_account = context.slurm_account;
   launch.qos = context.qos;
   launch.placement = attempt.placement;

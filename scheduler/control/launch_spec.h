@@ -1,6 +1,7 @@
 // What an attempt is launched with: environment and output paths. Pure functions.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "kezek/cluster.h"
@@ -14,6 +15,7 @@ struct LaunchContext {
   std::string cluster_name;
   std::string project;  // path
   std::string unix_account;
+  std::int64_t unix_uid = 0;
   std::string slurm_account;
   std::string qos;
   std::string tag;

@@ -19,6 +19,10 @@ LaunchContext ContextOf(const Core& core, const Job& job, const Attempt& attempt
   context.cluster_name = core.config.cluster_name;
   context.project = core.PathOf(job.spec->project);
   context.unix_account = core.UnixAccountOf(job.user);
+  const auto& users = core.state.directory()->users;
+  if (const auto user = users.find(job.user); user != users.end()) {
+    context.unix_uid = user->second.unix_uid;
+  }
   if (account != quota::kNoAccount) {
     context.slurm_account = tree.SlurmAccount(account);
     context.qos = tree.SlurmQos(account);

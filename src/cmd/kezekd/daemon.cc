@@ -199,7 +199,7 @@ Result<void> Serve(const config::Config& config) {
                              clock);
   slurm::SlurmCluster slurm(SlurmOf(config.slurm, *installation, &metrics), clock,
                             controller.sink());
-  PreparedCluster cluster(&slurm, output->get(), controller.sink());
+  PreparedCluster cluster({&slurm, output->get(), &accounts, config.min_uid}, controller.sink());
 
   const auto web = Web::Start(config.http, config.tls,
                               {.metrics = &metrics,

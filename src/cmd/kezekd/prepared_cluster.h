@@ -1,46 +1,74 @@
-// A cluster whose launches find their output folder: makes the folder, then hands the launch on.
+// A cluster whose launches are prepared first: the Unix account is checked and the output folder
+// made, on threads of its own, as name services and shared file systems may hang.
 #pragma once
 
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kezek/cluster.h"
 #include "kezek/output.h"
+#include "kezek/user.h"
 
 namespace kezek::kezekd {
 
-// A folder that cannot be made refuses the launch, for good if the Unix account is unknown.
+// A launch is refused for good if its Unix account is unknown, has another uid than when it was
+// given to the user, or one below `min_uid`; for now if that cannot be found out or the folder
+// cannot be made. Submit never blocks; launches may overtake each other. Everything else is handed
+// on at once.
 class PreparedCluster final : public Cluster {
  public:
-  PreparedCluster(Cluster* cluster, OutputFolders* folders, ClusterSink sink)
-      : cluster_(cluster), folders_(folders), sink_(std::move(sink)) {}
+  struct Ports {
+    Cluster* cluster = nullptr;
+    OutputFolders* folders = nullptr;
+    UnixAccounts* accounts = nullptr;
+    std::int64_t min_uid = 1000;
+  };
+
+  PreparedCluster(Ports ports, ClusterSink sink);
+  // Ends after what is under way; what still waits is dropped, as in a crash.
+  ~PreparedCluster() override;
+  PreparedCluster(const PreparedCluster&) = delete;
+  PreparedCluster& operator=(const PreparedCluster&) = delete;
 
   void Submit(Launch launch) override;
   void Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
                const std::string& unix_account) override {
-    cluster_->Release(attempt, cluster_job_id, unix_account);
+    ports_.cluster->Release(attempt, cluster_job_id, unix_account);
   }
   void Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account) override {
-    cluster_->Cancel(attempt, cluster_job_id, unix_account);
+    ports_.cluster->Cancel(attempt, cluster_job_id, unix_account);
   }
   void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account, const std::string& signal,
               bool batch_shell_only) override {
-    cluster_->Signal(attempt, cluster_job_id, unix_account, signal, batch_shell_only);
+    ports_.cluster->Signal(attempt, cluster_job_id, unix_account, signal, batch_shell_only);
   }
   void FindByName(const AttemptRef& attempt, const std::string& unix_account) override {
-    cluster_->FindByName(attempt, unix_account);
+    ports_.cluster->FindByName(attempt, unix_account);
   }
-  void Look(const Followed& job) override { cluster_->Look(job); }
-  void Reconcile() override { cluster_->Reconcile(); }
-  void Follow(std::vector<Followed> jobs) override { cluster_->Follow(std::move(jobs)); }
+  void Look(const Followed& job) override { ports_.cluster->Look(job); }
+  void Reconcile() override { ports_.cluster->Reconcile(); }
+  void Follow(std::vector<Followed> jobs) override { ports_.cluster->Follow(std::move(jobs)); }
 
  private:
-  Cluster* cluster_;
-  OutputFolders* folders_;
-  ClusterSink sink_;
+  void Run();
+  void Prepare(Launch launch);
+  Result<void> CheckAccount(const Launch& launch);
+
+  const Ports ports_;
+  const ClusterSink sink_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Launch> waiting_;  // under mutex_
+  bool stopping_ = false;       // under mutex_
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace kezek::kezekd

@@ -5,9 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -91,7 +95,11 @@ TEST(HostAccounts, KnowsRootAndNobodyElse) {
 
 class FakeCluster final : public Cluster {
  public:
-  void Submit(Launch launch) override { submitted.push_back(launch.attempt); }
+  void Submit(Launch launch) override {
+    const std::scoped_lock lock(mutex);
+    submitted.push_back(launch.attempt);
+    changed.notify_all();
+  }
   void Release(const AttemptRef&, std::int64_t, const std::string&) override { ++others; }
   void Cancel(const AttemptRef&, std::int64_t, const std::string&) override { ++others; }
   void Signal(const AttemptRef&, std::int64_t, const std::string&, const std::string&,
@@ -103,44 +111,116 @@ class FakeCluster final : public Cluster {
   void Reconcile() override { ++others; }
   void Follow(std::vector<Followed>) override { ++others; }
 
-  std::vector<AttemptRef> submitted;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<AttemptRef> submitted;  // under mutex
   int others = 0;
 };
 
+// Answers as told; a launch of `slow` waits until the gate is open.
 class FakeFolders final : public OutputFolders {
  public:
-  Result<void> Prepare(const AttemptRef&, const std::string&) override { return answer; }
+  Result<void> Prepare(const AttemptRef& attempt, const std::string&) override {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return open || attempt != slow; });
+    return answer;
+  }
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool open = true;
+  AttemptRef slow;
   Result<void> answer;
 };
 
-TEST(PreparedCluster, LaunchesOnlyWithAFolder) {
+class FakeAccounts final : public UnixAccounts {
+ public:
+  Result<std::int64_t> FindUid(const std::string&) override { return answer; }
+  Result<std::int64_t> answer{2001};
+};
+
+class PreparedClusterTest : public testing::Test {
+ protected:
+  // What comes of a launch: the refusal, or nothing if it reached the cluster.
+  std::optional<LaunchRefused> Launched(std::int64_t uid) {
+    Launch launch;
+    launch.attempt = attempt;
+    launch.unix_account = "alice";
+    launch.unix_uid = uid;
+    const std::size_t before = Submitted();
+    prepared.Submit(launch);
+    std::unique_lock lock(cluster.mutex);
+    cluster.changed.wait(lock, [&] { return refused || cluster.submitted.size() > before; });
+    return std::exchange(refused, std::nullopt);
+  }
+  std::size_t Submitted() {
+    const std::scoped_lock lock(cluster.mutex);
+    return cluster.submitted.size();
+  }
+  const AttemptRef attempt{{JobId{7}, kNoElement}, 1};
   FakeCluster cluster;
   FakeFolders folders;
-  std::vector<ClusterEvent> events;
-  PreparedCluster prepared(&cluster, &folders,
-                           [&](ClusterEvent event) { events.push_back(std::move(event)); });
-  const AttemptRef attempt{{JobId{7}, kNoElement}, 1};
-  Launch launch;
-  launch.attempt = attempt;
-  prepared.Submit(launch);
-  EXPECT_EQ(cluster.submitted, std::vector<AttemptRef>{attempt});
+  FakeAccounts accounts;
+  std::optional<LaunchRefused> refused;  // under cluster.mutex
+  PreparedCluster prepared{
+      {.cluster = &cluster, .folders = &folders, .accounts = &accounts, .min_uid = 2000},
+      [this](ClusterEvent event) {
+        const std::scoped_lock lock(cluster.mutex);
+        refused = std::get<LaunchRefused>(event);
+        cluster.changed.notify_all();
+      }};
+};
 
+TEST_F(PreparedClusterTest, LaunchesOnlyWithAFolder) {
+  EXPECT_FALSE(Launched(2001));
+  EXPECT_EQ(Submitted(), 1U);
   folders.answer = Error{Code::kInternal, "the file system is full", {}};
-  prepared.Submit(launch);
-  folders.answer = Error{Code::kNotFound, "no such Unix account", {}};
-  prepared.Submit(launch);
-  EXPECT_EQ(cluster.submitted.size(), 1U);
-  ASSERT_EQ(events.size(), 2U);
-  EXPECT_FALSE(std::get<LaunchRefused>(events[0]).for_good);
-  EXPECT_TRUE(std::get<LaunchRefused>(events[1]).for_good);
-  EXPECT_EQ(std::get<LaunchRefused>(events[1]).text, "no such Unix account");
+  auto answer = Launched(2001);
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(answer->for_good);
+  EXPECT_EQ(answer->text, "the file system is full");
+  EXPECT_EQ(Submitted(), 1U);
 }
 
-TEST(PreparedCluster, HandsAllElseOn) {
-  FakeCluster cluster;
-  FakeFolders folders;
-  PreparedCluster prepared(&cluster, &folders, [](ClusterEvent) {});
-  const AttemptRef attempt{{JobId{7}, kNoElement}, 1};
+TEST_F(PreparedClusterTest, ChecksTheUnixAccountAnew) {
+  auto answer = Launched(2002);
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->for_good) << "somebody else has the name now";
+  accounts.answer = 1500;
+  answer = Launched(1500);
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->for_good) << "a system user";
+  EXPECT_NE(answer->text.find("below 2000"), std::string::npos) << answer->text;
+  accounts.answer = Error{Code::kNotFound, "no such account", {}};
+  answer = Launched(2001);
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->for_good);
+  accounts.answer = Error{Code::kUnavailable, "the directory does not answer", {}};
+  answer = Launched(2001);
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(answer->for_good);
+  EXPECT_EQ(Submitted(), 0U);
+}
+
+TEST_F(PreparedClusterTest, AFileSystemThatHangsBlocksNobodyElse) {
+  folders.slow = {{JobId{8}, kNoElement}, 1};
+  folders.open = false;
+  Launch slow;
+  slow.attempt = folders.slow;
+  slow.unix_uid = 2001;
+  prepared.Submit(slow);  // returns
+  EXPECT_FALSE(Launched(2001));
+  EXPECT_EQ(Submitted(), 1U);
+  {
+    const std::scoped_lock lock(folders.mutex);
+    folders.open = true;
+  }
+  folders.changed.notify_all();
+  std::unique_lock lock(cluster.mutex);
+  cluster.changed.wait(lock, [&] { return cluster.submitted.size() == 2; });
+  EXPECT_EQ(cluster.submitted.back(), slow.attempt);
+}
+
+TEST_F(PreparedClusterTest, HandsAllElseOn) {
   prepared.Release(attempt, 1, "u");
   prepared.Cancel(attempt, 1, "u");
   prepared.Signal(attempt, 1, "u", "USR1", false);
