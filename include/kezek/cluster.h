@@ -156,7 +156,8 @@ class Cluster {
   virtual void Look(const Followed& job) = 0;
   // Answers Listing and NodesObserved.
   virtual void Reconcile() = 0;
-  // Replaces the set that is followed: its changes come as Observed.
+  // Replaces the set that is followed: its changes come as Observed. All other jobs are foreign to
+  // the nodes, of which nothing is said before the first Follow.
   virtual void Follow(std::vector<Followed> jobs) = 0;
 };
 

@@ -151,7 +151,8 @@ DurationMs Surveyor::NextWait() {
 
 void Surveyor::Round(Orders orders) {
   if (orders.follow) {
-    watch_.Follow(*std::move(orders.follow));
+    watch_.Follow(*orders.follow);
+    follows_ = true;
     const auto forgotten = [this](const auto& entry) {
       return !watch_.Follows(entry.first) && !looks_due_.contains(entry.first);
     };
@@ -165,6 +166,7 @@ void Surveyor::Round(Orders orders) {
     for (const auto& search : orders.searches) sink_(FoundByName{search.attempt, false, {}});
     return;
   }
+  if (orders.follow) ReportNodes(false);
   SearchFor(orders.searches);
   LookDue();
   if (up_ && reconcile_due_ && Survey()) {
@@ -263,7 +265,7 @@ bool Surveyor::List(bool whole) {
   auto changes = watch_.TakeListing(listing_);
   for (auto& job : changes.observed) sink_(Observed{std::move(job)});
   for (auto& job : changes.missing) looks_due_.try_emplace(job.cluster_job_id, std::move(job));
-  if (!nodes_.empty()) ReportNodes(false);
+  ReportNodes(false);
   return up_;
 }
 
@@ -284,7 +286,9 @@ bool Surveyor::SurveyNodes(bool whole) {
   return true;
 }
 
+// Before the first Follow it is not known which jobs are Kezek's.
 void Surveyor::ReportNodes(bool always) {
+  if (!follows_ || nodes_.empty()) return;
   auto nodes = watch_.WithForeignUse(nodes_, listing_);
   if (!always && nodes == reported_nodes_) return;
   reported_nodes_ = nodes;

@@ -100,6 +100,7 @@ class Surveyor {
   bool said_silent_ = false;
   std::string version_;
   bool reconcile_due_ = false;
+  bool follows_ = false;                          // Follow was called
   std::map<std::int64_t, Followed> looks_due_;    // by id, each once however often it is asked
   std::map<std::int64_t, TimeMs> look_again_;     // of missing jobs: not before
   std::map<std::int64_t, TimeMs> missing_since_;  // both answered, neither knew it alive or ended

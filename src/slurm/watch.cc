@@ -21,10 +21,6 @@ void CarryIndices(const ClusterJob& before, ClusterJob* now) {
 
 Watch::Watch(std::string tag_prefix) : tag_prefix_(std::move(tag_prefix)) {}
 
-bool Watch::IsOurs(const LiveJob& live) const {
-  return live.job.attempt.number != 0 && live.job.tag.starts_with(tag_prefix_);
-}
-
 void Watch::Follow(std::vector<Followed> jobs) {
   std::map<std::int64_t, Entry> next;
   for (auto& job : jobs) {
@@ -66,7 +62,10 @@ std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
   if (reported) CarryIndices(*reported, &job);
   if (reported && *reported == job) return std::nullopt;
   reported = job;
-  if (IsOver(job.state)) expected_.erase(job.id);
+  if (IsOver(job.state)) {
+    expected_.erase(job.id);
+    over_.insert(job.id);
+  }
   return job;
 }
 
@@ -77,6 +76,7 @@ std::optional<ClusterJob> Watch::Known(std::int64_t id) const {
 
 Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
   Changes changes;
+  over_.clear();
   std::set<std::int64_t> seen;
   for (const auto& live : listing) {
     const auto found = followed_.find(live.job.id);
@@ -104,7 +104,9 @@ std::vector<Node> Watch::WithForeignUse(std::vector<Node> nodes,
                                         const std::vector<LiveJob>& listing) const {
   std::map<std::string, NodeUse> foreign;
   for (const auto& live : listing) {
-    if (IsOurs(live)) continue;
+    const auto found = followed_.find(live.job.id);
+    const bool ours = found != followed_.end() && found->second.job.attempt == live.job.attempt;
+    if (ours || over_.contains(live.job.id)) continue;
     for (const auto& use : live.uses) {
       NodeUse& sum = foreign[use.node];
       sum.gpus += use.gpus;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace kezek::slurm {
 
 class Watch {
  public:
-  // A job is Kezek's when its name is one of ours and its tag begins with `tag_prefix`.
+  // `tag_prefix` is what the tags of this database begin with.
   explicit Watch(std::string tag_prefix);
 
   // Replaces the set. What was reported of jobs that stay is kept.
@@ -47,7 +48,8 @@ class Watch {
   // Jobs that are ours by name or tag.
   std::vector<ClusterJob> OurJobs(const std::vector<LiveJob>& listing) const;
 
-  // `nodes` with what all other jobs use on them.
+  // `nodes` with what all jobs use on them that are not followed: neither a name nor a tag makes a
+  // job Kezek's. Jobs whose end was read after the listing use nothing.
   std::vector<Node> WithForeignUse(std::vector<Node> nodes,
                                    const std::vector<LiveJob>& listing) const;
 
@@ -56,11 +58,11 @@ class Watch {
     Followed job;
     std::optional<ClusterJob> reported;
   };
-  bool IsOurs(const LiveJob& live) const;
 
   std::string tag_prefix_;
   std::map<std::int64_t, Entry> followed_;  // by id
   std::map<std::int64_t, TimeMs> expected_;
+  std::set<std::int64_t> over_;  // ended since the last listing
 };
 
 }  // namespace kezek::slurm

@@ -133,6 +133,7 @@ TEST_F(SlurmClusterTest, ReportsVersionNodesAndJobs) {
   ASSERT_TRUE(up);
   EXPECT_TRUE(up->version.starts_with("22.05")) << up->version;
   EXPECT_EQ(up->clock_skew_ms, 0);
+  cluster_.Follow({});
   cluster_.Reconcile();
   ASSERT_TRUE(events_.Wait<Listing>([](const Listing&) { return true; }));
   const auto nodes = events_.Wait<NodesObserved>([](const NodesObserved&) { return true; });
@@ -302,10 +303,10 @@ TEST_F(SlurmClusterTest, UsersAreKeptApart) {
 TEST_F(SlurmClusterTest, OthersUseOfNodesIsForeign) {
   const AttemptRef attempt = NewAttempt();
   Launch launch = OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n");
-  launch.tag = "another installation";
   launch.placement = {{"n04", 3, {}}};
   launch.spec.shape.gpus_per_node = 3;
   const std::int64_t id = Released(launch);
+  cluster_.Follow({});  // tagged or not: it is not ours
   const auto foreign_gpus = [](const NodesObserved& observed, std::int32_t gpus) {
     for (const auto& node : observed.nodes) {
       if (node.name == "n04" && node.foreign_gpus == gpus) return true;

@@ -311,6 +311,23 @@ TEST_F(SurveyorTest, AClockThatGoesAstrayIsSaid) {
   EXPECT_EQ(Count<ClusterUp>(), 0);
 }
 
+TEST_F(SurveyorTest, NodesAreReportedWhenItIsKnownWhoseJobsRunThere) {
+  Answer("/slurm/v0.0.38/jobs", 200,
+         JobsBody(R"("job_state":"RUNNING","nodes":"n01","job_resources":{"allocated_nodes":)"
+                  R"([{"nodename":"n01"}]},"gres_detail":["gpu:h200:3"])"));
+  Start();
+  LetItAskTwice();
+  EXPECT_EQ(Count<NodesObserved>(), 0);
+  surveyor_->Follow({kFollowed});
+  auto nodes = Wait<NodesObserved>();
+  ASSERT_TRUE(nodes);
+  EXPECT_EQ(nodes->nodes.at(0).foreign_gpus, 0);
+  surveyor_->Follow({});  // a stray: it holds what it holds
+  nodes = Wait<NodesObserved>();
+  ASSERT_TRUE(nodes);
+  EXPECT_EQ(nodes->nodes.at(0).foreign_gpus, 3);
+}
+
 TEST_F(SurveyorTest, SearchSaysWhetherBothAnswered) {
   Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"PENDING")"));
   Answer("/slurmdb/v0.0.38/jobs", 200, Record9("COMPLETED"));

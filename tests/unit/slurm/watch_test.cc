@@ -88,12 +88,13 @@ TEST(Watch, HotAreThoseOfWhichNewsIsDue) {
   EXPECT_EQ(watch.Hot(0, 1).size(), 1U);
 }
 
-TEST(Watch, ForeignUseIsOfAllOthers) {
-  const Watch watch("inst");
+TEST(Watch, ForeignUseIsOfAllThatAreNotFollowed) {
+  Watch watch("inst");
+  watch.Follow({{kSecond, 22, "a", true}});
   LiveJob stranger = Live(20, {}, ClusterJobState::kRunning);
   stranger.name = "bash";
-  LiveJob impostor = Live(21, kFirst, ClusterJobState::kRunning);
-  impostor.job.tag = "other";
+  // Named and tagged like ours, by somebody who has read the tag.
+  const LiveJob impostor = Live(21, kFirst, ClusterJobState::kRunning);
   const std::vector<LiveJob> listing{stranger, impostor,
                                      Live(22, kSecond, ClusterJobState::kRunning)};
   Node first;
@@ -107,6 +108,21 @@ TEST(Watch, ForeignUseIsOfAllOthers) {
   EXPECT_EQ(nodes[1].foreign_gpus, 0);
   // Named or tagged like ours: all three (the stranger has our tag).
   EXPECT_EQ(watch.OurJobs(listing).size(), 3U);
+}
+
+TEST(Watch, AJobWhoseEndWasReadIsNoStrangerInAnOlderListing) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", true}});
+  const std::vector<LiveJob> listing{Live(10, kFirst, ClusterJobState::kRunning)};
+  watch.TakeListing(listing);
+  ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kCompleted)));
+  watch.Follow({});  // its attempt has ended
+  Node node;
+  node.name = "n01";
+  EXPECT_EQ(watch.WithForeignUse({node}, listing)[0].foreign_gpus, 0);
+  // A newer listing shows it alive after all: then it holds what it holds.
+  watch.TakeListing(listing);
+  EXPECT_EQ(watch.WithForeignUse({node}, listing)[0].foreign_gpus, 2);
 }
 
 }  // namespace
