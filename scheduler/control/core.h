@@ -73,6 +73,9 @@ struct Core {
   TimeMs last_tick_ms = 0;
   std::int64_t tick = 0;
   bool tick_wanted = true;
+  std::int32_t bad_plans = 0;     // in a row, with decisions that verify dropped
+  TimeMs recount_at_ms = 0;       // when the next part of everything is counted anew
+  std::int32_t recount_part = 0;  // which
 
   // The draft.
   Ready ready;
@@ -126,6 +129,13 @@ void Attend(Core& core, const AttemptRef& attempt);
 void OnClusterEvent(Core& core, const ClusterEvent& event);
 // What came of asking the store about jobs.
 void OnLoaded(Core& core, const LoadedJobs& loaded);
+
+// --- alarms.cc ---
+// What verify dropped of the plan: sets the jobs aside, with an alarm, an event and a dump. After
+// three such plans in a row stops: nothing is started or cancelled until an admin has looked.
+void JudgePlan(Core& core);
+// Every ten seconds a sixtieth of all totals and holdings, counted anew; what differs is an alarm.
+void RecountPart(Core& core);
 
 // --- nodes.cc ---
 void OnNodes(Core& core, const NodesObserved& observed);

@@ -23,6 +23,8 @@ struct RoundReport {
   std::vector<FirstRun> first_runs;
   std::vector<ChargedTime> charged;
   std::vector<std::string> notes;  // for the log: what was ignored and why
+  // What must not happen: for an operator at once, dumps included.
+  std::vector<std::string> alarms;
   // Not empty: nothing is started or cancelled until an admin decides.
   std::string stopped;
   // The store failed: all was read anew, and commands waiting were answered UNAVAILABLE.

@@ -65,16 +65,6 @@ void Launch1(Core& core, const engine::Start& start) {
   ++core.ready.report.starts;
 }
 
-void SetAside(Core& core, const std::pair<JobRef, std::string>& dropped) {
-  const auto& [ref, text] = dropped;
-  if (!core.set_aside.insert(ref).second) return;
-  core.Log("ALARM: a decision about " + ToText(ref) + " was dropped: " + text);
-  if (const Job* job = core.state.FindJob(ref)) {
-    core.Say(Note(*job, {ReasonCode::kSetAside, {{"text", text}}}, kActorKezek, 0, core.now));
-  }
-  core.refresh.insert(ref);
-}
-
 // Nothing may start: what the engine would have given is said to wait for the cluster, or for an
 // admin.
 void Withhold(Core& core) {
@@ -103,9 +93,10 @@ void Tick(Core& core) {
   core.ask_again.clear();
   if (core.config.engine.phase_ended) core.config.engine.phase_ended("take_in");
   core.plan = core.engine.Decide(core.now);
+  JudgePlan(core);
+  RecountPart(core);
   if (!core.cluster_answers || !core.nodes_seen || !core.MayAct()) Withhold(core);
   for (const engine::Start& start : core.plan.starts) Launch1(core, start);
-  for (const auto& dropped : core.plan.dropped) SetAside(core, dropped);
   core.ready.report.ticked = true;
 }
 

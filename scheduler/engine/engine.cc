@@ -4,6 +4,7 @@
 
 #include "scheduler/engine/machine.h"
 #include "scheduler/engine/passes.h"
+#include "scheduler/engine/recount.h"
 #include "scheduler/engine/world.h"
 
 namespace kezek::engine {
@@ -33,6 +34,13 @@ Plan Engine::Decide(TimeMs now) const {
   state_->world.Refresh(now);
   return DecideAll(state_->world, now);
 }
+
+std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) const {
+  const World& world = state_->world;
+  return Recount(world).Differences(world.used(), world.running(), part, parts);
+}
+
+const std::map<AttemptRef, Holding>& Engine::holdings() const { return state_->world.holdings(); }
 
 std::map<std::string, std::int32_t> Engine::FreeGpus() const {
   const World& world = state_->world;

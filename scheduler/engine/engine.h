@@ -102,6 +102,7 @@ struct Plan {
   bool more = false;
   // Decisions that verify dropped: the job is set aside by the controller, with an alarm.
   std::vector<std::pair<JobRef, std::string>> dropped;
+  std::vector<Start> dropped_starts;  // the starts among them
 };
 
 class Engine {
@@ -126,6 +127,13 @@ class Engine {
   // Decides on what is known. Does not change what is known: the controller commits the plan and
   // then says what came of it by events. Same history, same plan.
   Plan Decide(TimeMs now) const;
+
+  // Counts one of `parts` of the nodes and accounts anew, from single holdings, and says where the
+  // totals that are kept differ, or more GPUs are held than there are. Nothing, unless there is a
+  // bug, or a node lost GPUs that are in use.
+  std::vector<std::string> Audit(std::int32_t part, std::int32_t parts) const;
+  // What SetHolding has told.
+  const std::map<AttemptRef, Holding>& holdings() const;
 
   // Free GPUs by node as of the last Decide's time, for display; 0 of a node out of service.
   std::map<std::string, std::int32_t> FreeGpus() const;

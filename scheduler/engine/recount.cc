@@ -60,6 +60,43 @@ bool Recount::Inside(quota::AccountIndex account, const quota::JobCount& job) co
          world_.tree().share(account, job.gpu_type).guarantee_milli;
 }
 
+std::vector<std::string> Recount::Differences(const std::map<std::string, NodeUse>& used,
+                                              const quota::RunningTable& running, std::int32_t part,
+                                              std::int32_t parts) const {
+  std::vector<std::string> found;
+  const auto of = [](const std::map<std::string, NodeUse>& uses, const std::string& node) {
+    const auto use = uses.find(node);
+    return use == uses.end() ? NodeUse{} : use->second;
+  };
+  std::int32_t at = 0;
+  for (const auto& [name, node] : world_.nodes()) {
+    if (at++ % parts != part) continue;
+    const NodeUse counted = of(used_, name);
+    const NodeUse kept = of(used, name);
+    if (counted != kept) {
+      found.push_back("the totals have " + std::to_string(kept.gpus) + " GPUs of " + name +
+                      " in use by " + std::to_string(kept.attempts) + ", counted are " +
+                      std::to_string(counted.gpus) + " by " + std::to_string(counted.attempts));
+    }
+    if (counted.gpus > node.gpus) {
+      found.push_back("GPUs of " + name + " twice: " + std::to_string(counted.gpus) +
+                      " in use, of " + std::to_string(node.gpus));
+    }
+  }
+  const quota::AccountTree& tree = world_.tree();
+  for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
+    if (i % parts != part) continue;
+    const Total& counted = accounts_[static_cast<std::size_t>(i)];
+    const quota::RunningTable::Count kept = running.OfAccount(tree.account(i).id);
+    if (kept == quota::RunningTable::Count{counted.counted_milli, counted.jobs}) continue;
+    found.push_back("the totals of account '" + tree.path(i) + "' have " +
+                    std::to_string(kept.counted_milli) + " milli-GPUs and " +
+                    std::to_string(kept.jobs) + " jobs, counted are " +
+                    std::to_string(counted.counted_milli) + " and " + std::to_string(counted.jobs));
+  }
+  return found;
+}
+
 std::optional<std::string> Recount::ForbidsAt(quota::AccountIndex account,
                                               const quota::JobCount& job) const {
   const AccountSettings& settings = world_.tree().account(account).settings;

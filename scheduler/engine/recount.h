@@ -30,6 +30,12 @@ class Recount {
   // Whether the job would stay inside the guarantee of this account.
   bool Inside(quota::AccountIndex account, const quota::JobCount& job) const;
 
+  // Where these totals of the same world differ from what was counted: one of `parts` of all nodes
+  // and accounts. More GPUs of a node in use than it has is a difference too.
+  std::vector<std::string> Differences(const std::map<std::string, NodeUse>& used,
+                                       const quota::RunningTable& running, std::int32_t part,
+                                       std::int32_t parts) const;
+
   // What besides room forbids the job now; none: nothing.
   std::optional<std::string> Forbids(const quota::JobCount& job) const;
 

@@ -188,6 +188,7 @@ void Drop(const Basis& basis, const Violation& violation, Plan& plan) {
     case Decision::kStart:
       job = plan.starts[violation.index].job;
       row = plan.starts[violation.index].row;
+      plan.dropped_starts.push_back(plan.starts[violation.index]);
       Erase(plan.starts, violation.index);
       break;
     case Decision::kPreempt:

@@ -277,6 +277,7 @@ void Simulation::Round() {
   if (gate_->dead()) return Crash();
   KEZEK_CHECK(report.has_value(), "only the dead lose the leadership");
   for (const std::string& note : report->notes) Line("note: " + note);
+  for (const std::string& alarm : report->alarms) result_.breaches.push_back("alarm: " + alarm);
   if (!report->reloaded.empty()) Line("begins anew: " + report->reloaded);
   if (loop_->controller() != nullptr && result_.rounds % kCompareEvery == 0) {
     checker_.CompareFold(store_, loop_->controller()->state());

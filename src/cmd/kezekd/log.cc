@@ -41,6 +41,7 @@ Result<void> StartLog(const config::Config& config) {
 
 void LogRound(const control::RoundReport& report) {
   for (const auto& event : report.events) LogEvent(event);
+  for (const auto& alarm : report.alarms) spdlog::error("alarm text='{}'", alarm);
   for (const auto& note : report.notes) spdlog::info("controller note='{}'", note);
   if (!report.stopped.empty()) spdlog::error("controller stopped reason='{}'", report.stopped);
   if (!report.reloaded.empty()) spdlog::warn("controller reloaded reason='{}'", report.reloaded);

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "scheduler/engine/passes.h"
+#include "scheduler/engine/recount.h"
 #include "tests/unit/engine/small_world.h"
 
 namespace kezek::engine {
@@ -374,6 +375,41 @@ TEST_F(VerifyPreemptTest, NobodyPreemptsItsOwnProjectButRealtime) {
   plan = Decide();
   Victim(10, 2)(plan);
   EXPECT_FALSE(FirstViolation(basis(), plan));
+}
+
+TEST_F(VerifyTest, TotalsThatWereCountedWrongAreFound) {
+  const auto holding = [](std::int64_t id, const char* node, std::int32_t gpus) {
+    Holding one;
+    one.attempt = {{JobId{id}}, 1};
+    one.project = AccountId{2};
+    one.job_class = "normal";
+    one.shape = {1, gpus, "h200", 1, 1, false};
+    one.placement = {{node, gpus, {}}};
+    one.counted_milli = gpus * 1000;
+    return one;
+  };
+  world_->SetHolding(holding(1, "n1", 4));
+  world_->SetHolding(holding(2, "n2", 2));
+  const Recount right(*world_);
+  const auto used = world_->used();
+  const auto running = world_->running();
+  for (std::int32_t part = 0; part < 3; ++part) {
+    EXPECT_TRUE(right.Differences(used, running, part, 3).empty());
+  }
+  world_->SetHolding(holding(3, "n2", 1));
+  const Recount now(*world_);
+  std::vector<std::string> found;
+  for (std::int32_t part = 0; part < 3; ++part) {
+    for (std::string& text : now.Differences(used, running, part, 3)) {
+      found.push_back(std::move(text));
+    }
+  }
+  ASSERT_EQ(found.size(), 3U) << "the node, the project, the root";
+  EXPECT_EQ(now.Differences(used, running, 0, 1).size(), 3U);
+  world_->SetHolding(holding(4, "n1", 5));
+  const auto twice = Recount(*world_).Differences(world_->used(), world_->running(), 0, 1);
+  ASSERT_EQ(twice.size(), 1U);
+  EXPECT_EQ(twice[0], "GPUs of n1 twice: 9 in use, of 8");
 }
 
 }  // namespace
