@@ -40,6 +40,13 @@ std::map<std::string, std::string> ReadEnvironment() {
   return variables;
 }
 
+void Measure(Host& host) {
+  winsize size{};
+  if (!host.out_is_terminal || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return;
+  host.columns = size.ws_col;
+  host.rows = size.ws_row;
+}
+
 // Whether somebody reads what is written: not if it is a pipe whose other end is closed.
 bool HasReader(int file) {
   pollfd state{.fd = file, .events = 0, .revents = 0};
@@ -61,11 +68,8 @@ Host ThisProcess() {
   host.out_is_terminal = isatty(STDOUT_FILENO) == 1;
   host.err_is_terminal = isatty(STDERR_FILENO) == 1;
   host.environment = ReadEnvironment();
-  winsize size{};
-  if (host.out_is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
-    host.columns = size.ws_col;
-    host.rows = size.ws_row;
-  }
+  host.measure = Measure;
+  Measure(host);
   host.colour =
       host.out_is_terminal && host.Variable("NO_COLOR").empty() && host.Variable("TERM") != "dumb";
   std::error_code ignored;

@@ -30,6 +30,8 @@ struct Host {
   std::function<void(std::int64_t ms)> sleep;  // between tries
   std::function<std::string()> make_key;       // 128 random bits, in hexadecimal
   std::function<bool()> go_on;                 // asked before --watch looks again
+  // Sets columns and rows, before each look of --watch. May be empty, as may go_on.
+  std::function<void(Host&)> measure;
 
   // A variable of the environment; empty if it is not set.
   std::string Variable(const std::string& variable) const;

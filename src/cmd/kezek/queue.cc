@@ -152,8 +152,8 @@ Result<int> LookAtQueue(Session& session, Queue& queue, bool as_log) {
   if (as_log) AddGone(session, queue, *all);
   PrintRows(session, *all, as_log);
   if (!all->page().next_token().empty()) {
-    PrintWarning(session.host, "only the first " + std::to_string(queue.flags.limit) +
-                                   " jobs are shown; --limit N shows more");
+    PrintWarning(session.host, "only " + Count(queue.flags.limit, "job") +
+                                   " shown, there are more; --limit N shows more");
   }
   return kDone;
 }

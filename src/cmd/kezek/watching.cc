@@ -35,6 +35,7 @@ struct Look {
 
 Look LookOnce(Session& session, const Watched& watched, bool as_log) {
   Host& host = session.host;
+  if (host.measure) host.measure(host);
   std::ostringstream out;
   std::ostringstream err;
   std::ostream* const real_out = std::exchange(host.out, &out);
