@@ -181,6 +181,7 @@ TEST_F(ControllerThreadTest, ASubmissionIsAdmittedPlannedAndHandedOver) {
   NodesObserved nodes{sim::SimNodes()};
   for (Node& node : nodes.nodes) node.health = NodeHealth::kUp;
   controller.sink()(nodes);
+  controller.sink()(Listing{});
   JobSpec spec;
   spec.project = AccountId{5};
   spec.shape.gpus_per_node = 2;
