@@ -79,6 +79,7 @@ def line(demo):
         counts[state_of(job)] += 1
         if state_of(job) in ("starting", "running"):
             gpus += number(job, "counted_milli_gpus")
+    entitlements(demo)
     ended = sum(counts[state] for state in STATES[3:])
     print(f"{time.strftime('%H:%M:%S')}  {counts['queued']} queued, {counts['starting']} starting, "
           f"{counts['running']} running on {gpus // 1000} GPUs, {ended} over"
@@ -90,36 +91,21 @@ def clock(seconds):
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def weights(demo):
-    """(guarantee, weight) of every account, in thousandths."""
-    rows = {}
-    for account in demo.kezek("admin", "account", "list").get("accounts", []):
-        share = account.get("settings", {}).get("shares", {}).get("h200", {})
-        rows[account.get("path", "")] = (number(share, "guarantee_milli_gpus"),
-                                         int(share.get("weight_milli", 1000)))
-    return rows
-
-
-def entitled(accounts, institutions, capacity):
-    """Weighted max-min with the guarantee as a floor, in GPUs, sector by sector: what an
-    institution is entitled to while everybody wants more than there is."""
-
-    def divide(total, shares):
-        low, high = 0.0, 1e9
-        for _ in range(200):  # bisection for the level λ
-            level = (low + high) / 2
-            if sum(max(level * weight, floor) for floor, weight in shares.values()) > total:
-                high = level
-            else:
-                low = level
-        return {name: max(low * weight, floor) for name, (floor, weight) in shares.items()}
-
-    sectors = {path.split("/")[0] for path in institutions}
-    result = {}
-    for sector, part in divide(capacity, {s: accounts[s] for s in sectors}).items():
-        inside = {i: accounts[i] for i in institutions if i.split("/")[0] == sector}
-        result.update(divide(part, inside))
-    return {name: milli / 1000 for name, milli in result.items()}
+def entitlements(demo):
+    """What `kezek quota` says of each account, at the moment of this demo when most was wanted."""
+    path = os.path.join(demo.folder, "quota.json")
+    rows = {row.get("account", ""): row for row in demo.kezek("quota").get("rows", [])}
+    kept = {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            kept = json.load(file)
+    wanted, wanted_before = (number(quota.get("", {}), "demand_milli_gpus")
+                             for quota in (rows, kept))
+    if wanted >= wanted_before:
+        kept = rows
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(rows, file)
+    return kept
 
 
 def summary(demo):
@@ -129,10 +115,7 @@ def summary(demo):
     if not groups:
         print("no jobs yet")
         return 0
-    accounts = weights(demo)
-    with open(os.path.join(demo.folder, "demo.conf"), encoding="utf-8") as file:
-        capacity = 8000 * int(file.read().strip().removeprefix("nodes="))
-    right = entitled(accounts, sorted(groups), capacity)
+    quota = entitlements(demo)
     total = sum(charge_of(job) for jobs in groups.values() for job in jobs) or 1
     print(f"  {'INSTITUTION':30} {'GUARANTEE':>9} {'ENTITLED':>8} {'JOBS':>5} {'DONE':>5} "
           f"{'USED GPU-MIN':>12} {'PART':>6}  WAITED p50 / longest")
@@ -144,9 +127,11 @@ def summary(demo):
                        if number(a, "start_ms"))
         waited = f"{clock(max(0, statistics.median(waits)))} / {clock(waits[-1])}" if waits else "-"
         done = sum(state_of(job) == "succeeded" for job in jobs)
-        print(f"  {name:30} {accounts[name][0] // 1000:9} {right[name]:8.1f} {len(jobs):5} "
+        row = quota.get(name, {})
+        print(f"  {name:30} {number(row, 'guarantee_milli_gpus') // 1000:9} "
+              f"{number(row, 'entitlement_milli_gpus') / 1000:8.1f} {len(jobs):5} "
               f"{done:5} {used / 60e6:12.1f} {100 * used / total:5.1f}%  {waited}")
-    print("  ENTITLED: GPUs while all of these want more than there is; an idle part is lent.")
+    print("  ENTITLED: GPUs by `kezek quota` when most was wanted; an idle part is lent.")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,14 @@ Result<std::vector<std::string>> TypesOf(const Directory& directory, const std::
   return NotFound("NO_SUCH_GPU_TYPE", "gpu_type", "this cluster has no '" + type + "'");
 }
 
+// The most it may have: none, if nothing bounds it.
+std::optional<MilliGpus> CapOf(const Account& account, const Share& share) {
+  std::optional<MilliGpus> cap = account.settings.account_limits.running_milli;
+  if (!share.borrow_max_milli) return cap;
+  const MilliGpus borrowing = share.guarantee_milli + *share.borrow_max_milli;
+  return cap ? std::min(*cap, borrowing) : borrowing;
+}
+
 v1::EntitlementRow EntitlementOf(const View& view, AccountId id, const std::string& type) {
   const Account& account = view.directory->accounts.at(id);
   const Share share = ShareOf(account, type);
@@ -62,8 +71,7 @@ v1::EntitlementRow EntitlementOf(const View& view, AccountId id, const std::stri
   row.set_weight_milli(share.weight_milli);
   row.set_guarantee_milli_gpus(share.guarantee_milli);
   row.set_demand_milli_gpus(standing.demand_milli);
-  if (share.borrow_max_milli)
-    row.set_cap_milli_gpus(share.guarantee_milli + *share.borrow_max_milli);
+  if (const auto cap = CapOf(account, share)) row.set_cap_milli_gpus(*cap);
   row.set_entitlement_milli_gpus(standing.entitled_milli);
   row.set_entitlement_gpus(standing.entitled_milli / 1000);
   row.set_running_milli_gpus(standing.allocated_milli);

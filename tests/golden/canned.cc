@@ -182,6 +182,20 @@ v1::GetUsageResponse CannedUsage() {
   )");
 }
 
+v1::GetEntitlementResponse CannedEntitlement() {
+  return Parse<v1::GetEntitlementResponse>(R"(
+    tick_ms: 1795246200000 settings_version: 15 capacity_milli_gpus { key: "h200" value: 64000 }
+    rows { gpu_type: "h200" weight_milli: 1000 guarantee_milli_gpus: 64000
+           demand_milli_gpus: 80000 entitlement_milli_gpus: 64000 entitlement_gpus: 64
+           running_milli_gpus: 56500 guaranteed_milli_gpus: 56500 }
+    rows { account: "universities/kaznu" gpu_type: "h200" weight_milli: 2500
+           guarantee_milli_gpus: 16000 demand_milli_gpus: 40000 cap_milli_gpus: 32000
+           entitlement_milli_gpus: 17500 entitlement_gpus: 17 running_milli_gpus: 20000
+           guaranteed_milli_gpus: 16000 borrowed_milli_gpus: 4000 }
+    rows { account: "universities/kaznu/nlp" gpu_type: "h200" weight_milli: 1000 }
+  )");
+}
+
 v1::WhoAmIResponse CannedWhoAmI() {
   v1::WhoAmIResponse answer = Parse<v1::WhoAmIResponse>(R"(
     token { id: "k7f2" user: "aizhan@nac" label: "laptop" expires_ms: 1797838200000 }

@@ -20,6 +20,7 @@ std::vector<v1::Event> CannedEvents(const std::string& id);
 v1::ExplainResponse CannedWhy();
 std::vector<v1::Node> CannedNodes();
 v1::GetUsageResponse CannedUsage();
+v1::GetEntitlementResponse CannedEntitlement();
 v1::WhoAmIResponse CannedWhoAmI();
 std::vector<v1::Account> CannedAccounts();
 v1::User CannedUser();

@@ -301,6 +301,10 @@ class FakeCluster final : public v1::ClusterService::Service {
     *response->add_nodes() = CannedNodes()[0];
     return Status::OK;
   }
+  Status ResumeScheduling(ServerContext*, const v1::ResumeSchedulingRequest*,
+                          v1::ResumeSchedulingResponse*) override {
+    return Status::OK;
+  }
 };
 
 class FakeQuota final : public v1::QuotaService::Service {
@@ -308,6 +312,11 @@ class FakeQuota final : public v1::QuotaService::Service {
   Status GetUsage(ServerContext*, const v1::GetUsageRequest*,
                   v1::GetUsageResponse* response) override {
     *response = CannedUsage();
+    return Status::OK;
+  }
+  Status GetEntitlement(ServerContext*, const v1::GetEntitlementRequest*,
+                        v1::GetEntitlementResponse* response) override {
+    *response = CannedEntitlement();
     return Status::OK;
   }
   Status ListAccounts(ServerContext*, const v1::ListAccountsRequest* request,

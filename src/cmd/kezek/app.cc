@@ -51,6 +51,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddUpdate(app, session);
   AddNodes(app, session);
   AddUsage(app, session);
+  AddQuota(app, session);
   AddWhoAmI(app, session);
   AddLogin(app, session);
   AddConfig(app, session);
@@ -62,6 +63,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminUser(*admin, session);
   AddAdminToken(*admin, session);
   AddAdminNode(*admin, session);
+  AddAdminResume(*admin, session);
 }
 
 // Place of the command's name in the arguments; their number if there is none.

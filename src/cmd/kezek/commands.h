@@ -19,6 +19,7 @@ void AddWait(CLI::App& app, Session& session);
 void AddWhy(CLI::App& app, Session& session);
 void AddNodes(CLI::App& app, Session& session);
 void AddUsage(CLI::App& app, Session& session);
+void AddQuota(CLI::App& app, Session& session);
 void AddWhoAmI(CLI::App& app, Session& session);
 void AddLogin(CLI::App& app, Session& session);
 void AddConfig(CLI::App& app, Session& session);
@@ -28,6 +29,7 @@ void AddAdminAccount(CLI::App& admin, Session& session);
 void AddAdminUser(CLI::App& admin, Session& session);
 void AddAdminToken(CLI::App& admin, Session& session);
 void AddAdminNode(CLI::App& admin, Session& session);
+void AddAdminResume(CLI::App& admin, Session& session);
 
 // `kezek submit` and `kezek run`, whose arguments are read with the option table of batch scripts
 // and not by the common parser: what comes after the script's name is the script's. The parser only
