@@ -137,6 +137,7 @@ void ReadHttp(Section& section, Config* out) {
 
 void ReadListening(Section& section, Config* out) {
   section.Text("grpc_listen", &out->grpc_listen);
+  section.Text("grpc_advertise", &out->grpc_advertise);
   section.Child("tls", [&](Section& child) { ReadTls(child, &out->tls); });
   std::string words;
   section.Text("plain_text_off_loopback", &words);

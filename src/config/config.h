@@ -60,6 +60,7 @@ struct Config {
   std::string cluster;
   std::string grpc_listen = "127.0.0.1:7443";
   HttpConfig http;
+  std::string grpc_advertise;            // where clients reach it; empty: grpc_listen
   TlsFiles tls;                          // of every address; empty: plain text
   bool plain_text_off_loopback = false;  // the file says so in as many words
   DatabaseConfig database;

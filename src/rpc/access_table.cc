@@ -1,5 +1,8 @@
 #include "rpc/access_table.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace kezek::rpc {
 namespace {
 
@@ -72,7 +75,20 @@ constexpr AccessRow kTable[] = {
 };
 // clang-format on
 
+constexpr std::string_view kOnStandby[] = {
+    "/kezek.v1.JobService/Get",           "/kezek.v1.JobService/List",
+    "/kezek.v1.QuotaService/GetAccount",  "/kezek.v1.QuotaService/ListAccounts",
+    "/kezek.v1.ClusterService/GetNodes",  "/kezek.v1.ClusterService/GetCluster",
+    "/kezek.v1.ClusterService/ListNodes", "/kezek.v1.ClusterService/GetTopology",
+    "/kezek.v1.ClusterService/GetStatus", "/kezek.v1.AccessService/WhoAmI",
+    "/kezek.v1.AccessService/ListUsers",  "/kezek.v1.AccessService/ListTokens",
+};
+
 }  // namespace
+
+bool OnStandby(std::string_view method) {
+  return std::find(std::begin(kOnStandby), std::end(kOnStandby), method) != std::end(kOnStandby);
+}
 
 std::span<const AccessRow> AccessTable() { return kTable; }
 

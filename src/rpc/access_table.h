@@ -33,6 +33,9 @@ struct AccessRow {
 
 std::span<const AccessRow> AccessTable();
 
+// Whether a daemon that stands by answers it too: reads for which the stored rows suffice.
+bool OnStandby(std::string_view method);
+
 // The row of a method; null if it has none, and then nobody may call it.
 const AccessRow* FindAccess(std::string_view method);
 

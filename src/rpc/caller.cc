@@ -14,6 +14,16 @@ Error Unauthenticated(const std::string& reason, const std::string& message) {
   return FieldProblem(Code::kUnauthenticated, {"", reason, message, {}});
 }
 
+Error NotLeader(const View& view) {
+  const std::string& leader = view.leader_address;
+  return FieldProblem(Code::kUnavailable,
+                      {"",
+                       "NOT_LEADER",
+                       "this kezekd stands by; the one that leads " +
+                           (leader.empty() ? "is not known" : "answers at " + leader),
+                       {{"leader", leader}}});
+}
+
 Result<Token> FindToken(const Directory& directory, std::string_view authorization, TimeMs now) {
   constexpr std::string_view kBearer = "Bearer ";
   if (authorization.empty()) {
@@ -90,11 +100,13 @@ Result<Caller> Authorise(std::string_view method, std::string_view authorization
   }
   const AccessRow* row = FindAccess(method);
   if (row == nullptr) return Denied("ROLE_MISSING", "nobody may call " + std::string(method));
+  if (!view->leads && !OnStandby(method)) return NotLeader(*view);
   Caller caller;
   caller.view = std::move(view);
   if (!row->signed_in) return caller;
   const auto token = FindToken(caller.directory(), authorization, now);
-  if (!token) return token.error();
+  // A standby may not have heard of a new token yet.
+  if (!token) return caller.view->leads ? token.error() : NotLeader(*caller.view);
   const auto user = caller.directory().users.find(token->user);
   if (user == caller.directory().users.end() || user->second.disabled) {
     return Denied("USER_DISABLED", "the user of this token has been disabled");

@@ -77,6 +77,27 @@ void AddToDomain(const View& view, const Node& node, const std::string& level,
   domain->free_nodes += free == node.gpus ? 1 : 0;
 }
 
+// What only the leader deals with.
+void AddLeadersParts(const View& view, v1::GetStatusResponse* response) {
+  auto* slurm = response->add_parts();
+  slurm->set_name("slurm");
+  slurm->set_ok(view.cluster_answers);
+  slurm->set_version(view.cluster_version);
+  if (!view.cluster_answers) {
+    slurm->set_since_ms(view.cluster_silent_since_ms);
+    const Reason reason{ReasonCode::kClusterAway,
+                        {{"since_ms", std::to_string(view.cluster_silent_since_ms)}}};
+    *slurm->mutable_reason() = ToWire(reason);
+  }
+  auto* scheduler = response->add_parts();
+  scheduler->set_name("scheduler");
+  scheduler->set_ok(view.stop_reason.empty());
+  if (!view.stop_reason.empty()) {
+    *scheduler->mutable_reason() =
+        ToWire(Reason{ReasonCode::kSchedulingStopped, {{"text", view.stop_reason}}});
+  }
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::GetCluster(grpc::CallbackServerContext* context,
@@ -253,28 +274,13 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetStatus(grpc::CallbackServerCont
     const View& view = *caller->view;
     response->set_version(settings_.version);
     response->set_cluster(settings_.cluster);
-    response->set_leader(true);
+    response->set_leader(view.leads);
+    response->set_leader_address(view.leader_address);
     response->set_epoch(view.epoch);
     response->set_last_tick_ms(view.now_ms);
     response->set_now_ms(parts_.clock->Now());
     response->set_started_ms(started_ms_);
-    auto* slurm = response->add_parts();
-    slurm->set_name("slurm");
-    slurm->set_ok(view.cluster_answers);
-    slurm->set_version(view.cluster_version);
-    if (!view.cluster_answers) {
-      slurm->set_since_ms(view.cluster_silent_since_ms);
-      const Reason reason{ReasonCode::kClusterAway,
-                          {{"since_ms", std::to_string(view.cluster_silent_since_ms)}}};
-      *slurm->mutable_reason() = ToWire(reason);
-    }
-    auto* scheduler = response->add_parts();
-    scheduler->set_name("scheduler");
-    scheduler->set_ok(view.stop_reason.empty());
-    if (!view.stop_reason.empty()) {
-      *scheduler->mutable_reason() =
-          ToWire(Reason{ReasonCode::kSchedulingStopped, {{"text", view.stop_reason}}});
-    }
+    if (view.leads) AddLeadersParts(view, response);
     // Answers once a read has come back from the database.
     parts_.read->Read([response, reply](Reader& reader) {
       const auto events = reader.Events(0, 1);

@@ -37,6 +37,14 @@ class Submitters:
         self.acknowledged, self.unanswered, self.wrong = [], 0, []
         self.threads = [threading.Thread(target=self.work) for _ in range(CLIENTS)]
 
+    def start(self):
+        for thread in self.threads:
+            thread.start()
+
+    def join(self):
+        for thread in self.threads:
+            thread.join()
+
     def enough(self):
         with self.lock:
             return len(self.acknowledged) >= self.jobs or bool(self.wrong)
@@ -121,9 +129,8 @@ def judge(cluster, submitters, folder):
     yield from (f"Slurm has run {name}, which is no attempt" for name in runs)
 
 
-def run(cluster, kills, jobs, seed):
-    """The exit status."""
-    rng = random.Random(seed)
+def workplace(cluster):
+    """(script of a job that runs once, folder its runs leave their files in)"""
     home = cluster.home("daulet")
     folder = os.path.join(home, "runs")
     script = os.path.join(home, "once.sh")
@@ -131,20 +138,12 @@ def run(cluster, kills, jobs, seed):
     os.chmod(folder, 0o777)
     with open(script, "w", encoding="utf-8") as file:
         file.write(SCRIPT.format(folder=folder))
-    start = time.monotonic()
-    submitters = Submitters(cluster, jobs, script)
-    for thread in submitters.threads:
-        thread.start()
-    try:
-        kill_now_and_then(cluster, submitters, kills, jobs, rng)
-    except BaseException:
-        submitters.wrong.append("kezekd was not killed and started again as planned")
-        raise
-    finally:
-        for thread in submitters.threads:
-            thread.join()
+    return script, folder
+
+
+def problems_of(cluster, submitters, folder, jobs):
+    """What is wrong, once all jobs are over."""
     problems = list(submitters.wrong)
-    submitted = time.monotonic() - start
 
     def drained():
         status, output, _ = cluster.kezek("daulet", "queue", "-o", "name")
@@ -158,7 +157,25 @@ def run(cluster, kills, jobs, seed):
     end = time.monotonic() + 30
     while sum(slurm_runs(cluster).values()) < len(os.listdir(folder)) and time.monotonic() < end:
         time.sleep(0.5)
-    problems += judge(cluster, submitters, folder)
+    return problems + list(judge(cluster, submitters, folder))
+
+
+def run(cluster, kills, jobs, seed):
+    """The exit status."""
+    rng = random.Random(seed)
+    script, folder = workplace(cluster)
+    start = time.monotonic()
+    submitters = Submitters(cluster, jobs, script)
+    submitters.start()
+    try:
+        kill_now_and_then(cluster, submitters, kills, jobs, rng)
+    except BaseException:
+        submitters.wrong.append("kezekd was not killed and started again as planned")
+        raise
+    finally:
+        submitters.join()
+    submitted = time.monotonic() - start
+    problems = problems_of(cluster, submitters, folder, jobs)
     print(f"{len(submitters.acknowledged)} acknowledged in {submitted:.0f} s, "
           f"{submitters.unanswered} without an answer, {kills} kills, all over after "
           f"{time.monotonic() - start:.0f} s, {len(os.listdir(folder))} runs, "

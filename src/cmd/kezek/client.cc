@@ -68,6 +68,11 @@ Error FromStatus(const grpc::Status& status, const std::string& endpoint) {
   return error;
 }
 
+bool SaysNotLeader(const Error& error) {
+  return std::any_of(error.details.begin(), error.details.end(),
+                     [](const FieldError& detail) { return detail.reason == "NOT_LEADER"; });
+}
+
 // Who leads, if the error says so.
 std::string LeaderIn(const Error& error) {
   for (const FieldError& detail : error.details) {
@@ -218,10 +223,24 @@ Client::Client(const Context& context, const Host& host, Patience patience)
 
 Client::~Client() = default;
 
+void Client::ConnectTo(const std::string& endpoint) {
+  connection_ = std::make_unique<Connection>(context_, endpoint, patience_.pauses_ms > 0);
+}
+
+// A standby has done nothing, so even what may not be repeated goes on to the leader.
+bool Client::Follow(const Error& error) {
+  const std::string leader = LeaderIn(error);
+  if (leader.empty() || leader == connection_->endpoint()) return false;
+  ConnectTo(leader);
+  return true;
+}
+
 Result<void> Client::CallInto(const Message& request, Message& response, Repeat repeat) {
   std::int64_t pause_ms = kFirstPauseMs;
+  std::int64_t waited_ms = 0;
   bool was_late = false;
-  for (std::int64_t waited_ms = 0;; waited_ms += pause_ms) {
+  bool followed = false;
+  while (true) {
     Result<void> called = connection_->Unary(request, response, patience_.deadline_ms);
     if (called) return called;
     if (called.error().code == Code::kDeadlineExceeded && repeat == Repeat::kYes && !was_late &&
@@ -230,23 +249,25 @@ Result<void> Client::CallInto(const Message& request, Message& response, Repeat 
       continue;
     }
     if (called.error().code != Code::kUnavailable || IsForGood(called.error())) return called;
-    if (waited_ms >= patience_.pauses_ms) return called;
-    if (const std::string leader = LeaderIn(called.error()); !leader.empty()) {
-      // A standby has done nothing, so even what may not be repeated goes on to the leader.
-      if (leader != connection_->endpoint()) {
-        connection_ = std::make_unique<Connection>(context_, leader, patience_.pauses_ms > 0);
-        continue;
-      }
-    } else if (repeat == Repeat::kNo) {
-      return called;
+    if (!followed && Follow(called.error())) {
+      followed = true;
+      continue;
     }
+    const bool stands_by = SaysNotLeader(called.error());
+    if (waited_ms >= patience_.pauses_ms || (repeat == Repeat::kNo && !stands_by)) return called;
     host_->sleep(pause_ms);
+    waited_ms += pause_ms;
     pause_ms = std::min(2 * pause_ms, kLongestPauseMs);
+    // Who led is gone, or leads no more: who stood by may know better now.
+    if (followed) ConnectTo(context_.endpoint);
+    followed = false;
   }
 }
 
 Result<void> Client::Stream(const Message& request, Message& response,
                             const std::function<bool()>& on_message, std::int64_t limit_ms) {
+  Result<void> streamed = connection_->Stream(request, response, on_message, limit_ms);
+  if (streamed || !Follow(streamed.error())) return streamed;
   return connection_->Stream(request, response, on_message, limit_ms);
 }
 

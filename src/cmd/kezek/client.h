@@ -1,5 +1,6 @@
 // Calls to the server. One connection; each call has a deadline; what may be repeated safely is
-// tried again while the server is away, and a standby's word for who leads is followed.
+// tried again while the server is away, and a standby's word for who leads is followed, once for
+// each try.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -51,6 +52,8 @@ class Client {
 
  private:
   class Connection;
+  void ConnectTo(const std::string& endpoint);
+  bool Follow(const Error& error);
   Result<void> CallInto(const google::protobuf::Message& request,
                         google::protobuf::Message& response, Repeat repeat);
 

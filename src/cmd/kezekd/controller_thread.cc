@@ -109,8 +109,9 @@ struct ControllerThread::State {
   std::mutex inbox_mutex;
   std::condition_variable wake;
   std::vector<Message> inbox;
-  bool stopping = false;  // under inbox_mutex
-  bool ended = false;     // nobody will read the inbox any more
+  bool running = false;  // under inbox_mutex, as the next
+  bool stopping = false;
+  bool ended = false;  // nobody will read the inbox any more
 
   mutable std::mutex view_mutex;
   std::shared_ptr<const View> view;
@@ -118,6 +119,7 @@ struct ControllerThread::State {
 
   void Publish(const std::shared_ptr<const View>& next);
   void Post(Message message);
+  void DropOlder(const Message& message);
   void TakeInbox();
   // Waits until something comes in, the loop wants to run, or Stop. False: Stop.
   bool Wait();
@@ -143,10 +145,21 @@ void ControllerThread::State::Publish(const std::shared_ptr<const View>& next) {
   admission = std::move(checks);
 }
 
+// A standby may wait for days: of what the cluster says, only the last of each kind is kept.
+void ControllerThread::State::DropOlder(const Message& message) {
+  const auto* event = std::get_if<ClusterEvent>(&message);
+  if (event == nullptr) return;
+  std::erase_if(inbox, [event](const Message& older) {
+    const auto* other = std::get_if<ClusterEvent>(&older);
+    return other != nullptr && other->index() == event->index();
+  });
+}
+
 void ControllerThread::State::Post(Message message) {
   {
     const std::lock_guard lock(inbox_mutex);
     if (!ended) {
+      if (!running) DropOlder(message);
       inbox.push_back(std::move(message));
       wake.notify_one();
       return;
@@ -244,8 +257,17 @@ Result<void> ControllerThread::Start(Outside outside) {
         state->watch.Ended("publish");
       });
   if (Result<void> begun = state_->loop->Begin(state_->clock.Now()); !begun) return begun;
+  {
+    const std::lock_guard lock(state_->inbox_mutex);
+    state_->running = true;
+  }
   state_->thread = std::thread([state = state_.get()] { state->Run(); });
   return {};
+}
+
+void ControllerThread::ShowStandby(View view) {
+  KEZEK_CHECK(!state_->thread.joinable(), "the controller publishes by itself now");
+  state_->Publish(std::make_shared<const View>(std::move(view)));
 }
 
 void ControllerThread::Stop() {

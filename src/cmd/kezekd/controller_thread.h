@@ -8,7 +8,7 @@
 //   controller.Stop();   // before the cluster and the store go
 //
 // Desk, CommitObserver and the sink may be used from any thread, before Start too: what comes in
-// then waits in the inbox.
+// then waits in the inbox, of the cluster's events the last of each kind.
 #pragma once
 
 #include <functional>
@@ -63,6 +63,8 @@ class ControllerThread final : public Desk, public CommitObserver {
   // then starts the thread. On an error nothing runs and Start may be called again. Once only
   // after it has succeeded.
   Result<void> Start(Outside outside);
+  // While Start has not succeeded: what the Desk shows meanwhile.
+  void ShowStandby(View view);
   // Ends the thread after the round it is in; what waits for an answer gets UNAVAILABLE.
   // Idempotent.
   void Stop();
@@ -70,7 +72,7 @@ class ControllerThread final : public Desk, public CommitObserver {
   // For the cluster shell. Stays valid as long as this object.
   ClusterSink sink();
 
-  // Desk. view() is null before Start has succeeded, and Admit then UNAVAILABLE.
+  // Desk. view() is null before Start or ShowStandby, and Admit then UNAVAILABLE.
   Result<JobSpec> Admit(UserId owner, JobSpec spec) const override;
   MilliGpus Counted(const JobSpec& spec) const override;  // 0 before Start
   void Do(Command command, std::function<void(Result<CommandOutcome>)> done) override;

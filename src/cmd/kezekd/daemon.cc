@@ -1,10 +1,13 @@
 #include "cmd/kezekd/daemon.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,7 +27,9 @@
 #include "postgres/migrations.h"
 #include "postgres/postgres_store.h"
 #include "postgres/read_pool.h"
+#include "postgres/standby_reader.h"
 #include "rpc/server.h"
+#include "scheduler/control/standby_view.h"
 #include "slurm/slurm_cluster.h"
 
 namespace kezek::kezekd {
@@ -98,10 +103,17 @@ rpc::ServerConfig ServerOf(const config::Config& config) {
           .output_root = config.output_root};
 }
 
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
 postgres::StoreOptions StoreOf(const config::Config& config, Meter* meter) {
   postgres::StoreOptions options;
   options.conninfo = config.database.url;
   options.usage_horizon_ms = 41 * config.scheduling.half_life_ms;
+  options.host = HostName();
+  options.address = config.grpc_advertise.empty() ? config.grpc_listen : config.grpc_advertise;
   options.meter = meter;
   return options;
 }
@@ -129,10 +141,36 @@ bool EndAsked(DurationMs wait_ms) {
   return sigtimedwait(&signals, nullptr, &wait) > 0;
 }
 
+// Shows what is stored while another daemon leads.
+class Standby {
+ public:
+  Standby(const config::Config& config, control::ControlConfig control, Clock& clock)
+      : control_(std::move(control)), clock_(clock), reader_(config.database.url) {}
+
+  // Reads at most a tenth of the time, however long a read takes.
+  void Refresh(ControllerThread& controller) {
+    const TimeMs begin = clock_.Now();
+    if (begin < next_ms_ && next_ms_ - begin < kMinuteMs) return;
+    auto sight = reader_.Read();
+    if (sight && *sight) {
+      controller.ShowStandby(control::StandbyView(control_, (*sight)->snapshot,
+                                                  (*sight)->leader_address, clock_.Now()));
+    }
+    const TimeMs end = clock_.Now();
+    next_ms_ = end + 10 * (end - begin);
+  }
+
+ private:
+  control::ControlConfig control_;
+  Clock& clock_;
+  postgres::StandbyReader reader_;
+  TimeMs next_ms_ = 0;
+};
+
 // Starts the controller as soon as no other daemon leads and the database answers. False: asked to
 // end meanwhile.
 Result<bool> LeadWhenPossible(ControllerThread& controller,
-                              const ControllerThread::Outside& outside) {
+                              const ControllerThread::Outside& outside, Standby& standby) {
   std::string said;
   while (true) {
     const auto started = controller.Start(outside);
@@ -142,8 +180,24 @@ Result<bool> LeadWhenPossible(ControllerThread& controller,
       spdlog::warn("not leading reason='{}'", started.error().message);
       said = started.error().message;
     }
+    standby.Refresh(controller);
     if (EndAsked(kSecondMs)) return false;
   }
+}
+
+// Leads when it can, until a signal asks to end. `on_lead` is called when it does.
+Result<void> LeadUntilAsked(ControllerThread& controller, const ControllerThread::Outside& outside,
+                            Standby& standby, const std::function<void()>& on_lead) {
+  const auto leading = LeadWhenPossible(controller, outside, standby);
+  if (!leading) return leading.error();
+  if (!*leading) return {};
+  on_lead();
+  spdlog::info("leading epoch={}", controller.view()->epoch);
+  const sigset_t signals = EndSignals();
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("ending signal={}", signal);
+  return {};
 }
 
 // What ended the controller, if it ended by itself.
@@ -208,19 +262,6 @@ Result<void> Serve(const config::Config& config) {
                                .clock = &clock,
                                .schema_version = postgres::Migrations().back().version});
   if (!web) return web.error();
-  const auto leading = LeadWhenPossible(
-      controller, {.state = &store,
-                   .cluster = &cluster,
-                   .on_fatal = [&fatal](const Error& error) { fatal.Set(error); },
-                   .on_round =
-                       [&](const control::RoundReport& report, const RoundTimes& times) {
-                         LogRound(report);
-                         MeasureRound(metrics, report, times, controller.view().get());
-                       },
-                   .on_tally = [&metrics](QueueTally tally) { metrics.SetQueue(std::move(tally)); },
-                   .meter = &metrics});
-  if (!leading) return leading.error();
-  if (!*leading) return {};
   auto server = rpc::Server::Start(ServerOf(config), {.desk = &controller,
                                                       .submit = &store,
                                                       .read = &readers,
@@ -230,17 +271,26 @@ Result<void> Serve(const config::Config& config) {
                                                       .meter = &metrics});
   if (!server) return server.error();
   relay.To(server->get());
-  (*web)->SetLeads(true);
   spdlog::info("ready cluster={} grpc_port={} http_port={} version={}", config.cluster,
                (*server)->port(), (*web)->port(), KEZEK_VERSION);
-
-  const sigset_t signals = EndSignals();
-  int signal = 0;
-  sigwait(&signals, &signal);
-  spdlog::info("ending signal={}", signal);
+  Standby standby(config, *control, clock);
+  const auto served = LeadUntilAsked(
+      controller,
+      {.state = &store,
+       .cluster = &cluster,
+       .on_fatal = [&fatal](const Error& error) { fatal.Set(error); },
+       .on_round =
+           [&](const control::RoundReport& report, const RoundTimes& times) {
+             LogRound(report);
+             MeasureRound(metrics, report, times, controller.view().get());
+           },
+       .on_tally = [&metrics](QueueTally tally) { metrics.SetQueue(std::move(tally)); },
+       .meter = &metrics},
+      standby, [&web] { (*web)->SetLeads(true); });
   (*server)->Stop(kStopGraceMs);
   controller.Stop();
   relay.To(nullptr);
+  if (!served) return served;
   return fatal.Get();
 }
 

@@ -107,6 +107,29 @@ TEST(AccessTable, ChangersNeverReachFurtherThanReaders) {
   }
 }
 
+TEST(AccessTable, AStandbyAnswersReadsAndNamesTheLeaderForTheRest) {
+  const World world;
+  View standing_by = *world.MakeView();
+  standing_by.leads = false;
+  standing_by.leader_address = "k1:7443";
+  const auto view = std::make_shared<const View>(standing_by);
+  int answered = 0;
+  for (const auto& row : AccessTable()) {
+    SCOPED_TRACE(row.method);
+    const auto caller = Authorise(row.method, world.Bearer("root@kezek"), view, 1);
+    answered += caller.has_value() ? 1 : 0;
+    EXPECT_EQ(caller.has_value(), OnStandby(row.method));
+    if (caller) continue;
+    EXPECT_EQ(caller.error().code, Code::kUnavailable);
+    EXPECT_EQ(caller.error().details.at(0).reason, "NOT_LEADER");
+    EXPECT_EQ(caller.error().details.at(0).values.at("leader"), "k1:7443");
+  }
+  EXPECT_EQ(answered, 12) << "every read on a standby has a row";
+  // It may not have heard of a new token, so it does not refuse one.
+  const auto unknown = Authorise("/kezek.v1.JobService/Get", "Bearer kzk_new", view, 1);
+  EXPECT_EQ(unknown.error().details.at(0).reason, "NOT_LEADER");
+}
+
 TEST(AccessTable, TokensThatDoNotHoldAreRefused) {
   World world;
   const auto reason = [&](const std::string& authorization, TimeMs now) {
