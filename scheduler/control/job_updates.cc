@@ -1,5 +1,6 @@
 #include "scheduler/control/job_updates.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -98,9 +99,15 @@ void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor
   }
   core.Put(job);
   const Attempt* alive = core.state.AliveAttempt(job.ref);
-  if (alive == nullptr || alive->limit_ms <= job.spec->time_limit_ms) return;
+  if (alive == nullptr) return;
+  // Never below what it has run: a charge is capped by the limit, and that time has been used.
+  const DurationMs run =
+      alive->start_ms == 0 ? 0 : std::max<DurationMs>(0, core.now - alive->start_ms);
+  const DurationMs limit =
+      std::max(job.spec->time_limit_ms, (run + kMinuteMs - 1) / kMinuteMs * kMinuteMs);
+  if (alive->limit_ms <= limit) return;
   Attempt attempt = *alive;
-  attempt.limit_ms = job.spec->time_limit_ms;
+  attempt.limit_ms = limit;
   core.Put(attempt);
 }
 

@@ -225,6 +225,17 @@ TEST_F(QueueTest, ARunningJobsLimitCanOnlyBeShortened) {
   EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(10 * kMinuteMs)).size(), 1U);
 }
 
+TEST_F(QueueTest, AShortenedLimitDoesNotTakeBackWhatHasRun) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  const TimeMs start = desk.Of(ref).start_ms;
+  desk.Step(40 * kMinuteMs);
+  EXPECT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = kMinuteMs}).has_value());
+  EXPECT_EQ(desk.Row(job).spec->time_limit_ms, kMinuteMs);
+  EXPECT_GE(desk.Of(ref).limit_ms, desk.now - start) << "all that has run is charged";
+  EXPECT_LT(desk.Of(ref).limit_ms, desk.now - start + kMinuteMs);
+}
+
 TEST_F(QueueTest, ACommandForSeveralJobsChangesAllOrNone) {
   const JobId running = desk.Submit();
   desk.Running(running, 900);
