@@ -17,6 +17,12 @@
 
 namespace kezek {
 
+// Handed over with the launch: the cluster sends this signal before the limit to the tasks alone,
+// also while Kezek is away. The one for the batch shell is Kezek's to send.
+inline bool IsClustersToSend(const EndSignal& signal) {
+  return !signal.name.empty() && signal.before_end_ms > 0 && !signal.batch_shell_only;
+}
+
 // Everything a launch needs. Submitted held: it does not run before Release.
 struct Launch {
   AttemptRef attempt;

@@ -101,14 +101,25 @@ void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
   }
 }
 
+// The cluster requeues what a node's failure ended, too.
+Reason WhyRequeued(const Core& core, const Attempt& attempt) {
+  for (const NodeGrant& grant : attempt.placement) {
+    const auto node = core.state.nodes().find(grant.node);
+    if (node == core.state.nodes().end() || node->second.health != NodeHealth::kDown) continue;
+    return {ReasonCode::kNodeFailed, {{"nodes", grant.node}}};
+  }
+  return {ReasonCode::kRequeuedByUser, {}};
+}
+
 // The attempt is alive and the job is the one recorded for it.
 void OnOwn(Core& core, const ClusterJob& job) {
   const AttemptRef ref = job.attempt;
   Attempt attempt = *core.state.FindAttempt(ref);
-  if (job.restarts > 0 && !HasEnded(job.state)) {
+  if (job.restarts > 0) {
     // Requeued below us, by its owner or by the cluster: this run is over, a new attempt follows.
-    SetEnding(core, ref, Ending::kRequeue, {ReasonCode::kRequeuedByUser, {}});
-    return;
+    SetEnding(core, ref, Ending::kRequeue, WhyRequeued(core, attempt));
+    if (!HasEnded(job.state)) return;
+    attempt = *core.state.FindAttempt(ref);
   }
   if (job.state == ClusterJobState::kPending) return OnPending(core, attempt, job);
   const bool never_ran = HasEnded(job.state) && EndOf(attempt, job).start_ms == 0;

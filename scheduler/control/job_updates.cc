@@ -108,6 +108,8 @@ void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor
   if (alive->limit_ms <= limit) return;
   Attempt attempt = *alive;
   attempt.limit_ms = limit;
+  // The cluster counts from the limit it was given: before the new one the signal is ours.
+  if (IsClustersToSend(job.spec->signal)) attempt.signalled = false;
   core.Put(attempt);
 }
 

@@ -45,8 +45,8 @@ bool IsCancel(ReasonCode code) {
 }
 
 // Why Kezek ended it, as the outcome of the attempt.
-AttemptOutcome OutcomeOfEnding(Ending ending) {
-  switch (ending) {
+AttemptOutcome OutcomeOfEnding(const Attempt& attempt) {
+  switch (attempt.ending) {
     case Ending::kNone:
     case Ending::kCancel:
       return AttemptOutcome::kCancelled;
@@ -57,21 +57,23 @@ AttemptOutcome OutcomeOfEnding(Ending ending) {
     case Ending::kLaunchTimeout:
       return AttemptOutcome::kLaunchFailed;
     case Ending::kRequeue:
-      return AttemptOutcome::kRequeued;
+      return attempt.reason.code == ReasonCode::kNodeFailed ? AttemptOutcome::kNodeFailed
+                                                            : AttemptOutcome::kRequeued;
   }
   return AttemptOutcome::kCancelled;
 }
 
 AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
+  // How a later run of the same job ended says nothing about ours.
+  if (job.restarts > 0 && attempt.ending == Ending::kRequeue) return OutcomeOfEnding(attempt);
   switch (job.state) {
     case ClusterJobState::kCompleted:
       return job.exit_code == 0 && job.exit_signal == 0 ? AttemptOutcome::kSucceeded
                                                         : AttemptOutcome::kFailed;
     case ClusterJobState::kFailed:
-      return attempt.ending == Ending::kNone ? AttemptOutcome::kFailed
-                                             : OutcomeOfEnding(attempt.ending);
+      return attempt.ending == Ending::kNone ? AttemptOutcome::kFailed : OutcomeOfEnding(attempt);
     case ClusterJobState::kCancelled:
-      return OutcomeOfEnding(attempt.ending);
+      return OutcomeOfEnding(attempt);
     case ClusterJobState::kTimedOut:
       return AttemptOutcome::kTimedOut;
     case ClusterJobState::kNodeFailed:

@@ -40,6 +40,7 @@ Attempt PlanAttempt(const Core& core, const Job& job, const engine::Start& start
   attempt.placement = start.placement;
   attempt.planned_ms = core.now;
   attempt.limit_ms = job.spec->time_limit_ms;
+  attempt.signalled = IsClustersToSend(job.spec->signal);
   attempt.counted_milli = start.counted_milli;
   attempt.rate_milli = rate == rates.end() ? 1000 : rate->second;
   attempt.factor_milli = core.ClassOf(job.spec->job_class).factor_milli;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kezek/host_list.h"
+#include "rpc/batch_environment.h"
 #include "rpc/field_checks.h"
 #include "rpc/job_refs.h"
 #include "rpc/shape_convert.h"
@@ -217,7 +218,6 @@ void ReadRest(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) {
   spec->umask = wire.has_umask() ? wire.umask() : 0022;
 }
 
-// Host and directory of the submission travel with the environment, which is where the job looks.
 void ReadEnvironment(const v1::JobSpec& wire, std::int64_t max, FieldChecks* checks,
                      std::map<std::string, std::string>* environment) {
   std::size_t total = 0;
@@ -233,9 +233,8 @@ void ReadEnvironment(const v1::JobSpec& wire, std::int64_t max, FieldChecks* che
   checks->Require(total <= static_cast<std::size_t>(max), "environment",
                   "is " + std::to_string(total) + " bytes; at most " + std::to_string(max) +
                       " are allowed: export less");
-  if (!wire.submit_host().empty()) (*environment)["SLURM_SUBMIT_HOST"] = wire.submit_host();
-  (*environment)["SLURM_SUBMIT_DIR"] =
-      wire.submit_dir().empty() ? wire.working_dir() : wire.submit_dir();
+  // What sbatch would add travels with it: that is where the job looks.
+  if (checks->ok()) AddBatchVariables(wire, checks, environment);
 }
 
 void ReadWarnings(const v1::JobSpec& wire, FieldChecks* checks, std::vector<Reason>* warnings) {
@@ -256,7 +255,6 @@ Result<SpecParts> ReadSpec(const v1::JobSpec& wire, const View& view, const Spec
   checks.Missing(!unknown.empty(), unknown.empty() ? "" : std::to_string(unknown.field(0).number()),
                  "a field that this server does not know");
   checks.Missing(!wire.reservation().empty(), "reservation", "admins' reservations");
-  checks.Missing(wire.rlimits_size() > 0, "rlimits", "resource limits of the submitting shell");
   ReadTexts(wire, &checks, &parts.spec);
   CheckScript(wire, limits.script_bytes, &checks);
   ReadArguments(wire, &checks, &parts.spec);

@@ -30,7 +30,7 @@ constexpr Option kOptions[] = {
      apply::Gres},
     {"gpu-type", '\0', kRequired, "TYPE", "type of GPU", kKezek, apply::GpuType},
     {"ntasks", 'n', kRequired, "N", "tasks in all", kJob, apply::Ntasks},
-    {"ntasks-per-node", '\0', kRequired, "N", "tasks on each node", kJob, apply::NtasksPerNode},
+    {"ntasks-per-node,tasks-per-node", '\0', kRequired, "N", "tasks on each node", kJob, apply::NtasksPerNode},
     {"cpus-per-task", 'c', kRequired, "N", "CPUs for each task", kJob, apply::CpusPerTask},
     {"cpus-per-gpu", '\0', kRequired, "N", "CPUs for each GPU", kJob, apply::CpusPerGpu},
     {"mem", '\0', kRequired, "SIZE", "memory on each node, 0 for all of it", kJob, apply::Mem},

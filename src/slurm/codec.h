@@ -19,15 +19,22 @@ namespace kezek::slurm {
 inline constexpr std::string_view kApi = "/slurm/v0.0.38";
 inline constexpr std::string_view kAccountingApi = "/slurmdb/v0.0.38";
 
+// Stands for the signal that only the batch shell is to get: v0.0.38 sends any signal to the tasks
+// too, and who does not catch this one does not notice it. LaunchScript makes the shell catch it.
+inline constexpr const char* kBatchShellSignal = "URG";
+
 // The attempt that bears this name ("kezek-48211_7-2"); nothing if it is not a name of ours.
 std::optional<AttemptRef> ParseClusterName(std::string_view name);
 
-// The body of POST /job/submit: held, without Slurm's requeue, on exactly the nodes of the
-// placement. The limit is rounded up to Slurm's minute. An empty partition is Slurm's default.
+// The body of POST /job/submit: held, on exactly the nodes of the placement. Slurm's requeue is on
+// where the job's is: the script does not run a second time in the same Slurm job. The limit is
+// rounded up to Slurm's minute. An empty partition is Slurm's default.
 std::string SubmitBody(const Launch& launch, const std::string& partition);
 
-// The script as Slurm gets it: with its arguments and its umask, which v0.0.38 cannot carry
-// (slurmrestd 22.05 dies of `argv`), set in its second line if it is a shell's, else by a wrapper.
+// The script as Slurm gets it: with its name and its arguments, which v0.0.38 cannot carry
+// (slurmrestd 22.05 dies of `argv`), in front of its second line if it is a shell's, else in a
+// wrapper; and, where only the batch shell is to get the signal, with a trap that turns
+// kBatchShellSignal into it.
 std::string LaunchScript(const Launch& launch);
 
 struct SubmitAccepted {

@@ -44,8 +44,9 @@ class SlurmCluster : public Cluster {
                const std::string& unix_account) override;
   void Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account) override;
-  // v0.0.38 always signals the whole job: batch shell, children and steps. A name that is not made
-  // of capitals and digits is not sent.
+  // v0.0.38 always signals the whole job: batch shell, children and steps; for the batch shell
+  // alone kBatchShellSignal is sent instead. A name that is not made of capitals and digits is not
+  // sent.
   void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account, const std::string& signal,
               bool batch_shell_only) override;

@@ -14,8 +14,6 @@
 namespace kezek::slurm {
 namespace {
 
-constexpr std::int32_t kUsualUmask = 0022;
-
 bool ReadNumber(std::string_view text, std::int64_t* value) {
   if (text.empty() || text.size() > 18) return false;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
@@ -74,16 +72,70 @@ bool IsShellScript(std::string_view script) {
   return std::find(kShells.begin(), kShells.end(), word) != kShells.end();
 }
 
-// Runs a script of another language as a file of its own.
+bool IsForBatchShell(const JobSpec& spec) {
+  return spec.signal.batch_shell_only && !spec.signal.name.empty();
+}
+
+// What goes in front of a script: slurmrestd makes a variable of the job's name in Slurm, which is
+// Kezek's; and the shell turns the one signal into the other.
+std::string Preamble(const JobSpec& spec) {
+  std::string text;
+  // Slurm may run it again before Kezek sees that it was requeued: that is another attempt's to do.
+  if (spec.requeue) text = "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; ";
+  text += "export SLURM_JOB_NAME=" + Quoted(spec.name);
+  if (IsForBatchShell(spec)) {
+    text += std::string("; trap 'kill -s ") + spec.signal.name + " $$' " + kBatchShellSignal;
+  }
+  return text;
+}
+
+// The interpreter of a script, and its one argument if it has one, as the kernel would call it.
+std::string Interpreter(std::string_view script) {
+  std::string_view line = script.substr(std::min<std::size_t>(2, script.size()));
+  line = line.substr(0, line.find('\n'));
+  const auto trim = [](std::string_view text) {
+    const auto first = text.find_first_not_of(" \t\r");
+    if (first == std::string_view::npos) return std::string_view();
+    return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+  };
+  line = trim(line);
+  const auto blank = line.find_first_of(" \t");
+  const std::string path(line.substr(0, blank));
+  if (blank == std::string_view::npos) return Quoted(path);
+  return Quoted(path) + " " + Quoted(std::string(trim(line.substr(blank))));
+}
+
+// Runs `command` in place of the shell, so that signals reach it and its end is the job's; or under
+// a shell that stays to turn the one signal into the other.
+std::string RunInstead(const JobSpec& spec, const std::string& command) {
+  if (!IsForBatchShell(spec)) return "exec " + command + "\n";
+  return command + " <&0 &\nkezek_child=$!\ntrap \"kill -s " + spec.signal.name +
+         " $kezek_child\" " + kBatchShellSignal +
+         "\nwhile :; do\n  wait \"$kezek_child\"\n  kezek_code=$?\n"
+         "  kill -0 \"$kezek_child\" 2>/dev/null || exit \"$kezek_code\"\ndone\n";
+}
+
+// Runs a script of another language from a file that is open and has no name any more.
 std::string Wrapped(const Launch& launch) {
   const std::string encoded = Base64(launch.script);
   std::string lines;
   for (std::size_t i = 0; i < encoded.size(); i += 76) lines += encoded.substr(i, 76) + "\n";
-  return "#!/bin/bash\numask " + Octal(launch.spec.umask) +
-         "\nkezek_script=$(mktemp) || exit 1\nbase64 -d >\"$kezek_script\" <<'KEZEK_SCRIPT'\n" +
-         lines + "KEZEK_SCRIPT\nchmod u+x \"$kezek_script\"\n\"$kezek_script\"" +
-         QuotedArguments(launch.spec) +
-         "\nkezek_code=$?\nrm -f \"$kezek_script\"\nexit $kezek_code\n";
+  return "#!/bin/bash\n" + Preamble(launch.spec) +
+         "\nkezek_path=/usr/bin:/bin\n"
+         "kezek_script=$(PATH=$kezek_path mktemp 2>/dev/null ||"
+         " PATH=$kezek_path mktemp -p /tmp) || exit 1\n"
+         "PATH=$kezek_path base64 -d >\"$kezek_script\" <<'KEZEK_SCRIPT' || exit 1\n" +
+         lines +
+         "KEZEK_SCRIPT\nexec 9<\"$kezek_script\"\nPATH=$kezek_path rm -f \"$kezek_script\"\n" +
+         RunInstead(launch.spec,
+                    Interpreter(launch.script) + " /proc/self/fd/9" + QuotedArguments(launch.spec));
+}
+
+// slurmd takes the mask from a variable, as sbatch hands it over, and opens the output with it.
+Json Environment(const Launch& launch) {
+  Json environment = launch.environment;
+  environment["SLURM_UMASK"] = Octal(launch.spec.umask);
+  return environment;
 }
 
 // CPUs of a node are its tasks' CPUs: v0.0.38's minimum per node does not grant any.
@@ -97,24 +149,26 @@ Json SubmitJob(const Launch& launch, const std::string& partition) {
   std::vector<std::string> nodes;
   for (const auto& grant : launch.placement) nodes.push_back(grant.node);
   const std::string count = std::to_string(nodes.size());
-  Json environment = launch.environment;
-  if (environment.empty()) environment = {{"KEZEK_JOB_ID", ToText(launch.attempt.job)}};
   Json job = {
       {"name", ClusterName(launch.attempt)},
       {"comment", launch.tag},
       {"hold", true},
-      {"no_requeue", true},
       {"nodes", count + "-" + count},
       {"nodelist", CompressHostList(nodes)},
-      {"tasks", spec.ntasks},
-      {"tasks_per_node", spec.ntasks_per_node},
       {"cpus_per_task", CpusPerTask(spec)},
       {"time_limit", std::max<std::int64_t>((launch.limit_ms + kMinuteMs - 1) / kMinuteMs, 1)},
-      {"environment", std::move(environment)},
+      {"environment", Environment(launch)},
       {"current_working_directory", spec.working_directory},
       {"standard_output", launch.stdout_path}};
+  // One task a node is what Slurm takes it to be; said, srun would take it for the user's wish.
+  if (spec.ntasks_per_node > 1 || spec.ntasks != static_cast<std::int64_t>(nodes.size())) {
+    job["tasks"] = spec.ntasks;
+    job["tasks_per_node"] = spec.ntasks_per_node;
+  }
   const bool append = spec.append_output || launch.attempt.number > 1;
   job["open_mode"] = append ? "append" : "truncate";
+  // On, so that a job may ask Slurm to requeue itself; a new attempt comes of it.
+  job[spec.requeue ? "requeue" : "no_requeue"] = true;
   const auto set = [&job](const char* key, const std::string& value) {
     if (!value.empty()) job[key] = value;
   };
@@ -128,6 +182,9 @@ Json SubmitJob(const Launch& launch, const std::string& partition) {
     job["gres"] = "gpu:" + spec.shape.gpu_type + ":" + std::to_string(spec.shape.gpus_per_node);
   }
   if (spec.shape.memory_mib_per_node > 0) job["memory_per_node"] = spec.shape.memory_mib_per_node;
+  if (IsClustersToSend(spec.signal)) {
+    job["signal"] = spec.signal.name + "@" + std::to_string(spec.signal.before_end_ms / kSecondMs);
+  }
   if (spec.shape.exclusive) job["exclusive"] = "exclusive";
   return job;
 }
@@ -167,13 +224,12 @@ std::optional<AttemptRef> ParseClusterName(std::string_view name) {
 }
 
 std::string LaunchScript(const Launch& launch) {
-  const bool plain = launch.spec.arguments.empty() && launch.spec.umask == kUsualUmask;
-  if (plain) return launch.script;
   if (!IsShellScript(launch.script)) return Wrapped(launch);
   const auto line_end = launch.script.find('\n');
-  std::string script = launch.script.substr(0, line_end) + "\numask " + Octal(launch.spec.umask);
+  std::string script = launch.script.substr(0, line_end) + "\n" + Preamble(launch.spec);
   if (!launch.spec.arguments.empty()) script += "; set --" + QuotedArguments(launch.spec);
-  script += "\n";
+  // In front of what stands there, be it a comment: the lines keep their numbers.
+  script += "; ";
   if (line_end != std::string::npos) script += launch.script.substr(line_end + 1);
   return script;
 }

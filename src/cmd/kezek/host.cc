@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,32 @@ bool HasReader(int file) {
   return poll(&state, 1, 0) < 0 || (state.revents & POLLERR) == 0;
 }
 
+// Those that Slurm hands on.
+std::map<std::string, std::int64_t> ReadLimits() {
+  struct Limit {
+    const char* name;
+    decltype(RLIMIT_CPU) number;
+  };
+  constexpr std::array<Limit, 10> kLimits = {{{"CPU", RLIMIT_CPU},
+                                              {"FSIZE", RLIMIT_FSIZE},
+                                              {"DATA", RLIMIT_DATA},
+                                              {"STACK", RLIMIT_STACK},
+                                              {"CORE", RLIMIT_CORE},
+                                              {"RSS", RLIMIT_RSS},
+                                              {"NPROC", RLIMIT_NPROC},
+                                              {"NOFILE", RLIMIT_NOFILE},
+                                              {"MEMLOCK", RLIMIT_MEMLOCK},
+                                              {"AS", RLIMIT_AS}}};
+  std::map<std::string, std::int64_t> limits;
+  for (const Limit& limit : kLimits) {
+    rlimit value{};
+    if (getrlimit(limit.number, &value) != 0) continue;
+    limits[limit.name] =
+        value.rlim_cur == RLIM_INFINITY ? -1 : static_cast<std::int64_t>(value.rlim_cur);
+  }
+  return limits;
+}
+
 }  // namespace
 
 std::string Host::Variable(const std::string& variable) const {
@@ -65,6 +92,7 @@ Host ThisProcess() {
   host.in = &std::cin;
   host.out = &std::cout;
   host.err = &std::cerr;
+  host.in_is_terminal = isatty(STDIN_FILENO) == 1;
   host.out_is_terminal = isatty(STDOUT_FILENO) == 1;
   host.err_is_terminal = isatty(STDERR_FILENO) == 1;
   host.environment = ReadEnvironment();
@@ -79,6 +107,8 @@ Host ThisProcess() {
   const mode_t mask = ::umask(0);
   ::umask(mask);
   host.umask = static_cast<int>(mask);
+  host.nice = getpriority(PRIO_PROCESS, 0);
+  host.rlimits = ReadLimits();
   host.now_ms = [] {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     return std::int64_t{std::chrono::duration_cast<std::chrono::milliseconds>(now).count()};

@@ -15,6 +15,7 @@ struct Host {
   std::istream* in = nullptr;
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;
+  bool in_is_terminal = true;
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   bool colour = false;  // only on a terminal, and not with NO_COLOR
@@ -25,6 +26,9 @@ struct Host {
   std::string directory;  // absolute
   std::string name;       // of this machine
   int umask = 022;
+  int nice = 0;
+  // Soft resource limits by their names without RLIMIT_; -1 is unlimited.
+  std::map<std::string, std::int64_t> rlimits;
 
   std::function<std::int64_t()> now_ms;        // UTC
   std::function<void(std::int64_t ms)> sleep;  // between tries

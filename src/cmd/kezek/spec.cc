@@ -206,6 +206,32 @@ bool IsText(const std::string& value) {
                                                value.data(), static_cast<int>(value.size()));
 }
 
+// What follows the option's name: `NONE` of `--export=NONE`.
+template <typename T>
+std::string ValueOf(const script::Setting<T>& setting) {
+  const std::size_t end = setting.written.find_first_of("= ");
+  return end == std::string::npos ? "" : setting.written.substr(end + 1);
+}
+
+// What sbatch adds for srun and slurmd to read, and only this process knows.
+void AddOwnVariables(const Draft& draft, const Host& host, v1::JobSpec& spec) {
+  auto& environment = *spec.mutable_environment();
+  environment["SLURM_PRIO_PROCESS"] = std::to_string(host.nice);
+  if (const auto& rules = draft.options.environment) {
+    const bool login =
+        !rules->value.all || !rules->value.names.empty() || !rules->value.assignments.empty();
+    // Lets slurmd put the user's login environment beneath.
+    if (login) {
+      environment["SLURM_EXPORT_ENV"] = ValueOf(*rules);
+      environment["SLURM_GET_USER_ENV"] = "1";
+    }
+  }
+  const auto& gpus = draft.options.gpus_per_node;
+  if (gpus && !gpus->written.starts_with("--gr")) {
+    environment["SLURM_GPUS_PER_NODE"] = ValueOf(*gpus);
+  }
+}
+
 Result<void> FillEnvironment(const Draft& draft, const Host& host, MadeSpec& made) {
   const script::ExportSpec rules =
       draft.options.environment ? draft.options.environment->value : script::ExportSpec{};
@@ -217,16 +243,16 @@ Result<void> FillEnvironment(const Draft& draft, const Host& host, MadeSpec& mad
       made.warnings.push_back("environment: " + name + " is not UTF-8 and is left out");
     }
   };
-  if (rules.all) {
-    for (const auto& [name, value] : host.environment) {
-      if (name != "KEZEK_TOKEN") copy(name, value);
-    }
+  for (const auto& [name, value] : host.environment) {
+    const bool slurms = name.starts_with("SLURM_") || name.starts_with("SPANK_");
+    if ((rules.all || slurms) && name != "KEZEK_TOKEN") copy(name, value);
   }
   for (const std::string& name : rules.names) {
     const auto found = host.environment.find(name);
     if (found != host.environment.end()) copy(name, found->second);
   }
   for (const auto& [name, value] : rules.assignments) copy(name, value);
+  AddOwnVariables(draft, host, made.spec);
   std::size_t size = 0;
   for (const auto& [name, value] : environment) size += name.size() + value.size() + 2;
   if (size > kLargestEnvironment) {
@@ -254,6 +280,7 @@ Result<MadeSpec> MakeSpec(const Draft& draft, const Host& host) {
   made.spec.set_script(draft.script);
   for (const std::string& argument : draft.arguments) made.spec.add_arguments(argument);
   made.spec.set_umask(host.umask);
+  for (const auto& [name, value] : host.rlimits) (*made.spec.mutable_rlimits())[name] = value;
   made.spec.set_submit_host(host.name);
   made.spec.set_submit_dir(host.directory);
   return made;

@@ -88,13 +88,15 @@ Result<std::string> ReadScript(const Host& host, const std::string& path) {
 Result<Draft> TakeScript(const Host& host, const script::ParsedFlags& flags,
                          const script::BatchOptions& options) {
   Draft draft;
-  const std::vector<std::string>& operands = flags.operands;
+  std::vector<std::string> operands = flags.operands;
   if (options.wrap) {
     if (!operands.empty()) return BadUsage("--wrap: a script or command is given, too");
     draft.script = "#!/bin/sh\n" + options.wrap->value + "\n";
     draft.default_name = draft.file = "wrap";
     return draft;
   }
+  // As sbatch does: without a script, what is piped in is one.
+  if (operands.empty() && !flags.after_dashes && !host.in_is_terminal) operands = {"-"};
   if (operands.empty()) {
     return BadUsage(
         "no script: name one, or a command after --\n"

@@ -199,7 +199,8 @@ TEST(SpecTest, EnvironmentFollowsExport) {
   Draft draft;
   Result<MadeSpec> made = MakeSpec(draft, host);
   ASSERT_TRUE(made);
-  EXPECT_EQ(made->spec.environment_size(), 2);  // neither the token nor what is no text
+  EXPECT_EQ(made->spec.environment_size(), 3);  // neither the token nor what is no text
+  EXPECT_EQ(made->spec.environment().at("SLURM_PRIO_PROCESS"), "0");
   ASSERT_EQ(made->warnings.size(), 1U);
   EXPECT_NE(made->warnings[0].find("BAD"), std::string::npos);
   draft.options.environment = {*script::ParseExport("B,C,D=4"), {}, ""};
@@ -207,7 +208,8 @@ TEST(SpecTest, EnvironmentFollowsExport) {
   ASSERT_TRUE(made);
   EXPECT_EQ(made->spec.environment().at("B"), "2");
   EXPECT_EQ(made->spec.environment().at("D"), "4");
-  EXPECT_EQ(made->spec.environment_size(), 2);
+  EXPECT_EQ(made->spec.environment_size(), 5);
+  EXPECT_EQ(made->spec.environment().at("SLURM_GET_USER_ENV"), "1") << "the login's goes beneath";
   host.environment["BIG"] = std::string(300'000, 'x');
   draft.options.environment.reset();
   made = MakeSpec(draft, host);

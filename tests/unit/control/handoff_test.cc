@@ -227,6 +227,27 @@ TEST_F(HandoffTest, ARestartBelowUsEndsTheAttempt) {
   EXPECT_EQ(submits[0].launch.attempt.number, 2);
 }
 
+// Slurm may have begun and ended it again before we look; that run is not ours.
+TEST_F(HandoffTest, TheEndOfALaterRunIsNotTheAttempts) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kCompleted);
+  seen.restarts = 1;
+  desk.Offer(Observed{seen});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kRequeued);
+  EXPECT_EQ(DeskOfOne::All<SubmitAction>(desk.Tick()).size(), 1U);
+}
+
+TEST_F(HandoffTest, ASignalToTheTasksIsTheClustersUntilTheLimitIsShortened) {
+  const JobId job = desk.Submit([](JobSpec& spec) {
+    spec.time_limit_ms = 10 * kMinuteMs;
+    spec.signal = {"USR1", kMinuteMs, false};
+  });
+  desk.Running(job, 900);
+  EXPECT_TRUE(DeskOfOne::All<SignalAction>(desk.Step(9 * kMinuteMs + 1000)).empty());
+}
+
 TEST_F(HandoffTest, KezekEndsAnAttemptAtItsOwnLimitAndSignalsBefore) {
   const JobId job = desk.Submit([](JobSpec& spec) {
     spec.time_limit_ms = 10 * kMinuteMs;

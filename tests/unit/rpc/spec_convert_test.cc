@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 
@@ -69,10 +70,10 @@ TEST(Spec, EveryFieldIsCarriedThereAndBack) {
 TEST(Spec, EveryFieldOfTheProtoIsAccountedFor) {
   v1::JobSpec everything;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(kEverything, &everything));
-  const std::set<std::string> elsewhere = {"script",      "environment",
-                                           "submit_host", "submit_dir",       // the payload
-                                           "hold",        "ignored_options",  // the submission
-                                           "reservation", "rlimits"};         // NOT_YET
+  const std::set<std::string> elsewhere = {"script",     "environment",     "submit_host",
+                                           "submit_dir", "rlimits",          // the payload
+                                           "hold",       "ignored_options",  // submission
+                                           "reservation"};                   // NOT_YET
   const auto* type = v1::JobSpec::descriptor();
   for (int i = 0; i < type->field_count(); ++i) {
     const auto* field = type->field(i);
@@ -94,6 +95,39 @@ TEST(Spec, ThePayloadTakesTheEnvironmentAndThePlaceOfSubmission) {
   EXPECT_EQ(read->environment.at("SLURM_SUBMIT_DIR"), "/home/kz-aizhan");
   wire.set_submit_dir("/elsewhere");
   EXPECT_EQ(ReadWire(wire)->environment.at("SLURM_SUBMIT_DIR"), "/elsewhere");
+}
+
+// As sbatch does it, so that srun and slurmd find them.
+TEST(Spec, ThePayloadTakesTheVariablesThatSbatchAdds) {
+  v1::JobSpec wire = Plain();
+  EXPECT_EQ(ReadWire(wire)->environment.size(), 1U) << "nothing asked, nothing said";
+  wire.mutable_shape()->set_nodes(2);
+  wire.mutable_shape()->set_ntasks_per_node(4);
+  wire.mutable_shape()->set_cpus_per_task(2);
+  wire.mutable_shape()->set_gpus(8);
+  for (const char* job : {"7", "8"}) {
+    wire.add_dependencies()->set_kind(v1::DEPENDENCY_KIND_AFTER_OK);
+    wire.mutable_dependencies()->rbegin()->set_job(job);
+  }
+  wire.add_dependencies()->set_kind(v1::DEPENDENCY_KIND_AFTER_ANY);
+  wire.mutable_dependencies()->rbegin()->set_job("9_1");
+  wire.set_open_mode(v1::OPEN_MODE_APPEND);
+  (*wire.mutable_rlimits())["NOFILE"] = 1024;
+  (*wire.mutable_rlimits())["CORE"] = -1;
+  const std::map<std::string, std::string> expected = {
+      {"SLURM_SUBMIT_DIR", "/home/kz-aizhan"},
+      {"SLURM_NTASKS", "8"},
+      {"SLURM_NPROCS", "8"},
+      {"SLURM_NTASKS_PER_NODE", "4"},
+      {"SLURM_CPUS_PER_TASK", "2"},
+      {"SLURM_GPUS", "8"},
+      {"SLURM_JOB_DEPENDENCY", "afterok:7:8,afterany:9_1"},
+      {"SLURM_OPEN_MODE", "a"},
+      {"SLURM_RLIMIT_NOFILE", "1024"},
+      {"SLURM_RLIMIT_CORE", "18446744073709551615"}};
+  const auto read = ReadWire(wire);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->environment, expected);
 }
 
 TEST(Spec, DefaultsAreThose) {
@@ -262,7 +296,8 @@ const Bad kBad[] = {
     {"user_priority", [](auto& s) { s.set_user_priority(-10'001); }},
     {"container_image", [](auto& s) { s.set_container_image(std::string(1025, 'i')); }},
     {"reservation", [](auto& s) { s.set_reservation("maint"); }, "NOT_YET"},
-    {"rlimits", [](auto& s) { (*s.mutable_rlimits())["NOFILE"] = 1024; }, "NOT_YET"},
+    {"rlimits", [](auto& s) { (*s.mutable_rlimits())["NOFILES"] = 1024; }},
+    {"rlimits", [](auto& s) { (*s.mutable_rlimits())["NOFILE"] = -2; }},
     {"umask", [](auto& s) { s.set_umask(512); }},
     {"umask", [](auto& s) { s.set_umask(-1); }},
     {"submit_host", [](auto& s) { s.set_submit_host(std::string(256, 'h')); }},

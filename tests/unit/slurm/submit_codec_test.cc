@@ -44,25 +44,26 @@ Json JobOf(const Launch& launch, const std::string& partition = "") {
 
 TEST(SubmitBody, SaysAllThatTheLaunchSays) {
   const Json job = JobOf(TwoNodes(), "gpu");
-  const Json expected = {{"name", "kezek-48211_7-2"},
-                         {"comment", "k1:4:abc"},
-                         {"hold", true},
-                         {"no_requeue", true},
-                         {"nodes", "2-2"},
-                         {"nodelist", "n[01-02]"},
-                         {"tasks", 4},
-                         {"tasks_per_node", 2},
-                         {"cpus_per_task", 4},
-                         {"time_limit", 6},
-                         {"environment", {{"PATH", "/bin"}, {"KEZEK_ATTEMPT", "2"}}},
-                         {"current_working_directory", "/home/a"},
-                         {"standard_output", "/out/1/stdout"},
-                         {"open_mode", "append"},
-                         {"account", "kezek"},
-                         {"qos", "normal"},
-                         {"partition", "gpu"},
-                         {"gres", "gpu:h200:4"},
-                         {"memory_per_node", 1000}};
+  const Json expected = {
+      {"name", "kezek-48211_7-2"},
+      {"comment", "k1:4:abc"},
+      {"hold", true},
+      {"no_requeue", true},
+      {"nodes", "2-2"},
+      {"nodelist", "n[01-02]"},
+      {"tasks", 4},
+      {"tasks_per_node", 2},
+      {"cpus_per_task", 4},
+      {"time_limit", 6},
+      {"environment", {{"PATH", "/bin"}, {"KEZEK_ATTEMPT", "2"}, {"SLURM_UMASK", "0022"}}},
+      {"current_working_directory", "/home/a"},
+      {"standard_output", "/out/1/stdout"},
+      {"open_mode", "append"},
+      {"account", "kezek"},
+      {"qos", "normal"},
+      {"partition", "gpu"},
+      {"gres", "gpu:h200:4"},
+      {"memory_per_node", 1000}};
   EXPECT_EQ(job, expected) << job.dump(1);
 }
 
@@ -84,20 +85,57 @@ TEST(SubmitBody, LeavesOutWhatIsNotAsked) {
   EXPECT_FALSE(job["environment"].empty());  // slurmrestd refuses an empty one
 }
 
+// Said, srun would take it for the user's wish: `srun -N1` would start a task for each node.
+TEST(SubmitBody, OneTaskANodeIsLeftToSlurm) {
+  Launch launch = TwoNodes();
+  launch.spec.ntasks = 2;
+  launch.spec.ntasks_per_node = 1;
+  const Json job = JobOf(launch);
+  EXPECT_FALSE(job.contains("tasks"));
+  EXPECT_FALSE(job.contains("tasks_per_node"));
+  EXPECT_EQ(job["cpus_per_task"], 8);
+}
+
 TEST(SubmitBody, BytesThatAreNotUtf8DoNotStopIt) {
   Launch launch = TwoNodes();
   launch.script = "#!/bin/sh\necho \xff\n";
   EXPECT_TRUE(Json::accept(SubmitBody(launch, "")));
 }
 
-TEST(LaunchScript, IsTheUsersOwnUnlessItNeedsMore) {
+TEST(LaunchScript, IsTheUsersOwnLineByLineWithItsNameAndArgumentsInFront) {
   Launch launch = TwoNodes();
-  EXPECT_EQ(LaunchScript(launch), launch.script);
+  launch.spec.name = "it's";
+  EXPECT_EQ(LaunchScript(launch), "#!/bin/bash\nexport SLURM_JOB_NAME='it'\\''s'; echo hi\n");
+  launch.spec.name = "lm";
   launch.spec.arguments = {"a", "it's b", ""};
-  launch.spec.umask = 027;
-  EXPECT_EQ(LaunchScript(launch), "#!/bin/bash\numask 0027; set -- 'a' 'it'\\''s b' ''\necho hi\n");
+  EXPECT_EQ(LaunchScript(launch),
+            "#!/bin/bash\nexport SLURM_JOB_NAME='lm'; set -- 'a' 'it'\\''s b' ''; echo hi\n");
   launch.script = "#!/usr/bin/env sh";
-  EXPECT_EQ(LaunchScript(launch), "#!/usr/bin/env sh\numask 0027; set -- 'a' 'it'\\''s b' ''\n");
+  EXPECT_EQ(LaunchScript(launch),
+            "#!/usr/bin/env sh\nexport SLURM_JOB_NAME='lm'; set -- 'a' 'it'\\''s b' ''; ");
+}
+
+TEST(LaunchScript, RunsOnceInASlurmJobThatMayBeRequeued) {
+  Launch launch = TwoNodes();
+  launch.spec.requeue = true;
+  EXPECT_TRUE(LaunchScript(launch).starts_with(
+      "#!/bin/bash\n[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; export "));
+  const Json job = JobOf(launch);
+  EXPECT_EQ(job["requeue"], true);
+  EXPECT_FALSE(job.contains("no_requeue"));
+}
+
+TEST(LaunchScript, TheBatchShellAloneTurnsOneSignalIntoTheOther) {
+  Launch launch = TwoNodes();
+  launch.spec.signal = {"USR1", 90 * kSecondMs, true};
+  EXPECT_NE(LaunchScript(launch).find("; trap 'kill -s USR1 $$' URG; echo hi"), std::string::npos);
+  EXPECT_FALSE(JobOf(launch).contains("signal")) << "v0.0.38 knows no B:";
+  launch.script = "#!/usr/bin/env python3\n";
+  EXPECT_NE(LaunchScript(launch).find("trap \"kill -s USR1 $kezek_child\" URG\n"),
+            std::string::npos);
+  launch.spec.signal.batch_shell_only = false;
+  EXPECT_EQ(LaunchScript(launch).find("URG"), std::string::npos);
+  EXPECT_EQ(JobOf(launch)["signal"], "USR1@90") << "Slurm sends it to the tasks";
 }
 
 TEST(LaunchScript, WrapsOtherLanguages) {
@@ -107,7 +145,7 @@ TEST(LaunchScript, WrapsOtherLanguages) {
   const std::string script = LaunchScript(launch);
   EXPECT_TRUE(script.starts_with("#!/bin/bash\n")) << script;
   EXPECT_NE(script.find("IyEvdXNyL2Jpbi9lbnYgcHl0aG9uMwpwcmludCgneCcpCg=="), std::string::npos);
-  EXPECT_NE(script.find("\"$kezek_script\" 'one'\n"), std::string::npos);
+  EXPECT_TRUE(script.ends_with("exec '/usr/bin/env' 'python3' /proc/self/fd/9 'one'\n")) << script;
 }
 
 TEST(ClusterName, RoundTripsAndRefusesOthers) {

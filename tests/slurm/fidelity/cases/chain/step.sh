@@ -1,0 +1,4 @@
+#!/bin/bash
+sleep 0.3
+echo "$1" >>order
+observe "$1"

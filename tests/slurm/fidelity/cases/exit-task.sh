@@ -1,0 +1,6 @@
+#!/bin/bash
+#SBATCH -n 4 -t 5 -o out
+srun bash -c 'exit $SLURM_PROCID'
+code=$?
+echo "srun says $code"
+exit $code

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -G 4 -t 5 -o out
+observe batch

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -N 2 -G 4 -t 5 -o out
+observe batch

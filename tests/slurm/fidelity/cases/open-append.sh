@@ -1,0 +1,5 @@
+#!/bin/bash
+#SBATCH -t 5 -o out --open-mode=append
+#: echo before >out
+echo after
+observe batch

@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH -t 5
+echo one
+echo two >&2

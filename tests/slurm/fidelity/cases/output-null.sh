@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH -t 5 -o /dev/null
+echo nothing
+touch ran

@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH -t 5
+observe batch
+echo "hello from $(basename "$0")"

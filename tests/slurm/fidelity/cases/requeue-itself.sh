@@ -1,0 +1,10 @@
+#!/bin/bash
+#SBATCH -t 5 -o out --requeue
+#: slow
+if [ ! -e first-run ]; then
+  touch first-run
+  echo first
+  scontrol requeue "$SLURM_JOB_ID"
+  sleep 60
+fi
+echo "second, restarts ${SLURM_RESTART_COUNT:-none}"

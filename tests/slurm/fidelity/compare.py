@@ -1,0 +1,119 @@
+"""What a case left behind, in words that do not depend on ids, nodes or folders; and what differs."""
+
+import os
+import re
+import stat
+
+# Different at every run, whatever starts it.
+VOLATILE = {"SLURM_TASK_PID", "SLURM_SRUN_COMM_PORT", "SLURM_STEP_LAUNCHER_PORT", "_",
+            "SLURM_JOB_START_TIME", "SLURM_JOB_END_TIME"}
+IDS = {"SLURM_JOBID", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID"}
+DEVICES = {"CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS"}
+OWN = {"jobs", "warnings"}
+
+
+def _nodes(text):
+    """Node names without their numbers; a list becomes its length."""
+    def count(match):
+        names = 0
+        for piece in match.group(1).split(","):
+            ends = piece.split("-")
+            names += int(ends[-1]) - int(ends[0]) + 1
+        return f"<{names} nodes>"
+    text = re.sub(r"\bn\[([0-9,-]+)\]", count, text)
+    return re.sub(r"\bleaf\d\b", "<leaf>", re.sub(r"\bn0\d\b", "<node>", text))
+
+
+def _numbers(text):
+    """Names of files: a job's number after j or A, or in sbatch's default."""
+    text = re.sub(r"(?<=-[jA])\d+(_?)\d*", r"#\1", text)
+    text = re.sub(r"\bslurm-\d+(_\d+)?\.out", lambda m: f"slurm-#{m.group(1) or ''}.out", text)
+    return re.sub(r"/job\d+(_\d+)?/", "/job#/", text)
+
+
+class Scrubber:
+    def __init__(self, way):
+        self.root, self.way = way.root, way.name
+        self.kept = os.path.join(way.cluster.folder, "output")
+
+    def path(self, text):
+        text = text.replace(self.root, "<root>")
+        text = re.sub(re.escape(self.kept) + r"/\S+", "<kept by Kezek>", text)
+        return _nodes(_numbers(text))
+
+    def variable(self, name, value):
+        if name in VOLATILE:
+            return "<any>"
+        if name in IDS:
+            return "<id>"
+        if name in DEVICES:
+            return f"<{len(value.split(','))} devices>"
+        if name == "SLURM_JOB_DEPENDENCY":
+            return re.sub(r"\d+", "<id>", value)
+        return self.path(value)
+
+
+def _read_seen(path, scrub):
+    """{"env NAME" or what else: value} of one observation."""
+    seen, process = {}, False
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file.read().split("\n"):
+            if line == "-- process":
+                process = True
+            elif process and line.startswith(("limit ", "signals ")):
+                name, _, value = line.rpartition(" ")
+                seen[name.split(" (")[0]] = value
+            elif process and line.startswith("fd "):
+                _, number, target = line.split(" ", 2)
+                name = f"file descriptor {number.replace('4', '1')}"
+                seen[name] = scrub.path(target).split(":[")[0]
+            elif process and line:
+                name, _, value = line.partition(" ")
+                seen[name.rstrip(":")] = value.strip()
+            elif line:
+                name, _, value = line.partition("=")
+                seen[f"`{name}`"] = scrub.variable(name, value)
+    return seen
+
+
+def _lines(text, scrub):
+    return sorted(scrub.path(line) for line in text.splitlines())
+
+
+def look(way, case, ends):
+    """{what: value} of a case that is over."""
+    scrub, found, folder = Scrubber(way), {}, way.folder(case)
+    status, said = way.submitted[case]
+    found["exit status of submitting"] = str(status)
+    if status != 0:
+        found["what submitting said"] = said
+    found["ends of the jobs"] = sorted(f"{state} {code}" for job in way.jobs(case)
+                                       for state, code in ends[job])
+    for base, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(base, name)
+            label = scrub.path(os.path.relpath(path, folder))
+            if label in OWN:
+                continue
+            state = os.stat(path)
+            if name.startswith("seen."):
+                for what, value in _read_seen(path, scrub).items():
+                    found[f"{label[5:]}: {what}"] = value
+                continue
+            owner = "user" if state.st_uid != 0 else "root"
+            found[f"file {label}: mode"] = f"{stat.S_IMODE(state.st_mode):04o} {owner}"
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found[f"file {label}: lines"] = _lines(file.read(), scrub)
+    if way.name == "kezek":
+        for name, text in way.default_outputs(case).items():
+            label = _numbers(name)
+            if f"file {label}: lines" not in found:
+                found[f"file {label}: mode"] = "kept by Kezek"
+                found[f"file {label}: lines"] = _lines(text, scrub)
+    return found
+
+
+def differences(theirs, ours):
+    """[(what, sbatch's, Kezek's)], None where there is none."""
+    return [(what, theirs.get(what), ours.get(what))
+            for what in sorted(set(theirs) | set(ours)) if theirs.get(what) != ours.get(what)]
