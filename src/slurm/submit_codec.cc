@@ -135,6 +135,8 @@ std::string Wrapped(const Launch& launch) {
 Json Environment(const Launch& launch) {
   Json environment = launch.environment;
   environment["SLURM_UMASK"] = Octal(launch.spec.umask);
+  // Of the job that submitted this one; the preamble asks for ours.
+  environment.erase("SLURM_RESTART_COUNT");
   return environment;
 }
 

@@ -122,6 +122,8 @@ TEST(LaunchScript, RunsOnceInASlurmJobThatMayBeRequeued) {
       "#!/bin/bash\n[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; export "));
   const Json job = JobOf(launch);
   EXPECT_EQ(job["requeue"], true);
+  launch.environment["SLURM_RESTART_COUNT"] = "1";  // of a job that has submitted this one
+  EXPECT_FALSE(JobOf(launch)["environment"].contains("SLURM_RESTART_COUNT"));
   EXPECT_FALSE(job.contains("no_requeue"));
 }
 
