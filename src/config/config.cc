@@ -198,8 +198,8 @@ void ReadNodeSize(Section& section, Node* out) {
 }
 
 void ReadAll(Section& section, Config* out) {
-  for (const char* key :
-       {"cluster", "database", "slurm", "output_root", "topology", "tag_key_file"}) {
+  for (const char* key : {"cluster", "database", "slurm", "output_root", "topology", "tag_key_file",
+                          "environment_key_file"}) {
     section.Require(key);
   }
   section.Text("cluster", &out->cluster);
@@ -207,6 +207,7 @@ void ReadAll(Section& section, Config* out) {
   section.Text("output_root", &out->output_root);
   section.Text("topology", &out->topology_file);
   section.Text("tag_key_file", &out->tag_key_file);
+  section.Text("environment_key_file", &out->environment_key_file);
   section.Number("min_uid", 1, kMost, &out->min_uid);
   section.Child("database", [&](Section& child) { ReadDatabase(child, &out->database); });
   section.Child("slurm", [&](Section& child) { ReadSlurm(child, &out->slurm); });

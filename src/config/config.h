@@ -73,7 +73,8 @@ struct Config {
   std::string default_gpu_type;
   std::string topology_file;
   std::string output_root;
-  std::string tag_key_file;  // 32 bytes or more that sign the tags of attempts
+  std::string environment_key_file;  // keys that environments are encrypted with, newest last
+  std::string tag_key_file;          // 32 bytes or more that sign the tags of attempts
   std::int64_t min_uid = 1000;
   std::string log_level = "info";
   bool log_json = false;

@@ -13,6 +13,7 @@
 
 #include "postgres/bulk.h"
 #include "postgres/connection.h"
+#include "postgres/environments.h"
 #include "postgres/herald.h"
 #include "postgres/rows.h"
 #include "postgres/session.h"
@@ -47,7 +48,8 @@ class PostgresStore::Committer {
                   .idempotency_ms = options_.idempotency_ms,
                   .usage_horizon_ms = options_.usage_horizon_ms,
                   .host = options_.host,
-                  .address = options_.address},
+                  .address = options_.address,
+                  .cipher = options_.cipher},
                  clock),
         herald_(std::move(observers)),
         thread_([this] { Loop(); }) {}
@@ -95,7 +97,7 @@ class PostgresStore::Committer {
   void Submit(std::vector<Submission> submissions, Done done) {
     auto item = std::make_unique<Item>();
     item->done = std::move(done);
-    auto batch = EncodeBatch(submissions);
+    auto batch = EncodeBatch(submissions, options_.cipher.get());
     if (batch) {
       item->write.rows = batch->rows.size();
       item->write.bytes = batch->values.bytes();
@@ -302,13 +304,25 @@ Result<std::vector<JobPayload>> PostgresStore::Committer::LoadPayloads(
     for (const JobId& job : jobs) ids.AddInt(job.value);
     pqxx::nontransaction work(*loader_);
     std::vector<JobPayload> payloads;
-    for (const auto& row : work.exec_params("select job_id, script, environment from job_payloads"
-                                            " where job_id = any($1::bigint[]) order by job_id",
-                                            ids.Text())) {
+    for (const auto& row :
+         work.exec_params("select p.job_id, p.script, j.user_id, p.environment_key, p.environment"
+                          " from job_payloads p join jobs j on j.id = p.job_id and j.element = -1"
+                          " where p.job_id = any($1::bigint[]) order by p.job_id",
+                          ids.Text())) {
       RowCursor cursor(row);
       JobPayload payload{.id = JobId{cursor.Int()}, .script = cursor.String(), .environment = {}};
+      const UserId user{cursor.Int()};
+      std::string key = cursor.String();
       if (!cursor.IsNull()) {
-        auto environment = Decode<TextMap>(cursor.Bytes());
+        const auto json =
+            OpenEnvironment(options_.cipher.get(), {std::move(key), cursor.Bytes()}, user);
+        if (!json) {
+          return Error{
+              json.error().code,
+              "environment of job " + ToText({payload.id, kNoElement}) + " " + json.error().message,
+              {}};
+        }
+        auto environment = Decode<TextMap>(*json);
         if (!environment) return environment.error();
         payload.environment = *std::move(environment);
       }

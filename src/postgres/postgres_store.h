@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "kezek/cipher.h"
 #include "kezek/meter.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
@@ -29,6 +30,8 @@ struct StoreOptions {
   DurationMs usage_horizon_ms = 41 * 7 * kDayMs;  // 41 half-lives: older usage is not loaded
   std::string host;                               // this one, for the record of epochs
   std::string address;  // where this daemon's API answers, told to standbys while it leads
+  // Seals environments; without it they lie as they are. Its keys are checked by Lead.
+  std::shared_ptr<const Cipher> cipher;
   DurationMs patience_ms = 2'000;  // without a database, before what waits is UNAVAILABLE
   Meter* meter = nullptr;          // told of every transaction; outlives the store; null: nobody
 };

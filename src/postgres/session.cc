@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "postgres/connection.h"
+#include "postgres/environments.h"
 #include "postgres/rows.h"
 
 namespace kezek::postgres {
@@ -105,6 +106,10 @@ Result<Snapshot> Session::Lead() {
   try {
     if (connection_ == nullptr || !connection_->is_open()) Open();
     if (!TakeLock()) return Error{Code::kUnavailable, "another kezekd leads", {}};
+    if (options_.cipher != nullptr) {
+      const auto prepared = PrepareEnvironments(*connection_, *options_.cipher);
+      if (!prepared) return prepared.error();
+    }
     const std::int64_t epoch = IssueEpoch();
     Snapshot snapshot;
     {

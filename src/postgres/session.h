@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/cipher.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
 #include "kezek/time.h"
@@ -39,6 +40,7 @@ struct SessionOptions {
   DurationMs usage_horizon_ms = 0;
   std::string host;     // this one, for the record of epochs
   std::string address;  // where the API answers, for standbys
+  std::shared_ptr<const Cipher> cipher;
 };
 
 class Session {

@@ -6,6 +6,7 @@
 
 #include "postgres/codec.h"
 #include "postgres/enum_names.h"
+#include "postgres/environments.h"
 
 namespace kezek::postgres {
 namespace {
@@ -23,6 +24,7 @@ constexpr auto kColumns = std::to_array<Column>({{"user_id", "bigint"},
                                                  {"pending", "jsonb"},
                                                  {"script", "text"},
                                                  {"environment", "bytea"},
+                                                 {"environment_key", "text"},
                                                  {"actor", "text"},
                                                  {"warnings", "jsonb"}});
 
@@ -61,7 +63,7 @@ Result<std::string> WarningsJson(const std::vector<Reason>& warnings) {
   return "[" + list + "]";
 }
 
-Result<void> AddRow(const Submission& submission, Bulk& values) {
+Result<void> AddRow(const Submission& submission, const Cipher* cipher, Bulk& values) {
   const JobSpec& spec = *submission.spec;
   auto spec_json = Encode(spec);
   if (!spec_json) {
@@ -84,7 +86,9 @@ Result<void> AddRow(const Submission& submission, Bulk& values) {
   values.Int(spec.project.value).Text(spec.name).Text(spec.job_class).Text(*spec_json);
   values.Text(depends_on.Text()).Text(NameOf(submission.hold)).Text(*hold_reason).Text(*pending);
   values.Text(submission.script);
-  values.Bytes({reinterpret_cast<const std::uint8_t*>(environment->data()), environment->size()});
+  const Sealed sealed = SealEnvironment(cipher, *environment, submission.user);
+  values.Bytes({reinterpret_cast<const std::uint8_t*>(sealed.bytes.data()), sealed.bytes.size()});
+  values.Text(sealed.key);
   values.Text(submission.user_name).Text(*warnings);
   return {};
 }
@@ -99,7 +103,7 @@ Error KeyMismatch(const std::string& key) {
                        .values = {{"key", key}}});
 }
 
-Result<Batch> EncodeBatch(const std::vector<Submission>& submissions) {
+Result<Batch> EncodeBatch(const std::vector<Submission>& submissions, const Cipher* cipher) {
   Batch batch;
   batch.values = Bulk(kColumns.size());
   std::map<SubmissionKey, std::size_t> row_of_key;
@@ -117,7 +121,7 @@ Result<Batch> EncodeBatch(const std::vector<Submission>& submissions) {
       if (batch.rows[at->second].hash != submission.request_hash) return KeyMismatch(key);
       continue;
     }
-    if (auto added = AddRow(submission, batch.values); !added) return added.error();
+    if (auto added = AddRow(submission, cipher, batch.values); !added) return added.error();
     batch.rows.push_back({submission.user, submission.user_name, submission.spec, submission.hold,
                           key, submission.request_hash, submission.warnings});
   }
@@ -137,8 +141,8 @@ into_jobs as (
          '{"code":"SUBMITTED"}'
   from fresh),
 into_payloads as (
-  insert into job_payloads (job_id, script, environment)
-  select id, script, environment from fresh),
+  insert into job_payloads (job_id, script, environment, environment_key)
+  select id, script, environment, environment_key from fresh),
 into_keys as (
   insert into submission_keys as k (user_id, key, request_hash, job_id, time_ms)
   select user_id, key, request_hash, id, $2::bigint from fresh

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/cipher.h"
 #include "kezek/job.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
@@ -35,7 +36,7 @@ struct Batch {
 
 // INVALID_ARGUMENT: a text cannot be stored, or a key is empty. ALREADY_EXISTS: two of them have
 // one key and different content. Pure; any thread.
-Result<Batch> EncodeBatch(const std::vector<Submission>& submissions);
+Result<Batch> EncodeBatch(const std::vector<Submission>& submissions, const Cipher* cipher);
 
 Error KeyMismatch(const std::string& key);
 

@@ -30,6 +30,7 @@
 #include "postgres/standby_reader.h"
 #include "rpc/server.h"
 #include "scheduler/control/standby_view.h"
+#include "secrets/key_ring.h"
 #include "slurm/slurm_cluster.h"
 
 namespace kezek::kezekd {
@@ -108,13 +109,15 @@ std::string HostName() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
-postgres::StoreOptions StoreOf(const config::Config& config, Meter* meter) {
+postgres::StoreOptions StoreOf(const config::Config& config, Meter* meter,
+                               std::shared_ptr<const Cipher> cipher) {
   postgres::StoreOptions options;
   options.conninfo = config.database.url;
   options.usage_horizon_ms = 41 * config.scheduling.half_life_ms;
   options.host = HostName();
   options.address = config.grpc_advertise.empty() ? config.grpc_listen : config.grpc_advertise;
   options.meter = meter;
+  options.cipher = std::move(cipher);
   return options;
 }
 
@@ -124,6 +127,11 @@ Result<void> PrepareSchema(const config::DatabaseConfig& config, Clock& clock) {
   if (!migrated) return migrated.error();
   spdlog::info("schema from={} to={}", migrated->from, migrated->to);
   return {};
+}
+
+Error InKeyFile(Error error) {
+  error.message = "environment_key_file: " + error.message;
+  return error;
 }
 
 sigset_t EndSignals() {
@@ -226,6 +234,8 @@ class Fatal {
 Result<void> CheckEnvironment(const config::Config& config) {
   const auto control = ControlOf(config);
   if (!control) return control.error();
+  const auto keys = secrets::KeyRing::Load(config.environment_key_file);
+  if (!keys) return InKeyFile(keys.error());
   SystemClock clock;
   return CheckTls(config.tls, clock.Now());
 }
@@ -234,6 +244,8 @@ Result<void> Serve(const config::Config& config) {
   SystemClock clock;
   auto control = ControlOf(config);
   if (!control) return control.error();
+  const auto keys = secrets::KeyRing::Load(config.environment_key_file);
+  if (!keys) return InKeyFile(keys.error());
   const auto schema = PrepareSchema(config.database, clock);
   if (!schema) return schema;
   const auto installation = postgres::ReadInstallation(config.database.url);
@@ -247,7 +259,7 @@ Result<void> Serve(const config::Config& config) {
   Fatal fatal;
   HostAccounts accounts;
   ControllerThread controller(*control, clock);
-  postgres::PostgresStore store(StoreOf(config, &metrics), clock, {&controller, &relay});
+  postgres::PostgresStore store(StoreOf(config, &metrics, *keys), clock, {&controller, &relay});
   postgres::ReadPool readers({.conninfo = config.database.url,
                               .threads = static_cast<std::size_t>(config.database.readers)},
                              clock);

@@ -37,6 +37,7 @@ classes:
 log: {level: debug, json: true}
 http: {listen: 127.0.0.1:9480, metrics_token: false, connections: 64, idle_timeout: 30s}
 classifications: [public, internal]
+environment_key_file: /etc/kezek/environment.keys
 )";
 
 TEST(Config, ReadsEveryKey) {
