@@ -1,5 +1,7 @@
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -32,7 +34,7 @@ struct Change {
 // NOT_OWNER.
 Result<std::vector<JobRecord>> LoadToChange(Reader& reader, const Caller& caller,
                                             const Caller& viewer, const std::vector<JobRef>& refs) {
-  auto records = LoadJobs(reader, viewer, refs);
+  auto records = LoadJobsAtOnce(reader, viewer, refs);
   if (!records) return records;
   for (const auto& record : *records) {
     if (caller.Reaches(record.job.user, record.job.spec->project)) continue;
@@ -48,12 +50,26 @@ Result<std::vector<JobRecord>> LoadToChange(Reader& reader, const Caller& caller
   return records;
 }
 
+// The jobs to answer with: of an array with more than a hundred elements among them its row.
+std::vector<JobRef> ToAnswer(const std::vector<JobRef>& refs) {
+  constexpr int kElementsAnswered = 100;
+  std::map<JobId, int> elements;
+  for (const JobRef& ref : refs) elements[ref.id] += ref.element == kNoElement ? 0 : 1;
+  std::vector<JobRef> answered;
+  std::set<JobRef> seen;
+  for (JobRef ref : refs) {
+    if (elements[ref.id] > kElementsAnswered) ref.element = kNoElement;
+    if (seen.insert(ref).second) answered.push_back(ref);
+  }
+  return answered;
+}
+
 // Answers with the jobs as they are.
 template <class Response>
 void AnswerJobs(const Parts& parts, const Settings& settings,
                 const std::shared_ptr<Change<Response>>& change) {
   parts.read->Read([parts, settings, change](Reader& reader) {
-    const auto records = LoadJobs(reader, *change->viewer, change->refs);
+    const auto records = LoadJobsAtOnce(reader, *change->viewer, ToAnswer(change->refs));
     if (!records) return change->reply.Fail(records.error());
     const JobWriter writer{*change->viewer, *parts.desk, settings, parts.clock->Now()};
     for (const auto& record : *records) writer.Fill(record, change->response->add_jobs());

@@ -1,5 +1,6 @@
 #include "rpc/job_lookup.h"
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -16,6 +17,23 @@ Result<JobRecord> ElementOf(const JobRecord& array, const JobRef& job) {
   auto element = ElementWithoutRow(array, job.element);
   if (!element) return JobNotFound(job, "jobs");
   return std::move(*element);
+}
+
+// The rows of these submissions; with `elements` their elements' too.
+Result<void> AddRows(Reader& reader, const std::set<JobId>& ids, bool elements,
+                     std::map<JobRef, JobRecord>* rows) {
+  if (ids.empty()) return {};
+  JobQuery query;
+  query.elements = elements;
+  query.limit = std::numeric_limits<std::int32_t>::max();
+  for (const JobId id : ids) query.refs.push_back({id, kNoElement});
+  auto found = reader.ListJobs(query);
+  if (!found) return found.error();
+  for (auto& record : *found) {
+    const JobRef ref = record.job.ref;
+    rows->insert_or_assign(ref, std::move(record));
+  }
+  return {};
 }
 
 }  // namespace
@@ -52,6 +70,38 @@ Result<std::vector<JobRecord>> LoadJobs(Reader& reader, const Caller& caller,
     }
     if (!record && record.error().code != Code::kNotFound) return record.error();
     if (!record || !caller.Reaches(record->job.user, record->job.spec->project)) {
+      return JobNotFound(job, "jobs");
+    }
+    records.push_back(std::move(*record));
+  }
+  return records;
+}
+
+Result<std::vector<JobRecord>> LoadJobsAtOnce(Reader& reader, const Caller& caller,
+                                              const std::vector<JobRef>& jobs) {
+  std::set<JobId> whole;
+  std::set<JobId> with_elements;
+  for (const auto& job : jobs) {
+    (job.element == kNoElement ? whole : with_elements).insert(job.id);
+  }
+  std::map<JobRef, JobRecord> rows;
+  for (const bool elements : {false, true}) {
+    const auto added = AddRows(reader, elements ? with_elements : whole, elements, &rows);
+    if (!added) return added.error();
+  }
+  std::vector<JobRecord> records;
+  records.reserve(jobs.size());
+  for (const auto& job : jobs) {
+    const auto found = rows.find(job);
+    const auto array = rows.find({job.id, kNoElement});
+    Result<JobRecord> record = JobNotFound(job, "jobs");
+    if (found != rows.end()) {
+      record = found->second;
+    } else if (array != rows.end()) {
+      record = ElementOf(array->second, job);
+    }
+    if (!record) return record.error();
+    if (!caller.Reaches(record->job.user, record->job.spec->project)) {
       return JobNotFound(job, "jobs");
     }
     records.push_back(std::move(*record));

@@ -23,6 +23,10 @@ Result<JobRecord> LoadJob(Reader& reader, const JobRef& job);
 Result<std::vector<JobRecord>> LoadJobs(Reader& reader, const Caller& caller,
                                         const std::vector<JobRef>& jobs);
 
+// The same with two reads however many they are, and of each job only the last attempt.
+Result<std::vector<JobRecord>> LoadJobsAtOnce(Reader& reader, const Caller& caller,
+                                              const std::vector<JobRef>& jobs);
+
 // What a request's `jobs` name, each once, in its order. INVALID_ARGUMENT FIELD_INVALID (none at
 // all, or malformed), TOO_MANY (more than `max`).
 Result<std::vector<JobRef>> ReadJobs(const google::protobuf::RepeatedPtrField<std::string>& texts,

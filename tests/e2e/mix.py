@@ -161,6 +161,29 @@ def runs_an_array(cluster):
 
 
 @check
+def takes_ten_thousand_elements_as_one(cluster):
+    def timed(*arguments):
+        begun = time.monotonic()
+        status, output, errors = cluster.kezek("daulet", *arguments)
+        print(f"mix: {time.monotonic() - begun:.2f} s: kezek {' '.join(arguments[:2])}")
+        assert status == 0, f"kezek {arguments}: {status} {errors}"
+        return output
+
+    job = timed("submit", "--array", "0-9999%20", "--hold", "--parsable", "--time", "5m",
+                "--wrap", "true").strip()
+    lines = [line for line in timed("queue").splitlines() if line.startswith(f"{job}_")]
+    expect([line.split("\t")[0] for line in lines], [f"{job}_[0-9999]"], "its line in the queue")
+    timed("hold", f"{job}_[0-999]")
+    timed("cancel", f"{job}_[5000-9999]")
+    lines = [line for line in timed("queue").splitlines() if line.startswith(f"{job}_")]
+    expect(len(lines), 1, f"lines of it in the queue ({lines})")
+    counts = cluster.job("daulet", job)["array"]
+    expect((counts["queued"], counts["cancelled"]), (5000, 5000), "its elements")
+    timed("cancel", job)
+    expect(cluster.state("daulet", job), "cancelled", "its state in the end")
+
+
+@check
 def requeues_what_fails(cluster):
     job = cluster.submit("timur", "--requeue", "--max-attempts", "2", "--gpus", "1", "--time", "5m",
                          "--output", "requeue.out", "--", "sh", "-c",
