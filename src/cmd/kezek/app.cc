@@ -54,6 +54,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddQuota(app, session);
   AddWhoAmI(app, session);
   AddLogin(app, session);
+  AddJob(app, session);
   AddConfig(app, session);
   AddCompletion(app, session);
   AddManual(app, session);

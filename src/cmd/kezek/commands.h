@@ -22,6 +22,7 @@ void AddUsage(CLI::App& app, Session& session);
 void AddQuota(CLI::App& app, Session& session);
 void AddWhoAmI(CLI::App& app, Session& session);
 void AddLogin(CLI::App& app, Session& session);
+void AddJob(CLI::App& app, Session& session);
 void AddConfig(CLI::App& app, Session& session);
 void AddCompletion(CLI::App& app, Session& session);
 void AddManual(CLI::App& app, Session& session);
@@ -38,6 +39,10 @@ void AddSubmit(CLI::App& app);
 void AddRun(CLI::App& app);
 Result<int> RunSubmit(Session& session, const CLI::App& command,
                       const std::vector<std::string>& arguments);
+
+// Whether these arguments of submit name a job file, and the submission of all its jobs.
+bool NamesJobFile(const std::vector<std::string>& arguments);
+Result<int> SubmitJobFile(Session& session, const std::vector<std::string>& arguments);
 
 // The hidden `kezek __complete`, which the shells call with the words so far.
 Result<int> RunComplete(Session& session, const CLI::App& app,

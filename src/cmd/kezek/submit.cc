@@ -275,6 +275,7 @@ Result<int> StayWith(Session& session, const v1::Job& job, bool follow) {
 
 Result<int> RunSubmit(Session& session, const CLI::App& command,
                       const std::vector<std::string>& arguments) {
+  if (NamesJobFile(arguments)) return SubmitJobFile(session, arguments);
   SubmitFlags flags;
   flags.follow = command.get_name() == "run";
   session.waits_for_job = flags.follow || AsksToWait(arguments);
