@@ -1,4 +1,4 @@
-"""What a case left behind, in words that do not depend on ids, nodes or folders; and what differs."""
+"""What a case left behind, without ids, nodes and folders; and what differs."""
 
 import os
 import re
@@ -38,6 +38,8 @@ class Scrubber:
 
     def path(self, text):
         text = text.replace(self.root, "<root>")
+        text = re.sub(r"\b(JOB|STEP) \d+(\.\d+)?\b|\bStepId=[\w.]+|\bjob \d+\b", "<job>", text)
+        text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+", "<time>", text)
         text = re.sub(re.escape(self.kept) + r"/\S+", "<kept by Kezek>", text)
         return _nodes(_numbers(text))
 
@@ -77,7 +79,9 @@ def _read_seen(path, scrub):
 
 
 def _lines(text, scrub):
-    return sorted(scrub.path(line) for line in text.splitlines())
+    """Sorted: tasks write when they like. Slurm says by chance that a process was gone already."""
+    return sorted(scrub.path(line) for line in text.splitlines()
+                  if "_handle_signal_container: failed signal" not in line)
 
 
 def look(way, case, ends):

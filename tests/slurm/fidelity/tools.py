@@ -31,8 +31,9 @@ for local in range(each):
 """
 
 SUBMIT = {
-    "sbatch": "#!/bin/sh\nid=$(sbatch --parsable \"$@\") || exit\n",
-    "kezek": "#!/bin/sh\nid=$(kezek submit --parsable \"$@\" 2>>\"$FIDELITY_SEEN/warnings\")"
+    "sbatch": "#!/bin/bash\nid=$(sbatch --parsable \"$@\" 2>>\"$FIDELITY_SEEN/warnings\")"
+              " || exit\n",
+    "kezek": "#!/bin/bash\nid=$(kezek submit --parsable \"$@\" 2>>\"$FIDELITY_SEEN/warnings\")"
              " || exit\n",
 }
 RECORD = "echo \"$id\" >>\"$FIDELITY_SEEN/jobs\"\necho \"$id\"\n"

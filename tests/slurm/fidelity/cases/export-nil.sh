@@ -1,4 +1,4 @@
 #!/bin/bash
 #SBATCH --export=NIL -t 5 -o out
 #: export SECRET=1
-observe batch
+"$PWD/../bin/observe" batch

@@ -1,5 +1,5 @@
 #!/bin/bash
 #SBATCH --export=NONE -t 5 -o out
 #: export SECRET=1
-observe batch
-srun observe task
+"$PWD/../bin/observe" batch
+srun "$PWD/../bin/observe" task

@@ -2,5 +2,5 @@
 #SBATCH -t 5 -o out
 #: export WANTED=1 SECRET=2
 #: submit --export=WANTED,GIVEN='a b',MISSING job.sh
-observe batch
-srun observe task
+"$PWD/../bin/observe" batch
+srun "$PWD/../bin/observe" task

@@ -1,0 +1,47 @@
+"""Why Kezek differs from sbatch where it does. A difference that no line here explains is a fault.
+
+A rule is: what differs (a pattern over the whole of "WHAT", as compare.py names it), in which
+cases (a pattern; None: any), and the sentence for the page.
+"""
+
+SPREAD = ("Kezek gives every node the same number of tasks, CPUs and GPUs; sbatch fills one node "
+          "before the next")
+CPUS = ("without a word about CPUs a job gets the part of the node's CPUs that its GPUs are of the "
+        "node's; sbatch gives one a task")
+LAYOUT = (r".*: `SLURM_(CPUS_ON_NODE|JOB_CPUS_PER_NODE|TASKS_PER_NODE|GTIDS|STEP_TASKS_PER_NODE|"
+          r"JOB_CPUS_PER_NODE_PACK_GROUP_0|LOCALID|NODEID)`")
+
+RULES = (
+    (r".*: `KEZEK_(ATTEMPT|CLUSTER|JOB_ID|PREEMPTED|PROJECT)`", None,
+     "Kezek's own variables"),
+    (r".*: `SLURM_OPEN_MODE`", None,
+     "Kezek always tells Slurm how to open the output: a second attempt appends"),
+    (r".*: `SLURM_MEM_PER_(CPU|NODE|GPU)`", None,
+     "Kezek asks Slurm for memory by the node: what was asked for by CPU or GPU is worked out, and "
+     "without a word it is the part of the node's memory that the GPUs are of the node's"),
+    (r".*: limit max memory size", None,
+     "follows the memory, which Slurm sets as this limit"),
+    (r".*: `SLURM_(CPUS_ON_NODE|JOB_CPUS_PER_NODE|JOB_CPUS_PER_NODE_PACK_GROUP_0)`",
+     r"gpus-in-all|gpus-per-task|gres-typed", CPUS),
+    (r".*", r"gpus-uneven", SPREAD + "; here 3 and 1 GPUs against 2 and 2"),
+    (LAYOUT, r"options-short", SPREAD),
+    (r"file out: lines", r"srun-block-cyclic", SPREAD),
+    (r".*: `SLURM_TASKS_PER_NODE`", r"exclusive|cpus-per-gpu",
+     "without a number of tasks Kezek's job is one task a node that has all its CPUs; sbatch's is "
+     "as many tasks as CPUs, of which srun starts one a node all the same"),
+    (r"file out-j#.*", r"array-by-job",
+     "`%j` of an array's element is `48211_7`, its number in Kezek; with sbatch it is the number "
+     "of a Slurm job of its own"),
+    (r"file slurm-#(_\d+)?\.out: mode|.*: file descriptor [12]",
+     r"output-default|plain|array-default-output",
+     "without `--output` Kezek keeps the output in a folder of its own: `kezek logs`"),
+    (r".*", r"node-named",
+     "`%N` is the node's name; sbatch writes the host's, and here all nodes are on one host"),
+    (r"ends of the jobs", r"cancelled",
+     "a cancelled job keeps the exit code its script ended with"),
+    (r"file out: lines", r"stdin-script",
+     "the name of a script from standard input is `stdin`; sbatch gives none"),
+    (r"file out: lines", r"requeue-itself|usr1-then-requeue",
+     "a second attempt is another Slurm job: it has no `SLURM_RESTART_COUNT` but a "
+     "`KEZEK_ATTEMPT`, and its output is appended to the first's"),
+)
