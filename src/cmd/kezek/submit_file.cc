@@ -1,7 +1,7 @@
 // `kezek submit job.yaml`, and `kezek job init`, which writes one.
 #include <google/protobuf/any.pb.h>
-#include <kezek/v1/status.pb.h>
 #include <kezek/v1/job_service.pb.h>
+#include <kezek/v1/status.pb.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
