@@ -229,13 +229,18 @@ void CancelRow(Core& core, Job row, const Reason& reason, std::string_view actor
 
 }  // namespace
 
-void Refresh(Core& core, const JobRef& ref) {
+void Touch(Core& core, const JobRef& ref) {
   core.tick_wanted = true;
   for (const JobRef& dependent : core.state.DependentsOf(ref)) {
     if (dependent != ref) core.refresh.insert(dependent);
   }
   const Job* found = core.state.FindJob(ref);
   if (found == nullptr || found->state != JobState::kQueued) Forget(core, ref);
+}
+
+void Refresh(Core& core, const JobRef& ref) {
+  Touch(core, ref);
+  const Job* found = core.state.FindJob(ref);
   if (ref.element != kNoElement) return RefreshArray(core, {ref.id, kNoElement});
   if (found == nullptr || found->state != JobState::kQueued) return;
   if (IsArrayRow(*found)) return RefreshArray(core, ref);
@@ -307,6 +312,13 @@ void Settle(Core& core) {
     if (core.refresh.empty()) break;
     const JobRef job = *core.refresh.begin();
     core.refresh.erase(core.refresh.begin());
+    // Of elements the whole array is looked at: once for all of them.
+    while (job.element != kNoElement && !core.refresh.empty() &&
+           core.refresh.begin()->id == job.id) {
+      const JobRef sibling = *core.refresh.begin();
+      core.refresh.erase(core.refresh.begin());
+      Touch(core, sibling);
+    }
     Refresh(core, job);
   }
 }
