@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kFooter =
     R"(Instead of SCRIPT: -- COMMAND [ARGUMENT…] makes a script of one command, - reads the script
-from standard input.
+from standard input, FILE.yaml has jobs in the API's own field names (kezek job init writes one).
 The options may also stand in the script, on #SBATCH lines (as sbatch has them) and #KEZEK lines.
 Flags override #KEZEK lines, which override #SBATCH lines. -o is the output file unless table, wide,
 json, yaml or name follows.
