@@ -34,7 +34,7 @@ def _numbers(text):
 class Scrubber:
     def __init__(self, way):
         self.root, self.way = way.root, way.name
-        self.kept = os.path.join(way.cluster.folder, "kezekd", "output")
+        self.kept = os.path.join(way.cluster.folder, "kezek", "output")
 
     def path(self, text):
         text = text.replace(self.root, "<root>")

@@ -120,7 +120,7 @@ STATES = {"SUCCEEDED": "completed", "TIMED_OUT": "timeout"}
 class Kezek(Way):
     def __init__(self, cluster):
         super().__init__(cluster, "kezek")
-        self.outputs = os.path.join(cluster.folder, "kezekd", "output")
+        self.outputs = os.path.join(cluster.folder, "kezek", "output")
 
     def _show(self, ids):
         status, output, errors = self.cluster.kezek(USER, "show", "-o", "json", *ids)
