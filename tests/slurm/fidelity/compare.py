@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import stat
 
 # Different at every run, whatever starts it.
@@ -10,6 +11,7 @@ VOLATILE = {"SLURM_TASK_PID", "SLURM_SRUN_COMM_PORT", "SLURM_STEP_LAUNCHER_PORT"
 IDS = {"KEZEK_JOB_ID", "SLURM_JOBID", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID"}
 DEVICES = {"CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS"}
 OWN = {"jobs", "warnings"}
+HOST = socket.gethostname().split(".")[0]
 
 
 def _nodes(text):
@@ -27,6 +29,7 @@ def _nodes(text):
 def _numbers(text):
     """Names of files: a job's number after j or A, or in sbatch's default."""
     text = re.sub(r"(?<=-[jA])\d+(_?)\d*", r"#\1", text)
+    text = re.sub(rf"(?<=-N){re.escape(HOST)}\b", "<host>", text)
     text = re.sub(r"\bslurm-\d+(_\d+)?\.out", lambda m: f"slurm-#{m.group(1) or ''}.out", text)
     return re.sub(r"/job\d+(_\d+)?/", "/job#/", text)
 
