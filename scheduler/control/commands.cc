@@ -54,12 +54,12 @@ Result<void> CheckSomeWait(const Core& core, const std::vector<JobRef>& jobs,
 }
 
 Result<void> Check(const Core& core, const HoldJobs& hold) {
-  if (const auto known = CheckAll(core, hold.jobs); !known) return known;
+  if (auto known = CheckAll(core, hold.jobs); !known) return known;
   return CheckSomeWait(core, hold.jobs, "held");
 }
 
 Result<void> Check(const Core& core, const ReleaseJobs& release) {
-  if (const auto known = CheckAll(core, release.jobs); !known) return known;
+  if (auto known = CheckAll(core, release.jobs); !known) return known;
   for (std::size_t i = 0; i < release.jobs.size(); ++i) {
     const JobRef& ref = release.jobs[i];
     const Job* job = core.state.FindJob(ref);

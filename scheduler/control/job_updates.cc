@@ -116,7 +116,7 @@ void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor
 }  // namespace
 
 Result<void> Check(const Core& core, const UpdateJobs& update) {
-  if (const auto known = CheckAll(core, update.jobs); !known) return known;
+  if (auto known = CheckAll(core, update.jobs); !known) return known;
   const Admission admission(core.config, core.state.directory(), core.state.nodes());
   for (const JobRef& ref : update.jobs) {
     const Result<Edited> edited = Prepare(core, admission, ref, update);

@@ -246,7 +246,7 @@ Result<void> Serve(const config::Config& config) {
   if (!control) return control.error();
   const auto keys = secrets::KeyRing::Load(config.environment_key_file);
   if (!keys) return InKeyFile(keys.error());
-  const auto schema = PrepareSchema(config.database, clock);
+  auto schema = PrepareSchema(config.database, clock);
   if (!schema) return schema;
   const auto installation = postgres::ReadInstallation(config.database.url);
   if (!installation) return installation.error();
@@ -286,7 +286,7 @@ Result<void> Serve(const config::Config& config) {
   spdlog::info("ready cluster={} grpc_port={} http_port={} version={}", config.cluster,
                (*server)->port(), (*web)->port(), KEZEK_VERSION);
   Standby standby(config, *control, clock);
-  const auto served = LeadUntilAsked(
+  auto served = LeadUntilAsked(
       controller,
       {.state = &store,
        .cluster = &cluster,
