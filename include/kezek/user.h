@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kezek/ids.h"
+#include "kezek/resources.h"
 #include "kezek/result.h"
 #include "kezek/time.h"
 
@@ -47,7 +48,37 @@ class UnixAccounts {
   virtual Result<std::int64_t> FindUid(const std::string& unix_account) = 0;
 };
 
+// Port. Proof of being a Unix user on a host of the cluster. Blocking; thread-safe.
+struct UnixProof {
+  std::int64_t uid = 0;
+  std::string payload;  // what the proof was made for
+};
+class UnixProofs {
+ public:
+  virtual ~UnixProofs() = default;
+  // Opens a proof, once: UNAUTHENTICATED CREDENTIAL_INVALID (forged, or made elsewhere),
+  // CREDENTIAL_EXPIRED, CREDENTIAL_USED; UNAVAILABLE: nobody here can open it now.
+  virtual Result<UnixProof> Open(const std::string& credential) = 0;
+};
+
 using Sha256 = std::array<std::uint8_t, 32>;
+
+// Groups of rpcs that a token can be limited to.
+enum class Scope : std::uint8_t {
+  kRead,
+  kSubmit,
+  kManage,   // and read
+  kAdmin,    // and manage, and read
+  kMetrics,  // what is anybody's to know; part of all others
+};
+
+// What a token may do less than its user. Empty lists and 0 limit nothing.
+struct TokenLimits {
+  std::vector<Scope> scopes;        // sorted
+  std::vector<AccountId> projects;  // sorted
+  MilliGpus job_milli = 0;          // counted GPUs of one job
+  bool operator==(const TokenLimits&) const = default;
+};
 
 struct Token {
   TokenId id;
@@ -57,6 +88,8 @@ struct Token {
   TimeMs created_ms = 0;
   TimeMs expires_ms = 0;  // 0: does not expire
   TimeMs revoked_ms = 0;  // 0: valid
+  UserId created_by;      // none: it is older than this field
+  TokenLimits limits;
   bool operator==(const Token&) const = default;
 };
 

@@ -63,6 +63,24 @@ Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const
   return outcome;
 }
 
+namespace {
+
+// The access of who is disabled ends with every token and does not come back by itself.
+void RevokeTokens(Core& core, const std::vector<User>& users, Directory* directory,
+                  const Command& command) {
+  for (auto& [hash, token] : directory->tokens) {
+    if (token.revoked_ms != 0 || !directory->users.at(token.user).disabled) continue;
+    const bool changed = std::any_of(users.begin(), users.end(),
+                                     [&](const User& user) { return user.id == token.user; });
+    if (!changed) continue;
+    token.revoked_ms = core.now;
+    core.ready.changes.tokens.push_back(token);
+    core.Say(Changed(core, Subject::kToken, std::to_string(token.id.value), "revoked", command));
+  }
+}
+
+}  // namespace
+
 Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Command& command) {
   Result<std::vector<User>> users = PrepareUsers(*core.state.directory(), put);
   if (!users) return users.error();
@@ -76,7 +94,7 @@ Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Comma
       if (!moves || core.JobOf(ref.job).user != user.id) continue;
       return FieldProblem(Code::kFailedPrecondition,
                           {"users",
-                           "USER_HAS_RUNNING_JOBS",
+                           "HAS_RUNNING_JOBS",
                            user.name + " has jobs under way as " + before->second.unix_account +
                                "; its Unix account can change when they have ended",
                            {}});
@@ -88,6 +106,7 @@ Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Comma
     core.ready.changes.users.push_back(user);
     core.Say(Changed(core, Subject::kUser, user.name, put.reason, command));
   }
+  RevokeTokens(core, *users, &directory, command);
   TakeOver(core, std::move(directory));
   RefreshQueue(core, [&users](const Job& job) {
     return std::any_of(users->begin(), users->end(),

@@ -73,7 +73,16 @@ Reason HoldReason(const Job& job) {
   return {};
 }
 
-// What of its owner stands against any start.
+// Whether jobs of the project may start for this user: a member, or an admin of everything.
+bool IsMember(const User& user, AccountId project) {
+  return std::any_of(user.roles.begin(), user.roles.end(), [&](const RoleGrant& grant) {
+    const bool of_project = grant.role == Role::kResearcher || grant.role == Role::kProjectLead;
+    return grant.role == Role::kClusterAdmin || (of_project && grant.account == project);
+  });
+}
+
+// What of its owner stands against any start. It holds until the user is back: nothing is to be
+// released by hand then.
 Reason OwnerReason(const Core& core, const Job& job) {
   const auto account = core.state.tree().IndexOf(job.spec->project);
   if (account == quota::kNoAccount || core.state.tree().IsClosed(account)) {
@@ -81,11 +90,14 @@ Reason OwnerReason(const Core& core, const Job& job) {
   }
   const auto& users = core.state.directory()->users;
   const auto user = users.find(job.user);
-  if (user == users.end() || user->second.unix_account.empty() || user->second.disabled) {
+  if (user == users.end() || user->second.unix_account.empty()) {
     return {ReasonCode::kNoUnixAccount,
             {{"user", user == users.end() ? std::string() : user->second.name}}};
   }
-  return {};
+  const std::string& name = user->second.name;
+  if (user->second.disabled) return {ReasonCode::kHeldByAdmin, {{"text", name + " has no access"}}};
+  if (IsMember(user->second, job.spec->project)) return {};
+  return {ReasonCode::kNotAMember, {{"user", name}, {"account", core.PathOf(job.spec->project)}}};
 }
 
 Standstill WhyNot(Core& core, const Job& job) {

@@ -79,6 +79,9 @@ std::vector<User> SimUsers() {
     user.name = "user" + std::to_string(i) + "@sim";
     user.unix_account = "kz-user" + std::to_string(i);
     user.unix_uid = 2000 + i;
+    for (std::int64_t p = 0; p < kProjects; ++p) {
+      user.roles.push_back({Role::kResearcher, AccountId{kFirstProject + p}});
+    }
     users.push_back(std::move(user));
   }
   return users;

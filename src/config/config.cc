@@ -86,6 +86,15 @@ void ReadLimits(Section& section, LimitsConfig* out) {
   section.Number("environment_kib", 1, 1 << 20, &out->environment_kib);
   section.Number("request_kib", 1, 1 << 20, &out->request_kib);
   section.Duration("token_lifetime", kMinuteMs, &out->token_lifetime_ms);
+  section.Number("calls_per_second", 0, 1 << 20, &out->calls_per_second);
+  section.Number("calls_burst", 1, 1 << 20, &out->calls_burst);
+  section.Number("leavers_percent", 0, 100, &out->leavers_percent);
+}
+
+void ReadMunge(Section& section, MungeConfig* out) {
+  out->on = true;
+  section.Text("socket", &out->socket);
+  section.Duration("token_lifetime", kMinuteMs, &out->token_lifetime_ms);
 }
 
 void ReadTls(Section& section, TlsFiles* out) {
@@ -213,6 +222,7 @@ void ReadAll(Section& section, Config* out) {
   section.Child("slurm", [&](Section& child) { ReadSlurm(child, &out->slurm); });
   section.Child("scheduling", [&](Section& child) { ReadScheduling(child, &out->scheduling); });
   section.Child("limits", [&](Section& child) { ReadLimits(child, &out->limits); });
+  section.Child("munge", [&](Section& child) { ReadMunge(child, &out->munge); });
   section.Child("classes", [&](Section& child) {
     child.Each([&](const std::string& name, Section& rules) {
       ClassRules& slot = out->classes[name];

@@ -47,6 +47,16 @@ struct LimitsConfig {
   std::int64_t environment_kib = 256;
   std::int64_t request_kib = 16 * 1024;
   DurationMs token_lifetime_ms = 90 * kDayMs;  // default and longest
+  std::int64_t calls_per_second = 100;         // of one user; 0: no limit
+  std::int64_t calls_burst = 1000;             // at once after a pause
+  std::int64_t leavers_percent = 20;           // of the members, in one sync with a directory
+};
+
+// Sign-in by munge credentials.
+struct MungeConfig {
+  bool on = false;
+  std::string socket;                           // of munged; empty: its default
+  DurationMs token_lifetime_ms = 12 * kHourMs;  // default and longest
 };
 
 struct HttpConfig {
@@ -67,6 +77,7 @@ struct Config {
   SlurmConfig slurm;
   SchedulingConfig scheduling;
   LimitsConfig limits;
+  MungeConfig munge;
   std::map<std::string, ClassRules> classes;
   std::vector<std::string> classifications;        // of data, lowest first; empty: there are none
   std::map<std::string, std::int64_t> rate_milli;  // by GPU type; the types there are

@@ -97,7 +97,9 @@ constexpr auto kTokenColumns = std::to_array<Column>({{"id", "bigint"},
                                                       {"hash", "bytea"},
                                                       {"created_ms", "bigint"},
                                                       {"expires_ms", "bigint"},
-                                                      {"revoked_ms", "bigint"}});
+                                                      {"revoked_ms", "bigint"},
+                                                      {"created_by", "bigint"},
+                                                      {"limits", "jsonb"}});
 
 constexpr auto kNodeColumns = std::to_array<Column>({{"name", "text"},
                                                      {"gpu_type", "text"},
@@ -259,6 +261,7 @@ void AddUsersAndTokens(const Changes& changes, Encoder& encoder) {
   for (const Token& token : changes.tokens) {
     tokens.Int(token.id.value).Int(token.user.value).Text(token.label).Bytes(token.hash);
     tokens.Int(token.created_ms).Int(token.expires_ms).Int(token.revoked_ms);
+    tokens.Int(token.created_by.value).Text(encoder.Json(token.limits, "token.limits"));
   }
   encoder.Add("put_users", users);
   encoder.Add("drop_roles", ids);

@@ -95,6 +95,13 @@ void Visit(auto& f, auto& value) requires
 }
 
 void Visit(auto& f, auto& value) requires
+    std::same_as<std::remove_const_t<std::remove_reference_t<decltype(value)>>, TokenLimits> {
+  f("scopes", value.scopes);
+  f("projects", value.projects);
+  f("job_milli", value.job_milli);
+}
+
+void Visit(auto& f, auto& value) requires
     std::same_as<std::remove_const_t<std::remove_reference_t<decltype(value)>>, JobSpec> {
   f("name", value.name);
   f("project", value.project);
@@ -417,6 +424,7 @@ template Result<std::string> Encode(const Reason&);
 template Result<std::string> Encode(const Placement&);
 template Result<std::string> Encode(const IndexRanges&);
 template Result<std::string> Encode(const AccountSettings&);
+template Result<std::string> Encode(const TokenLimits&);
 template Result<std::string> Encode(const TextMap&);
 template Result<std::string> Encode(const TextList&);
 template Result<JobSpec> Decode(std::string_view);
@@ -424,6 +432,7 @@ template Result<Reason> Decode(std::string_view);
 template Result<Placement> Decode(std::string_view);
 template Result<IndexRanges> Decode(std::string_view);
 template Result<AccountSettings> Decode(std::string_view);
+template Result<TokenLimits> Decode(std::string_view);
 template Result<TextMap> Decode(std::string_view);
 template Result<TextList> Decode(std::string_view);
 

@@ -16,6 +16,7 @@
 #include "kezek/reason.h"
 #include "kezek/resources.h"
 #include "kezek/result.h"
+#include "kezek/user.h"
 
 namespace kezek::postgres {
 
@@ -23,7 +24,7 @@ using TextMap = std::map<std::string, std::string>;
 using TextList = std::vector<std::string>;
 using IndexRanges = std::vector<IndexRange>;
 
-// For JobSpec, Reason, Placement, IndexRanges, AccountSettings, TextMap and TextList.
+// For JobSpec, Reason, Placement, IndexRanges, AccountSettings, TokenLimits, TextMap, TextList.
 
 // INVALID_ARGUMENT (NOT_TEXT): a text in it is not UTF-8 or holds a NUL; the field is its path.
 template <class T>

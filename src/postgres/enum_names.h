@@ -50,6 +50,7 @@ KEZEK_POSTGRES_NAMES(ProjectRule, kShortest, {"fair", "fifo", "shortest"});
 KEZEK_POSTGRES_NAMES(Role, kMetricsReader,
                      {"researcher", "project_lead", "institution_admin", "cluster_admin", "auditor",
                       "metrics_reader"});
+KEZEK_POSTGRES_NAMES(Scope, kMetrics, {"read", "submit", "manage", "admin", "metrics"});
 
 #undef KEZEK_POSTGRES_NAMES
 

@@ -176,7 +176,8 @@ User ReadUser(RowCursor& row) {
 }
 
 const char* const kTokenFields =
-    "t.id, t.user_id, t.label, t.hash, t.created_ms, t.expires_ms, t.revoked_ms";
+    "t.id, t.user_id, t.label, t.hash, t.created_ms, t.expires_ms, t.revoked_ms, t.created_by,"
+    " t.limits";
 
 Token ReadToken(RowCursor& row) {
   Token token;
@@ -190,6 +191,8 @@ Token ReadToken(RowCursor& row) {
   token.created_ms = row.Int();
   token.expires_ms = row.Int();
   token.revoked_ms = row.Int();
+  token.created_by.value = row.Int();
+  token.limits = row.Json<TokenLimits>();
   return token;
 }
 

@@ -1,13 +1,12 @@
 #include "rpc/access_service.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 #include <vector>
 
 #include "rpc/match.h"
 #include "rpc/paging.h"
-#include "rpc/tokens.h"
+#include "rpc/sync_plan.h"
 #include "rpc/user_rules.h"
 
 namespace kezek::rpc {
@@ -17,19 +16,21 @@ constexpr std::string_view kService = "/kezek.v1.AccessService/";
 
 std::string Method(std::string_view name) { return std::string(kService) + std::string(name); }
 
+Error TooManyLeavers(std::int64_t percent) {
+  const std::string most = std::to_string(percent);
+  return FieldProblem(Code::kFailedPrecondition,
+                      {"users",
+                       "TOO_MANY_LEAVERS",
+                       "more than " + most +
+                           " % of the members would leave: is the list complete? A higher "
+                           "limits.leavers_percent in kezekd's configuration lets them",
+                       {{"limit_percent", most}}});
+}
+
 Error LastAdmin() {
   return FieldProblem(
       Code::kFailedPrecondition,
       {"name", "LAST_ADMIN", "this is the last cluster admin: make another one first", {}});
-}
-
-Result<TokenId> ReadTokenId(const std::string& text) {
-  TokenId id;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id.value);
-  if (error != std::errc() || end != text.data() + text.size() || !id) {
-    return NotFound("TOKEN_NOT_FOUND", "id", "there is no token '" + text + "' that you may see");
-  }
-  return id;
 }
 
 bool Matches(const v1::ListUsersRequest& request, const Directory& directory, const User& user,
@@ -51,31 +52,6 @@ bool Matches(const v1::ListUsersRequest& request, const Directory& directory, co
 
 }  // namespace
 
-grpc::ServerUnaryReactor* AccessServiceImpl::WhoAmI(grpc::CallbackServerContext* context,
-                                                    const v1::WhoAmIRequest*,
-                                                    v1::WhoAmIResponse* response) {
-  return Serve(context, parts_, Method("WhoAmI"), [&](const auto& caller, const Reply& reply) {
-    const Directory& directory = caller->directory();
-    const User& user = directory.users.at(caller->user);
-    *response->mutable_user() = ToWire(directory, user);
-    for (const auto& [hash, token] : directory.tokens) {
-      if (token.id == caller->token) *response->mutable_token() = ToWire(directory, token);
-    }
-    for (const auto& grant : user.roles) {
-      if (grant.role <= Role::kProjectLead) {
-        response->add_projects(PathOf(directory, grant.account));
-      }
-    }
-    response->set_cluster(settings_.cluster);
-    reply.Ok();
-  });
-}
-
-grpc::ServerUnaryReactor* AccessServiceImpl::Login(grpc::CallbackServerContext* context,
-                                                   const v1::LoginRequest*, v1::LoginResponse*) {
-  return ServeNotYet(context, parts_, Method("Login"), "munge sign-in");
-}
-
 grpc::ServerUnaryReactor* AccessServiceImpl::ListUsers(grpc::CallbackServerContext* context,
                                                        const v1::ListUsersRequest* request,
                                                        v1::ListUsersResponse* response) {
@@ -85,7 +61,7 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ListUsers(grpc::CallbackServerConte
     const Directory& directory = caller->directory();
     AccountId account;
     if (!request->account().empty()) {
-      const auto found = FindAccount(directory, request->account(), "account");
+      const auto found = FindVisibleAccount(*caller, request->account(), "account");
       if (!found) return reply.Fail(found.error());
       account = *found;
     }
@@ -97,7 +73,7 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ListUsers(grpc::CallbackServerConte
       }
     }
     FillPage(users, *page, response->mutable_page(),
-             [&](const User* user) { *response->add_users() = ToWire(directory, *user); });
+             [&](const User* user) { *response->add_users() = ToWire(*caller, *user); });
     reply.Ok();
   });
 }
@@ -106,7 +82,7 @@ void AccessServiceImpl::Put(const std::shared_ptr<const Caller>& caller, User us
                             const std::string& reason, v1::User* response,
                             const Reply& reply) const {
   if (LosesLastAdmin(caller->directory(), user)) return reply.Fail(LastAdmin());
-  *response = ToWire(caller->directory(), user);
+  *response = ToWire(*caller, user);
   Command command{caller->user, caller->name, PutUsers{{std::move(user)}, reason}};
   parts_.desk->Do(std::move(command), [reply](const Result<CommandOutcome>& outcome) {
     if (outcome) {
@@ -216,103 +192,35 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ChangeRoles(grpc::CallbackServerCon
   });
 }
 
-grpc::ServerUnaryReactor* AccessServiceImpl::CreateToken(grpc::CallbackServerContext* context,
-                                                         const v1::CreateTokenRequest* request,
-                                                         v1::CreateTokenResponse* response) {
-  return Serve(context, parts_, Method("CreateToken"), [&](const auto& caller, const Reply& reply) {
-    if (request->has_limits()) {
-      return reply.Fail(NotYet("limits", "limits of tokens for automation"));
-    }
-    const auto user =
-        FindUser(*caller, request->user().empty() ? caller->name : request->user(), "user");
-    if (!user) return reply.Fail(user.error());
-    const DurationMs longest = settings_.token_lifetime_ms;
-    if (request->lifetime_ms() < 0 || request->lifetime_ms() > longest) {
-      return reply.Fail(FieldProblem(
-          Code::kInvalidArgument,
-          {"lifetime_ms",
-           "EXPIRY_TOO_LONG",
-           "must be from 0 to " + std::to_string(longest) + " ms, the longest allowed here",
-           {}}));
-    }
-    const auto secret = MakeSecret();
-    if (!secret) return reply.Fail(secret.error());
-    const TimeMs now = parts_.clock->Now();
-    Token token{
-        .user = user->id,
-        .label = request->label(),
-        .hash = HashToken(*secret),
-        .created_ms = now,
-        .expires_ms = now + (request->lifetime_ms() == 0 ? longest : request->lifetime_ms())};
-    response->set_secret(*secret);
-    Command command{caller->user, caller->name, PutToken{token}};
-    parts_.desk->Do(std::move(command), [caller, token, response,
-                                         reply](const Result<CommandOutcome>& outcome) mutable {
-      if (!outcome) {
-        response->Clear();
-        return reply.Fail(outcome.error());
-      }
-      token.id = TokenId{outcome->ids.empty() ? 0 : outcome->ids.front()};
-      *response->mutable_token() = ToWire(caller->directory(), token);
-      reply.Ok();
-    });
-  });
-}
-
-grpc::ServerUnaryReactor* AccessServiceImpl::ListTokens(grpc::CallbackServerContext* context,
-                                                        const v1::ListTokensRequest* request,
-                                                        v1::ListTokensResponse* response) {
-  return Serve(context, parts_, Method("ListTokens"), [&](const auto& caller, const Reply& reply) {
-    const auto user =
-        FindUser(*caller, request->user().empty() ? caller->name : request->user(), "user");
-    if (!user) return reply.Fail(user.error());
-    const TimeMs now = parts_.clock->Now();
-    std::vector<Token> tokens;
-    for (const auto& [hash, token] : caller->directory().tokens) {
-      const bool ended =
-          token.revoked_ms != 0 || (token.expires_ms != 0 && token.expires_ms <= now);
-      if (token.user == user->id && (!ended || request->include_ended())) tokens.push_back(token);
-    }
-    std::sort(tokens.begin(), tokens.end(),
-              [](const Token& a, const Token& b) { return a.id > b.id; });
-    for (const auto& token : tokens) *response->add_tokens() = ToWire(caller->directory(), token);
-    reply.Ok();
-  });
-}
-
-grpc::ServerUnaryReactor* AccessServiceImpl::RevokeToken(grpc::CallbackServerContext* context,
-                                                         const v1::RevokeTokenRequest* request,
-                                                         v1::RevokeTokenResponse* response) {
-  return Serve(context, parts_, Method("RevokeToken"), [&](const auto& caller, const Reply& reply) {
-    const auto id = ReadTokenId(request->id());
-    if (!id) return reply.Fail(id.error());
-    const auto& tokens = caller->directory().tokens;
-    const auto found = std::find_if(tokens.begin(), tokens.end(),
-                                    [&](const auto& entry) { return entry.second.id == *id; });
-    const auto owner = found == tokens.end() ? caller->directory().users.end()
-                                             : caller->directory().users.find(found->second.user);
-    if (owner == caller->directory().users.end() || !caller->ReachesUser(owner->second)) {
-      return reply.Fail(NotFound("TOKEN_NOT_FOUND", "id",
-                                 "there is no token '" + request->id() + "' that you may see"));
-    }
-    Token token = found->second;
-    if (token.revoked_ms == 0) token.revoked_ms = parts_.clock->Now();
-    *response->mutable_token() = ToWire(caller->directory(), token);
-    Command command{caller->user, caller->name, PutToken{token}};
-    parts_.desk->Do(std::move(command), [reply](const Result<CommandOutcome>& outcome) {
-      if (outcome) {
-        reply.Ok();
-      } else {
-        reply.Fail(outcome.error());
-      }
-    });
-  });
-}
-
 grpc::ServerUnaryReactor* AccessServiceImpl::SyncUsers(grpc::CallbackServerContext* context,
-                                                       const v1::SyncUsersRequest*,
-                                                       v1::SyncUsersResponse*) {
-  return ServeNotYet(context, parts_, Method("SyncUsers"), "synchronising with a directory");
+                                                       const v1::SyncUsersRequest* request,
+                                                       v1::SyncUsersResponse* response) {
+  return Serve(context, parts_, Method("SyncUsers"), [&](const auto& caller, const Reply& reply) {
+    parts_.read->Read([this, caller, request, response, reply](Reader&) {
+      auto plan = PlanSync(*caller, *request, {settings_.min_uid, settings_.leavers_percent},
+                           parts_.unix_accounts);
+      if (!plan) return reply.Fail(plan.error());
+      *response = std::move(plan->response);
+      if (request->apply_plan().empty()) return reply.Ok();
+      if (request->apply_plan() != response->plan()) {
+        return reply.Fail(FieldProblem(
+            Code::kAborted,
+            {"apply_plan", "PLAN_CHANGED", "users have changed meanwhile: look at it again", {}}));
+      }
+      if (plan->too_many_leavers) return reply.Fail(TooManyLeavers(settings_.leavers_percent));
+      response->set_applied(true);
+      if (plan->users.empty()) return reply.Ok();
+      Command command{caller->user, caller->name,
+                      PutUsers{std::move(plan->users), "in line with the directory"}};
+      parts_.desk->Do(std::move(command), [reply](const Result<CommandOutcome>& outcome) {
+        if (outcome) {
+          reply.Ok();
+        } else {
+          reply.Fail(outcome.error());
+        }
+      });
+    });
+  });
 }
 
 }  // namespace kezek::rpc

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kezek/v1/access.grpc.pb.h"
+#include "rpc/sign_in.h"
 #include "rpc/unary.h"
 
 namespace kezek::rpc {
@@ -9,7 +10,7 @@ namespace kezek::rpc {
 class AccessServiceImpl : public v1::AccessService::CallbackService {
  public:
   AccessServiceImpl(Parts parts, Settings settings)
-      : parts_(parts), settings_(std::move(settings)) {}
+      : parts_(parts), settings_(std::move(settings)), sign_in_(settings_.installation) {}
 
   grpc::ServerUnaryReactor* WhoAmI(grpc::CallbackServerContext* context,
                                    const v1::WhoAmIRequest* request,
@@ -52,6 +53,7 @@ class AccessServiceImpl : public v1::AccessService::CallbackService {
 
   Parts parts_;
   Settings settings_;
+  SignIn sign_in_;
 };
 
 }  // namespace kezek::rpc

@@ -27,6 +27,7 @@ inline constexpr std::size_t kRoles = 6;
 struct AccessRow {
   std::string_view method;          // "/kezek.v1.JobService/Submit", or kReadMetrics
   bool everybody;                   // any signed-in user may call it for what is his or her own
+  Scope scope;                      // what a limited token must be for
   std::array<Reach, kRoles> reach;  // by Role, in the order of the enumeration
   bool signed_in = true;            // false: needs no token (Login)
 };

@@ -5,6 +5,7 @@
 
 #include "rpc/access_table.h"
 #include "rpc/status.h"
+#include "rpc/token_limits.h"
 #include "rpc/tokens.h"
 
 namespace kezek::rpc {
@@ -63,6 +64,20 @@ void Extend(Caller* caller, Reach reach, AccountId account) {
   }
 }
 
+// A token for some projects reaches nothing besides.
+void Narrow(Caller* caller) {
+  if (caller->limits.projects.empty()) return;
+  std::set<AccountId> reached;
+  for (const AccountId project : caller->limits.projects) {
+    if (caller->ReachesAccount(project)) reached.insert(project);
+    for (const AccountId mine : caller->accounts) {
+      if (IsWithin(caller->directory(), mine, project)) reached.insert(mine);
+    }
+  }
+  caller->everywhere = false;
+  caller->accounts = std::move(reached);
+}
+
 }  // namespace
 
 bool IsWithin(const Directory& directory, AccountId account, AccountId ancestor) {
@@ -75,8 +90,20 @@ bool IsWithin(const Directory& directory, AccountId account, AccountId ancestor)
   return false;
 }
 
+bool Caller::InToken(AccountId account) const {
+  return limits.projects.empty() ||
+         std::any_of(limits.projects.begin(), limits.projects.end(),
+                     [&](AccountId project) { return IsWithin(directory(), account, project); });
+}
+
 bool Caller::Reaches(UserId owner, AccountId project) const {
-  return everywhere || (own && owner == user) || ReachesAccount(project);
+  return everywhere || (own && owner == user && InToken(project)) || ReachesAccount(project);
+}
+
+bool Caller::SeesAccount(AccountId account) const {
+  return ReachesAccount(account) ||
+         std::any_of(accounts.begin(), accounts.end(),
+                     [&](AccountId mine) { return IsWithin(directory(), mine, account); });
 }
 
 bool Caller::ReachesAccount(AccountId account) const {
@@ -114,6 +141,8 @@ Result<Caller> Authorise(std::string_view method, std::string_view authorization
   caller.user = token->user;
   caller.name = user->second.name;
   caller.token = token->id;
+  caller.token_expires_ms = token->expires_ms;
+  caller.limits = token->limits;
   caller.own = row->everybody;
   for (const auto& grant : user->second.roles) {
     Extend(&caller, row->reach[static_cast<std::size_t>(grant.role)], grant.account);
@@ -122,6 +151,11 @@ Result<Caller> Authorise(std::string_view method, std::string_view authorization
     return Denied("ROLE_MISSING",
                   "none of your roles may do this: see 'kezek whoami', or ask your admin");
   }
+  if (!Covers(caller.limits, row->scope)) {
+    return Denied("TOKEN_TOO_NARROW", "this token is not for '" + std::string(NameOf(row->scope)) +
+                                          "': see 'kezek whoami', or use another one");
+  }
+  Narrow(&caller);
   return caller;
 }
 
@@ -136,13 +170,16 @@ std::string PathOf(const Directory& directory, AccountId account) {
   return path;
 }
 
-Result<AccountId> FindAccount(const Directory& directory, const std::string& path,
-                              const std::string& field) {
+Result<AccountId> FindVisibleAccount(const Caller& caller, const std::string& path,
+                                     const std::string& field) {
+  const Directory& directory = caller.directory();
   const auto exact = directory.account_by_path.find(path);
-  if (exact != directory.account_by_path.end()) return exact->second;
+  if (exact != directory.account_by_path.end() && caller.SeesAccount(exact->second)) {
+    return exact->second;
+  }
   std::vector<AccountId> matches;
   for (const auto& [full, id] : directory.account_by_path) {
-    if (full.ends_with("/" + path)) matches.push_back(id);
+    if (full.ends_with("/" + path) && caller.SeesAccount(id)) matches.push_back(id);
   }
   if (matches.size() == 1) return matches.front();
   if (matches.size() > 1) {

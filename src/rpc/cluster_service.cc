@@ -172,8 +172,8 @@ void ClusterServiceImpl::ChangeService(const std::shared_ptr<const Caller>& call
   parts_.desk->Do(std::move(command), [this, caller, names = *names, response,
                                        reply](const Result<CommandOutcome>& outcome) {
     if (!outcome) return reply.Fail(outcome.error());
-    const Caller now{
-        parts_.desk->view(), caller->user, caller->name, caller->token, true, true, {}};
+    Caller now = *caller;
+    now.view = parts_.desk->view();
     const NodeUse use(now);
     for (const auto& name : names) {
       const auto node = now.view->nodes.find(name);

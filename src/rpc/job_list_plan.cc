@@ -85,13 +85,6 @@ void ReadTimes(const v1::JobFilter& filter, FieldChecks* checks, ListPlan* plan)
   plan->active_until_ms = filter.active().until_ms() == 0 ? kLatestMs : filter.active().until_ms();
 }
 
-// An account the caller reaches, or one above it.
-bool MaySee(const Caller& caller, AccountId account) {
-  return caller.ReachesAccount(account) ||
-         std::any_of(caller.accounts.begin(), caller.accounts.end(),
-                     [&](AccountId mine) { return IsWithin(caller.directory(), mine, account); });
-}
-
 void ReadPeople(const v1::JobFilter& filter, FieldChecks* checks, ListPlan* plan) {
   const Directory& directory = plan->caller->directory();
   plan->by_users = !filter.users().empty();
@@ -101,12 +94,8 @@ void ReadPeople(const v1::JobFilter& filter, FieldChecks* checks, ListPlan* plan
   }
   for (int i = 0; i < filter.accounts_size(); ++i) {
     const std::string field = "filter.accounts[" + std::to_string(i) + "]";
-    const auto account = FindAccount(directory, filter.accounts(i), field);
-    if (!account || !MaySee(*plan->caller, *account)) {
-      return checks->Fail(
-          NotFound("ACCOUNT_NOT_FOUND", field,
-                   "there is no one account '" + filter.accounts(i) + "' that you may see"));
-    }
+    const auto account = FindVisibleAccount(*plan->caller, filter.accounts(i), field);
+    if (!account) return checks->Fail(account.error());
     for (const auto& [id, other] : directory.accounts) {
       if (IsWithin(directory, id, *account)) plan->projects.insert(id);
     }

@@ -223,7 +223,7 @@ grpc::ServerWriteReactor<v1::LogsResponse>* OpenLogs(const std::shared_ptr<Strea
                                                      const v1::LogsRequest& request) {
   using Failed = FailedStream<v1::LogsResponse>;
   const Parts& parts = streams->parts;
-  auto caller = Authorise(kMethod, Authorization(*context), parts.desk->view(), parts.clock->Now());
+  auto caller = Enter(parts, kMethod, Authorization(*context));
   if (!caller) return new Failed(caller.error());
   const auto cluster = CheckCluster(streams->settings, request.cluster());
   if (!cluster) return new Failed(cluster.error());

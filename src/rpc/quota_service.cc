@@ -14,14 +14,8 @@ namespace {
 
 std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
 
-// The account of a request, if the caller may see it.
 Result<AccountId> VisibleAccount(const Caller& caller, const std::string& path) {
-  const auto id = FindAccount(caller.directory(), path, "account");
-  if (!id) return id.error();
-  const auto visible = VisibleAccounts(caller);
-  if (std::find(visible.begin(), visible.end(), *id) != visible.end()) return *id;
-  return NotFound("ACCOUNT_NOT_FOUND", "account",
-                  "there is no account '" + path + "' that you may see");
+  return FindVisibleAccount(caller, path, "account");
 }
 
 std::int32_t DepthOf(const Directory& directory, AccountId account) {

@@ -50,6 +50,8 @@ std::optional<std::string> FromBase64Url(std::string_view text) {
     bytes += static_cast<char>((value >> bits) & 255U);
     value &= (1U << bits) - 1;
   }
+  // One text for the same bytes, so that a used one is known again.
+  if (bits >= 6 || value != 0) return std::nullopt;
   return bytes;
 }
 

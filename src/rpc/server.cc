@@ -21,13 +21,15 @@ namespace {
 
 constexpr std::size_t kStreamsMost = 4096;  // calls at once on one connection
 
-Parts PartsOf(const ServerPorts& ports) {
+Parts PartsOf(const ServerPorts& ports, RateLimiter* rate) {
   return {.desk = ports.desk,
           .submit = ports.submit,
           .read = ports.read,
           .clock = ports.clock,
           .output = ports.output,
-          .unix_accounts = ports.unix_accounts};
+          .unix_accounts = ports.unix_accounts,
+          .proofs = ports.proofs,
+          .rate = rate};
 }
 
 Settings SettingsOf(const ServerConfig& config) {
@@ -38,6 +40,9 @@ Settings SettingsOf(const ServerConfig& config) {
           .token_lifetime_ms = config.token_lifetime_ms,
           .half_life_ms = config.half_life_ms,
           .min_uid = config.min_uid,
+          .installation = config.installation,
+          .sign_in_lifetime_ms = config.sign_in_lifetime_ms,
+          .leavers_percent = config.leavers_percent,
           .output_root = config.output_root};
 }
 
@@ -60,10 +65,11 @@ class GrpcServer final : public Server {
  public:
   GrpcServer(const ServerConfig& config, const ServerPorts& ports)
       : meter_(ports.meter),
-        jobs_(PartsOf(ports), SettingsOf(config)),
-        quota_(PartsOf(ports), SettingsOf(config)),
-        cluster_(PartsOf(ports), SettingsOf(config)),
-        access_(PartsOf(ports), SettingsOf(config)) {}
+        rate_(config.rate),
+        jobs_(PartsOf(ports, &rate_), SettingsOf(config)),
+        quota_(PartsOf(ports, &rate_), SettingsOf(config)),
+        cluster_(PartsOf(ports, &rate_), SettingsOf(config)),
+        access_(PartsOf(ports, &rate_), SettingsOf(config)) {}
 
   ~GrpcServer() override { Stop(0); }
 
@@ -107,6 +113,7 @@ class GrpcServer final : public Server {
 
  private:
   Meter* meter_;
+  RateLimiter rate_;
   JobServiceImpl jobs_;
   QuotaServiceImpl quota_;
   ClusterServiceImpl cluster_;

@@ -11,6 +11,7 @@
 #include "kezek/store.h"
 #include "kezek/time.h"
 #include "kezek/tls.h"
+#include "rpc/rate_limiter.h"
 
 namespace kezek::rpc {
 
@@ -26,7 +27,11 @@ struct ServerConfig {
   DurationMs token_lifetime_ms = 90 * kDayMs;
   DurationMs half_life_ms = 7 * kDayMs;  // of usage, for display
   std::int64_t min_uid = 1000;
-  std::string output_root;  // absolute; where Kezek's own output folders are
+  CallRate rate;                                  // of one user
+  std::string installation;                       // id of the database, for sign-in
+  DurationMs sign_in_lifetime_ms = 12 * kHourMs;  // of a token from sign-in, default and longest
+  std::int64_t leavers_percent = 20;              // of the members, in one sync with a directory
+  std::string output_root;                        // absolute; where Kezek's own output folders are
 };
 
 // The ports the services stand on. All outlive the server.
@@ -37,7 +42,8 @@ struct ServerPorts {
   Clock* clock = nullptr;
   OutputReader* output = nullptr;
   UnixAccounts* unix_accounts = nullptr;
-  Meter* meter = nullptr;  // told of every rpc; null: nobody
+  Meter* meter = nullptr;        // told of every rpc; null: nobody
+  UnixProofs* proofs = nullptr;  // none: Login is refused
 };
 
 class Server : public CommitObserver {

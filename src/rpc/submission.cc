@@ -12,6 +12,7 @@
 #include "rpc/field_checks.h"
 #include "rpc/job_lookup.h"
 #include "rpc/spec_convert.h"
+#include "rpc/token_limits.h"
 #include "rpc/tokens.h"
 
 namespace kezek::rpc {
@@ -93,6 +94,8 @@ Result<std::shared_ptr<Way>> Convert(const Parts& parts, const Settings& setting
   if (!read) return read.error();
   const auto project = FindProject(caller->directory(), **owner, request.spec().project());
   if (!project) return project.error();
+  const auto in_token = CheckProject(*caller, *project);
+  if (!in_token) return in_token.error();
   if ((*owner)->unix_account.empty()) {
     return FieldProblem(Code::kFailedPrecondition,
                         {"user",
@@ -135,7 +138,7 @@ Result<void> Admit(Way* way, std::int64_t memory_per_cpu_mib) {
     if (!admitted) return InRequest(admitted.error());
   }
   *way->spec = std::move(*admitted);
-  return {};
+  return CheckJobSize(*way->caller, way->parts.desk->Counted(*way->spec));
 }
 
 Taken FreshlyTaken(const Way& way, const Submitted& submitted, Hold hold,

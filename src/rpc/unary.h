@@ -17,6 +17,7 @@
 #include "kezek/time.h"
 #include "kezek/user.h"
 #include "rpc/caller.h"
+#include "rpc/rate_limiter.h"
 #include "rpc/status.h"
 
 namespace kezek::rpc {
@@ -29,6 +30,8 @@ struct Parts {
   Clock* clock = nullptr;
   OutputReader* output = nullptr;
   UnixAccounts* unix_accounts = nullptr;
+  UnixProofs* proofs = nullptr;  // none: nobody signs in without a token
+  RateLimiter* rate = nullptr;   // none: nobody is limited
 };
 
 // Limits and names that answers depend on.
@@ -40,6 +43,9 @@ struct Settings {
   DurationMs token_lifetime_ms = 90 * kDayMs;
   DurationMs half_life_ms = 7 * kDayMs;
   std::int64_t min_uid = 1000;
+  std::string installation;
+  DurationMs sign_in_lifetime_ms = 12 * kHourMs;
+  std::int64_t leavers_percent = 20;
   std::string output_root;  // absolute; where Kezek's own output folders are
 };
 
@@ -67,6 +73,17 @@ inline std::string Authorization(const grpc::CallbackServerContext& context) {
   return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
 }
 
+// The way into every rpc: who calls, whether they may (Authorise), and not too often.
+inline Result<Caller> Enter(const Parts& parts, std::string_view method,
+                            std::string_view authorization) {
+  const TimeMs now = parts.clock->Now();
+  auto caller = Authorise(method, authorization, parts.desk->view(), now);
+  if (!caller || parts.rate == nullptr) return caller;
+  const auto counted = parts.rate->Take(caller->user, now);
+  if (!counted) return counted.error();
+  return caller;
+}
+
 // Runs `handle(caller, reply)` for a caller who may; `handle` must see to it that the reply is
 // finished exactly once.
 template <class Handle>
@@ -74,7 +91,7 @@ grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Part
                                 std::string_view method, Handle handle) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();  // once for each call
   const Reply reply(reactor);
-  auto caller = Authorise(method, Authorization(*context), parts.desk->view(), parts.clock->Now());
+  auto caller = Enter(parts, method, Authorization(*context));
   if (!caller) {
     reply.Fail(caller.error());
   } else {
@@ -101,8 +118,7 @@ grpc::ServerWriteReactor<Response>* RefuseStream(grpc::CallbackServerContext* co
     explicit Refusal(const grpc::Status& status) { this->Finish(status); }
     void OnDone() override { delete this; }
   };
-  const auto caller =
-      Authorise(method, Authorization(*context), parts.desk->view(), parts.clock->Now());
+  const auto caller = Enter(parts, method, Authorization(*context));
   return new Refusal(ToGrpc(caller ? NotYet("", missing) : caller.error()));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rpc/status.h"
+#include "rpc/token_limits.h"
 
 namespace kezek::rpc {
 namespace {
@@ -106,7 +107,7 @@ Result<RoleGrant> ReadGrant(const Caller& caller, const v1::RoleGrant& wire,
       return Invalid(field + ".account", "must be empty: this role holds everywhere");
     }
   } else {
-    const auto account = FindAccount(caller.directory(), wire.account(), field + ".account");
+    const auto account = FindVisibleAccount(caller, wire.account(), field + ".account");
     if (!account) return account.error();
     grant.account = *account;
   }
@@ -140,17 +141,21 @@ bool LosesLastAdmin(const Directory& directory, const User& changed) {
   });
 }
 
-v1::User ToWire(const Directory& directory, const User& user) {
+v1::User ToWire(const Caller& caller, const User& user) {
   v1::User wire;
   wire.set_name(user.name);
-  wire.set_display_name(user.display_name);
-  wire.set_unix_account(user.unix_account);
-  wire.set_unix_uid(user.unix_uid);
-  wire.set_disabled(user.disabled);
+  const bool reached = !user.id || caller.ReachesUser(user);
+  if (reached) {
+    wire.set_display_name(user.display_name);
+    wire.set_unix_account(user.unix_account);
+    wire.set_unix_uid(user.unix_uid);
+    wire.set_disabled(user.disabled);
+  }
   for (const auto& grant : user.roles) {
+    if (user.id != caller.user && !caller.ReachesAccount(grant.account)) continue;
     auto* role = wire.add_roles();
     role->set_role(static_cast<v1::Role>(static_cast<int>(grant.role) + 1));
-    if (!HoldsEverywhere(grant.role)) role->set_account(PathOf(directory, grant.account));
+    if (!HoldsEverywhere(grant.role)) role->set_account(PathOf(caller.directory(), grant.account));
   }
   return wire;
 }
@@ -164,6 +169,9 @@ v1::Token ToWire(const Directory& directory, const Token& token) {
   wire.set_created_ms(token.created_ms);
   wire.set_expires_ms(token.expires_ms);
   wire.set_revoked_ms(token.revoked_ms);
+  const auto maker = directory.users.find(token.created_by);
+  if (maker != directory.users.end()) wire.set_created_by(maker->second.name);
+  if (token.limits != TokenLimits{}) *wire.mutable_limits() = ToWire(directory, token.limits);
   return wire;
 }
 

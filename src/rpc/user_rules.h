@@ -36,7 +36,9 @@ Result<RoleGrant> ReadGrant(const Caller& caller, const v1::RoleGrant& wire,
 // Whether the last enabled cluster admin would be gone if `changed` replaced its user.
 bool LosesLastAdmin(const Directory& directory, const User& changed);
 
-v1::User ToWire(const Directory& directory, const User& user);
+// As far as the caller may see: of somebody not reached only the name, of roles only those in what
+// is reached.
+v1::User ToWire(const Caller& caller, const User& user);
 v1::Token ToWire(const Directory& directory, const Token& token);
 
 }  // namespace kezek::rpc

@@ -254,7 +254,7 @@ grpc::ServerWriteReactor<v1::WatchResponse>* OpenWatch(const std::shared_ptr<Str
                                                        const v1::WatchRequest& request) {
   const Parts& parts = streams->parts;
   const std::string authorization = Authorization(*context);
-  auto caller = Authorise(kMethod, authorization, parts.desk->view(), parts.clock->Now());
+  auto caller = Enter(parts, kMethod, authorization);
   if (!caller) return new FailedStream<v1::WatchResponse>(caller.error());
   const auto cluster = CheckCluster(streams->settings, request.cluster());
   if (!cluster) return new FailedStream<v1::WatchResponse>(cluster.error());

@@ -27,16 +27,8 @@ Result<WatchFilter> ReadWatchFilter(const v1::WatchRequest& request, const Calle
   const Directory& directory = caller.directory();
   for (int i = 0; i < request.accounts_size(); ++i) {
     const std::string field = "accounts[" + std::to_string(i) + "]";
-    const auto account = FindAccount(directory, request.accounts(i), field);
-    const bool visible =
-        account &&
-        (caller.ReachesAccount(*account) ||
-         std::any_of(caller.accounts.begin(), caller.accounts.end(),
-                     [&](AccountId mine) { return IsWithin(directory, mine, *account); }));
-    if (!visible) {
-      return NotFound("ACCOUNT_NOT_FOUND", field,
-                      "there is no one account '" + request.accounts(i) + "' that you may see");
-    }
+    const auto account = FindVisibleAccount(caller, request.accounts(i), field);
+    if (!account) return account.error();
     for (const auto& [id, other] : directory.accounts) {
       if (IsWithin(directory, id, *account)) filter.accounts.insert(id);
     }

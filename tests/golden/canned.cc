@@ -240,4 +240,49 @@ std::vector<v1::Token> CannedTokens() {
   };
 }
 
+v1::ApplyAccountsResponse EchoedChanges(const v1::ApplyAccountsRequest& request) {
+  v1::ApplyAccountsResponse response;
+  for (const v1::AccountChange& change : request.changes()) {
+    v1::FieldChange& field = *response.add_changes();
+    field.set_account(change.path());
+    field.set_field("base " + std::to_string(request.base_version()));
+    google::protobuf::TextFormat::Printer printer;
+    printer.SetSingleLineMode(true);
+    std::string text;
+    printer.PrintToString(change, &text);
+    field.set_after(text);
+  }
+  response.set_settings_version(13);
+  return response;
+}
+
+v1::CreateTokenResponse CannedNewToken(const v1::CreateTokenRequest& request) {
+  v1::CreateTokenResponse response;
+  response.set_secret("kz_k7f2_notasecret");
+  *response.mutable_token() = CannedTokens()[0];
+  response.mutable_token()->set_user(request.user());
+  if (request.has_limits()) *response.mutable_token()->mutable_limits() = request.limits();
+  return response;
+}
+
+v1::SyncUsersResponse CannedSync(const v1::SyncUsersRequest& request) {
+  v1::SyncUsersResponse response;
+  const auto add = [&](const std::string& user, const char* code, const std::string& sentence) {
+    v1::SyncChange& change = *response.add_changes();
+    change.set_user(user);
+    change.mutable_reason()->set_code(code);
+    change.mutable_reason()->set_sentence(sentence);
+  };
+  for (const v1::DirectoryUser& user : request.users()) {
+    add(user.name(), "JOINS", "joins");
+    for (const std::string& project : user.projects()) {
+      add(user.name(), "JOINS_PROJECT", "joins " + project);
+    }
+  }
+  if (request.account() == "quiet") response.clear_changes();
+  response.set_plan("p1");
+  response.set_applied(request.apply_plan() == "p1");
+  return response;
+}
+
 }  // namespace kezek::golden

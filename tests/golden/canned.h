@@ -26,4 +26,10 @@ std::vector<v1::Account> CannedAccounts();
 v1::User CannedUser();
 std::vector<v1::Token> CannedTokens();
 
+v1::ApplyAccountsResponse EchoedChanges(const v1::ApplyAccountsRequest& request);
+v1::CreateTokenResponse CannedNewToken(const v1::CreateTokenRequest& request);
+
+// A plan by which everybody listed joins; nothing changes in the account `quiet`.
+v1::SyncUsersResponse CannedSync(const v1::SyncUsersRequest& request);
+
 }  // namespace kezek::golden

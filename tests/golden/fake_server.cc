@@ -23,6 +23,12 @@ using grpc::ServerContext;
 using grpc::Status;
 using grpc::StatusCode;
 
+template <class Message>
+Status Answer(Message* response, Message answer) {
+  *response = std::move(answer);
+  return Status::OK;
+}
+
 Status CheckToken(const ServerContext& context) {
   const auto found = context.client_metadata().find("authorization");
   if (found == context.client_metadata().end()) {
@@ -311,13 +317,11 @@ class FakeQuota final : public v1::QuotaService::Service {
  public:
   Status GetUsage(ServerContext*, const v1::GetUsageRequest*,
                   v1::GetUsageResponse* response) override {
-    *response = CannedUsage();
-    return Status::OK;
+    return Answer(response, CannedUsage());
   }
   Status GetEntitlement(ServerContext*, const v1::GetEntitlementRequest*,
                         v1::GetEntitlementResponse* response) override {
-    *response = CannedEntitlement();
-    return Status::OK;
+    return Answer(response, CannedEntitlement());
   }
   Status ListAccounts(ServerContext*, const v1::ListAccountsRequest* request,
                       v1::ListAccountsResponse* response) override {
@@ -343,18 +347,7 @@ class FakeQuota final : public v1::QuotaService::Service {
   // Echoes each change, as if all of it were new.
   Status ApplyAccounts(ServerContext*, const v1::ApplyAccountsRequest* request,
                        v1::ApplyAccountsResponse* response) override {
-    for (const v1::AccountChange& change : request->changes()) {
-      v1::FieldChange& field = *response->add_changes();
-      field.set_account(change.path());
-      field.set_field("base " + std::to_string(request->base_version()));
-      google::protobuf::TextFormat::Printer printer;
-      printer.SetSingleLineMode(true);
-      std::string text;
-      printer.PrintToString(change, &text);
-      field.set_after(text);
-    }
-    response->set_settings_version(13);
-    return Status::OK;
+    return Answer(response, EchoedChanges(*request));
   }
 };
 
@@ -363,8 +356,7 @@ class FakeAccess final : public v1::AccessService::Service {
   Status WhoAmI(ServerContext* context, const v1::WhoAmIRequest*,
                 v1::WhoAmIResponse* response) override {
     if (Status token = CheckToken(*context); !token.ok()) return token;
-    *response = CannedWhoAmI();
-    return Status::OK;
+    return Answer(response, CannedWhoAmI());
   }
   Status ListUsers(ServerContext*, const v1::ListUsersRequest*,
                    v1::ListUsersResponse* response) override {
@@ -399,10 +391,11 @@ class FakeAccess final : public v1::AccessService::Service {
   }
   Status CreateToken(ServerContext*, const v1::CreateTokenRequest* request,
                      v1::CreateTokenResponse* response) override {
-    response->set_secret("kz_k7f2_notasecret");
-    *response->mutable_token() = CannedTokens()[0];
-    response->mutable_token()->set_user(request->user());
-    return Status::OK;
+    return Answer(response, CannedNewToken(*request));
+  }
+  Status SyncUsers(ServerContext*, const v1::SyncUsersRequest* request,
+                   v1::SyncUsersResponse* response) override {
+    return Answer(response, CannedSync(*request));
   }
   Status ListTokens(ServerContext*, const v1::ListTokensRequest* request,
                     v1::ListTokensResponse* response) override {

@@ -222,6 +222,12 @@ Token RandomValues::TokenRow(TokenId id, UserId user) {
   token.created_ms = Big();
   token.expires_ms = Big();
   token.revoked_ms = Big();
+  token.created_by = user;
+  if (Chance(50)) {
+    token.limits = {.scopes = {Scope::kRead, Scope::kSubmit},
+                    .projects = {AccountId{1 + Int(0, 9)}, AccountId{20 + Int(0, 9)}},
+                    .job_milli = 1000 * Int(0, 64)};
+  }
   return token;
 }
 

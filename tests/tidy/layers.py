@@ -37,6 +37,7 @@ EXTERNAL = (
     ("spdlog/", "ext::spdlog"),
     ("openssl/", "ext::openssl"),
     ("cjose/", "ext::cjose"),
+    ("munge.h", "ext::munge"),
     ("acl/", "ext::acl"),
     ("sys/acl.h", "ext::acl"),
     ("gtest/", "ext::gtest"),

@@ -6,6 +6,7 @@
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/render.h"
+#include "cmd/kezek/roles.h"
 #include "script/values.h"
 
 namespace kezek::cli {
@@ -15,6 +16,9 @@ struct TokenFlags {
   std::string user;
   std::string label;
   std::string lifetime;
+  std::vector<std::string> scopes;
+  std::vector<std::string> projects;
+  std::string largest;  // GPUs of one job
   std::string id;
   std::string reason;
   bool ended = false;
@@ -30,6 +34,15 @@ Result<int> RunCreate(Session& session, const TokenFlags& flags) {
       return Error{Code::kInvalidArgument, "--lifetime: " + lifetime.error().message, {}};
     }
     request.set_lifetime_ms(*lifetime);
+  }
+  for (const std::string& scope : flags.scopes) request.mutable_limits()->add_scopes(scope);
+  for (const std::string& project : flags.projects) {
+    request.mutable_limits()->add_projects(project);
+  }
+  if (!flags.largest.empty()) {
+    const auto gpus = script::ParseNumber(flags.largest, 1, 1'000'000);
+    if (!gpus) return Error{Code::kInvalidArgument, "--max-gpus: " + gpus.error().message, {}};
+    request.mutable_limits()->set_job_milli_gpus(1000 * *gpus);
   }
   Result<v1::CreateTokenResponse> answer =
       Ask<v1::CreateTokenResponse>(session, request, Repeat::kNo);
@@ -55,12 +68,12 @@ Result<int> RunList(Session& session, const TokenFlags& flags) {
     for (const v1::Token& token : answer->tokens()) *host.out << token.id() << '\n';
     return kDone;
   }
-  Table table({"TOKEN", "USER", "LABEL", "CREATED", "ENDS", "LAST USED"});
+  Table table({"TOKEN", "USER", "LABEL", "CREATED", "ENDS", "LAST USED", "ONLY FOR"});
   for (const v1::Token& token : answer->tokens()) {
     const std::string end = token.revoked_ms() > 0 ? "revoked " + ExactMoment(token.revoked_ms())
                                                    : ExactMoment(token.expires_ms());
     table.Add({token.id(), token.user(), token.label(), ExactMoment(token.created_ms()), end,
-               ExactMoment(token.last_used_ms())});
+               ExactMoment(token.last_used_ms()), LimitsText(token.limits())});
   }
   table.Print(host);
   return kDone;
@@ -78,26 +91,39 @@ Result<int> RunRevoke(Session& session, const TokenFlags& flags) {
   return kDone;
 }
 
-}  // namespace
-
-void AddAdminToken(CLI::App& admin, Session& session) {
-  CLI::App* token = admin.add_subcommand("token", "access tokens");
+// `own`: the user's own tokens; else anybody's that one administers.
+void AddTokens(CLI::App& parent, Session& session, bool own) {
+  const std::string name = own ? "kezek token" : "kezek admin token";
+  const std::string whose = own ? "" : " --user aizhan@kaznu";
+  CLI::App* token = parent.add_subcommand("token", own ? "my access tokens" : "access tokens");
   token->require_subcommand(1);
   const auto flags = std::make_shared<TokenFlags>();
 
   CLI::App* create = token->add_subcommand("create", "make a token; its secret is shown once");
-  create->add_option("--user", flags->user, "for whom; without: myself")->type_name("USER");
+  if (!own) {
+    create->add_option("--user", flags->user, "for whom; without: myself")->type_name("USER");
+  }
   create->add_option("--label", flags->label, "what it is for")->type_name("TEXT");
   create->add_option("--lifetime", flags->lifetime, "such as 12h or 30d")->type_name("TIME");
-  create->footer("Examples:\n  kezek admin token create --user aizhan@kaznu --lifetime 30d");
+  create->add_option("--scope", flags->scopes, "only for read, submit, manage, admin or metrics")
+      ->type_name("SCOPE")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  create->add_option("--for-project", flags->projects, "only in this project")
+      ->type_name("PROJECT")
+      ->allow_extra_args(false);
+  create->add_option("--max-gpus", flags->largest, "only jobs of up to so many GPUs")
+      ->type_name("N");
+  create->footer("Examples:\n  " + name + " create" + whose + " --lifetime 30d\n  " + name +
+                 " create --label nightly --scope submit,read --for-project alem-llm --max-gpus 8");
   create->callback([&session, flags] {
     session.action = [&session, flags] { return RunCreate(session, *flags); };
   });
 
   CLI::App* list = token->add_subcommand("list", "list tokens, without secrets");
-  list->add_option("--user", flags->user, "whose; without: mine")->type_name("USER");
+  if (!own) list->add_option("--user", flags->user, "whose; without: mine")->type_name("USER");
   list->add_flag("--ended", flags->ended, "expired and revoked ones, too");
-  list->footer("Examples:\n  kezek admin token list --user aizhan@kaznu --ended");
+  list->footer("Examples:\n  " + name + " list" + whose + " --ended");
   list->callback([&session, flags] {
     session.action = [&session, flags] { return RunList(session, *flags); };
   });
@@ -105,10 +131,15 @@ void AddAdminToken(CLI::App& admin, Session& session) {
   CLI::App* revoke = token->add_subcommand("revoke", "make a token worthless at once");
   revoke->add_option("TOKEN", flags->id, "the token's id")->required();
   revoke->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
-  revoke->footer("Examples:\n  kezek admin token revoke k7f2 --reason 'laptop lost'");
+  revoke->footer("Examples:\n  " + name + " revoke 17 --reason 'laptop lost'");
   revoke->callback([&session, flags] {
     session.action = [&session, flags] { return RunRevoke(session, *flags); };
   });
 }
+
+}  // namespace
+
+void AddAdminToken(CLI::App& admin, Session& session) { AddTokens(admin, session, false); }
+void AddToken(CLI::App& app, Session& session) { AddTokens(app, session, true); }
 
 }  // namespace kezek::cli

@@ -54,15 +54,17 @@ void AddCommands(CLI::App& app, Session& session) {
   AddQuota(app, session);
   AddWhoAmI(app, session);
   AddLogin(app, session);
+  AddToken(app, session);
   AddJob(app, session);
   AddConfig(app, session);
   AddCompletion(app, session);
   AddManual(app, session);
-  CLI::App* admin = app.add_subcommand("admin", "accounts, users, tokens, nodes");
+  CLI::App* admin = app.add_subcommand("admin", "accounts, users, tokens, nodes, sync");
   admin->require_subcommand(1);
   AddAdminAccount(*admin, session);
   AddAdminUser(*admin, session);
   AddAdminToken(*admin, session);
+  AddAdminSync(*admin, session);
   AddAdminNode(*admin, session);
   AddAdminResume(*admin, session);
 }

@@ -7,6 +7,7 @@
 #include <kezek/v1/status.pb.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -24,6 +25,7 @@ using google::protobuf::MethodDescriptor;
 
 constexpr std::int64_t kFirstPauseMs = 100;
 constexpr std::int64_t kLongestPauseMs = 1'600;
+constexpr std::int64_t kLimitedMs = 60'000;  // in all, while it is called too often
 constexpr const char* kNoHandshake = "NO_HANDSHAKE";
 
 // The rpc whose request this is: each request type belongs to one rpc.
@@ -81,6 +83,20 @@ std::string LeaderIn(const Error& error) {
     if (leader != detail.values.end()) return leader->second;
   }
   return "";
+}
+
+// How long a server that is called too often wants to be left alone; it has done nothing. 0: it is
+// something else.
+std::int64_t AskedToWait(const Error& error) {
+  for (const FieldError& detail : error.details) {
+    const auto wait = detail.values.find("retry_after_ms");
+    if (detail.reason != "RATE_LIMITED" || wait == detail.values.end()) continue;
+    std::int64_t wait_ms = 0;
+    const std::string& text = wait->second;
+    std::from_chars(text.data(), text.data() + text.size(), wait_ms);
+    return std::clamp<std::int64_t>(wait_ms, 1, kLimitedMs);
+  }
+  return 0;
 }
 
 // What no further try would change.
@@ -239,6 +255,7 @@ Result<void> Client::CallInto(const Message& request, Message& response, Repeat 
   std::int64_t pause_ms = kFirstPauseMs;
   std::int64_t waited_ms = 0;
   bool was_late = false;
+  std::int64_t limited_ms = 0;
   bool followed = false;
   while (true) {
     Result<void> called = connection_->Unary(request, response, patience_.deadline_ms);
@@ -246,6 +263,12 @@ Result<void> Client::CallInto(const Message& request, Message& response, Repeat 
     if (called.error().code == Code::kDeadlineExceeded && repeat == Repeat::kYes && !was_late &&
         patience_.pauses_ms > 0) {
       was_late = true;
+      continue;
+    }
+    const std::int64_t asked_ms = AskedToWait(called.error());
+    if (asked_ms > 0 && limited_ms + asked_ms <= kLimitedMs) {
+      host_->sleep(asked_ms);
+      limited_ms += asked_ms;
       continue;
     }
     if (called.error().code != Code::kUnavailable || IsForGood(called.error())) return called;

@@ -22,6 +22,7 @@ void AddUsage(CLI::App& app, Session& session);
 void AddQuota(CLI::App& app, Session& session);
 void AddWhoAmI(CLI::App& app, Session& session);
 void AddLogin(CLI::App& app, Session& session);
+void AddToken(CLI::App& app, Session& session);
 void AddJob(CLI::App& app, Session& session);
 void AddConfig(CLI::App& app, Session& session);
 void AddCompletion(CLI::App& app, Session& session);
@@ -29,6 +30,7 @@ void AddManual(CLI::App& app, Session& session);
 void AddAdminAccount(CLI::App& admin, Session& session);
 void AddAdminUser(CLI::App& admin, Session& session);
 void AddAdminToken(CLI::App& admin, Session& session);
+void AddAdminSync(CLI::App& admin, Session& session);
 void AddAdminNode(CLI::App& admin, Session& session);
 void AddAdminResume(CLI::App& admin, Session& session);
 

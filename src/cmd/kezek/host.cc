@@ -16,8 +16,12 @@
 #include <system_error>
 #include <thread>
 
+#include "munge/munge_proofs.h"
+
 namespace kezek::cli {
 namespace {
+
+constexpr const char* kMungeSocket = "/run/munge/munge.socket.2";
 
 std::string RandomKey() {
   constexpr std::string_view kHex = "0123456789abcdef";
@@ -116,6 +120,12 @@ Host ThisProcess() {
   host.sleep = [](std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
   host.make_key = RandomKey;
   host.go_on = [] { return std::cout.good() && HasReader(STDOUT_FILENO); };
+  const std::string socket = host.Variable("KEZEK_MUNGE_SOCKET");
+  if (access(socket.empty() ? kMungeSocket : socket.c_str(), W_OK) == 0) {
+    host.munge = [socket](const std::string& payload) {
+      return munge::MakeCredential(payload, socket);
+    };
+  }
   return host;
 }
 

@@ -9,6 +9,8 @@
 #include <map>
 #include <string>
 
+#include "kezek/result.h"
+
 namespace kezek::cli {
 
 struct Host {
@@ -36,6 +38,9 @@ struct Host {
   std::function<bool()> go_on;                 // asked before --watch looks again
   // Sets columns and rows, before each look of --watch. May be empty, as may go_on.
   std::function<void(Host&)> measure;
+
+  // A munge credential of this process' user for a payload; null: there is no munge here.
+  std::function<Result<std::string>(const std::string& payload)> munge;
 
   // A variable of the environment; empty if it is not set.
   std::string Variable(const std::string& variable) const;

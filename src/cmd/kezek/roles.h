@@ -16,5 +16,7 @@ const std::vector<std::string>& RoleNames();
 Result<v1::Role> RoleNamed(const std::string& name);
 // `researcher of universities/kaznu/nlp`, `cluster-admin`.
 std::string RoleText(const v1::RoleGrant& grant);
+// `read, submit; only alem-llm; jobs of up to 8 GPUs`; "" without limits.
+std::string LimitsText(const v1::TokenLimits& limits);
 
 }  // namespace kezek::cli

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cmd/kezek/render.h"
+#include "cmd/kezek/sign_in.h"
 #include "cmd/kezek/way_out.h"
 
 namespace kezek::cli {
@@ -46,6 +47,11 @@ Result<Client*> Session::Connect() {
     Result<Context> context = ResolveContext(host, flags);
     if (!context) return context.error();
     context_ = std::move(*context);
+    if (context_.token.empty()) {
+      Result<std::string> token = TokenOfThisUser(context_, host);
+      if (!token) return token.error();
+      context_.token = std::move(*token);
+    }
     client_ = std::make_unique<Client>(context_, host);
   }
   return client_.get();

@@ -10,6 +10,7 @@
 #include "cmd/kezek/context_flags.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/roles.h"
+#include "cmd/kezek/sign_in.h"
 
 namespace kezek::cli {
 namespace {
@@ -44,6 +45,7 @@ Result<int> RunWhoAmI(Session& session) {
             answer->token().id() +
                 (answer->token().label().empty() ? "" : " (" + answer->token().label() + ")"));
   facts.Add("Token ends", ExactMoment(answer->token().expires_ms()));
+  facts.Add("Token is for", LimitsText(answer->token().limits()));
   facts.Print(host);
   return kDone;
 }
@@ -51,17 +53,18 @@ Result<int> RunWhoAmI(Session& session) {
 struct LoginFlags {
   std::string token;
   std::string name = "default";
+  bool munge = false;
   const std::shared_ptr<ContextValues> kept = std::make_shared<ContextValues>();
 };
 
 Result<int> RunLogin(Session& session, const LoginFlags& flags) {
   const Host& host = session.host;
   std::string token = flags.token;
-  if (token.empty() || token == "-") {
+  if (!flags.munge && (token.empty() || token == "-")) {
     if (host.err_is_terminal) *host.err << "Token: " << std::flush;
     std::getline(*host.in, token);
   }
-  if (token.empty()) {
+  if (token.empty() && !flags.munge) {
     return Error{Code::kInvalidArgument,
                  "no token was given\nAsk an administrator for one: kezek admin token create",
                  {}};
@@ -81,7 +84,13 @@ Result<int> RunLogin(Session& session, const LoginFlags& flags) {
   Keep(*flags.kept, context);
   configuration->current = name;
   // Only a token that works is kept.
-  Client client(context, host);
+  Context tried = context;
+  if (flags.munge) {
+    Result<std::string> secret = SignInByMunge(context, host);
+    if (!secret) return secret.error();
+    tried.token = std::move(*secret);
+  }
+  Client client(tried, host);
   Result<v1::WhoAmIResponse> who = client.Call<v1::WhoAmIResponse>(v1::WhoAmIRequest());
   if (!who) return who.error();
   Result<void> saved = SaveConfiguration(path, *configuration);
@@ -107,12 +116,15 @@ void AddLogin(CLI::App& app, Session& session) {
       ->add_option("--token", flags->token,
                    "the token; without, or with -, it is read from standard input")
       ->type_name("SECRET");
+  command->add_flag("--munge", flags->munge,
+                    "sign in as this host's user; done by itself where there is no token");
   AddContextFlags(*command, flags->kept, {"endpoint", "token", "token_file"});
   command->footer(
       "The context is named by --context (default: default) and becomes the current one.\n"
       "Examples:\n"
       "  kezek login --endpoint gpu.example.kz:7443\n"
       "  kezek login --endpoint gpu.example.kz:7443 --ca-file /etc/kezek/ca.pem\n"
+      "  kezek login --munge --endpoint gpu.example.kz:7443\n"
       "  kezek login --context demo --project alem-llm < token.txt");
   command->callback([&session, flags] {
     session.action = [&session, flags] { return RunLogin(session, *flags); };

@@ -23,6 +23,7 @@
 #include "cmd/kezekd/unix_accounts.h"
 #include "cmd/kezekd/web.h"
 #include "metrics/metrics.h"
+#include "munge/munge_proofs.h"
 #include "output/output_root.h"
 #include "postgres/migrations.h"
 #include "postgres/postgres_store.h"
@@ -90,7 +91,7 @@ slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& ins
           .meter = meter};
 }
 
-rpc::ServerConfig ServerOf(const config::Config& config) {
+rpc::ServerConfig ServerOf(const config::Config& config, const std::string& installation) {
   return {.listen = config.grpc_listen,
           .tls = config.tls,
           .cluster = config.cluster,
@@ -101,6 +102,10 @@ rpc::ServerConfig ServerOf(const config::Config& config) {
           .token_lifetime_ms = config.limits.token_lifetime_ms,
           .half_life_ms = config.scheduling.half_life_ms,
           .min_uid = config.min_uid,
+          .rate = {config.limits.calls_per_second, config.limits.calls_burst},
+          .installation = installation,
+          .sign_in_lifetime_ms = config.munge.token_lifetime_ms,
+          .leavers_percent = config.limits.leavers_percent,
           .output_root = config.output_root};
 }
 
@@ -258,6 +263,7 @@ Result<void> Serve(const config::Config& config) {
   Relay relay;
   Fatal fatal;
   HostAccounts accounts;
+  munge::MungeProofs proofs(config.munge.socket);
   ControllerThread controller(*control, clock);
   postgres::PostgresStore store(StoreOf(config, &metrics, *keys), clock, {&controller, &relay});
   postgres::ReadPool readers({.conninfo = config.database.url,
@@ -274,13 +280,15 @@ Result<void> Serve(const config::Config& config) {
                                .clock = &clock,
                                .schema_version = postgres::Migrations().back().version});
   if (!web) return web.error();
-  auto server = rpc::Server::Start(ServerOf(config), {.desk = &controller,
-                                                      .submit = &store,
-                                                      .read = &readers,
-                                                      .clock = &clock,
-                                                      .output = output->get(),
-                                                      .unix_accounts = &accounts,
-                                                      .meter = &metrics});
+  auto server = rpc::Server::Start(ServerOf(config, *installation),
+                                   {.desk = &controller,
+                                    .submit = &store,
+                                    .read = &readers,
+                                    .clock = &clock,
+                                    .output = output->get(),
+                                    .unix_accounts = &accounts,
+                                    .meter = &metrics,
+                                    .proofs = config.munge.on ? &proofs : nullptr});
   if (!server) return server.error();
   relay.To(server->get());
   spdlog::info("ready cluster={} grpc_port={} http_port={} version={}", config.cluster,

@@ -38,6 +38,8 @@ log: {level: debug, json: true}
 http: {listen: 127.0.0.1:9480, metrics_token: false, connections: 64, idle_timeout: 30s}
 classifications: [public, internal]
 environment_key_file: /etc/kezek/environment.keys
+munge: {socket: /run/munge/munge.socket.2, token_lifetime: 8h}
+limits: {calls_per_second: 20, calls_burst: 200, leavers_percent: 5}
 )";
 
 TEST(Config, ReadsEveryKey) {
@@ -59,6 +61,11 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->http.connections, 64);
   EXPECT_EQ(config->http.idle_timeout_ms, 30 * kSecondMs);
   EXPECT_EQ(config->classifications, (std::vector<std::string>{"public", "internal"}));
+  EXPECT_TRUE(config->munge.on);
+  EXPECT_EQ(config->munge.socket, "/run/munge/munge.socket.2");
+  EXPECT_EQ(config->munge.token_lifetime_ms, 8 * kHourMs);
+  EXPECT_EQ(config->limits.calls_per_second, 20);
+  EXPECT_EQ(config->limits.leavers_percent, 5);
 }
 
 struct Fault {

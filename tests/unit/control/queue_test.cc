@@ -343,6 +343,40 @@ TEST_F(QueueTest, AUserWithoutAUnixAccountWaitsUntilThereIsOne) {
   EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
 }
 
+TEST_F(QueueTest, WhoLeavesAProjectHasNothingStartedThereUntilTheReturn) {
+  const JobId job = desk.Submit();
+  User user = desk.controller->view()->directory->users.at(DeskOfOne::kUser);
+  const std::vector<RoleGrant> before = user.roles;
+  const AccountId project = desk.Row(job).spec->project;
+  std::erase_if(user.roles, [&](const RoleGrant& grant) { return grant.account == project; });
+  ASSERT_TRUE(desk.Do(PutUsers{{user}, "left"}).has_value());
+  desk.Tick();
+  EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kNotAMember);
+  user.roles = before;
+  ASSERT_TRUE(desk.Do(PutUsers{{user}, "back"}).has_value());
+  desk.Tick();
+  EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
+}
+
+TEST_F(QueueTest, TheAccessOfADisabledUserEndsWithEveryToken) {
+  User user = desk.controller->view()->directory->users.at(DeskOfOne::kUser);
+  Token token{.user = user.id, .label = "laptop"};
+  token.hash[0] = 1;
+  ASSERT_TRUE(desk.Do(PutToken{token}).has_value());
+  const JobId job = desk.Submit();
+  user.disabled = true;
+  ASSERT_TRUE(desk.Do(PutUsers{{user}, "left"}).has_value());
+  desk.Tick();
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kHeldByAdmin);
+  EXPECT_NE(desk.controller->view()->directory->tokens.at(token.hash).revoked_ms, 0);
+  user.disabled = false;
+  ASSERT_TRUE(desk.Do(PutUsers{{user}, "back"}).has_value());
+  desk.Tick();
+  EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
+  EXPECT_NE(desk.controller->view()->directory->tokens.at(token.hash).revoked_ms, 0);
+}
+
 TEST_F(QueueTest, ADrainedNodeGetsNoJob) {
   std::vector<std::string> all;
   for (const Node& node : sim::SimNodes()) all.push_back(node.name);
