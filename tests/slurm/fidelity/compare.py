@@ -28,7 +28,7 @@ def _nodes(text):
 
 def _numbers(text):
     """Names of files: a job's number after j or A, or in sbatch's default."""
-    text = re.sub(r"(?<=-[jA])\d+(_?)\d*", r"#\1", text)
+    text = re.sub(r"(?<=-[jA])\d+(_\d+)?", lambda m: f"#{m.group(1) or ''}", text)
     text = re.sub(rf"(?<=-N){re.escape(HOST)}\b", "<host>", text)
     text = re.sub(r"\bslurm-\d+(_\d+)?\.out", lambda m: f"slurm-#{m.group(1) or ''}.out", text)
     return re.sub(r"/job\d+(_\d+)?/", "/job#/", text)
@@ -81,10 +81,14 @@ def _read_seen(path, scrub):
     return seen
 
 
+# What Slurm says by chance: a process was gone already, a step had to wait for the one before.
+CHANCE = re.compile("_handle_signal_container: failed signal|step creation temporarily disabled"
+                    "|srun: Step created for")
+
+
 def _lines(text, scrub):
-    """Sorted: tasks write when they like. Slurm says by chance that a process was gone already."""
-    return sorted(scrub.path(line) for line in text.splitlines()
-                  if "_handle_signal_container: failed signal" not in line)
+    """Sorted: tasks write when they like."""
+    return sorted(scrub.path(line) for line in text.splitlines() if not CHANCE.search(line))
 
 
 def look(way, case, ends):
@@ -110,7 +114,8 @@ def look(way, case, ends):
             owner = "user" if state.st_uid != 0 else "root"
             found[f"file {label}: mode"] = f"{stat.S_IMODE(state.st_mode):04o} {owner}"
             with open(path, encoding="utf-8", errors="replace") as file:
-                found[f"file {label}: lines"] = _lines(file.read(), scrub)
+                lines = found.get(f"file {label}: lines", []) + _lines(file.read(), scrub)
+            found[f"file {label}: lines"] = sorted(lines)
     if way.name == "kezek":
         for name, text in way.default_outputs(case).items():
             label = _numbers(name)

@@ -1,5 +1,5 @@
 #!/bin/bash
-#SBATCH -n 4 -t 5 -o out
+#SBATCH -N 1 -n 4 -t 5 -o out
 srun bash -c 'exit $SLURM_PROCID'
 code=$?
 echo "srun says $code"

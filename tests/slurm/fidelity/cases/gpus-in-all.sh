@@ -1,3 +1,3 @@
 #!/bin/bash
-#SBATCH -G 4 -t 5 -o out
+#SBATCH -N 1 -G 4 -t 5 -o out
 observe batch

@@ -1,3 +1,3 @@
 #!/bin/bash
-#SBATCH -n 2 -t 5 -o out
+#SBATCH -N 1 -n 2 -t 5 -o out
 srun --mpi=pmi2 bash -c 'echo "PMI rank $PMI_RANK of $PMI_SIZE"'
