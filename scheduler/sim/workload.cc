@@ -156,7 +156,8 @@ JobSpec Workload::MakeSpec(TimeMs now) {
   }
   if (random_.Permille(100)) spec.begin_ms = now + random_.Between(1, 20) * kMinuteMs;
   if (random_.Permille(60)) spec.deadline_ms = now + random_.Between(10, 60) * kMinuteMs;
-  if (random_.Permille(100)) spec.signal = {"USR1", 30 * kSecondMs, false};
+  // The batch shell's is Kezek's to send.
+  if (random_.Permille(100)) spec.signal = {"USR1", 30 * kSecondMs, random_.Permille(700)};
   if (random_.Permille(150)) {
     spec.array = ArraySpec{{{0, static_cast<std::int32_t>(random_.Between(1, 12)), 1}},
                            static_cast<std::int32_t>(random_.Between(0, 3))};

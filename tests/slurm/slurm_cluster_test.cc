@@ -249,8 +249,10 @@ TEST_F(SlurmClusterTest, CancelsPendingAndRunning) {
 
 TEST_F(SlurmClusterTest, SignalReachesTheScript) {
   const AttemptRef attempt = NewAttempt();
-  const std::int64_t id = Released(
-      OneGpuLaunch(attempt, "#!/bin/bash\ntrap 'exit 9' USR1\necho ready\nsleep 600 & wait\n"));
+  Launch launch =
+      OneGpuLaunch(attempt, "#!/bin/bash\ntrap 'exit 9' USR1\necho ready\nsleep 600 & wait\n");
+  launch.spec.signal = {"USR1", kMinuteMs, true};
+  const std::int64_t id = Released(launch);
   ASSERT_TRUE(events_.Seen(attempt, ClusterJobState::kRunning));
   while (test::FileContent(OutputOf(attempt)).empty()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
