@@ -233,10 +233,11 @@ def bad_submissions():
             ("--array", "0-99999999", "array"), ("--dependency", "afterok:99999999", "depend"),
             ("--dependency", "sometime:1", "depend"), ("--begin", "yesterdayish", "begin"),
             ("--chdir", "/no/such/folder", "directory"), ("--nodelist", "n99", "n99"),
-            ("--nice", "a-little", "nice"), ("--signal", "FOO@10", "signal"),
-            ("--export", "1BAD=x", "export"), ("--kind", "dance", "kind"),
+            ("--signal", "FOO@10", "signal"), ("--export", "1BAD=x", "export"),
+            ("--kind", "dance", "kind"),
             ("--no-such-option", "1", "no-such-option")):
         yield [option, value, "--", "true"], None, (word, word.upper())
+    yield ["--nice=a-little", "--", "true"], None, ("nice",)
     yield ["no-such-script.sh"], None, ("no-such-script.sh",)
     yield [], None, ("no script",)
     yield ["-"], "echo no first line\n", ("standard input", "script", "#!")
