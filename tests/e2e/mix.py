@@ -120,9 +120,12 @@ def says_why_a_job_waits(cluster):
     expect(wait(cluster, "timur", small)[0], 0, "the job that waited")
 
 
+NOT_YET = ("", "NONE", "SUBMITTED", "NOT_LOOKED_AT")  # no tick has looked at it
+
+
 def reason_of(cluster, user, job):
     status, output, _ = cluster.kezek(user, "why", "-o", "name", job)
-    return None if output.strip() in ("", "NOT_LOOKED_AT", "NONE") else (status, output.strip())
+    return None if output.strip() in NOT_YET else (status, output.strip())
 
 
 @check
@@ -239,7 +242,7 @@ def bad_submissions():
         yield [option, value, "--", "true"], None, (word, word.upper())
     yield ["--nice=a-little", "--", "true"], None, ("nice",)
     yield ["no-such-script.sh"], None, ("no-such-script.sh",)
-    yield [], None, ("no script",)
+    yield [], None, ("no script", "script is empty")
     yield ["-"], "echo no first line\n", ("standard input", "script", "#!")
 
 
