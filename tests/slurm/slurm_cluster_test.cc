@@ -249,8 +249,8 @@ TEST_F(SlurmClusterTest, CancelsPendingAndRunning) {
 
 TEST_F(SlurmClusterTest, SignalReachesTheScript) {
   const AttemptRef attempt = NewAttempt();
-  Launch launch =
-      OneGpuLaunch(attempt, "#!/bin/bash\ntrap 'exit 9' USR1\necho ready\nsleep 600 & wait\n");
+  Launch launch = OneGpuLaunch(
+      attempt, "#!/bin/bash\ntrap 'kill $!; exit 9' USR1\necho ready\nsleep 600 & wait\n");
   launch.spec.signal = {"USR1", kMinuteMs, true};
   const std::int64_t id = Released(launch);
   ASSERT_TRUE(events_.Seen(attempt, ClusterJobState::kRunning));
