@@ -62,16 +62,16 @@ const Row kRows[] = {
     {"-t 1-12:30", "time_limit_ms: 131400000"},
     {"--time=90", "time_limit_ms: 5400000"},
     {"--time-min=30", "time_min_ms: 1800000"},
-    {"-o out-%j", "stdout_path: \"/work/out-%j\""},
+    {"-o out-%j", "stdout_path: \"/home/aizhan/out-%j\""},
     {"--output=/abs/out", "stdout_path: \"/abs/out\""},
-    {"-e err", "stderr_path: \"/work/err\""},
-    {"--error=err", "stderr_path: \"/work/err\""},
-    {"-i in", "stdin_path: \"/work/in\""},
-    {"--input=in", "stdin_path: \"/work/in\""},
+    {"-e err", "stderr_path: \"/home/aizhan/err\""},
+    {"--error=err", "stderr_path: \"/home/aizhan/err\""},
+    {"-i in", "stdin_path: \"/home/aizhan/in\""},
+    {"--input=in", "stdin_path: \"/home/aizhan/in\""},
     {"--open-mode=append", "open_mode: OPEN_MODE_APPEND"},
     {"--open-mode=truncate", "open_mode: OPEN_MODE_TRUNCATE"},
     {"-D /elsewhere", "working_dir: \"/elsewhere\""},
-    {"--chdir=below", "working_dir: \"/work/below\""},
+    {"--chdir=below", "working_dir: \"/home/aizhan/below\""},
     {"-a 0-9%2", "array { indices: \"0-9\" max_running: 2 }"},
     {"--array=1,3,5-9:2", "array { indices: \"1-9:2\" }"},
     {"-d afterok:7:8",
@@ -152,7 +152,7 @@ struct Read {
 
 Host TestHost() {
   Host host;
-  host.directory = "/work";
+  host.directory = "/home/aizhan";
   host.environment = {{"A", "1"}};
   return host;
 }
@@ -178,8 +178,8 @@ Read ReadDraft(const std::string& script, const std::vector<std::string>& flags)
 // The submission without anything asked, and with what the row says merged into it.
 std::string Expected(const Row& row) {
   v1::JobSpec spec;
-  spec.set_working_dir("/work");
-  spec.set_submit_dir("/work");
+  spec.set_working_dir("/home/aizhan");
+  spec.set_submit_dir("/home/aizhan");
   spec.set_umask(022);
   spec.mutable_shape();
   v1::JobSpec added;

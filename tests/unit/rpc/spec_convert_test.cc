@@ -44,7 +44,7 @@ const char kEverything[] = R"(
   array { indices: "0-9,20-30:5" max_running: 4 }
   requeue { enabled: true max_attempts: 3 }
   signal { name: "USR1" before_end_ms: 120000 batch_only: true grace_ms: 30000 }
-  checkpoint_path: "ckpt" data_classification: "internal" working_dir: "/work"
+  checkpoint_path: "ckpt" data_classification: "internal" working_dir: "/home/aizhan"
   stdin_path: "in" stdout_path: "out-%j" stderr_path: "err-%j" open_mode: OPEN_MODE_APPEND
   comment: "line one\nline two" constraints: "nvme" nodelist: "n01" exclude_nodes: "n07"
   user_priority: -5 container_image: "docker://x" umask: 63
