@@ -22,11 +22,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   list(APPEND KEZEK_WARNINGS -Werror)
   # gcc 12 reports std::string concatenation as overlapping memcpy (GCC bug 105651).
   list(APPEND KEZEK_WARNINGS -Wno-restrict)
-  # At -O2 it also sees strings, variants and functions of the library going past their own buffers
-  # and through null; dev, at -O1, judges these.
+  # At -O2 it also sees strings, variants and functions of the library going past their own buffers,
+  # through null and without a value; dev, at -O1, judges these.
   if(CMAKE_CXX_FLAGS MATCHES "-O2")
     list(APPEND KEZEK_WARNINGS -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread
-         -Wno-null-dereference)
+         -Wno-null-dereference -Wno-maybe-uninitialized)
   endif()
   # Designated initialisers leave members to their defaults on purpose.
   list(APPEND KEZEK_WARNINGS -Wno-missing-field-initializers)
