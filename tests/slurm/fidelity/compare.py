@@ -81,9 +81,10 @@ def _read_seen(path, scrub):
     return seen
 
 
-# What Slurm says by chance: a process was gone already, a step had to wait for the one before.
+# What Slurm says by chance: a process was gone already, a step had to wait for the one before, a
+# script's last words of its requeueing were still written.
 CHANCE = re.compile("_handle_signal_container: failed signal|step creation temporarily disabled"
-                    "|srun: Step created for")
+                    "|srun: Step created for|DUE TO JOB REQUEUE")
 
 
 def _lines(text, scrub):

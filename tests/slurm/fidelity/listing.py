@@ -46,6 +46,8 @@ def page(found):
     for case, differences in sorted(found.items()):
         for what, theirs, ours in differences:
             number = _why(case, what)
+            if number is not None and reasons.RULES[number][2] in reasons.BY_CHANCE:
+                continue
             if number is None:
                 unexplained.append((case, what, theirs, ours))
                 continue
@@ -53,6 +55,7 @@ def page(found):
                 common.add(case)
             entry = rows.setdefault(number, {}).setdefault(_plain(what), (theirs, ours, set()))
             entry[2].add(case)
+    common |= set(reasons.BY_CHANCE.values()) & set(found)
     text = HEAD.format(cases=len(found), same=len(found) - len(common))
     for number, seen in sorted(rows.items()):
         text += f"## {_title(reasons.RULES[number][2])}\n\n"
@@ -61,6 +64,9 @@ def page(found):
             named = "nearly all" if len(cases) > 8 else ", ".join(sorted(cases))
             text += f"| {what} | {_short(theirs)} | {_short(ours)} | {named} |\n"
         text += "\n"
+    for sentence, case in reasons.BY_CHANCE.items():
+        text += (f"## {_title(sentence)}\n\nSeen by `{case}`, in more variables or fewer: it depends "
+                 "on what else runs on the nodes.\n\n")
     return text.rstrip("\n") + "\n", unexplained
 
 

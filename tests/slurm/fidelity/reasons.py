@@ -1,15 +1,14 @@
 """Why Kezek differs from sbatch where it does. A difference that no line here explains is a fault.
 
 A rule is: what differs (a pattern over the whole of "WHAT", as compare.py names it), in which
-cases (a pattern; None: any), and the sentence for the page.
+cases (a pattern; None: any), and the sentence for the page. What is in BY_CHANCE depends on what
+else runs: the page says so once, whatever this run saw.
 """
 
 SPREAD = ("Kezek gives every node the same number of tasks, CPUs and GPUs; sbatch fills one node "
           "before the next")
 CPUS = ("without a word about CPUs a job gets the part of the node's CPUs that its GPUs are of the "
         "node's; sbatch gives one a task")
-LAYOUT = (r".*: `SLURM_(CPUS_ON_NODE|JOB_CPUS_PER_NODE|TASKS_PER_NODE|GTIDS|STEP_TASKS_PER_NODE|"
-          r"JOB_CPUS_PER_NODE_PACK_GROUP_0|LOCALID|NODEID)`")
 
 RULES = (
     (r".*: `KEZEK_(ATTEMPT|CLUSTER|JOB_ID|PREEMPTED|PROJECT)`", None,
@@ -23,9 +22,7 @@ RULES = (
      "follows the memory, which Slurm sets as this limit"),
     (r".*: `SLURM_(CPUS_ON_NODE|JOB_CPUS_PER_NODE|JOB_CPUS_PER_NODE_PACK_GROUP_0)`",
      r"gpus-in-all|gpus-per-task|gres-typed", CPUS),
-    (r".*", r"gpus-uneven", SPREAD + "; here 3 and 1 GPUs against 2 and 2"),
-    (LAYOUT, r"options-short", SPREAD),
-    (r"file out: lines", r"srun-block-cyclic", SPREAD),
+    (r".*", r"gpus-uneven", SPREAD),
     (r".*: `SLURM_TASKS_PER_NODE`", r"exclusive|cpus-per-gpu",
      "without a number of tasks Kezek's job is one task a node that has all its CPUs; sbatch's is "
      "as many tasks as CPUs, of which srun starts one a node all the same"),
@@ -45,3 +42,5 @@ RULES = (
      "a second attempt is another Slurm job: it has no `SLURM_RESTART_COUNT` but a "
      "`KEZEK_ATTEMPT`, and its output is appended to the first's"),
 )
+
+BY_CHANCE = {SPREAD: "gpus-uneven"}
