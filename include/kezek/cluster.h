@@ -141,7 +141,17 @@ struct Followed {
   std::int64_t cluster_job_id = 0;
   std::string unix_account;
   bool running = false;
+  TimeMs start_ms = 0;  // by the cluster's clock; 0: has not started, as far as is known
 };
+
+// Whether what the cluster shows under a recorded id is still that job, though its name or comment
+// is not: their owner may change both. An id is given to another job only by a controller that lost
+// its state; that job began at another time, or is named like another attempt.
+inline bool IsStill(const Followed& known, const ClusterJob& seen) {
+  if (seen.id != known.cluster_job_id || seen.unix_account != known.unix_account) return false;
+  if (known.start_ms != 0) return seen.start_ms == known.start_ms || seen.restarts > 0;
+  return seen.attempt == known.attempt || seen.attempt.number == 0;
+}
 
 // Port. Thread-safe, never blocks; answers go to the sink given at construction, on any thread.
 class Cluster {

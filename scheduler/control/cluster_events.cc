@@ -145,8 +145,8 @@ void OnOwn(Core& core, const ClusterJob& job) {
   Seen(core, attempt);
 }
 
-// Whether a report is about us. An end from the accounting may lack the tag: then the recorded id,
-// the name and the Unix account must agree.
+// Whether a report is about us. An end from the accounting may lack the tag, and a job's owner may
+// have changed it: then it must still be the job that is recorded for the attempt.
 bool IsOurs(Core& core, const ClusterJob& job) {
   switch (
       WhoseIs(core.config.keyed_hash, core.state.installation(), core.state.issued_epochs(), job)) {
@@ -159,8 +159,8 @@ bool IsOurs(Core& core, const ClusterJob& job) {
       break;
   }
   const Attempt* attempt = core.state.FindAttempt(job.attempt);
-  return attempt != nullptr && job.tag.empty() && attempt->cluster_job_id == job.id &&
-         core.UnixAccountOf(core.JobOf(job.attempt.job).user) == job.unix_account;
+  return attempt != nullptr && attempt->cluster_job_id != 0 &&
+         IsStill(core.FollowedOf(*attempt), job);
 }
 
 void OnJob(Core& core, const ClusterJob& job) {

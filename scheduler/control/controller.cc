@@ -145,7 +145,7 @@ std::string Core::UnixAccountOf(UserId user) const {
 
 Followed Core::FollowedOf(const Attempt& attempt) const {
   return {attempt.ref, attempt.cluster_job_id, UnixAccountOf(JobOf(attempt.ref.job).user),
-          attempt.state == AttemptState::kRunning};
+          attempt.state == AttemptState::kRunning, attempt.start_ms};
 }
 
 const ClassRules& Core::ClassOf(const std::string& name) const {

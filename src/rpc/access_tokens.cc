@@ -58,6 +58,22 @@ void Issue(const Parts& parts, const std::shared_ptr<const Caller>& caller, Acto
                  });
 }
 
+// Whoever has run jobs for others is not the caller's alone: as such a user one would read what is
+// theirs, through the Unix account if not through Kezek.
+Result<void> CheckOnlyTheirs(const Caller& caller, Reader& reader, UserId user) {
+  JobQuery query{.elements = false, .users = {user}, .limit = 1};
+  for (const auto& [id, account] : caller.directory().accounts) {
+    if (!caller.ReachesAccount(id)) query.projects.push_back(id);
+  }
+  if (query.projects.empty()) return {};
+  const auto elsewhere = reader.ListJobs(query);
+  if (!elsewhere) return elsewhere.error();
+  if (elsewhere->empty()) return {};
+  return Denied("NOT_OWNER",
+                "the user has jobs in projects that you do not administer: only the user and "
+                "cluster admins make tokens then");
+}
+
 Error SignInOff() {
   return FieldProblem(
       Code::kFailedPrecondition,
@@ -133,6 +149,11 @@ grpc::ServerUnaryReactor* AccessServiceImpl::CreateToken(grpc::CallbackServerCon
     if (!lifetime) return reply.Fail(lifetime.error());
     auto limits = ReadLimits(*caller, request->limits());
     if (!limits) return reply.Fail(limits.error());
+    const bool for_another = user->id != caller->user && !caller->everywhere;
+    if (for_another) {
+      const auto confined = Confine(*caller, &*limits);
+      if (!confined) return reply.Fail(confined.error());
+    }
     Token token{.user = user->id,
                 .label = request->label(),
                 .created_ms = parts_.clock->Now(),
@@ -141,7 +162,14 @@ grpc::ServerUnaryReactor* AccessServiceImpl::CreateToken(grpc::CallbackServerCon
     token.expires_ms = token.created_ms + *lifetime;
     const auto no_wider = CheckNoWider(*caller, token);
     if (!no_wider) return reply.Fail(no_wider.error());
-    Issue(parts_, caller, {caller->user, caller->name}, std::move(token), response, reply);
+    const Actor actor{caller->user, caller->name};
+    if (!for_another) return Issue(parts_, caller, actor, std::move(token), response, reply);
+    parts_.read->Read(
+        [this, caller, actor, token = std::move(token), response, reply](Reader& reader) {
+          const auto theirs = CheckOnlyTheirs(*caller, reader, token.user);
+          if (!theirs) return reply.Fail(theirs.error());
+          Issue(parts_, caller, actor, token, response, reply);
+        });
   });
 }
 

@@ -87,7 +87,8 @@ Result<void> ParseJobs(std::string_view text, const std::string& field, std::vec
     if (!parsed) return parsed.error();
     ranges = std::move(*parsed);
   }
-  if (refs->size() + static_cast<std::size_t>(CountIndices(ranges)) + 1 > kElementsMax) {
+  const std::int64_t named = ranges.empty() ? 1 : CountIndices(ranges);
+  if (refs->size() + static_cast<std::size_t>(named) > kElementsMax) {
     return FieldProblem(
         Code::kInvalidArgument,
         {field, "TOO_MANY", "names more than " + std::to_string(kElementsMax) + " jobs", {}});

@@ -12,6 +12,8 @@
 
 namespace kezek::rpc {
 
+inline constexpr std::size_t kRowsMost = 100'000'000;  // far more than fit in memory
+
 struct Page {
   std::size_t begin = 0;
   std::size_t size = 100;
@@ -41,7 +43,8 @@ inline Result<Page> ReadPage(const v1::PageRequest& request) {
   const std::string& token = request.token();
   if (token.empty()) return page;
   const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), page.begin);
-  if (error != std::errc() || end != token.data() + token.size()) return PageTokenInvalid();
+  const bool number = error == std::errc() && end == token.data() + token.size();
+  if (!number || page.begin > kRowsMost) return PageTokenInvalid();
   return page;
 }
 

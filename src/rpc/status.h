@@ -9,7 +9,8 @@
 
 namespace kezek::rpc {
 
-// The same error for gRPC. Every detail becomes a kezek.v1.ErrorDetail.
+// The same error for gRPC. Every detail becomes a kezek.v1.ErrorDetail, its texts cut to what
+// surely gets through.
 grpc::Status ToGrpc(const Error& error);
 
 // A serialised kezek.v1.Status, as `grpc-status-details-bin` and SubmitManyResponse carry it.

@@ -110,6 +110,18 @@ Result<TokenLimits> ReadLimits(const Caller& caller, const v1::TokenLimits& wire
   return limits;
 }
 
+Result<void> Confine(const Caller& caller, TokenLimits* limits) {
+  for (const AccountId project : limits->projects) {
+    if (caller.ReachesAccount(project)) continue;
+    return Wider("limits.projects",
+                 "you do not administer '" + PathOf(caller.directory(), project) + "'");
+  }
+  if (limits->projects.empty()) {
+    limits->projects.assign(caller.accounts.begin(), caller.accounts.end());
+  }
+  return {};
+}
+
 Result<void> CheckNoWider(const Caller& caller, const Token& made) {
   const TokenLimits& own = caller.limits;
   if (own == TokenLimits{}) return {};

@@ -23,6 +23,10 @@ Result<void> CheckJobSize(const Caller& caller, MilliGpus counted_milli);
 // Limits as a request words them. INVALID_ARGUMENT FIELD_INVALID, NOT_FOUND ACCOUNT_NOT_FOUND.
 Result<TokenLimits> ReadLimits(const Caller& caller, const v1::TokenLimits& wire);
 
+// A token for another user, made by an admin, reaches no further than the admin does: wherever the
+// user may one day be a member. PERMISSION_DENIED TOKEN_WIDER.
+Result<void> Confine(const Caller& caller, TokenLimits* limits);
+
 // A token made with another one may do nothing that this one may not, and ends no later.
 // PERMISSION_DENIED TOKEN_WIDER.
 Result<void> CheckNoWider(const Caller& caller, const Token& made);

@@ -152,8 +152,21 @@ class WatchStream final : public Stream<v1::WatchResponse> {
     });
   }
 
+  // Whether the caller still may, and what now. If not, the stream ends.
+  bool StillMay() {
+    const Parts& parts = streams_->parts;
+    auto caller = Authorise(kMethod, authorization_, parts.desk->view(), parts.clock->Now());
+    if (!caller) {
+      EndLocked(caller.error());
+      return false;
+    }
+    caller_ = std::move(*caller);
+    return true;
+  }
+
   // Looks at events in order; what passes becomes the next message.
   void Take(const std::vector<std::shared_ptr<const Event>>& events) {
+    if (!StillMay()) return;
     v1::WatchResponse response;
     subjects_.clear();
     for (const auto& event : events) {
@@ -217,10 +230,7 @@ class WatchStream final : public Stream<v1::WatchResponse> {
     const DurationMs left = streams_->times.heartbeat_ms - silent;
     BeatAfter(left > 0 ? left : streams_->times.heartbeat_ms);
     if (left > 0 || !IdleLocked()) return;
-    const Parts& parts = streams_->parts;
-    auto caller = Authorise(kMethod, authorization_, parts.desk->view(), parts.clock->Now());
-    if (!caller) return EndLocked(caller.error());
-    caller_ = std::move(*caller);
+    if (!StillMay()) return;
     v1::WatchResponse response;
     response.set_seq(seq_);
     last_write_ = std::chrono::steady_clock::now();

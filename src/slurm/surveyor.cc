@@ -50,6 +50,12 @@ std::string Api(std::string_view tail) {
 
 Error NotAnswered(const HttpOutcome& outcome) { return {Code::kUnavailable, outcome.text, {}}; }
 
+// The job as the attempt's, whatever its owner has named it.
+ClusterJob Named(ClusterJob job, const AttemptRef& attempt) {
+  job.attempt = attempt;
+  return job;
+}
+
 bool Answered(const HttpOutcome& outcome) { return outcome.kind == HttpOutcome::Kind::kAnswered; }
 
 }  // namespace
@@ -329,12 +335,13 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
   if (!answer && answer.error().code != Code::kNotFound) return Silent(answer.error()), false;
   if (answer) {
     for (const auto& live : answer->jobs) {
-      if (live.job.id != job.cluster_job_id || live.job.attempt != job.attempt) continue;
+      if (live.job.id != job.cluster_job_id) continue;
+      if (live.job.attempt != job.attempt && !IsStill(job, live.job)) continue;
       const auto news = watch_.Take(live);
       if (news) {
         sink_(Observed{*news});
       } else if (always) {
-        sink_(Observed{watch_.Known(live.job.id).value_or(live.job)});
+        sink_(Observed{watch_.Known(live.job.id).value_or(Named(live.job, job.attempt))});
       }
       Forget(job);
       return true;
@@ -352,10 +359,11 @@ bool Surveyor::LookInAccounting(const Followed& job) {
     return false;
   }
   for (const auto& record : *records) {
-    if (record.job.attempt != job.attempt || record.job.id != id) continue;
+    if (record.job.id != id) continue;
+    if (record.job.attempt != job.attempt && !IsStill(job, record.job)) continue;
     if (!job.unix_account.empty() && record.job.unix_account != job.unix_account) continue;
     if (!IsOver(record.job.state)) continue;
-    sink_(Observed{watch_.Take(record).value_or(record.job)});
+    sink_(Observed{watch_.Take(record).value_or(Named(record.job, job.attempt))});
     Forget(job);
     return true;
   }

@@ -17,6 +17,10 @@ void CarryIndices(const ClusterJob& before, ClusterJob* now) {
   }
 }
 
+bool IsIt(const Followed& known, const ClusterJob& seen) {
+  return seen.attempt == known.attempt || IsStill(known, seen);
+}
+
 }  // namespace
 
 Watch::Watch(std::string tag_prefix) : tag_prefix_(std::move(tag_prefix)) {}
@@ -54,10 +58,9 @@ std::vector<Followed> Watch::Hot(TimeMs now, std::size_t most) const {
 
 std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
   const auto found = followed_.find(live.job.id);
-  if (found == followed_.end() || found->second.job.attempt != live.job.attempt) {
-    return std::nullopt;
-  }
+  if (found == followed_.end() || !IsIt(found->second.job, live.job)) return std::nullopt;
   ClusterJob job = live.job;
+  job.attempt = found->second.job.attempt;  // whatever its owner has named it since
   auto& reported = found->second.reported;
   if (reported) CarryIndices(*reported, &job);
   if (reported && *reported == job) return std::nullopt;
@@ -80,7 +83,7 @@ Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
   std::set<std::int64_t> seen;
   for (const auto& live : listing) {
     const auto found = followed_.find(live.job.id);
-    if (found == followed_.end() || found->second.job.attempt != live.job.attempt) continue;
+    if (found == followed_.end() || !IsIt(found->second.job, live.job)) continue;
     seen.insert(live.job.id);
     if (auto job = Take(live)) changes.observed.push_back(*std::move(job));
   }
@@ -94,6 +97,12 @@ Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
 std::vector<ClusterJob> Watch::OurJobs(const std::vector<LiveJob>& listing) const {
   std::vector<ClusterJob> ours;
   for (const auto& live : listing) {
+    const auto found = followed_.find(live.job.id);
+    if (found != followed_.end() && IsIt(found->second.job, live.job)) {
+      ours.push_back(live.job);
+      ours.back().attempt = found->second.job.attempt;
+      continue;
+    }
     const bool tagged = !tag_prefix_.empty() && live.job.tag.starts_with(tag_prefix_);
     if (live.job.attempt.number != 0 || tagged) ours.push_back(live.job);
   }
@@ -105,7 +114,7 @@ std::vector<Node> Watch::WithForeignUse(std::vector<Node> nodes,
   std::map<std::string, NodeUse> foreign;
   for (const auto& live : listing) {
     const auto found = followed_.find(live.job.id);
-    const bool ours = found != followed_.end() && found->second.job.attempt == live.job.attempt;
+    const bool ours = found != followed_.end() && IsIt(found->second.job, live.job);
     if (ours || over_.contains(live.job.id)) continue;
     for (const auto& use : live.uses) {
       NodeUse& sum = foreign[use.node];

@@ -32,8 +32,9 @@ class Watch {
   // At most `most` followed jobs of which news is due: expected, not running yet, or completing.
   std::vector<Followed> Hot(TimeMs now, std::size_t most) const;
 
-  // The job as it was just read. Nothing if it is not followed under this id and attempt, or has
-  // nothing new. GPU indices, which Slurm forgets when a job completes, are carried on.
+  // The job as it was just read, with its attempt, whatever its owner has named it. Nothing if it
+  // is not the one followed under this id, or has nothing new. GPU indices, which Slurm forgets
+  // when a job completes, are carried on.
   std::optional<ClusterJob> Take(const LiveJob& live);
 
   // What was last reported of a followed job.

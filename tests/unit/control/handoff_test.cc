@@ -333,6 +333,33 @@ TEST_F(HandoffTest, ForeignJobsAreNeverTouched) {
   EXPECT_EQ(desk.Of(ref).cluster_job_id, 900);
 }
 
+TEST_F(HandoffTest, WhatItsOwnerNamedAnewInTheClusterStaysTheAttempts) {
+  const JobId early = desk.Submit();
+  const AttemptRef starting = desk.Started(early, 901);
+  ClusterJob seen = desk.Seen(starting, 901, ClusterJobState::kRunning);
+  seen.tag = "my own comment";
+  seen.start_ms = desk.now;
+  desk.Offer(Observed{seen});
+  desk.Step(1000);
+  EXPECT_EQ(desk.Row(early).state, JobState::kRunning);
+
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  ClusterJob other = desk.Seen(ref, 900, ClusterJobState::kCompleted);
+  other.tag = "my own comment";
+  other.start_ms = desk.Of(ref).start_ms + 60'000;
+  other.end_ms = other.start_ms;
+  desk.Offer(Observed{other});
+  desk.Step(1000);
+  EXPECT_EQ(desk.Row(job).state, JobState::kRunning) << "another job under the same id";
+  ClusterJob ended = other;
+  ended.start_ms = desk.Of(ref).start_ms;
+  ended.end_ms = ended.start_ms + 1000;
+  desk.Offer(Observed{ended});
+  desk.Step(1000);
+  EXPECT_EQ(desk.Row(job).state, JobState::kSucceeded);
+}
+
 TEST_F(HandoffTest, ATaggedJobIsCancelledOnlyIfItsAttemptIsKnownAsEnded) {
   const JobId job = desk.Submit();
   const AttemptRef ref = desk.Running(job, 900);

@@ -335,5 +335,35 @@ TEST_F(Attack, TokensOfOthersAreNeitherSeenNorRevoked) {
   EXPECT_TRUE(desk_.commands().empty());
 }
 
+// A user whom another institution let go keeps the jobs run there, and the Unix account.
+TEST_F(Attack, WhoTakesInAUserIsNotGivenWhatTheUserDidElsewhere) {
+  const std::int64_t job = MarkedJob();
+  World world;
+  world.directory.users.at(World::kAizhan).roles = {{Role::kResearcher, World::kBot}};
+  world.directory.users.at(World::kDana).roles = {{Role::kInstitutionAdmin, World::kAcme}};
+  desk_.SetView(world.MakeView());
+  v1::CreateTokenRequest create;
+  create.set_user("aizhan@kaznu");
+  const std::string method = "/kezek.v1.AccessService/CreateToken";
+  const auto refused = Call("dana@acme", method, create);
+  EXPECT_EQ(Reason(refused.status), "NOT_OWNER");
+  ExpectNothingOfKaznu(method, refused);
+  EXPECT_TRUE(desk_.commands().empty());
+  store_.Change(
+      Ref(job), [](JobRecord& record) { record.job.user = World::kBoth; }, "queued", "queued");
+  EXPECT_EQ(Reason(Call("dana@acme", method, create).status), "OK");
+  const auto commands = desk_.commands();
+  ASSERT_EQ(commands.size(), 1U);
+  const auto& put = std::get<PutToken>(commands.front().body);
+  EXPECT_EQ(put.token.limits.projects, std::vector<AccountId>{World::kAcme});
+}
+
+TEST_F(Attack, WhatARequestHoldsFitsIntoTheErrorAboutIt) {
+  v1::ListJobsRequest list;
+  list.mutable_filter()->add_accounts(std::string(100'000, 'x'));
+  EXPECT_EQ(Reason(Call("dana@acme", "/kezek.v1.JobService/List", list).status),
+            "ACCOUNT_NOT_FOUND");
+}
+
 }  // namespace
 }  // namespace kezek::rpc

@@ -34,6 +34,13 @@ TEST(JobRefs, AreReadAsWritten) {
   EXPECT_EQ(Parsed("9223372036854775807"), "9223372036854775807");
 }
 
+TEST(JobRefs, AWholeArrayOfTheLargestSizeIsOneRange) {
+  std::vector<JobRef> refs;
+  ASSERT_TRUE(ParseJobs("1_[0-9999]", "jobs[0]", &refs));
+  EXPECT_EQ(refs.size(), 10'000U);
+  EXPECT_FALSE(ParseJobs("1_[0]", "jobs[1]", &refs));
+}
+
 TEST(JobRefs, RefuseWhatIsNoId) {
   for (const auto* text : {"",
                            "0",

@@ -138,6 +138,20 @@ TEST(TokenLimits, ATokenMakesNoneWiderThanItself) {
   }
 }
 
+TEST(TokenLimits, WhatAnAdminMakesForAnotherReachesNoFurtherThanTheAdmin) {
+  const World world;
+  const auto caller = Call(world, "chief@kaznu", "/kezek.v1.AccessService/CreateToken");
+  ASSERT_TRUE(caller);
+  TokenLimits limits;
+  ASSERT_TRUE(Confine(*caller, &limits));
+  EXPECT_EQ(limits.projects, std::vector<AccountId>{World::kKaznu});
+  limits.projects = {World::kCv};
+  ASSERT_TRUE(Confine(*caller, &limits));
+  EXPECT_EQ(limits.projects, std::vector<AccountId>{World::kCv});
+  limits.projects = {World::kCv, World::kBot};
+  EXPECT_EQ(Confine(*caller, &limits).error().details.at(0).reason, "TOKEN_WIDER");
+}
+
 TEST(TokenLimits, AreReadFromTheWireOrRefused) {
   const World world;
   const auto caller = Call(world, "both@kaznu", "/kezek.v1.AccessService/CreateToken");

@@ -219,6 +219,18 @@ TEST_F(WatchTest, SnapshotsCarryTheJob) {
   stream.context->TryCancel();
 }
 
+TEST_F(WatchTest, WhoMayNoMoreSeesNotOneEventMore) {
+  const std::int64_t job = Submit("aizhan@kaznu", "before");
+  Stream stream = Watch("aizhan@kaznu", After(0));
+  ASSERT_TRUE(stream.Next());
+  World world;
+  for (auto& [hash, token] : world.directory.tokens) token.revoked_ms = 1;
+  desk_.SetView(world.MakeView());
+  Run(Ref(job));
+  EXPECT_FALSE(stream.Next());
+  EXPECT_EQ(Reason(stream.reader->Finish()), "TOKEN_EXPIRED");
+}
+
 TEST_F(WatchTest, AStoppingServerEndsStreams) {
   Submit("aizhan@kaznu", "a");
   Stream stream = Watch("aizhan@kaznu", After(0));

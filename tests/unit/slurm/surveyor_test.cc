@@ -246,6 +246,28 @@ TEST_F(SurveyorTest, AnotherJobUnderTheSameIdIsNotOurs) {
   EXPECT_TRUE(Wait<Unknown>());
 }
 
+TEST_F(SurveyorTest, AJobThatItsOwnerNamedAnewIsFoundAliveAndEnded) {
+  Followed started = kFollowed;
+  started.start_ms = 100 * kSecondMs;
+  std::string renamed = JobsBody(R"("job_state":"RUNNING","nodes":"n01")");
+  renamed.replace(renamed.find("kezek-5-1"), 9, "evil");
+  Answer("/slurm/v0.0.38/job/9", 200, renamed);
+  Start(0);
+  surveyor_->Look(started);
+  const auto alive = Wait<Observed>();
+  ASSERT_TRUE(alive);
+  EXPECT_EQ(alive->job.attempt, kAttempt);
+  std::string record = Record9("COMPLETED");
+  record.replace(record.find("kezek-5-1"), 9, "evil");
+  Answer("/slurm/v0.0.38/job/9", 500, kUnknownJob);
+  Answer("/slurmdb/v0.0.38/job/9", 200, record);
+  surveyor_->Look(started);
+  const auto ended = Wait<Observed>();
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->job.attempt, kAttempt);
+  EXPECT_EQ(ended->job.state, ClusterJobState::kCompleted);
+}
+
 TEST_F(SurveyorTest, ChangesInTheListingAreReportedOnce) {
   Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"RUNNING","nodes":"n01")"));
   Start();

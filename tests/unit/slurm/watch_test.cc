@@ -61,6 +61,29 @@ TEST(Watch, AnIdThatSlurmUsesAgainIsNotTheJob) {
   EXPECT_EQ(changes.missing.front().attempt, kFirst);
 }
 
+TEST(Watch, AJobThatItsOwnerNamedAnewIsStillTheJob) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", true, 5000}});
+  LiveJob renamed = Live(10, AttemptRef{}, ClusterJobState::kRunning);
+  renamed.job.unix_account = "a";
+  renamed.job.start_ms = 5000;
+  renamed.job.tag = "";
+  const auto ours = watch.OurJobs({renamed});
+  ASSERT_EQ(ours.size(), 1U);
+  EXPECT_EQ(ours.front().attempt, kFirst);
+  Node node;
+  node.name = "n01";
+  EXPECT_EQ(watch.WithForeignUse({node}, {renamed}).front().foreign_gpus, 0);
+  const auto changes = watch.TakeListing({renamed});
+  EXPECT_TRUE(changes.missing.empty());
+  ASSERT_EQ(changes.observed.size(), 1U);
+  EXPECT_EQ(changes.observed.front().attempt, kFirst);
+  renamed.job.start_ms = 6000;  // of a controller that lost its state and counts anew
+  EXPECT_FALSE(watch.Take(renamed));
+  EXPECT_EQ(watch.TakeListing({renamed}).missing.size(), 1U);
+  EXPECT_EQ(watch.WithForeignUse({node}, {renamed}).front().foreign_gpus, 2);
+}
+
 TEST(Watch, MissingUntilItsEndWasSeen) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", true}});
