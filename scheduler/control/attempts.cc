@@ -24,6 +24,15 @@ bool SamePlaces(const Placement& a, const Placement& b) {
       [](const NodeGrant& x, const NodeGrant& y) { return x.node == y.node && x.gpus == y.gpus; });
 }
 
+// Whether more GPUs than planned, or other nodes: that another job was given, or is being given.
+bool Exceeds(const Placement& granted, const Placement& planned) {
+  return std::any_of(granted.begin(), granted.end(), [&](const NodeGrant& grant) {
+    const auto plan = std::find_if(planned.begin(), planned.end(),
+                                   [&](const NodeGrant& one) { return one.node == grant.node; });
+    return plan == planned.end() || grant.gpus > plan->gpus;
+  });
+}
+
 quota::Payer PayerOf(const Core& core, const Job& job) {
   const ClassRules& rules = core.ClassOf(job.spec->job_class);
   return {.project = job.spec->project,
@@ -161,12 +170,12 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
   attempt.start_ms = job.start_ms != 0 ? job.start_ms : core.now;
   attempt.released = true;
   attempt.last_seen_ms = core.now;
+  const bool exceeds = Exceeds(job.granted, attempt.placement);
+  const Reason differs{ReasonCode::kPlacementDiffers,
+                       {{"planned", Shown(attempt.placement)}, {"granted", Shown(job.granted)}}};
   if (!job.granted.empty()) {
     if (!SamePlaces(attempt.placement, job.granted)) {
-      core.Say(Note(row,
-                    {ReasonCode::kPlacementDiffers,
-                     {{"planned", Shown(attempt.placement)}, {"granted", Shown(job.granted)}}},
-                    kActorKezek, number, core.now));
+      core.Say(Note(row, differs, kActorKezek, number, core.now));
     }
     attempt.placement = job.granted;
   }
@@ -181,6 +190,8 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
   row.launch_failures = 0;
   core.Put(row);
   core.follow_changed = true;
+  // Its owner may change what is held in the cluster: it is not to run with what was not decided.
+  if (exceeds) SetEnding(core, attempt.ref, Ending::kRequeue, differs);
 }
 
 void EndAttempt(Core& core, Attempt attempt, const End& end) {

@@ -111,6 +111,16 @@ Reason WhyRequeued(const Core& core, const Attempt& attempt) {
   return {ReasonCode::kRequeuedByUser, {}};
 }
 
+void HoldForCluster(Core& core, const JobRef& ref, std::int32_t attempt, const std::string& text) {
+  const Job* job = core.state.FindJob(ref);
+  if (job == nullptr || job->state != JobState::kQueued || job->hold != Hold::kNone) return;
+  Job held = *job;
+  held.hold = Hold::kCluster;
+  held.hold_reason = {ReasonCode::kHeldByCluster, {{"text", text}}};
+  core.Say(Note(held, held.hold_reason, kActorKezek, attempt, core.now));
+  core.Put(held);
+}
+
 // The attempt is alive and the job is the one recorded for it.
 void OnOwn(Core& core, const ClusterJob& job) {
   const AttemptRef ref = job.attempt;
@@ -129,6 +139,10 @@ void OnOwn(Core& core, const ClusterJob& job) {
   }
   if (HasEnded(job.state)) {
     EndAttempt(core, attempt, EndOf(attempt, job));
+    if (attempt.reason.code == ReasonCode::kPlacementDiffers) {
+      HoldForCluster(core, ref.job, ref.number,
+                     "it ran with more than was planned: it was changed in the cluster");
+    }
     return;
   }
   if (job.state == ClusterJobState::kCompleting) {
@@ -197,16 +211,6 @@ void On(Core& core, const LaunchAccepted& event) {
     job.unix_account = core.UnixAccountOf(core.JobOf(event.attempt.job).user);
     CancelInCluster(core, job, "submitted twice; the other is recorded");
   }
-}
-
-void HoldForCluster(Core& core, const JobRef& ref, std::int32_t attempt, const std::string& text) {
-  const Job* job = core.state.FindJob(ref);
-  if (job == nullptr || job->state != JobState::kQueued || job->hold != Hold::kNone) return;
-  Job held = *job;
-  held.hold = Hold::kCluster;
-  held.hold_reason = {ReasonCode::kHeldByCluster, {{"text", text}}};
-  core.Say(Note(held, held.hold_reason, kActorKezek, attempt, core.now));
-  core.Put(held);
 }
 
 void On(Core& core, const LaunchRefused& event) {

@@ -129,6 +129,7 @@ Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text)
       }
       return SlowLaunch(attempt, text);
     case AttemptOutcome::kRequeued:
+      if (attempt.reason.code == ReasonCode::kPlacementDiffers) return attempt.reason;
       if (attempt.ending != Ending::kLaunchTimeout) return {ReasonCode::kRequeuedByUser, {}};
       return SlowLaunch(attempt, text);
     case AttemptOutcome::kNone:
