@@ -10,6 +10,7 @@
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/help.h"
 #include "cmd/kezek/usage_error.h"
+#include "kezek/text.h"
 
 namespace kezek::cli {
 namespace {
@@ -83,6 +84,20 @@ std::size_t FindCommand(const std::vector<std::string>& arguments) {
   return arguments.size();
 }
 
+// The API's texts are UTF-8; a word that is not is refused where it can still be named.
+Result<void> CheckWords(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (IsUtf8(word)) continue;
+    const bool value = i > 0 && arguments[i - 1].starts_with('-') && !word.starts_with('-');
+    return Error{Code::kInvalidArgument,
+                 (value ? arguments[i - 1] + " " : "") + MakeUtf8(word) +
+                     ": not UTF-8: convert it, for example with iconv",
+                 {}};
+  }
+  return {};
+}
+
 int Finish(Session& session, const Result<int>& result) {
   session.host.out->flush();
   if (result) return *result;
@@ -114,6 +129,9 @@ int Run(Session& session, std::vector<std::string> arguments) {
   session.waits_for_job = name == "wait" || name == "run";
   const CLI::App* chosen = FindSubcommand(app, name);
   const bool completes = name == "__complete";
+  if (const Result<void> words = CheckWords(arguments); !words && !completes) {
+    return Finish(session, words.error());
+  }
   if (!name.empty() && chosen == nullptr && !completes) {
     PrintError(session.host, NoSuchCommand(app, name));
     return kUsage;

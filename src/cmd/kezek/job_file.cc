@@ -86,7 +86,13 @@ class Reading {
     if (!node.IsMap()) return Fail(node.Mark(), where + ": expected names with values");
     const Reflection& reflection = *message.GetReflection();
     const FieldDescriptor& value = *field.message_type()->FindFieldByName("value");
+    std::set<std::string> seen;
     for (const auto& pair : node) {
+      if (!pair.first.IsScalar()) return Fail(pair.first.Mark(), where + ": expected a name");
+      if (!seen.insert(pair.first.Scalar()).second) {
+        return Fail(pair.first.Mark(),
+                    "'" + where + "." + pair.first.Scalar() + "' is there twice");
+      }
       Message& entry = *reflection.AddMessage(&message, &field);
       const FieldDescriptor& key = *field.message_type()->FindFieldByName("key");
       entry.GetReflection()->SetString(&entry, &key, pair.first.Scalar());
