@@ -32,10 +32,11 @@ bool InRange(const std::optional<std::int64_t>& value, std::int64_t most) {
   return !value || InRange(*value, 0, most);
 }
 
+constexpr DurationMs kMaxTime = 3660 * kDayMs;
+
 // The field of the first limit out of range, or "".
 std::string BadLimit(const Limits& limits) {
   constexpr std::int64_t kMaxJobs = 1'000'000'000;
-  constexpr DurationMs kMaxTime = 3660 * kDayMs;
   if (!InRange(limits.running_milli, kMaxMilliGpus)) return "running_milli";
   if (!InRange(limits.jobs_running, kMaxJobs)) return "jobs_running";
   if (!InRange(limits.jobs_queued, kMaxJobs)) return "jobs_queued";
@@ -53,9 +54,9 @@ Result<void> CheckLimits(const AccountTree& tree, AccountIndex i) {
                      "a limit is 0 or more; leave it out for none");
     }
   }
-  if (settings.default_time_limit_ms < 0) {
+  if (!InRange(settings.default_time_limit_ms, 0, kMaxTime)) {
     return Problem(tree, i, "default_time_limit_ms", "OUT_OF_RANGE",
-                   "a time limit is not negative; 0 takes the class's");
+                   "a time limit is from 0 to 3660 days; 0 takes the class's");
   }
   return {};
 }

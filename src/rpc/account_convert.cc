@@ -119,10 +119,26 @@ Result<void> Amend(const v1::AccountChange& change, const std::string& field, Ac
   return {};
 }
 
+// What somebody rules begins below the own account: nobody changes what was given to them. The
+// nearest account above this path that there is; none above the root.
+AccountId NearestAbove(const Directory& directory, const std::string& path) {
+  for (std::string above = path; !above.empty();) {
+    above = SplitPath(above).first;
+    const auto found = directory.account_by_path.find(above);
+    if (found != directory.account_by_path.end()) return found->second;
+  }
+  return {};
+}
+
 // One change as an item of the command. Accounts made earlier in the request are in `made`.
 Result<PutAccounts::Item> PlanOne(const Caller& caller, const v1::AccountChange& change,
                                   const std::string& field, const std::set<std::string>& made) {
   const Directory& directory = caller.directory();
+  // Before anything else: whether there is an account is not told to those who do not rule it.
+  const AccountId above = NearestAbove(directory, change.path());
+  if (!caller.everywhere && (!above || !caller.ReachesAccount(above))) {
+    return Denied("NOT_ADMINISTRATOR", "you do not administer '" + change.path() + "'");
+  }
   PutAccounts::Item item;
   const auto existing = directory.account_by_path.find(change.path());
   const auto [parent_path, name] = SplitPath(change.path());
@@ -137,15 +153,6 @@ Result<PutAccounts::Item> PlanOne(const Caller& caller, const v1::AccountChange&
     item.account.name = name;
     item.parent_path = parent_path;
     if (parent != directory.account_by_path.end()) item.account.parent = parent->second;
-  }
-  // What somebody rules begins below the own account: nobody changes what was given to them.
-  AccountId ruled = item.account.parent;
-  for (std::string above = parent_path; !ruled && !above.empty(); above = SplitPath(above).first) {
-    const auto found = directory.account_by_path.find(SplitPath(above).first);
-    if (found != directory.account_by_path.end()) ruled = found->second;
-  }
-  if (!caller.everywhere && (!ruled || !caller.ReachesAccount(ruled))) {
-    return Denied("NOT_ADMINISTRATOR", "you do not administer '" + change.path() + "'");
   }
   const auto amended = Amend(change, field, &item.account);
   if (!amended) return amended.error();

@@ -174,6 +174,8 @@ TEST(AccountTree, RefusesBadSettings) {
        nlp + "highest_classification", "ABOVE_PARENT"},
       {"time", [](Rows& r) { Of(r, 5).settings.default_time_limit_ms = -1; },
        nlp + "default_time_limit_ms", "OUT_OF_RANGE"},
+      {"endless", [](Rows& r) { Of(r, 5).settings.default_time_limit_ms = INT64_MAX; },
+       nlp + "default_time_limit_ms", "OUT_OF_RANGE"},
   };
   for (const Refused& refused : all) ExpectRefused(refused);
 }

@@ -358,6 +358,26 @@ TEST_F(Attack, WhoTakesInAUserIsNotGivenWhatTheUserDidElsewhere) {
   EXPECT_EQ(put.token.limits.projects, std::vector<AccountId>{World::kAcme});
 }
 
+TEST_F(Attack, ChangesOfAccountsDoNotTellWhichThereAre) {
+  World world;
+  world.directory.users.at(World::kDana).roles = {{Role::kInstitutionAdmin, World::kAcme}};
+  desk_.SetView(world.MakeView());
+  const auto said = [&](const std::string& path) {
+    v1::ApplyAccountsRequest apply;
+    apply.set_reason("x");
+    apply.add_changes()->set_path(path);
+    apply.mutable_changes(0)->set_kind("project");
+    return Reason(Call("dana@acme", "/kezek.v1.QuotaService/ApplyAccounts", apply).status);
+  };
+  for (const char* path :
+       {"", "universities", "universities/kaznu", "universities/kaznu/nlp",
+        "universities/kaznu/none", "universities/none/x", "none/x/y", "firms/acme"}) {
+    EXPECT_EQ(said(path), "NOT_ADMINISTRATOR") << path;
+  }
+  EXPECT_EQ(said("firms/acme/fresh"), "OK");
+  EXPECT_EQ(said("firms/acme/none/x"), "ACCOUNT_NOT_FOUND");
+}
+
 TEST_F(Attack, WhatARequestHoldsFitsIntoTheErrorAboutIt) {
   v1::ListJobsRequest list;
   list.mutable_filter()->add_accounts(std::string(100'000, 'x'));
