@@ -31,7 +31,7 @@ class LogStream final : public Stream<v1::LogsResponse> {
  public:
   LogStream(std::shared_ptr<Streams> streams, Caller caller, const v1::LogsRequest& request,
             const JobRef& job)
-      : Stream(std::move(streams)),
+      : Stream(std::move(streams), caller.user),
         caller_(std::move(caller)),
         request_(request),
         job_(job),

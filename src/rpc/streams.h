@@ -5,6 +5,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,7 +30,7 @@ struct StreamTimes {
 
 // Of one server: what streams stand on, and which there are. Shared by them, since work on the
 // read pool may outlast a stream. Thread-safe.
-class Streams {
+class Streams : public std::enable_shared_from_this<Streams> {
  public:
   Streams(Parts parts, Settings settings, std::size_t ring_capacity, StreamTimes times);
 
@@ -39,17 +40,35 @@ class Streams {
   Wakeups wakeups;
   Ring ring;
 
-  // Until Leave, Stop calls `end` once. 0: stopped already, and `end` is not kept.
-  std::int64_t Enter(std::function<void()> end);
+  // Until Leave, Stop calls `end` once. UNAVAILABLE STOPPING, RESOURCE_EXHAUSTED TOO_MANY_STREAMS
+  // (of this user): `end` is not kept.
+  Result<std::int64_t> Enter(UserId user, std::function<void()> end);
   void Leave(std::int64_t number);
+  // Runs `work` on the read pool. Of all streams a few at a time, the users' in turn: however many
+  // there are, single calls find the pool free, and so do the streams of other users.
+  void Work(UserId user, std::function<void(Reader&)> work);
   // Ends all streams. Idempotent.
   void Stop();
 
  private:
+  struct Entry {
+    UserId user;
+    std::function<void()> end;
+  };
+
+  void Start(std::function<void(Reader&)> work);
+  void StartNext();
+
   std::mutex mutex_;
-  std::map<std::int64_t, std::function<void()>> ends_;
+  std::map<std::int64_t, Entry> entries_;
+  std::map<UserId, std::int64_t> of_user_;  // how many
   std::int64_t last_ = 0;
   bool stopped_ = false;
+
+  std::mutex work_mutex_;
+  std::map<UserId, std::deque<std::function<void(Reader&)>>> works_;  // none is empty
+  UserId served_;                                                     // last
+  int under_way_ = 0;
 };
 
 Error Stopping();
@@ -68,16 +87,18 @@ template <class Response>
 class Stream : public grpc::ServerWriteReactor<Response>,
                public std::enable_shared_from_this<Stream<Response>> {
  public:
-  explicit Stream(std::shared_ptr<Streams> streams) : streams_(std::move(streams)) {}
+  Stream(std::shared_ptr<Streams> streams, UserId user)
+      : streams_(std::move(streams)), user_(user) {}
 
   // Once, from the handler: keeps the stream alive until it is done and begins.
   void Open() {
     self_ = this->shared_from_this();
     const std::weak_ptr<Stream> weak = self_;
-    number_ = streams_->Enter([weak] {
+    const auto number = streams_->Enter(user_, [weak] {
       if (const auto stream = weak.lock()) stream->End(Stopping());
     });
-    if (number_ == 0) return End(Stopping());
+    if (!number) return End(number.error());
+    number_ = *number;
     Step();
   }
 
@@ -125,18 +146,19 @@ class Stream : public grpc::ServerWriteReactor<Response>,
     if (!writing_) FinishLocked();
   }
 
-  // Runs `work` on the read pool, then Step. Only if Idle. `work` takes the mutex itself.
+  // Runs `work` on the read pool, then Step; not if the stream has ended meanwhile. Only if Idle.
+  // `work` takes the mutex itself.
   void WorkLocked(std::function<void(Reader&)> work) {
     working_ = true;
-    streams_->parts.read->Read(
-        [self = this->shared_from_this(), work = std::move(work)](Reader& reader) {
-          work(reader);
-          {
-            const std::lock_guard lock(self->mutex_);
-            self->working_ = false;
-          }
-          self->Step();
-        });
+    streams_->Work(user_,
+                   [self = this->shared_from_this(), work = std::move(work)](Reader& reader) {
+                     if (!self->Over()) work(reader);
+                     {
+                       const std::lock_guard lock(self->mutex_);
+                       self->working_ = false;
+                     }
+                     self->Step();
+                   });
   }
 
   // Calls Step after a time, if the stream is still there.
@@ -150,11 +172,17 @@ class Stream : public grpc::ServerWriteReactor<Response>,
   std::mutex mutex_;
 
  private:
+  bool Over() {
+    const std::lock_guard lock(mutex_);
+    return OverLocked();
+  }
+
   void FinishLocked() {
     finished_ = true;
     this->Finish(*ending_);
   }
 
+  const UserId user_;
   std::shared_ptr<Stream> self_;
   std::int64_t number_ = 0;
   Response message_;

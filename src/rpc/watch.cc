@@ -33,7 +33,7 @@ class WatchStream final : public Stream<v1::WatchResponse> {
  public:
   WatchStream(std::shared_ptr<Streams> streams, Caller caller, std::string authorization,
               WatchFilter filter, const v1::WatchRequest& request)
-      : Stream(std::move(streams)),
+      : Stream(std::move(streams), caller.user),
         caller_(std::move(caller)),
         authorization_(std::move(authorization)),
         filter_(std::move(filter)),

@@ -242,6 +242,25 @@ TEST_F(WatchTest, AStoppingServerEndsStreams) {
   EXPECT_EQ(Reason(status), "STOPPING");
 }
 
+TEST_F(WatchTest, AUserHasNoMoreStreamsThanLeaveOthersTheirs) {
+  Submit("aizhan@kaznu", "a");
+  Submit("dana@acme", "a");
+  std::vector<Stream> open;
+  for (int i = 0; i < 256; ++i) {
+    open.push_back(Watch("aizhan@kaznu", After(0)));
+    ASSERT_TRUE(open.back().Next());
+  }
+  EXPECT_EQ(End("aizhan@kaznu", After(0)), "TOO_MANY_STREAMS");
+  Stream others = Watch("dana@acme", After(0));
+  EXPECT_TRUE(others.Next());
+  for (Stream& stream : open) stream.context->TryCancel();
+  // Until the server has noticed.
+  for (bool back = false; !back;) {
+    Stream again = Watch("aizhan@kaznu", After(0));
+    back = again.Next().has_value();
+  }
+}
+
 TEST_F(WatchTest, ManyClientsComeAndGo) {
   std::atomic<bool> stop = false;
   std::thread writer([&] {
