@@ -90,7 +90,7 @@ MilliGpuMs Charge(MilliGpus counted_milli, DurationMs time_ms, std::int64_t rate
                   std::int64_t factor_milli) {
   KEZEK_CHECK(counted_milli >= 0 && rate_milli >= 0 && factor_milli >= 0, "a negative charge");
   if (time_ms <= 0) return 0;
-  const UInt128 whole = static_cast<UInt128>(time_ms / kSecondMs * kSecondMs);
+  const UInt128 whole = static_cast<UInt128>(time_ms / kSecondMs) * UInt128{kSecondMs};
   // Rate and factor meet first: below 2^126; divided by 10^6 only at the end where that fits.
   const UInt128 price = static_cast<UInt128>(rate_milli) * static_cast<UInt128>(factor_milli);
   const UInt128 amount = whole * static_cast<UInt128>(counted_milli);

@@ -191,6 +191,7 @@ std::vector<Entitlement> FillLevel(std::span<const Claim> claims, MilliGpus amou
   std::sort(order.begin(), order.end(),
             [&](std::size_t a, std::size_t b) { return claims[a].id < claims[b].id; });
   std::vector<Sibling> siblings;
+  siblings.reserve(claims.size());
   for (const std::size_t i : order) siblings.push_back(MakeSibling(claims[i]));
   const Filled filled = Fill(&siblings, amount_milli);
   const Rounded rounded = Round(siblings, filled.denominator, filled.total, gpus);

@@ -192,6 +192,7 @@ MilliGpus RunningTable::Allocated(AccountId account, const std::string& gpu_type
 std::vector<MilliGpus> RunningTable::AllocatedByIndex(const AccountTree& tree,
                                                       const std::string& gpu_type) const {
   std::vector<MilliGpus> allocated;
+  allocated.reserve(static_cast<std::size_t>(tree.size()));
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     allocated.push_back(Allocated(tree.id(i), gpu_type));
   }

@@ -63,6 +63,7 @@ std::vector<WaitingJobs::Run> MakeRuns(const WaitingJobs::Project& project) {
     }
   }
   std::vector<WaitingJobs::Run> made;
+  made.reserve(runs.size());
   for (auto& [key, run] : runs) made.push_back(std::move(run));
   return made;
 }
