@@ -204,11 +204,7 @@ std::vector<Entitlement> FillLevel(std::span<const Claim> claims, MilliGpus amou
     out.demand_milli = claim.demand_milli;
     out.entitled_milli = rounded.milli[at];
     out.entitled_gpus = rounded.gpus[at];
-    out.guaranteed_milli = filled.scaled ? out.entitled_milli : sibling.low;
     out.idle_milli = sibling.idle;
-    const MilliGpus over = out.entitled_milli - claim.guarantee_milli;
-    out.borrowed_milli = std::max<MilliGpus>(0, over);
-    out.lent_milli = std::max<MilliGpus>(0, -over - out.idle_milli);
     out.by = BoundOf(sibling, claim, filled.denominator, filled.scaled);
   }
   return entitled;

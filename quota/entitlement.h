@@ -43,12 +43,9 @@ enum class EntitledBy : std::uint8_t {
 };
 
 struct Entitlement {
-  MilliGpus demand_milli = 0;      // with what its children keep idle; children up to their caps
-  MilliGpus guaranteed_milli = 0;  // min(guarantee, demand), scaled if need be
+  MilliGpus demand_milli = 0;  // with what its children keep idle; children up to their caps
   MilliGpus entitled_milli = 0;
   std::int64_t entitled_gpus = 0;  // whole
-  MilliGpus borrowed_milli = 0;    // entitled above the guarantee
-  MilliGpus lent_milli = 0;        // of the guarantee, neither entitled nor idle
   MilliGpus idle_milli = 0;        // kept from others (lend_max)
   EntitledBy by = EntitledBy::kDemand;
   bool operator==(const Entitlement&) const = default;

@@ -89,10 +89,6 @@ UsageValue UsageSum::At(std::int64_t period) const {
   return value;
 }
 
-void UsageSum::Forget(std::int64_t period) {
-  by_period_.erase(by_period_.begin(), by_period_.upper_bound(period - kUsagePeriods));
-}
-
 UsageValue UsageOfBooking(const Decay& decay, TimeMs now, MilliGpuMs amount) {
   UsageValue value{static_cast<Int128>(amount) * static_cast<Int128>(decay.Factor(now))};
   value <<= static_cast<unsigned>(kUsagePeriods - 1);
@@ -106,12 +102,6 @@ std::strong_ordering CompareUsagePerWeight(const UsageValue& a, std::int64_t wei
   left *= static_cast<std::uint64_t>(weight_b);
   right *= static_cast<std::uint64_t>(weight_a);
   return left <=> right;
-}
-
-std::strong_ordering CompareUsagePerWeight(const UsageSum& a, std::int64_t weight_a,
-                                           const UsageSum& b, std::int64_t weight_b,
-                                           std::int64_t now_period) {
-  return CompareUsagePerWeight(a.At(now_period), weight_a, b.At(now_period), weight_b);
 }
 
 // A figure for people.

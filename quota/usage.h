@@ -45,8 +45,6 @@ class UsageSum {
   void Book(const Decay& decay, TimeMs date, MilliGpuMs amount);
   // Dates after `period` count as if they lay in it.
   UsageValue At(std::int64_t period) const;
-  // Drops what no longer counts in `period`; changes no figure from then on.
-  void Forget(std::int64_t period);
   bool operator==(const UsageSum&) const = default;
 
  private:
@@ -59,9 +57,6 @@ UsageValue UsageOfBooking(const Decay& decay, TimeMs now, MilliGpuMs amount);
 // a / weight_a against b / weight_b; weights in 1…kMaxWeightMilli.
 std::strong_ordering CompareUsagePerWeight(const UsageValue& a, std::int64_t weight_a,
                                            const UsageValue& b, std::int64_t weight_b);
-std::strong_ordering CompareUsagePerWeight(const UsageSum& a, std::int64_t weight_a,
-                                           const UsageSum& b, std::int64_t weight_b,
-                                           std::int64_t now_period);
 
 // Decayed to `now`, for people; decides nothing.
 double UsageGpuHours(const Decay& decay, const UsageSum& sum, TimeMs now);

@@ -54,6 +54,8 @@ enum class ClusterJobState : std::uint8_t {
   kPreempted,
 };
 
+inline bool HasEnded(ClusterJobState state) { return state >= ClusterJobState::kCompleted; }
+
 struct ClusterJob {
   std::int64_t id = 0;
   AttemptRef attempt;  // from its name; number 0: not named like one of ours
@@ -167,7 +169,7 @@ class Cluster {
   virtual void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
                       const std::string& unix_account, const std::string& signal,
                       bool batch_shell_only) = 0;
-  virtual void FindByName(const AttemptRef& attempt, const std::string& unix_account) = 0;
+  virtual void FindByName(const AttemptRef& attempt) = 0;
   // Answers Observed or Unknown for this one.
   virtual void Look(const Followed& job) = 0;
   // Answers Listing and NodesObserved.

@@ -1,4 +1,4 @@
-// Ports between the shells that people talk to (rpc, http) and the controller.
+// Ports between the shell that people talk to and the controller.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// Jobs, attempts and their states (the rules are in docs/architecture.md).
+// Jobs, attempts and their states (the rules are in scheduler/control/life.h).
 #pragma once
 
 #include <cstdint>
@@ -111,6 +111,21 @@ struct JobPayload {
 
 enum class Hold : std::uint8_t { kNone, kUser, kAdmin, kCluster };
 
+// Why it is held, when there is nothing more to say.
+inline Reason HoldReason(Hold hold) {
+  switch (hold) {
+    case Hold::kNone:
+      break;
+    case Hold::kUser:
+      return {ReasonCode::kHeldByUser, {}};
+    case Hold::kAdmin:
+      return {ReasonCode::kHeldByAdmin, {}};
+    case Hold::kCluster:
+      return {ReasonCode::kHeldByCluster, {}};
+  }
+  return {};
+}
+
 enum class AttemptState : std::uint8_t {
   kStarting,  // committed; perhaps submitted, perhaps released, not yet seen running
   kRunning,
@@ -180,5 +195,11 @@ struct Job {
   std::int32_t preemptions = 0;
   Reason reason;  // of the last change of state
 };
+
+// True for the row of an array: its elements are what runs.
+inline bool IsArrayRow(const JobRef& ref, const JobSpec& spec) {
+  return spec.array.has_value() && ref.element == kNoElement;
+}
+inline bool IsArrayRow(const Job& job) { return IsArrayRow(job.ref, *job.spec); }
 
 }  // namespace kezek

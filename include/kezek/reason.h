@@ -74,7 +74,7 @@ enum class ReasonCode : std::uint8_t {
   kWarning,           // taken, but without effect; field, text
 };
 
-// Stable wire name of a code, e.g. "WAITS_FOR_GPUS". Defined in reason_text.h.
+// A code and the fields its sentence needs; the code's wire name is WireName of reason_text.h.
 struct Reason {
   ReasonCode code = ReasonCode::kNone;
   std::map<std::string, std::string> fields;

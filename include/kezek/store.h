@@ -87,7 +87,6 @@ struct Snapshot {
   std::set<std::int64_t> issued_epochs;    // by this database, `epoch` among them
   std::set<std::int64_t> accepted_epochs;  // by a lost copy of it; an admin decided to go on
   std::string installation;                // id of this database, part of every tag
-  std::int64_t last_event_seq = 0;
   TimeMs last_time_ms = 0;
   std::vector<Job> jobs;
   std::vector<Attempt> attempts;
@@ -95,8 +94,7 @@ struct Snapshot {
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
-  std::vector<LedgerEntry> usage;  // Book::kUsage, summed by (project, user, type, half-life
-                                   // period is the reader's business): raw entries of 41 periods
+  std::vector<LedgerEntry> usage;  // Book::kUsage, as far back as it still counts
 };
 
 // Port. The controller's side. One thread at a time.
@@ -132,11 +130,9 @@ struct JobQuery {
   std::vector<UserId> users;
   std::vector<AccountId> projects;
   std::vector<std::string> classes;
-  std::string name;  // exact, or with * and ?
-  std::string node;  // of any attempt that is alive
   TimeMs submitted_since_ms = 0;
   TimeMs submitted_until_ms = 0;
-  enum class Order : std::uint8_t { kIdAscending, kIdDescending, kEndDescending };
+  enum class Order : std::uint8_t { kIdAscending, kIdDescending };
   Order order = Order::kIdAscending;
   std::optional<JobRef> after;  // continue behind this one, in that order
   std::int32_t limit = 100;

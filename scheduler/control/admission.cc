@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "kezek/check.h"
+#include "kezek/index_ranges.h"
 #include "kezek/reason_text.h"
 #include "quota/limits.h"
-#include "scheduler/control/ranges.h"
 #include "scheduler/engine/placement.h"
 
 namespace kezek::control {

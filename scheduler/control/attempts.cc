@@ -139,7 +139,7 @@ void AttendInCluster(Core& core, const Attempt& attempt, const Job& job, FollowU
                      Earliest& next) {
   if (attempt.cluster_job_id == 0) {
     if (follow.find_at_ms != 0 && core.now >= follow.find_at_ms) {
-      core.Do(FindAction{attempt.ref, core.UnixAccountOf(job.user)});
+      core.Do(FindAction{attempt.ref});
       follow.find_at_ms = core.now + 4 * core.config.retry_ms;  // should the answer be lost
     }
     next.Add(follow.find_at_ms);

@@ -14,8 +14,6 @@ namespace {
 // Signs of life are stored this often even if nothing else changes.
 constexpr DurationMs kSeenStoredEvery = 5 * kMinuteMs;
 
-bool HasEnded(ClusterJobState state) { return state >= ClusterJobState::kCompleted; }
-
 // What was given up, or never meant: ended, but only if it is ours beyond doubt.
 void CancelInCluster(Core& core, const ClusterJob& job, const std::string& why) {
   core.Log("cancelling " + std::to_string(job.id) + " (" + ClusterName(job.attempt) + "): " + why);

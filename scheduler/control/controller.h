@@ -43,7 +43,7 @@ struct CommandInput {
 struct LoadedJobs {  // answer to Ready::load_jobs
   std::vector<JobRef> asked;
   std::vector<Job> found;
-  bool failed = false;  // nothing is known: asked again with the next listing or heartbeat
+  bool failed = false;  // nothing is known: those still waited for are asked for again by a tick
 };
 using Input = std::variant<Committed, CommandInput, ClusterEvent, LoadedJobs>;
 
@@ -65,7 +65,6 @@ struct SignalAction {
 };
 struct FindAction {
   AttemptRef attempt;
-  std::string unix_account;
 };
 struct LookAction {
   Followed job;

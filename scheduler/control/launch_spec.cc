@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "kezek/index_ranges.h"
 #include "kezek/output_path.h"
-#include "scheduler/control/ranges.h"
 
 namespace kezek::control {
 namespace {

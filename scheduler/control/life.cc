@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kezek/check.h"
+#include "kezek/names.h"
 
 namespace kezek::control {
 namespace {
@@ -142,50 +143,6 @@ Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text)
 
 }  // namespace
 
-std::string_view StateName(JobState state) {
-  switch (state) {
-    case JobState::kQueued:
-      return "queued";
-    case JobState::kStarting:
-      return "starting";
-    case JobState::kRunning:
-      return "running";
-    case JobState::kSucceeded:
-      return "succeeded";
-    case JobState::kFailed:
-      return "failed";
-    case JobState::kTimedOut:
-      return "timed_out";
-    case JobState::kCancelled:
-      return "cancelled";
-  }
-  return "";
-}
-
-std::string_view OutcomeName(AttemptOutcome outcome) {
-  switch (outcome) {
-    case AttemptOutcome::kNone:
-      return "none";
-    case AttemptOutcome::kSucceeded:
-      return "succeeded";
-    case AttemptOutcome::kFailed:
-      return "failed";
-    case AttemptOutcome::kTimedOut:
-      return "timed_out";
-    case AttemptOutcome::kCancelled:
-      return "cancelled";
-    case AttemptOutcome::kPreempted:
-      return "preempted";
-    case AttemptOutcome::kNodeFailed:
-      return "node_failed";
-    case AttemptOutcome::kLaunchFailed:
-      return "launch_failed";
-    case AttemptOutcome::kRequeued:
-      return "requeued";
-  }
-  return "";
-}
-
 bool MayChange(JobState from, JobState to) {
   switch (from) {
     case JobState::kQueued:
@@ -207,13 +164,12 @@ bool MayChangeRow(JobState from, JobState to) { return from == JobState::kQueued
 
 Event Move(Job& job, JobState to, Reason reason, std::string_view actor, std::int32_t attempt,
            TimeMs now) {
-  const bool is_row = job.spec->array && job.ref.element == kNoElement;
-  KEZEK_CHECK(is_row ? MayChangeRow(job.state, to) : MayChange(job.state, to),
-              "job " + ToText(job.ref) + ": " + std::string(StateName(job.state)) + " to " +
-                  std::string(StateName(to)));
+  KEZEK_CHECK(IsArrayRow(job) ? MayChangeRow(job.state, to) : MayChange(job.state, to),
+              "job " + ToText(job.ref) + ": " + std::string(NameOf(job.state)) + " to " +
+                  std::string(NameOf(to)));
   Event event = EventOf(job, reason, actor, attempt, now);
-  event.from = StateName(job.state);
-  event.to = StateName(to);
+  event.from = NameOf(job.state);
+  event.to = NameOf(to);
   job.state = to;
   job.reason = std::move(reason);
   if (to == JobState::kQueued) job.queued_since_ms = now;

@@ -21,9 +21,6 @@ namespace kezek::control {
 
 inline constexpr std::string_view kActorKezek = "kezek";
 
-std::string_view StateName(JobState state);  // "queued", "timed_out"
-std::string_view OutcomeName(AttemptOutcome outcome);
-
 // Of a job or an array's element. `kQueued` to `kQueued` is none.
 bool MayChange(JobState from, JobState to);
 // Of an array's row, which goes from queued to final.

@@ -31,9 +31,7 @@ struct Perform {
     cluster.Signal(action.job.attempt, action.job.cluster_job_id, action.job.unix_account,
                    action.signal, action.batch_shell_only);
   }
-  void operator()(const FindAction& action) const {
-    cluster.FindByName(action.attempt, action.unix_account);
-  }
+  void operator()(const FindAction& action) const { cluster.FindByName(action.attempt); }
   void operator()(const LookAction& action) const { cluster.Look(action.job); }
   void operator()(const ReconcileAction&) const { cluster.Reconcile(); }
   void operator()(const FollowAction& action) const { cluster.Follow(action.jobs); }
@@ -168,7 +166,7 @@ void Loop::Answer(std::vector<Reply> replies) {
   }
 }
 
-// On an error they are asked for again by whoever waits for them.
+// On an error the next tick asks again for those that are still waited for.
 void Loop::LoadJobs(const std::vector<JobRef>& jobs) {
   if (jobs.empty()) return;
   Result<std::vector<Job>> found = store_->LoadJobs(jobs);

@@ -3,24 +3,11 @@
 #include <string>
 #include <utility>
 
+#include "kezek/names.h"
 #include "scheduler/control/core.h"
 
 namespace kezek::control {
 namespace {
-
-std::string_view HealthName(NodeHealth health) {
-  switch (health) {
-    case NodeHealth::kUp:
-      return "up";
-    case NodeHealth::kDraining:
-      return "draining";
-    case NodeHealth::kDown:
-      return "down";
-    case NodeHealth::kUnknown:
-      return "unknown";
-  }
-  return "";
-}
 
 // Without what changes all the time and is worth no row.
 Node Lasting(Node node) {
@@ -36,8 +23,8 @@ Event NodeEvent(const Core& core, const Node& before, const Node& after) {
   event.subject = Subject::kNode;
   event.name = after.name;
   event.project = kRootAccount;
-  event.from = HealthName(before.health);
-  event.to = HealthName(after.health);
+  event.from = NameOf(before.health);
+  event.to = NameOf(after.health);
   event.reason = {ReasonCode::kUpdated,
                   {{"field", "health"}, {"from", event.from}, {"to", event.to}}};
   if (!after.health_reason.empty()) event.reason.fields["text"] = after.health_reason;

@@ -1,7 +1,7 @@
 #include "scheduler/control/queue_state.h"
 
+#include "kezek/index_ranges.h"
 #include "scheduler/control/directory.h"
-#include "scheduler/control/ranges.h"
 
 namespace kezek::control {
 namespace {
@@ -113,23 +113,6 @@ void QueueState::SetMissing(const JobRef& job) { missing_.insert(job); }
 
 void QueueState::AcceptEpochs(const std::set<std::int64_t>& epochs) {
   accepted_epochs_.insert(epochs.begin(), epochs.end());
-}
-
-void QueueState::Apply(const Changes& changes) {
-  for (const Job& job : changes.jobs) PutJob(job);
-  for (const Attempt& attempt : changes.attempts) PutAttempt(attempt);
-  for (const Node& node : changes.nodes) PutNode(node);
-  AcceptEpochs(changes.accepted_epochs);
-  if (changes.accounts.empty() && changes.users.empty() && changes.tokens.empty()) return;
-  Directory directory = *directory_;
-  for (const Account& account : changes.accounts) directory.accounts[account.id] = account;
-  for (const User& user : changes.users) directory.users[user.id] = user;
-  for (const Token& token : changes.tokens) {
-    std::erase_if(directory.tokens, [&](const auto& item) { return item.second.id == token.id; });
-    directory.tokens[token.hash] = token;
-  }
-  Reindex(directory);
-  SetDirectory(std::move(directory));
 }
 
 const Job* QueueState::FindJob(const JobRef& job) const {

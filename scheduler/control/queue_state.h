@@ -46,8 +46,6 @@ class QueueState {
   // The store has no row of this job: an element cancelled before it got one, or no job at all.
   void SetMissing(const JobRef& job);
   void AcceptEpochs(const std::set<std::int64_t>& epochs);
-  // All of a step's changes, as above.
-  void Apply(const Changes& changes);
 
   // --- Reads. Pointers stay valid until the next write. ---
   const Job* FindJob(const JobRef& job) const;
@@ -96,9 +94,5 @@ class QueueState {
   std::set<std::int64_t> accepted_epochs_;
   std::string installation_;
 };
-
-inline bool IsArrayRow(const Job& job) {
-  return job.spec->array.has_value() && job.ref.element == kNoElement;
-}
 
 }  // namespace kezek::control

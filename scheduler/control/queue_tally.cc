@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "kezek/index_ranges.h"
 #include "quota/counted.h"
-#include "scheduler/control/ranges.h"
 
 namespace kezek::control {
 namespace {

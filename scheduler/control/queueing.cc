@@ -4,28 +4,15 @@
 #include <utility>
 
 #include "kezek/check.h"
+#include "kezek/index_ranges.h"
+#include "kezek/names.h"
 #include "scheduler/control/core.h"
-#include "scheduler/control/ranges.h"
 
 namespace kezek::control {
 namespace {
 
 // As many elements of an array as a tick can start: the engine needs no more.
 constexpr std::int64_t kElementsShown = 512;
-
-std::string_view KindName(DependencyKind kind) {
-  switch (kind) {
-    case DependencyKind::kAfterOk:
-      return "afterok";
-    case DependencyKind::kAfterAny:
-      return "afterany";
-    case DependencyKind::kAfterNotOk:
-      return "afternotok";
-    case DependencyKind::kAfter:
-      return "after";
-  }
-  return "";
-}
 
 std::string Ms(TimeMs time) { return std::to_string(time); }
 
@@ -48,29 +35,13 @@ std::optional<Standstill> ByDependencies(Core& core, const Job& job) {
     if (met == Met::kUnknown) AskForJob(core, dependency.on);
     Standstill stop;
     const bool never = met == Met::kNever;
-    stop.reason = {
-        never ? ReasonCode::kDependencyNeverMet : ReasonCode::kDependency,
-        {{"on", ToText(dependency.on)}, {"kind", std::string(KindName(dependency.kind))}}};
+    stop.reason = {never ? ReasonCode::kDependencyNeverMet : ReasonCode::kDependency,
+                   {{"on", ToText(dependency.on)}, {"kind", std::string(NameOf(dependency.kind))}}};
     stop.for_ever = never && job.spec->kill_on_invalid_dependency;
     if (never) return stop;
     if (!result) result = std::move(stop);
   }
   return result;
-}
-
-Reason HoldReason(const Job& job) {
-  if (job.hold_reason.code != ReasonCode::kNone) return job.hold_reason;
-  switch (job.hold) {
-    case Hold::kNone:
-      break;
-    case Hold::kUser:
-      return {ReasonCode::kHeldByUser, {}};
-    case Hold::kAdmin:
-      return {ReasonCode::kHeldByAdmin, {}};
-    case Hold::kCluster:
-      return {ReasonCode::kHeldByCluster, {}};
-  }
-  return {};
 }
 
 // Whether jobs of the project may start for this user: a member, or an admin of everything.
@@ -111,7 +82,7 @@ Standstill WhyNot(Core& core, const Job& job) {
         true};
   }
   const TimeMs last_start = deadline == 0 ? 0 : deadline - job.spec->time_limit_ms + 1;
-  if (job.hold != Hold::kNone) return {HoldReason(job), last_start, false};
+  if (job.hold != Hold::kNone) return {job.hold_reason, last_start, false};
   if (auto stop = ByDependencies(core, job)) {
     stop->until_ms = last_start;
     return *stop;

@@ -1,6 +1,6 @@
 #include "scheduler/control/targets.h"
 
-#include "scheduler/control/ranges.h"
+#include "kezek/index_ranges.h"
 
 namespace kezek::control {
 

@@ -24,6 +24,8 @@
 
 namespace kezek::engine {
 
+class World;
+
 struct EngineConfig {
   std::int32_t look = 2000;         // blocked jobs passed over per GPU type and tick
   std::int32_t look_project = 200;  // of one project
@@ -37,7 +39,7 @@ struct EngineConfig {
 };
 
 // A job that waits, as far as its order and placement are concerned. For an array: the row of what
-// is pending; `next_element` is the one that would start, `startable` how many may start now.
+// is pending.
 struct Waiting {
   JobRef ref;
   UserId user;
@@ -115,7 +117,6 @@ class Engine {
   // Events. Each replaces what was known under the same key.
   void SetDirectory(std::shared_ptr<const Directory> directory);
   void SetNode(const Node& node);
-  void RemoveNode(const std::string& name);
   // Only jobs that could start if there were room: not held, begun, dependencies met, not backing
   // off. The controller takes a job out (RemoveWaiting) while something else stops it.
   void SetWaiting(const Waiting& job);
@@ -139,8 +140,7 @@ class Engine {
   std::map<std::string, std::int32_t> FreeGpus() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<World> world_;
 };
 
 }  // namespace kezek::engine

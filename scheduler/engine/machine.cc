@@ -113,7 +113,6 @@ Machine Machine::Configured(const std::map<std::string, Node>& nodes) {
 void Machine::AddNode(const Node& node, const FreeNode& free) {
   Pool& pool = pools_[node.gpu_type];
   pool.nodes.push_back(free);
-  pool.configured_gpus += node.gpus;
   if (free.in_service) pool.capacity_gpus += std::max(0, node.gpus - node.foreign_gpus);
 }
 

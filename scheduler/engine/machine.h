@@ -72,7 +72,6 @@ struct Pool {
   std::vector<Block> blocks;
   std::int64_t free_gpus = 0;                   // of nodes in service
   std::int64_t capacity_gpus = 0;               // of nodes in service, less foreign use
-  std::int64_t configured_gpus = 0;             // of all nodes
   std::map<std::string, std::size_t> index_of;  // by node name
 };
 

@@ -23,10 +23,11 @@ Broken NotStartable(const Basis& basis, const Start& start, const std::set<JobRe
   if (found == basis.world->waiting().end()) return "the job does not wait";
   const Waiting& job = found->second;
   const std::int32_t element = start.job.element;
-  const bool known = IsArrayRow(job) ? start.job.id == job.ref.id &&
-                                           std::find(job.elements.begin(), job.elements.end(),
-                                                     element) != job.elements.end()
-                                     : start.job == job.ref;
+  const bool known =
+      IsArrayRow(job.ref, *job.spec)
+          ? start.job.id == job.ref.id &&
+                std::find(job.elements.begin(), job.elements.end(), element) != job.elements.end()
+          : start.job == job.ref;
   if (!known) return "the job is not one that may start";
   if (started.contains(start.job)) return "the job starts twice";
   const auto& holdings = basis.world->holdings();

@@ -224,7 +224,7 @@ void TypeWalk::LeaveAll() {
 // What is in no order: rows of arrays that run as many as they may, jobs of accounts that are gone.
 void WaitOutside(const World& world, Draft& draft) {
   for (const auto& [ref, job] : world.waiting()) {
-    if (IsArrayRow(job) && job.elements.empty()) {
+    if (IsArrayRow(job.ref, *job.spec) && job.elements.empty()) {
       const std::string limit = std::to_string(job.spec->array->max_running);
       draft.plan.waiting[ref].reason = {ReasonCode::kArrayLimit, {{"limit", limit}}};
     } else if (world.tree().IndexOf(job.spec->project) == quota::kNoAccount) {

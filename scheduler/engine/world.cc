@@ -33,16 +33,12 @@ std::vector<char> Limited(const quota::AccountTree& tree) {
 
 }  // namespace
 
-bool IsArrayRow(const Waiting& job) {
-  return job.spec->array.has_value() && job.ref.element == kNoElement;
-}
-
 std::int32_t StartableCount(const Waiting& job) {
-  return IsArrayRow(job) ? static_cast<std::int32_t>(job.elements.size()) : 1;
+  return IsArrayRow(job.ref, *job.spec) ? static_cast<std::int32_t>(job.elements.size()) : 1;
 }
 
 JobRef StartableRef(const Waiting& job, std::int32_t nth) {
-  if (!IsArrayRow(job)) return job.ref;
+  if (!IsArrayRow(job.ref, *job.spec)) return job.ref;
   return {job.ref.id, job.elements.at(static_cast<std::size_t>(nth))};
 }
 
@@ -67,11 +63,6 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
 
 void World::SetNode(const Node& node) {
   nodes_[node.name] = node;
-  types_stale_ = true;
-}
-
-void World::RemoveNode(const std::string& name) {
-  nodes_.erase(name);
   types_stale_ = true;
 }
 

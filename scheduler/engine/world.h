@@ -26,8 +26,6 @@
 
 namespace kezek::engine {
 
-// True for the row of an array: its elements are what starts.
-bool IsArrayRow(const Waiting& job);
 // How many of it may start now: 1, or of an array's row its elements.
 std::int32_t StartableCount(const Waiting& job);
 // The nth of them.
@@ -39,7 +37,6 @@ class World {
 
   void SetDirectory(std::shared_ptr<const Directory> directory);
   void SetNode(const Node& node);
-  void RemoveNode(const std::string& name);
   void SetWaiting(const Waiting& job);
   void RemoveWaiting(const JobRef& job);
   void SetHolding(const Holding& attempt);

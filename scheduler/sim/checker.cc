@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kezek/names.h"
 #include "scheduler/control/life.h"
 
 namespace kezek::sim {
@@ -37,32 +38,25 @@ bool Legal(const Table& table, const Event& event) {
   });
 }
 
-std::string_view Name(JobState state) {
-  constexpr std::array<std::string_view, 7> kNames = {
-      "queued", "starting", "running", "succeeded", "failed", "timed_out", "cancelled"};
-  return kNames.at(static_cast<std::size_t>(state));
-}
-
 std::string Text(const AttemptRef& attempt) { return ClusterName(attempt); }
 
 }  // namespace
 
 void Checker::CheckJob(const MemoryStore& store, const Job& job, const std::vector<Event>& events) {
   const auto before = store.jobs().find(job.ref);
-  std::string state(before == store.jobs().end() ? "queued" : Name(before->second.state));
-  const bool is_array = job.spec->array && job.ref.element == kNoElement;
+  std::string state(before == store.jobs().end() ? "queued" : NameOf(before->second.state));
   for (const Event& event : events) {
     if (event.subject != Subject::kJob || event.job != job.ref || event.to.empty()) continue;
     if (event.from != state) {
       Breach(ToText(job.ref) + ": an event begins at " + event.from + ", the job is " + state);
     }
-    if (is_array ? !Legal(kLegalForArrays, event) : !Legal(kLegal, event)) {
+    if (IsArrayRow(job) ? !Legal(kLegalForArrays, event) : !Legal(kLegal, event)) {
       Breach(ToText(job.ref) + ": illegal change from " + event.from + " to " + event.to);
     }
     state = event.to;
   }
-  if (state != Name(job.state)) {
-    Breach(ToText(job.ref) + " became " + std::string(Name(job.state)) + " without an event");
+  if (state != NameOf(job.state)) {
+    Breach(ToText(job.ref) + " became " + std::string(NameOf(job.state)) + " without an event");
   }
   if (before != store.jobs().end() && job.submitted_ms != before->second.submitted_ms) {
     Breach(ToText(job.ref) + " lost its place");
@@ -104,10 +98,7 @@ void Checker::OnStart(const MemoryStore& store, const FakeCluster::Entry& entry)
   }
   const auto [ran, first] = ran_as_.emplace(job.attempt, job.id);
   if (first) return;
-  if (ran->second == job.id && job.restarts > 0) {
-    ++reruns_;
-    return;
-  }
+  if (ran->second == job.id && job.restarts > 0) return;  // by the cluster itself
   Breach(Text(job.attempt) + " runs twice: as " + std::to_string(ran->second) + " and as " +
          std::to_string(job.id));
 }
@@ -188,7 +179,7 @@ void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
   // Cancelled by a person while its end was on the way.
   right = right || (attempt.ending == Ending::kCancel && is(AttemptOutcome::kCancelled));
   if (right) return;
-  Breach(Text(attempt.ref) + " ended as " + std::string(control::OutcomeName(attempt.outcome)) +
+  Breach(Text(attempt.ref) + " ended as " + std::string(NameOf(attempt.outcome)) +
          ", in the cluster's state " + std::to_string(static_cast<int>(entry->second.job.state)));
 }
 
@@ -200,7 +191,7 @@ void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
   }
   for (const auto& [ref, job] : store.jobs()) {
     if (!IsFinal(job.state)) {
-      Breach("job " + ToText(ref) + " has not finished: " + std::string(Name(job.state)));
+      Breach("job " + ToText(ref) + " has not finished: " + std::string(NameOf(job.state)));
     }
   }
   for (const auto& [ref, attempt] : store.attempts()) {

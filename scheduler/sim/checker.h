@@ -34,7 +34,6 @@ class Checker {
   void Restored(std::int64_t last_shared_epoch) { shared_epochs_ = last_shared_epoch; }
 
   const std::vector<std::string>& breaches() const { return breaches_; }
-  std::int64_t reruns() const { return reruns_; }  // by the cluster itself
 
  private:
   void Breach(std::string text) { breaches_.push_back(std::move(text)); }
@@ -47,7 +46,6 @@ class Checker {
   std::map<AttemptRef, MilliGpuMs> charged_;
   std::map<AttemptRef, MilliGpuMs> usage_;     // booked, over all dates
   std::map<AttemptRef, std::int64_t> ran_as_;  // the cluster's job
-  std::int64_t reruns_ = 0;
   std::int64_t shared_epochs_ = 0;
 };
 

@@ -10,8 +10,6 @@ constexpr DurationMs kPollMs = kSecondMs;
 constexpr DurationMs kRequestTimeoutMs = 10 * kSecondMs;
 constexpr DurationMs kMessageTimeoutMs = 10 * kSecondMs;
 
-bool HasEnded(ClusterJobState state) { return state >= ClusterJobState::kCompleted; }
-
 // The figure behind `name=` in a script, or `otherwise`.
 std::int64_t Figure(const std::string& script, const std::string& name, std::int64_t otherwise) {
   const std::size_t at = script.find(name + "=");
@@ -167,11 +165,11 @@ void FakeCluster::Signal(const AttemptRef& attempt, std::int64_t id, const std::
   Answer(lost ? kRequestTimeoutMs : random_.Between(2, 20), SignalDone{attempt, id, !lost});
 }
 
-void FakeCluster::FindByName(const AttemptRef& attempt, const std::string& unix_account) {
+void FakeCluster::FindByName(const AttemptRef& attempt) {
   FoundByName found{attempt, !Silent(), {}};
   for (const auto& [id, entry] : jobs_) {
     if (!found.complete || entry.forgotten || entry.job.attempt != attempt) continue;
-    if (entry.job.unix_account == unix_account) found.jobs.push_back(entry.job);
+    found.jobs.push_back(entry.job);
   }
   Answer(found.complete ? random_.Between(5, 100) : kRequestTimeoutMs, std::move(found));
 }

@@ -66,8 +66,8 @@ void Gate::Signal(const AttemptRef& attempt, std::int64_t id, const std::string&
   if (Acts()) cluster_->Signal(attempt, id, unix_account, signal, batch_shell_only);
 }
 
-void Gate::FindByName(const AttemptRef& attempt, const std::string& unix_account) {
-  if (Alive()) cluster_->FindByName(attempt, unix_account);
+void Gate::FindByName(const AttemptRef& attempt) {
+  if (Alive()) cluster_->FindByName(attempt);
 }
 
 void Gate::Look(const Followed& job) {

@@ -42,7 +42,7 @@ class Gate final : public StateStore, public Cluster {
   void Cancel(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account) override;
   void Signal(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account,
               const std::string& signal, bool batch_shell_only) override;
-  void FindByName(const AttemptRef& attempt, const std::string& unix_account) override;
+  void FindByName(const AttemptRef& attempt) override;
   void Look(const Followed& job) override;
   void Reconcile() override;
   void Follow(std::vector<Followed> jobs) override;

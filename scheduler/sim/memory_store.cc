@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kezek/intake.h"
+
 namespace kezek::sim {
 
 void MemoryStore::Seed(std::vector<Account> accounts, std::vector<User> users) {
@@ -17,7 +19,6 @@ Result<Snapshot> MemoryStore::Lead() {
   snapshot.issued_epochs = issued_epochs_;
   snapshot.accepted_epochs = accepted_epochs_;
   snapshot.installation = installation_;
-  snapshot.last_event_seq = std::ssize(events_);
   snapshot.last_time_ms = events_.empty() ? 0 : events_.back().time_ms;
   std::set<JobRef> waited_for;
   for (const auto& [ref, job] : jobs_) {
@@ -110,24 +111,10 @@ void MemoryStore::Submit(std::vector<Submission> submissions, Done done) {
       result.push_back({id, jobs_.at({id, kNoElement}).submitted_ms, true});
       continue;
     }
-    Job job;
-    job.ref.id = JobId{++last_id_};
-    job.user = submission.user;
-    job.spec = submission.spec;
-    job.hold = submission.hold;
-    if (job.spec->array) job.pending = job.spec->array->indices;
-    job.submitted_ms = now_;
-    job.queued_since_ms = now_;
-    job.reason = {ReasonCode::kSubmitted, {}};
-    Event event;
-    event.time_ms = now_;
-    event.job = job.ref;
-    event.project = job.spec->project;
-    event.user = job.user;
-    event.to = "queued";
-    event.reason = job.reason;
-    event.actor = submission.user_name;
-    events.push_back(std::move(event));
+    Job job = JobOf(submission, JobId{++last_id_}, now_);
+    for (Event& event : EventsOf(submission, job.ref.id, now_, 0)) {
+      events.push_back(std::move(event));
+    }
     keys_[{submission.user, submission.idempotency_key}] = {job.ref.id, submission.request_hash};
     payloads_[job.ref.id] = {job.ref.id, submission.script, submission.environment};
     jobs_[job.ref] = job;

@@ -1,6 +1,6 @@
-// A store in memory, for the simulator: durable as long as the object lives, and honest about what
-// a database would do: all or nothing, numbers without gaps, one leader at a time. It outlives the
-// controllers that crash. One thread; answers come before the calls return.
+// A store in memory, for the simulator: durable as long as the object lives, all or nothing,
+// numbers without gaps. It outlives the controllers that crash, and does not look at their epochs.
+// One thread; answers come before the calls return.
 //
 // Reads for people (Reader) are not offered: nobody reads in a simulation.
 #pragma once

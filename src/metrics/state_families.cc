@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kezek/check.h"
+#include "kezek/names.h"
 #include "kezek/reason_text.h"
 #include "metrics/families.h"
 #include "metrics/metrics.h"
@@ -16,20 +17,6 @@ constexpr double kPerMilli = 1000;
 constexpr double kSecondsPerHour = 3600;
 
 double Gpus(MilliGpus milli) { return static_cast<double>(milli) / kPerMilli; }
-
-std::string HealthName(NodeHealth health) {
-  switch (health) {
-    case NodeHealth::kUp:
-      return "up";
-    case NodeHealth::kDraining:
-      return "draining";
-    case NodeHealth::kDown:
-      return "down";
-    case NodeHealth::kUnknown:
-      return "unknown";
-  }
-  return "unknown";
-}
 
 void AddAccounts(const View& view, std::vector<prometheus::MetricFamily>& all) {
   GaugeFamily guarantee("kezek_account_guarantee_gpus");
@@ -69,11 +56,13 @@ void AddNodes(const View& view, std::vector<prometheus::MetricFamily>& all) {
   std::map<std::pair<std::string, std::string>, std::int64_t> gpus;
   const auto held = Held(view);
   for (const auto& [name, node] : view.nodes) {
-    for (const char* state : {"up", "draining", "down", "unknown"}) nodes[{node.gpu_type, state}];
+    for (const std::string_view state : Names<NodeHealth>::kAll) {
+      nodes[{node.gpu_type, std::string(state)}];
+    }
     for (const char* state : {"allocated", "foreign", "free", "draining", "down", "unknown"}) {
       gpus[{node.gpu_type, state}];
     }
-    const std::string health = HealthName(node.health);
+    const std::string health(NameOf(node.health));
     ++nodes[{node.gpu_type, health}];
     const auto ours = held.find(name);
     const std::int32_t allocated = std::min(ours == held.end() ? 0 : ours->second, node.gpus);

@@ -27,11 +27,6 @@ void ArrayLiteral::AddBool(bool value) {
   body_ += value ? 't' : 'f';
 }
 
-void ArrayLiteral::AddNull() {
-  Next();
-  body_ += "NULL";
-}
-
 void ArrayLiteral::AddText(std::string_view text) {
   Next();
   if (!IsStorable(text)) {

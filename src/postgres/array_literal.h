@@ -20,7 +20,6 @@ class ArrayLiteral {
  public:
   void AddInt(std::int64_t value);
   void AddBool(bool value);
-  void AddNull();
   // Not storable text is not added: an empty text stands in its place and ok() is false from now.
   void AddText(std::string_view text);
   // As bytea's hexadecimal form.

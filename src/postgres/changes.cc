@@ -3,9 +3,9 @@
 #include <array>
 #include <utility>
 
+#include "kezek/names.h"
 #include "postgres/bulk.h"
 #include "postgres/codec.h"
-#include "postgres/enum_names.h"
 
 namespace kezek::postgres {
 namespace {

@@ -11,9 +11,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "kezek/names.h"
 #include "kezek/reason_text.h"
 #include "postgres/array_literal.h"
-#include "postgres/enum_names.h"
 
 namespace kezek::postgres {
 namespace {
@@ -149,7 +149,6 @@ struct NotText {
   std::string path;
 };
 
-struct Writer;
 struct NoMembers {
   template <class T>
   void operator()(const char*, T&) {}

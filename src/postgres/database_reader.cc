@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "kezek/index_ranges.h"
 #include "postgres/array_literal.h"
 #include "postgres/job_query.h"
 #include "postgres/rows.h"
@@ -31,21 +32,11 @@ std::vector<T> ReadAll(Work& work, const Sql& sql, T (*read)(RowCursor& row)) {
   return values;
 }
 
-std::int64_t CountOf(const std::vector<IndexRange>& ranges) {
-  std::int64_t count = 0;
-  for (const IndexRange& range : ranges) {
-    count += (std::int64_t{range.last} - range.first) / std::max(range.step, 1) + 1;
-  }
-  return count;
-}
-
 std::string IdsOf(const std::vector<JobRecord>& records) {
   ArrayLiteral ids;
   for (const JobRecord& record : records) ids.AddInt(record.job.ref.id.value);
   return ids.Text();
 }
-
-bool IsArrayRow(const Job& job) { return job.ref.element == kNoElement && job.spec->array; }
 
 void AddCharges(Work& work, std::vector<JobRecord>& records) {
   std::map<JobRef, MilliGpuMs> of_row;
@@ -83,9 +74,9 @@ void AddElements(Work& work, std::vector<JobRecord>& records) {
   for (JobRecord& record : records) {
     if (!IsArrayRow(record.job)) continue;
     record.elements = counts[record.job.ref.id];
-    std::int64_t left = CountOf(record.job.spec->array->indices);
+    std::int64_t left = CountIndices(record.job.spec->array->indices);
     for (const auto& [state, count] : record.elements) left -= count;
-    const std::int64_t pending = CountOf(record.job.pending);
+    const std::int64_t pending = CountIndices(record.job.pending);
     if (pending > 0) record.elements[JobState::kQueued] += pending;
     if (left > pending) record.elements[JobState::kCancelled] += left - pending;
   }

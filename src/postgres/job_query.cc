@@ -1,7 +1,7 @@
 #include "postgres/job_query.h"
 
+#include "kezek/names.h"
 #include "postgres/array_literal.h"
-#include "postgres/enum_names.h"
 
 namespace kezek::postgres {
 namespace {
@@ -53,47 +53,19 @@ void AddRefs(const JobQuery& query, Where& where) {
                  ") as r(id, element) where r.id = j.id and r.element in (-1, j.element))");
 }
 
-void AddNameAndNode(const JobQuery& query, Where& where) {
-  if (query.name.find_first_of("*?") != std::string::npos) {
-    where.Add("j.name like $", LikePattern(query.name));
-  } else if (!query.name.empty()) {
-    where.Add("j.name = $", query.name);
-  }
-  if (!query.node.empty()) {
-    where.Add(
-        "(j.id, j.element) in (select a.job_id, a.element from attempts a"
-        " where a.state <> 'ended' and $ = any(a.nodes))",
-        query.node);
-  }
-}
-
 // Continues behind query.after, and returns the order.
 std::string AddOrder(const JobQuery& query, Where& where) {
-  const bool descending = query.order != JobQuery::Order::kIdAscending;
-  const bool by_end = query.order == JobQuery::Order::kEndDescending;
+  const bool descending = query.order == JobQuery::Order::kIdDescending;
   if (query.after) {
     const std::string id = where.Param(std::to_string(query.after->id.value)) + "::bigint";
     const std::string element = where.Param(std::to_string(query.after->element)) + "::integer";
-    const std::string end =
-        "(select b.ended_ms from jobs b where b.id = " + id + " and b.element = " + element + "), ";
-    where.AddPlain(std::string("(") + (by_end ? "j.ended_ms, " : "") + "j.id, j.element) " +
-                   (descending ? "<" : ">") + " (" + (by_end ? end : "") + id + ", " + element +
-                   ")");
+    where.AddPlain(std::string("(j.id, j.element) ") + (descending ? "<" : ">") + " (" + id + ", " +
+                   element + ")");
   }
-  if (by_end) return "j.ended_ms desc, j.id desc, j.element desc";
   return descending ? "j.id desc, j.element desc" : "j.id, j.element";
 }
 
 }  // namespace
-
-std::string LikePattern(const std::string& name) {
-  std::string pattern;
-  for (const char c : name) {
-    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-    pattern += c == '*' ? '%' : c == '?' ? '_' : c;
-  }
-  return pattern;
-}
 
 Sql JobQuerySql(const JobQuery& query, const std::string& fields) {
   Where where;
@@ -111,7 +83,6 @@ Sql JobQuerySql(const JobQuery& query, const std::string& fields) {
     for (const std::string& name : query.classes) classes.AddText(name);
     where.Add("j.job_class = any($::text[])", classes.Text());
   }
-  AddNameAndNode(query, where);
   if (query.submitted_since_ms != 0) {
     where.Add("j.submitted_ms >= $::bigint", std::to_string(query.submitted_since_ms));
   }

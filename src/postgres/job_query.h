@@ -16,7 +16,4 @@ struct Sql {
 // Selects `fields` of jobs j.
 Sql JobQuerySql(const JobQuery& query, const std::string& fields);
 
-// "train-*" as a pattern of LIKE: "train-%"; what LIKE would take as a wildcard is escaped.
-std::string LikePattern(const std::string& name);
-
 }  // namespace kezek::postgres

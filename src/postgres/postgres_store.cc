@@ -149,7 +149,8 @@ class PostgresStore::Committer {
           rows + next.rows > options_.group_rows || bytes + next.bytes > options_.group_bytes;
       if (full && !group.empty()) break;
       std::vector<SubmissionKey> own;
-      for (const Batch::Row& row : next.batch->rows) own.emplace_back(row.user, row.key);
+      for (const Submission& row : next.batch->rows)
+        own.emplace_back(row.user, row.idempotency_key);
       if (std::ranges::any_of(own, [&keys](const auto& key) { return keys.contains(key); })) break;
       keys.insert(own.begin(), own.end());
       rows += next.rows;

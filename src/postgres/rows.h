@@ -12,10 +12,10 @@
 #include "kezek/account.h"
 #include "kezek/event.h"
 #include "kezek/job.h"
+#include "kezek/names.h"
 #include "kezek/node.h"
 #include "kezek/user.h"
 #include "postgres/codec.h"
-#include "postgres/enum_names.h"
 
 namespace kezek::postgres {
 

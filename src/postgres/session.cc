@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "kezek/intake.h"
 #include "postgres/connection.h"
 #include "postgres/environments.h"
 #include "postgres/rows.h"
@@ -147,7 +148,7 @@ Session::Known Session::RunSubmit(pqxx::transaction_base& work, std::span<Write*
     } else {
       values.Append(write->batch->values);
     }
-    for (const Batch::Row& row : write->batch->rows) {
+    for (const Submission& row : write->batch->rows) {
       batch_of_row.AddInt(number);
       warned |= !row.warnings.empty();
     }
@@ -192,14 +193,14 @@ void Session::SubmitAll(pqxx::transaction_base& work, std::span<Write* const> gr
     write->error.reset();
     write->submitted.clear();
     std::vector<Submitted> rows;
-    for (const Batch::Row& row : batch.rows) {
+    for (const Submission& row : batch.rows) {
       const auto at = known.find(first++);
       if (at == known.end()) {
         rows.push_back({.submitted_ms = now_ms});
         continue;
       }
       rows.push_back({JobId{at->second.id}, at->second.time_ms, true});
-      if (!at->second.same) write->error = KeyMismatch(row.key);
+      if (!at->second.same) write->error = KeyMismatch(row.idempotency_key);
     }
     if (write->error) continue;
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -330,18 +331,19 @@ void Session::AnswerFromStore(pqxx::transaction_base& work, Write& write, const 
   }
   const Batch& batch = *write.batch;
   std::vector<Submitted> rows;
-  for (const Batch::Row& row : batch.rows) {
+  for (const Submission& row : batch.rows) {
     ArrayLiteral hash;
-    hash.AddBytes(row.hash);
+    hash.AddBytes(row.request_hash);
     std::string bytes = hash.Text();
     bytes = bytes.substr(3, bytes.size() - 5);  // {"\\x…"} as \x…
-    const pqxx::result known = Run(work, "known", {std::to_string(row.user.value), row.key, bytes});
+    const pqxx::result known =
+        Run(work, "known", {std::to_string(row.user.value), row.idempotency_key, bytes});
     if (known.empty()) {
       write.error = NotStored();
       return;
     }
     if (!known[0][1].as<bool>()) {
-      write.error = KeyMismatch(row.key);
+      write.error = KeyMismatch(row.idempotency_key);
       return;
     }
     const JobId id{known[0][0].as<std::int64_t>()};

@@ -79,7 +79,6 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
   Snapshot snapshot;
   snapshot.installation = work.exec1("select id from installation")[0].c_str();
   const Counters counters = ReadCounters(work);
-  snapshot.last_event_seq = counters.last_event_seq;
   snapshot.last_time_ms = counters.last_time_ms;
   for (const auto& row : work.exec("select epoch, issued from epochs")) {
     auto& epochs = row[1].as<bool>() ? snapshot.issued_epochs : snapshot.accepted_epochs;

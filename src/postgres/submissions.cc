@@ -4,8 +4,8 @@
 #include <array>
 #include <map>
 
+#include "kezek/names.h"
 #include "postgres/codec.h"
-#include "postgres/enum_names.h"
 #include "postgres/environments.h"
 
 namespace kezek::postgres {
@@ -35,24 +35,6 @@ Error NotText(const char* field) {
                        .message = "is not valid UTF-8 or holds a NUL byte; remove it"});
 }
 
-Reason HoldReason(Hold hold) {
-  switch (hold) {
-    case Hold::kNone:
-      return {};
-    case Hold::kUser:
-      return {ReasonCode::kHeldByUser, {}};
-    case Hold::kAdmin:
-      return {ReasonCode::kHeldByAdmin, {}};
-    case Hold::kCluster:
-      return {ReasonCode::kHeldByCluster, {}};
-  }
-  return {};
-}
-
-IndexRanges PendingOf(const JobSpec& spec) {
-  return spec.array ? spec.array->indices : IndexRanges{};
-}
-
 Result<std::string> WarningsJson(const std::vector<Reason>& warnings) {
   std::string list;
   for (const Reason& warning : warnings) {
@@ -79,7 +61,7 @@ Result<void> AddRow(const Submission& submission, const Cipher* cipher, Bulk& va
   const auto warnings = WarningsJson(submission.warnings);
   if (!warnings) return NotText("warnings");
   const auto hold_reason = Encode(HoldReason(submission.hold));
-  const auto pending = Encode(PendingOf(spec));
+  const auto pending = Encode(spec.array ? spec.array->indices : IndexRanges{});
   ArrayLiteral depends_on;
   for (const Dependency& on : spec.dependencies) depends_on.AddInt(on.on.id.value);
   values.Int(submission.user.value).Text(submission.idempotency_key).Bytes(submission.request_hash);
@@ -118,12 +100,19 @@ Result<Batch> EncodeBatch(const std::vector<Submission>& submissions, const Ciph
     batch.row_of.push_back(at->second);
     batch.repeated.push_back(!is_new);
     if (!is_new) {
-      if (batch.rows[at->second].hash != submission.request_hash) return KeyMismatch(key);
+      if (batch.rows[at->second].request_hash != submission.request_hash) return KeyMismatch(key);
       continue;
     }
     if (auto added = AddRow(submission, cipher, batch.values); !added) return added.error();
-    batch.rows.push_back({submission.user, submission.user_name, submission.spec, submission.hold,
-                          key, submission.request_hash, submission.warnings});
+    batch.rows.push_back({.user = submission.user,
+                          .user_name = submission.user_name,
+                          .spec = submission.spec,
+                          .hold = submission.hold,
+                          .script = {},
+                          .environment = {},
+                          .idempotency_key = key,
+                          .request_hash = submission.request_hash,
+                          .warnings = submission.warnings});
   }
   return batch;
 }
@@ -206,42 +195,6 @@ fresh as materialized (
 select 0::bigint, epoch, true, 0::bigint from leader
 union all
 select ord, job_id, same, time_ms from looked where job_id is not null)";
-}
-
-Job JobOf(const Batch::Row& row, JobId id, TimeMs now_ms) {
-  Job job;
-  job.ref = {id, kNoElement};
-  job.user = row.user;
-  job.spec = row.spec;
-  job.hold = row.hold;
-  job.hold_reason = HoldReason(row.hold);
-  job.pending = PendingOf(*row.spec);
-  job.submitted_ms = now_ms;
-  job.queued_since_ms = now_ms;
-  job.reason = {ReasonCode::kSubmitted, {}};
-  return job;
-}
-
-std::vector<Event> EventsOf(const Batch::Row& row, JobId id, TimeMs now_ms,
-                            std::int64_t first_seq) {
-  Event event;
-  event.seq = first_seq;
-  event.time_ms = now_ms;
-  event.subject = Subject::kJob;
-  event.job = {id, kNoElement};
-  event.project = row.spec->project;
-  event.user = row.user;
-  event.to = NameOf(JobState::kQueued);
-  event.reason = {ReasonCode::kSubmitted, {}};
-  event.actor = row.user_name;
-  std::vector<Event> events = {event};
-  event.to.clear();
-  for (const Reason& warning : row.warnings) {
-    ++event.seq;
-    event.reason = warning;
-    events.push_back(event);
-  }
-  return events;
 }
 
 }  // namespace kezek::postgres

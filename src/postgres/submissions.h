@@ -1,8 +1,6 @@
 // Submissions as rows of one statement that does all of a group's work. Private to src/postgres.
 #pragma once
 
-#include <cstdint>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,16 +17,7 @@ using SubmissionKey = std::pair<UserId, std::string>;
 
 // What one caller submits, all or nothing, ready to be written.
 struct Batch {
-  struct Row {
-    UserId user;
-    std::string user_name;
-    std::shared_ptr<const JobSpec> spec;
-    Hold hold = Hold::kNone;
-    std::string key;
-    Sha256 hash{};
-    std::vector<Reason> warnings;
-  };
-  std::vector<Row> rows;            // without repeated keys
+  std::vector<Submission> rows;     // without repeated keys; their payloads are in `values` only
   std::vector<std::size_t> row_of;  // of each submission
   std::vector<bool> repeated;       // of each submission: an earlier one had its key
   Bulk values{0};                   // of `rows`
@@ -50,9 +39,5 @@ std::string SubmitSql();
 // The same parameters, for rows without warnings. Answers (epoch, whether a key is known). Only if
 // none is known are the rows stored, all of them. It costs the server a fifth less.
 std::string SubmitNewSql();
-
-// The new row of the queue, and its events: the one of submitting and one for each warning.
-Job JobOf(const Batch::Row& row, JobId id, TimeMs now_ms);
-std::vector<Event> EventsOf(const Batch::Row& row, JobId id, TimeMs now_ms, std::int64_t first_seq);
 
 }  // namespace kezek::postgres

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kezek/host_list.h"
+#include "kezek/index_ranges.h"
 #include "kezek/output_path.h"
 #include "kezek/reason_text.h"
 #include "rpc/job_refs.h"
@@ -13,8 +14,6 @@
 namespace kezek::rpc {
 namespace {
 
-constexpr DurationMs kOneSecond = kSecondMs;
-
 v1::JobState ToWire(JobState state) {
   return static_cast<v1::JobState>(static_cast<int>(state) + v1::JOB_STATE_QUEUED);
 }
@@ -23,8 +22,6 @@ std::int64_t CountOf(const JobRecord& record, JobState state) {
   const auto found = record.elements.find(state);
   return found == record.elements.end() ? 0 : found->second;
 }
-
-bool IsArray(const Job& job) { return job.ref.element == kNoElement && job.spec->array; }
 
 void FillArray(const JobRecord& record, v1::ArrayCounts* wire) {
   const auto as_int = [](std::int64_t count) { return static_cast<std::int32_t>(count); };
@@ -62,7 +59,7 @@ MilliGpuMs ChargeOf(const Attempt& attempt, TimeMs now_ms) {
   if (attempt.start_ms == 0 || attempt.outcome == AttemptOutcome::kLaunchFailed) return 0;
   const TimeMs end = attempt.state == AttemptState::kEnded ? attempt.end_ms : now_ms;
   if (end <= attempt.start_ms) return 0;
-  const DurationMs time = (end - attempt.start_ms) / kOneSecond * kOneSecond;
+  const DurationMs time = (end - attempt.start_ms) / kSecondMs * kSecondMs;
   __extension__ using Wide = __int128;
   const Wide charge = static_cast<Wide>(attempt.counted_milli) * time * attempt.rate_milli *
                       attempt.factor_milli / 1'000'000;
@@ -79,7 +76,7 @@ v1::Hold ToWire(Hold hold) { return static_cast<v1::Hold>(static_cast<int>(hold)
 }  // namespace
 
 JobState StateOf(const JobRecord& record) {
-  if (!IsArray(record.job)) return record.job.state;
+  if (!IsArrayRow(record.job)) return record.job.state;
   for (const JobState state : {JobState::kRunning, JobState::kStarting, JobState::kQueued}) {
     if (CountOf(record, state) > 0) return state;
   }
@@ -100,14 +97,14 @@ const Reason& ReasonOf(const View& view, const Job& job) {
 }
 
 std::optional<JobRecord> ElementWithoutRow(const JobRecord& array, std::int32_t element) {
-  if (!array.job.spec->array || !Contains(array.job.spec->array->indices, element)) {
+  if (!array.job.spec->array || !ContainsIndex(array.job.spec->array->indices, element)) {
     return std::nullopt;
   }
   JobRecord record{.job = array.job};
   record.job.ref.element = element;
   record.job.attempts = 0;
   record.job.failed_runs = 0;
-  if (!Contains(array.job.pending, element)) record.job.state = JobState::kCancelled;
+  if (!ContainsIndex(array.job.pending, element)) record.job.state = JobState::kCancelled;
   record.job.pending.clear();
   return record;
 }
@@ -137,7 +134,7 @@ void JobWriter::Fill(const JobRecord& record, v1::Job* wire) const {
   FillResolved(record, wire->mutable_resolved());
   FillState(record, wire);
   for (const auto& attempt : record.attempts) FillAttempt(record, attempt, wire->add_attempts());
-  if (IsArray(job)) FillArray(record, wire->mutable_array());
+  if (IsArrayRow(job)) FillArray(record, wire->mutable_array());
 }
 
 void JobWriter::FillRedacted(const JobRecord& record, v1::Job* wire) const {

@@ -92,7 +92,7 @@ bool OnNodes(const ListPlan& plan, const JobRecord& record) {
 // Conditions on runs; of an array they hold if they hold for one element.
 Result<bool> RunsMatch(const ListPlan& plan, const JobRecord& record, Reader& reader) {
   if (plan.nodes.empty() && plan.active_until_ms == 0) return true;
-  if (record.job.spec->array && record.job.ref.element == kNoElement) {
+  if (IsArrayRow(record.job)) {
     JobQuery query;
     query.refs = {record.job.ref};
     query.limit = 10'001;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "kezek/index_ranges.h"
 #include "rpc/status.h"
 
 namespace kezek::rpc {
@@ -137,18 +138,6 @@ std::string FormatIndices(const std::vector<IndexRange>& ranges) {
     if (range.step != 1 && range.last != range.first) text += ":" + std::to_string(range.step);
   }
   return text;
-}
-
-bool Contains(const std::vector<IndexRange>& ranges, std::int32_t index) {
-  return std::any_of(ranges.begin(), ranges.end(), [&](const IndexRange& range) {
-    return index >= range.first && index <= range.last && (index - range.first) % range.step == 0;
-  });
-}
-
-std::int64_t CountIndices(const std::vector<IndexRange>& ranges) {
-  std::int64_t count = 0;
-  for (const auto& range : ranges) count += (range.last - range.first) / range.step + 1;
-  return count;
 }
 
 }  // namespace kezek::rpc

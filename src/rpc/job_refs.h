@@ -31,7 +31,4 @@ Result<std::vector<IndexRange>> ParseIndices(std::string_view text, const std::s
 // The way back: `0-99`, `1,3,8-20:4`.
 std::string FormatIndices(const std::vector<IndexRange>& ranges);
 
-bool Contains(const std::vector<IndexRange>& ranges, std::int32_t index);
-std::int64_t CountIndices(const std::vector<IndexRange>& ranges);
-
 }  // namespace kezek::rpc

@@ -119,7 +119,7 @@ class LogStream final : public Stream<v1::LogsResponse> {
     if (!record || !caller_.Reaches(record->job.user, record->job.spec->project)) {
       return JobNotFound(job_, "job");
     }
-    if (record->job.spec->array && job_.element == kNoElement) {
+    if (IsArrayRow(record->job)) {
       return FieldProblem(Code::kInvalidArgument,
                           {"job",
                            "ELEMENT_NEEDED",

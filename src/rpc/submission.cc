@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/index_ranges.h"
+#include "kezek/intake.h"
 #include "rpc/field_checks.h"
 #include "rpc/job_lookup.h"
 #include "rpc/spec_convert.h"
@@ -144,20 +146,10 @@ Result<void> Admit(Way* way, std::int64_t memory_per_cpu_mib) {
 Taken FreshlyTaken(const Way& way, const Submitted& submitted, Hold hold,
                    std::vector<Reason> warnings) {
   Taken taken;
-  Job& job = taken.record.job;
-  job.ref = {submitted.id, kNoElement};
-  job.user = way.submission.user;
-  job.spec = way.spec;
-  job.hold = hold;
-  if (hold == Hold::kUser) job.hold_reason = {ReasonCode::kHeldByUser, {}};
-  job.reason = {ReasonCode::kSubmitted, {}};
-  job.submitted_ms = submitted.submitted_ms;
-  job.queued_since_ms = submitted.submitted_ms;
+  Submission submission{.user = way.submission.user, .spec = way.spec, .hold = hold};
+  taken.record.job = JobOf(submission, submitted.id, submitted.submitted_ms);
   if (way.spec->array) {
-    job.pending = way.spec->array->indices;
-    std::int64_t count = 0;
-    for (const auto& range : job.pending) count += (range.last - range.first) / range.step + 1;
-    taken.record.elements[JobState::kQueued] = count;
+    taken.record.elements[JobState::kQueued] = CountIndices(way.spec->array->indices);
   }
   taken.warnings = std::move(warnings);
   return taken;

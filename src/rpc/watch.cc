@@ -1,11 +1,11 @@
 #include "rpc/watch.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "kezek/names.h"
 #include "rpc/job_convert.h"
 #include "rpc/job_lookup.h"
 
@@ -15,17 +15,14 @@ namespace {
 constexpr std::string_view kMethod = "/kezek.v1.JobService/Watch";
 constexpr std::size_t kEventsAtOnce = 256;
 
-bool IsFinalName(std::string_view state) {
-  constexpr std::array<std::string_view, 4> kFinal = {"succeeded", "failed", "timed_out",
-                                                      "cancelled"};
-  return std::find(kFinal.begin(), kFinal.end(), state) != kFinal.end();
+bool IsFinalName(std::string_view name) {
+  const auto state = FromName<JobState>(name);
+  return state && IsFinal(*state);
 }
 
 // Nothing of it waits or runs any more.
 bool IsOver(const JobRecord& record) {
-  if (!record.job.spec->array || record.job.ref.element != kNoElement) {
-    return IsFinal(record.job.state);
-  }
+  if (!IsArrayRow(record.job)) return IsFinal(record.job.state);
   return record.job.pending.empty() && IsFinal(StateOf(record));
 }
 

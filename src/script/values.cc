@@ -203,8 +203,4 @@ std::string FormatIndices(const ArraySpec& array) {
   return text;
 }
 
-std::int64_t CountElements(const ArraySpec& array) {
-  return static_cast<std::int64_t>(Elements(array).size());
-}
-
 }  // namespace kezek::script

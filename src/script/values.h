@@ -39,9 +39,6 @@ Result<ArraySpec> ParseArray(std::string_view text);
 // Indices of an array as the API and Slurm write them, ascending, each index once.
 std::string FormatIndices(const ArraySpec& array);
 
-// How many elements an array has, each index counted once.
-std::int64_t CountElements(const ArraySpec& array);
-
 // `afterok:1:2,afterany:3_4,after:5+10`.
 Result<std::vector<Dependency>> ParseDependencies(std::string_view text);
 

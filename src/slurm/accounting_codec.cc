@@ -44,7 +44,7 @@ std::optional<LiveJob> ReadJob(const Json& entry) {
     job.memory_mib = tres.memory_mib;
     job.granted = EvenPlacement(nodes, tres.gpus);
   }
-  if (IsOver(*state)) {
+  if (HasEnded(*state)) {
     job.end_ms = IntegerAt(time, "end") * kSecondMs;
     const Json& exit = ObjectAt(entry, "exit_code");
     job.exit_signal = static_cast<std::int32_t>(IntegerAt(ObjectAt(exit, "signal"), "signal_id"));

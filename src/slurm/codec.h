@@ -111,7 +111,4 @@ Result<TimeMs> ParseClock(long status, std::string_view body);
 // GET /diag: how many records wait in slurmctld for slurmdbd.
 Result<std::int64_t> ParseBacklog(long status, std::string_view body);
 
-// True if this is the end of a job: it runs no more and holds nothing any more.
-bool IsOver(ClusterJobState state);
-
 }  // namespace kezek::slurm

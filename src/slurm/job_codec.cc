@@ -118,7 +118,7 @@ std::optional<LiveJob> ReadJob(const Json& entry) {
   }
   if (!HasResources(*state)) live.uses.clear();
   if (*state >= ClusterJobState::kCompleting) job.end_ms = Seconds(entry, "end_time");
-  if (IsOver(*state)) {
+  if (HasEnded(*state)) {
     const std::int64_t wait_status = IntegerAt(entry, "exit_code");
     job.exit_signal = static_cast<std::int32_t>(wait_status & 0x7f);
     job.exit_code = static_cast<std::int32_t>((wait_status >> 8) & 0xff);

@@ -169,6 +169,4 @@ bool MayBeOurs(const Json& entry) {
   return entry.is_object() && ParseClusterName(TextAt(entry, "name")).has_value();
 }
 
-bool IsOver(ClusterJobState state) { return state >= ClusterJobState::kCompleted; }
-
 }  // namespace kezek::slurm

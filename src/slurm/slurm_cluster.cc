@@ -175,9 +175,7 @@ void SlurmCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job_id
               });
 }
 
-void SlurmCluster::FindByName(const AttemptRef& attempt, const std::string& unix_account) {
-  parts_->surveyor.Find(attempt, unix_account);
-}
+void SlurmCluster::FindByName(const AttemptRef& attempt) { parts_->surveyor.Find(attempt); }
 
 void SlurmCluster::Look(const Followed& job) { parts_->surveyor.Look(job); }
 

@@ -50,7 +50,7 @@ class SlurmCluster : public Cluster {
   void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account, const std::string& signal,
               bool batch_shell_only) override;
-  void FindByName(const AttemptRef& attempt, const std::string& unix_account) override;
+  void FindByName(const AttemptRef& attempt) override;
   void Look(const Followed& job) override;
   void Reconcile() override;
   void Follow(std::vector<Followed> jobs) override;

@@ -103,10 +103,10 @@ void Surveyor::Look(Followed job) {
   wake_.notify_one();
 }
 
-void Surveyor::Find(AttemptRef attempt, std::string unix_account) {
+void Surveyor::Find(AttemptRef attempt) {
   {
     const std::scoped_lock lock(mutex_);
-    orders_.searches.push_back({attempt, std::move(unix_account)});
+    orders_.searches.push_back(attempt);
   }
   wake_.notify_one();
 }
@@ -169,7 +169,7 @@ void Surveyor::Round(Orders orders) {
   for (auto& job : orders.looks) looks_due_.insert_or_assign(job.cluster_job_id, std::move(job));
   reconcile_due_ = reconcile_due_ || orders.reconcile;
   if (!up_ && !Connect()) {
-    for (const auto& search : orders.searches) sink_(FoundByName{search.attempt, false, {}});
+    for (const AttemptRef& attempt : orders.searches) sink_(FoundByName{attempt, false, {}});
     return;
   }
   if (orders.follow) ReportNodes(false);
@@ -362,7 +362,7 @@ bool Surveyor::LookInAccounting(const Followed& job) {
     if (record.job.id != id) continue;
     if (record.job.attempt != job.attempt && !IsStill(job, record.job)) continue;
     if (!job.unix_account.empty() && record.job.unix_account != job.unix_account) continue;
-    if (!IsOver(record.job.state)) continue;
+    if (!HasEnded(record.job.state)) continue;
     sink_(Observed{watch_.Take(record).value_or(Named(record.job, job.attempt))});
     Forget(job);
     return true;
@@ -401,26 +401,26 @@ void Surveyor::Forget(const Followed& job) {
   missing_since_.erase(job.cluster_job_id);
 }
 
-void Surveyor::SearchFor(const std::vector<Search>& searches) {
+void Surveyor::SearchFor(const std::vector<AttemptRef>& searches) {
   if (searches.empty()) return;
   const bool listed = List(true);
-  for (const auto& search : searches) {
-    FoundByName found{search.attempt, false, {}};
+  for (const AttemptRef& attempt : searches) {
+    FoundByName found{attempt, false, {}};
     if (!listed || !up_) {
       sink_(std::move(found));
       continue;
     }
     for (const auto& live : listing_) {
-      if (live.job.attempt == search.attempt) found.jobs.push_back(live.job);
+      if (live.job.attempt == attempt) found.jobs.push_back(live.job);
     }
-    const auto records = AskAccounting("/jobs?job_name=" + ClusterName(search.attempt) +
+    const auto records = AskAccounting("/jobs?job_name=" + ClusterName(attempt) +
                                        "&start_time=" + QueryDay(clock_.Now() - kSearchBack));
     found.complete = records.has_value();
     for (const auto& record : records ? *records : std::vector<LiveJob>{}) {
       const bool known =
           std::any_of(found.jobs.begin(), found.jobs.end(),
                       [&](const ClusterJob& job) { return job.id == record.job.id; });
-      if (record.job.attempt == search.attempt && !known) found.jobs.push_back(record.job);
+      if (record.job.attempt == attempt && !known) found.jobs.push_back(record.job);
     }
     sink_(std::move(found));
   }

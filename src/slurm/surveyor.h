@@ -44,19 +44,15 @@ class Surveyor {
   void Follow(std::vector<Followed> jobs);
   void Expect(std::int64_t cluster_job_id);
   void Look(Followed job);
-  void Find(AttemptRef attempt, std::string unix_account);
+  void Find(AttemptRef attempt);
   void Reconcile();
 
  private:
-  struct Search {
-    AttemptRef attempt;
-    std::string unix_account;
-  };
   struct Orders {
     std::optional<std::vector<Followed>> follow;
     std::vector<std::int64_t> expect;
     std::vector<Followed> looks;
-    std::vector<Search> searches;
+    std::vector<AttemptRef> searches;
     bool reconcile = false;
   };
 
@@ -75,7 +71,7 @@ class Surveyor {
   bool LookInAccounting(const Followed& job);
   Result<std::vector<LiveJob>> AskAccounting(const std::string& tail);
   bool AccountingLags();
-  void SearchFor(const std::vector<Search>& searches);
+  void SearchFor(const std::vector<AttemptRef>& searches);
   void Forget(const Followed& job);
   bool MayLook(std::int64_t id) const;
   HttpOutcome Get(const std::string& path, bool large);

@@ -46,7 +46,7 @@ std::vector<Followed> Watch::Hot(TimeMs now, std::size_t most) const {
   std::vector<Followed> hot;
   for (const auto& [id, entry] : followed_) {
     if (hot.size() == most) break;
-    if (entry.reported && IsOver(entry.reported->state)) continue;
+    if (entry.reported && HasEnded(entry.reported->state)) continue;
     const auto due = expected_.find(id);
     const bool expected = due != expected_.end() && now < due->second;
     const bool running =
@@ -65,7 +65,7 @@ std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
   if (reported) CarryIndices(*reported, &job);
   if (reported && *reported == job) return std::nullopt;
   reported = job;
-  if (IsOver(job.state)) {
+  if (HasEnded(job.state)) {
     expected_.erase(job.id);
     over_.insert(job.id);
   }
@@ -88,7 +88,7 @@ Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
     if (auto job = Take(live)) changes.observed.push_back(*std::move(job));
   }
   for (const auto& [id, entry] : followed_) {
-    const bool over = entry.reported && IsOver(entry.reported->state);
+    const bool over = entry.reported && HasEnded(entry.reported->state);
     if (!over && !seen.contains(id)) changes.missing.push_back(entry.job);
   }
   return changes;

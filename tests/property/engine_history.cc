@@ -101,19 +101,13 @@ void EngineHistory::ChangeNode() {
   for (const EventSink& sink : sinks_) sink.node(node);
 }
 
-// A job is cancelled or held; now and then a node is taken out of the configuration for a moment.
+// A job is cancelled or held.
 void EngineHistory::ForgetOne() {
-  if (random_.Chance(20)) {
-    const Node node = nodes_.begin()->second;
-    for (const EventSink& sink : sinks_) sink.no_node(node.name);
-    if (random_.Chance(50)) return;
-    for (const EventSink& sink : sinks_) sink.node(node);
-  } else if (!waiting_.empty()) {
-    const auto size = static_cast<std::int64_t>(waiting_.size());
-    const JobRef ref = std::next(waiting_.begin(), random_.Int(0, size - 1))->first;
-    waiting_.erase(ref);
-    for (const EventSink& sink : sinks_) sink.not_waiting(ref);
-  }
+  if (waiting_.empty()) return;
+  const auto size = static_cast<std::int64_t>(waiting_.size());
+  const JobRef ref = std::next(waiting_.begin(), random_.Int(0, size - 1))->first;
+  waiting_.erase(ref);
+  for (const EventSink& sink : sinks_) sink.not_waiting(ref);
 }
 
 void EngineHistory::Commit(const engine::Plan& plan) {

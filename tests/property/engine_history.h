@@ -17,7 +17,6 @@ namespace kezek::test {
 struct EventSink {
   std::function<void(std::shared_ptr<const Directory>)> directory;
   std::function<void(const Node&)> node;
-  std::function<void(const std::string&)> no_node;
   std::function<void(const engine::Waiting&)> waiting;
   std::function<void(const JobRef&)> not_waiting;
   std::function<void(const engine::Holding&)> holding;
@@ -29,7 +28,6 @@ template <class T>
 EventSink SinkOf(T& engine) {
   return {[&engine](std::shared_ptr<const Directory> d) { engine.SetDirectory(std::move(d)); },
           [&engine](const Node& node) { engine.SetNode(node); },
-          [&engine](const std::string& name) { engine.RemoveNode(name); },
           [&engine](const engine::Waiting& job) { engine.SetWaiting(job); },
           [&engine](const JobRef& job) { engine.RemoveWaiting(job); },
           [&engine](const engine::Holding& attempt) { engine.SetHolding(attempt); },

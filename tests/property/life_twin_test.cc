@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kezek/names.h"
 #include "scheduler/control/life.h"
 #include "tests/property/seeds.h"
 
@@ -144,7 +145,7 @@ void CheckHistory(std::uint64_t seed) {
     attempt.ref = {job.ref, ++job.attempts};
     follow(Move(job, JobState::kStarting, {}, kActorKezek, job.attempts, now));
     const End end = EndOfFate(fate, attempt);
-    ASSERT_EQ(OutcomeName(end.outcome), Dumb::Outcome(fate))
+    ASSERT_EQ(NameOf(end.outcome), Dumb::Outcome(fate))
         << fate.end << " " << fate.ending << " " << fate.ran;
     if (end.start_ms != 0) {
       follow(Move(job, JobState::kRunning, {}, kActorKezek, job.attempts, now));
@@ -152,7 +153,7 @@ void CheckHistory(std::uint64_t seed) {
     Close(attempt, end);
     follow(AfterAttempt(job, attempt, BackoffRules{}, now));
     dumb.Ended(fate);
-    EXPECT_EQ(StateName(job.state), dumb.state) << fate.end << " " << fate.ending;
+    EXPECT_EQ(NameOf(job.state), dumb.state) << fate.end << " " << fate.ending;
     EXPECT_EQ(chain, dumb.state);
     EXPECT_EQ(job.failed_runs, dumb.failed_runs);
     EXPECT_EQ(job.preemptions, dumb.preemptions);

@@ -25,7 +25,6 @@ class NaiveEngine {
 
   void SetDirectory(std::shared_ptr<const Directory> directory);
   void SetNode(const Node& node) { nodes_[node.name] = node; }
-  void RemoveNode(const std::string& name) { nodes_.erase(name); }
   void SetWaiting(const engine::Waiting& job) { waiting_[job.ref] = job; }
   void RemoveWaiting(const JobRef& job) { waiting_.erase(job); }
   void SetHolding(const engine::Holding& attempt) { holdings_[attempt.attempt] = attempt; }

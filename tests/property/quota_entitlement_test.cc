@@ -58,10 +58,7 @@ void CheckOne(const Claim& claim, const Entitlement& entitled, bool short_of) {
     return;
   }
   EXPECT_GE(entitled.entitled_milli, Low(claim)) << "below the floor";
-  EXPECT_EQ(entitled.guaranteed_milli, Low(claim));
   EXPECT_EQ(entitled.idle_milli, Idle(claim));
-  EXPECT_EQ(entitled.borrowed_milli,
-            std::max<MilliGpus>(0, entitled.entitled_milli - claim.guarantee_milli));
 }
 
 // Whoever is below its ceiling has per weight at least what anybody above its floor has.

@@ -157,7 +157,7 @@ TEST_F(SlurmClusterTest, HeldFoundReleasedAndFollowedToItsEnd) {
   EXPECT_EQ(held->tag, "test:1:" + ClusterName(attempt));
   EXPECT_EQ(held->unix_account, test::kSlurmUser);
 
-  cluster_.FindByName(attempt, test::kSlurmUser);
+  cluster_.FindByName(attempt);
   const auto found = events_.Of<FoundByName>(attempt);
   ASSERT_TRUE(found);
   EXPECT_TRUE(found->complete);
@@ -244,7 +244,7 @@ TEST_F(SlurmClusterTest, CancelsPendingAndRunning) {
   const std::size_t before = events_.size();
   cluster_.Look({running, id, test::kSlurmUser, true});
   EXPECT_TRUE(events_.Wait<Observed>(
-      [&](const Observed& seen) { return seen.job.id == id && IsOver(seen.job.state); }, before));
+      [&](const Observed& seen) { return seen.job.id == id && HasEnded(seen.job.state); }, before));
 }
 
 TEST_F(SlurmClusterTest, SignalReachesTheScript) {
@@ -266,7 +266,7 @@ TEST_F(SlurmClusterTest, UnknownJobIsUnknownOnlyByBoth) {
   const AttemptRef attempt = NewAttempt();
   cluster_.Look({attempt, 99'999'999, test::kSlurmUser, true});
   EXPECT_TRUE(events_.Of<Unknown>(attempt));
-  cluster_.FindByName(attempt, test::kSlurmUser);
+  cluster_.FindByName(attempt);
   const auto found = events_.Of<FoundByName>(attempt);
   ASSERT_TRUE(found);
   EXPECT_TRUE(found->complete);
@@ -348,7 +348,7 @@ TEST_F(SlurmClusterTest, WhileSlurmIsAwayNothingIsGuessed) {
   cluster_.Submit(refused);
   const auto answer = events_.Of<LaunchRefused>(refused.attempt);
   EXPECT_TRUE(answer && !answer->for_good) << "nobody listened: certainly not there";
-  cluster_.FindByName(attempt, test::kSlurmUser);
+  cluster_.FindByName(attempt);
   const auto found = events_.Of<FoundByName>(attempt);
   EXPECT_TRUE(found && !found->complete) << "no answer proves no absence";
 

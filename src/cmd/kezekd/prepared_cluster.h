@@ -50,9 +50,7 @@ class PreparedCluster final : public Cluster {
               bool batch_shell_only) override {
     ports_.cluster->Signal(attempt, cluster_job_id, unix_account, signal, batch_shell_only);
   }
-  void FindByName(const AttemptRef& attempt, const std::string& unix_account) override {
-    ports_.cluster->FindByName(attempt, unix_account);
-  }
+  void FindByName(const AttemptRef& attempt) override { ports_.cluster->FindByName(attempt); }
   void Look(const Followed& job) override { ports_.cluster->Look(job); }
   void Reconcile() override { ports_.cluster->Reconcile(); }
   void Follow(std::vector<Followed> jobs) override { ports_.cluster->Follow(std::move(jobs)); }

@@ -106,7 +106,7 @@ class FakeCluster final : public Cluster {
               bool) override {
     ++others;
   }
-  void FindByName(const AttemptRef&, const std::string&) override { ++others; }
+  void FindByName(const AttemptRef&) override { ++others; }
   void Look(const Followed&) override { ++others; }
   void Reconcile() override { ++others; }
   void Follow(std::vector<Followed>) override { ++others; }
@@ -224,7 +224,7 @@ TEST_F(PreparedClusterTest, HandsAllElseOn) {
   prepared.Release(attempt, 1, "u");
   prepared.Cancel(attempt, 1, "u");
   prepared.Signal(attempt, 1, "u", "USR1", false);
-  prepared.FindByName(attempt, "u");
+  prepared.FindByName(attempt);
   prepared.Look({});
   prepared.Reconcile();
   prepared.Follow({});

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/names.h"
+
 namespace kezek::control {
 namespace {
 
@@ -27,7 +29,7 @@ TEST(LifeTest, TheTableOfChanges) {
   for (const JobState from : kAll) {
     for (const JobState to : kAll) {
       EXPECT_EQ(MayChange(from, to), legal.contains({from, to}))
-          << StateName(from) << " to " << StateName(to);
+          << NameOf(from) << " to " << NameOf(to);
       EXPECT_EQ(MayChangeRow(from, to), from == kQueued && IsFinal(to));
     }
   }
@@ -35,9 +37,9 @@ TEST(LifeTest, TheTableOfChanges) {
 
 TEST(LifeTest, NamesAreDistinct) {
   std::set<std::string_view> names;
-  for (const JobState state : kAll) names.insert(StateName(state));
+  for (const JobState state : kAll) names.insert(NameOf(state));
   EXPECT_EQ(names.size(), kAll.size());
-  EXPECT_EQ(OutcomeName(AttemptOutcome::kLaunchFailed), "launch_failed");
+  EXPECT_EQ(NameOf(AttemptOutcome::kLaunchFailed), "launch_failed");
 }
 
 Job MakeJob(JobState state, bool requeue = false, std::int32_t max_attempts = 1) {
@@ -114,7 +116,7 @@ TEST(LifeTest, WhatAnEndMeans) {
     const End end = EndOf(attempt, job);
     const std::string what = std::to_string(static_cast<int>(c.state)) + " ending " +
                              std::to_string(static_cast<int>(c.ending));
-    EXPECT_EQ(OutcomeName(end.outcome), OutcomeName(c.outcome)) << what;
+    EXPECT_EQ(NameOf(end.outcome), NameOf(c.outcome)) << what;
     const bool charged = c.ran && c.outcome != kLaunchFailed;
     EXPECT_EQ(end.start_ms, charged ? 1000 : 0) << what;
     EXPECT_EQ(end.exit_code, c.exit_code) << what;
@@ -225,9 +227,9 @@ TEST(LifeTest, WhatBecomesOfTheJob) {
   for (const After& c : cases) {
     Job job = MakeJob(c.from, c.requeue, c.max_attempts);
     const Event event = AfterAttempt(job, Ended(c.outcome, c.ending), BackoffRules{}, 50'000);
-    EXPECT_EQ(StateName(job.state), StateName(c.to)) << OutcomeName(c.outcome);
-    EXPECT_EQ(job.failed_runs, c.failed_runs) << OutcomeName(c.outcome);
-    EXPECT_EQ(event.to, StateName(c.to));
+    EXPECT_EQ(NameOf(job.state), NameOf(c.to)) << NameOf(c.outcome);
+    EXPECT_EQ(job.failed_runs, c.failed_runs) << NameOf(c.outcome);
+    EXPECT_EQ(event.to, NameOf(c.to));
     EXPECT_EQ(job.submitted_ms, 1) << "a requeued job keeps its place";
   }
 }

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "kezek/index_ranges.h"
 #include "scheduler/control/launch_spec.h"
-#include "scheduler/control/ranges.h"
 #include "scheduler/control/tag.h"
 #include "scheduler/control/timers.h"
 

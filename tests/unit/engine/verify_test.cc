@@ -250,9 +250,11 @@ TEST_F(VerifyTest, WhatOthersKeepStaysFree) {
 }
 
 TEST_F(VerifyTest, EarlierTiersGoFirst) {
-  world_->RemoveNode("n2");
-  world_->RemoveNode("n3");
-  world_->RemoveNode("n4");
+  for (const char* name : {"n2", "n3", "n4"}) {
+    Node node = world_->nodes().at(name);
+    node.health = NodeHealth::kDown;
+    world_->SetNode(node);
+  }
   world_->SetWaiting(Queued(1, Gang(2, 1, 8)));
   world_->SetWaiting(Queued(2, Gang(3, 1, 8)));
   JobSpec scavenger = Gang(2, 1, 8);

@@ -29,11 +29,10 @@ TEST(ArrayLiteralTest, EveryKindOfElement) {
   literal.AddInt(-7);
   literal.AddBool(true);
   literal.AddBool(false);
-  literal.AddNull();
   literal.AddText("a");
   literal.AddBytes(std::array<std::uint8_t, 3>{0x00, 0x5c, 0xff});
-  EXPECT_EQ(literal.Text(), R"({-7,t,f,NULL,"a","\\x005cff"})");
-  EXPECT_EQ(literal.count(), 6U);
+  EXPECT_EQ(literal.Text(), R"({-7,t,f,"a","\\x005cff"})");
+  EXPECT_EQ(literal.count(), 5U);
 }
 
 TEST(ArrayLiteralTest, SpecialTexts) {

@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "postgres/enum_names.h"
+#include "kezek/names.h"
 #include "tests/support/random_values.h"
 
 namespace kezek::postgres {

@@ -119,7 +119,7 @@ TEST(Indices, HoldExactlyWhatWasWritten) {
       EXPECT_GT(range.first, before) << "ascending and disjoint";
       before = range.last;
     }
-    for (int i = 0; i < 100; ++i) ASSERT_EQ(Contains(*ranges, i), model.contains(i)) << i;
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(ContainsIndex(*ranges, i), model.contains(i)) << i;
     const auto again = ParseIndices(FormatIndices(*ranges), "f");
     ASSERT_TRUE(again);
     EXPECT_EQ(*again, *ranges);

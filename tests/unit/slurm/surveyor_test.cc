@@ -114,7 +114,7 @@ class SurveyorTest : public testing::Test {
   // Two rounds of questions have been asked and answered since.
   void LetItAskTwice() {
     for (int i = 0; i < 2; ++i) {
-      surveyor_->Find(kAttempt, "alice");
+      surveyor_->Find(kAttempt);
       ASSERT_TRUE(Wait<FoundByName>());
     }
   }
@@ -354,14 +354,14 @@ TEST_F(SurveyorTest, SearchSaysWhetherBothAnswered) {
   Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"PENDING")"));
   Answer("/slurmdb/v0.0.38/jobs", 200, Record9("COMPLETED"));
   Start();
-  surveyor_->Find(kAttempt, "alice");
+  surveyor_->Find(kAttempt);
   auto found = Wait<FoundByName>();
   ASSERT_TRUE(found);
   EXPECT_TRUE(found->complete);
   ASSERT_EQ(found->jobs.size(), 1U) << "the live one, once";
   EXPECT_EQ(found->jobs.front().state, ClusterJobState::kPending);
   Answer("/slurmdb/v0.0.38/jobs", 200, "");
-  surveyor_->Find(kAttempt, "alice");
+  surveyor_->Find(kAttempt);
   found = Wait<FoundByName>();
   ASSERT_TRUE(found);
   EXPECT_FALSE(found->complete);
