@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kezek/v1/access.grpc.pb.h"
+#include "rpc/lane.h"
 #include "rpc/sign_in.h"
 #include "rpc/unary.h"
 
@@ -10,7 +11,10 @@ namespace kezek::rpc {
 class AccessServiceImpl : public v1::AccessService::CallbackService {
  public:
   AccessServiceImpl(Parts parts, Settings settings)
-      : parts_(parts), settings_(std::move(settings)), sign_in_(settings_.installation) {}
+      : parts_(parts),
+        settings_(std::move(settings)),
+        sign_in_(settings_.installation),
+        sign_in_lane_(std::make_shared<Lane>(parts.read, 1)) {}
 
   grpc::ServerUnaryReactor* WhoAmI(grpc::CallbackServerContext* context,
                                    const v1::WhoAmIRequest* request,
@@ -54,6 +58,7 @@ class AccessServiceImpl : public v1::AccessService::CallbackService {
   Parts parts_;
   Settings settings_;
   SignIn sign_in_;
+  std::shared_ptr<Lane> sign_in_lane_;
 };
 
 }  // namespace kezek::rpc

@@ -113,28 +113,31 @@ grpc::ServerUnaryReactor* AccessServiceImpl::Login(grpc::CallbackServerContext* 
     }
     const auto lifetime = ReadLifetime(request->lifetime_ms(), settings_.sign_in_lifetime_ms);
     if (!lifetime) return reply.Fail(lifetime.error());
-    parts_.read->Read([this, caller, request, response, reply, lifetime = *lifetime](Reader&) {
-      const auto proof = parts_.proofs->Open(request->munge_credential());
-      if (!proof) return reply.Fail(proof.error());
-      const TimeMs now = parts_.clock->Now();
-      const auto fresh = sign_in_.TakeBack(proof->payload, now);
-      if (!fresh) return reply.Fail(fresh.error());
-      const auto id =
-          UserOfUid(caller->directory(), proof->uid, settings_.min_uid, parts_.unix_accounts);
-      if (!id) return reply.Fail(id.error());
-      const User& user = caller->directory().users.at(*id);
-      Caller self = *caller;
-      self.user = user.id;
-      self.own = true;
-      *response->mutable_user() = ToWire(self, user);
-      Issue(parts_, caller, {user.id, user.name},
-            Token{.user = user.id,
-                  .label = "munge sign-in",
-                  .created_ms = now,
-                  .expires_ms = now + lifetime,
-                  .created_by = user.id},
-            response, reply);
-    });
+    // Anybody may get here, and munge may hang.
+    sign_in_lane_->Work(
+        {}, [this, caller, context, request, response, reply, lifetime = *lifetime](Reader&) {
+          if (context->IsCancelled()) return reply.Fail(Error{Code::kCancelled, "cancelled", {}});
+          const auto proof = parts_.proofs->Open(request->munge_credential());
+          if (!proof) return reply.Fail(proof.error());
+          const TimeMs now = parts_.clock->Now();
+          const auto fresh = sign_in_.TakeBack(proof->payload, now);
+          if (!fresh) return reply.Fail(fresh.error());
+          const auto id =
+              UserOfUid(caller->directory(), proof->uid, settings_.min_uid, parts_.unix_accounts);
+          if (!id) return reply.Fail(id.error());
+          const User& user = caller->directory().users.at(*id);
+          Caller self = *caller;
+          self.user = user.id;
+          self.own = true;
+          *response->mutable_user() = ToWire(self, user);
+          Issue(parts_, caller, {user.id, user.name},
+                Token{.user = user.id,
+                      .label = "munge sign-in",
+                      .created_ms = now,
+                      .expires_ms = now + lifetime,
+                      .created_by = user.id},
+                response, reply);
+        });
   });
 }
 

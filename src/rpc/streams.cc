@@ -6,7 +6,7 @@ namespace kezek::rpc {
 namespace {
 
 constexpr std::int64_t kOpenMost = 256;  // of one user
-constexpr int kWorksMost = 2;            // of the read pool's threads, of which there are more
+constexpr int kThreads = 2;              // of the read pool
 
 Error TooMany() {
   const std::string most = std::to_string(kOpenMost);
@@ -25,7 +25,8 @@ Streams::Streams(Parts the_parts, Settings the_settings, std::size_t ring_capaci
       settings(std::move(the_settings)),
       times(the_times),
       ring(ring_capacity,
-           [this](std::function<void()> wake) { wakeups.After(0, std::move(wake)); }) {}
+           [this](std::function<void()> wake) { wakeups.After(0, std::move(wake)); }),
+      lane(std::make_shared<Lane>(the_parts.read, kThreads)) {}
 
 Result<std::int64_t> Streams::Enter(UserId user, std::function<void()> end) {
   const std::lock_guard lock(mutex_);
@@ -54,40 +55,6 @@ void Streams::Stop() {
     entries.swap(entries_);
   }
   for (const auto& [number, entry] : entries) entry.end();
-}
-
-void Streams::Work(UserId user, std::function<void(Reader&)> work) {
-  {
-    const std::lock_guard lock(work_mutex_);
-    if (under_way_ == kWorksMost) return works_[user].push_back(std::move(work));
-    ++under_way_;
-  }
-  Start(std::move(work));
-}
-
-void Streams::Start(std::function<void(Reader&)> work) {
-  parts.read->Read([self = shared_from_this(), work = std::move(work)](Reader& reader) {
-    work(reader);
-    self->StartNext();
-  });
-}
-
-void Streams::StartNext() {
-  std::function<void(Reader&)> work;
-  {
-    const std::lock_guard lock(work_mutex_);
-    if (works_.empty()) {
-      --under_way_;
-      return;
-    }
-    auto next = works_.upper_bound(served_);
-    if (next == works_.end()) next = works_.begin();
-    served_ = next->first;
-    work = std::move(next->second.front());
-    next->second.pop_front();
-    if (next->second.empty()) works_.erase(next);
-  }
-  Start(std::move(work));
 }
 
 Error Stopping() {

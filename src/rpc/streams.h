@@ -5,7 +5,6 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 
 #include "kezek/result.h"
 #include "kezek/time.h"
+#include "rpc/lane.h"
 #include "rpc/ring.h"
 #include "rpc/status.h"
 #include "rpc/unary.h"
@@ -30,7 +30,7 @@ struct StreamTimes {
 
 // Of one server: what streams stand on, and which there are. Shared by them, since work on the
 // read pool may outlast a stream. Thread-safe.
-class Streams : public std::enable_shared_from_this<Streams> {
+class Streams {
  public:
   Streams(Parts parts, Settings settings, std::size_t ring_capacity, StreamTimes times);
 
@@ -39,14 +39,12 @@ class Streams : public std::enable_shared_from_this<Streams> {
   const StreamTimes times;
   Wakeups wakeups;
   Ring ring;
+  const std::shared_ptr<Lane> lane;  // for what they read
 
   // Until Leave, Stop calls `end` once. UNAVAILABLE STOPPING, RESOURCE_EXHAUSTED TOO_MANY_STREAMS
   // (of this user): `end` is not kept.
   Result<std::int64_t> Enter(UserId user, std::function<void()> end);
   void Leave(std::int64_t number);
-  // Runs `work` on the read pool. Of all streams a few at a time, the users' in turn: however many
-  // there are, single calls find the pool free, and so do the streams of other users.
-  void Work(UserId user, std::function<void(Reader&)> work);
   // Ends all streams. Idempotent.
   void Stop();
 
@@ -56,19 +54,11 @@ class Streams : public std::enable_shared_from_this<Streams> {
     std::function<void()> end;
   };
 
-  void Start(std::function<void(Reader&)> work);
-  void StartNext();
-
   std::mutex mutex_;
   std::map<std::int64_t, Entry> entries_;
   std::map<UserId, std::int64_t> of_user_;  // how many
   std::int64_t last_ = 0;
   bool stopped_ = false;
-
-  std::mutex work_mutex_;
-  std::map<UserId, std::deque<std::function<void(Reader&)>>> works_;  // none is empty
-  UserId served_;                                                     // last
-  int under_way_ = 0;
 };
 
 Error Stopping();
@@ -150,15 +140,15 @@ class Stream : public grpc::ServerWriteReactor<Response>,
   // `work` takes the mutex itself.
   void WorkLocked(std::function<void(Reader&)> work) {
     working_ = true;
-    streams_->Work(user_,
-                   [self = this->shared_from_this(), work = std::move(work)](Reader& reader) {
-                     if (!self->Over()) work(reader);
-                     {
-                       const std::lock_guard lock(self->mutex_);
-                       self->working_ = false;
-                     }
-                     self->Step();
-                   });
+    streams_->lane->Work(user_,
+                         [self = this->shared_from_this(), work = std::move(work)](Reader& reader) {
+                           if (!self->Over()) work(reader);
+                           {
+                             const std::lock_guard lock(self->mutex_);
+                             self->working_ = false;
+                           }
+                           self->Step();
+                         });
   }
 
   // Calls Step after a time, if the stream is still there.
