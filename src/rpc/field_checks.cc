@@ -5,7 +5,6 @@
 #include "kezek/text.h"
 
 namespace kezek::rpc {
-bool IsUtf8(std::string_view text) { return kezek::IsUtf8(text); }
 
 void FieldChecks::Fail(const std::string& field, const std::string& message) {
   if (!error_) error_ = Invalid(prefix_ + field, message);

@@ -13,9 +13,6 @@
 
 namespace kezek::rpc {
 
-// Well-formed UTF-8: no overlong form, no surrogate, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text);
-
 // Latest time a request may name: the end of the year 9999.
 inline constexpr std::int64_t kLatestMs = 253'402'300'799'999;
 inline constexpr std::size_t kPathBytes = 4095;

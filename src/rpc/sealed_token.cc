@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "kezek/base64url.h"
 #include "kezek/check.h"
 
 namespace kezek::rpc {
@@ -13,47 +14,12 @@ namespace {
 constexpr std::size_t kNonce = 12;
 constexpr std::size_t kTag = 16;
 constexpr std::size_t kLongest = 4096;
-constexpr std::string_view kAlphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 using Context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
 const unsigned char* Bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 unsigned char* Bytes(std::string* text) { return reinterpret_cast<unsigned char*>(text->data()); }
-
-std::string ToBase64Url(std::string_view bytes) {
-  std::string text;
-  unsigned bits = 0;
-  unsigned value = 0;
-  for (const char c : bytes) {
-    value = (value << 8U) | static_cast<unsigned char>(c);
-    for (bits += 8; bits >= 6; bits -= 6) text += kAlphabet[(value >> (bits - 6)) & 63U];
-    value &= (1U << bits) - 1;
-  }
-  if (bits > 0) text += kAlphabet[(value << (6 - bits)) & 63U];
-  return text;
-}
-
-std::optional<std::string> FromBase64Url(std::string_view text) {
-  std::string bytes;
-  unsigned bits = 0;
-  unsigned value = 0;
-  for (const char c : text) {
-    const auto digit = kAlphabet.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    value = (value << 6U) | static_cast<unsigned>(digit);
-    bits += 6;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes += static_cast<char>((value >> bits) & 255U);
-    value &= (1U << bits) - 1;
-  }
-  // One text for the same bytes, so that a used one is known again.
-  if (bits >= 6 || value != 0) return std::nullopt;
-  return bytes;
-}
 
 }  // namespace
 

@@ -5,25 +5,16 @@
 
 #include <array>
 
+#include "kezek/base64url.h"
+
 namespace kezek::rpc {
 
 Result<std::string> MakeSecret() {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   std::array<unsigned char, 32> random{};
   if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {
     return Error{Code::kInternal, "the system's random generator failed", {}};
   }
-  std::string secret = "kzk_";
-  unsigned bits = 0;
-  unsigned value = 0;
-  for (const unsigned char byte : random) {
-    value = (value << 8U) | byte;
-    for (bits += 8; bits >= 6; bits -= 6) secret += kAlphabet[(value >> (bits - 6)) & 63U];
-    value &= (1U << bits) - 1;
-  }
-  if (bits > 0) secret += kAlphabet[(value << (6 - bits)) & 63U];
-  return secret;
+  return "kzk_" + ToBase64Url({reinterpret_cast<const char*>(random.data()), random.size()});
 }
 
 Sha256 HashBytes(std::string_view bytes) {

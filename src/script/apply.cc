@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "kezek/names.h"
 #include "script/text.h"
 #include "script/values.h"
 
@@ -67,16 +68,13 @@ Result<void> KeepMemory(Optional<Memory> BatchOptions::*target, BatchOptions& op
 }
 
 Result<Domain> ParseDomain(std::string_view text) {
-  if (text == "leaf") return Domain::kLeaf;
-  if (text == "block") return Domain::kBlock;
+  const auto domain = FromName<Domain>(text);
+  if (domain && *domain != Domain::kAny) return *domain;
   return Bad(Quoted(text) + " is not a domain: expected leaf or block");
 }
 
 Result<JobKind> ParseKind(std::string_view text) {
-  if (text == "training") return JobKind::kTraining;
-  if (text == "inference") return JobKind::kInference;
-  if (text == "interactive") return JobKind::kInteractive;
-  if (text == "batch") return JobKind::kBatch;
+  if (const auto kind = FromName<JobKind>(text)) return *kind;
   return Bad(Quoted(text) +
              " is not a kind of job: expected training, inference, interactive or batch");
 }

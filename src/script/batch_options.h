@@ -10,6 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/job.h"
+#include "kezek/resources.h"
+
 namespace kezek::script {
 
 // Who wrote an option. A later one overrides an earlier one.
@@ -68,8 +71,6 @@ struct ArraySpec {
   bool operator==(const ArraySpec&) const = default;
 };
 
-enum class DependencyKind { kAfterOk, kAfterAny, kAfterNotOk, kAfter };
-
 // One job this one waits for; `element` is set for one element of an array (`48211_7`).
 struct Dependency {
   DependencyKind kind = DependencyKind::kAfterOk;
@@ -98,8 +99,6 @@ struct ExportSpec {
 };
 
 enum class OpenMode { kAppend, kTruncate };
-enum class JobKind { kTraining, kInference, kInteractive, kBatch };
-enum class Domain { kLeaf, kBlock };
 
 struct BatchOptions {
   Optional<std::string> name;

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "kezek/host_list.h"
+#include "kezek/names.h"
 #include "script/text.h"
 #include "script/values.h"
 
@@ -12,19 +14,7 @@ namespace kezek::script {
 namespace {
 
 constexpr std::int64_t kMaxJobId = std::int64_t{1} << 53;
-constexpr std::size_t kMaxHosts = 65'536;
 constexpr std::int64_t kMaxDelayMinutes = 14'400'000;
-
-struct DependencyName {
-  std::string_view name;
-  DependencyKind kind;
-};
-constexpr std::array<DependencyName, 4> kDependencyNames = {{
-    {"afterok", DependencyKind::kAfterOk},
-    {"afterany", DependencyKind::kAfterAny},
-    {"afternotok", DependencyKind::kAfterNotOk},
-    {"after", DependencyKind::kAfter},
-}};
 
 Result<Dependency> ParseDependencyJob(DependencyKind kind, std::string_view text) {
   Dependency dependency;
@@ -93,30 +83,6 @@ bool IsHostName(std::string_view name) {
   });
 }
 
-// Adds prefix + each number of `ranges` (01-04,06) + suffix.
-Result<void> ExpandRanges(std::string_view prefix, std::string_view ranges, std::string_view suffix,
-                          std::vector<std::string>& hosts) {
-  for (const std::string_view range : Split(ranges, ',')) {
-    const std::size_t dash = range.find('-');
-    const std::string_view low = range.substr(0, dash);
-    const std::string_view high = dash == std::string_view::npos ? low : range.substr(dash + 1);
-    Result<std::int64_t> first = ParseNumber(low, 0, 999'999'999);
-    Result<std::int64_t> last = ParseNumber(high, 0, 999'999'999);
-    if (!first || !last || *last < *first) {
-      return Bad(Quoted(range) + " is not a range of host numbers: expected 01-04");
-    }
-    for (std::int64_t i = *first; i <= *last; ++i) {
-      if (hosts.size() >= kMaxHosts) return Bad("the list names more than 65536 hosts");
-      std::string number = std::to_string(i);
-      if (number.size() < low.size()) number.insert(0, low.size() - number.size(), '0');
-      std::string host(prefix);
-      host.append(number).append(suffix);
-      hosts.push_back(std::move(host));
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::vector<Dependency>> ParseDependencies(std::string_view text) {
@@ -126,17 +92,14 @@ Result<std::vector<Dependency>> ParseDependencies(std::string_view text) {
   }
   for (const std::string_view piece : Split(text, ',')) {
     const std::vector<std::string_view> parts = Split(piece, ':');
-    const std::string name = Lower(parts[0]);
-    const auto* known =
-        std::find_if(kDependencyNames.begin(), kDependencyNames.end(),
-                     [&name](const DependencyName& candidate) { return candidate.name == name; });
-    if (known == kDependencyNames.end()) {
+    const auto kind = FromName<DependencyKind>(Lower(parts[0]));
+    if (!kind) {
       return Bad(Quoted(parts[0]) +
                  " is not a dependency: expected afterok, afterany, afternotok or after");
     }
     if (parts.size() < 2) return Bad(Quoted(piece) + " names no job: expected afterok:48211");
     for (std::size_t i = 1; i < parts.size(); ++i) {
-      Result<Dependency> dependency = ParseDependencyJob(known->kind, parts[i]);
+      Result<Dependency> dependency = ParseDependencyJob(*kind, parts[i]);
       if (!dependency) return dependency.error();
       dependencies.push_back(*dependency);
     }
@@ -206,31 +169,10 @@ Result<ExportSpec> ParseExport(std::string_view text) {
 }
 
 Result<std::vector<std::string>> ParseHostList(std::string_view text) {
-  std::vector<std::string> hosts;
-  std::size_t start = 0;
-  while (start <= text.size()) {
-    std::size_t end = start;
-    int depth = 0;
-    for (; end < text.size() && (depth > 0 || text[end] != ','); ++end) {
-      depth += text[end] == '[' ? 1 : text[end] == ']' ? -1 : 0;
-    }
-    const std::string_view piece = text.substr(start, end - start);
-    const std::size_t open = piece.find('[');
-    const std::size_t close = piece.find(']');
-    const bool paired = open < close && close != std::string_view::npos;
-    if (open == std::string_view::npos && IsHostName(piece)) {
-      if (hosts.size() >= kMaxHosts) return Bad("the list names more than 65536 hosts");
-      hosts.emplace_back(piece);
-    } else if (paired && IsHostName(piece.substr(0, open)) &&
-               (close + 1 == piece.size() || IsHostName(piece.substr(close + 1)))) {
-      Result<void> expanded =
-          ExpandRanges(piece.substr(0, open), piece.substr(open + 1, close - open - 1),
-                       piece.substr(close + 1), hosts);
-      if (!expanded) return expanded.error();
-    } else {
-      return Bad(Quoted(piece) + " is not a node: expected n05 or n[05-08,12]");
-    }
-    start = end + 1;
+  Result<std::vector<std::string>> hosts = ExpandHostList(text);
+  if (!hosts) return Bad(hosts.error().message);
+  if (hosts->empty() || !std::all_of(hosts->begin(), hosts->end(), IsHostName)) {
+    return Bad(Quoted(text) + " is no list of nodes: expected n05 or n[05-08,12]");
   }
   return hosts;
 }

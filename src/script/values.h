@@ -48,7 +48,7 @@ Result<SignalSpec> ParseSignal(std::string_view text);
 // `ALL`, `NONE`, `A,B=2`, `ALL,A=1`; a value may be quoted to hold commas.
 Result<ExportSpec> ParseExport(std::string_view text);
 
-// A host list `n[01-04,06],x1` as names, in order, at most 65,536.
+// A host list `n[01-04,06],x1` as names, in order.
 Result<std::vector<std::string>> ParseHostList(std::string_view text);
 
 // Features joined by `&` or commas, each of which a node must have.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "kezek/text.h"
 #include "script/text.h"
 
 namespace kezek::script {
@@ -21,33 +22,13 @@ Error BadLine(std::string_view file, int line, std::string message) {
                                                          {{"line", std::to_string(line)}}});
 }
 
-// Length of the UTF-8 character at `at`, 0 if there is none.
-std::size_t Utf8Length(std::string_view text, std::size_t at) {
-  const auto byte = [&text](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const unsigned lead = byte(at);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xC2 && lead < 0xE0   ? 2
-                             : lead >= 0xE0 && lead < 0xF0 ? 3
-                             : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                           : 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0U) != 0x80) return 0;
-  }
-  const unsigned second = byte(at + 1);
-  const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-  const bool beyond = (lead == 0xED && second > 0x9F) || (lead == 0xF4 && second > 0x8F);
-  return overlong || beyond ? 0 : length;
-}
-
 Result<void> CheckWhole(std::string_view text, std::string_view file) {
   if (text.empty()) return BadLine(file, 1, "the script is empty");
   if (text.size() > kLargestScript) return BadLine(file, 1, "the script is larger than 4 MiB");
   bool blank = true;
   int line = 1;
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = Utf8Length(text, at);
+    const std::size_t length = Utf8Length(text.substr(at));
     if (length == 0) return BadLine(file, line, "not UTF-8: convert it, for example with iconv");
     if (text[at] == '\0') return BadLine(file, line, "a zero byte: this is not a script");
     if (text[at] == '\r' && at + 1 < text.size() && text[at + 1] == '\n') {

@@ -10,28 +10,13 @@
 #include <sstream>
 #include <utility>
 
+#include "kezek/base64url.h"
+
 namespace kezek::slurm {
 namespace {
 
 constexpr DurationMs kLifetime = 10 * kMinuteMs;
 constexpr DurationMs kRenewBefore = 5 * kMinuteMs;
-
-std::string Base64Url(const unsigned char* data, std::size_t size) {
-  std::string text((size + 2) / 3 * 4 + 1, '\0');
-  const int written =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), data, static_cast<int>(size));
-  text.resize(static_cast<std::size_t>(written));
-  for (char& c : text) {
-    if (c == '+') c = '-';
-    if (c == '/') c = '_';
-  }
-  while (text.ends_with('=')) text.pop_back();
-  return text;
-}
-
-std::string Base64Url(const std::string& text) {
-  return Base64Url(reinterpret_cast<const unsigned char*>(text.data()), text.size());
-}
 
 // Changes whenever the file does; 0 if it is not there.
 std::int64_t FileStamp(const std::string& path) {
@@ -59,13 +44,13 @@ std::string SignToken(const std::string& key, const std::string& user, TimeMs no
   const nlohmann::json header = {{"alg", "HS256"}, {"typ", "JWT"}};
   const nlohmann::json claims = {
       {"exp", (now + lifetime) / kSecondMs}, {"iat", now / kSecondMs}, {"sun", user}};
-  const std::string signed_part = Base64Url(header.dump()) + "." + Base64Url(claims.dump());
+  const std::string signed_part = ToBase64Url(header.dump()) + "." + ToBase64Url(claims.dump());
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
   HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
        reinterpret_cast<const unsigned char*>(signed_part.data()), signed_part.size(),
        digest.data(), &size);
-  return signed_part + "." + Base64Url(digest.data(), size);
+  return signed_part + "." + ToBase64Url({reinterpret_cast<const char*>(digest.data()), size});
 }
 
 Credential::Credential(CredentialOptions options, Clock& clock)

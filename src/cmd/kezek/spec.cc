@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kezek/text.h"
 #include "script/values.h"
 
 namespace kezek::cli {
@@ -99,8 +100,8 @@ Result<void> FillShape(const Draft& draft, MadeSpec& made) {
   return {};
 }
 
-v1::Domain DomainOf(script::Domain domain) {
-  return domain == script::Domain::kLeaf ? v1::DOMAIN_LEAF : v1::DOMAIN_BLOCK;
+v1::Domain DomainOf(Domain domain) {
+  return domain == Domain::kLeaf ? v1::DOMAIN_LEAF : v1::DOMAIN_BLOCK;
 }
 
 void FillPlacement(const script::BatchOptions& options, v1::JobSpec& spec) {
@@ -150,16 +151,16 @@ void FillDependencies(const script::BatchOptions& options, v1::JobSpec& spec) {
   for (const script::Dependency& from : options.dependencies->value) {
     v1::Dependency& dependency = *spec.add_dependencies();
     switch (from.kind) {
-      case script::DependencyKind::kAfterOk:
+      case DependencyKind::kAfterOk:
         dependency.set_kind(v1::DEPENDENCY_KIND_AFTER_OK);
         break;
-      case script::DependencyKind::kAfterAny:
+      case DependencyKind::kAfterAny:
         dependency.set_kind(v1::DEPENDENCY_KIND_AFTER_ANY);
         break;
-      case script::DependencyKind::kAfterNotOk:
+      case DependencyKind::kAfterNotOk:
         dependency.set_kind(v1::DEPENDENCY_KIND_AFTER_NOT_OK);
         break;
-      case script::DependencyKind::kAfter:
+      case DependencyKind::kAfter:
         dependency.set_kind(v1::DEPENDENCY_KIND_AFTER);
         break;
     }
@@ -194,16 +195,11 @@ void FillIdentity(const Draft& draft, v1::JobSpec& spec) {
   if (options.classification) spec.set_data_classification(options.classification->value);
   if (options.container_image) spec.set_container_image(options.container_image->value);
   if (options.kind) {
-    constexpr v1::JobKind kKinds[] = {v1::JOB_KIND_TRAINING, v1::JOB_KIND_INFERENCE,
-                                      v1::JOB_KIND_INTERACTIVE, v1::JOB_KIND_BATCH};
+    constexpr v1::JobKind kKinds[] = {v1::JOB_KIND_BATCH, v1::JOB_KIND_TRAINING,
+                                      v1::JOB_KIND_INFERENCE, v1::JOB_KIND_INTERACTIVE};
     spec.set_kind(kKinds[static_cast<std::size_t>(options.kind->value)]);
   }
   for (const auto& ignored : options.ignored) spec.add_ignored_options(ignored.value);
-}
-
-bool IsText(const std::string& value) {
-  return v1::Dependency().job().empty() && google::protobuf::internal::IsStructurallyValidUTF8(
-                                               value.data(), static_cast<int>(value.size()));
 }
 
 // What follows the option's name: `NONE` of `--export=NONE`.
@@ -237,7 +233,7 @@ Result<void> FillEnvironment(const Draft& draft, const Host& host, MadeSpec& mad
       draft.options.environment ? draft.options.environment->value : script::ExportSpec{};
   auto& environment = *made.spec.mutable_environment();
   const auto copy = [&](const std::string& name, const std::string& value) {
-    if (IsText(name) && IsText(value)) {
+    if (IsUtf8(name) && IsUtf8(value)) {
       environment[name] = value;
     } else {
       made.warnings.push_back("environment: " + name + " is not UTF-8 and is left out");

@@ -1,11 +1,14 @@
-// Goal: exactly well-formed UTF-8 passes, and whatever is made of other bytes is well-formed.
-// Method: a table of border cases, then every sequence of two bytes and random longer ones.
+// Goal: exactly well-formed UTF-8 passes, and whatever is made of other bytes is well-formed; bytes
+// come back from base64url. Method: tables of border cases, then every sequence of two bytes and
+// random longer ones.
 #include "kezek/text.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 #include <string>
+
+#include "kezek/base64url.h"
 
 namespace kezek {
 namespace {
@@ -37,6 +40,21 @@ TEST(Text, MakesTextOfAnyBytes) {
     ASSERT_TRUE(IsUtf8(made)) << testing::PrintToString(bytes);
     ASSERT_EQ(made.size(), bytes.size());
     ASSERT_EQ(made == bytes, IsUtf8(bytes)) << testing::PrintToString(bytes);
+  }
+}
+
+TEST(Base64Url, KnowsItsOwnTextsOnly) {
+  EXPECT_EQ(ToBase64Url("f"), "Zg");
+  EXPECT_EQ(ToBase64Url("fo"), "Zm8");
+  EXPECT_EQ(ToBase64Url("\xfb\xff\xfe"), "-__-");
+  std::mt19937 random(1);
+  for (int i = 0; i < 2000; ++i) {
+    std::string bytes(random() % 40, '\0');
+    for (char& c : bytes) c = static_cast<char>(random());
+    ASSERT_EQ(FromBase64Url(ToBase64Url(bytes)), bytes) << testing::PrintToString(bytes);
+  }
+  for (const char* bad : {"A", "Zh", "Zm9", "Zg==", "+/+/", "Z g"}) {
+    EXPECT_FALSE(FromBase64Url(bad)) << bad;
   }
 }
 

@@ -150,17 +150,6 @@ TEST(SealedToken, OpensOnlyForItsRequestAndUnchanged) {
   EXPECT_FALSE(sealer.Open(std::string(100'000, 'A'), request));
 }
 
-TEST(Utf8, IsWhatUnicodeSays) {
-  for (const std::string text : {"", "abc", "Қазақ тілі", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"}) {
-    EXPECT_TRUE(IsUtf8(text)) << text;
-  }
-  for (const std::string text :
-       {"\x80", "\xc3", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xed\xa0\x80",
-        "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "a\xe2\x82"}) {
-    EXPECT_FALSE(IsUtf8(text)) << testing::PrintToString(text);
-  }
-}
-
 TEST(OwnFolder, IsTheAttemptsAlone) {
   const AttemptRef attempt{{JobId{48211}, 7}, 2};
   EXPECT_TRUE(InOwnFolder("/out/48211_7/2/stdout", "/out", attempt));
