@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "kezek/index_ranges.h"
 #include "rpc/field_checks.h"
 #include "rpc/logs.h"
 #include "rpc/sealed_token.h"
