@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <sstream>
 
 #include "script/values.h"
 
@@ -181,6 +183,44 @@ class Reading {
   std::optional<Error> error_;
 };
 
+// Notices where the parser makes no way: it takes a stray `,` or `]` for a document without end and
+// begins with it again, for ever.
+class Progress final : public YAML::EventHandler {
+ public:
+  // Where it is stuck, if it is.
+  const std::optional<YAML::Mark>& stuck() const { return stuck_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (mark.pos == last_) stuck_ = mark;
+    last_ = mark.pos;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  int last_ = -1;
+  std::optional<YAML::Mark> stuck_;
+};
+
+// Where something stands that belongs to no document.
+std::optional<YAML::Mark> FindStray(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Progress progress;
+  while (!progress.stuck() && parser.HandleNextDocument(progress)) {
+  }
+  return progress.stuck();
+}
+
 }  // namespace
 
 bool IsJobFile(std::string_view path) { return path.ends_with(".yaml") || path.ends_with(".yml"); }
@@ -190,6 +230,10 @@ Result<std::vector<FileJob>> ParseJobFile(const std::string& text, const std::st
   Reading reading(path, now_ms);
   std::vector<FileJob> jobs;
   try {
+    if (const auto stray = FindStray(text)) {
+      reading.Fail(*stray, "what stands here belongs to nothing, such as a stray ','");
+      return *reading.error();
+    }
     for (const YAML::Node& document : YAML::LoadAll(text)) {
       if (document.IsNull()) continue;
       FileJob job;
