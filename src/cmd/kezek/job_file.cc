@@ -13,6 +13,7 @@
 #include <set>
 #include <sstream>
 
+#include "kezek/text.h"
 #include "script/values.h"
 
 namespace kezek::cli {
@@ -221,6 +222,16 @@ std::optional<YAML::Mark> FindStray(const std::string& text) {
   return progress.stuck();
 }
 
+// The line with the first byte that is not UTF-8, which yaml-cpp lets through into quoted text.
+std::optional<YAML::Mark> FindForeign(const std::string& text) {
+  YAML::Mark mark;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line); ++mark.line) {
+    if (!IsUtf8(line)) return mark;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool IsJobFile(std::string_view path) { return path.ends_with(".yaml") || path.ends_with(".yml"); }
@@ -229,6 +240,10 @@ Result<std::vector<FileJob>> ParseJobFile(const std::string& text, const std::st
                                           std::int64_t now_ms) {
   Reading reading(path, now_ms);
   std::vector<FileJob> jobs;
+  if (const auto foreign = FindForeign(text)) {
+    reading.Fail(*foreign, "not UTF-8: convert it, for example with iconv");
+    return *reading.error();
+  }
   try {
     if (const auto stray = FindStray(text)) {
       reading.Fail(*stray, "what stands here belongs to nothing, such as a stray ','");

@@ -99,6 +99,11 @@ TEST(JobFileTest, WhatIsWrongNamesItsLine) {
       {"- name: a\n", "job.yaml line 1: expected fields, one a line"},
       {"name: a\n", "job.yaml line 1: 'script' is missing"},
       {"", "job.yaml: there is no job in it"},
+      {"name: a\ncomment: 'caf\xe9'\n",
+       "job.yaml line 2: not UTF-8: convert it, for example with iconv"},
+      {"- a\n,", "job.yaml line 2: what stands here belongs to nothing, such as a stray ','"},
+      {"labels: {a: x, b: y, a: z}\n", "job.yaml line 1: 'labels.a' is there twice"},
+      {"labels: {[a]: x}\n", "job.yaml line 1: labels: expected a name"},
   };
   for (const auto& [text, message] : rows) EXPECT_EQ(Refusal(text), message) << text;
   EXPECT_EQ(Refusal("time_limit_ms: soon\n").find("job.yaml line 1: time_limit_ms: "), 0U);
