@@ -65,8 +65,8 @@ def page(found):
             text += f"| {what} | {_short(theirs)} | {_short(ours)} | {named} |\n"
         text += "\n"
     for sentence, case in reasons.BY_CHANCE.items():
-        text += (f"## {_title(sentence)}\n\nSeen by `{case}`, in more variables or fewer: it depends "
-                 "on what else runs on the nodes.\n\n")
+        text += (f"## {_title(sentence)}\n\nSeen by `{case}`, in more variables or fewer: "
+                 "it depends on what else runs on the nodes.\n\n")
     return text.rstrip("\n") + "\n", unexplained
 
 
