@@ -119,6 +119,14 @@ DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules) {
   return std::min(RunTime(attempt), HeldTime(attempt.limit_ms, rules));
 }
 
+MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now, const ChargeRules& rules) {
+  if (attempt.start_ms == 0) return 0;
+  // Its end may be known while the cluster still cleans up.
+  const TimeMs end = attempt.end_ms != 0 ? attempt.end_ms : now;
+  const DurationMs time = std::max<DurationMs>(0, end - attempt.start_ms);
+  return ChargeOf(attempt, std::min(time, HeldTime(attempt.limit_ms, rules)));
+}
+
 void Booked::Add(const LedgerEntry& entry) {
   if (entry.book == Book::kUsage) {
     MilliGpuMs& amount = usage[entry.date_ms];

@@ -48,6 +48,9 @@ DurationMs RunTime(const Attempt& attempt);
 // What is charged of it: at most the held time.
 DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules = {});
 
+// What an attempt that has not ended would be charged if it ended at `now`.
+MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now, const ChargeRules& rules = {});
+
 // Whose the attempt is, as its entries say.
 struct Payer {
   AccountId project;

@@ -19,22 +19,13 @@ MilliGpus Part(std::int64_t asked, std::int64_t has, MilliGpus node_milli) {
 
 }  // namespace
 
-Counted CountGpus(const Shape& shape, const NodeSize& node, bool bars_neighbours) {
+MilliGpus CountGpus(const Shape& shape, const NodeSize& node) {
   KEZEK_CHECK(shape.nodes >= 0 && shape.gpus_per_node >= 0, "a shape with negative parts");
   const MilliGpus node_milli = kWhole * node.gpus;
-  Counted counted;
-  const auto raise = [&counted](MilliGpus milli, CountedBy by) {
-    if (milli > counted.per_node_milli) {
-      counted.per_node_milli = milli;
-      counted.by = by;
-    }
-  };
-  raise(kWhole * shape.gpus_per_node, CountedBy::kGpus);
-  raise(Part(shape.cpus_per_node, node.cpus, node_milli), CountedBy::kCpus);
-  raise(Part(shape.memory_mib_per_node, node.memory_mib, node_milli), CountedBy::kMemory);
-  if (shape.exclusive || bars_neighbours) raise(node_milli, CountedBy::kWholeNode);
-  counted.total_milli = counted.per_node_milli * shape.nodes;
-  return counted;
+  return shape.nodes *
+         std::max({kWhole * shape.gpus_per_node, Part(shape.cpus_per_node, node.cpus, node_milli),
+                   Part(shape.memory_mib_per_node, node.memory_mib, node_milli),
+                   shape.exclusive ? node_milli : 0});
 }
 
 NodeSize SizeOf(const Node& node) {

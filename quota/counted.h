@@ -19,19 +19,11 @@ struct NodeSize {
   auto operator<=>(const NodeSize&) const = default;
 };
 
-enum class CountedBy : std::uint8_t { kGpus, kCpus, kMemory, kWholeNode };
-
-struct Counted {
-  MilliGpus per_node_milli = 0;
-  MilliGpus total_milli = 0;        // times nodes
-  CountedBy by = CountedBy::kGpus;  // the largest part; the first of the enum on a tie
-  bool operator==(const Counted&) const = default;
-};
-
-// On each node the largest of its GPUs, its part of the CPUs and its part of the memory, in GPUs,
-// rounded up to a milli-GPU; the whole node if the shape is exclusive or `bars_neighbours` (its
-// data classification). Not capped: a shape larger than the node counts more than the node.
-Counted CountGpus(const Shape& shape, const NodeSize& node, bool bars_neighbours = false);
+// Over all nodes. On each the largest of its GPUs, its part of the CPUs and its part of the memory,
+// in GPUs, rounded up to a milli-GPU; at least the whole node if the shape is exclusive, as
+// admission makes it where a classification bars neighbours. Not capped: a shape larger than the
+// node counts more than the node.
+MilliGpus CountGpus(const Shape& shape, const NodeSize& node);
 
 NodeSize SizeOf(const Node& node);
 

@@ -1,11 +1,14 @@
-"""Three comparisons of Kezek's records with Slurm's, for every attempt there is:
+"""Comparisons of Kezek's records with Slurm's, and with each other, for every attempt there is:
 
 1. the nodes that sacct names are those of Kezek's placement, and every job in Slurm that is named
    like an attempt is one, under the right Unix user;
 2. no GPU of a node was given twice at any moment, by the indices Slurm told on the node before and
    after each job, and each attempt had as many as were placed;
-3. every charge is counted GPUs times the time that `sacct -X` reports, at the frozen rate and
-   factor.
+3. the ledger's rows in the database settle every attempt that has ended once, at counted GPUs
+   times the time that `sacct -X` reports, at the frozen rate and factor, less what lies beyond the
+   limit and two minutes more, which is the operator's account `overrun`;
+4. the charge that is shown is what these rows come to, and the usage that was booked is the same,
+   but for classes that book none.
 """
 
 import os
@@ -101,37 +104,88 @@ def check_gpus(attempts, folder):
                        f"{number(node, 'gpus')} placed")
 
 
-def check_charges(attempts, slurm):
-    for name, _, attempt in attempts:
+def ledger_of(demo):
+    """(settled and its count, all charges, usage) by name in Slurm, from the database itself."""
+    text = demo.run("psql", "-d", "kezek", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", LEDGER)
+    rows = {}
+    for row in text.splitlines():
+        job, element, attempt, *sums = map(int, row.split("|"))
+        name = f"{job}" if element < 0 else f"{job}_{element}"
+        rows[f"kezek-{name}-{attempt}"] = sums
+    return rows
+
+
+LEDGER = """select job_id, element, attempt,
+  coalesce(sum(amount) filter (where book = 'charge' and kind = 'settlement'), 0),
+  count(*) filter (where book = 'charge' and kind = 'settlement'),
+  coalesce(sum(amount) filter (where book = 'charge' and kind not in ('hold', 'release')), 0),
+  coalesce(sum(amount) filter (where book = 'usage'), 0)
+  from kezek.ledger group by 1, 2, 3"""
+
+NO_USAGE = {"scavenger"}  # classes whose usage is not booked
+
+
+def price(attempt, time_ms):
+    return (number(attempt, "counted_milli_gpus") * time_ms * number(attempt, "rate_milli")
+            * number(attempt, "factor_milli")) // 1_000_000
+
+
+def check_ledger(attempts, slurm, ledger):
+    for name, job, attempt in attempts:
         row = slurm.get(number(attempt, "slurm_job_id"))
         if row is None or "ENDED" not in attempt["state"]:
             continue
         start, end = seconds(row["Start"]), seconds(row["End"])
         time_ms = (end - start) * 1000 if start and end and number(attempt, "start_ms") else 0
-        right = (number(attempt, "counted_milli_gpus") * time_ms * number(attempt, "rate_milli")
-                 * number(attempt, "factor_milli")) // 1_000_000
-        if number(attempt, "charge_milli_gpu_ms") != right:
-            yield (f"{name}: charged {number(attempt, 'charge_milli_gpu_ms')} milli-GPU-ms, "
-                   f"{right} for the {time_ms // 1000} s of sacct")
+        held_ms = -(-number(attempt, "time_limit_ms") // 60_000) * 60_000 + 120_000
+        settled, settlements, charged, usage = ledger.get(name, (0, 0, 0, 0))
+        if settlements != 1 and (settlements or number(attempt, "start_ms")):
+            yield f"{name}: settled {settlements} times"
+        if settled != price(attempt, time_ms):
+            yield (f"{name}: settled {settled} milli-GPU-ms, {price(attempt, time_ms)} for the "
+                   f"{time_ms // 1000} s of sacct")
+        if charged != price(attempt, min(time_ms, held_ms)):
+            yield (f"{name}: {charged} charged in all, "
+                   f"{price(attempt, min(time_ms, held_ms))} for what was held")
+        if usage != (0 if job.get("job_class") in NO_USAGE else charged):
+            yield f"{name}: {usage} booked as usage, {charged} charged"
+
+
+def check_shown(attempts, ledger):
+    for name, _, attempt in attempts:
+        shown, charged = number(attempt, "charge_milli_gpu_ms"), ledger.get(name, (0, 0, 0, 0))[2]
+        if "ENDED" in attempt["state"] and shown != charged:
+            yield f"{name}: {shown} milli-GPU-ms shown, {charged} on the ledger"
+
+
+def check_strangers(attempts, ledger):
+    known = {name for name, _, _ in attempts}
+    for name, (_, _, charged, _) in ledger.items():
+        if charged and name not in known:
+            yield f"{name}: {charged} charged, and no such attempt has a Slurm job"
 
 
 def check(demo):
+    before = ledger_of(demo)
     jobs = demo.full_jobs()
     attempts = list(attempts_of(jobs))
-    slurm = slurm_jobs(demo)
+    slurm, ledger = slurm_jobs(demo), ledger_of(demo)
     for _ in range(15):  # Slurm's accounting hears of what has just ended a few seconds later
         if all(number(a, "slurm_job_id") in slurm for _, _, a in attempts):
-            if not list(check_charges(attempts, slurm)):
+            if not list(check_ledger(attempts, slurm, ledger)):
                 break
         time.sleep(1)
-        slurm = slurm_jobs(demo)
+        slurm, ledger = slurm_jobs(demo), ledger_of(demo)
     users = {user["name"]: user.get("unix_account", "")
              for user in demo.kezek("admin", "user", "list", "--disabled").get("users", [])}
     bad = 0
     for what, problems in (
             ("nodes as placed, users as known", check_nodes(attempts, slurm, users)),
             ("no GPU given twice, as many as placed", check_gpus(attempts, demo.folder)),
-            ("charges equal the time of sacct", check_charges(attempts, slurm))):
+            ("the ledger's charges equal the time of sacct",
+             check_ledger(attempts, slurm, ledger)),
+            ("nothing else is charged", check_strangers(attempts, before)),
+            ("charges shown equal the ledger's", check_shown(attempts, ledger))):
         problems = list(problems)
         bad += len(problems)
         print(f"  {'ok   ' if not problems else 'WRONG'} {what}: {len(attempts)} attempts of "

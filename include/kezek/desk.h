@@ -150,8 +150,10 @@ struct PutAccounts {
   std::vector<Item> accounts;
   std::string reason;
 };
-struct PutUsers {  // creates (id 0) or changes, all or nothing
-  std::vector<User> users;
+// All or nothing, in this order, each on top of the user as it is by then. FAILED_PRECONDITION
+// LAST_ADMIN: nobody would be left who administers the cluster.
+struct PutUsers {
+  std::vector<UserChange> users;
   std::string reason;
 };
 struct PutToken {  // id 0: creates
@@ -199,6 +201,8 @@ class Desk {
   virtual Result<JobSpec> Admit(UserId owner, JobSpec spec) const = 0;
   // Counted GPUs of an admitted spec over all nodes, by the machine as it is now.
   virtual MilliGpus Counted(const JobSpec& spec) const = 0;
+  // What an attempt that has not ended would be charged if it ended at `now_ms`.
+  virtual MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now_ms) const = 0;
   // `done` is called once, on another thread, after the commit or the refusal.
   virtual void Do(Command command, std::function<void(Result<CommandOutcome>)> done) = 0;
   virtual std::shared_ptr<const View> view() const = 0;

@@ -64,4 +64,10 @@ struct LedgerEntry {
   bool operator==(const LedgerEntry&) const = default;
 };
 
+// Part of what an attempt costs: holds and releases cancel each other in the end and are not.
+inline bool IsCharge(const LedgerEntry& entry) {
+  return entry.book == Book::kCharge && entry.kind != EntryKind::kHold &&
+         entry.kind != EntryKind::kRelease;
+}
+
 }  // namespace kezek

@@ -61,13 +61,14 @@ struct Changes {
   std::vector<Token> tokens;
   std::vector<Node> nodes;
   std::vector<JobId> final_jobs;           // their environments are deleted
+  std::optional<std::string> stop;         // why nothing may be started; empty: it goes on
   std::set<std::int64_t> accepted_epochs;  // of tags that this database did not issue
   std::string settings_reason;             // of the accounts' new versions
   UserId settings_actor;
   bool empty() const {
     return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
            accounts.empty() && users.empty() && tokens.empty() && nodes.empty() &&
-           final_jobs.empty() && accepted_epochs.empty();
+           final_jobs.empty() && !stop && accepted_epochs.empty();
   }
 };
 
@@ -87,6 +88,7 @@ struct Snapshot {
   std::set<std::int64_t> issued_epochs;    // by this database, `epoch` among them
   std::set<std::int64_t> accepted_epochs;  // by a lost copy of it; an admin decided to go on
   std::string installation;                // id of this database, part of every tag
+  std::string stop;                        // as the last Changes::stop said
   TimeMs last_time_ms = 0;
   std::vector<Job> jobs;
   std::vector<Attempt> attempts;
@@ -141,7 +143,9 @@ struct JobQuery {
 struct JobRecord {
   Job job;
   std::vector<Attempt> attempts;  // by number; of a listing only the last one
-  MilliGpuMs charged = 0;
+  // By number of an attempt that has ended: what its entries in the charge book come to, but for
+  // holds and releases. An array's row has none of its own.
+  std::map<std::int32_t, MilliGpuMs> charged;
   std::int64_t last_seq = 0;  // of the last event about it; 0: not known
   // Of an array's row: elements by state; made of pending and of the elements' own rows.
   std::map<JobState, std::int64_t> elements;

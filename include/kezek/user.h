@@ -1,9 +1,12 @@
 // Who may do what: users, roles, tokens.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/ids.h"
@@ -39,6 +42,62 @@ struct User {
   std::vector<RoleGrant> roles;  // sorted
   bool operator==(const User&) const = default;
 };
+
+// Unix accounts below this are the system's own, unless the configuration says otherwise.
+inline constexpr std::int64_t kDefaultMinUid = 1000;
+
+// What is changed of a user. What is absent stays as it is at the moment of the change, whoever
+// has changed it since somebody looked.
+struct UserChange {
+  UserId id;         // none: a new user
+  std::string name;  // of a new user
+  std::optional<std::string> display_name;
+  std::optional<std::string> unix_account;  // empty: taken away
+  std::int64_t unix_uid = 0;                // of `unix_account`
+  std::optional<bool> disabled;
+  std::vector<RoleGrant> give;
+  std::vector<RoleGrant> take;  // after `give`
+};
+
+// The user with the change made.
+inline User Changed(User user, const UserChange& change) {
+  if (!change.id) user.name = change.name;
+  if (change.display_name) user.display_name = *change.display_name;
+  if (change.unix_account) {
+    user.unix_account = *change.unix_account;
+    user.unix_uid = user.unix_account.empty() ? 0 : change.unix_uid;
+  }
+  if (change.disabled) user.disabled = *change.disabled;
+  std::vector<RoleGrant>& roles = user.roles;
+  roles.insert(roles.end(), change.give.begin(), change.give.end());
+  std::sort(roles.begin(), roles.end());
+  roles.erase(std::unique(roles.begin(), roles.end()), roles.end());
+  std::erase_if(roles, [&change](const RoleGrant& grant) {
+    return std::find(change.take.begin(), change.take.end(), grant) != change.take.end();
+  });
+  return user;
+}
+
+// What makes `after` of `before`; of a new user `before` has no id.
+inline UserChange ChangeBetween(const User& before, const User& after) {
+  UserChange change{.id = before.id, .name = after.name};
+  if (after.display_name != before.display_name) change.display_name = after.display_name;
+  if (after.unix_account != before.unix_account || after.unix_uid != before.unix_uid) {
+    change.unix_account = after.unix_account;
+    change.unix_uid = after.unix_uid;
+  }
+  if (after.disabled != before.disabled) change.disabled = after.disabled;
+  const auto lacks = [](const User& user, const RoleGrant& grant) {
+    return std::find(user.roles.begin(), user.roles.end(), grant) == user.roles.end();
+  };
+  for (const RoleGrant& grant : after.roles) {
+    if (lacks(before, grant)) change.give.push_back(grant);
+  }
+  for (const RoleGrant& grant : before.roles) {
+    if (lacks(after, grant)) change.take.push_back(grant);
+  }
+  return change;
+}
 
 // Port. The Unix accounts the cluster knows. Blocking; thread-safe.
 class UnixAccounts {

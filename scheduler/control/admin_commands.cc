@@ -82,7 +82,7 @@ void RevokeTokens(Core& core, const std::vector<User>& users, Directory* directo
 }  // namespace
 
 Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Command& command) {
-  Result<std::vector<User>> users = PrepareUsers(*core.state.directory(), put);
+  Result<std::vector<User>> users = PrepareUsers(*core.state.directory(), put, core.config.min_uid);
   if (!users) return users.error();
   Directory directory = *core.state.directory();
   CommandOutcome outcome;
@@ -178,6 +178,7 @@ Result<CommandOutcome> ExecuteResume(Core& core, const ResumeScheduling& resume,
   core.state.AcceptEpochs(core.unknown_epochs);
   core.unknown_epochs.clear();
   core.stop.clear();
+  core.ready.changes.stop = "";
   core.directory_changed = true;
   core.reconcile_at_ms = core.now;
   core.ActAgain();

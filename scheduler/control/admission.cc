@@ -67,6 +67,7 @@ Admission::Admission(const ControlConfig& config, std::shared_ptr<const Director
     : classes_(config.classes),
       default_class_(config.default_class),
       classifications_(config.classifications),
+      alone_from_(config.alone_from),
       directory_(std::move(directory)),
       nodes_(std::move(nodes)),
       types_(quota::GpuTypes(nodes_)),
@@ -96,12 +97,18 @@ Result<JobSpec> Admission::Complete(JobSpec spec) const {
     return FieldProblem(Code::kNotFound,
                         {"project", "NO_SUCH_ACCOUNT", "there is no such project", {}});
   }
+  if (IsAlone(spec.classification)) spec.shape.exclusive = true;
   for (const auto step :
        {&Admission::ChooseType, &Admission::CompleteParts, &Admission::CompleteLimit}) {
     if (const auto done = (this->*step)(spec); !done) return done.error();
   }
   if (const auto valid = CheckRest(spec); !valid) return valid.error();
   return spec;
+}
+
+bool Admission::IsAlone(const std::string& classification) const {
+  const auto from = std::find(classifications_.begin(), classifications_.end(), alone_from_);
+  return std::find(from, classifications_.end(), classification) != classifications_.end();
 }
 
 Result<void> Admission::ChooseType(JobSpec& spec) const {
@@ -202,7 +209,7 @@ Result<void> Admission::CheckQueue(const View& view, UserId owner, const JobSpec
 MilliGpus Admission::Counted(const JobSpec& spec) const {
   const auto type = types_.find(spec.shape.gpu_type);
   if (type == types_.end()) return 0;
-  return quota::CountGpus(spec.shape, type->second.size).total_milli;
+  return quota::CountGpus(spec.shape, type->second.size);
 }
 
 }  // namespace kezek::control

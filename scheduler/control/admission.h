@@ -40,6 +40,8 @@ class Admission {
   const std::map<std::string, Node>& nodes() const { return nodes_; }
 
  private:
+  // Whether data of this classification bars neighbours.
+  bool IsAlone(const std::string& classification) const;
   Result<void> ChooseType(JobSpec& spec) const;
   Result<void> CompleteParts(JobSpec& spec) const;
   Result<void> CompleteLimit(JobSpec& spec) const;
@@ -48,6 +50,7 @@ class Admission {
   std::map<std::string, ClassRules> classes_;
   std::string default_class_;
   std::vector<std::string> classifications_;
+  std::string alone_from_;
   std::shared_ptr<const Directory> directory_;
   std::map<std::string, Node> nodes_;
   quota::AccountTree tree_;

@@ -106,6 +106,7 @@ void JudgePlan(Core& core) {
   core.stop =
       std::to_string(kBadPlansMost) +
       " plans in a row had decisions that break a rule, the last: " + plan.dropped.front().second;
+  core.ready.changes.stop = core.stop;
   core.directory_changed = true;
   Alarm(core, "nothing is started or cancelled until an admin has looked: " + core.stop);
   core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "verify"}, {"text", core.stop}}}));

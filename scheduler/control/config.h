@@ -11,6 +11,7 @@
 #include "kezek/account.h"
 #include "kezek/node.h"
 #include "kezek/time.h"
+#include "kezek/user.h"
 #include "quota/charge.h"
 #include "scheduler/engine/engine.h"
 
@@ -24,6 +25,8 @@ struct ControlConfig {
   std::string default_gpu_type = "h200";
   std::string default_class = "normal";
   std::vector<std::string> classifications;       // of data, lowest first
+  std::string alone_from;                         // of these: from here on jobs share no node
+  std::int64_t min_uid = kDefaultMinUid;          // of users' Unix accounts
   std::vector<Node> nodes;                        // configured; empty: what the cluster reports
   std::string output_root;                        // absolute; <root>/<job>/<attempt>/stdout
   std::string cluster_name;                       // for KEZEK_CLUSTER and reports

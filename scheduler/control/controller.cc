@@ -82,9 +82,12 @@ void Report(Core& core) {
   report.alive = std::ssize(core.state.attempts());
   report.commands = std::ssize(core.ready.replies);
   report.events = core.ready.changes.events;
+  std::map<std::pair<AccountId, std::string>, MilliGpuMs> charged;
   for (const LedgerEntry& entry : core.ready.changes.ledger) {
-    if (entry.kind != EntryKind::kSettlement) continue;
-    report.charged.push_back({entry.project, entry.gpu_type, entry.amount});
+    if (IsCharge(entry)) charged[{entry.project, entry.gpu_type}] += entry.amount;
+  }
+  for (const auto& [whose, amount] : charged) {
+    report.charged.push_back({whose.first, whose.second, amount});
   }
   report.stopped = core.stop;
 }
@@ -107,7 +110,10 @@ struct Take {
 }  // namespace
 
 Core::Core(const ControlConfig& config_in, const Snapshot& snapshot)
-    : config(config_in), state(config_in, snapshot), engine(config_in.engine, state.directory()) {}
+    : config(config_in),
+      state(config_in, snapshot),
+      engine(config_in.engine, state.directory()),
+      stop(snapshot.stop) {}
 
 void Core::Put(const Job& job) {
   state.PutJob(job);

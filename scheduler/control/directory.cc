@@ -56,17 +56,18 @@ Result<AccountId> ParentOf(const Directory& draft, const PutAccounts::Item& item
 }
 
 // First thing that two users may not share.
-Result<void> CheckUser(const Directory& draft, const User& user, std::size_t index) {
+Result<void> CheckUser(const Directory& draft, const User& user, std::size_t index,
+                       std::int64_t min_uid) {
   const auto problem = [&](Code code, const char* field, const char* reason, std::string text) {
     return Problem(code, At("users", index, field), reason, std::move(text));
   };
   if (user.name.empty()) {
     return problem(Code::kInvalidArgument, "name", "REQUIRED", "a user needs a global id");
   }
-  if (!user.unix_account.empty() && user.unix_uid < kFirstUnixUid) {
+  if (!user.unix_account.empty() && user.unix_uid < min_uid) {
     return problem(Code::kInvalidArgument, "unix_uid", "OUT_OF_RANGE",
-                   "a Unix account for jobs has a uid of at least " +
-                       std::to_string(kFirstUnixUid) + "; system users run no jobs");
+                   "a Unix account for jobs has a uid of at least " + std::to_string(min_uid) +
+                       "; system users run no jobs");
   }
   for (const RoleGrant& grant : user.roles) {
     if (!draft.accounts.contains(grant.account)) {
@@ -86,6 +87,15 @@ Result<void> CheckUser(const Directory& draft, const User& user, std::size_t ind
     }
   }
   return {};
+}
+
+bool HasAdmin(const Directory& directory) {
+  return std::any_of(directory.users.begin(), directory.users.end(), [](const auto& entry) {
+    const User& user = entry.second;
+    return !user.disabled && std::any_of(user.roles.begin(), user.roles.end(), [](const auto& g) {
+      return g.role == Role::kClusterAdmin;
+    });
+  });
 }
 
 }  // namespace
@@ -171,21 +181,28 @@ Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const P
   return result;
 }
 
-Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUsers& command) {
+Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUsers& command,
+                                       std::int64_t min_uid) {
   Directory draft = directory;
   std::vector<User> result;
   for (std::size_t i = 0; i < command.users.size(); ++i) {
-    User user = command.users[i];
-    if (user.id && !draft.users.contains(user.id)) {
+    const UserChange& change = command.users[i];
+    const auto known = draft.users.find(change.id);
+    if (change.id && known == draft.users.end()) {
       return Problem(Code::kNotFound, At("users", i, "id"), "NO_SUCH_USER",
                      "there is no user with this id");
     }
-    std::sort(user.roles.begin(), user.roles.end());
-    user.roles.erase(std::unique(user.roles.begin(), user.roles.end()), user.roles.end());
+    User user = Changed(change.id ? known->second : User{}, change);
     if (!user.id) user.id = UserId{NextId(draft.users)};
-    if (const Result<void> valid = CheckUser(draft, user, i); !valid) return valid.error();
+    // What was set under other rules stands in the way of no other change.
+    const std::int64_t least = change.unix_account ? min_uid : 0;
+    if (const Result<void> valid = CheckUser(draft, user, i, least); !valid) return valid.error();
     draft.users[user.id] = user;
     result.push_back(std::move(user));
+  }
+  if (HasAdmin(directory) && !HasAdmin(draft)) {
+    return Problem(Code::kFailedPrecondition, "name", "LAST_ADMIN",
+                   "this is the last cluster admin: make another one first");
   }
   return result;
 }
@@ -204,6 +221,10 @@ Result<Token> PrepareToken(const Directory& directory, const PutToken& command) 
     if (hash == token.hash && other.id != token.id) {
       return Problem(Code::kAlreadyExists, "token", "TOKEN_EXISTS", "this token exists already");
     }
+  }
+  if (!token.id && directory.users.at(token.user).disabled) {
+    return Problem(Code::kFailedPrecondition, "token.user", "USER_DISABLED",
+                   directory.users.at(token.user).name + " has no access");
   }
   if (!token.id) {
     token.id = TokenId{last + 1};

@@ -16,9 +16,6 @@
 
 namespace kezek::control {
 
-// Unix accounts below this are the system's own.
-inline constexpr std::int64_t kFirstUnixUid = 1000;
-
 // With indexes and paths. An empty database gets a root account (kind "cluster").
 Directory MakeDirectory(const ControlConfig& config, const Snapshot& snapshot);
 
@@ -33,11 +30,13 @@ quota::TreeRules RulesOf(const ControlConfig& config, const std::map<std::string
 Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const PutAccounts& command,
                                              const quota::TreeRules& rules);
 
-// The users with ids. Names are unique, and so are Unix accounts and their uids, at least
-// kFirstUnixUid; roles name accounts that exist.
-Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUsers& command);
+// The users as they become, with ids. Names are unique, and so are Unix accounts and their uids, at
+// least `min_uid`; roles name accounts that exist; a cluster admin with access is left.
+Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUsers& command,
+                                       std::int64_t min_uid);
 
-// The token with its id. NOT_FOUND, or INVALID_ARGUMENT for a user that does not exist.
+// The token with its id. NOT_FOUND; INVALID_ARGUMENT for a user that does not exist;
+// FAILED_PRECONDITION USER_DISABLED for a new one of a user without access.
 Result<Token> PrepareToken(const Directory& directory, const PutToken& command);
 
 }  // namespace kezek::control

@@ -27,7 +27,7 @@ std::int64_t Waiting(const Job& job) {
 
 MilliGpus CountedOf(const Shape& shape, const std::map<std::string, quota::GpuType>& types) {
   const auto type = types.find(shape.gpu_type);
-  return type == types.end() ? 0 : quota::CountGpus(shape, type->second.size).total_milli;
+  return type == types.end() ? 0 : quota::CountGpus(shape, type->second.size);
 }
 
 }  // namespace

@@ -142,7 +142,7 @@ const ClassRules& World::ClassOf(const std::string& name) const {
 MilliGpus World::CountedOf(const Shape& shape) const {
   const auto type = types_.find(shape.gpu_type);
   const quota::NodeSize size = type == types_.end() ? quota::NodeSize{} : type->second.size;
-  return quota::CountGpus(shape, size).total_milli;
+  return quota::CountGpus(shape, size);
 }
 
 bool World::MayBeStopped(quota::AccountIndex project, const std::string& job_class) const {

@@ -19,6 +19,7 @@ Result<Snapshot> MemoryStore::Lead() {
   snapshot.issued_epochs = issued_epochs_;
   snapshot.accepted_epochs = accepted_epochs_;
   snapshot.installation = installation_;
+  snapshot.stop = stop_;
   snapshot.last_time_ms = events_.empty() ? 0 : events_.back().time_ms;
   std::set<JobRef> waited_for;
   for (const auto& [ref, job] : jobs_) {
@@ -66,6 +67,7 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
     const auto payload = payloads_.find(job);
     if (payload != payloads_.end()) payload->second.environment.clear();
   }
+  stop_ = changes.stop.value_or(stop_);
   accepted_epochs_.insert(changes.accepted_epochs.begin(), changes.accepted_epochs.end());
   Committed committed;
   Append(changes.events, committed);

@@ -50,6 +50,7 @@ class MemoryStore final : public StateStore, public SubmitStore {
   void Append(std::vector<Event> events, Committed& committed);
 
   std::string installation_;
+  std::string stop_;
   std::map<JobRef, Job> jobs_;
   std::map<AttemptRef, Attempt> attempts_;
   std::vector<Event> events_;

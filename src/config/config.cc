@@ -236,6 +236,11 @@ void ReadAll(Section& section, Config* out) {
     section.Problem("classifications", "has " + name + " twice");
     break;
   }
+  section.Text("alone_from", &out->alone_from);
+  if (!out->alone_from.empty() &&
+      std::count(out->classifications.begin(), out->classifications.end(), out->alone_from) == 0) {
+    section.Problem("alone_from", "is not one of classifications");
+  }
   section.Child("gpu_types", [&](Section& child) { ReadTypes(child, out); });
   if (out->rate_milli.empty()) out->rate_milli = {{"h200", 1000}};
   out->default_gpu_type = out->rate_milli.begin()->first;

@@ -11,6 +11,7 @@
 #include "kezek/result.h"
 #include "kezek/time.h"
 #include "kezek/tls.h"
+#include "kezek/user.h"
 
 namespace kezek::config {
 
@@ -79,14 +80,15 @@ struct Config {
   LimitsConfig limits;
   MungeConfig munge;
   std::map<std::string, ClassRules> classes;
-  std::vector<std::string> classifications;        // of data, lowest first; empty: there are none
+  std::vector<std::string> classifications;  // of data, lowest first; empty: there are none
+  std::string alone_from;  // of these: jobs from this one on share no node; empty: all may
   std::map<std::string, std::int64_t> rate_milli;  // by GPU type; the types there are
   std::string default_gpu_type;
   std::string topology_file;
   std::string output_root;
   std::string environment_key_file;  // keys that environments are encrypted with, newest last
   std::string tag_key_file;          // 32 bytes or more that sign the tags of attempts
-  std::int64_t min_uid = 1000;
+  std::int64_t min_uid = kDefaultMinUid;
   std::string log_level = "info";
   bool log_json = false;
 };

@@ -298,6 +298,9 @@ Result<std::vector<Call>> EncodeChanges(const Changes& changes) {
   Bulk epochs(1);
   for (const std::int64_t epoch : changes.accepted_epochs) epochs.Int(epoch);
   encoder.Add("accept_epochs", epochs, Call::Front::kTime);
+  Bulk stop(1);
+  if (changes.stop) stop.Text(*changes.stop);
+  encoder.Add("set_stop", stop);
   return std::move(encoder).Finish();
 }
 
@@ -331,6 +334,7 @@ void ForEachChangeStatement(
        "insert into epochs (epoch, time_ms, host, issued)"
        " select u.epoch, $1::bigint, '', false from unnest($2::bigint[]) u(epoch)"
        " on conflict do nothing");
+  take("set_stop", "update leader set stop = ($1::text[])[1]");
   take("drop_environments",
        "update job_payloads set environment = null where job_id = any($1::bigint[])"
        " and environment is not null");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "kezek/index_ranges.h"
@@ -15,8 +16,8 @@ namespace {
 
 using Work = pqxx::transaction_base;
 
-// What a job has cost: holds and releases cancel each other in the end and are not in it.
-constexpr const char* kCharged = "l.book = 'charge' and l.kind in ('settlement', 'refund')";
+// IsCharge in SQL.
+constexpr const char* kCharged = "l.book = 'charge' and l.kind not in ('hold', 'release')";
 
 pqxx::result Run(Work& work, const Sql& sql) {
   return work.exec_params(sql.text, pqxx::prepare::make_dynamic_params(sql.params));
@@ -38,21 +39,33 @@ std::string IdsOf(const std::vector<JobRecord>& records) {
   return ids.Text();
 }
 
+std::string IdsOf(const std::set<JobId>& jobs) {
+  ArrayLiteral ids;
+  for (const JobId& id : jobs) ids.AddInt(id.value);
+  return ids.Text();
+}
+
+std::string ElementsOf(const std::vector<JobRecord>& records) {
+  ArrayLiteral elements;
+  for (const JobRecord& record : records) elements.AddInt(record.job.ref.element);
+  return elements.Text();
+}
+
 void AddCharges(Work& work, std::vector<JobRecord>& records) {
-  std::map<JobRef, MilliGpuMs> of_row;
-  std::map<JobId, MilliGpuMs> of_all;
+  std::map<JobRef, JobRecord*> by_ref;
+  for (JobRecord& record : records) by_ref[record.job.ref] = &record;
   for (const auto& row :
-       Run(work, {std::string("select l.job_id, l.element, sum(l.amount)::bigint"
-                              " from ledger l where ") +
-                      kCharged + " and l.job_id = any($1::bigint[]) group by 1, 2",
-                  {IdsOf(records)}})) {
-    const JobRef ref{JobId{row[0].as<std::int64_t>()}, row[1].as<std::int32_t>()};
-    of_row[ref] = row[2].as<MilliGpuMs>();
-    of_all[ref.id] += of_row[ref];
-  }
-  for (JobRecord& record : records) {
-    const JobRef& ref = record.job.ref;
-    record.charged = ref.element == kNoElement ? of_all[ref.id] : of_row[ref];
+       Run(work, {std::string("select l.job_id, l.element, l.attempt, sum(l.amount)::bigint"
+                              " from ledger l join unnest($1::bigint[], $2::integer[])"
+                              " as r(id, element) on l.job_id = r.id and l.element = r.element"
+                              " where ") +
+                      kCharged + " group by 1, 2, 3",
+                  {IdsOf(records), ElementsOf(records)}})) {
+    RowCursor cursor(row);
+    const JobId id{cursor.Int()};
+    const JobRef ref{id, static_cast<std::int32_t>(cursor.Int())};
+    const auto attempt = static_cast<std::int32_t>(cursor.Int());
+    by_ref[ref]->charged[attempt] = cursor.Int();
   }
 }
 
@@ -84,14 +97,8 @@ void AddElements(Work& work, std::vector<JobRecord>& records) {
 
 // All attempts by number, or only the last of each job.
 void AddAttempts(Work& work, std::vector<JobRecord>& records, bool only_last) {
-  ArrayLiteral ids;
-  ArrayLiteral elements;
   std::map<JobRef, JobRecord*> by_ref;
-  for (JobRecord& record : records) {
-    ids.AddInt(record.job.ref.id.value);
-    elements.AddInt(record.job.ref.element);
-    by_ref[record.job.ref] = &record;
-  }
+  for (JobRecord& record : records) by_ref[record.job.ref] = &record;
   const std::string distinct = only_last ? "distinct on (a.job_id, a.element) " : "";
   const std::string order = only_last ? " desc" : "";
   const auto attempts = ReadAll<Attempt>(
@@ -101,29 +108,40 @@ void AddAttempts(Work& work, std::vector<JobRecord>& records, bool only_last) {
            " unnest($1::bigint[], $2::integer[]) as r(id, element))"
            " order by a.job_id, a.element, a.number" +
            order,
-       {ids.Text(), elements.Text()}},
+       {IdsOf(records), ElementsOf(records)}},
       ReadAttempt);
   for (const Attempt& attempt : attempts) by_ref[attempt.ref.job]->attempts.push_back(attempt);
 }
 
-// Of an array's row: the last about it or an element of it.
+// Of a job or an array's row, which the last event of an element concerns too: the end of the
+// index. For many elements that would be a walk through all events of their array each: one walk
+// through them serves all.
 void AddLastEvents(Work& work, std::vector<JobRecord>& records) {
-  ArrayLiteral ids;
-  ArrayLiteral elements;
+  ArrayLiteral rows;
+  std::set<JobId> arrays;
+  std::map<JobRef, std::int64_t> last;
   for (const JobRecord& record : records) {
-    ids.AddInt(record.job.ref.id.value);
-    elements.AddInt(record.job.ref.element);
+    const JobRef& ref = record.job.ref;
+    if (ref.element == kNoElement) {
+      rows.AddInt(ref.id.value);
+    } else {
+      arrays.insert(ref.id);
+    }
   }
-  std::size_t at = 0;
   for (const auto& row :
-       Run(work, {"select coalesce((select e.seq from events e where e.job_id = r.id"
-                  " and e.job_id > 0 and (r.element = -1 or e.element = r.element)"
-                  " order by e.seq desc limit 1), 0)"
-                  " from unnest($1::bigint[], $2::integer[]) with ordinality as r(id, element, n)"
-                  " order by r.n",
-                  {ids.Text(), elements.Text()}})) {
-    records[at++].last_seq = row[0].as<std::int64_t>();
+       Run(work, {"select r.id, -1, coalesce((select e.seq from events e where e.job_id = r.id"
+                  " and e.job_id > 0 order by e.seq desc limit 1), 0)"
+                  " from unnest($1::bigint[]) r(id)"
+                  " union all select e.job_id, e.element, max(e.seq) from events e"
+                  " where e.job_id = any($2::bigint[]) and e.job_id > 0 and e.element >= 0"
+                  " group by 1, 2",
+                  {rows.Text(), IdsOf(arrays)}})) {
+    RowCursor cursor(row);
+    const JobId id{cursor.Int()};
+    const JobRef ref{id, static_cast<std::int32_t>(cursor.Int())};
+    last[ref] = cursor.Int();
   }
+  for (JobRecord& record : records) record.last_seq = last[record.job.ref];
 }
 
 std::vector<JobRecord> ReadRecords(Work& work, const JobQuery& query, bool only_last) {

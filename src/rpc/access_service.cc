@@ -27,12 +27,6 @@ Error TooManyLeavers(std::int64_t percent) {
                        {{"limit_percent", most}}});
 }
 
-Error LastAdmin() {
-  return FieldProblem(
-      Code::kFailedPrecondition,
-      {"name", "LAST_ADMIN", "this is the last cluster admin: make another one first", {}});
-}
-
 bool Matches(const v1::ListUsersRequest& request, const Directory& directory, const User& user,
              AccountId account) {
   if (user.disabled && !request.include_disabled()) return false;
@@ -78,18 +72,17 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ListUsers(grpc::CallbackServerConte
   });
 }
 
-void AccessServiceImpl::Put(const std::shared_ptr<const Caller>& caller, User user,
+void AccessServiceImpl::Put(const std::shared_ptr<const Caller>& caller, UserChange change,
                             const std::string& reason, v1::User* response,
                             const Reply& reply) const {
-  if (LosesLastAdmin(caller->directory(), user)) return reply.Fail(LastAdmin());
-  *response = ToWire(*caller, user);
-  Command command{caller->user, caller->name, PutUsers{{std::move(user)}, reason}};
-  parts_.desk->Do(std::move(command), [reply](const Result<CommandOutcome>& outcome) {
-    if (outcome) {
-      reply.Ok();
-    } else {
-      reply.Fail(outcome.error());
-    }
+  Command command{caller->user, caller->name, PutUsers{{std::move(change)}, reason}};
+  parts_.desk->Do(std::move(command), [caller, response, reply,
+                                       desk = parts_.desk](const Result<CommandOutcome>& outcome) {
+    if (!outcome) return reply.Fail(outcome.error());
+    Caller now = *caller;
+    now.view = desk->view();
+    *response = ToWire(now, now.directory().users.at(UserId{outcome->ids.at(0)}));
+    reply.Ok();
   });
 }
 
@@ -104,14 +97,12 @@ grpc::ServerUnaryReactor* AccessServiceImpl::CreateUser(grpc::CallbackServerCont
           Code::kAlreadyExists,
           {"name", "USER_EXISTS", "there is a user '" + request->name() + "' already", {}}));
     }
-    User user{.name = request->name(), .display_name = request->display_name()};
+    UserChange user{.name = request->name(), .display_name = request->display_name()};
     for (int i = 0; i < request->roles_size(); ++i) {
       const auto grant = ReadGrant(*caller, request->roles(i), "roles[" + std::to_string(i) + "]");
       if (!grant) return reply.Fail(grant.error());
-      user.roles.push_back(*grant);
+      user.give.push_back(*grant);
     }
-    std::sort(user.roles.begin(), user.roles.end());
-    user.roles.erase(std::unique(user.roles.begin(), user.roles.end()), user.roles.end());
     if (request->unix_account().empty()) return Put(caller, user, "", response, reply);
     parts_.read->Read([this, caller, user, response, reply,
                        unix_account = request->unix_account()](Reader&) mutable {
@@ -131,14 +122,15 @@ grpc::ServerUnaryReactor* AccessServiceImpl::UpdateUser(grpc::CallbackServerCont
   return Serve(context, parts_, Method("UpdateUser"), [&](const auto& caller, const Reply& reply) {
     auto user = FindUser(*caller, request->name(), "name");
     if (!user) return reply.Fail(user.error());
-    if (request->has_display_name()) user->display_name = request->display_name();
+    UserChange change{.id = user->id};
+    if (request->has_display_name()) change.display_name = request->display_name();
     if (request->has_disabled()) {
       if (request->reason().empty()) {
         return reply.Fail(Invalid("reason", "say why, for the record"));
       }
-      user->disabled = request->disabled();
+      change.disabled = request->disabled();
     }
-    Put(caller, *user, request->reason(), response, reply);
+    Put(caller, std::move(change), request->reason(), response, reply);
   });
 }
 
@@ -149,17 +141,16 @@ grpc::ServerUnaryReactor* AccessServiceImpl::SetUnixAccount(
       context, parts_, Method("SetUnixAccount"), [&](const auto& caller, const Reply& reply) {
         const auto user = FindUser(*caller, request->name(), "name");
         if (!user) return reply.Fail(user.error());
-        parts_.read->Read([this, caller, user = *user, response, reply, reason = request->reason(),
-                           unix_account = request->unix_account()](Reader&) mutable {
-          user.unix_account = unix_account;
-          user.unix_uid = 0;
+        parts_.read->Read([this, caller, id = user->id, response, reply, reason = request->reason(),
+                           unix_account = request->unix_account()](Reader&) {
+          UserChange change{.id = id, .unix_account = unix_account};
           if (!unix_account.empty()) {
-            const auto checked = CheckUnixAccount(*caller, unix_account, user.id, settings_.min_uid,
+            const auto checked = CheckUnixAccount(*caller, unix_account, id, settings_.min_uid,
                                                   parts_.unix_accounts);
             if (!checked) return reply.Fail(checked.error());
-            user.unix_uid = *checked;
+            change.unix_uid = *checked;
           }
-          Put(caller, user, reason, response, reply);
+          Put(caller, std::move(change), reason, response, reply);
         });
       });
 }
@@ -175,20 +166,18 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ChangeRoles(grpc::CallbackServerCon
       return reply.Fail(NotFound("USER_NOT_FOUND", "name",
                                  "there is no user '" + request->name() + "' that you may see"));
     }
-    User user = directory.users.at(found->second);
-    std::set<RoleGrant> roles(user.roles.begin(), user.roles.end());
+    UserChange change{.id = found->second};
     for (int i = 0; i < request->give_size(); ++i) {
       const auto grant = ReadGrant(*caller, request->give(i), "give[" + std::to_string(i) + "]");
       if (!grant) return reply.Fail(grant.error());
-      roles.insert(*grant);
+      change.give.push_back(*grant);
     }
     for (int i = 0; i < request->take_size(); ++i) {
       const auto grant = ReadGrant(*caller, request->take(i), "take[" + std::to_string(i) + "]");
       if (!grant) return reply.Fail(grant.error());
-      roles.erase(*grant);
+      change.take.push_back(*grant);
     }
-    user.roles.assign(roles.begin(), roles.end());
-    Put(caller, user, request->reason(), response, reply);
+    Put(caller, std::move(change), request->reason(), response, reply);
   });
 }
 

@@ -52,8 +52,8 @@ class AccessServiceImpl : public v1::AccessService::CallbackService {
 
  private:
   // Commits one user and answers with it as it then is.
-  void Put(const std::shared_ptr<const Caller>& caller, User user, const std::string& reason,
-           v1::User* response, const Reply& reply) const;
+  void Put(const std::shared_ptr<const Caller>& caller, UserChange change,
+           const std::string& reason, v1::User* response, const Reply& reply) const;
 
   Parts parts_;
   Settings settings_;

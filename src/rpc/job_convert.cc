@@ -54,18 +54,6 @@ TimeMs StartOf(const JobRecord& record) {
   return record.attempts.empty() ? 0 : record.attempts.back().start_ms;
 }
 
-// Counted milli-GPUs x whole seconds x rate x factor, rounded down once.
-MilliGpuMs ChargeOf(const Attempt& attempt, TimeMs now_ms) {
-  if (attempt.start_ms == 0 || attempt.outcome == AttemptOutcome::kLaunchFailed) return 0;
-  const TimeMs end = attempt.state == AttemptState::kEnded ? attempt.end_ms : now_ms;
-  if (end <= attempt.start_ms) return 0;
-  const DurationMs time = (end - attempt.start_ms) / kSecondMs * kSecondMs;
-  __extension__ using Wide = __int128;
-  const Wide charge = static_cast<Wide>(attempt.counted_milli) * time * attempt.rate_milli *
-                      attempt.factor_milli / 1'000'000;
-  return static_cast<MilliGpuMs>(charge);
-}
-
 std::string_view UnixAccountOf(const Directory& directory, UserId user) {
   const auto found = directory.users.find(user);
   return found == directory.users.end() ? std::string_view() : found->second.unix_account;
@@ -107,6 +95,12 @@ std::optional<JobRecord> ElementWithoutRow(const JobRecord& array, std::int32_t 
   if (!ContainsIndex(array.job.pending, element)) record.job.state = JobState::kCancelled;
   record.job.pending.clear();
   return record;
+}
+
+MilliGpuMs JobWriter::ChargeOf(const JobRecord& record, const Attempt& attempt) const {
+  if (attempt.state != AttemptState::kEnded) return desk.ChargeSoFar(attempt, now_ms);
+  const auto found = record.charged.find(attempt.ref.number);
+  return found == record.charged.end() ? 0 : found->second;
 }
 
 MilliGpus JobWriter::CountedOf(const JobRecord& record) const {
@@ -208,7 +202,7 @@ void JobWriter::FillAttempt(const JobRecord& record, const Attempt& attempt,
   wire->set_exit_code(attempt.exit_code);
   wire->set_exit_signal(attempt.exit_signal);
   wire->set_counted_milli_gpus(attempt.counted_milli);
-  wire->set_charge_milli_gpu_ms(ChargeOf(attempt, now_ms));
+  wire->set_charge_milli_gpu_ms(ChargeOf(record, attempt));
   wire->set_rate_milli(attempt.rate_milli);
   wire->set_factor_milli(attempt.factor_milli);
   wire->set_settings_version(attempt.settings_version);

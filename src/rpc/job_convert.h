@@ -33,6 +33,8 @@ struct JobWriter {
   void FillResolved(const JobRecord& record, v1::ResolvedSpec* wire) const;
   void FillAttempt(const JobRecord& record, const Attempt& attempt, v1::Attempt* wire) const;
   MilliGpus CountedOf(const JobRecord& record) const;
+  // Once it has ended, what the ledger holds.
+  MilliGpuMs ChargeOf(const JobRecord& record, const Attempt& attempt) const;
 };
 
 void FillPlacement(const std::map<std::string, Node>& nodes, const Placement& placement,

@@ -11,6 +11,7 @@
 #include "kezek/store.h"
 #include "kezek/time.h"
 #include "kezek/tls.h"
+#include "kezek/user.h"
 #include "rpc/rate_limiter.h"
 
 namespace kezek::rpc {
@@ -26,7 +27,7 @@ struct ServerConfig {
   std::int64_t request_bytes = 16 * 1024 * 1024;
   DurationMs token_lifetime_ms = 90 * kDayMs;
   DurationMs half_life_ms = 7 * kDayMs;  // of usage, for display
-  std::int64_t min_uid = 1000;
+  std::int64_t min_uid = kDefaultMinUid;
   CallRate rate;                                  // of one user
   std::string installation;                       // id of the database, for sign-in
   DurationMs sign_in_lifetime_ms = 12 * kHourMs;  // of a token from sign-in, default and longest

@@ -69,7 +69,7 @@ class Planner {
     }
     const auto unix_account = ChangeUnixAccount(wire, field, &after);
     if (!unix_account) return unix_account.error();
-    Take(before, std::move(after));
+    Take(before, after);
     return {};
   }
 
@@ -89,7 +89,7 @@ class Planner {
       Note(after, "LEAVES", {},
            after.roles.empty() ? "leaves: loses the access; queued jobs are held"
                                : "leaves: keeps roles elsewhere; queued jobs here are held");
-      Take(user, std::move(after));
+      Take(user, after);
     }
   }
 
@@ -179,10 +179,10 @@ class Planner {
     change.mutable_reason()->set_sentence(sentence);
   }
 
-  void Take(const User& before, User after) {
+  void Take(const User& before, const User& after) {
     if (before == after) return;
     bytes_ += Bytes(before) + Bytes(after);
-    plan_.users.push_back(std::move(after));
+    plan_.users.push_back(ChangeBetween(before, after));
   }
 
   const Caller& caller_;

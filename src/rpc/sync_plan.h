@@ -14,13 +14,13 @@
 namespace kezek::rpc {
 
 struct SyncRules {
-  std::int64_t min_uid = 1000;
+  std::int64_t min_uid = kDefaultMinUid;
   std::int64_t leavers_percent = 20;  // of the members; up to three leavers are never too many
 };
 
 struct SyncPlan {
   v1::SyncUsersResponse response;  // the differences and the plan's hash
-  std::vector<User> users;         // as they become; id 0: new
+  std::vector<UserChange> users;
   bool too_many_leavers = false;
 };
 

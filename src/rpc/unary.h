@@ -42,7 +42,7 @@ struct Settings {
   std::int64_t environment_bytes = 256 * 1024;
   DurationMs token_lifetime_ms = 90 * kDayMs;
   DurationMs half_life_ms = 7 * kDayMs;
-  std::int64_t min_uid = 1000;
+  std::int64_t min_uid = kDefaultMinUid;
   std::string installation;
   DurationMs sign_in_lifetime_ms = 12 * kHourMs;
   std::int64_t leavers_percent = 20;

@@ -126,21 +126,6 @@ Result<RoleGrant> ReadGrant(const Caller& caller, const v1::RoleGrant& wire,
   return grant;
 }
 
-bool LosesLastAdmin(const Directory& directory, const User& changed) {
-  const auto is_admin = [](const User& user) {
-    return !user.disabled && std::any_of(user.roles.begin(), user.roles.end(), [](const auto& g) {
-      return g.role == Role::kClusterAdmin;
-    });
-  };
-  const auto before = directory.users.find(changed.id);
-  if (before == directory.users.end() || !is_admin(before->second) || is_admin(changed)) {
-    return false;
-  }
-  return std::none_of(directory.users.begin(), directory.users.end(), [&](const auto& entry) {
-    return entry.first != changed.id && is_admin(entry.second);
-  });
-}
-
 v1::User ToWire(const Caller& caller, const User& user) {
   v1::User wire;
   wire.set_name(user.name);

@@ -33,9 +33,6 @@ Result<User> FindUser(const Caller& caller, const std::string& name, const std::
 Result<RoleGrant> ReadGrant(const Caller& caller, const v1::RoleGrant& wire,
                             const std::string& field);
 
-// Whether the last enabled cluster admin would be gone if `changed` replaced its user.
-bool LosesLastAdmin(const Directory& directory, const User& changed);
-
 // As far as the caller may see: of somebody not reached only the name, of roles only those in what
 // is reached.
 v1::User ToWire(const Caller& caller, const User& user);

@@ -106,6 +106,21 @@ TEST(LeaderTest, ARestoredCopyIssuesNoEpochOfTheLostDatabaseAndRemembersWhatWasA
   EXPECT_EQ(again->issued_epochs.size(), 3U);
 }
 
+TEST(LeaderTest, WhyNothingMayStartIsKept) {
+  const auto database = test::FreshDatabase(test::ServerFolder());
+  test::StepClock clock;
+  PostgresStore store({.conninfo = database.app}, clock, {});
+  EXPECT_EQ(store.Lead()->stop, "");
+  Changes stop;
+  stop.stop = "three plans, \"all\" bad";
+  ASSERT_TRUE(store.Commit(stop).has_value());
+  ASSERT_TRUE(store.Commit(OneEvent()).has_value()) << "what says nothing of it leaves it";
+  EXPECT_EQ(store.Lead()->stop, stop.stop);
+  stop.stop = "";
+  ASSERT_TRUE(store.Commit(stop).has_value());
+  EXPECT_EQ(store.Lead()->stop, "");
+}
+
 TEST(LeaderTest, OtherEpochEndsTheCommitter) {
   for (const bool submit : {true, false}) {
     const auto database = test::FreshDatabase(test::ServerFolder());

@@ -154,6 +154,10 @@ TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
     changes.ledger.push_back(entry);
     entry.kind = EntryKind::kHold;  // in no charge
     changes.ledger.push_back(entry);
+    entry.kind = EntryKind::kCorrection;  // beyond what was held: the operator's
+    entry.contra = "overrun";
+    entry.amount = -100 * number;
+    changes.ledger.push_back(entry);
   }
   for (const std::int32_t of : {kNoElement, 1, 0}) {
     Event event = random.EventRow();
@@ -164,14 +168,14 @@ TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
   Commit(changes);
   const auto shown = Ask([](Reader& reader) { return reader.GetJob({JobId{1}, kNoElement}); });
   ASSERT_TRUE(shown.has_value()) << shown.error().message;
-  EXPECT_EQ(shown->charged, 750);
+  EXPECT_TRUE(shown->charged.empty());
   EXPECT_EQ(shown->elements, (std::map<JobState, std::int64_t>{{JobState::kQueued, 4},
                                                                {JobState::kRunning, 1},
                                                                {JobState::kSucceeded, 1},
                                                                {JobState::kCancelled, 7}}));
   const auto element = Ask([](Reader& reader) { return reader.GetJob({JobId{1}, 1}); });
   ASSERT_TRUE(element.has_value()) << element.error().message;
-  EXPECT_EQ(element->charged, 750);
+  EXPECT_EQ(element->charged, (std::map<std::int32_t, MilliGpuMs>{{1, 900}, {2, -450}}));
   EXPECT_EQ(shown->last_seq, element->last_seq + 1) << "an array's last event may be an element's";
   EXPECT_TRUE(element->attempts == changes.attempts);
   const auto listed = Ask([](Reader& reader) {
@@ -182,18 +186,19 @@ TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
   EXPECT_EQ(listed->at(0).attempts[0].ref.number, 2);
   const auto ledger = Ask([](Reader& reader) { return reader.Ledger({JobId{1}, kNoElement}); });
   ASSERT_TRUE(ledger.has_value());
-  EXPECT_EQ(ledger->size(), 4U);
+  EXPECT_EQ(ledger->size(), 6U);
 }
 
 TEST_F(ReaderTest, UsageSumsTheLedger) {
   Changes changes;
   test::RandomValues random(6);
-  for (std::int32_t i = 0; i < 6; ++i) {
+  for (std::int32_t i = 0; i < 7; ++i) {
     LedgerEntry entry = random.Entry();
     entry.book = i == 5 ? Book::kUsage : Book::kCharge;
     entry.kind = i == 5 ? EntryKind::kPiece : EntryKind::kSettlement;
+    if (i == 6) entry.kind = EntryKind::kCorrection;
     entry.attempt = {{JobId{1}, i}, 1};
-    entry.project = AccountId{i < 4 ? 5 : 6};
+    entry.project = AccountId{i < 4 ? 5 : 6};  // the correction at the end: of the second
     entry.user = UserId{1};
     entry.gpu_type = "h200";
     entry.job_class = "normal";
@@ -213,7 +218,7 @@ TEST_F(ReaderTest, UsageSumsTheLedger) {
     return found;
   };
   using Sums = std::vector<std::tuple<std::int64_t, MilliGpuMs, std::int64_t>>;
-  EXPECT_EQ(sums({}), (Sums{{5, 15, 4}, {6, 16, 1}}));
+  EXPECT_EQ(sums({}), (Sums{{5, 15, 4}, {6, 80, 1}}));
   EXPECT_EQ(sums({.projects = {AccountId{5}}}), (Sums{{5, 15, 4}}));
   EXPECT_EQ(sums({.users = {UserId{2}}}), Sums{});
   EXPECT_EQ(sums({.since_ms = 200, .until_ms = 400}), (Sums{{5, 6, 2}}));

@@ -75,7 +75,7 @@ ClassRules NaiveEngine::ClassOf(const std::string& name) const {
 }
 
 MilliGpus NaiveEngine::Counted(const Shape& shape) const {
-  return quota::CountGpus(shape, quota::GpuTypes(nodes_)[shape.gpu_type].size).total_milli;
+  return quota::CountGpus(shape, quota::GpuTypes(nodes_)[shape.gpu_type].size);
 }
 
 quota::JobCount NaiveEngine::CountOf(const Waiting& job) const {

@@ -306,6 +306,10 @@ MilliGpus ControllerThread::Counted(const JobSpec& spec) const {
   return admission == nullptr ? 0 : admission->Counted(spec);
 }
 
+MilliGpuMs ControllerThread::ChargeSoFar(const Attempt& attempt, TimeMs now_ms) const {
+  return quota::ChargeSoFar(attempt, now_ms, state_->config.charge);
+}
+
 void ControllerThread::Do(Command command, std::function<void(Result<CommandOutcome>)> done) {
   state_->Post(Asked{std::move(command), std::move(done)});
 }

@@ -75,6 +75,7 @@ class ControllerThread final : public Desk, public CommitObserver {
   // Desk. view() is null before Start or ShowStandby, and Admit then UNAVAILABLE.
   Result<JobSpec> Admit(UserId owner, JobSpec spec) const override;
   MilliGpus Counted(const JobSpec& spec) const override;  // 0 before Start
+  MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now_ms) const override;
   void Do(Command command, std::function<void(Result<CommandOutcome>)> done) override;
   std::shared_ptr<const View> view() const override;
 

@@ -64,8 +64,10 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.engine.age_max_ms = config.scheduling.age_max_ms;
   control.classes = config.classes;
   control.classifications = config.classifications;
+  control.alone_from = config.alone_from;
   control.rate_milli = config.rate_milli;
   control.default_gpu_type = config.default_gpu_type;
+  control.min_uid = config.min_uid;
   control.nodes = std::move(*nodes);
   control.output_root = config.output_root;
   control.cluster_name = config.cluster;

@@ -27,7 +27,7 @@ class PreparedCluster final : public Cluster {
     Cluster* cluster = nullptr;
     OutputFolders* folders = nullptr;
     UnixAccounts* accounts = nullptr;
-    std::int64_t min_uid = 1000;
+    std::int64_t min_uid = kDefaultMinUid;
   };
 
   PreparedCluster(Ports ports, ClusterSink sink);

@@ -102,11 +102,7 @@ class ControllerThreadTest : public ::testing::Test {
     const std::lock_guard lock(rounds_mutex);
     rounds.emplace_back(report.ticked, times);
   }
-  static User NewUser(int number) {
-    User user;
-    user.name = "u" + std::to_string(number) + "@test";
-    return user;
-  }
+  static UserChange NewUser(int number) { return {.name = "u" + std::to_string(number) + "@test"}; }
 
   SystemTime clock;
   sim::MemoryStore memory{"inst"};

@@ -108,6 +108,7 @@ class AdmittingDesk final : public Desk {
     return admission_.Admit(*view_, owner, std::move(spec));
   }
   MilliGpus Counted(const JobSpec& spec) const override { return admission_.Counted(spec); }
+  MilliGpuMs ChargeSoFar(const Attempt&, TimeMs) const override { return 0; }
   void Do(Command, std::function<void(Result<CommandOutcome>)>) override {
     ADD_FAILURE() << "a malformed submission became a command";
   }

@@ -24,6 +24,7 @@ class SwitchedDesk final : public Desk {
  public:
   Result<JobSpec> Admit(UserId, JobSpec spec) const override { return spec; }
   MilliGpus Counted(const JobSpec&) const override { return 0; }
+  MilliGpuMs ChargeSoFar(const Attempt&, TimeMs) const override { return 0; }
   void Do(Command, std::function<void(Result<CommandOutcome>)>) override {}
   std::shared_ptr<const View> view() const override { return shown; }
   std::shared_ptr<const View> shown;

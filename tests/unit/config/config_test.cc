@@ -37,6 +37,7 @@ classes:
 log: {level: debug, json: true}
 http: {listen: 127.0.0.1:9480, metrics_token: false, connections: 64, idle_timeout: 30s}
 classifications: [public, internal]
+alone_from: internal
 environment_key_file: /etc/kezek/environment.keys
 munge: {socket: /run/munge/munge.socket.2, token_lifetime: 8h}
 limits: {calls_per_second: 20, calls_burst: 200, leavers_percent: 5}
@@ -61,6 +62,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->http.connections, 64);
   EXPECT_EQ(config->http.idle_timeout_ms, 30 * kSecondMs);
   EXPECT_EQ(config->classifications, (std::vector<std::string>{"public", "internal"}));
+  EXPECT_EQ(config->alone_from, "internal");
   EXPECT_TRUE(config->munge.on);
   EXPECT_EQ(config->munge.socket, "/run/munge/munge.socket.2");
   EXPECT_EQ(config->munge.token_lifetime_ms, 8 * kHourMs);
@@ -98,6 +100,7 @@ TEST(Config, RefusesEachFaultWithKeyAndLine) {
       {"preemptible: false", "preemptible: nope", "k.yaml:24: classes.urgent.preemptible: must be"},
       {"jobs_running: 4", "jobs: 4", "k.yaml:25: classes.urgent.user_limits.jobs: is not known"},
       {"internal]", "public]", "k.yaml:28: classifications: has public twice"},
+      {"alone_from: internal", "alone_from: secret", "k.yaml:29: alone_from: is not one of"},
       {"readers: 8", "url: twice", "k.yaml:8: database.url: is there twice"},
       {"log: {", "log: [", "k.yaml:26"},
       {"127.0.0.1:9480", "here", "k.yaml:27: http.listen: must be an address with a port"},

@@ -23,7 +23,8 @@ constexpr AccountId kProject{5};
 
 class AdmissionTest : public ::testing::Test {
  protected:
-  static Admission Make(const std::function<void(Account&)>& change = {}) {
+  static Admission Make(const std::function<void(Account&)>& change = {},
+                        const ControlConfig& config = sim::SimConfig()) {
     Snapshot snapshot;
     snapshot.accounts = sim::SimAccounts();
     for (Account& account : snapshot.accounts) {
@@ -31,7 +32,6 @@ class AdmissionTest : public ::testing::Test {
     }
     std::map<std::string, Node> nodes;
     for (const Node& node : sim::SimNodes()) nodes[node.name] = node;
-    const ControlConfig config = sim::SimConfig();
     return {config, std::make_shared<const Directory>(MakeDirectory(config, snapshot)), nodes};
   }
   // Nothing said but the project and the GPUs.
@@ -85,6 +85,21 @@ TEST_F(AdmissionTest, MoreThanThePartOfGpusCountsMore) {
   EXPECT_EQ(admission.Counted(*admission.Complete(spec)), 4000);
   spec.shape.memory_mib_per_node = -1;
   EXPECT_EQ(admission.Complete(spec)->shape.memory_mib_per_node, 1'024'000);
+}
+
+TEST_F(AdmissionTest, AClassificationThatBarsNeighboursTakesWholeNodes) {
+  ControlConfig config = sim::SimConfig();
+  config.classifications = {"public", "internal", "secret", "top"};
+  config.alone_from = "secret";
+  const Admission admission = Make({}, config);
+  for (const auto& [classification, counted] : std::map<std::string, MilliGpus>{
+           {"", 2000}, {"public", 2000}, {"internal", 2000}, {"secret", 16'000}, {"top", 16'000}}) {
+    JobSpec spec = Open(2, 1);
+    spec.classification = classification;
+    const Result<JobSpec> complete = admission.Complete(spec);
+    ASSERT_TRUE(complete.has_value()) << classification << complete.error().message;
+    EXPECT_EQ(admission.Counted(*complete), counted) << classification;
+  }
 }
 
 TEST_F(AdmissionTest, RefusalsNameTheField) {

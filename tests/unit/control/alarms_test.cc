@@ -103,6 +103,27 @@ TEST_F(AlarmsTest, AfterThreeBadPlansInARowNothingIsDecided) {
   EXPECT_EQ(core.ready.report.starts, 1);
 }
 
+TEST_F(AlarmsTest, AStopOutlivesTheProcess) {
+  desk.Submit();  // waits
+  std::vector<JobRef> bad;
+  for (int i = 0; i < 3; ++i) bad.push_back({desk.Submit()});
+  Core& core = Make();
+  for (const JobRef& job : bad) DropAbout(core, job);
+  const std::string stop = core.stop;
+  ASSERT_FALSE(stop.empty());
+  ASSERT_TRUE(desk.store.Commit(core.ready.changes).has_value());
+  Core& next = Make();
+  EXPECT_EQ(next.stop, stop);
+  Tick(next);
+  EXPECT_EQ(next.ready.report.starts, 0);
+  ASSERT_TRUE(Execute(next, {UserId{1}, "aida", ResumeScheduling{.text = "seen"}}).has_value());
+  ASSERT_TRUE(desk.store.Commit(next.ready.changes).has_value());
+  Core& last = Make();
+  EXPECT_EQ(last.stop, "");
+  Tick(last);
+  EXPECT_GT(last.ready.report.starts, 0);
+}
+
 TEST_F(AlarmsTest, HoldingsThatNoAttemptHasAreFoundWithinTenMinutes) {
   Core& core = Make();
   const auto recount = [&core] {

@@ -91,6 +91,10 @@ class DeskOfOne : public CommitObserver {
   // A round in which a tick is due.
   Ready Tick() { return Step(config.heartbeat_ms); }
 
+  // What makes the user, as last seen, this one.
+  UserChange Becomes(const User& user) const {
+    return ChangeBetween(controller->view()->directory->users.at(user.id), user);
+  }
   Result<CommandOutcome> Do(JobChange change) { return Do(ChangeJobs{{std::move(change)}}); }
   Result<CommandOutcome> Do(CommandBody body) {
     controller->Offer(CommandInput{77, {kUser, "somebody", std::move(body)}});

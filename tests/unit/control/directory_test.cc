@@ -78,17 +78,62 @@ TEST_F(DirectoryTest, BadAccountsNameTheField) {
 
 TEST_F(DirectoryTest, UnixAccountsAreUniqueAndNoSystemUsers) {
   const auto result = [&](const std::string& unix_account, std::int64_t uid) {
-    User user;
-    user.name = "new@sim";
-    user.unix_account = unix_account;
-    user.unix_uid = uid;
-    return PrepareUsers(directory, PutUsers{{user}, ""});
+    const UserChange user{.name = "new@sim", .unix_account = unix_account, .unix_uid = uid};
+    return PrepareUsers(directory, PutUsers{{user}, ""}, 1500);
   };
   EXPECT_TRUE(result("kz-new", 5000).has_value());
   EXPECT_TRUE(result("", 0).has_value()) << "may come later";
   EXPECT_EQ(result("root", 0).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(result("kz-new", 1499).error().code, Code::kInvalidArgument) << "as configured";
+  EXPECT_TRUE(result("kz-new", 1500).has_value());
   EXPECT_EQ(result("kz-user1", 5000).error().code, Code::kAlreadyExists);
   EXPECT_EQ(result("kz-new", 2001).error().code, Code::kAlreadyExists);
+}
+
+TEST_F(DirectoryTest, ARaisedMinUidStandsInNoOthersWay) {
+  const UserId user{1};
+  const std::int64_t min_uid = directory.users.at(user).unix_uid + 1;
+  const auto disabled =
+      PrepareUsers(directory, PutUsers{{{.id = user, .disabled = true}}, ""}, min_uid);
+  ASSERT_TRUE(disabled.has_value()) << disabled.error().message;
+  EXPECT_TRUE(disabled->at(0).disabled);
+}
+
+TEST_F(DirectoryTest, ChangesOfAUserAreMadeOnTopOfEachOther) {
+  const UserId user{1};
+  User& now = directory.users.at(user);
+  const User seen = now;  // by two people, before either changes anything
+  ASSERT_FALSE(seen.roles.empty());
+  const auto make = [&](const UserChange& change) {
+    const auto users = PrepareUsers(directory, PutUsers{{change}, ""}, kDefaultMinUid);
+    ASSERT_TRUE(users.has_value());
+    now = users->at(0);
+  };
+  make({.id = user, .take = seen.roles});
+  make({.id = user, .unix_account = ""});
+  make({.id = user, .display_name = "Another name"});
+  User wanted = seen;
+  wanted.disabled = true;
+  make(ChangeBetween(seen, wanted));
+  EXPECT_TRUE(now.roles.empty()) << "a role that was taken came back";
+  EXPECT_EQ(now.unix_account, "") << "a Unix account that was taken came back";
+  EXPECT_EQ(now.unix_uid, 0);
+  EXPECT_EQ(now.display_name, "Another name");
+  EXPECT_TRUE(now.disabled);
+}
+
+TEST_F(DirectoryTest, TwoAdminsCannotRemoveEachOther) {
+  const RoleGrant admin{Role::kClusterAdmin, kRootAccount};
+  directory.users[UserId{1}].roles = {admin};
+  directory.users[UserId{2}].roles = {admin};
+  const auto take = [&](std::int64_t from) {
+    return PrepareUsers(directory, PutUsers{{{.id = UserId{from}, .take = {admin}}}, ""},
+                        kDefaultMinUid);
+  };
+  const auto first = take(1);
+  ASSERT_TRUE(first.has_value());
+  directory.users[UserId{1}] = first->at(0);
+  EXPECT_EQ(take(2).error().details.at(0).reason, "LAST_ADMIN");
 }
 
 TEST_F(DirectoryTest, TokensGetNumbersAndOwners) {
@@ -100,6 +145,9 @@ TEST_F(DirectoryTest, TokensGetNumbersAndOwners) {
   EXPECT_EQ(made->id, TokenId{1});
   directory.tokens[made->hash] = *made;
   EXPECT_EQ(PrepareToken(directory, PutToken{token}).error().code, Code::kAlreadyExists);
+  token.hash[0] = 8;
+  directory.users.at(UserId{1}).disabled = true;
+  EXPECT_EQ(PrepareToken(directory, PutToken{token}).error().details.at(0).reason, "USER_DISABLED");
   token.user = UserId{99};
   EXPECT_FALSE(PrepareToken(directory, PutToken{token}).has_value());
   token = *made;

@@ -333,12 +333,12 @@ TEST_F(QueueTest, TimeNeverGoesBack) {
 TEST_F(QueueTest, AUserWithoutAUnixAccountWaitsUntilThereIsOne) {
   User user = desk.controller->view()->directory->users.at(DeskOfOne::kUser);
   user.unix_account.clear();
-  ASSERT_TRUE(desk.Do(PutUsers{{user}, "moved"}).has_value());
+  ASSERT_TRUE(desk.Do(PutUsers{{desk.Becomes(user)}, "moved"}).has_value());
   const JobId job = desk.Submit();
   desk.Tick();
   EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kNoUnixAccount);
   user.unix_account = "kz-new";
-  ASSERT_TRUE(desk.Do(PutUsers{{user}, "back"}).has_value());
+  ASSERT_TRUE(desk.Do(PutUsers{{desk.Becomes(user)}, "back"}).has_value());
   desk.Tick();
   EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
 }
@@ -349,12 +349,12 @@ TEST_F(QueueTest, WhoLeavesAProjectHasNothingStartedThereUntilTheReturn) {
   const std::vector<RoleGrant> before = user.roles;
   const AccountId project = desk.Row(job).spec->project;
   std::erase_if(user.roles, [&](const RoleGrant& grant) { return grant.account == project; });
-  ASSERT_TRUE(desk.Do(PutUsers{{user}, "left"}).has_value());
+  ASSERT_TRUE(desk.Do(PutUsers{{desk.Becomes(user)}, "left"}).has_value());
   desk.Tick();
   EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
   EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kNotAMember);
   user.roles = before;
-  ASSERT_TRUE(desk.Do(PutUsers{{user}, "back"}).has_value());
+  ASSERT_TRUE(desk.Do(PutUsers{{desk.Becomes(user)}, "back"}).has_value());
   desk.Tick();
   EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
 }
@@ -366,12 +366,12 @@ TEST_F(QueueTest, TheAccessOfADisabledUserEndsWithEveryToken) {
   ASSERT_TRUE(desk.Do(PutToken{token}).has_value());
   const JobId job = desk.Submit();
   user.disabled = true;
-  ASSERT_TRUE(desk.Do(PutUsers{{user}, "left"}).has_value());
+  ASSERT_TRUE(desk.Do(PutUsers{{desk.Becomes(user)}, "left"}).has_value());
   desk.Tick();
   EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kHeldByAdmin);
   EXPECT_NE(desk.controller->view()->directory->tokens.at(token.hash).revoked_ms, 0);
   user.disabled = false;
-  ASSERT_TRUE(desk.Do(PutUsers{{user}, "back"}).has_value());
+  ASSERT_TRUE(desk.Do(PutUsers{{desk.Becomes(user)}, "back"}).has_value());
   desk.Tick();
   EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
   EXPECT_NE(desk.controller->view()->directory->tokens.at(token.hash).revoked_ms, 0);

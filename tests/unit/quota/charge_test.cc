@@ -139,6 +139,23 @@ TEST(Charge, TimeBeyondTheHoldIsOverrun) {
   EXPECT_EQ(ledger.booked.charged, 2 * kGpuHour * 62 / 60);
 }
 
+TEST(Charge, SoFarIsWhatAnEndNowWouldSettle) {
+  Attempt attempt = TwoGpus(30 * kMinuteMs);
+  EXPECT_EQ(ChargeSoFar(attempt, kPlanned + kHourMs), 0) << "it has not started";
+  attempt.state = AttemptState::kRunning;
+  attempt.start_ms = kPlanned;
+  for (const DurationMs time : {-5 * kSecondMs, 1'500L, 29 * kMinuteMs, 32 * kMinuteMs, kHourMs}) {
+    const TimeMs now = kPlanned + time;
+    Ledger ledger;
+    Attempt ended = attempt;
+    End(&ended, now);
+    ledger.Step(ended, kPayer, now);
+    EXPECT_EQ(ChargeSoFar(attempt, now), ledger.booked.charged) << time;
+  }
+  attempt.end_ms = kPlanned + kMinuteMs;  // the cluster still cleans up
+  EXPECT_EQ(ChargeSoFar(attempt, kPlanned + kHourMs), 2000 * kMinuteMs);
+}
+
 TEST(Charge, ScavengersBookNoUsage) {
   Ledger ledger;
   Payer payer = kPayer;

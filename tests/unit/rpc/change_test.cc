@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "kezek/v1/access.grpc.pb.h"
 #include "tests/unit/rpc/served.h"
 
 namespace kezek::rpc {
@@ -55,6 +56,28 @@ class ChangeTest : public Served {
   v1::CancelResponse cancelled_;
   v1::UpdateResponse updated_;
 };
+
+TEST_F(ChangeTest, WhatSomebodyElseChangesOfAUserMeanwhileStays) {
+  const auto access = v1::AccessService::NewStub(channel_);
+  desk_.Meanwhile([this] {  // bolat loses roles and Unix account
+    View view = *desk_.view();
+    Directory directory = *view.directory;
+    User& bolat = directory.users.at(World::kBolat);
+    EXPECT_FALSE(bolat.roles.empty() || bolat.unix_account.empty());
+    bolat.roles.clear();
+    bolat.unix_account.clear();
+    view.directory = std::make_shared<const Directory>(directory);
+    desk_.SetView(std::make_shared<const View>(view));
+  });
+  v1::UpdateUserRequest request;
+  request.set_name("bolat@kaznu");
+  request.set_display_name("Bolat B.");
+  v1::User after;
+  ASSERT_EQ(Reason(access->UpdateUser(As("root@kezek").get(), request, &after)), "OK");
+  EXPECT_EQ(after.display_name(), "Bolat B.");
+  EXPECT_EQ(after.roles_size(), 0) << "taken meanwhile";
+  EXPECT_EQ(after.unix_account(), "");
+}
 
 TEST_F(ChangeTest, OwnersCancelTheirJobs) {
   EXPECT_EQ(Cancel("aizhan@kaznu", {mine_}), "OK");

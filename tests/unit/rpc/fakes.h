@@ -275,14 +275,21 @@ class FakeDesk final : public Desk {
   MilliGpus Counted(const JobSpec& spec) const override {
     return MilliGpus{1000} * spec.shape.nodes * spec.shape.gpus_per_node;
   }
+  // Charged by the second: what is shown of an attempt that runs is this answer.
+  MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now_ms) const override {
+    return attempt.start_ms == 0 ? 0 : now_ms - attempt.start_ms;
+  }
   void Do(Command command, std::function<void(Result<CommandOutcome>)> done) override {
     worker_.Post([this, command = std::move(command), done = std::move(done)] {
       {
         const std::lock_guard lock(mutex_);
         commands_.push_back(command);
       }
+      if (const auto meanwhile = std::exchange(meanwhile_, {})) meanwhile();
+      CommandOutcome outcome;
       if (const auto* change = std::get_if<ChangeJobs>(&command.body)) Cancel(*change);
-      done(CommandOutcome{});
+      if (const auto* put = std::get_if<PutUsers>(&command.body)) outcome.ids = Put(*put);
+      done(outcome);
     });
   }
   std::shared_ptr<const View> view() const override {
@@ -298,12 +305,31 @@ class FakeDesk final : public Desk {
     const std::lock_guard lock(mutex_);
     view_ = std::move(view);
   }
+  // Happens once, between the next command's handing in and its being carried out.
+  void Meanwhile(std::function<void()> what) { meanwhile_ = std::move(what); }
   std::vector<Command> commands() const {
     const std::lock_guard lock(mutex_);
     return commands_;
   }
 
  private:
+  std::vector<std::int64_t> Put(const PutUsers& put) {
+    const std::lock_guard lock(mutex_);
+    Directory directory = *view_->directory;
+    std::vector<std::int64_t> ids;
+    for (const UserChange& change : put.users) {
+      const User before = change.id ? directory.users.at(change.id) : User{};
+      User user = Changed(before, change);
+      if (!user.id) user.id = UserId{directory.users.rbegin()->first.value + 1};
+      directory.users[user.id] = user;
+      directory.user_by_name[user.name] = user.id;
+      ids.push_back(user.id.value);
+    }
+    View view = *view_;
+    view.directory = std::make_shared<const Directory>(std::move(directory));
+    view_ = std::make_shared<const View>(std::move(view));
+    return ids;
+  }
   void Cancel(const ChangeJobs& command) {
     for (const JobChange& change : command.changes) {
       const auto* cancel = std::get_if<CancelJobs>(&change);
@@ -321,6 +347,7 @@ class FakeDesk final : public Desk {
   std::shared_ptr<const View> view_;
   std::optional<Error> refusal_;
   std::vector<Command> commands_;
+  std::function<void()> meanwhile_;
   Worker worker_;
 };
 

@@ -204,6 +204,10 @@ class Sync : public testing::Test {
     const auto plan = Plan(admin, account, users);
     return plan ? "ok" : ReasonOf(plan.error());
   }
+  // The user as the change leaves it.
+  User After(const UserChange& change) const {
+    return Changed(change.id ? world_.directory.users.at(change.id) : User{}, change);
+  }
   const std::string nlp_ = "universities/kaznu/nlp";
   const std::string cv_ = "universities/kaznu/cv";
   const std::vector<v1::DirectoryUser> as_it_is_ = {
@@ -233,8 +237,8 @@ TEST_F(Sync, PlansJoiningMovingAndLeaving) {
             "new@kaznu joins universities/kaznu/nlp\n"
             "bare@kaznu leaves: loses the access; queued jobs are held\n");
   ASSERT_EQ(plan->users.size(), 4U);
-  EXPECT_TRUE(plan->users.back().disabled);
-  EXPECT_TRUE(plan->users.back().roles.empty());
+  EXPECT_TRUE(After(plan->users.back()).disabled);
+  EXPECT_TRUE(After(plan->users.back()).roles.empty());
   EXPECT_FALSE(plan->too_many_leavers);
   // The same question has the same answer; another one, or a changed world, another hash.
   const std::string hash = plan->response.plan();
@@ -249,8 +253,9 @@ TEST_F(Sync, WhoHasRolesElsewhereKeepsThem) {
   const auto plan = Plan("chief@kaznu", "universities/kaznu", staying);
   ASSERT_TRUE(plan);
   ASSERT_EQ(plan->users.size(), 1U);
-  EXPECT_FALSE(plan->users[0].disabled);
-  EXPECT_EQ(plan->users[0].roles, (std::vector<RoleGrant>{{Role::kResearcher, World::kBot}}));
+  EXPECT_FALSE(After(plan->users[0]).disabled);
+  EXPECT_EQ(After(plan->users[0]).roles,
+            (std::vector<RoleGrant>{{Role::kResearcher, World::kBot}}));
 }
 
 TEST_F(Sync, WhoLeftAndIsBackGetsTheAccessButNotWhomAnAdminHasShutOut) {
@@ -263,7 +268,7 @@ TEST_F(Sync, WhoLeftAndIsBackGetsTheAccessButNotWhomAnAdminHasShutOut) {
   const auto back = Plan("chief@kaznu", "universities/kaznu", as_it_is_);
   ASSERT_TRUE(back);
   ASSERT_EQ(back->users.size(), 1U);
-  EXPECT_FALSE(back->users[0].disabled);
+  EXPECT_FALSE(After(back->users[0]).disabled);
   EXPECT_TRUE(Text(back->response).starts_with("bare@kaznu returns"));
 }
 
@@ -281,7 +286,7 @@ TEST_F(Sync, StaysInsideWhatTheAdminAdministers) {
   const auto plan = Plan("chief@kaznu", "universities/kaznu", {});
   ASSERT_TRUE(plan);
   EXPECT_TRUE(plan->too_many_leavers);
-  EXPECT_TRUE(std::none_of(plan->users.begin(), plan->users.end(), [](const User& user) {
+  EXPECT_TRUE(std::none_of(plan->users.begin(), plan->users.end(), [](const UserChange& user) {
     return user.id == World::kChief || user.id == World::kDana || user.id == World::kRoot;
   })) << "neither the admin nor anybody outside";
 }
@@ -291,7 +296,7 @@ TEST_F(Sync, ClusterAdminsSetUnixAccounts) {
                          {Person("both@kaznu", {cv_}), Person("new@kaznu", {cv_}, "fresh")});
   ASSERT_TRUE(plan) << plan.error().message;
   ASSERT_EQ(plan->users.size(), 1U);
-  EXPECT_EQ(plan->users[0].unix_uid, 2500);
+  EXPECT_EQ(After(plan->users[0]).unix_uid, 2500);
   EXPECT_EQ(Reason("root@kezek", cv_, {Person("new@kaznu", {cv_}, "kz-dana")}),
             "UNIX_ACCOUNT_TAKEN");
   EXPECT_EQ(Reason("root@kezek", cv_,

@@ -90,6 +90,33 @@ TEST_F(ReadTest, ByIdOthersJobsAreNotThere) {
   EXPECT_EQ(message, nowhere.error_message());
 }
 
+TEST_F(ReadTest, AChargeIsTheLedgersOnceTheAttemptHasEnded) {
+  store_.Change(
+      {JobId{mine_}},
+      [](JobRecord& record) {
+        Attempt ended{.ref = {record.job.ref, 1}, .state = AttemptState::kEnded};
+        ended.start_ms = 1000;
+        ended.end_ms = 100'000'000;  // long after what was held for it
+        ended.limit_ms = kMinuteMs;
+        ended.counted_milli = 1000;
+        record.attempts = {ended, ended, ended};
+        record.attempts[1].ref.number = 2;  // has no entries
+        record.attempts[2].ref.number = 3;
+        record.attempts[2].state = AttemptState::kRunning;
+        record.charged = {{1, 180'000'000}};
+      },
+      "queued", "running");
+  v1::GetJobsRequest request;
+  request.add_jobs(std::to_string(mine_));
+  v1::GetJobsResponse response;
+  ASSERT_TRUE(stub_->Get(As("aizhan@kaznu").get(), request, &response).ok());
+  const auto& attempts = response.jobs(0).attempts();
+  ASSERT_EQ(attempts.size(), 3);
+  EXPECT_EQ(attempts.at(0).charge_milli_gpu_ms(), 180'000'000);
+  EXPECT_EQ(attempts.at(1).charge_milli_gpu_ms(), 0);
+  EXPECT_GT(attempts.at(2).charge_milli_gpu_ms(), 0) << "what the desk says of one that runs";
+}
+
 TEST_F(ReadTest, ScriptsAreForOwnersLeadsAndAdmins) {
   const std::string mine = std::to_string(mine_);
   EXPECT_EQ(GetReason("aizhan@kaznu", mine, true), "OK");
