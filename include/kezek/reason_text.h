@@ -2,9 +2,10 @@
 //
 // Fields are text. A field whose name ends in `_ms` holds UTC milliseconds since 1970 and is shown
 // as "2026-11-21 14:20 UTC"; figures of GPUs are in GPUs (GpuText makes them), all else is shown as
-// it is. A template names fields in braces. A part in square brackets is left out when a field
-// in it is missing or empty; outside brackets a missing field is shown as "?". Pure functions; any
-// thread.
+// it is. A template names fields in braces, with a noun behind a colon where they are numbers of
+// something: `{nodes:node}` is "1 node" or "4 nodes", and `{limit:length}`, of milliseconds, "1 h
+// 30 min". A part in square brackets is left out when a field in it is missing or empty; outside
+// brackets a missing field is shown as "?". Pure functions; any thread.
 #pragma once
 
 #include <array>
@@ -37,10 +38,10 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kNotLookedAt, "NOT_LOOKED_AT",
      "The queue is long: this job is further back than each round looks[ (place {place})]."},
     {kWaitsForGpus, "WAITS_FOR_GPUS",
-     "Waits for free resources[: {nodes} node(s) with {gpus_per_node} {gpu_type} each]"
-     "[; {free} GPU(s) are free now]."},
+     "Waits for [{nodes:node} with {gpus_per_node} free {gpu_type} each|free resources]"
+     "[; {free:GPU} free now]."},
     {kWaitsForDomain, "WAITS_FOR_DOMAIN",
-     "There is room, but not under one {within}[: {nodes} node(s) must be free together]."},
+     "There is room, but not under one {within}[: {nodes:node} must be free together]."},
     {kWaitsForTopology, "WAITS_FOR_TOPOLOGY",
      "Prefers one leaf switch and waits for it[ until {until_ms}]."},
     {kGuaranteeProtected, "GUARANTEE_PROTECTED",
@@ -84,7 +85,7 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kSchedulingStopped, "SCHEDULING_STOPPED",
      "Nothing starts until an administrator has decided[: {text}]."},
     {kNeverFitsMachine, "NEVER_FITS_MACHINE",
-     "No set of nodes of this machine has this shape[; the largest is {largest}]."},
+     "No set of nodes of this machine has this shape[; at most {largest} would do]."},
     {kNeverFitsLimit, "NEVER_FITS_LIMIT",
      "{asked} is above the limit of [{account}|its account][: {limit}]."},
     {kNoSuchGpuType, "NO_SUCH_GPU_TYPE",
@@ -96,7 +97,7 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kProjectClosed, "PROJECT_CLOSED", "Its project[ {account}] is closed."},
     {kNotAMember, "NOT_A_MEMBER", "Its user[ {user}] is not a member of the project[ {account}]."},
     {kTimeLimitTooLong, "TIME_LIMIT_TOO_LONG",
-     "The time limit[ of {asked}] is longer than allowed[: {limit}][ ({whose})]."},
+     "The time limit[ of {asked:length}] is longer than allowed[: {limit:length}][ ({whose})]."},
     {kDependencyNeverMet, "DEPENDENCY_NEVER_MET",
      "What it waits for can no longer happen: job {on}[ ({kind})]."},
     {kDeadlineUnreachable, "DEADLINE_UNREACHABLE",
@@ -177,6 +178,31 @@ inline std::string Shown(const Reason& reason, std::string_view field) {
   return UtcText(value);
 }
 
+// "1 d 2 h 5 min"; parts that are 0 are left out.
+inline std::string LengthText(DurationMs length_ms) {
+  std::string text;
+  const auto add = [&text](std::int64_t number, std::string_view unit) {
+    if (number == 0) return;
+    text += (text.empty() ? "" : " ") + std::to_string(number) + " " + std::string(unit);
+  };
+  add(length_ms / kDayMs, "d");
+  add(length_ms % kDayMs / kHourMs, "h");
+  add(length_ms % kHourMs / kMinuteMs, "min");
+  add(length_ms % kMinuteMs / kSecondMs, "s");
+  return text.empty() ? "0 s" : text;
+}
+
+// The field of `{field}`, `{field:noun}` or `{field:length}`; empty if it is missing.
+inline std::string Shown(const Reason& reason, std::string_view field, std::string_view noun) {
+  std::string text = Shown(reason, field);
+  if (text.empty() || noun.empty()) return text;
+  if (noun != "length") return text + " " + std::string(noun) + (text == "1" ? "" : "s");
+  if (text.size() > 15 || text.find_first_not_of("0123456789") != std::string::npos) return text;
+  DurationMs length_ms = 0;
+  for (const char c : text) length_ms = length_ms * 10 + (c - '0');
+  return LengthText(length_ms);
+}
+
 // `text` with its fields put in; second is false if one of them was missing.
 inline std::pair<std::string, bool> Filled(const Reason& reason, std::string_view text) {
   std::string result;
@@ -186,7 +212,11 @@ inline std::pair<std::string, bool> Filled(const Reason& reason, std::string_vie
     result += text.substr(0, open);
     if (open == std::string_view::npos) break;
     const std::size_t close = text.find('}', open);
-    const std::string shown = Shown(reason, text.substr(open + 1, close - open - 1));
+    const std::string_view name = text.substr(open + 1, close - open - 1);
+    const std::size_t colon = name.find(':');
+    const std::string_view noun =
+        colon == std::string_view::npos ? std::string_view() : name.substr(colon + 1);
+    const std::string shown = Shown(reason, name.substr(0, colon), noun);
     complete = complete && !shown.empty();
     result += shown.empty() ? "?" : shown;
     text = close == std::string_view::npos ? std::string_view() : text.substr(close + 1);

@@ -180,7 +180,8 @@ void JobWriter::FillResolved(const JobRecord& record, v1::ResolvedSpec* wire) co
   reason->set_code("COUNTED_AS_MORE");
   (*reason->mutable_fields())["asked"] = GpuText(asked);
   (*reason->mutable_fields())["counted"] = GpuText(counted);
-  reason->set_sentence(GpuText(asked) + " GPU(s) asked, counted as " + GpuText(counted) + ": " +
+  reason->set_sentence(GpuText(asked) + (asked == 1000 ? " GPU" : " GPUs") + " asked, counted as " +
+                       GpuText(counted) + ": " +
                        (spec.shape.exclusive ? "whole nodes are kept from others."
                                              : "its part of the nodes' CPUs or memory is larger."));
 }

@@ -246,6 +246,15 @@ void ReadWarnings(const v1::JobSpec& wire, FieldChecks* checks, std::vector<Reas
   }
 }
 
+std::string TypesOf(const View& view) {
+  std::set<std::string> types;
+  for (const auto& [name, node] : view.nodes) types.insert(node.gpu_type);
+  types.erase("");
+  std::string text;
+  for (const std::string& type : types) text += (text.empty() ? "" : ", ") + type;
+  return text.empty() ? "none" : text;
+}
+
 }  // namespace
 
 Result<SpecParts> ReadSpec(const v1::JobSpec& wire, const View& view, const SpecLimits& limits) {
@@ -272,11 +281,11 @@ Result<SpecParts> ReadSpec(const v1::JobSpec& wire, const View& view, const Spec
   const TypeFacts facts =
       FactsOf(view.nodes, type.empty() ? view.directory->default_gpu_type : type);
   if (facts.nodes == 0 && !type.empty()) {
-    return FieldProblem(Code::kInvalidArgument,
-                        {"spec.shape.gpu_type",
-                         "NO_SUCH_GPU_TYPE",
-                         "this cluster has no nodes of type '" + type.substr(0, 63) + "'",
-                         {{"asked", type.substr(0, 63)}}});
+    return FieldProblem(Code::kInvalidArgument, {"spec.shape.gpu_type",
+                                                 "NO_SUCH_GPU_TYPE",
+                                                 "this cluster has no " + type.substr(0, 63) +
+                                                     ". Types here: " + TypesOf(view),
+                                                 {{"asked", type.substr(0, 63)}}});
   }
   ReadShape(wire.shape(), facts, &checks, &parts.spec, &parts.memory_per_cpu_mib);
   if (!checks.ok()) return checks.error();

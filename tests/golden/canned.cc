@@ -54,7 +54,7 @@ constexpr const char* kWaiting = R"(
   resolved { project: "research/nac/alem-llm" nodes: 4 gpus_per_node: 8 gpu_type: "h200"
              time_limit_ms: 43200000 cpus_per_node: 192 memory_per_node_mib: 2064384 }
   reason { code: "WAITS_FOR_DOMAIN" fields { key: "nodes" value: "4" }
-           sentence: "There is room, but not under one leaf: 4 node(s) must be free together." }
+           sentence: "There is room, but not under one leaf: 4 nodes must be free together." }
   reservation { start_ms: 1795252800000 placement { node_list: "n[05-08]" domain: "leaf2" } }
   submitted_ms: 1795246140000 queued_since_ms: 1795246140000
 )";
@@ -132,7 +132,7 @@ std::vector<v1::Event> CannedEvents(const std::string& id) {
 v1::ExplainResponse CannedWhy() {
   v1::ExplainResponse answer = Parse<v1::ExplainResponse>(R"(
     reason { code: "WAITS_FOR_DOMAIN" fields { key: "nodes" value: "4" }
-             sentence: "There is room, but not under one leaf: 4 node(s) must be free together." }
+             sentence: "There is room, but not under one leaf: 4 nodes must be free together." }
     tick_ms: 1795246195000 place_in_project: 1 queued_in_project: 3 rank: 1 blocked: 17
     accounts { account: "research" place: 1 siblings: 4 running_milli_gpus: 96000 }
     accounts { account: "research/nac" place: 3 siblings: 41 guarantee_milli_gpus: 128000

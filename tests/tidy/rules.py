@@ -276,5 +276,29 @@ def words(tree):
                     yield path, number, "word", "holds a word that does not belong here"
 
 
+def links(tree):
+    """Files that pages point to are there, and every page of docs/ is reached from README.md."""
+    reached, waiting = set(), ["README.md"]
+    points = {}
+    for path in tree.ending((".md",)):
+        points[path] = []
+        for number, line in enumerate(tree.texts[path].split("\n"), 1):
+            for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", line):
+                if re.match(r"\w+:", target):
+                    continue
+                full = os.path.normpath(os.path.join(os.path.dirname(path), target))
+                points[path].append(full)
+                if not os.path.exists(os.path.join(tree.root, full)):
+                    yield path, number, "link", f"there is no {full}"
+    while waiting:
+        page = waiting.pop()
+        if page not in reached:
+            reached.add(page)
+            waiting += points.get(page, [])
+    for path in points:
+        if in_folder(path, ("docs",)) and path not in reached:
+            yield path, 1, "page", "no way leads here from README.md"
+
+
 ALL = (sizes, banned, leftovers, build_files, packages, functions, layering, includes, headers,
-       formatting, words)
+       formatting, links, words)

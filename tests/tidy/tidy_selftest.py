@@ -126,6 +126,9 @@ CASES = [
     ("a header that is not there", including('#include "quota/lost.h"'), "quota/usage.cc",
      "include"),
     ("a header without guard", {"src/slurm/rest.h": "int Rest();\n"}, "src/slurm/rest.h", "guard"),
+    ("a link to nothing", {"README.md": "[a](docs/a.md#b)\n"}, "README.md", "link"),
+    ("a page that nobody finds", {"README.md": "[a](docs/a.md)\n", "docs/a.md": "[b](http://b)\n",
+     "docs/b.md": "[a](a.md)\n"}, "docs/b.md", "page"),
     ("unformatted code", {"src/slurm/rest.cc": "int   Rest( );\n"}, "src/slurm/rest.cc", "format"),
 ]
 

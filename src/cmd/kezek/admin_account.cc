@@ -1,14 +1,18 @@
+#include <google/protobuf/util/json_util.h>
 #include <kezek/v1/cluster.pb.h>
 #include <kezek/v1/quota.pb.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 #include <ostream>
+#include <utility>
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/settings_flags.h"
 #include "cmd/kezek/usage_error.h"
+#include "cmd/kezek/way_out.h"
 
 namespace kezek::cli {
 namespace {
@@ -36,6 +40,58 @@ Result<std::string> DefaultGpuType(Session& session) {
   return cluster->gpu_types(0).name();
 }
 
+// The flag that sets a field of the tree that is made; empty if the message says it all.
+std::string FlagOf(const std::string& field) {
+  for (const auto& [ending, flag] :
+       {std::pair{".guarantee_milli", "--guarantee"}, std::pair{".weight_milli", "--weight"},
+        std::pair{".borrow_max_milli", "--borrow-max"},
+        std::pair{".lend_max_milli", "--lend-max"}}) {
+    if (field.ends_with(ending)) return flag;
+  }
+  return field.ends_with(".name") || field.ends_with(".path") ? "" : field;
+}
+
+Error WithOwnFlags(Error error) {
+  std::vector<std::pair<std::string, std::string>> flags;
+  for (const FieldError& detail : error.details) {
+    flags.emplace_back(detail.field, FlagOf(detail.field));
+  }
+  return WithFlags(std::move(error), flags);
+}
+
+std::string Unquoted(const std::string& json) {
+  if (json.empty()) return "-";
+  const bool quoted = json.size() > 1 && json.front() == '"' && json.back() == '"';
+  return quoted ? json.substr(1, json.size() - 2) : json;
+}
+
+// `universities/enu  weight h200  1 → 2`: what people set, of settings that stand in JSON.
+void PrintChange(const Host& host, const v1::FieldChange& change) {
+  const auto print = [&](const std::string& what, const std::string& before,
+                         const std::string& after) {
+    *host.out << change.account() << (what.empty() ? "" : "  " + what) << "  "
+              << (before.empty() ? "-" : before) << " → " << (after.empty() ? "-" : after) << '\n';
+  };
+  v1::AccountSettings before;
+  v1::AccountSettings after;
+  using google::protobuf::util::JsonStringToMessage;
+  if (change.field() != "settings" || !JsonStringToMessage(change.before(), &before).ok() ||
+      !JsonStringToMessage(change.after(), &after).ok()) {
+    print(change.field(), Unquoted(change.before()), Unquoted(change.after()));
+    return;
+  }
+  Facts facts_before;
+  Facts facts_after;
+  AddSettings(before, facts_before);
+  AddSettings(after, facts_after);
+  std::map<std::string, std::pair<std::string, std::string>> both;
+  for (const auto& [name, value] : facts_before.all()) both[name].first = value;
+  for (const auto& [name, value] : facts_after.all()) both[name].second = value;
+  for (const auto& [name, values] : both) {
+    if (values.first != values.second) print(name, values.first, values.second);
+  }
+}
+
 Result<int> Apply(Session& session, const AccountFlags& flags, v1::AccountChange change,
                   std::int64_t base_version) {
   std::string default_type;
@@ -59,7 +115,7 @@ Result<int> Apply(Session& session, const AccountFlags& flags, v1::AccountChange
   request.set_base_version(base_version);
   request.set_reason(flags.reason);
   Result<v1::ApplyAccountsResponse> answer = Ask<v1::ApplyAccountsResponse>(session, request);
-  if (!answer) return answer.error();
+  if (!answer) return WithOwnFlags(answer.error());
   const Host& host = session.host;
   for (const v1::Reason& warning : answer->warnings()) PrintWarning(host, warning.sentence());
   if (PrintMessage(host, session.format(), *answer)) return kDone;
@@ -68,12 +124,7 @@ Result<int> Apply(Session& session, const AccountFlags& flags, v1::AccountChange
     return kDone;
   }
   if (answer->changes().empty()) *host.out << flags.path << " is so already\n";
-  for (const v1::FieldChange& field : answer->changes()) {
-    *host.out << field.account();
-    if (!field.field().empty()) *host.out << "  " << field.field();
-    *host.out << "  " << (field.before().empty() ? "-" : field.before()) << " → "
-              << (field.after().empty() ? "-" : field.after()) << '\n';
-  }
+  for (const v1::FieldChange& field : answer->changes()) PrintChange(host, field);
   return kDone;
 }
 

@@ -7,6 +7,7 @@
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/nodes.h"
 #include "cmd/kezek/render.h"
+#include "cmd/kezek/way_out.h"
 
 namespace kezek::cli {
 namespace {
@@ -17,7 +18,7 @@ struct NodeFlags {
 };
 
 Result<int> PrintChangedNodes(Session& session, const Result<v1::NodesChanged>& answer) {
-  if (!answer) return answer.error();
+  if (!answer) return WithFlags(answer.error(), {{"nodes", ""}, {"reason", "--reason"}});
   PrintNodes(session, *answer, answer->nodes());
   if (session.format() == Format::kJson || session.format() == Format::kYaml) return kDone;
   for (const std::string& command : answer->commands()) {
@@ -74,7 +75,7 @@ Result<int> RunShow(Session& session, const NodeFlags& flags) {
   v1::GetNodesRequest request;
   for (const std::string& node : flags.nodes) request.add_nodes(node);
   Result<v1::GetNodesResponse> answer = Ask<v1::GetNodesResponse>(session, request);
-  if (!answer) return answer.error();
+  if (!answer) return WithFlags(answer.error(), {{"nodes", ""}});
   if (session.format() != Format::kTable) {
     PrintNodes(session, *answer, answer->nodes());
     return kDone;

@@ -7,6 +7,7 @@
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/roles.h"
+#include "cmd/kezek/way_out.h"
 #include "script/values.h"
 
 namespace kezek::cli {
@@ -46,7 +47,7 @@ Result<int> RunCreate(Session& session, const TokenFlags& flags) {
   }
   Result<v1::CreateTokenResponse> answer =
       Ask<v1::CreateTokenResponse>(session, request, Repeat::kNo);
-  if (!answer) return answer.error();
+  if (!answer) return WithFlags(answer.error(), {{"user", "--user"}});
   const Host& host = session.host;
   if (PrintMessage(host, session.format(), *answer)) return kDone;
   *host.out << answer->secret() << '\n';
@@ -61,7 +62,7 @@ Result<int> RunList(Session& session, const TokenFlags& flags) {
   request.set_user(flags.user);
   request.set_include_ended(flags.ended);
   Result<v1::ListTokensResponse> answer = Ask<v1::ListTokensResponse>(session, request);
-  if (!answer) return answer.error();
+  if (!answer) return WithFlags(answer.error(), {{"user", "--user"}});
   const Host& host = session.host;
   if (PrintMessage(host, session.format(), *answer)) return kDone;
   if (session.format() == Format::kName) {
@@ -84,7 +85,7 @@ Result<int> RunRevoke(Session& session, const TokenFlags& flags) {
   request.set_id(flags.id);
   request.set_reason(flags.reason);
   Result<v1::RevokeTokenResponse> answer = Ask<v1::RevokeTokenResponse>(session, request);
-  if (!answer) return answer.error();
+  if (!answer) return WithFlags(answer.error(), {{"id", ""}});
   if (PrintMessage(session.host, session.format(), *answer)) return kDone;
   *session.host.out << (session.format() == Format::kName ? "" : "Revoked token ")
                     << answer->token().id() << '\n';

@@ -9,6 +9,7 @@
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/roles.h"
 #include "cmd/kezek/usage_error.h"
+#include "cmd/kezek/way_out.h"
 
 namespace kezek::cli {
 namespace {
@@ -46,7 +47,11 @@ void PrintUsers(Session& session, const google::protobuf::Message& answer,
 }
 
 Result<int> PrintUser(Session& session, const Result<v1::User>& answer) {
-  if (!answer) return answer.error();
+  if (!answer) {
+    return WithFlags(
+        answer.error(),
+        {{"roles", "the project"}, {"unix_account", "--unix"}, {"user", ""}, {"account", ""}});
+  }
   google::protobuf::RepeatedPtrField<v1::User> users;
   *users.Add() = *answer;
   PrintUsers(session, *answer, users);

@@ -112,13 +112,22 @@ const CLI::App* FindSubcommand(const CLI::App& app, const std::string& name) {
   return found.empty() ? nullptr : found.front();
 }
 
+// `doctor` of `kezek admin doctor --help`; empty if all words are understood.
+std::string UnknownCommand(const CLI::App& app) {
+  if (CommandsOf(Deepest(app)).empty()) return "";
+  for (const std::string& word : app.remaining(true)) {
+    if (!word.starts_with('-')) return word;
+  }
+  return "";
+}
+
 int Run(Session& session, std::vector<std::string> arguments) {
   CLI::App app("Kezek shares the GPUs of one cluster fairly.", "kezek");
   app.set_help_flag("-h,--help", "this text");
   app.set_version_flag("--version", "kezek " KEZEK_VERSION, "which kezek this is");
-  app.footer(kFooter);
   AddCommonFlags(app, session);
   AddCommands(app, session);
+  app.footer(kFooter);  // after the commands, which would take it over
   std::size_t command = FindCommand(arguments);
   if (command < arguments.size() && arguments[command] == "help") {
     arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(command));
@@ -152,6 +161,9 @@ int Run(Session& session, std::vector<std::string> arguments) {
   try {
     app.parse(std::move(arguments));
   } catch (const CLI::CallForHelp&) {
+    if (const std::string unknown = UnknownCommand(app); !unknown.empty()) {
+      return Finish(session, NoSuchCommand(Deepest(app), unknown));
+    }
     *session.host.out << HelpText(Deepest(app));
     return kDone;
   } catch (const CLI::CallForVersion& version) {

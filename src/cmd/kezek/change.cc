@@ -49,7 +49,7 @@ Result<int> RunHold(Session& session, const ChangeFlags& flags, bool hold) {
   request.set_hold(hold);
   request.set_reason(flags.comment);
   Result<v1::UpdateResponse> answer = Ask<v1::UpdateResponse>(session, request);
-  if (!answer) return answer.error();
+  if (!answer) return WithFlags(answer.error(), {{"hold", ""}, {"reason", "--reason"}});
   for (const v1::Reason& warning : answer->warnings()) {
     PrintWarning(session.host, warning.sentence());
   }

@@ -85,7 +85,10 @@ Result<int> RunUse(Session& session, const ConfigFlags& flags) {
           return NoSuchContext(configuration, flags.name, path);
         }
         configuration.current = flags.name;
-        return "Context " + flags.name + ": " + configuration.contexts[flags.name].endpoint;
+        const std::string& endpoint = configuration.contexts[flags.name].endpoint;
+        return "Context " + flags.name + ": " +
+               (endpoint.empty() ? "no endpoint yet; kezek login --endpoint HOST:PORT sets one"
+                                 : endpoint);
       });
 }
 

@@ -14,11 +14,11 @@ constexpr const char* kHead =
 name: NAME
 kind: KIND
 # project: alem-llm            # needed if you are a member of several
-# job_class: normal            # or debug, scavenger: `kezek usage` shows what you may use
+# job_class: normal            # or debug, scavenger; a wrong one is answered with those there are
 )";
 
 constexpr const char* kTail = R"(
-time_limit_ms: LIMIT          # also in milliseconds; the shorter, the sooner it may start
+time_limit_ms: LIMIT             # also in milliseconds; the shorter, the sooner it may start
 # time_min_ms: 1h              # a shorter limit that will do where it starts sooner
 # begin_ms: now+1hour          # not before; deadline_ms: to be ended by
 # dependencies:                # afterok:48210 of sbatch

@@ -22,7 +22,7 @@ constexpr int kPage = 500;
 constexpr int kWatchSeconds = 10;
 constexpr const char* kFooter =
     R"(FOR is how long a job has run, or has been queued, in hours and minutes: 10:12; with days in
-front from one day on: 3-04:05.
+front from one day on: 3-04:05; below a minute in seconds.
 Another institution's jobs have no number, name or place: (another inst.). On a narrow terminal
 columns are cut and left out; -o wide shows all in full, and more of them.
 In a pipe --watch writes a line with the time for each job that has changed, until it is over.
@@ -151,7 +151,8 @@ Result<int> LookAtQueue(Session& session, Queue& queue, bool as_log) {
   }
   if (as_log) AddGone(session, queue, *all);
   PrintRows(session, *all, as_log);
-  if (!all->page().next_token().empty()) {
+  // Who says how many wants no more.
+  if (!all->page().next_token().empty() && queue.flags.limit == QueueFlags().limit) {
     PrintWarning(session.host, "only " + Count(queue.flags.limit, "job") +
                                    " shown, there are more; --limit N shows more");
   }

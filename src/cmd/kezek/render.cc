@@ -122,6 +122,7 @@ std::string ExactMoment(std::int64_t utc_ms) {
 
 std::string Elapsed(std::int64_t ms) {
   const std::int64_t length = std::max<std::int64_t>(ms, 0);
+  if (length < kMinute) return std::to_string(length / 1000) + " s";
   const std::int64_t hours = length / kHour;
   std::string minutes = std::to_string(length / kMinute % 60 + 100).substr(1);
   if (length < kDay) return std::to_string(hours) + ":" + minutes;

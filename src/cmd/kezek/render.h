@@ -49,6 +49,7 @@ class Facts {
  public:
   void Add(std::string name, std::string value);
   void Print(const Host& host) const;
+  const std::vector<std::pair<std::string, std::string>>& all() const { return facts_; }
 
  private:
   std::vector<std::pair<std::string, std::string>> facts_;
@@ -69,7 +70,7 @@ std::string CutTo(const std::string& text, std::size_t width);
 std::string Moment(const Host& host, std::int64_t utc_ms);
 // `2026-11-22 14:20:05` in the user's zone; empty for 0.
 std::string ExactMoment(std::int64_t utc_ms);
-// `0:42`, `10:12`, `3-04:10`: hours and minutes, days in front.
+// `0:42`, `10:12`, `3-04:10`: hours and minutes, days in front; `14 s` below a minute.
 std::string Elapsed(std::int64_t ms);
 // `30 min`, `12 h`, `1 h 30 min`, `2 d`.
 std::string Length(std::int64_t ms);
@@ -86,7 +87,9 @@ std::string Percent(std::int64_t ppm);
 // `1 job`, `3 jobs`.
 std::string Count(std::int64_t number, const std::string& one);
 
-// A reason's sentence without its full stop, to stand in a cell.
+// A reason's sentence, with times in the user's zone instead of UTC.
+std::string SentenceOf(const Host& host, const v1::Reason& reason);
+// A sentence without its full stop, to stand in a cell.
 std::string WithoutStop(const std::string& sentence);
 
 // Of jobs.

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "cmd/kezek/render.h"
+#include "kezek/reason_text.h"
 
 namespace kezek::cli {
 namespace {
@@ -49,6 +50,19 @@ std::string RunsOn(const Host& host, const v1::Job& job) {
 }
 
 }  // namespace
+
+std::string SentenceOf(const Host& host, const v1::Reason& reason) {
+  std::string text = reason.sentence();
+  for (const auto& [name, value] : reason.fields()) {
+    if (!name.ends_with("_ms") || value.empty() || value.size() > 15) continue;
+    if (value.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::int64_t utc_ms = std::stoll(value);
+    const std::string utc = reason_text::UtcText(utc_ms);
+    const std::size_t at = text.find(utc);
+    if (at != std::string::npos) text.replace(at, utc.size(), Moment(host, utc_ms));
+  }
+  return text;
+}
 
 std::string WithoutStop(const std::string& sentence) {
   return sentence.ends_with('.') ? sentence.substr(0, sentence.size() - 1) : sentence;
@@ -112,7 +126,7 @@ std::string JobWhere(const Host& host, const v1::Job& job) {
   if (IsFinal(job.state()) && job.reason().sentence().empty()) {
     return "exit code " + std::to_string(job.exit_code());
   }
-  return WithoutStop(job.reason().sentence());
+  return WithoutStop(SentenceOf(host, job.reason()));
 }
 
 }  // namespace kezek::cli

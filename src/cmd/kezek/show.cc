@@ -22,7 +22,12 @@ struct ShowFlags {
 
 constexpr int kWatchSeconds = 10;
 
-std::string Bool(bool value) { return value ? "yes" : "no"; }
+std::string Requeue(const v1::ResolvedSpec& resolved) {
+  if (!resolved.requeue()) return "never";
+  const std::string faults = "after node faults and preemption";
+  if (resolved.max_attempts() < 2) return faults;
+  return faults + "; when it fails, too, up to " + Count(resolved.max_attempts(), "run");
+}
 
 void AddShape(const v1::Job& job, Facts& facts) {
   const v1::ResolvedSpec& resolved = job.resolved();
@@ -39,8 +44,7 @@ void AddShape(const v1::Job& job, Facts& facts) {
                            Count(resolved.cpus_per_task(), "CPU") + " each");
   }
   facts.Add("Time limit", Length(resolved.time_limit_ms()));
-  facts.Add("Requeue", resolved.requeue() ? "yes, at most " + Count(resolved.max_attempts(), "run")
-                                          : Bool(false));
+  facts.Add("Requeue", Requeue(resolved));
 }
 
 void AddWhen(const Host& host, const v1::Job& job, Facts& facts) {
@@ -76,7 +80,8 @@ void PrintFacts(const Host& host, const v1::Job& job) {
   facts.Add("State", Styled(host, StateStyle(job), StateName(job)));
   const bool runs = job.state() == v1::JOB_STATE_RUNNING || job.state() == v1::JOB_STATE_STARTING;
   facts.Add(job.has_array() ? "Elements" : runs ? "Runs on" : "Why", JobWhere(host, job));
-  if (IsFinal(job.state())) facts.Add("Exit code", std::to_string(job.exit_code()));
+  if (IsFinal(job.state()) && job.attempt_count() > 0)
+    facts.Add("Exit code", std::to_string(job.exit_code()));
   if (!job.redacted()) AddShape(job, facts);
   AddWhen(host, job, facts);
   facts.Add("Directory", job.spec().working_dir());
@@ -120,8 +125,8 @@ void PrintEvents(const Host& host, const v1::GetJobsResponse& answer, const v1::
   table.MayLeaveOut({"BY"});
   for (const v1::Event& event : answer.events()) {
     if (event.name() != job.job()) continue;
-    table.Add(
-        {ExactMoment(event.time_ms()), What(event), event.actor(), event.reason().sentence()});
+    table.Add({ExactMoment(event.time_ms()), What(event), event.actor(),
+               SentenceOf(host, event.reason())});
   }
   if (table.empty()) return;
   *host.out << '\n';
@@ -133,7 +138,7 @@ void PrintLog(const Host& host, const v1::GetJobsResponse& answer) {
   Table table({"JOB", "WHEN", "EVENT", "BY", "REASON"});
   for (const v1::Event& event : answer.events()) {
     table.Add({event.name(), ExactMoment(event.time_ms()), What(event), event.actor(),
-               event.reason().sentence()});
+               SentenceOf(host, event.reason())});
   }
   table.Print(host);
 }

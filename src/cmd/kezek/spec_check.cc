@@ -29,8 +29,9 @@ std::string Unwritten(const std::string& field, const Draft& draft) {
   if (field == "spec.project" && !draft.default_project.empty()) {
     return "project " + draft.default_project + ", of KEZEK_PROJECT or the context";
   }
-  constexpr std::array<std::pair<std::string_view, const char*>, 9> kFlags = {
-      {{"spec.project", "--project"},
+  constexpr std::array<std::pair<std::string_view, const char*>, 10> kFlags = {
+      {{"dry_run", "--dry-run"},
+       {"spec.project", "--project"},
        {"spec.job_class", "--class"},
        {"spec.shape.nodes", "--nodes"},
        {"spec.shape.gpus", "--gpus"},

@@ -14,10 +14,11 @@ namespace {
 
 // What users of Slurm may write, and `help`'s kin.
 constexpr std::pair<const char*, const char*> kSlurmCommands[] = {
-    {"sbatch", "submit"},  {"srun", "run"},       {"squeue", "queue"},
-    {"scancel", "cancel"}, {"sinfo", "nodes"},    {"sacct", "queue --ended, or show"},
-    {"sshare", "usage"},   {"sacctmgr", "admin"}, {"scontrol", "show, update, hold or release"},
-    {"jobs", "queue"},     {"list", "queue"},     {"status", "queue, or show"},
+    {"sbatch", "submit"},     {"srun", "run"},       {"squeue", "queue"},
+    {"scancel", "cancel"},    {"sinfo", "nodes"},    {"sacct", "queue --ended, or show"},
+    {"sshare", "usage"},      {"sacctmgr", "admin"}, {"scontrol", "show, update, hold or release"},
+    {"jobs", "queue"},        {"list", "queue"},     {"status", "queue, or show"},
+    {"version", "--version"},
 };
 
 Error Usage(const CLI::App& command, const std::string& message) {

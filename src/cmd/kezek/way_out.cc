@@ -20,7 +20,7 @@ constexpr Way kWays[] = {
     {"DEPENDENCY_NEVER_MET", "Take the dependency out, or run that job again"},
     {"USER_NOT_FOUND", "Those you may see: kezek admin user list"},
     {"NODE_NOT_FOUND", "All of them: kezek nodes"},
-    {"TOKEN_NOT_FOUND", "Those there are: kezek admin token list --ended"},
+    {"TOKEN_NOT_FOUND", "Yours: kezek token list --ended"},
     {"CLUSTER_NOT_FOUND", "Another cluster has another endpoint: --context or --endpoint"},
     {"CLASS_NOT_ALLOWED", "Leave --class out to take the project's own"},
     {"TIME_LIMIT_TOO_LONG", "Ask for less with --time, or for another --class"},
@@ -89,7 +89,7 @@ Error WithFlags(Error error, const std::vector<std::pair<std::string, std::strin
     for (const auto& [field, flag] : flags) {
       if (!detail.field.starts_with(field)) continue;
       if (error.message == detail.field + ": " + detail.message) {
-        error.message = flag + ": " + detail.message;
+        error.message = (flag.empty() ? "" : flag + ": ") + detail.message;
       }
       detail.field = flag;
       break;

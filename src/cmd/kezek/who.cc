@@ -61,7 +61,7 @@ Result<int> RunLogin(Session& session, const LoginFlags& flags) {
   const Host& host = session.host;
   std::string token = flags.token;
   if (!flags.munge && (token.empty() || token == "-")) {
-    if (host.err_is_terminal) *host.err << "Token: " << std::flush;
+    if (host.err_is_terminal && host.in_is_terminal) *host.err << "Token: " << std::flush;
     std::getline(*host.in, token);
   }
   if (token.empty() && !flags.munge) {

@@ -58,10 +58,50 @@ void PrintAdvice(const Host& host, const v1::ExplainResponse& answer) {
   *host.out << text << '\n';
 }
 
-Result<int> RunWhy(Session& session, const std::string& job) {
+// What a job that is not queued does instead.
+std::string Instead(const Host& host, const v1::Job& job) {
+  const std::string where = JobWhere(host, job);
+  if (job.has_array()) return ": " + where;
+  if (IsFinal(job.state())) {
+    return " is over: " + StateName(job) + (where.empty() ? "" : ". " + where);
+  }
+  return (job.state() == v1::JOB_STATE_STARTING ? " starts on " : " runs on ") + where;
+}
+
+// The sentence with the job as its subject, where it begins with what the job does.
+std::string Waiting(const std::string& sentence) {
+  if (sentence.empty()) return " waits: no tick has looked at it yet.";
+  if (sentence.starts_with("Waits ")) return " w" + sentence.substr(1);
+  if (sentence.starts_with("Held ") || sentence.starts_with("Held:")) {
+    return " is h" + sentence.substr(1);
+  }
+  return " waits: " + sentence;
+}
+
+void PrintWaiting(const Host& host, const v1::ExplainResponse& answer) {
+  const std::string& name = answer.job().job();
+  *host.out << "Job " << name << Waiting(SentenceOf(host, answer.reason())) << '\n';
+  if (answer.reason().code() == "HELD_BY_USER") {
+    *host.out << "To let it start: kezek release " << name << '\n';
+  }
+  if (answer.estimate().start_ms() > 0) {
+    *host.out << "Starts about " << Moment(host, answer.estimate().start_ms());
+    const std::string assumption = SentenceOf(host, answer.estimate().assumption());
+    *host.out << (assumption.empty() ? "" : " (" + WithoutStop(assumption) + ")") << '\n';
+  }
+  if (const std::string places = Places(answer); !places.empty()) *host.out << places << '\n';
+  for (const v1::AccountPlace& place : answer.accounts()) *host.out << Standing(place) << '\n';
+  PrintAdvice(host, answer);
+}
+
+Result<v1::ExplainResponse> Explain(Session& session, const std::string& job) {
   v1::ExplainRequest request;
   request.set_job(job);
-  Result<v1::ExplainResponse> answer = Ask<v1::ExplainResponse>(session, request);
+  return Ask<v1::ExplainResponse>(session, request);
+}
+
+Result<int> RunWhy(Session& session, const std::string& job) {
+  Result<v1::ExplainResponse> answer = Explain(session, job);
   if (!answer) return answer.error();
   const Host& host = session.host;
   if (PrintMessage(host, session.format(), *answer)) return kDone;
@@ -69,34 +109,27 @@ Result<int> RunWhy(Session& session, const std::string& job) {
     *host.out << answer->reason().code() << '\n';
     return kDone;
   }
-  const std::string subject = "Job " + answer->job().job();
   if (answer->job().state() != v1::JOB_STATE_QUEUED) {
-    *host.out << subject << " does not wait: " << StateName(answer->job());
-    const std::string where = JobWhere(host, answer->job());
-    *host.out << (where.empty() ? "" : ", " + where) << '\n';
-    return kDone;
+    *host.out << "Job " << answer->job().job() << Instead(host, answer->job()) << '\n';
+    // Of an array that runs, the element that is next.
+    const std::string& queued = answer->job().array().queued_indices();
+    if (queued.empty()) return kDone;
+    const std::string next = queued.substr(0, queued.find_first_not_of("0123456789"));
+    answer = Explain(session, answer->job().job() + "_" + next);
+    if (!answer) return answer.error();
+    if (answer->job().state() != v1::JOB_STATE_QUEUED) return kDone;
   }
-  const std::string& sentence = answer->reason().sentence();
-  *host.out << subject
-            << " waits: " << (sentence.empty() ? "No tick has looked at it yet." : sentence)
-            << '\n';
-  if (answer->estimate().start_ms() > 0) {
-    *host.out << "Starts about " << Moment(host, answer->estimate().start_ms());
-    const std::string& assumption = answer->estimate().assumption().sentence();
-    *host.out << (assumption.empty() ? "" : " (" + WithoutStop(assumption) + ")") << '\n';
-  }
-  if (const std::string places = Places(*answer); !places.empty()) *host.out << places << '\n';
-  for (const v1::AccountPlace& place : answer->accounts()) *host.out << Standing(place) << '\n';
-  PrintAdvice(host, *answer);
+  PrintWaiting(host, *answer);
   return kDone;
 }
 
 }  // namespace
 
 void AddWhy(CLI::App& app, Session& session) {
-  CLI::App* command = app.add_subcommand("why", "why a job waits, and what would help");
+  CLI::App* command = app.add_subcommand("why", "why a job waits, and who stands before it");
   const auto job = std::make_shared<std::string>();
-  command->add_option("JOB", *job, "job: 48211 or 48211_7")->required();
+  command->add_option("JOB", *job, "job: 48211 or 48211_7; of an array that runs: its next element")
+      ->required();
   command->footer("Examples:\n  kezek why 48211\n  kezek why 48211_7 -o json");
   command->callback(
       [&session, job] { session.action = [&session, job] { return RunWhy(session, *job); }; });

@@ -50,8 +50,10 @@ TEST(ReasonTextTest, FieldsAreShown) {
   EXPECT_EQ(
       Sentence({ReasonCode::kWaitsForGpus,
                 {{"nodes", "4"}, {"gpus_per_node", "8"}, {"gpu_type", "h200"}, {"free", "6"}}}),
-      "Waits for free resources: 4 node(s) with 8 h200 each; 6 GPU(s) are free now.");
+      "Waits for 4 nodes with 8 free h200 each; 6 GPUs free now.");
   EXPECT_EQ(Sentence({ReasonCode::kWaitsForGpus, {{"nodes", "4"}}}), "Waits for free resources.");
+  EXPECT_EQ(Sentence({ReasonCode::kWaitsForGpus, {{"free", "1"}}}),
+            "Waits for free resources; 1 GPU free now.");
   EXPECT_EQ(Sentence({ReasonCode::kFinished, {{"exit_code", "3"}}}), "Ended with exit code 3.");
   EXPECT_EQ(Sentence({ReasonCode::kClassNotAllowed, {{"class", "realtime"}}}),
             "Class realtime is not allowed in its account.");
@@ -66,6 +68,16 @@ TEST(ReasonTextTest, TimesAreShownInUtc) {
   EXPECT_EQ(reason_text::UtcText(4'107'542'399'999), "2100-02-28 23:59 UTC");
   EXPECT_EQ(Sentence({ReasonCode::kBeginTime, {{"at_ms", "soon"}}}),
             "Asked not to start before soon.");
+}
+
+TEST(ReasonTextTest, LengthsOfTimeAreShownAsPeopleSayThem) {
+  EXPECT_EQ(Sentence({ReasonCode::kTimeLimitTooLong,
+                      {{"asked", "21600000"}, {"limit", "5400000"}, {"whose", "debug"}}}),
+            "The time limit of 6 h is longer than allowed: 1 h 30 min (debug).");
+  EXPECT_EQ(Sentence({ReasonCode::kTimeLimitTooLong, {{"limit", "a day"}}}),
+            "The time limit is longer than allowed: a day.");
+  EXPECT_EQ(reason_text::LengthText(0), "0 s");
+  EXPECT_EQ(reason_text::LengthText(93'785'000), "1 d 2 h 3 min 5 s");
 }
 
 TEST(ReasonTextTest, GpuFigures) {
