@@ -61,9 +61,14 @@ def steps_of(lines):
             while not command.endswith("\nEND"):
                 command += "\n" + lines[at].removeprefix(INDENT)
                 at += 1
-        while at < len(lines) and lines[at].startswith(INDENT) and \
-                not lines[at].startswith(INDENT + "$ "):
-            at += 1
+        while True:
+            more = at  # an empty line is the output's if more output follows
+            while more < len(lines) and not lines[more]:
+                more += 1
+            if more == len(lines) or not lines[more].startswith(INDENT) or \
+                    lines[more].startswith(INDENT + "$ "):
+                break
+            at = more + 1
         yield Step(command, first, at)
 
 

@@ -13,7 +13,6 @@
 #include <set>
 #include <sstream>
 
-#include "cmd/kezek/nearest.h"
 #include "kezek/text.h"
 #include "script/values.h"
 
@@ -68,16 +67,14 @@ class Reading {
   // Fields that begin alike, or all of them when there are few.
   static std::string Nearest(const google::protobuf::Descriptor& type, const std::string& key) {
     std::string alike;
-    std::vector<std::string> names;
     for (int i = 0; i < type.field_count(); ++i) {
       const std::string& name = type.field(i)->name();
-      names.push_back(name);
       const bool close =
           key.size() > 2 && (name.starts_with(key.substr(0, 3)) ||
                              ("_" + name + "_").find("_" + key + "_") != std::string::npos);
       if (close || type.field_count() < 8) alike += (alike.empty() ? "" : ", ") + name;
     }
-    return alike.empty() ? DidYouMean(key, names) : "; there is " + alike;
+    return alike.empty() ? "" : "; there is " + alike;
   }
 
   void ReadField(const YAML::Node& node, const FieldDescriptor& field, const std::string& where,
