@@ -45,7 +45,8 @@ TEST(RenderTest, LengthsOfTime) {
   EXPECT_EQ(Elapsed(42 * 60'000), "0:42");
   EXPECT_EQ(Elapsed(10 * kHour + 12 * 60'000), "10:12");
   EXPECT_EQ(Elapsed(76 * kHour + 5 * 60'000), "3-04:05");
-  EXPECT_EQ(Elapsed(-5), "0:00");
+  EXPECT_EQ(Elapsed(-5), "0 s");
+  EXPECT_EQ(Elapsed(59'999), "59 s");
 }
 
 TEST(RenderTest, MomentsNameTheDayOnlyWhereItIsNotToday) {
