@@ -97,7 +97,8 @@ struct ReleaseDone {
 struct SignalDone {
   AttemptRef attempt;
   std::int64_t cluster_job_id = 0;
-  bool settled = false;  // false: it is not known whether it was taken; send it again
+  std::string signal;    // as it was asked for
+  bool settled = false;  // false: it is not known whether it was taken
 };
 // All cluster jobs with this attempt's name, from the live list and the accounting. `complete` is
 // false when either did not answer: then absence proves nothing.

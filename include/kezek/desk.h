@@ -111,6 +111,15 @@ struct CancelJobs {
   bool by_admin = false;     // of what is another's, who is told why
   std::string text;
 };
+// Sends those that run a signal and ends nothing; what does not run is left alone, unless nothing
+// of it runs: that is an error, as is a cluster that does not answer. Sent once: an event says so
+// if the cluster did not confirm it.
+struct SignalJobs {
+  std::vector<JobRef> jobs;  // an array's row: those of its elements that run
+  std::string signal;        // "USR1", without SIG
+  bool by_admin = false;
+  std::string text;
+};
 // Jobs that do not wait stay as they are, unless none of them waits: that is an error. So for
 // ReleaseJobs.
 struct HoldJobs {
@@ -134,7 +143,7 @@ struct UpdateJobs {
   std::optional<TimeMs> deadline_ms;
   std::optional<std::int32_t> array_max_running;
 };
-using JobChange = std::variant<CancelJobs, HoldJobs, ReleaseJobs, UpdateJobs>;
+using JobChange = std::variant<CancelJobs, SignalJobs, HoldJobs, ReleaseJobs, UpdateJobs>;
 // All or nothing: each change is checked for each of its jobs, as they are before the command,
 // before any is made; then they are made in order and committed together.
 struct ChangeJobs {

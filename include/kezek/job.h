@@ -34,6 +34,7 @@ enum class DependencyKind : std::uint8_t { kAfterOk, kAfterAny, kAfterNotOk, kAf
 struct Dependency {
   DependencyKind kind = DependencyKind::kAfterOk;
   JobRef on;
+  DurationMs delay_ms = 0;  // with kAfter: this long after its first start
   bool operator==(const Dependency&) const = default;
 };
 
@@ -188,6 +189,9 @@ struct Job {
   TimeMs submitted_ms = 0;          // its place in the order, kept when requeued
   TimeMs queued_since_ms = 0;       // when it last became queued
   TimeMs not_before_ms = 0;         // back-off after failed launches
+  // When it first ran, by the cluster's clock; 0: not yet. Of an array's row: when the last of its
+  // elements first did so far.
+  TimeMs started_ms = 0;
   TimeMs ended_ms = 0;
   std::int32_t attempts = 0;         // made so far
   std::int32_t failed_runs = 0;      // that count against max_attempts

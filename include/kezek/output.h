@@ -32,7 +32,8 @@ class OutputReader {
  public:
   virtual ~OutputReader() = default;
   // At most `max_bytes` from `offset` on; an empty piece at the end of the file. NOT_FOUND
-  // LOG_NOT_YET: no such file yet; FAILED_PRECONDITION LOG_ELSEWHERE: it lies where Kezek cannot
+  // LOG_NOT_YET: no such file yet; NOT_FOUND LOG_NO_FOLDER: nor the folder it would be in;
+  // FAILED_PRECONDITION LOG_ELSEWHERE: it lies where Kezek cannot
   // read for its owner (field "path").
   virtual Result<OutputPiece> Read(const std::string& path, std::int64_t offset,
                                    std::int64_t max_bytes) = 0;

@@ -24,7 +24,7 @@ enum class ReasonCode : std::uint8_t {
   kReservedAt,             // has a reservation; at_ms, nodes
   kReclaimUnderWay,        // victims are ending; gpus
   kBeginTime,              // asked not to start before; at_ms
-  kDependency,             // waits for other jobs; on, kind
+  kDependency,             // waits for other jobs; on, kind, until_ms
   kArrayLimit,             // its array runs as many as it may; limit
   kHeldByUser,
   kHeldByAdmin,       // held with the admin's words; text
@@ -71,6 +71,8 @@ enum class ReasonCode : std::uint8_t {
   kReleased,
   kUpdated,           // field, from, to
   kPlacementDiffers,  // what was granted is not what was planned; planned, granted
+  kSignalled,         // on request; signal, by, text
+  kSignalUnsure,      // the cluster did not confirm it; signal
   kWarning,           // taken, but without effect; field, text
 };
 

@@ -58,7 +58,7 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kReclaimUnderWay, "RECLAIM_UNDER_WAY",
      "GPUs are being taken back for it[: {gpus} still to come]."},
     {kBeginTime, "BEGIN_TIME", "Asked not to start before {at_ms}."},
-    {kDependency, "DEPENDENCY", "Waits for job {on}[ ({kind})]."},
+    {kDependency, "DEPENDENCY", "Waits for job {on}[ ({kind})][ until {until_ms}]."},
     {kArrayLimit, "ARRAY_LIMIT", "Its array runs as many elements as it may[: {limit}]."},
     {kHeldByUser, "HELD_BY_USER", "Held by its user[: {text}]."},
     {kHeldByAdmin, "HELD_BY_ADMIN", "Held by an administrator[: {text}]."},
@@ -126,6 +126,9 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kUpdated, "UPDATED", "Changed: {field}[ from {from}][ to {to}]."},
     {kPlacementDiffers, "PLACEMENT_DIFFERS",
      "The cluster granted {granted} instead of what was planned, {planned}."},
+    {kSignalled, "SIGNALLED", "Sent the signal {signal}[ by {by}][: {text}]."},
+    {kSignalUnsure, "SIGNAL_UNSURE",
+     "The cluster did not confirm the signal {signal}: it may not have reached the job."},
     {kWarning, "WARNING", "[{field}: ]{text}."},
 });
 

@@ -161,6 +161,14 @@ void AttendInCluster(Core& core, const Attempt& attempt, const Job& job, FollowU
   next.Add(follow.look_at_ms);
 }
 
+// Of an array, the last first start of its elements so far.
+void NoteStartOfArray(Core& core, const Job& element) {
+  if (element.ref.element == kNoElement) return;
+  Job array = core.JobOf({element.ref.id, kNoElement});
+  array.started_ms = std::max(array.started_ms, element.started_ms);
+  core.Put(array);
+}
+
 }  // namespace
 
 void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
@@ -188,8 +196,11 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
     core.ready.report.first_runs.push_back({row.spec->job_class, core.now - row.submitted_ms});
   }
   row.launch_failures = 0;
+  const bool first_start = row.started_ms == 0;
+  if (first_start) row.started_ms = attempt.start_ms;
   core.Put(row);
   core.follow_changed = true;
+  if (first_start) NoteStartOfArray(core, row);
   // Its owner may change what is held in the cluster: it is not to run with what was not decided.
   if (exceeds) SetEnding(core, attempt.ref, Ending::kRequeue, differs);
 }

@@ -247,7 +247,15 @@ void On(Core& core, const ReleaseDone& event) {
 void On(Core& core, const SignalDone& event) {
   const Attempt* known = core.state.FindAttempt(event.attempt);
   if (known == nullptr || known->cluster_job_id != event.cluster_job_id) return;
-  if (!event.settled || known->signalled) return;
+  FollowUp& follow = core.follow[event.attempt];
+  const Job& job = core.JobOf(event.attempt.job);
+  if (follow.signals.erase(event.signal) != 0 && !event.settled) {
+    core.Say(Note(job, {ReasonCode::kSignalUnsure, {{"signal", event.signal}}}, kActorKezek,
+                  event.attempt.number, core.now));
+  }
+  // The one before the limit is sent again until it is settled.
+  const bool before_end = follow.signal_at_ms != 0 && event.signal == job.spec->signal.name;
+  if (!before_end || !event.settled || known->signalled) return;
   Attempt attempt = *known;
   attempt.signalled = true;
   core.Put(attempt);

@@ -1,4 +1,5 @@
-// What people ask of jobs: cancel, hold, release, update. All is checked before anything changes.
+// What people ask of jobs: cancel, signal, hold, release, update. All is checked before anything
+// changes.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -29,6 +30,54 @@ void Apply(Core& core, const CancelJobs& cancel, const Command& command, Command
     RowFor(core, ref);
     CancelJob(core, ref, reason, command.actor_name);
     outcome.jobs.push_back(ref);
+  }
+}
+
+// --- Signal. ---
+
+// Of the job, or of the array's elements: the attempts that can take a signal.
+std::vector<const Attempt*> RunningOf(const Core& core, const JobRef& ref) {
+  std::vector<const Attempt*> running;
+  const auto add = [&](const JobRef& job) {
+    const Attempt* attempt = core.state.AliveAttempt(job);
+    const bool runs = attempt != nullptr && attempt->state == AttemptState::kRunning &&
+                      attempt->end_ms == 0 && attempt->cluster_job_id != 0;
+    if (runs) running.push_back(attempt);
+  };
+  const Job* job = core.state.FindJob(ref);
+  if (job == nullptr) return running;
+  add(ref);
+  if (!IsArrayRow(*job)) return running;
+  for (const Job* element : core.state.Elements(ref.id)) add(element->ref);
+  return running;
+}
+
+Result<void> Check(const Core& core, const SignalJobs& signal) {
+  if (auto known = CheckAll(core, signal.jobs); !known) return known;
+  if (!core.cluster_answers || !core.MayAct()) {
+    return FieldProblem(
+        Code::kFailedPrecondition,
+        {"signal", "CLUSTER_AWAY", "the cluster does not answer now: no signal can be sent", {}});
+  }
+  const auto runs = [&core](const JobRef& ref) { return !RunningOf(core, ref).empty(); };
+  if (signal.jobs.empty() || std::any_of(signal.jobs.begin(), signal.jobs.end(), runs)) return {};
+  return FieldProblem(
+      Code::kFailedPrecondition,
+      {At(0), "NOT_RUNNING", ToText(signal.jobs.front()) + " does not run: nothing to signal", {}});
+}
+
+void Apply(Core& core, const SignalJobs& signal, const Command& command, CommandOutcome& outcome) {
+  Reason reason{ReasonCode::kSignalled, {{"signal", signal.signal}, {"by", command.actor_name}}};
+  if (!signal.text.empty()) reason.fields["text"] = signal.text;
+  for (const JobRef& ref : signal.jobs) {
+    const std::vector<const Attempt*> running = RunningOf(core, ref);
+    (running.empty() ? outcome.unchanged : outcome.jobs).push_back(ref);
+    for (const Attempt* attempt : running) {
+      core.Say(Note(core.JobOf(attempt->ref.job), reason, command.actor_name, attempt->ref.number,
+                    core.now));
+      core.Do(SignalAction{core.FollowedOf(*attempt), signal.signal, false});
+      core.follow[attempt->ref].signals.insert(signal.signal);
+    }
   }
 }
 

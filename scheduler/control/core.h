@@ -30,12 +30,13 @@ namespace kezek::control {
 // crash, and made anew from the row.
 struct FollowUp {
   quota::Booked booked;
-  TimeMs find_at_ms = 0;     // look by name then; 0: no need to
-  TimeMs release_at_ms = 0;  // next time the release is sent
-  TimeMs cancel_at_ms = 0;   // next time the cancel is sent
-  TimeMs signal_at_ms = 0;   // next time the signal before the limit is sent
-  TimeMs look_at_ms = 0;     // look then; 0: no need to
-  std::string waits_for;     // why the cluster does not start it, in its words
+  TimeMs find_at_ms = 0;          // look by name then; 0: no need to
+  TimeMs release_at_ms = 0;       // next time the release is sent
+  TimeMs cancel_at_ms = 0;        // next time the cancel is sent
+  TimeMs signal_at_ms = 0;        // next time the signal before the limit is sent
+  TimeMs look_at_ms = 0;          // look then; 0: no need to
+  std::set<std::string> signals;  // sent on request, not answered yet
+  std::string waits_for;          // why the cluster does not start it, in its words
 };
 
 struct Core {

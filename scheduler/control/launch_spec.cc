@@ -31,7 +31,7 @@ void AddPaths(Launch& launch, const Job& job, const Attempt& attempt,
   names.attempt = attempt.ref;
   names.job_name = job.spec->name;
   names.unix_account = context.unix_account;
-  if (!attempt.placement.empty()) names.first_node = attempt.placement.front().node;
+  if (!attempt.placement.empty()) names.node = attempt.placement.front().node;
   launch.stdout_path = OutputPathOf(*job.spec, names, context.output_root, false);
   launch.stderr_path = OutputPathOf(*job.spec, names, context.output_root, true);
   if (job.spec->stdin_path.empty()) return;
@@ -58,6 +58,7 @@ Launch MakeLaunch(const Job& job, const Attempt& attempt, const LaunchContext& c
   AddPaths(launch, job, attempt, context);
   launch.environment["KEZEK_JOB_ID"] = ToText(job.ref);
   launch.environment["KEZEK_ATTEMPT"] = std::to_string(attempt.ref.number);
+  launch.environment["KEZEK_OUTPUT_DIR"] = context.output_root + "/" + OutputFolderOf(attempt.ref);
   launch.environment["KEZEK_PROJECT"] = context.project;
   launch.environment["KEZEK_PREEMPTED"] = std::to_string(job.preemptions);
   if (!context.cluster_name.empty()) launch.environment["KEZEK_CLUSTER"] = context.cluster_name;

@@ -166,6 +166,12 @@ Met QueueState::DependencyMet(const Dependency& dependency) const {
   return Met::kYes;
 }
 
+TimeMs QueueState::DelayFrom(const Dependency& dependency) const {
+  const Job* job = FindJob(dependency.on);
+  if (job == nullptr) return 0;  // an element that was cancelled before it got a row
+  return job->started_ms != 0 ? job->started_ms : job->ended_ms;
+}
+
 Met QueueState::ElementMet(const Dependency& dependency) const {
   if (const Job* element = FindJob(dependency.on)) return MetBy(*element, dependency.kind);
   const Job* row = FindJob(JobRef{dependency.on.id, kNoElement});

@@ -58,6 +58,9 @@ class QueueState {
   // elements too.
   std::vector<JobRef> DependentsOf(const JobRef& job) const;
   Met DependencyMet(const Dependency& dependency) const;
+  // From when the delay of a dependency that is met counts: the first start of the other job (the
+  // last such of an array's elements), its end if it never ran. 0: so long ago that nobody knows.
+  TimeMs DelayFrom(const Dependency& dependency) const;
 
   const std::map<JobRef, Job>& jobs() const { return jobs_; }
   const std::map<AttemptRef, Attempt>& attempts() const { return attempts_; }

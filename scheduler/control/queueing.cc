@@ -31,12 +31,17 @@ std::optional<Standstill> ByDependencies(Core& core, const Job& job) {
   std::optional<Standstill> result;
   for (const Dependency& dependency : job.spec->dependencies) {
     const Met met = core.state.DependencyMet(dependency);
-    if (met == Met::kYes) continue;
+    const TimeMs due = dependency.delay_ms == 0 || met != Met::kYes
+                           ? 0
+                           : core.state.DelayFrom(dependency) + dependency.delay_ms;
+    if (met == Met::kYes && due <= core.now) continue;
     if (met == Met::kUnknown) AskForJob(core, dependency.on);
     Standstill stop;
     const bool never = met == Met::kNever;
     stop.reason = {never ? ReasonCode::kDependencyNeverMet : ReasonCode::kDependency,
                    {{"on", ToText(dependency.on)}, {"kind", std::string(NameOf(dependency.kind))}}};
+    stop.until_ms = due;
+    if (due != 0) stop.reason.fields["until_ms"] = Ms(due);
     stop.for_ever = never && job.spec->kill_on_invalid_dependency;
     if (never) return stop;
     if (!result) result = std::move(stop);
@@ -84,7 +89,8 @@ Standstill WhyNot(Core& core, const Job& job) {
   const TimeMs last_start = deadline == 0 ? 0 : deadline - job.spec->time_limit_ms + 1;
   if (job.hold != Hold::kNone) return {job.hold_reason, last_start, false};
   if (auto stop = ByDependencies(core, job)) {
-    stop->until_ms = last_start;
+    const bool sooner = last_start != 0 && (stop->until_ms == 0 || last_start < stop->until_ms);
+    if (sooner) stop->until_ms = last_start;
     return *stop;
   }
   if (Reason reason = OwnerReason(core, job); reason.code != ReasonCode::kNone) {

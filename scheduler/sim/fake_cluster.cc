@@ -158,11 +158,11 @@ void FakeCluster::Cancel(const AttemptRef&, std::int64_t id, const std::string& 
 }
 
 void FakeCluster::Signal(const AttemptRef& attempt, std::int64_t id, const std::string&,
-                         const std::string&, bool) {
+                         const std::string& signal, bool) {
   const auto found = jobs_.find(id);
   const bool lost = Silent() || random_.Permille(faults_.release_lost);
   if (found != jobs_.end() && (!lost || random_.Permille(500))) ++found->second.signals;
-  Answer(lost ? kRequestTimeoutMs : random_.Between(2, 20), SignalDone{attempt, id, !lost});
+  Answer(lost ? kRequestTimeoutMs : random_.Between(2, 20), SignalDone{attempt, id, signal, !lost});
 }
 
 void FakeCluster::FindByName(const AttemptRef& attempt) {

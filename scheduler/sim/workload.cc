@@ -166,7 +166,9 @@ JobSpec Workload::MakeSpec(TimeMs now) {
   for (std::int64_t i = random_.Permille(200) ? random_.Between(1, 2) : 0; i > 0; --i) {
     const JobRef on = AnyJob();
     if (!on.id) break;
-    spec.dependencies.push_back({static_cast<DependencyKind>(random_.Between(0, 3)), on});
+    const auto how = static_cast<DependencyKind>(random_.Between(0, 3));
+    const bool later = how == DependencyKind::kAfter && random_.Permille(500);
+    spec.dependencies.push_back({how, on, later ? random_.Between(1, 10) * kMinuteMs : 0});
   }
   spec.kill_on_invalid_dependency = true;
   return spec;
@@ -211,7 +213,7 @@ void Workload::CommandOne(const Do& command) {
   if (!job.id) return;
   Command what{.actor = UserId{1}, .actor_name = "user", .body = ChangeJobs{}};
   auto& changes = std::get<ChangeJobs>(what.body).changes;
-  switch (random_.Between(0, 6)) {
+  switch (random_.Between(0, 7)) {
     case 0:
       changes = {CancelJobs{{job}}};
       break;
@@ -232,6 +234,9 @@ void Workload::CommandOne(const Do& command) {
       what.body = SetNodeService{.nodes = {"n" + std::to_string(random_.Between(1, kNodes))},
                                  .drain = random_.Permille(500),
                                  .text = "by hand"};
+      break;
+    case 6:
+      changes = {SignalJobs{.jobs = {job}, .signal = random_.Permille(500) ? "USR1" : "HUP"}};
       break;
     default:
       changes = {CancelJobs{{job, AnyJob()}}};

@@ -214,6 +214,7 @@ void ReadAll(Section& section, Config* out) {
   section.Text("cluster", &out->cluster);
   ReadListening(section, out);
   section.Text("output_root", &out->output_root);
+  section.Duration("output_keep", 0, &out->output_keep_ms);
   section.Text("topology", &out->topology_file);
   section.Text("tag_key_file", &out->tag_key_file);
   section.Text("environment_key_file", &out->environment_key_file);

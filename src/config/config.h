@@ -86,6 +86,7 @@ struct Config {
   std::string default_gpu_type;
   std::string topology_file;
   std::string output_root;
+  DurationMs output_keep_ms = 90 * kDayMs;  // after a job's end, then it is removed; 0: for ever
   std::string environment_key_file;  // keys that environments are encrypted with, newest last
   std::string tag_key_file;          // 32 bytes or more that sign the tags of attempts
   std::int64_t min_uid = kDefaultMinUid;

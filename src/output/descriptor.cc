@@ -10,9 +10,11 @@
 namespace kezek::output {
 namespace {
 
-Error CannotOpen(std::string_view path, int error) {
+Error CannotOpen(std::string_view path, int error, bool in_folder = true) {
   const Code code = error == ENOENT ? Code::kNotFound : Code::kFailedPrecondition;
-  return SystemError(code, "open " + std::string(path), error);
+  Error failed = SystemError(code, "open " + std::string(path), error);
+  if (!in_folder) failed.details = {{"", std::string(kNoFolder), "its folder is missing", {}}};
+  return failed;
 }
 
 }  // namespace
@@ -37,7 +39,7 @@ Result<Descriptor> OpenFileBelow(int folder, std::string_view path) {
     // O_NONBLOCK: a named pipe must not make the reader wait for its other end.
     const int kind = slash == std::string_view::npos ? O_NONBLOCK : O_DIRECTORY;
     const int fd = ::openat(above, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | kind);
-    if (fd < 0) return CannotOpen(path, errno);
+    if (fd < 0) return CannotOpen(path, errno, slash == std::string_view::npos);
     at = Descriptor(fd);
     above = fd;
     if (slash == std::string_view::npos) break;

@@ -28,7 +28,10 @@ class Descriptor {
 // A system call that failed, with its words. The code says what is to be told of it.
 Error SystemError(Code code, const std::string& what, int error);
 
-// Opens the regular file `path`, relative to `folder`. NOT_FOUND: there is none;
+// The reason of a NOT_FOUND where not the file alone is missing, but a folder on the way to it.
+inline constexpr std::string_view kNoFolder = "LOG_NO_FOLDER";
+
+// Opens the regular file `path`, relative to `folder`. NOT_FOUND: there is none (see kNoFolder);
 // FAILED_PRECONDITION: a link or no regular file, a file with several names, or not readable.
 Result<Descriptor> OpenFileBelow(int folder, std::string_view path);
 

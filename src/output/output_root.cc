@@ -77,7 +77,9 @@ Result<Descriptor> OpenOutput(int root_fd, const std::string& root, const std::s
   if (below.empty()) return Elsewhere(path);
   auto file = OpenFileBelow(root_fd, below);
   if (file) return file;
-  if (file.error().code == Code::kNotFound) return NotYetWritten(path);
+  if (file.error().code == Code::kNotFound) {
+    return file.error().details.empty() ? NotYetWritten(path) : file.error();
+  }
   return Elsewhere(path);
 }
 

@@ -25,6 +25,7 @@ constexpr auto kJobColumns = std::to_array<Column>({{"id", "bigint"},
                                                     {"submitted_ms", "bigint"},
                                                     {"queued_since_ms", "bigint"},
                                                     {"not_before_ms", "bigint"},
+                                                    {"started_ms", "bigint"},
                                                     {"ended_ms", "bigint"},
                                                     {"attempts", "integer"},
                                                     {"failed_runs", "integer"},
@@ -168,7 +169,8 @@ void AddJobs(const Changes& changes, Encoder& encoder) {
     rows.Text(depends_on.Text()).Text(NameOf(job.state)).Text(NameOf(job.hold));
     rows.Text(encoder.Json(job.hold_reason, "hold_reason"));
     rows.Text(encoder.Json(job.pending, "pending"));
-    rows.Int(job.submitted_ms).Int(job.queued_since_ms).Int(job.not_before_ms).Int(job.ended_ms);
+    rows.Int(job.submitted_ms).Int(job.queued_since_ms).Int(job.not_before_ms);
+    rows.Int(job.started_ms).Int(job.ended_ms);
     rows.Int(job.attempts).Int(job.failed_runs).Int(job.launch_failures).Int(job.preemptions);
     rows.Text(encoder.Json(job.reason, "reason"));
   }

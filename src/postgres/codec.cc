@@ -36,6 +36,7 @@ void Visit(auto& f, auto& value) requires
     std::same_as<std::remove_const_t<std::remove_reference_t<decltype(value)>>, Dependency> {
   f("kind", value.kind);
   f("on", value.on);
+  f("delay_ms", value.delay_ms);
 }
 
 void Visit(auto& f, auto& value) requires

@@ -37,8 +37,8 @@ std::shared_ptr<const JobSpec> SpecCache::Get(std::string_view json) {
 
 const char* const kJobFields =
     "j.id, j.element, j.user_id, j.spec, j.state, j.hold, j.hold_reason, j.pending,"
-    " j.submitted_ms, j.queued_since_ms, j.not_before_ms, j.ended_ms, j.attempts, j.failed_runs,"
-    " j.launch_failures, j.preemptions, j.reason";
+    " j.submitted_ms, j.queued_since_ms, j.not_before_ms, j.started_ms, j.ended_ms, j.attempts,"
+    " j.failed_runs, j.launch_failures, j.preemptions, j.reason";
 
 Job ReadJob(RowCursor& row, SpecCache& specs) {
   Job job;
@@ -53,6 +53,7 @@ Job ReadJob(RowCursor& row, SpecCache& specs) {
   job.submitted_ms = row.Int();
   job.queued_since_ms = row.Int();
   job.not_before_ms = row.Int();
+  job.started_ms = row.Int();
   job.ended_ms = row.Int();
   job.attempts = row.Int32();
   job.failed_runs = row.Int32();

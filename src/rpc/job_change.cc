@@ -11,6 +11,7 @@
 #include "rpc/job_lookup.h"
 #include "rpc/job_refs.h"
 #include "rpc/job_service.h"
+#include "rpc/spec_convert.h"
 #include "rpc/update_plan.h"
 
 namespace kezek::rpc {
@@ -107,7 +108,8 @@ grpc::ServerUnaryReactor* JobServiceImpl::Cancel(grpc::CallbackServerContext* co
     const auto cluster = CheckCluster(settings_, request->cluster());
     if (!cluster) return reply.Fail(cluster.error());
     FieldChecks checks;
-    checks.Missing(!request->signal().empty(), "signal", "sending a signal on request");
+    checks.Require(request->signal().empty() || !SignalName(request->signal()).empty(), "signal",
+                   "is no signal's name without SIG, such as USR1, nor a number from 1 to 64");
     checks.Text("comment", request->comment(), 4096);
     if (!checks.ok()) return reply.Fail(checks.error());
     auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));

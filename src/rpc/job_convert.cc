@@ -215,7 +215,7 @@ void JobWriter::FillAttempt(const JobRecord& record, const Attempt& attempt,
       .attempt = attempt.ref,
       .job_name = spec.name,
       .unix_account = UnixAccountOf(caller.directory(), record.job.user),
-      .first_node = attempt.placement.empty() ? std::string_view() : attempt.placement[0].node};
+      .node = attempt.placement.empty() ? std::string_view() : attempt.placement[0].node};
   wire->set_stdout_path(OutputPathOf(spec, names, settings.output_root, false));
   wire->set_stderr_path(OutputPathOf(spec, names, settings.output_root, true));
 }
@@ -302,6 +302,7 @@ void FillSpec(const Directory& directory, const JobSpec& spec, v1::JobSpec* wire
     auto* one = wire->add_dependencies();
     one->set_kind(static_cast<v1::DependencyKind>(static_cast<int>(dependency.kind) + 1));
     one->set_job(ToText(dependency.on));
+    one->set_delay_ms(dependency.delay_ms);
   }
   wire->set_kill_on_invalid_dependency(spec.kill_on_invalid_dependency);
   if (spec.array) {

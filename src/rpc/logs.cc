@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kezek/output_path.h"
+#include "rpc/caller.h"
 #include "rpc/field_checks.h"
 #include "rpc/job_convert.h"
 #include "rpc/job_lookup.h"
@@ -23,19 +24,32 @@ bool IsReason(const Error& error, std::string_view reason) {
   return !error.details.empty() && error.details.front().reason == reason;
 }
 
-Error LogNotYet(const JobRef& job) {
-  return NotFound("LOG_NOT_YET", "job", "job " + ToText(job) + " has written nothing yet");
+Error LogNotYet(const JobRef& job, bool over) {
+  return NotFound(
+      "LOG_NOT_YET", "job",
+      "job " + ToText(job) + (over ? " has written nothing" : " has written nothing yet"));
+}
+
+// The output was there once: the folder is made before a job starts and removed long after its end.
+Error LogRemoved(const JobRef& job) {
+  return NotFound("LOG_REMOVED", "job",
+                  "the output of job " + ToText(job) + " was kept for its time and is removed");
+}
+
+std::int64_t First(const v1::LogsRequest& request) {
+  return request.backwards() && !request.has_offset() ? INT64_MAX : request.offset();
 }
 
 class LogStream final : public Stream<v1::LogsResponse> {
  public:
-  LogStream(std::shared_ptr<Streams> streams, Caller caller, const v1::LogsRequest& request,
-            const JobRef& job)
+  LogStream(std::shared_ptr<Streams> streams, Caller caller, std::string authorization,
+            const v1::LogsRequest& request, const JobRef& job)
       : Stream(std::move(streams), caller.user),
         caller_(std::move(caller)),
+        authorization_(std::move(authorization)),
         request_(request),
         job_(job),
-        offset_(request.offset()),
+        offset_(First(request)),
         left_(request.max_bytes() == 0 ? INT64_MAX : request.max_bytes()) {}
 
  protected:
@@ -55,26 +69,22 @@ class LogStream final : public Stream<v1::LogsResponse> {
  private:
   // One look, on the read pool: at the job if something may have changed, then at the file.
   void Look(Reader& reader) {
+    if (request_.follow()) {
+      if (const auto still = StillMay(); !still) return End(still.error());
+    }
     if ((number_ == 0 || request_.follow()) && !over_ && NewsOfJob()) {
       const auto looked = LookAtJob(reader);
       if (!looked) return End(looked.error());
     }
     if (number_ == 0) return Nothing();
-    OutputReader& output = *streams_->parts.output;
-    if (!placed_ && request_.has_tail_lines()) {
-      const auto offset = output.TailOffset(path_, request_.tail_lines());
-      if (!offset) return Failed(offset.error());
-      offset_ = *offset;
-    }
-    placed_ = true;
-    auto piece = output.Read(path_, offset_, std::min(kChunk, left_));
+    auto piece = NextPiece();
     if (!piece) return Failed(piece.error());
+    placed_ = true;
     if (piece->bytes.empty()) return Nothing();
     v1::LogsResponse response;
     response.set_offset(piece->offset);
     response.set_attempt(number_);
     response.set_path(path_);
-    offset_ = piece->offset + static_cast<std::int64_t>(piece->bytes.size());
     left_ -= static_cast<std::int64_t>(piece->bytes.size());
     seen_ = true;
     last_look_ = false;
@@ -82,15 +92,50 @@ class LogStream final : public Stream<v1::LogsResponse> {
     ready_ = std::move(response);
   }
 
+  Result<OutputPiece> NextPiece() {
+    OutputReader& output = *streams_->parts.output;
+    const std::int64_t most = std::min(kChunk, left_);
+    if (request_.backwards()) {
+      if (!placed_) {
+        const auto end = output.Read(path_, offset_, 0);
+        if (!end) return end.error();
+        offset_ = std::min(offset_, end->file_size);
+      }
+      const std::int64_t size = std::min(most, offset_);
+      offset_ -= size;
+      return output.Read(path_, offset_, size);
+    }
+    if (!placed_ && request_.has_tail_lines()) {
+      const auto offset = output.TailOffset(path_, request_.tail_lines());
+      if (!offset) return offset.error();
+      offset_ = *offset;
+    }
+    auto piece = output.Read(path_, offset_, most);
+    if (piece) offset_ = piece->offset + static_cast<std::int64_t>(piece->bytes.size());
+    return piece;
+  }
+
   void Failed(const Error& error) {
+    const bool removed = ran_ && over_ && IsReason(error, "LOG_NO_FOLDER");
+    if (removed) return End(LogRemoved(job_));
     if (error.code == Code::kNotFound && request_.follow()) return Nothing();
-    End(IsReason(error, "LOG_NOT_YET") ? LogNotYet(job_) : error);
+    const bool nothing = IsReason(error, "LOG_NOT_YET") || IsReason(error, "LOG_NO_FOLDER");
+    End(nothing ? LogNotYet(job_, over_) : error);
+  }
+
+  // A token that has been revoked meanwhile, or a user who has left, reads no further.
+  Result<void> StillMay() {
+    const Parts& parts = streams_->parts;
+    auto caller = Authorise(kMethod, authorization_, parts.desk->view(), parts.clock->Now());
+    if (!caller) return caller.error();
+    const bool same = !owner_ || caller->Reaches(owner_->first, owner_->second);
+    return same ? Result<void>() : JobNotFound(job_, "job");
   }
 
   // No more for now. Over a network file system the last bytes may show a moment after the end.
   void Nothing() {
     if (!request_.follow() || (over_ && last_look_)) {
-      return End(seen_ || placed_ ? Result<void>() : Result<void>(LogNotYet(job_)));
+      return End(seen_ || placed_ ? Result<void>() : Result<void>(LogNotYet(job_, over_)));
     }
     last_look_ = over_;
     pause_ = true;
@@ -135,13 +180,15 @@ class LogStream final : public Stream<v1::LogsResponse> {
     if (attempt == nullptr) return NoAttempt(*record);
     number_ = attempt->ref.number;
     over_ = attempt->state == AttemptState::kEnded;
+    ran_ = attempt->start_ms != 0;
+    owner_.emplace(record->job.user, record->job.spec->project);
     return Place(record->job, *attempt);
   }
 
   Result<void> NoAttempt(const JobRecord& record) {
     over_ = IsFinal(record.job.state);
     if (request_.attempt() == 0 && !over_) {
-      return request_.follow() ? Result<void>() : Result<void>(LogNotYet(job_));
+      return request_.follow() ? Result<void>() : Result<void>(LogNotYet(job_, false));
     }
     return FieldProblem(
         Code::kNotFound,
@@ -157,18 +204,22 @@ class LogStream final : public Stream<v1::LogsResponse> {
   // Where the output is, and whether Kezek may read it.
   Result<void> Place(const Job& job, const Attempt& attempt) {
     const auto owner = caller_.directory().users.find(job.user);
-    const std::string first = attempt.placement.empty() ? "" : attempt.placement.front().node;
-    if (!request_.node().empty() && request_.node() != first) {
-      return NotYet("node", "output of nodes other than the first");
-    }
-    const OutputNames names{.attempt = attempt.ref,
-                            .job_name = job.spec->name,
-                            .unix_account = owner == caller_.directory().users.end()
-                                                ? std::string_view()
-                                                : owner->second.unix_account,
-                            .first_node = first};
+    OutputNames names{.attempt = attempt.ref,
+                      .job_name = job.spec->name,
+                      .unix_account = owner == caller_.directory().users.end()
+                                          ? std::string_view()
+                                          : owner->second.unix_account};
+    if (!attempt.placement.empty()) names.node = attempt.placement.front().node;
     const std::string& root = streams_->settings.output_root;
-    path_ = OutputPathOf(*job.spec, names, root, request_.stream() == v1::LOG_STREAM_STDERR);
+    const bool standard_error = request_.stream() == v1::LOG_STREAM_STDERR;
+    const bool by_node = !request_.node().empty();
+    if (by_node || request_.has_task()) {
+      const auto named = NameTask(*job.spec, attempt, &names);
+      if (!named) return named;
+      path_ = TaskOutputPathOf(*job.spec, names, root, standard_error, by_node);
+    } else {
+      path_ = OutputPathOf(*job.spec, names, root, standard_error);
+    }
     if (InOwnFolder(path_, root, attempt.ref)) return {};
     return FieldProblem(Code::kFailedPrecondition,
                         {"",
@@ -176,10 +227,40 @@ class LogStream final : public Stream<v1::LogsResponse> {
                          "its output is where the script put it, and only its user can read it "
                          "there: " +
                              path_,
-                         {{"path", path_}}});
+                         {{"path", path_}, {"attempt", std::to_string(attempt.ref.number)}}});
+  }
+
+  // The task that is asked for, or the first on the node, as Slurm usually spreads them: each node
+  // gets its tasks before the next one does.
+  Result<void> NameTask(const JobSpec& spec, const Attempt& attempt, OutputNames* names) const {
+    const std::int32_t each = std::max(spec.ntasks_per_node, 1);
+    if (request_.has_task()) {
+      if (request_.task() >= std::max(spec.ntasks, 1)) {
+        return Invalid("task", "job " + ToText(job_) + " has tasks 0 to " +
+                                   std::to_string(std::max(spec.ntasks, 1) - 1));
+      }
+      names->task = request_.task();
+      names->node_index = request_.task() / each;
+      const auto at = static_cast<std::size_t>(names->node_index);
+      if (at < attempt.placement.size()) names->node = attempt.placement[at].node;
+      return {};
+    }
+    const auto found =
+        std::find_if(attempt.placement.begin(), attempt.placement.end(),
+                     [this](const NodeGrant& grant) { return grant.node == request_.node(); });
+    if (found == attempt.placement.end()) {
+      return NotFound("NODE_NOT_OF_JOB", "node",
+                      "attempt " + std::to_string(attempt.ref.number) + " of job " + ToText(job_) +
+                          " does not run on '" + request_.node() + "'");
+    }
+    names->node = found->node;
+    names->node_index = static_cast<std::int32_t>(found - attempt.placement.begin());
+    names->task = names->node_index * each;
+    return {};
   }
 
   const Caller caller_;
+  const std::string authorization_;
   const v1::LogsRequest request_;
   const JobRef job_;
   // All below: steps and looks take turns.
@@ -189,8 +270,10 @@ class LogStream final : public Stream<v1::LogsResponse> {
   std::int64_t left_ = 0;
   std::int64_t ring_seq_ = 0;
   bool first_look_ = true;
-  bool placed_ = false;     // offset_ is where the file is read next
-  bool seen_ = false;       // something has been sent
+  bool placed_ = false;                                // offset_ is where the file is read next
+  bool seen_ = false;                                  // something has been sent
+  std::optional<std::pair<UserId, AccountId>> owner_;  // of the job, and its project
+  bool ran_ = false;                                   // the attempt has begun
   bool over_ = false;       // the attempt has ended, or no attempt will come
   bool last_look_ = false;  // looked once more since
   bool pause_ = false;      // wait before the next look
@@ -201,7 +284,10 @@ class LogStream final : public Stream<v1::LogsResponse> {
 
 Result<void> CheckLogs(const v1::LogsRequest& request) {
   FieldChecks checks;
-  checks.Missing(request.backwards(), "backwards", "reading towards the beginning");
+  checks.Require(!request.backwards() || (!request.follow() && !request.has_tail_lines()),
+                 "backwards", "goes with neither follow nor tail_lines");
+  checks.Require(request.node().empty() || !request.has_task(), "task", "goes not with node");
+  if (request.has_task()) checks.Range("task", request.task(), 0, INT32_MAX);
   checks.Range("attempt", request.attempt(), 0, INT32_MAX);
   checks.Range("stream", request.stream(), 0, v1::LOG_STREAM_STDERR);
   checks.Range("max_bytes", request.max_bytes(), 0, INT64_MAX);
@@ -223,7 +309,8 @@ grpc::ServerWriteReactor<v1::LogsResponse>* OpenLogs(const std::shared_ptr<Strea
                                                      const v1::LogsRequest& request) {
   using Failed = FailedStream<v1::LogsResponse>;
   const Parts& parts = streams->parts;
-  auto caller = Enter(parts, kMethod, Authorization(*context));
+  std::string authorization = Authorization(*context);
+  auto caller = Enter(parts, kMethod, authorization);
   if (!caller) return new Failed(caller.error());
   const auto cluster = CheckCluster(streams->settings, request.cluster());
   if (!cluster) return new Failed(cluster.error());
@@ -231,7 +318,8 @@ grpc::ServerWriteReactor<v1::LogsResponse>* OpenLogs(const std::shared_ptr<Strea
   if (!checked) return new Failed(checked.error());
   const auto job = ParseJob(request.job(), "job");
   if (!job) return new Failed(job.error());
-  const auto stream = std::make_shared<LogStream>(streams, std::move(*caller), request, *job);
+  const auto stream = std::make_shared<LogStream>(streams, std::move(*caller),
+                                                  std::move(authorization), request, *job);
   stream->Open();
   return stream.get();
 }

@@ -17,7 +17,7 @@ grpc::ServerWriteReactor<v1::LogsResponse>* OpenLogs(const std::shared_ptr<Strea
                                                      grpc::CallbackServerContext* context,
                                                      const v1::LogsRequest& request);
 
-// What is wrong with the request by itself: FIELD_INVALID, NOT_YET.
+// What is wrong with the request by itself: FIELD_INVALID.
 Result<void> CheckLogs(const v1::LogsRequest& request);
 
 // Whether Kezek may read `path` for whoever may read the attempt's output: only in the attempt's

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <set>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "kezek/host_list.h"
@@ -92,19 +93,23 @@ void ReadTimes(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) {
 
 void ReadDependencies(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) {
   checks->Require(wire.dependencies_size() <= 1000, "dependencies", "are more than 1000");
-  std::set<std::pair<JobRef, int>> seen;
+  std::set<std::tuple<JobRef, int, DurationMs>> seen;
   for (int i = 0; i < wire.dependencies_size() && checks->ok(); ++i) {
     const auto& dependency = wire.dependencies(i);
     const std::string field = At("dependencies", i);
     checks->Range(field + ".kind", dependency.kind(), v1::DEPENDENCY_KIND_AFTER_OK,
                   v1::DEPENDENCY_KIND_AFTER);
     checks->Range(field + ".delay_ms", dependency.delay_ms(), 0, kLongestMs);
-    checks->Missing(dependency.delay_ms() != 0, field + ".delay_ms",
-                    "a delay after another job's start");
+    checks->Require(dependency.delay_ms() == 0 || dependency.kind() == v1::DEPENDENCY_KIND_AFTER,
+                    field + ".delay_ms",
+                    "goes only with AFTER: it counts from the other job's start");
     const auto job = ParseJob(dependency.job(), "spec." + field + ".job");
     if (!job) return checks->Fail(job.error());
-    if (!checks->ok() || !seen.emplace(*job, dependency.kind()).second) continue;
-    spec->dependencies.push_back({static_cast<DependencyKind>(dependency.kind() - 1), *job});
+    if (!checks->ok() || !seen.emplace(*job, dependency.kind(), dependency.delay_ms()).second) {
+      continue;
+    }
+    spec->dependencies.push_back(
+        {static_cast<DependencyKind>(dependency.kind() - 1), *job, dependency.delay_ms()});
   }
   spec->kill_on_invalid_dependency =
       !wire.has_kill_on_invalid_dependency() || wire.kill_on_invalid_dependency();

@@ -6,6 +6,7 @@
 
 #include "rpc/field_checks.h"
 #include "rpc/job_refs.h"
+#include "rpc/spec_convert.h"
 
 namespace kezek::rpc {
 namespace {
@@ -133,17 +134,27 @@ bool ActsAsAdmin(const Caller& caller, const Job& job) {
 Result<ChangeJobs> PlanCancel(const Caller& caller, const v1::CancelRequest& request,
                               const std::vector<JobRecord>& records) {
   ChangeJobs command;
+  const std::string signal = SignalName(request.signal());
   for (const bool by_admin : {false, true}) {
-    CancelJobs cancel{.by_admin = by_admin, .text = request.comment()};
+    std::vector<JobRef> jobs;
     for (const auto& record : records) {
       if (ActsAsAdmin(caller, record.job) != by_admin || IsFinal(record.job.state)) continue;
       if (by_admin && request.comment().empty()) {
         return Invalid("comment",
                        "say why, for the record: job " + ToText(record.job.ref) + " is another's");
       }
-      cancel.jobs.push_back(record.job.ref);
+      jobs.push_back(record.job.ref);
     }
-    if (!cancel.jobs.empty()) command.changes.push_back(std::move(cancel));
+    if (jobs.empty()) continue;
+    if (signal.empty()) {
+      command.changes.push_back(CancelJobs{std::move(jobs), by_admin, request.comment()});
+    } else {
+      command.changes.push_back(SignalJobs{std::move(jobs), signal, by_admin, request.comment()});
+    }
+  }
+  if (!signal.empty() && command.changes.empty() && !records.empty()) {
+    return Refused(Code::kFailedPrecondition, "jobs", "NOT_RUNNING", records.front().job,
+                   "is over: there is nothing to signal");
   }
   return command;
 }

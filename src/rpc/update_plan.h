@@ -15,7 +15,8 @@ namespace kezek::rpc {
 // The caller acts on what is another's as an admin: neither the owner nor a lead of the project.
 bool ActsAsAdmin(const Caller& caller, const Job& job);
 
-// INVALID_ARGUMENT FIELD_INVALID: an admin's comment is missing. No changes where all are over.
+// INVALID_ARGUMENT FIELD_INVALID: an admin's comment is missing. No changes where all are over;
+// with a signal that is FAILED_PRECONDITION NOT_RUNNING.
 Result<ChangeJobs> PlanCancel(const Caller& caller, const v1::CancelRequest& request,
                               const std::vector<JobRecord>& records);
 

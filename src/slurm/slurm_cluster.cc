@@ -165,13 +165,13 @@ void SlurmCluster::Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id
 void SlurmCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
                           const std::string& unix_account, const std::string& signal,
                           bool batch_shell_only) {
-  if (!IsSignalName(signal)) return parts_->sink(SignalDone{attempt, cluster_job_id, true});
+  if (!IsSignalName(signal)) return parts_->sink(SignalDone{attempt, cluster_job_id, signal, true});
   const std::string sent = batch_shell_only ? kBatchShellSignal : signal;
   parts_->Act("DELETE", JobPath(cluster_job_id) + "?signal=" + sent,
               {attempt, cluster_job_id, unix_account, true},
-              [parts = parts_.get(), attempt, cluster_job_id](const Verdict* verdict) {
+              [parts = parts_.get(), attempt, cluster_job_id, signal](const Verdict* verdict) {
                 const bool settled = verdict != nullptr && verdict->kind != Verdict::Kind::kFailed;
-                parts->sink(SignalDone{attempt, cluster_job_id, settled});
+                parts->sink(SignalDone{attempt, cluster_job_id, signal, settled});
               });
 }
 

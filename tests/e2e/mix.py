@@ -95,6 +95,51 @@ def cancels_what_runs_and_what_waits(cluster):
 
 
 @check
+def signals_what_runs(cluster):
+    script = """#!/bin/bash
+#SBATCH --gpus=1 --time=5 --output=signal-%j.out
+trap 'echo got USR1; exit 3' USR1
+echo ready
+while :; do sleep 0.2; done
+"""
+    job = cluster.submit("daulet", "-", script=script)
+    later = cluster.submit("daulet", "--gpus", "1", "-d", f"after:{job}+30", "--", "true")
+    # The output is a file of the user's own: the command reads it itself, as the user.
+    cluster.until("its output", lambda: cluster.kezek("daulet", "logs", job)[1] == "ready\n", 180)
+    _, output, _ = cluster.kezek("daulet", "why", later)
+    assert "until" in output, f"why of a job that starts half an hour after another: {output!r}"
+    status, output, errors = cluster.kezek("daulet", "cancel", "--signal", "SIGUSR1", job, later)
+    assert status == 0 and f"Job {job} gets USR1" in output, f"{status} {output!r} {errors!r}"
+    follow = cluster.kezek("daulet", "logs", "-f", job)
+    expect(follow[:2], (0, "ready\ngot USR1\n"), "logs -f to the end")
+    expect(wait(cluster, "daulet", job)[0], 3, "the job that was signalled")
+    expect(cluster.state("daulet", later), "queued", "the job that waits out its delay")
+    expect(cluster.kezek("daulet", "cancel", "--signal", "HUP", later)[0], 3, "nothing to signal")
+    expect(cluster.kezek("daulet", "cancel", later)[0], 0, "cancel")
+
+
+@check
+def shows_what_each_node_writes(cluster):
+    script = """#!/bin/bash
+#SBATCH --nodes=2 --gpus-per-node=1 --ntasks-per-node=1 --time=5
+srun bash -c 'echo "on $SLURMD_NODENAME" >$KEZEK_OUTPUT_DIR/stdout.$SLURMD_NODENAME'
+srun --output=$KEZEK_OUTPUT_DIR/stdout.%t bash -c 'echo "rank $SLURM_PROCID"'
+seq 1 3000
+"""
+    job = cluster.submit("daulet", "-", script=script)
+    expect(wait(cluster, "daulet", job)[0], 0, "a job on two nodes")
+    nodes = cluster.job("daulet", job)["attempts"][0]["placement"]["nodes"]
+    for task, node in enumerate(node["node"] for node in nodes):
+        expect(cluster.kezek("daulet", "logs", "--node", node, job)[1], f"on {node}\n", "--node")
+        expect(cluster.kezek("daulet", "logs", "--task", str(task), job)[1], f"rank {task}\n",
+               "--task")
+    expect(cluster.kezek("daulet", "logs", "-n", "2", job)[1], "2999\n3000\n", "--tail")
+    size = len("".join(f"{n}\n" for n in range(1, 1001)))
+    expect(cluster.kezek("daulet", "logs", "-n", "2", "--before", str(size), job)[1],
+           "999\n1000\n", "--before")
+
+
+@check
 def holds_and_releases(cluster):
     job = cluster.submit("daulet", "--gpus", "1", "--hold", "--", "true")
     time.sleep(1.5)

@@ -138,6 +138,29 @@ class Transcript {
     return Replaced(std::move(output), SourceFolder() + "/scripts", "/home/aizhan/jobs");
   }
 
+  // What a command says on standard error.
+  std::string ErrorsOf(const std::vector<std::string>& words, bool terminal) {
+    std::istringstream in;
+    std::ostringstream out;
+    std::ostringstream err;
+    cli::Host host = MakeHost(in, out, err);
+    host.out_is_terminal = host.err_is_terminal = terminal;
+    EXPECT_EQ(cli::RunApp(host, words), 0) << err.str();
+    return err.str();
+  }
+
+  // `NAME MODE TEXT`; its path.
+  std::string WriteFile(const std::string& text) const {
+    const std::size_t name = text.find(' ');
+    const std::size_t mode = text.find(' ', name + 1);
+    const std::filesystem::path path = folder_ / text.substr(0, name);
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << Replaced(text.substr(mode + 1), "\\n", "\n");
+    std::filesystem::permissions(path, static_cast<std::filesystem::perms>(std::stoi(
+                                           text.substr(name + 1, mode - name - 1), nullptr, 8)));
+    return path.string();
+  }
+
  private:
   cli::Host MakeHost(std::istream& in, std::ostream& out, std::ostream& err) {
     cli::Host host;
@@ -155,17 +178,6 @@ class Transcript {
     host.sleep = [](std::int64_t) {};
     host.make_key = [this] { return "key-" + std::to_string(++keys_); };
     return host;
-  }
-
-  // `NAME MODE TEXT`.
-  void WriteFile(const std::string& text) const {
-    const std::size_t name = text.find(' ');
-    const std::size_t mode = text.find(' ', name + 1);
-    const std::filesystem::path path = folder_ / text.substr(0, name);
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << Replaced(text.substr(mode + 1), "\\n", "\n");
-    std::filesystem::permissions(path, static_cast<std::filesystem::perms>(std::stoi(
-                                           text.substr(name + 1, mode - name - 1), nullptr, 8)));
   }
 
   static std::string Shown(const std::string& out, const std::string& err, int code) {
@@ -207,6 +219,24 @@ TEST(CliTest, PrintsWhatIsOnRecord) {
     }
     if (rewrite) std::ofstream(file) << rewritten;
   }
+}
+
+TEST(CliTest, LongWorkSaysHowFarItIsOnATerminalOnly) {
+  Transcript transcript;
+  std::vector<std::string> cancel{"cancel"};
+  for (int i = 0; i < 1500; ++i) cancel.push_back("48007");
+  EXPECT_NE(transcript.ErrorsOf(cancel, true).find("cancelling: 1,000 of 1,500 jobs"),
+            std::string::npos);
+  EXPECT_EQ(transcript.ErrorsOf(cancel, false), "");
+  std::string jobs;
+  for (int i = 0; i < 150; ++i) {
+    jobs += "---\\nname: n\\nshape: {gpus: 1}\\nscript: \"#!/bin/sh\"\\n";
+  }
+  const std::string file = transcript.WriteFile("many.yaml 600 " + jobs);
+  const std::string said = transcript.ErrorsOf({"submit", file}, true);
+  EXPECT_NE(said.find("checking: 100 of 150 jobs"), std::string::npos) << said;
+  EXPECT_NE(said.find("submitting: 0 of 150 jobs"), std::string::npos) << said;
+  EXPECT_EQ(transcript.ErrorsOf({"submit", file}, false), "");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 
 #include "tests/golden/canned.h"
 #include "tests/golden/failures.h"
+#include "tests/golden/fake_logs.h"
 
 namespace kezek::golden {
 namespace {
@@ -139,6 +140,15 @@ class FakeJobs final : public v1::JobService::Service {
     return Status::OK;
   }
 
+  Status SubmitMany(ServerContext* context, const v1::SubmitManyRequest* request,
+                    v1::SubmitManyResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    for (const v1::SubmitRequest& one : request->submissions()) {
+      Answer(one, false, response->add_results()->mutable_ok());
+    }
+    return Status::OK;
+  }
+
   Status Watch(ServerContext* context, const v1::WatchRequest* request,
                grpc::ServerWriter<v1::WatchResponse>* writer) override {
     if (Status token = CheckToken(*context); !token.ok()) return token;
@@ -181,21 +191,7 @@ class FakeJobs final : public v1::JobService::Service {
   Status Logs(ServerContext* context, const v1::LogsRequest* request,
               grpc::ServerWriter<v1::LogsResponse>* writer) override {
     if (Status token = CheckToken(*context); !token.ok()) return token;
-    if (request->job() == "48211") {
-      return Refused(StatusCode::NOT_FOUND, "job", "LOG_NOT_YET", "job 48211 has written nothing");
-    }
-    const std::string text = "rank 0 of 32 on n05\nstep 1 loss 11.2\nstep 2 loss 10.9\n";
-    const std::int64_t offset = request->tail_lines() > 0 ? 37 : request->offset();
-    v1::LogsResponse response;
-    response.set_attempt(1);
-    response.set_offset(offset);
-    response.set_data(text.substr(static_cast<std::size_t>(offset), request->follow() ? 20 : 100));
-    if (response.data().empty()) return Status::OK;
-    writer->Write(response);
-    // A server that goes away in the middle: the reader comes back for the rest.
-    const bool more = offset + 20 < static_cast<std::int64_t>(text.size());
-    if (request->follow() && more) return Status(StatusCode::UNAVAILABLE, "restarting");
-    return Status::OK;
+    return CannedLogs(*request, *writer);
   }
 
   Status Explain(ServerContext* context, const v1::ExplainRequest* request,

@@ -59,7 +59,7 @@ JobSpec RandomValues::Spec() {
   spec.time_min_ms = Big();
   spec.begin_ms = Big();
   spec.deadline_ms = Big();
-  if (Chance(20)) spec.dependencies.push_back({Enum(DependencyKind::kAfter), Ref()});
+  if (Chance(20)) spec.dependencies.push_back({Enum(DependencyKind::kAfter), Ref(), 60'000});
   if (Chance(20)) spec.dependencies.push_back({});
   spec.kill_on_invalid_dependency = Chance(50);
   if (Chance(30)) spec.array = ArraySpec{Ranges(), Small()};

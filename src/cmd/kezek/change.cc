@@ -2,16 +2,22 @@
 #include <kezek/v1/job_service.pb.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
 #include <memory>
 #include <ostream>
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/jobs.h"
+#include "cmd/kezek/progress.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/way_out.h"
 
 namespace kezek::cli {
 namespace {
+
+constexpr std::size_t kAtOnce = 1000;  // of which the server takes so many in a request
 
 struct ChangeFlags {
   std::vector<std::string> jobs;
@@ -23,13 +29,47 @@ void AddJobs(CLI::App& command, ChangeFlags& flags) {
   command.add_option("JOB", flags.jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
 }
 
-Result<int> RunCancel(Session& session, const ChangeFlags& flags) {
-  v1::CancelRequest request;
-  for (const std::string& job : flags.jobs) request.add_jobs(job);
-  request.set_comment(flags.comment);
-  request.set_signal(flags.signal);
-  Result<v1::CancelResponse> answer =
-      Ask<v1::CancelResponse>(session, request, flags.signal.empty() ? Repeat::kYes : Repeat::kNo);
+// As `kill -l` has them too.
+std::string WithoutSig(const std::string& signal) {
+  std::string name;
+  for (const char c : signal)
+    name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name.starts_with("SIG") ? name.substr(3) : name;
+}
+
+// All of them, in one request as long as they are few enough: then it is all or none.
+Result<v1::CancelResponse> CancelAll(Session& session, const ChangeFlags& flags) {
+  Progress progress(session.host);
+  v1::CancelResponse all;
+  for (std::size_t first = 0; first < flags.jobs.size(); first += kAtOnce) {
+    const std::size_t end = std::min(flags.jobs.size(), first + kAtOnce);
+    if (flags.jobs.size() > kAtOnce) {
+      progress.Show((flags.signal.empty() ? "cancelling: " : "signalling: ") +
+                    Thousands(static_cast<std::int64_t>(first)) + " of " +
+                    Count(static_cast<std::int64_t>(flags.jobs.size()), "job"));
+    }
+    v1::CancelRequest request;
+    for (std::size_t i = first; i < end; ++i) request.add_jobs(flags.jobs[i]);
+    request.set_comment(flags.comment);
+    request.set_signal(flags.signal);
+    const auto answer = Ask<v1::CancelResponse>(session, request,
+                                                flags.signal.empty() ? Repeat::kYes : Repeat::kNo);
+    if (!answer) {
+      Error error = answer.error();
+      if (first > 0) {
+        error.message +=
+            "\nDone before that: the first " + Count(static_cast<std::int64_t>(first), "job");
+      }
+      return error;
+    }
+    all.MergeFrom(*answer);
+  }
+  return all;
+}
+
+Result<int> RunCancel(Session& session, ChangeFlags flags) {
+  flags.signal = WithoutSig(flags.signal);
+  const Result<v1::CancelResponse> answer = CancelAll(session, flags);
   if (!answer) return WithFlags(answer.error(), {{"signal", "--signal"}, {"comment", "--comment"}});
   if (session.format() != Format::kTable && session.format() != Format::kWide) {
     PrintChanged(session, *answer, answer->jobs());
@@ -37,7 +77,10 @@ Result<int> RunCancel(Session& session, const ChangeFlags& flags) {
   }
   PrintVerdicts(session.host, answer->jobs(), [&flags](const v1::Job& job) -> std::string {
     const bool over = IsFinal(job.state());
-    if (!flags.signal.empty()) return over ? "is over" : "gets " + flags.signal;
+    const bool runs = job.state() == v1::JOB_STATE_RUNNING || job.has_array();
+    if (!flags.signal.empty()) {
+      return over ? "is over" : runs ? "gets " + flags.signal : "does not run";
+    }
     return over ? StateName(job) : "is being cancelled";
   });
   return kDone;
@@ -77,12 +120,14 @@ void AddCancel(CLI::App& app, Session& session) {
   const auto flags = std::make_shared<ChangeFlags>();
   AddJobs(*command, *flags);
   command->add_option("--comment", flags->comment, "why, for the record")->type_name("TEXT");
-  command->add_option("-s,--signal", flags->signal, "send this signal instead, end nothing")
+  command
+      ->add_option("-s,--signal", flags->signal, "send this signal to those that run, end nothing")
       ->type_name("SIGNAL");
   command->footer(
       "Examples:\n"
       "  kezek cancel 48211\n"
       "  kezek cancel 48211_[3-9,12] 48300\n"
+      "  kezek cancel --signal USR1 48211\n"
       "  kezek cancel $(kezek queue --state queued -o name)");
   command->callback([&session, flags] {
     session.action = [&session, flags] { return RunCancel(session, *flags); };

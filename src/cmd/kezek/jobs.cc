@@ -112,27 +112,6 @@ std::string Ending(const v1::Job& job) {
   return job.exit_code() != 0 ? text + ", exit code " + std::to_string(job.exit_code()) : text;
 }
 
-Result<void> PrintLogs(Session& session, v1::LogsRequest request) {
-  Result<Client*> client = session.Connect();
-  if (!client) return client.error();
-  Progress progress(session.host);
-  if (request.follow()) progress.Show("waiting for what job " + request.job() + " writes");
-  for (;;) {
-    v1::LogsResponse response;
-    Result<void> streamed = (*client)->Stream(request, response, [&] {
-      progress.Clear();
-      *session.host.out << response.data() << std::flush;
-      // Where to go on if the server goes away, and of which attempt.
-      request.set_offset(response.offset() + static_cast<std::int64_t>(response.data().size()));
-      request.set_attempt(response.attempt());
-      return session.host.out->good();
-    });
-    if (streamed || !request.follow() || !IsAway(streamed.error())) return streamed;
-    progress.Show(streamed.error().message + ", trying again");
-    session.host.sleep(kReconnectPauseMs);
-  }
-}
-
 void PrintVerdicts(const Host& host, const google::protobuf::RepeatedPtrField<v1::Job>& jobs,
                    const std::function<std::string(const v1::Job&)>& verdict) {
   std::vector<int> indices;

@@ -26,10 +26,6 @@ int ExitCodeOfJob(const v1::Job& job);
 // `Job 48211 failed after 42 min. Ended with exit code 3.`
 std::string Ending(const v1::Job& job);
 
-// Streams an attempt's output to standard output, from where `request` says; following goes on
-// through restarts of the server.
-Result<void> PrintLogs(Session& session, v1::LogsRequest request);
-
 // `Job 48211 is over`, with what `verdict` says; elements of an array that follow each other with
 // the same verdict on one line: `Job 48300_[3-9,12] held`.
 void PrintVerdicts(const Host& host, const google::protobuf::RepeatedPtrField<v1::Job>& jobs,

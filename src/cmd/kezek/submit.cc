@@ -14,6 +14,7 @@
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/help.h"
 #include "cmd/kezek/jobs.h"
+#include "cmd/kezek/logs.h"
 #include "cmd/kezek/nearest.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/spec.h"
@@ -256,7 +257,7 @@ Result<int> StayWith(Session& session, const v1::Job& job, bool follow) {
     v1::LogsRequest request;
     request.set_job(job.job());
     request.set_follow(true);
-    Result<void> printed = PrintLogs(session, request);
+    const auto printed = PrintLogs(session, request);
     if (!printed) PrintWarning(session.host, "logs: " + printed.error().message);
   }
   Result<v1::GetJobsResponse> ended = AwaitJobs(session, {job.job()}, false);

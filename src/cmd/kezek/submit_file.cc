@@ -16,6 +16,7 @@
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/job_file.h"
 #include "cmd/kezek/jobs.h"
+#include "cmd/kezek/progress.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/spec.h"
 
@@ -156,10 +157,19 @@ struct Outcome {
   }
 };
 
+// Of work that takes a while, now and then.
+void ShowProgress(Progress& progress, const std::string& what, std::size_t done, std::size_t all) {
+  constexpr std::size_t kEvery = 100;
+  if (all <= kEvery || done % kEvery != 0) return;
+  progress.Show(what + ": " + Thousands(static_cast<std::int64_t>(done)) + " of " +
+                Count(static_cast<std::int64_t>(all), "job"));
+}
+
 Result<Outcome> SubmitAll(Session& session, const FileFlags& flags,
                           const std::vector<FileJob>& jobs, std::vector<v1::JobSpec> specs) {
   Outcome outcome;
   v1::SubmitManyResponse all;
+  Progress progress(session.host);
   for (std::size_t first = 0; first < jobs.size(); first += kAtOnce) {
     v1::SubmitManyRequest request;
     const std::size_t end = std::min(jobs.size(), first + kAtOnce);
@@ -169,8 +179,10 @@ Result<Outcome> SubmitAll(Session& session, const FileFlags& flags,
       one.set_user(flags.on_behalf_of);
       one.set_idempotency_key(session.host.make_key());
     }
+    ShowProgress(progress, "submitting", first, jobs.size());
     const auto answer = Ask<v1::SubmitManyResponse>(session, request);
     if (!answer) return answer.error();
+    progress.Clear();
     for (std::size_t i = first; i < end; ++i) {
       const auto at = static_cast<int>(i - first);
       if (at < answer->results_size()) {
@@ -247,11 +259,14 @@ Result<int> SubmitJobFile(Session& session, const std::vector<std::string>& argu
   Result<Client*> client = session.Connect();
   if (!client) return client.error();
   std::vector<v1::JobSpec> specs;
+  Progress progress(session.host);
   for (const FileJob& job : *jobs) {
+    ShowProgress(progress, "checking", specs.size(), jobs->size());
     Result<v1::JobSpec> spec = Complete(session, *flags, job);
     if (!spec) return At(spec.error(), *flags, job);
     specs.push_back(std::move(*spec));
   }
+  progress.Clear();
   Result<Outcome> outcome = SubmitAll(session, *flags, *jobs, std::move(specs));
   if (!outcome) return outcome.error();
   if (!flags->wait || outcome->taken.empty()) return outcome->code;

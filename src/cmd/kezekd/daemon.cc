@@ -17,6 +17,7 @@
 #include "cmd/kezekd/controller_thread.h"
 #include "cmd/kezekd/keyed_hash.h"
 #include "cmd/kezekd/log.h"
+#include "cmd/kezekd/output_sweep.h"
 #include "cmd/kezekd/prepared_cluster.h"
 #include "cmd/kezekd/system_clock.h"
 #include "cmd/kezekd/tls_check.h"
@@ -134,6 +135,16 @@ Result<void> PrepareSchema(const config::DatabaseConfig& config, Clock& clock) {
   if (!migrated) return migrated.error();
   spdlog::info("schema from={} to={}", migrated->from, migrated->to);
   return {};
+}
+
+Result<std::unique_ptr<Web>> StartWeb(const config::Config& config, metrics::Metrics& metrics,
+                                      Desk& desk, ReadStore& readers, Clock& clock) {
+  return Web::Start(config.http, config.tls,
+                    {.metrics = &metrics,
+                     .desk = &desk,
+                     .read = &readers,
+                     .clock = &clock,
+                     .schema_version = postgres::Migrations().back().version});
 }
 
 Error InKeyFile(Error error) {
@@ -275,12 +286,7 @@ Result<void> Serve(const config::Config& config) {
                             controller.sink());
   PreparedCluster cluster({&slurm, output->get(), &accounts, config.min_uid}, controller.sink());
 
-  const auto web = Web::Start(config.http, config.tls,
-                              {.metrics = &metrics,
-                               .desk = &controller,
-                               .read = &readers,
-                               .clock = &clock,
-                               .schema_version = postgres::Migrations().back().version});
+  const auto web = StartWeb(config, metrics, controller, readers, clock);
   if (!web) return web.error();
   auto server = rpc::Server::Start(ServerOf(config, *installation),
                                    {.desk = &controller,
@@ -296,6 +302,7 @@ Result<void> Serve(const config::Config& config) {
   spdlog::info("ready cluster={} grpc_port={} http_port={} version={}", config.cluster,
                (*server)->port(), (*web)->port(), KEZEK_VERSION);
   Standby standby(config, *control, clock);
+  OutputSweep sweep(readers, clock);
   auto served = LeadUntilAsked(
       controller,
       {.state = &store,
@@ -308,7 +315,11 @@ Result<void> Serve(const config::Config& config) {
            },
        .on_tally = [&metrics](QueueTally tally) { metrics.SetQueue(std::move(tally)); },
        .meter = &metrics},
-      standby, [&web] { (*web)->SetLeads(true); });
+      standby, [&] {
+        (*web)->SetLeads(true);
+        sweep.Start(config.output_root, config.output_keep_ms);
+      });
+  sweep.Stop();
   (*server)->Stop(kStopGraceMs);
   controller.Stop();
   relay.To(nullptr);

@@ -11,7 +11,7 @@ CPUS = ("without a word about CPUs a job gets the part of the node's CPUs that i
         "node's; sbatch gives one a task")
 
 RULES = (
-    (r".*: `KEZEK_(ATTEMPT|CLUSTER|JOB_ID|PREEMPTED|PROJECT)`", None,
+    (r".*: `KEZEK_(ATTEMPT|CLUSTER|JOB_ID|OUTPUT_DIR|PREEMPTED|PROJECT)`", None,
      "Kezek's own variables"),
     (r".*: `SLURM_OPEN_MODE`", None,
      "Kezek always tells Slurm how to open the output: a second attempt appends"),

@@ -84,6 +84,14 @@ TEST(Config, HttpCanBeOff) {
   EXPECT_EQ(config->http.listen, "");
 }
 
+TEST(Config, OutputIsKeptForATimeUnlessForEver) {
+  EXPECT_EQ(ParseConfig(kGood, "k.yaml")->output_keep_ms, 90 * kDayMs);
+  EXPECT_EQ(ParseConfig(std::string("output_keep: 30d\n") + kGood, "k.yaml")->output_keep_ms,
+            30 * kDayMs);
+  EXPECT_EQ(ParseConfig(std::string("output_keep: 0s\n") + kGood, "k.yaml")->output_keep_ms, 0);
+  EXPECT_FALSE(ParseConfig(std::string("output_keep: 30\n") + kGood, "k.yaml"));
+}
+
 TEST(Config, RefusesEachFaultWithKeyAndLine) {
   const std::vector<Fault> faults = {
       {"cluster: alem", "clustr: alem",

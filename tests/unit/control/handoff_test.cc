@@ -260,10 +260,10 @@ TEST_F(HandoffTest, KezekEndsAnAttemptAtItsOwnLimitAndSignalsBefore) {
   EXPECT_EQ(signals[0].signal, "USR1");
   EXPECT_TRUE(signals[0].batch_shell_only);
   EXPECT_FALSE(desk.Of(ref).signalled) << "not before the cluster says so";
-  desk.Offer(SignalDone{ref, 900, false});
+  desk.Offer(SignalDone{ref, 900, "USR1", false});
   EXPECT_TRUE(DeskOfOne::All<SignalAction>(desk.Step(1000)).empty()) << "not too soon";
   EXPECT_EQ(DeskOfOne::All<SignalAction>(desk.Step(desk.config.retry_ms)).size(), 1U);
-  desk.Offer(SignalDone{ref, 900, true});
+  desk.Offer(SignalDone{ref, 900, "USR1", true});
   EXPECT_TRUE(DeskOfOne::All<SignalAction>(desk.Step(desk.config.retry_ms)).empty());
   EXPECT_TRUE(desk.Of(ref).signalled);
   EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(kMinuteMs)).size(), 1U);

@@ -79,7 +79,7 @@ const BadField kBad[] = {
     {"dependencies[0].job", [](auto& s) { Depend(s, 1, "5_[1-2]"); }},
     {"dependencies[0].job", [](auto& s) { Depend(s, 1, "-5"); }},
     {"dependencies[0].delay_ms", [](auto& s) { Depend(s, 4, "5", -1); }},
-    {"dependencies[0].delay_ms", [](auto& s) { Depend(s, 4, "5", 1); }, "NOT_YET"},
+    {"dependencies[0].delay_ms", [](auto& s) { Depend(s, 1, "5", 1); }},
     {"array.indices", [](auto& s) { s.mutable_array(); }},
     {"array.indices", [](auto& s) { s.mutable_array()->set_indices("0-10000"); }},
     {"array.indices", [](auto& s) { s.mutable_array()->set_indices("5-3"); }},

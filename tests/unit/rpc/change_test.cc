@@ -221,10 +221,32 @@ TEST_F(ChangeTest, WhatIsNotThereYetSaysSo) {
   EXPECT_EQ(Reason(stub_->Requeue(As("aizhan@kaznu").get(), {}, &requeued)), "NOT_YET");
   v1::ReportCheckpointResponse recorded;
   EXPECT_EQ(Reason(stub_->ReportCheckpoint(As("aizhan@kaznu").get(), {}, &recorded)), "NOT_YET");
-  v1::CancelRequest request;
-  request.add_jobs(mine_);
-  request.set_signal("USR1");
-  EXPECT_EQ(Reason(stub_->Cancel(As("aizhan@kaznu").get(), request, &cancelled_)), "NOT_YET");
+}
+
+TEST_F(ChangeTest, ASignalIsSentInsteadOfACancel) {
+  const auto signal = [this](const std::string& user, const std::string& name,
+                             const std::string& comment = "") {
+    v1::CancelRequest request;
+    request.add_jobs(mine_);
+    request.set_signal(name);
+    request.set_comment(comment);
+    return Reason(stub_->Cancel(As(user).get(), request, &cancelled_));
+  };
+  EXPECT_EQ(signal("aizhan@kaznu", "USR1"), "OK");
+  EXPECT_EQ(Only<SignalJobs>(desk_.commands().back()).signal, "USR1");
+  EXPECT_EQ(Only<SignalJobs>(desk_.commands().back()).jobs, std::vector<JobRef>{RefOf(mine_)});
+  EXPECT_EQ(signal("aizhan@kaznu", "10"), "OK");
+  EXPECT_EQ(Only<SignalJobs>(desk_.commands().back()).signal, "USR1");
+  EXPECT_EQ(signal("chief@kaznu", "USR1"), "FIELD_INVALID") << "an admin says why";
+  EXPECT_EQ(signal("chief@kaznu", "USR1", "stuck"), "OK");
+  EXPECT_TRUE(Only<SignalJobs>(desk_.commands().back()).by_admin);
+  EXPECT_EQ(signal("dana@acme", "USR1"), "JOB_NOT_FOUND");
+  EXPECT_EQ(signal("audit@kezek", "USR1", "x"), "NOT_OWNER");
+  for (const char* wrong : {"SIGUSR1", "usr1", "0", "65", "USR1;x", "-9"}) {
+    EXPECT_EQ(signal("aizhan@kaznu", wrong), "FIELD_INVALID") << wrong;
+  }
+  EXPECT_EQ(Cancel("aizhan@kaznu", {mine_}), "OK");
+  EXPECT_EQ(signal("aizhan@kaznu", "USR1"), "NOT_RUNNING");
 }
 
 }  // namespace

@@ -358,6 +358,12 @@ class FakeOutput final : public OutputReader {
     const std::lock_guard lock(mutex_);
     files_[path] += bytes;
   }
+  // As retention does.
+  void RemoveFolders() {
+    const std::lock_guard lock(mutex_);
+    files_.clear();
+    removed_ = true;
+  }
   Result<OutputPiece> Read(const std::string& path, std::int64_t offset,
                            std::int64_t max_bytes) override {
     const std::lock_guard lock(mutex_);
@@ -384,11 +390,13 @@ class FakeOutput final : public OutputReader {
   }
 
  private:
-  static Error NotYet() {
-    return FieldProblem(Code::kNotFound, {"", "LOG_NOT_YET", "nothing yet", {}});
+  Error NotYet() const {
+    return FieldProblem(Code::kNotFound,
+                        {"", removed_ ? "LOG_NO_FOLDER" : "LOG_NOT_YET", "nothing yet", {}});
   }
   std::mutex mutex_;
   std::map<std::string, std::string> files_;
+  bool removed_ = false;
 };
 
 }  // namespace kezek::rpc

@@ -37,7 +37,7 @@ const char kEverything[] = R"(
   topology { within: DOMAIN_BLOCK prefer: DOMAIN_LEAF }
   time_limit_ms: 3600000 time_min_ms: 60000 begin_ms: 1000000 deadline_ms: 900000000000
   dependencies { kind: DEPENDENCY_KIND_AFTER_OK job: "7" }
-  dependencies { kind: DEPENDENCY_KIND_AFTER job: "8_3" }
+  dependencies { kind: DEPENDENCY_KIND_AFTER job: "8_3" delay_ms: 600000 }
   kill_on_invalid_dependency: false
   array { indices: "0-9,20-30:5" max_running: 4 }
   requeue { enabled: true max_attempts: 3 }

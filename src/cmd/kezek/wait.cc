@@ -1,15 +1,13 @@
-// wait and logs: what stays with a job.
+// wait: stays until jobs are over.
 #include <kezek/v1/job_service.pb.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdint>
 #include <memory>
 #include <ostream>
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/jobs.h"
 #include "cmd/kezek/render.h"
-#include "cmd/kezek/usage_error.h"
 
 namespace kezek::cli {
 namespace {
@@ -38,26 +36,6 @@ Result<int> RunWait(Session& session, const WaitFlags& flags) {
   return code;
 }
 
-struct LogFlags {
-  std::string job;
-  bool follow = false;
-  bool error = false;
-  int attempt = 0;
-  int tail = -1;
-};
-
-Result<int> RunLogs(Session& session, const LogFlags& flags) {
-  v1::LogsRequest request;
-  request.set_job(flags.job);
-  request.set_attempt(flags.attempt);
-  request.set_follow(flags.follow);
-  request.set_stream(flags.error ? v1::LOG_STREAM_STDERR : v1::LOG_STREAM_STDOUT);
-  if (flags.tail >= 0) request.set_tail_lines(flags.tail);
-  Result<void> printed = PrintLogs(session, request);
-  if (!printed) return printed.error();
-  return kDone;
-}
-
 }  // namespace
 
 void AddWait(CLI::App& app, Session& session) {
@@ -73,28 +51,6 @@ void AddWait(CLI::App& app, Session& session) {
       "  kezek wait --any 48211 48212");
   command->callback([&session, flags] {
     session.action = [&session, flags] { return RunWait(session, *flags); };
-  });
-}
-
-void AddLogs(CLI::App& app, Session& session) {
-  CLI::App* command = app.add_subcommand("logs", "print what a job has written");
-  const auto flags = std::make_shared<LogFlags>();
-  command->add_option("JOB", flags->job, "job: 48211 or 48211_7")->required();
-  command->add_flag("-f,--follow", flags->follow, "go on until the attempt is over");
-  command->add_flag("-e,--stderr", flags->error, "standard error, where it goes elsewhere");
-  command->add_option("--attempt", flags->attempt, "attempt; without: the latest")
-      ->type_name("N")
-      ->check(Between(1, 1'000'000));
-  command->add_option("-n,--tail", flags->tail, "only the last lines")
-      ->type_name("N")
-      ->check(Between(0, 1'000'000'000));
-  command->footer(
-      "Examples:\n"
-      "  kezek logs 48211\n"
-      "  kezek logs -f --tail 20 48211_7\n"
-      "  kezek logs --attempt 1 48211");
-  command->callback([&session, flags] {
-    session.action = [&session, flags] { return RunLogs(session, *flags); };
   });
 }
 
