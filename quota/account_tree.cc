@@ -33,11 +33,10 @@ bool IsKind(std::string_view text) {
 // `where` is a path where there is one, else "#ID".
 Error Problem(const std::string& where, const std::string& field, std::string reason,
               std::string message) {
-  return FieldProblem(Code::kInvalidArgument,
-                      FieldError{.field = "accounts[" + where + "]." + field,
-                                 .reason = std::move(reason),
-                                 .message = std::move(message),
-                                 .values = {{"account", where}}});
+  return FieldProblem(Code::kInvalidArgument, FieldError{.field = field,
+                                                         .reason = std::move(reason),
+                                                         .message = std::move(message),
+                                                         .values = {{"account", where}}});
 }
 
 std::string ById(AccountId id) { return "#" + std::to_string(id.value); }
@@ -45,7 +44,7 @@ std::string ById(AccountId id) { return "#" + std::to_string(id.value); }
 Result<void> CheckWords(const Account& account) {
   const std::string where = account.name.empty() ? ById(account.id) : account.name;
   if (!IsName(account.name)) {
-    return Problem(where, "name", "BAD_NAME",
+    return Problem(where, "path", "BAD_NAME",
                    "a name has 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit");
   }
   if (!IsKind(account.kind)) {
@@ -59,24 +58,24 @@ Result<void> CheckWords(const Account& account) {
 Result<void> CheckAccounts(const std::map<AccountId, Account>& accounts) {
   const auto root = accounts.find(kRootAccount);
   if (root == accounts.end()) {
-    return Problem(ById(kRootAccount), "id", "NO_ROOT", "there is no root account");
+    return Problem(ById(kRootAccount), "path", "NO_ROOT", "there is no root account");
   }
   for (const auto& [id, account] : accounts) {
     KEZEK_CHECK(id == account.id, "an account stands under another's id");
     if (auto words = CheckWords(account); !words) return words;
     if (id == kRootAccount) {
       if (account.parent) {
-        return Problem(account.name, "parent", "ROOT_HAS_PARENT", "the root has no parent");
+        return Problem(account.name, "path", "ROOT_HAS_PARENT", "the root has no parent");
       }
       continue;
     }
     const auto parent = accounts.find(account.parent);
     if (parent == accounts.end()) {
-      return Problem(account.name, "parent", "NO_SUCH_ACCOUNT",
+      return Problem(account.name, "path", "NO_SUCH_ACCOUNT",
                      "its parent " + ById(account.parent) + " does not exist");
     }
     if (parent->second.kind == "project") {
-      return Problem(account.name, "parent", "BELOW_PROJECT",
+      return Problem(account.name, "path", "BELOW_PROJECT",
                      "nothing can be below the project " + parent->second.name);
     }
   }
@@ -106,11 +105,11 @@ Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accou
     }
     if (node.depth > kMaxDepth) {
       return Problem(
-          node.path, "parent", "TOO_DEEP",
+          node.path, "path", "TOO_DEEP",
           "the tree has at most " + std::to_string(kMaxDepth) + " levels below the root");
     }
     if (!tree.by_path_.emplace(node.path, index).second) {
-      return Problem(node.path, "name", "NAME_TAKEN", "a sibling has the same name");
+      return Problem(node.path, "path", "NAME_TAKEN", "a sibling has the same name");
     }
     tree.by_id_.emplace(id, index);
     tree.nodes_.push_back(std::move(node));
@@ -121,7 +120,7 @@ Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accou
   }
   for (const auto& [id, account] : accounts) {
     if (!tree.by_id_.contains(id)) {
-      return Problem(account.name, "parent", "CYCLE", "it is below itself");
+      return Problem(account.name, "path", "CYCLE", "it is below itself");
     }
   }
   for (AccountIndex i = tree.size() - 1; i >= 0; --i) {

@@ -45,14 +45,15 @@ class AccountTree {
   // Checks the structure: one root (kRootAccount, without a parent), every parent known, no cycle,
   // depth at most kMaxDepth, names that match [a-z0-9][a-z0-9._-]* with at most 64 characters and
   // differ among siblings, kinds [a-z][a-z0-9_-]*, nothing below an account of kind "project".
-  // INVALID_ARGUMENT names the account and field.
+  // INVALID_ARGUMENT; the field is one of the API's AccountChange, the value `account` a path or
+  // name.
   static Result<AccountTree> Build(const std::map<AccountId, Account>& accounts);
 
   // Checks the settings: shares (weight 1…kMaxWeightMilli; guarantee, borrow_max, lend_max
   // 0…kMaxMilliGpus; children's guarantees fit in the parent's, the root's in the machine; known
   // GPU types), limits not negative, classes known and among the parent's, classification known
-  // and not above the parent's. INVALID_ARGUMENT names the first account (in index order) and
-  // field, e.g. "accounts[universities/kaznu].settings.shares[h200].guarantee_milli".
+  // and not above the parent's. INVALID_ARGUMENT is of the first account (in index order), e.g.
+  // "settings.shares[h200].guarantee_milli_gpus" with the account "universities/kaznu".
   Result<void> Validate(const TreeRules& rules) const;
 
   std::int32_t size() const { return static_cast<std::int32_t>(nodes_.size()); }

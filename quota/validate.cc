@@ -13,11 +13,10 @@ namespace {
 Error Problem(const AccountTree& tree, AccountIndex i, const std::string& field, std::string reason,
               std::string message, std::map<std::string, std::string> values = {}) {
   values.emplace("account", tree.path(i));
-  return FieldProblem(Code::kInvalidArgument,
-                      FieldError{.field = "accounts[" + tree.path(i) + "].settings." + field,
-                                 .reason = std::move(reason),
-                                 .message = std::move(message),
-                                 .values = std::move(values)});
+  return FieldProblem(Code::kInvalidArgument, FieldError{.field = "settings." + field,
+                                                         .reason = std::move(reason),
+                                                         .message = std::move(message),
+                                                         .values = std::move(values)});
 }
 
 std::string ShareField(const std::string& gpu_type, const std::string& name) {
@@ -37,10 +36,10 @@ constexpr DurationMs kMaxTime = 3660 * kDayMs;
 // The field of the first limit out of range, or "".
 std::string BadLimit(const Limits& limits) {
   constexpr std::int64_t kMaxJobs = 1'000'000'000;
-  if (!InRange(limits.running_milli, kMaxMilliGpus)) return "running_milli";
+  if (!InRange(limits.running_milli, kMaxMilliGpus)) return "running_milli_gpus";
   if (!InRange(limits.jobs_running, kMaxJobs)) return "jobs_running";
   if (!InRange(limits.jobs_queued, kMaxJobs)) return "jobs_queued";
-  if (!InRange(limits.job_milli, kMaxMilliGpus)) return "job_milli";
+  if (!InRange(limits.job_milli, kMaxMilliGpus)) return "job_milli_gpus";
   if (!InRange(limits.time_limit_ms, kMaxTime)) return "time_limit_ms";
   return "";
 }
@@ -84,15 +83,15 @@ Result<void> AccountTree::ValidateShares(AccountIndex i, const TreeRules& rules)
                      "a weight is from 0.001 to 1000000");
     }
     if (!InRange(own.guarantee_milli, 0, kMaxMilliGpus)) {
-      return Problem(*this, i, ShareField(type, "guarantee_milli"), "OUT_OF_RANGE",
+      return Problem(*this, i, ShareField(type, "guarantee_milli_gpus"), "OUT_OF_RANGE",
                      "a guarantee is from 0 to 1000000 GPUs");
     }
     if (!InRange(own.borrow_max_milli, kMaxMilliGpus)) {
-      return Problem(*this, i, ShareField(type, "borrow_max_milli"), "OUT_OF_RANGE",
+      return Problem(*this, i, ShareField(type, "borrow_max_milli_gpus"), "OUT_OF_RANGE",
                      "borrow_max is from 0 to 1000000 GPUs; leave it out for no cap");
     }
     if (!InRange(own.lend_max_milli, kMaxMilliGpus)) {
-      return Problem(*this, i, ShareField(type, "lend_max_milli"), "OUT_OF_RANGE",
+      return Problem(*this, i, ShareField(type, "lend_max_milli_gpus"), "OUT_OF_RANGE",
                      "lend_max is from 0 to 1000000 GPUs; leave it out to lend all");
     }
   }
@@ -103,7 +102,7 @@ Result<void> AccountTree::ValidateGuarantees(AccountIndex i, const TreeRules& ru
   for (const auto& [type, configured] : rules.configured_milli) {
     const MilliGpus own = share(i, type).guarantee_milli;
     if (i == kRootIndex && own > configured) {
-      return Problem(*this, i, ShareField(type, "guarantee_milli"), "ABOVE_MACHINE",
+      return Problem(*this, i, ShareField(type, "guarantee_milli_gpus"), "ABOVE_MACHINE",
                      "the root's guarantee of " + GpusText(own) + " GPUs is above the machine's " +
                          GpusText(configured),
                      {{"guarantee", GpusText(own)}, {"machine", GpusText(configured)}});
@@ -115,7 +114,7 @@ Result<void> AccountTree::ValidateGuarantees(AccountIndex i, const TreeRules& ru
       // A child's own range is checked later, when it is its turn; it cannot overflow this.
       if (share(child, type).guarantee_milli > own || sum > own) {
         return Problem(
-            *this, child, ShareField(type, "guarantee_milli"), "ABOVE_PARENT",
+            *this, child, ShareField(type, "guarantee_milli_gpus"), "ABOVE_PARENT",
             "with its siblings' guarantees it passes the parent's " + GpusText(own) + " GPUs",
             {{"guarantee", GpusText(share(child, type).guarantee_milli)},
              {"parent", GpusText(own)},
@@ -131,13 +130,13 @@ Result<void> AccountTree::ValidateNames(AccountIndex i, const TreeRules& rules) 
   const AccountIndex above = parent(i);
   for (const std::string& name : settings.classes) {
     if (!rules.classes.contains(name)) {
-      return Problem(*this, i, "classes", "NO_SUCH_CLASS", "there is no class \"" + name + "\"",
+      return Problem(*this, i, "job_classes", "NO_SUCH_CLASS", "there is no class \"" + name + "\"",
                      {{"class", name}});
     }
     if (above == kNoAccount || Classes(above).empty()) continue;
     const std::vector<std::string>& allowed = Classes(above);
     if (std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
-      return Problem(*this, i, "classes", "CLASS_NOT_ALLOWED",
+      return Problem(*this, i, "job_classes", "CLASS_NOT_ALLOWED",
                      "the account above does not allow the class \"" + name + "\"",
                      {{"class", name}});
     }

@@ -202,12 +202,17 @@ class Desk {
  public:
   virtual ~Desk() = default;
   // Completes a spec with defaults and refuses what could never run on the empty machine with
-  // today's limits: INVALID_ARGUMENT, FAILED_PRECONDITION or RESOURCE_EXHAUSTED, with the path of
-  // the field below the API's JobSpec. Does not check who asks: the caller has. Left open, and
-  // completed here: an empty job_class or gpu_type; cpus_per_node, memory_mib_per_node,
-  // time_limit_ms, ntasks, ntasks_per_node, cpus_per_task 0. A memory_mib_per_node of -1 is all
-  // that the node has.
-  virtual Result<JobSpec> Admit(UserId owner, JobSpec spec) const = 0;
+  // today's limits: INVALID_ARGUMENT or FAILED_PRECONDITION, with the path of the field below the
+  // API's JobSpec. Does not check who asks: the caller has. Left open, and completed here: an empty
+  // job_class or gpu_type; cpus_per_node, memory_mib_per_node, time_limit_ms, ntasks,
+  // ntasks_per_node, cpus_per_task 0. A memory_mib_per_node of -1 is all that the node has.
+  virtual Result<JobSpec> Admit(JobSpec spec) const = 0;
+  // Takes places in the queue for the jobs of an admitted spec, just before it is submitted.
+  // RESOURCE_EXHAUSTED with the field, as Admit: with what waits and what has places it would pass
+  // a limit.
+  virtual Result<void> TakePlaces(UserId owner, const JobSpec& spec) = 0;
+  // Of what was not stored after all.
+  virtual void GiveBackPlaces(UserId owner, const JobSpec& spec) = 0;
   // Counted GPUs of an admitted spec over all nodes, by the machine as it is now.
   virtual MilliGpus Counted(const JobSpec& spec) const = 0;
   // What an attempt that has not ended would be charged if it ended at `now_ms`.

@@ -93,7 +93,7 @@ Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Comma
     for (const auto& [ref, attempt] : core.state.attempts()) {
       if (!moves || core.JobOf(ref.job).user != user.id) continue;
       return FieldProblem(Code::kFailedPrecondition,
-                          {"users",
+                          {"unix_account",
                            "HAS_RUNNING_JOBS",
                            user.name + " has jobs under way as " + before->second.unix_account +
                                "; its Unix account can change when they have ended",

@@ -62,6 +62,10 @@ Result<void> CheckFigures(const JobSpec& spec) {
 
 }  // namespace
 
+DurationMs WholeMinutes(DurationMs time_ms) {
+  return std::max<DurationMs>(1, (time_ms + kMinuteMs - 1) / kMinuteMs) * kMinuteMs;
+}
+
 Admission::Admission(const ControlConfig& config, std::shared_ptr<const Directory> directory,
                      std::map<std::string, Node> nodes)
     : classes_(config.classes),
@@ -75,13 +79,6 @@ Admission::Admission(const ControlConfig& config, std::shared_ptr<const Director
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts were checked when they were stored");
   tree_ = std::move(*tree);
-}
-
-Result<JobSpec> Admission::Admit(const View& view, UserId owner, JobSpec spec) const {
-  Result<JobSpec> complete = Complete(std::move(spec));
-  if (!complete) return complete;
-  if (const auto room = CheckQueue(view, owner, *complete); !room) return room.error();
-  return complete;
 }
 
 Result<JobSpec> Admission::Complete(JobSpec spec) const {
@@ -168,9 +165,7 @@ Result<void> Admission::CompleteLimit(JobSpec& spec) const {
   if (spec.time_limit_ms == 0) {
     spec.time_limit_ms = tree_.DefaultTimeLimit(account, classes_.at(spec.job_class));
   }
-  // Slurm counts limits in minutes.
-  const DurationMs minutes = (spec.time_limit_ms + kMinuteMs - 1) / kMinuteMs;
-  spec.time_limit_ms = std::max<DurationMs>(1, minutes) * kMinuteMs;
+  spec.time_limit_ms = WholeMinutes(spec.time_limit_ms);
   if (spec.time_min_ms > spec.time_limit_ms) {
     return Invalid("time_min_ms", "OUT_OF_RANGE", "it is longer than the time limit");
   }
@@ -198,10 +193,11 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
   return Barred(Code::kFailedPrecondition, refusal.field, refusal.reason);
 }
 
-Result<void> Admission::CheckQueue(const View& view, UserId owner, const JobSpec& spec) const {
+Result<void> Admission::CheckQueue(const QueuedJobs& queued, UserId owner,
+                                   const JobSpec& spec) const {
   const std::int64_t jobs = spec.array ? CountIndices(spec.array->indices) : 1;
-  const Reason reason = quota::QueueLimit(tree_, spec.project, owner, jobs, view.queued_in_account,
-                                          view.queued_of_user);
+  const Reason reason =
+      quota::QueueLimit(tree_, spec.project, owner, jobs, queued.in_account, queued.of_user);
   if (reason.code == ReasonCode::kNone) return {};
   return Barred(Code::kResourceExhausted, "project", reason);
 }

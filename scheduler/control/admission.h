@@ -6,9 +6,11 @@
 // for full queues.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "kezek/desk.h"
 #include "kezek/job.h"
@@ -21,18 +23,25 @@
 
 namespace kezek::control {
 
+// Queued jobs of an account with all below it, and of a user there.
+struct QueuedJobs {
+  std::map<AccountId, std::int64_t> in_account;
+  std::map<std::pair<AccountId, UserId>, std::int64_t> of_user;
+};
+
+// In whole minutes, as Slurm counts time limits; at least one.
+DurationMs WholeMinutes(DurationMs time_ms);
+
 // Made once for a directory and a set of nodes; const calls from any thread.
 class Admission {
  public:
   Admission(const ControlConfig& config, std::shared_ptr<const Directory> directory,
             std::map<std::string, Node> nodes);
 
-  // Complete + CheckQueue.
-  Result<JobSpec> Admit(const View& view, UserId owner, JobSpec spec) const;
   // Defaults (desk.h says which), and what could never run.
   Result<JobSpec> Complete(JobSpec spec) const;
-  // Limits on queued jobs, by the last tick's figures.
-  Result<void> CheckQueue(const View& view, UserId owner, const JobSpec& spec) const;
+  // Whether the queue has room for the spec's jobs beside these.
+  Result<void> CheckQueue(const QueuedJobs& queued, UserId owner, const JobSpec& spec) const;
   // Counted GPUs over all nodes; 0 for a type the machine does not have.
   MilliGpus Counted(const JobSpec& spec) const;
 

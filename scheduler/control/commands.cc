@@ -61,9 +61,11 @@ Result<void> Check(const Core& core, const SignalJobs& signal) {
   }
   const auto runs = [&core](const JobRef& ref) { return !RunningOf(core, ref).empty(); };
   if (signal.jobs.empty() || std::any_of(signal.jobs.begin(), signal.jobs.end(), runs)) return {};
-  return FieldProblem(
-      Code::kFailedPrecondition,
-      {At(0), "NOT_RUNNING", ToText(signal.jobs.front()) + " does not run: nothing to signal", {}});
+  return FieldProblem(Code::kFailedPrecondition,
+                      {"jobs",
+                       "NOT_RUNNING",
+                       ToText(signal.jobs.front()) + " does not run: nothing to signal",
+                       {}});
 }
 
 void Apply(Core& core, const SignalJobs& signal, const Command& command, CommandOutcome& outcome) {
@@ -94,12 +96,12 @@ Result<void> CheckSomeWait(const Core& core, const std::vector<JobRef>& jobs,
                            std::string_view what) {
   const auto waits = [&core](const JobRef& ref) { return Waits(core, ref); };
   if (jobs.empty() || std::any_of(jobs.begin(), jobs.end(), waits)) return {};
-  return FieldProblem(
-      Code::kFailedPrecondition,
-      {At(0),
-       "NOT_QUEUED",
-       ToText(jobs.front()) + " does not wait: only queued jobs can be " + std::string(what),
-       {}});
+  return FieldProblem(Code::kFailedPrecondition,
+                      {"hold",
+                       IsOver(core, jobs.front()) ? "JOB_FINAL" : "JOB_STARTED",
+                       "job " + ToText(jobs.front()) + " does not wait: only queued jobs can be " +
+                           std::string(what),
+                       {{"job", ToText(jobs.front())}, {"field", "hold"}}});
 }
 
 Result<void> Check(const Core& core, const HoldJobs& hold) {
@@ -109,16 +111,17 @@ Result<void> Check(const Core& core, const HoldJobs& hold) {
 
 Result<void> Check(const Core& core, const ReleaseJobs& release) {
   if (auto known = CheckAll(core, release.jobs); !known) return known;
-  for (std::size_t i = 0; i < release.jobs.size(); ++i) {
-    const JobRef& ref = release.jobs[i];
+  for (const JobRef& ref : release.jobs) {
     const Job* job = core.state.FindJob(ref);
     if (job == nullptr) job = core.state.FindJob({ref.id, kNoElement});  // as its array
     if (job != nullptr && job->hold == Hold::kAdmin && !release.by_admin) {
       return FieldProblem(Code::kPermissionDenied,
-                          {At(i),
+                          {"hold",
                            "HELD_BY_ADMIN",
-                           ToText(ref) + " is held by an administrator, who must release it",
-                           {}});
+                           "job " + ToText(ref) +
+                               " is held by an admin, and only an admin may "
+                               "release it",
+                           {{"job", ToText(ref)}}});
     }
   }
   return CheckSomeWait(core, release.jobs, "released");

@@ -14,10 +14,6 @@ Error Problem(Code code, std::string field, std::string reason, std::string mess
   return FieldProblem(code, {std::move(field), std::move(reason), std::move(message), {}});
 }
 
-std::string At(std::string_view list, std::size_t index, std::string_view field) {
-  return std::string(list) + "[" + std::to_string(index) + "]." + std::string(field);
-}
-
 // The path, or none if an ancestor is missing or there is a cycle.
 std::optional<std::string> PathOf(const std::map<AccountId, Account>& accounts, AccountId id) {
   std::string path;
@@ -36,53 +32,54 @@ std::int64_t NextId(const Map& map) {
   return map.empty() ? 1 : map.rbegin()->first.value + 1;
 }
 
+// As the API's AccountChange names its fields.
+Error OfAccount(Code code, const PutAccounts::Item& item, std::string reason, std::string message) {
+  const std::string& above = item.parent_path;
+  const std::string path = (above.empty() ? "" : above + "/") + item.account.name;
+  return FieldProblem(code, {"path", std::move(reason), std::move(message), {{"account", path}}});
+}
+
 // Where the item hangs: by parent_path, by id, or (a changed account) where it hung.
-Result<AccountId> ParentOf(const Directory& draft, const PutAccounts::Item& item,
-                           std::size_t index) {
+Result<AccountId> ParentOf(const Directory& draft, const PutAccounts::Item& item) {
   if (!item.parent_path.empty()) {
     for (const auto& [id, account] : draft.accounts) {
       if (PathOf(draft.accounts, id) == item.parent_path) return id;
     }
-    return Problem(Code::kNotFound, At("accounts", index, "parent_path"), "NO_SUCH_ACCOUNT",
-                   "there is no account " + item.parent_path);
+    return OfAccount(Code::kNotFound, item, "NO_SUCH_ACCOUNT",
+                     "there is no account " + item.parent_path);
   }
   if (item.account.parent) {
     if (draft.accounts.contains(item.account.parent)) return item.account.parent;
-    return Problem(Code::kNotFound, At("accounts", index, "parent"), "NO_SUCH_ACCOUNT",
-                   "there is no such parent account");
+    return OfAccount(Code::kNotFound, item, "NO_SUCH_ACCOUNT", "there is no such parent account");
   }
   if (!item.account.id) return kRootAccount;
   return draft.accounts.at(item.account.id).parent;
 }
 
 // First thing that two users may not share.
-Result<void> CheckUser(const Directory& draft, const User& user, std::size_t index,
-                       std::int64_t min_uid) {
-  const auto problem = [&](Code code, const char* field, const char* reason, std::string text) {
-    return Problem(code, At("users", index, field), reason, std::move(text));
-  };
+Result<void> CheckUser(const Directory& draft, const User& user, std::int64_t min_uid) {
   if (user.name.empty()) {
-    return problem(Code::kInvalidArgument, "name", "REQUIRED", "a user needs a global id");
+    return Problem(Code::kInvalidArgument, "name", "REQUIRED", "a user needs a global id");
   }
   if (!user.unix_account.empty() && user.unix_uid < min_uid) {
-    return problem(Code::kInvalidArgument, "unix_uid", "OUT_OF_RANGE",
+    return Problem(Code::kInvalidArgument, "unix_account", "OUT_OF_RANGE",
                    "a Unix account for jobs has a uid of at least " + std::to_string(min_uid) +
                        "; system users run no jobs");
   }
   for (const RoleGrant& grant : user.roles) {
     if (!draft.accounts.contains(grant.account)) {
-      return problem(Code::kInvalidArgument, "roles", "NO_SUCH_ACCOUNT",
+      return Problem(Code::kInvalidArgument, "roles", "NO_SUCH_ACCOUNT",
                      "a role names an account that does not exist");
     }
   }
   for (const auto& [id, other] : draft.users) {
     if (id == user.id) continue;
     if (other.name == user.name) {
-      return problem(Code::kAlreadyExists, "name", "NAME_TAKEN", user.name + " exists already");
+      return Problem(Code::kAlreadyExists, "name", "NAME_TAKEN", user.name + " exists already");
     }
     if (user.unix_account.empty() || other.unix_account.empty()) continue;
     if (other.unix_account == user.unix_account || other.unix_uid == user.unix_uid) {
-      return problem(Code::kAlreadyExists, "unix_account", "UNIX_ACCOUNT_TAKEN",
+      return Problem(Code::kAlreadyExists, "unix_account", "UNIX_ACCOUNT_TAKEN",
                      user.unix_account + " is the Unix account of " + other.name);
     }
   }
@@ -145,19 +142,17 @@ Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const P
   Directory draft = directory;
   std::int64_t version = directory.settings_version;
   std::vector<Account> result;
-  for (std::size_t i = 0; i < command.accounts.size(); ++i) {
-    const PutAccounts::Item& item = command.accounts[i];
+  for (const PutAccounts::Item& item : command.accounts) {
     Account account = item.account;
     if (account.id && !draft.accounts.contains(account.id)) {
-      return Problem(Code::kNotFound, At("accounts", i, "id"), "NO_SUCH_ACCOUNT",
-                     "there is no account with this id");
+      return Problem(Code::kNotFound, "", "NO_SUCH_ACCOUNT", "there is no account with this id");
     }
     if (account.id && draft.accounts.at(account.id).version != account.version) {
-      return Problem(Code::kAborted, At("accounts", i, "version"), "VERSION_CHANGED",
+      return Problem(Code::kAborted, "", "VERSION_CHANGED",
                      "somebody else has just changed this account: look again");
     }
     if (account.id != kRootAccount) {
-      Result<AccountId> parent = ParentOf(draft, item, i);
+      Result<AccountId> parent = ParentOf(draft, item);
       if (!parent) return parent.error();
       account.parent = *parent;
     } else {
@@ -166,8 +161,8 @@ Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const P
     for (const auto& [id, other] : draft.accounts) {
       if (id != account.id && id != kRootAccount && other.parent == account.parent &&
           other.name == account.name) {
-        return Problem(Code::kAlreadyExists, At("accounts", i, "name"), "NAME_TAKEN",
-                       "its parent has an account " + account.name + " already");
+        return OfAccount(Code::kAlreadyExists, item, "NAME_TAKEN",
+                         "its parent has an account " + account.name + " already");
       }
     }
     if (!account.id) account.id = AccountId{NextId(draft.accounts)};
@@ -185,18 +180,16 @@ Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUser
                                        std::int64_t min_uid) {
   Directory draft = directory;
   std::vector<User> result;
-  for (std::size_t i = 0; i < command.users.size(); ++i) {
-    const UserChange& change = command.users[i];
+  for (const UserChange& change : command.users) {
     const auto known = draft.users.find(change.id);
     if (change.id && known == draft.users.end()) {
-      return Problem(Code::kNotFound, At("users", i, "id"), "NO_SUCH_USER",
-                     "there is no user with this id");
+      return Problem(Code::kNotFound, "name", "NO_SUCH_USER", "there is no user with this id");
     }
     User user = Changed(change.id ? known->second : User{}, change);
     if (!user.id) user.id = UserId{NextId(draft.users)};
     // What was set under other rules stands in the way of no other change.
     const std::int64_t least = change.unix_account ? min_uid : 0;
-    if (const Result<void> valid = CheckUser(draft, user, i, least); !valid) return valid.error();
+    if (const Result<void> valid = CheckUser(draft, user, least); !valid) return valid.error();
     draft.users[user.id] = user;
     result.push_back(std::move(user));
   }
@@ -210,7 +203,7 @@ Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUser
 Result<Token> PrepareToken(const Directory& directory, const PutToken& command) {
   Token token = command.token;
   if (!directory.users.contains(token.user)) {
-    return Problem(Code::kInvalidArgument, "token.user", "NO_SUCH_USER",
+    return Problem(Code::kInvalidArgument, "user", "NO_SUCH_USER",
                    "a token belongs to a user who exists");
   }
   std::int64_t last = 0;
@@ -219,11 +212,11 @@ Result<Token> PrepareToken(const Directory& directory, const PutToken& command) 
     last = std::max(last, other.id.value);
     known = known || other.id == token.id;
     if (hash == token.hash && other.id != token.id) {
-      return Problem(Code::kAlreadyExists, "token", "TOKEN_EXISTS", "this token exists already");
+      return Problem(Code::kAlreadyExists, "", "TOKEN_EXISTS", "this token exists already");
     }
   }
   if (!token.id && directory.users.at(token.user).disabled) {
-    return Problem(Code::kFailedPrecondition, "token.user", "USER_DISABLED",
+    return Problem(Code::kFailedPrecondition, "user", "USER_DISABLED",
                    directory.users.at(token.user).name + " has no access");
   }
   if (!token.id) {
@@ -231,7 +224,7 @@ Result<Token> PrepareToken(const Directory& directory, const PutToken& command) 
     return token;
   }
   if (known) return token;
-  return Problem(Code::kNotFound, "token.id", "NO_SUCH_TOKEN", "there is no token with this id");
+  return Problem(Code::kNotFound, "id", "NO_SUCH_TOKEN", "there is no token with this id");
 }
 
 }  // namespace kezek::control

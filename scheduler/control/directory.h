@@ -26,12 +26,14 @@ void Reindex(Directory& directory);
 quota::TreeRules RulesOf(const ControlConfig& config, const std::map<std::string, Node>& nodes);
 
 // The accounts of the command with ids, parents and versions filled in, in its order.
-// INVALID_ARGUMENT, NOT_FOUND (id), ALREADY_EXISTS (name) with the field; nothing changes then.
+// INVALID_ARGUMENT, NOT_FOUND (id), ALREADY_EXISTS (name) with the field below the API's
+// AccountChange, and the account in the value `account`; nothing changes then.
 Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const PutAccounts& command,
                                              const quota::TreeRules& rules);
 
 // The users as they become, with ids. Names are unique, and so are Unix accounts and their uids, at
-// least `min_uid`; roles name accounts that exist; a cluster admin with access is left.
+// least `min_uid`; roles name accounts that exist; a cluster admin with access is left. Fields are
+// named as of the API's User.
 Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUsers& command,
                                        std::int64_t min_uid);
 

@@ -1,8 +1,11 @@
 #include "scheduler/control/job_updates.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -14,9 +17,22 @@
 namespace kezek::control {
 namespace {
 
-Error Refused(std::string field, std::string reason, std::string message) {
-  return FieldProblem(Code::kFailedPrecondition,
-                      {std::move(field), std::move(reason), std::move(message), {}});
+Error Started(const JobRef& job, const std::string& field, const std::string& message) {
+  return FieldProblem(Code::kFailedPrecondition, {field,
+                                                  "JOB_STARTED",
+                                                  "job " + ToText(job) + " " + message,
+                                                  {{"job", ToText(job)}, {"field", field}}});
+}
+
+// What would speak against submitting the job as it would be. The request has only the fields that
+// it changes: what is wrong with another one is wrong with the job.
+Error OfUpdate(Error error) {
+  constexpr std::array<std::string_view, 4> kChanged = {"time_limit_ms", "job_class", "begin_ms",
+                                                        "deadline_ms"};
+  if (error.details.size() != 1) return error;
+  FieldError detail = error.details.front();
+  if (std::ranges::find(kChanged, detail.field) == kChanged.end()) detail.field = "jobs";
+  return FieldProblem(error.code, std::move(detail));
 }
 
 // The spec as asked for, and what is changed in it: for the events.
@@ -42,13 +58,15 @@ void Edit(Edited& edited, const char* field, T& value, const std::optional<T>& a
 
 Edited EditSpec(const JobSpec& spec, const UpdateJobs& update) {
   Edited edited{spec, {}};
-  Edit(edited, "time_limit", edited.spec.time_limit_ms, update.time_limit_ms);
+  std::optional<DurationMs> limit = update.time_limit_ms;
+  if (limit) limit = WholeMinutes(*limit);
+  Edit(edited, "time_limit_ms", edited.spec.time_limit_ms, limit);
   Edit(edited, "user_priority", edited.spec.user_priority, update.user_priority);
   Edit(edited, "comment", edited.spec.comment, update.comment);
   Edit(edited, "job_class", edited.spec.job_class, update.job_class);
   Edit(edited, "name", edited.spec.name, update.name);
-  Edit(edited, "begin", edited.spec.begin_ms, update.begin_ms);
-  Edit(edited, "deadline", edited.spec.deadline_ms, update.deadline_ms);
+  Edit(edited, "begin_ms", edited.spec.begin_ms, update.begin_ms);
+  Edit(edited, "deadline_ms", edited.spec.deadline_ms, update.deadline_ms);
   if (edited.spec.array) {
     Edit(edited, "array_max_running", edited.spec.array->max_running, update.array_max_running);
   }
@@ -56,16 +74,14 @@ Edited EditSpec(const JobSpec& spec, const UpdateJobs& update) {
 }
 
 // Of a job that is under way: what its cluster job was started with stays.
-Result<void> CheckRunning(const JobSpec& before, const JobSpec& after) {
+Result<void> CheckStarted(const JobRef& job, const JobSpec& before, const JobSpec& after) {
   if (after.job_class != before.job_class) {
-    return Refused("job_class", "NOT_QUEUED", "the class of a job that has started stays");
+    return Started(job, "job_class", "has started: its class stays");
   }
-  if (after.begin_ms != before.begin_ms) {
-    return Refused("begin", "NOT_QUEUED", "the job has started already");
-  }
+  if (after.begin_ms != before.begin_ms) return Started(job, "begin_ms", "has started already");
   if (after.time_limit_ms > before.time_limit_ms) {
-    return Refused("time_limit", "NOT_QUEUED",
-                   "the limit of a job that has started can be shortened, not raised");
+    return Started(job, "time_limit_ms",
+                   "has started: its limit can be shortened, not raised, by anybody");
   }
   return {};
 }
@@ -73,20 +89,29 @@ Result<void> CheckRunning(const JobSpec& before, const JobSpec& after) {
 // One job's spec as asked for, complete; or why not.
 Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRef& ref,
                        const UpdateJobs& update) {
-  if (IsOver(core, ref)) return Refused("job", "JOB_ENDED", ToText(ref) + " has ended");
+  if (IsOver(core, ref)) {
+    return FieldProblem(Code::kFailedPrecondition,
+                        {"jobs",
+                         "JOB_FINAL",
+                         "job " + ToText(ref) + " is over and cannot be changed",
+                         {{"job", ToText(ref)}}});
+  }
   const Job* known = core.state.FindJob(ref);
   const Job* source = known != nullptr ? known : core.state.FindJob({ref.id, kNoElement});
   KEZEK_CHECK(source != nullptr, "what is not over has a row: " + ToText(ref));
-  if (update.array_max_running && !IsArrayRow(*source)) {
-    return Refused("array_max_running", "NOT_AN_ARRAY", ToText(ref) + " is no array");
+  if (update.array_max_running && !(IsArrayRow(*source) && ref.element == kNoElement)) {
+    return FieldProblem(
+        Code::kInvalidArgument,
+        {"array_max_running", "FIELD_INVALID", "job " + ToText(ref) + " is no array", {}});
   }
   Edited edited = EditSpec(*source->spec, update);
   if (known != nullptr && known->state != JobState::kQueued) {
-    if (const auto valid = CheckRunning(*source->spec, edited.spec); !valid) return valid.error();
+    const auto valid = CheckStarted(ref, *source->spec, edited.spec);
+    if (!valid) return valid.error();
     return edited;
   }
   Result<JobSpec> complete = admission.Complete(edited.spec);
-  if (!complete) return complete.error();
+  if (!complete) return OfUpdate(complete.error());
   edited.spec = std::move(*complete);
   return edited;
 }
@@ -103,8 +128,7 @@ void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor
   // Never below what it has run: a charge is capped by the limit, and that time has been used.
   const DurationMs run =
       alive->start_ms == 0 ? 0 : std::max<DurationMs>(0, core.now - alive->start_ms);
-  const DurationMs limit =
-      std::max(job.spec->time_limit_ms, (run + kMinuteMs - 1) / kMinuteMs * kMinuteMs);
+  const DurationMs limit = std::max(job.spec->time_limit_ms, WholeMinutes(run));
   if (alive->limit_ms <= limit) return;
   Attempt attempt = *alive;
   attempt.limit_ms = limit;

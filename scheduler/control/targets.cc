@@ -20,12 +20,12 @@ bool IsOver(const Core& core, const JobRef& ref) {
 }
 
 Result<void> CheckAll(const Core& core, const std::vector<JobRef>& jobs) {
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    if (Find(core, jobs[i]) != Place::kNone) continue;
-    return FieldProblem(Code::kNotFound, {At(i),
+  for (const JobRef& job : jobs) {
+    if (Find(core, job) != Place::kNone) continue;
+    return FieldProblem(Code::kNotFound, {"jobs",
                                           "NO_SUCH_JOB",
-                                          ToText({jobs[i].id, kNoElement}) + " has no element " +
-                                              std::to_string(jobs[i].element),
+                                          ToText({job.id, kNoElement}) + " has no element " +
+                                              std::to_string(job.element),
                                           {}});
   }
   return {};
@@ -35,7 +35,5 @@ Job RowFor(Core& core, const JobRef& ref) {
   const Job* job = core.state.FindJob(ref);
   return job != nullptr ? *job : MakeElement(core, ref);
 }
-
-std::string At(std::size_t index) { return "jobs[" + std::to_string(index) + "]"; }
 
 }  // namespace kezek::control

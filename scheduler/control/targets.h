@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "kezek/job.h"
@@ -28,8 +27,5 @@ Result<void> CheckAll(const Core& core, const std::vector<JobRef>& jobs);
 
 // The row; one is made for a pending element.
 Job RowFor(Core& core, const JobRef& ref);
-
-// "jobs[3]", as errors name a field.
-std::string At(std::size_t index);
 
 }  // namespace kezek::control

@@ -191,8 +191,9 @@ void Workload::SubmitOne(TimeMs now, const View& view, SubmitStore& store) {
   submission.script = "ms=" + std::to_string(run) + " exit=" + std::to_string(exit);
   submission.hold = random_.Permille(50) ? Hold::kUser : Hold::kNone;
   submission.idempotency_key = "key" + std::to_string(next_submission_);
-  Result<JobSpec> complete = admission.Admit(view, submission.user, std::move(spec));
-  if (!complete) {
+  Result<JobSpec> complete = admission.Complete(std::move(spec));
+  const control::QueuedJobs queued{view.queued_in_account, view.queued_of_user};
+  if (!complete || !admission.CheckQueue(queued, submission.user, *complete)) {
     ++refused_;
     return;
   }

@@ -1,5 +1,6 @@
 #include "postgres/array_literal.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -9,6 +10,12 @@ namespace kezek::postgres {
 
 bool IsStorable(std::string_view text) {
   return text.find('\0') == std::string_view::npos && IsUtf8(text);
+}
+
+std::string MakeStorable(std::string_view text) {
+  std::string made = MakeUtf8(text);
+  std::ranges::replace(made, '\0', '?');
+  return made;
 }
 
 void ArrayLiteral::Next() {
@@ -28,11 +35,8 @@ void ArrayLiteral::AddBool(bool value) {
 }
 
 void ArrayLiteral::AddText(std::string_view text) {
+  if (!IsStorable(text)) return AddText(MakeStorable(text));
   Next();
-  if (!IsStorable(text)) {
-    ok_ = false;
-    text = {};
-  }
   body_.reserve(body_.size() + text.size() + 2);
   body_ += '"';
   std::size_t from = 0;  // not yet copied
@@ -63,7 +67,6 @@ void ArrayLiteral::Append(const ArrayLiteral& other) {
   if (count_ > 0) body_ += ',';
   body_ += other.body_;
   count_ += other.count_;
-  ok_ = ok_ && other.ok_;
 }
 
 }  // namespace kezek::postgres

@@ -13,6 +13,9 @@ namespace kezek::postgres {
 // U+10FFFF) without a NUL.
 bool IsStorable(std::string_view text);
 
+// The same text with '?' for each byte that cannot be stored.
+std::string MakeStorable(std::string_view text);
+
 // Builds a one-dimensional literal, element by element. Every text element is quoted, so that the
 // text NULL, the empty text, commas, braces, quotes and backslashes mean themselves. A value type;
 // one thread at a time.
@@ -20,14 +23,13 @@ class ArrayLiteral {
  public:
   void AddInt(std::int64_t value);
   void AddBool(bool value);
-  // Not storable text is not added: an empty text stands in its place and ok() is false from now.
+  // As MakeStorable makes it: whoever must not store another text looks at it before.
   void AddText(std::string_view text);
   // As bytea's hexadecimal form.
   void AddBytes(std::span<const std::uint8_t> bytes);
   // All elements of `other`, behind these.
   void Append(const ArrayLiteral& other);
 
-  bool ok() const { return ok_; }
   std::size_t count() const { return count_; }
   std::size_t bytes() const { return body_.size(); }
   std::string Text() const { return "{" + body_ + "}"; }
@@ -37,7 +39,6 @@ class ArrayLiteral {
 
   std::string body_;  // without the braces
   std::size_t count_ = 0;
-  bool ok_ = true;
 };
 
 }  // namespace kezek::postgres

@@ -1,7 +1,5 @@
 #include "postgres/bulk.h"
 
-#include <algorithm>
-
 #include "kezek/check.h"
 
 namespace kezek::postgres {
@@ -91,10 +89,6 @@ void Bulk::Append(const Bulk& other) {
   KEZEK_CHECK(columns_.size() == other.columns_.size() && at_ == 0 && other.at_ == 0,
               "rows that do not fit together");
   for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i].Append(other.columns_[i]);
-}
-
-bool Bulk::ok() const {
-  return std::ranges::all_of(columns_, [](const ArrayLiteral& column) { return column.ok(); });
 }
 
 std::size_t Bulk::bytes() const {

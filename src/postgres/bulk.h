@@ -41,7 +41,6 @@ class Bulk {
   Bulk& Bytes(std::span<const std::uint8_t> bytes);
 
   void Append(const Bulk& other);
-  bool ok() const;  // all texts could be stored
   std::size_t rows() const { return columns_.empty() ? 0 : columns_[0].count(); }
   std::size_t bytes() const;
   // One parameter per column, behind those in `params`.

@@ -118,97 +118,76 @@ constexpr auto kNodeColumns = std::to_array<Column>({{"name", "text"},
                                                      {"foreign_cpus", "integer"},
                                                      {"foreign_memory_mib", "bigint"}});
 
-// Keeps the first error; its texts are empty from then on.
-class Encoder {
+// The calls that have rows, in order.
+class Calls {
  public:
-  template <class T>
-  std::string Json(const T& value, const char* field) {
-    auto json = Encode(value);
-    if (json) return *std::move(json);
-    if (!error_) {
-      error_ = json.error();
-      error_->details[0].field = std::string(field) + "." + error_->details[0].field;
-    }
-    return "{}";
-  }
-  // The call, if it has rows.
   void Add(const char* statement, const Bulk& rows, Call::Front front = Call::Front::kNothing,
            std::vector<std::string> more = {}) {
     if (rows.rows() == 0) return;
-    if (!rows.ok() && !error_) {
-      error_ = FieldProblem(Code::kInvalidArgument,
-                            {.field = statement,
-                             .reason = "NOT_TEXT",
-                             .message = "a text is not valid UTF-8 or holds a NUL byte"});
-    }
     Call call{statement, front, std::move(more)};
     rows.AddTo(call.params);
     calls_.push_back(std::move(call));
   }
-  Result<std::vector<Call>> Finish() && {
-    if (error_) return *std::move(error_);
-    return std::move(calls_);
-  }
+  std::vector<Call> Take() && { return std::move(calls_); }
 
  private:
-  std::optional<Error> error_;
   std::vector<Call> calls_;
 };
 
-void AddJobs(const Changes& changes, Encoder& encoder) {
+void AddJobs(const Changes& changes, Calls& calls) {
   Bulk rows(kJobColumns.size());
   const JobSpec* last_spec = nullptr;  // the elements of an array share one
   std::string spec;
   for (const Job& job : changes.jobs) {
-    if (job.spec.get() != last_spec) spec = encoder.Json(*job.spec, "spec");
+    if (job.spec.get() != last_spec) spec = Encode(*job.spec);
     last_spec = job.spec.get();
     ArrayLiteral depends_on;
     for (const Dependency& on : job.spec->dependencies) depends_on.AddInt(on.on.id.value);
     rows.Int(job.ref.id.value).Int(job.ref.element).Int(job.user.value);
     rows.Int(job.spec->project.value).Text(job.spec->name).Text(job.spec->job_class).Text(spec);
     rows.Text(depends_on.Text()).Text(NameOf(job.state)).Text(NameOf(job.hold));
-    rows.Text(encoder.Json(job.hold_reason, "hold_reason"));
-    rows.Text(encoder.Json(job.pending, "pending"));
+    rows.Text(Encode(job.hold_reason));
+    rows.Text(Encode(job.pending));
     rows.Int(job.submitted_ms).Int(job.queued_since_ms).Int(job.not_before_ms);
     rows.Int(job.started_ms).Int(job.ended_ms);
     rows.Int(job.attempts).Int(job.failed_runs).Int(job.launch_failures).Int(job.preemptions);
-    rows.Text(encoder.Json(job.reason, "reason"));
+    rows.Text(Encode(job.reason));
   }
-  encoder.Add("put_jobs", rows);
+  calls.Add("put_jobs", rows);
 }
 
-void AddAttempts(const Changes& changes, Encoder& encoder) {
+void AddAttempts(const Changes& changes, Calls& calls) {
   Bulk rows(kAttemptColumns.size());
   for (const Attempt& attempt : changes.attempts) {
     ArrayLiteral nodes;
     for (const NodeGrant& grant : attempt.placement) nodes.AddText(grant.node);
     rows.Int(attempt.ref.job.id.value).Int(attempt.ref.job.element).Int(attempt.ref.number);
     rows.Text(NameOf(attempt.state)).Text(NameOf(attempt.outcome)).Text(NameOf(attempt.ending));
-    rows.Text(encoder.Json(attempt.placement, "placement")).Text(nodes.Text());
+    rows.Text(Encode(attempt.placement)).Text(nodes.Text());
     rows.Int(attempt.cluster_job_id).Bool(attempt.released).Int(attempt.planned_ms);
     rows.Int(attempt.released_ms).Int(attempt.start_ms).Int(attempt.end_ms);
     rows.Int(attempt.last_seen_ms).Int(attempt.ending_since_ms).Bool(attempt.signalled);
     rows.Int(attempt.exit_code).Int(attempt.exit_signal).Int(attempt.limit_ms);
     rows.Int(attempt.counted_milli).Int(attempt.rate_milli).Int(attempt.factor_milli);
     rows.Int(attempt.settings_version).Int(attempt.epoch);
-    rows.Text(encoder.Json(attempt.reason, "reason"));
+    rows.Text(Encode(attempt.reason));
   }
-  encoder.Add("put_attempts", rows);
+  calls.Add("put_attempts", rows);
 }
 
-void AddEvents(const Changes& changes, Encoder& encoder) {
+void AddEvents(const Changes& changes, Calls& calls) {
   Bulk rows(kEventColumns.size());
   for (const Event& event : changes.events) {
     rows.Int(event.time_ms).Text(NameOf(event.subject)).Int(event.job.id.value);
     rows.Int(event.job.element).Int(event.attempt).Text(event.name).Int(event.project.value);
     rows.Int(event.user.value).Text(event.from).Text(event.to);
-    rows.Text(encoder.Json(event.reason, "reason")).Text(event.actor);
+    rows.Text(Encode(event.reason)).Text(event.actor);
   }
-  encoder.Add("add_events", rows, Call::Front::kEventSeq);
+  calls.Add("add_events", rows, Call::Front::kEventSeq);
 }
 
 // Also marks as settled what has nothing left to charge.
-void AddLedger(const Changes& changes, Encoder& encoder) {
+void AddLedger(const Changes& changes, Calls& calls) {
   Bulk rows(kLedgerColumns.size());
   Bulk settled(3);
   for (const LedgerEntry& entry : changes.ledger) {
@@ -226,28 +205,26 @@ void AddLedger(const Changes& changes, Encoder& encoder) {
       settled.Int(attempt.ref.job.id.value).Int(attempt.ref.job.element).Int(attempt.ref.number);
     }
   }
-  encoder.Add("add_ledger", rows, Call::Front::kLedgerSeq);
-  encoder.Add("settle_attempts", settled);
+  calls.Add("add_ledger", rows, Call::Front::kLedgerSeq);
+  calls.Add("settle_attempts", settled);
 }
 
-void AddAccounts(const Changes& changes, Encoder& encoder) {
+void AddAccounts(const Changes& changes, Calls& calls) {
   Bulk rows(kAccountColumns.size());
   Bulk settings(3);
   for (const Account& account : changes.accounts) {
     rows.Int(account.id.value).Int(account.parent.value).Text(account.name).Text(account.kind);
-    rows.Text(account.title).Text(encoder.Json(account.attributes, "attributes"));
+    rows.Text(account.title).Text(Encode(account.attributes));
     rows.Bool(account.closed).Int(account.version);
     settings.Int(account.id.value).Int(account.version);
-    settings.Text(encoder.Json(account.settings, "settings"));
+    settings.Text(Encode(account.settings));
   }
-  encoder.Add("put_accounts", rows);
-  ArrayLiteral reason;  // also checks the text
-  reason.AddText(changes.settings_reason);
-  encoder.Add("add_settings", settings, Call::Front::kTime,
-              {std::to_string(changes.settings_actor.value), reason.Text()});
+  calls.Add("put_accounts", rows);
+  calls.Add("add_settings", settings, Call::Front::kTime,
+            {std::to_string(changes.settings_actor.value), MakeStorable(changes.settings_reason)});
 }
 
-void AddUsersAndTokens(const Changes& changes, Encoder& encoder) {
+void AddUsersAndTokens(const Changes& changes, Calls& calls) {
   Bulk users(kUserColumns.size());
   Bulk ids(1);
   Bulk roles(3);
@@ -263,47 +240,47 @@ void AddUsersAndTokens(const Changes& changes, Encoder& encoder) {
   for (const Token& token : changes.tokens) {
     tokens.Int(token.id.value).Int(token.user.value).Text(token.label).Bytes(token.hash);
     tokens.Int(token.created_ms).Int(token.expires_ms).Int(token.revoked_ms);
-    tokens.Int(token.created_by.value).Text(encoder.Json(token.limits, "token.limits"));
+    tokens.Int(token.created_by.value).Text(Encode(token.limits));
   }
-  encoder.Add("put_users", users);
-  encoder.Add("drop_roles", ids);
-  encoder.Add("add_roles", roles);
-  encoder.Add("put_tokens", tokens);
+  calls.Add("put_users", users);
+  calls.Add("drop_roles", ids);
+  calls.Add("add_roles", roles);
+  calls.Add("put_tokens", tokens);
 }
 
-void AddNodes(const Changes& changes, Encoder& encoder) {
+void AddNodes(const Changes& changes, Calls& calls) {
   Bulk rows(kNodeColumns.size());
   for (const Node& node : changes.nodes) {
     rows.Text(node.name).Text(node.gpu_type).Int(node.gpus).Int(node.cpus).Int(node.memory_mib);
-    rows.Text(node.leaf).Text(node.block).Text(encoder.Json(node.labels, "labels"));
+    rows.Text(node.leaf).Text(node.block).Text(Encode(node.labels));
     rows.Text(NameOf(node.health)).Text(node.health_reason).Bool(node.drained_by_kezek);
     rows.Int(node.set_aside_until_ms).Int(node.foreign_gpus).Int(node.foreign_cpus);
     rows.Int(node.foreign_memory_mib);
   }
-  encoder.Add("put_nodes", rows);
+  calls.Add("put_nodes", rows);
 }
 
 }  // namespace
 
-Result<std::vector<Call>> EncodeChanges(const Changes& changes) {
-  Encoder encoder;
-  AddAccounts(changes, encoder);
-  AddUsersAndTokens(changes, encoder);
-  AddNodes(changes, encoder);
-  AddJobs(changes, encoder);
-  AddAttempts(changes, encoder);
-  AddEvents(changes, encoder);
-  AddLedger(changes, encoder);
+std::vector<Call> EncodeChanges(const Changes& changes) {
+  Calls calls;
+  AddAccounts(changes, calls);
+  AddUsersAndTokens(changes, calls);
+  AddNodes(changes, calls);
+  AddJobs(changes, calls);
+  AddAttempts(changes, calls);
+  AddEvents(changes, calls);
+  AddLedger(changes, calls);
   Bulk final_jobs(1);
   for (const JobId& job : changes.final_jobs) final_jobs.Int(job.value);
-  encoder.Add("drop_environments", final_jobs);
+  calls.Add("drop_environments", final_jobs);
   Bulk epochs(1);
   for (const std::int64_t epoch : changes.accepted_epochs) epochs.Int(epoch);
-  encoder.Add("accept_epochs", epochs, Call::Front::kTime);
+  calls.Add("accept_epochs", epochs, Call::Front::kTime);
   Bulk stop(1);
   if (changes.stop) stop.Text(*changes.stop);
-  encoder.Add("set_stop", stop);
-  return std::move(encoder).Finish();
+  calls.Add("set_stop", stop);
+  return std::move(calls).Take();
 }
 
 void ForEachChangeStatement(
@@ -321,7 +298,7 @@ void ForEachChangeStatement(
   // The same version with the same settings is no new version; with others it fails on the key.
   take("add_settings",
        "insert into account_settings (account_id, version, settings, actor_id, time_ms, reason)"
-       " select u.account_id, u.version, u.settings, $2::bigint, $1::bigint, ($3::text[])[1]"
+       " select u.account_id, u.version, u.settings, $2::bigint, $1::bigint, $3::text"
        " from unnest($4::bigint[], $5::bigint[], $6::jsonb[]) u(account_id, version, settings)"
        " where not exists (select from account_settings s where s.account_id = u.account_id"
        " and s.version = u.version and s.settings = u.settings)");

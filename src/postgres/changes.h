@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "kezek/result.h"
 #include "kezek/store.h"
 #include "kezek/time.h"
 
@@ -22,9 +21,9 @@ struct Call {
   std::vector<std::string> params;
 };
 
-// In the order in which they must run. INVALID_ARGUMENT: a value cannot be stored; the field names
-// it. Pure; any thread.
-Result<std::vector<Call>> EncodeChanges(const Changes& changes);
+// In the order in which they must run. A text that cannot be stored does not keep the rest from
+// being: MakeStorable. Pure; any thread.
+std::vector<Call> EncodeChanges(const Changes& changes);
 
 // All statements that a Call may name, with their SQL.
 void ForEachChangeStatement(

@@ -145,11 +145,6 @@ void Visit(auto& f, auto& value) requires
 
 // --- Writing: straight into text, since every submission is written so ---
 
-// Thrown by Put, caught by Encode: this text cannot be stored.
-struct NotText {
-  std::string path;
-};
-
 struct NoMembers {
   template <class T>
   void operator()(const char*, T&) {}
@@ -174,10 +169,9 @@ void PutControl(std::string& out, char c) {
 }
 
 void Put(std::string& out, const std::string& text) {
-  if (!IsStorable(text)) throw NotText{};
   out += '"';
   for (const char c : text) {
-    if (c >= 0 && c < ' ') {
+    if (c > 0 && c < ' ') {
       PutControl(out, c);
       continue;
     }
@@ -241,12 +235,7 @@ struct Writer {
     const bool was_first = first;
     Name(name);
     const std::size_t start = out.size();
-    try {
-      Put(out, value);
-    } catch (NotText& problem) {
-      problem.path = problem.path.empty() ? name : name + ("." + problem.path);
-      throw;
-    }
+    Put(out, value);
     if (!Struct<T> || out.size() > start + 2) return;
     out.resize(before);  // {}
     first = was_first;
@@ -395,17 +384,10 @@ void Get(const Json& json, std::map<std::string, T>& map) {
 }  // namespace
 
 template <class T>
-Result<std::string> Encode(const T& value) {
-  try {
-    std::string text;
-    Put(text, value);
-    return text;
-  } catch (const NotText& problem) {
-    return FieldProblem(Code::kInvalidArgument,
-                        {.field = problem.path,
-                         .reason = "NOT_TEXT",
-                         .message = "is not valid UTF-8 or holds a NUL byte; remove it"});
-  }
+std::string Encode(const T& value) {
+  std::string text;
+  Put(text, value);
+  return text;
 }
 
 template <class T>
@@ -419,14 +401,14 @@ Result<T> Decode(std::string_view json) {
   }
 }
 
-template Result<std::string> Encode(const JobSpec&);
-template Result<std::string> Encode(const Reason&);
-template Result<std::string> Encode(const Placement&);
-template Result<std::string> Encode(const IndexRanges&);
-template Result<std::string> Encode(const AccountSettings&);
-template Result<std::string> Encode(const TokenLimits&);
-template Result<std::string> Encode(const TextMap&);
-template Result<std::string> Encode(const TextList&);
+template std::string Encode(const JobSpec&);
+template std::string Encode(const Reason&);
+template std::string Encode(const Placement&);
+template std::string Encode(const IndexRanges&);
+template std::string Encode(const AccountSettings&);
+template std::string Encode(const TokenLimits&);
+template std::string Encode(const TextMap&);
+template std::string Encode(const TextList&);
 template Result<JobSpec> Decode(std::string_view);
 template Result<Reason> Decode(std::string_view);
 template Result<Placement> Decode(std::string_view);

@@ -26,9 +26,10 @@ using IndexRanges = std::vector<IndexRange>;
 
 // For JobSpec, Reason, Placement, IndexRanges, AccountSettings, TokenLimits, TextMap, TextList.
 
-// INVALID_ARGUMENT (NOT_TEXT): a text in it is not UTF-8 or holds a NUL; the field is its path.
+// As storable (array_literal.h) as the texts in the value: a byte of theirs that cannot be stored
+// stands in it as it is.
 template <class T>
-Result<std::string> Encode(const T& value);
+std::string Encode(const T& value);
 
 // DATA_LOSS: not what Encode writes (wrong type, unknown name, unknown member).
 template <class T>

@@ -77,11 +77,9 @@ class PostgresStore::Committer {
   }
 
   Result<void> Commit(const Changes& changes) {
-    auto calls = EncodeChanges(changes);
-    if (!calls) return calls.error();
     auto item = std::make_unique<Item>();
-    item->write.bytes = BytesOf(*calls);
-    item->write.calls = *std::move(calls);
+    item->write.calls = EncodeChanges(changes);
+    item->write.bytes = BytesOf(item->write.calls);
     item->write.events = changes.events;
     auto future = item->committed.get_future();
     {

@@ -35,43 +35,36 @@ Error NotText(const char* field) {
                        .message = "is not valid UTF-8 or holds a NUL byte; remove it"});
 }
 
-Result<std::string> WarningsJson(const std::vector<Reason>& warnings) {
+std::string WarningsJson(const std::vector<Reason>& warnings) {
   std::string list;
-  for (const Reason& warning : warnings) {
-    auto json = Encode(warning);
-    if (!json) return json.error();
-    list += (list.empty() ? "" : ",") + *json;
-  }
+  for (const Reason& warning : warnings) list += (list.empty() ? "" : ",") + Encode(warning);
   return "[" + list + "]";
 }
 
 Result<void> AddRow(const Submission& submission, const Cipher* cipher, Bulk& values) {
   const JobSpec& spec = *submission.spec;
-  auto spec_json = Encode(spec);
-  if (!spec_json) {
-    Error error = spec_json.error();
-    error.details[0].field = "spec." + error.details[0].field;
-    return error;
+  const std::string spec_json = Encode(spec);
+  const std::string environment = Encode(submission.environment);
+  // What runs must be what was submitted, to the byte.
+  for (const auto& [field, text] : {std::pair<const char*, const std::string*>{"spec", &spec_json},
+                                    {"environment", &environment},
+                                    {"script", &submission.script},
+                                    {"idempotency_key", &submission.idempotency_key}}) {
+    if (!IsStorable(*text)) return NotText(field);
   }
-  const auto environment = Encode(submission.environment);
-  if (!environment) return NotText("environment");
-  if (!IsStorable(submission.script)) return NotText("script");
-  if (!IsStorable(submission.idempotency_key)) return NotText("idempotency_key");
-  if (!IsStorable(submission.user_name)) return NotText("user_name");
-  const auto warnings = WarningsJson(submission.warnings);
-  if (!warnings) return NotText("warnings");
-  const auto hold_reason = Encode(HoldReason(submission.hold));
-  const auto pending = Encode(spec.array ? spec.array->indices : IndexRanges{});
   ArrayLiteral depends_on;
   for (const Dependency& on : spec.dependencies) depends_on.AddInt(on.on.id.value);
   values.Int(submission.user.value).Text(submission.idempotency_key).Bytes(submission.request_hash);
-  values.Int(spec.project.value).Text(spec.name).Text(spec.job_class).Text(*spec_json);
-  values.Text(depends_on.Text()).Text(NameOf(submission.hold)).Text(*hold_reason).Text(*pending);
+  values.Int(spec.project.value).Text(spec.name).Text(spec.job_class).Text(spec_json);
+  values.Text(depends_on.Text())
+      .Text(NameOf(submission.hold))
+      .Text(Encode(HoldReason(submission.hold)))
+      .Text(Encode(spec.array ? spec.array->indices : IndexRanges{}));
   values.Text(submission.script);
-  const Sealed sealed = SealEnvironment(cipher, *environment, submission.user);
+  const Sealed sealed = SealEnvironment(cipher, environment, submission.user);
   values.Bytes({reinterpret_cast<const std::uint8_t*>(sealed.bytes.data()), sealed.bytes.size()});
   values.Text(sealed.key);
-  values.Text(submission.user_name).Text(*warnings);
+  values.Text(submission.user_name).Text(WarningsJson(submission.warnings));
   return {};
 }
 

@@ -83,147 +83,159 @@ Error SignInOff() {
 }  // namespace
 
 grpc::ServerUnaryReactor* AccessServiceImpl::WhoAmI(grpc::CallbackServerContext* context,
-                                                    const v1::WhoAmIRequest*,
+                                                    const v1::WhoAmIRequest* request,
                                                     v1::WhoAmIResponse* response) {
-  return Serve(context, parts_, Method("WhoAmI"), [&](const auto& caller, const Reply& reply) {
-    const Directory& directory = caller->directory();
-    const User& user = directory.users.at(caller->user);
-    *response->mutable_user() = ToWire(*caller, user);
-    for (const auto& [hash, token] : directory.tokens) {
-      if (token.id == caller->token) *response->mutable_token() = ToWire(directory, token);
-    }
-    for (const auto& grant : user.roles) {
-      if (grant.role <= Role::kProjectLead && caller->InToken(grant.account)) {
-        response->add_projects(PathOf(directory, grant.account));
-      }
-    }
-    response->set_cluster(settings_.cluster);
-    reply.Ok();
-  });
+  return Serve(context, parts_, Method("WhoAmI"), *request,
+               [&](const auto& caller, const Reply& reply) {
+                 const Directory& directory = caller->directory();
+                 const User& user = directory.users.at(caller->user);
+                 *response->mutable_user() = ToWire(*caller, user);
+                 for (const auto& [hash, token] : directory.tokens) {
+                   if (token.id == caller->token)
+                     *response->mutable_token() = ToWire(directory, token);
+                 }
+                 for (const auto& grant : user.roles) {
+                   if (grant.role <= Role::kProjectLead && caller->InToken(grant.account)) {
+                     response->add_projects(PathOf(directory, grant.account));
+                   }
+                 }
+                 response->set_cluster(settings_.cluster);
+                 reply.Ok();
+               });
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::Login(grpc::CallbackServerContext* context,
                                                    const v1::LoginRequest* request,
                                                    v1::LoginResponse* response) {
-  return Serve(context, parts_, Method("Login"), [&](const auto& caller, const Reply& reply) {
-    if (parts_.proofs == nullptr) return reply.Fail(SignInOff());
-    if (request->munge_credential().empty()) {
-      response->set_challenge(sign_in_.Challenge(parts_.clock->Now()));
-      return reply.Ok();
-    }
-    const auto lifetime = ReadLifetime(request->lifetime_ms(), settings_.sign_in_lifetime_ms);
-    if (!lifetime) return reply.Fail(lifetime.error());
-    // Anybody may get here, and munge may hang.
-    sign_in_lane_->Work(
-        {}, [this, caller, context, request, response, reply, lifetime = *lifetime](Reader&) {
-          if (context->IsCancelled()) return reply.Fail(Error{Code::kCancelled, "cancelled", {}});
-          const auto proof = parts_.proofs->Open(request->munge_credential());
-          if (!proof) return reply.Fail(proof.error());
-          const TimeMs now = parts_.clock->Now();
-          const auto fresh = sign_in_.TakeBack(proof->payload, now);
-          if (!fresh) return reply.Fail(fresh.error());
-          const auto id =
-              UserOfUid(caller->directory(), proof->uid, settings_.min_uid, parts_.unix_accounts);
-          if (!id) return reply.Fail(id.error());
-          const User& user = caller->directory().users.at(*id);
-          Caller self = *caller;
-          self.user = user.id;
-          self.own = true;
-          *response->mutable_user() = ToWire(self, user);
-          Issue(parts_, caller, {user.id, user.name},
-                Token{.user = user.id,
-                      .label = "munge sign-in",
-                      .created_ms = now,
-                      .expires_ms = now + lifetime,
-                      .created_by = user.id},
-                response, reply);
-        });
-  });
+  return Serve(
+      context, parts_, Method("Login"), *request, [&](const auto& caller, const Reply& reply) {
+        if (parts_.proofs == nullptr) return reply.Fail(SignInOff());
+        if (request->munge_credential().empty()) {
+          response->set_challenge(sign_in_.Challenge(parts_.clock->Now()));
+          return reply.Ok();
+        }
+        const auto lifetime = ReadLifetime(request->lifetime_ms(), settings_.sign_in_lifetime_ms);
+        if (!lifetime) return reply.Fail(lifetime.error());
+        // Anybody may get here, and munge may hang.
+        sign_in_lane_->Work(
+            {}, [this, caller, context, request, response, reply, lifetime = *lifetime](Reader&) {
+              if (context->IsCancelled())
+                return reply.Fail(Error{Code::kCancelled, "cancelled", {}});
+              const auto proof = parts_.proofs->Open(request->munge_credential());
+              if (!proof) return reply.Fail(proof.error());
+              const TimeMs now = parts_.clock->Now();
+              const auto fresh = sign_in_.TakeBack(proof->payload, now);
+              if (!fresh) return reply.Fail(fresh.error());
+              const auto id = UserOfUid(caller->directory(), proof->uid, settings_.min_uid,
+                                        parts_.unix_accounts);
+              if (!id) return reply.Fail(id.error());
+              const User& user = caller->directory().users.at(*id);
+              Caller self = *caller;
+              self.user = user.id;
+              self.own = true;
+              *response->mutable_user() = ToWire(self, user);
+              Issue(parts_, caller, {user.id, user.name},
+                    Token{.user = user.id,
+                          .label = "munge sign-in",
+                          .created_ms = now,
+                          .expires_ms = now + lifetime,
+                          .created_by = user.id},
+                    response, reply);
+            });
+      });
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::CreateToken(grpc::CallbackServerContext* context,
                                                          const v1::CreateTokenRequest* request,
                                                          v1::CreateTokenResponse* response) {
-  return Serve(context, parts_, Method("CreateToken"), [&](const auto& caller, const Reply& reply) {
-    const auto user =
-        FindUser(*caller, request->user().empty() ? caller->name : request->user(), "user");
-    if (!user) return reply.Fail(user.error());
-    const auto lifetime = ReadLifetime(request->lifetime_ms(), settings_.token_lifetime_ms);
-    if (!lifetime) return reply.Fail(lifetime.error());
-    auto limits = ReadLimits(*caller, request->limits());
-    if (!limits) return reply.Fail(limits.error());
-    const bool for_another = user->id != caller->user && !caller->everywhere;
-    if (for_another) {
-      const auto confined = Confine(*caller, &*limits);
-      if (!confined) return reply.Fail(confined.error());
-    }
-    Token token{.user = user->id,
-                .label = request->label(),
-                .created_ms = parts_.clock->Now(),
-                .created_by = caller->user,
-                .limits = std::move(*limits)};
-    token.expires_ms = token.created_ms + *lifetime;
-    const auto no_wider = CheckNoWider(*caller, token);
-    if (!no_wider) return reply.Fail(no_wider.error());
-    const Actor actor{caller->user, caller->name};
-    if (!for_another) return Issue(parts_, caller, actor, std::move(token), response, reply);
-    parts_.read->Read(
-        [this, caller, actor, token = std::move(token), response, reply](Reader& reader) {
-          const auto theirs = CheckOnlyTheirs(*caller, reader, token.user);
-          if (!theirs) return reply.Fail(theirs.error());
-          Issue(parts_, caller, actor, token, response, reply);
-        });
-  });
+  return Serve(
+      context, parts_, Method("CreateToken"), *request,
+      [&](const auto& caller, const Reply& reply) {
+        const auto user =
+            FindUser(*caller, request->user().empty() ? caller->name : request->user(), "user");
+        if (!user) return reply.Fail(user.error());
+        const auto lifetime = ReadLifetime(request->lifetime_ms(), settings_.token_lifetime_ms);
+        if (!lifetime) return reply.Fail(lifetime.error());
+        auto limits = ReadLimits(*caller, request->limits());
+        if (!limits) return reply.Fail(limits.error());
+        const bool for_another = user->id != caller->user && !caller->everywhere;
+        if (for_another) {
+          const auto confined = Confine(*caller, &*limits);
+          if (!confined) return reply.Fail(confined.error());
+        }
+        Token token{.user = user->id,
+                    .label = request->label(),
+                    .created_ms = parts_.clock->Now(),
+                    .created_by = caller->user,
+                    .limits = std::move(*limits)};
+        token.expires_ms = token.created_ms + *lifetime;
+        const auto no_wider = CheckNoWider(*caller, token);
+        if (!no_wider) return reply.Fail(no_wider.error());
+        const Actor actor{caller->user, caller->name};
+        if (!for_another) return Issue(parts_, caller, actor, std::move(token), response, reply);
+        parts_.read->Read(
+            [this, caller, actor, token = std::move(token), response, reply](Reader& reader) {
+              const auto theirs = CheckOnlyTheirs(*caller, reader, token.user);
+              if (!theirs) return reply.Fail(theirs.error());
+              Issue(parts_, caller, actor, token, response, reply);
+            });
+      });
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::ListTokens(grpc::CallbackServerContext* context,
                                                         const v1::ListTokensRequest* request,
                                                         v1::ListTokensResponse* response) {
-  return Serve(context, parts_, Method("ListTokens"), [&](const auto& caller, const Reply& reply) {
-    const auto user =
-        FindUser(*caller, request->user().empty() ? caller->name : request->user(), "user");
-    if (!user) return reply.Fail(user.error());
-    const TimeMs now = parts_.clock->Now();
-    std::vector<Token> tokens;
-    for (const auto& [hash, token] : caller->directory().tokens) {
-      const bool ended =
-          token.revoked_ms != 0 || (token.expires_ms != 0 && token.expires_ms <= now);
-      if (token.user == user->id && (!ended || request->include_ended())) tokens.push_back(token);
-    }
-    std::sort(tokens.begin(), tokens.end(),
-              [](const Token& a, const Token& b) { return a.id > b.id; });
-    for (const auto& token : tokens) *response->add_tokens() = ToWire(caller->directory(), token);
-    reply.Ok();
-  });
+  return Serve(
+      context, parts_, Method("ListTokens"), *request, [&](const auto& caller, const Reply& reply) {
+        const auto user =
+            FindUser(*caller, request->user().empty() ? caller->name : request->user(), "user");
+        if (!user) return reply.Fail(user.error());
+        const TimeMs now = parts_.clock->Now();
+        std::vector<Token> tokens;
+        for (const auto& [hash, token] : caller->directory().tokens) {
+          const bool ended =
+              token.revoked_ms != 0 || (token.expires_ms != 0 && token.expires_ms <= now);
+          if (token.user == user->id && (!ended || request->include_ended()))
+            tokens.push_back(token);
+        }
+        std::sort(tokens.begin(), tokens.end(),
+                  [](const Token& a, const Token& b) { return a.id > b.id; });
+        for (const auto& token : tokens)
+          *response->add_tokens() = ToWire(caller->directory(), token);
+        reply.Ok();
+      });
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::RevokeToken(grpc::CallbackServerContext* context,
                                                          const v1::RevokeTokenRequest* request,
                                                          v1::RevokeTokenResponse* response) {
-  return Serve(context, parts_, Method("RevokeToken"), [&](const auto& caller, const Reply& reply) {
-    const auto id = ReadTokenId(request->id());
-    if (!id) return reply.Fail(id.error());
-    const auto& tokens = caller->directory().tokens;
-    const auto found = std::find_if(tokens.begin(), tokens.end(),
-                                    [&](const auto& entry) { return entry.second.id == *id; });
-    const auto owner = found == tokens.end() ? caller->directory().users.end()
-                                             : caller->directory().users.find(found->second.user);
-    if (owner == caller->directory().users.end() || !caller->ReachesUser(owner->second)) {
-      return reply.Fail(NotFound("TOKEN_NOT_FOUND", "id",
-                                 "there is no token '" + request->id() + "' that you may see"));
-    }
-    Token token = found->second;
-    if (token.revoked_ms == 0) token.revoked_ms = parts_.clock->Now();
-    *response->mutable_token() = ToWire(caller->directory(), token);
-    Command command{caller->user, caller->name, PutToken{token}};
-    parts_.desk->Do(std::move(command), [reply](const Result<CommandOutcome>& outcome) {
-      if (outcome) {
-        reply.Ok();
-      } else {
-        reply.Fail(outcome.error());
-      }
-    });
-  });
+  return Serve(
+      context, parts_, Method("RevokeToken"), *request,
+      [&](const auto& caller, const Reply& reply) {
+        const auto id = ReadTokenId(request->id());
+        if (!id) return reply.Fail(id.error());
+        const auto& tokens = caller->directory().tokens;
+        const auto found = std::find_if(tokens.begin(), tokens.end(),
+                                        [&](const auto& entry) { return entry.second.id == *id; });
+        const auto owner = found == tokens.end()
+                               ? caller->directory().users.end()
+                               : caller->directory().users.find(found->second.user);
+        if (owner == caller->directory().users.end() || !caller->ReachesUser(owner->second)) {
+          return reply.Fail(NotFound("TOKEN_NOT_FOUND", "id",
+                                     "there is no token '" + request->id() + "' that you may see"));
+        }
+        Token token = found->second;
+        if (token.revoked_ms == 0) token.revoked_ms = parts_.clock->Now();
+        *response->mutable_token() = ToWire(caller->directory(), token);
+        Command command{caller->user, caller->name, PutToken{token}};
+        parts_.desk->Do(std::move(command), [reply](const Result<CommandOutcome>& outcome) {
+          if (outcome) {
+            reply.Ok();
+          } else {
+            reply.Fail(outcome.error());
+          }
+        });
+      });
 }
 
 }  // namespace kezek::rpc

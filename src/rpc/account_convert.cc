@@ -310,6 +310,24 @@ Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRe
   return plan;
 }
 
+Error InRequest(const v1::ApplyAccountsRequest& request, const Error& error) {
+  if (error.details.size() != 1 || error.details.front().field.empty()) return error;
+  FieldError detail = error.details.front();
+  const auto found = detail.values.find("account");
+  if (found == detail.values.end()) return error;
+  const std::string& account = found->second;
+  std::string place = "changes";
+  for (int i = 0; i < request.changes_size(); ++i) {
+    const std::string& path = request.changes(i).path();
+    if (path != account && !path.ends_with("/" + account)) continue;
+    place = "changes[" + std::to_string(i) + "]." + detail.field;
+    if (path == account) break;
+  }
+  detail.field = place;
+  detail.message = "account '" + account + "': " + detail.message;
+  return FieldProblem(error.code, std::move(detail));
+}
+
 std::vector<AccountId> VisibleAccounts(const Caller& caller) {
   const Directory& directory = caller.directory();
   std::set<AccountId> above;

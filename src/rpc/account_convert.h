@@ -30,6 +30,10 @@ struct AccountPlan {
 };
 Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRequest& request);
 
+// The desk's refusal of such a command, with its field as a path of the request: it says which
+// account it is about, and the field below that account's change. `changes`, if it has none.
+Error InRequest(const v1::ApplyAccountsRequest& request, const Error& error);
+
 // All accounts the caller may see: those reached, and the ones above them. Parents before
 // children, siblings by name.
 std::vector<AccountId> VisibleAccounts(const Caller& caller);

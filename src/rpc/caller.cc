@@ -112,6 +112,13 @@ bool Caller::ReachesAccount(AccountId account) const {
          });
 }
 
+bool Caller::ReachesAllOf(const Caller& other) const {
+  if (everywhere) return true;
+  return !other.everywhere && (own || !other.own) &&
+         std::all_of(other.accounts.begin(), other.accounts.end(),
+                     [&](AccountId account) { return ReachesAccount(account); });
+}
+
 bool Caller::ReachesUser(const User& other) const {
   if (everywhere || (own && other.id == user)) return true;
   return !other.roles.empty() &&

@@ -34,6 +34,8 @@ struct Caller {
   bool ReachesAccount(AccountId account) const;
   // An account whose name may be known: reached, or above one that is.
   bool SeesAccount(AccountId account) const;
+  // Whatever `other` reaches.
+  bool ReachesAllOf(const Caller& other) const;
   // Another user: the caller's own, or one all of whose roles lie in what is reached. A user
   // without roles is reached only from everywhere.
   bool ReachesUser(const User& other) const;

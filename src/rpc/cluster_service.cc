@@ -107,7 +107,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetCluster(grpc::CallbackServerCon
     *response = ToWire(*caller->view, settings_.cluster);
     reply.Ok();
   };
-  return Serve(context, parts_, Method("GetCluster"), ForThisCluster(settings_, request, handle));
+  return Serve(context, parts_, Method("GetCluster"), *request,
+               ForThisCluster(settings_, request, handle));
 }
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::ListNodes(grpc::CallbackServerContext* context,
@@ -133,7 +134,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ListNodes(grpc::CallbackServerCont
              [&](const v1::Node& node) { *response->add_nodes() = node; });
     reply.Ok();
   };
-  return Serve(context, parts_, Method("ListNodes"), ForThisCluster(settings_, request, handle));
+  return Serve(context, parts_, Method("ListNodes"), *request,
+               ForThisCluster(settings_, request, handle));
 }
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::GetNodes(grpc::CallbackServerContext* context,
@@ -148,7 +150,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetNodes(grpc::CallbackServerConte
     }
     reply.Ok();
   };
-  return Serve(context, parts_, Method("GetNodes"), ForThisCluster(settings_, request, handle));
+  return Serve(context, parts_, Method("GetNodes"), *request,
+               ForThisCluster(settings_, request, handle));
 }
 
 void ClusterServiceImpl::ChangeService(const std::shared_ptr<const Caller>& caller,
@@ -191,7 +194,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::DrainNodes(grpc::CallbackServerCon
   const auto handle = [&](const auto& caller, const Reply& reply) {
     ChangeService(caller, request->nodes(), true, request->reason(), response, reply);
   };
-  return Serve(context, parts_, Method("DrainNodes"), ForThisCluster(settings_, request, handle));
+  return Serve(context, parts_, Method("DrainNodes"), *request,
+               ForThisCluster(settings_, request, handle));
 }
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeNodes(grpc::CallbackServerContext* context,
@@ -200,7 +204,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeNodes(grpc::CallbackServerCo
   const auto handle = [&](const auto& caller, const Reply& reply) {
     ChangeService(caller, request->nodes(), false, request->reason(), response, reply);
   };
-  return Serve(context, parts_, Method("ResumeNodes"), ForThisCluster(settings_, request, handle));
+  return Serve(context, parts_, Method("ResumeNodes"), *request,
+               ForThisCluster(settings_, request, handle));
 }
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::GetTopology(grpc::CallbackServerContext* context,
@@ -227,7 +232,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetTopology(grpc::CallbackServerCo
     }
     reply.Ok();
   };
-  return Serve(context, parts_, Method("GetTopology"), ForThisCluster(settings_, request, handle));
+  return Serve(context, parts_, Method("GetTopology"), *request,
+               ForThisCluster(settings_, request, handle));
 }
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::GetCapacity(grpc::CallbackServerContext* context,
@@ -264,7 +270,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetCapacity(grpc::CallbackServerCo
     response->set_as_of_ms(view.now_ms);
     reply.Ok();
   };
-  return Serve(context, parts_, Method("GetCapacity"), ForThisCluster(settings_, request, handle));
+  return Serve(context, parts_, Method("GetCapacity"), *request,
+               ForThisCluster(settings_, request, handle));
 }
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::GetStatus(grpc::CallbackServerContext* context,
@@ -290,7 +297,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetStatus(grpc::CallbackServerCont
       reply.Ok();
     });
   };
-  return Serve(context, parts_, Method("GetStatus"), ForThisCluster(settings_, request, handle));
+  return Serve(context, parts_, Method("GetStatus"), *request,
+               ForThisCluster(settings_, request, handle));
 }
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::ListReservations(grpc::CallbackServerContext* context,
@@ -344,7 +352,7 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeScheduling(
                       reply.Ok();
                     });
   };
-  return Serve(context, parts_, Method("ResumeScheduling"),
+  return Serve(context, parts_, Method("ResumeScheduling"), *request,
                ForThisCluster(settings_, request, handle));
 }
 

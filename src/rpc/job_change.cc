@@ -104,42 +104,45 @@ void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerCon
 grpc::ServerUnaryReactor* JobServiceImpl::Cancel(grpc::CallbackServerContext* context,
                                                  const v1::CancelRequest* request,
                                                  v1::CancelResponse* response) {
-  return rpc::Serve(context, parts_, kCancel, [&](const auto& caller, const Reply& reply) {
-    const auto cluster = CheckCluster(settings_, request->cluster());
-    if (!cluster) return reply.Fail(cluster.error());
-    FieldChecks checks;
-    checks.Require(request->signal().empty() || !SignalName(request->signal()).empty(), "signal",
-                   "is no signal's name without SIG, such as USR1, nor a number from 1 to 64");
-    checks.Text("comment", request->comment(), 4096);
-    if (!checks.ok()) return reply.Fail(checks.error());
-    auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));
-    if (!refs) return reply.Fail(refs.error());
-    auto change = std::make_shared<Change<v1::CancelResponse>>(Change<v1::CancelResponse>{
-        .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
-    Serve(parts_, settings_, context, change,
-          [caller, request](const std::vector<JobRecord>& records) {
-            return PlanCancel(*caller, *request, records);
-          });
-  });
+  return rpc::Serve(
+      context, parts_, kCancel, *request, [&](const auto& caller, const Reply& reply) {
+        const auto cluster = CheckCluster(settings_, request->cluster());
+        if (!cluster) return reply.Fail(cluster.error());
+        FieldChecks checks;
+        checks.Require(request->signal().empty() || !SignalName(request->signal()).empty(),
+                       "signal",
+                       "is no signal's name without SIG, such as USR1, nor a number from 1 to 64");
+        checks.Text("comment", request->comment(), 4096);
+        if (!checks.ok()) return reply.Fail(checks.error());
+        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));
+        if (!refs) return reply.Fail(refs.error());
+        auto change = std::make_shared<Change<v1::CancelResponse>>(Change<v1::CancelResponse>{
+            .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
+        Serve(parts_, settings_, context, change,
+              [caller, request](const std::vector<JobRecord>& records) {
+                return PlanCancel(*caller, *request, records);
+              });
+      });
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Update(grpc::CallbackServerContext* context,
                                                  const v1::UpdateRequest* request,
                                                  v1::UpdateResponse* response) {
-  return rpc::Serve(context, parts_, kUpdate, [&](const auto& caller, const Reply& reply) {
-    const auto cluster = CheckCluster(settings_, request->cluster());
-    if (!cluster) return reply.Fail(cluster.error());
-    const auto checked = CheckUpdate(*request);
-    if (!checked) return reply.Fail(checked.error());
-    auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));
-    if (!refs) return reply.Fail(refs.error());
-    auto change = std::make_shared<Change<v1::UpdateResponse>>(Change<v1::UpdateResponse>{
-        .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
-    Serve(parts_, settings_, context, change,
-          [this, caller, request](const std::vector<JobRecord>& records) {
-            return PlanUpdate(*caller, *request, records, *parts_.desk);
-          });
-  });
+  return rpc::Serve(
+      context, parts_, kUpdate, *request, [&](const auto& caller, const Reply& reply) {
+        const auto cluster = CheckCluster(settings_, request->cluster());
+        if (!cluster) return reply.Fail(cluster.error());
+        const auto checked = CheckUpdate(*request);
+        if (!checked) return reply.Fail(checked.error());
+        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));
+        if (!refs) return reply.Fail(refs.error());
+        auto change = std::make_shared<Change<v1::UpdateResponse>>(Change<v1::UpdateResponse>{
+            .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
+        Serve(parts_, settings_, context, change,
+              [caller, request](const std::vector<JobRecord>& records) {
+                return PlanUpdate(*caller, *request, records);
+              });
+      });
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Requeue(grpc::CallbackServerContext* context,

@@ -85,7 +85,7 @@ void FillStanding(const View& view, const JobRecord& record, v1::ExplainResponse
 grpc::ServerUnaryReactor* JobServiceImpl::Get(grpc::CallbackServerContext* context,
                                               const v1::GetJobsRequest* request,
                                               v1::GetJobsResponse* response) {
-  return Serve(context, parts_, kGet, [&](const auto& caller, const Reply& reply) {
+  return Serve(context, parts_, kGet, *request, [&](const auto& caller, const Reply& reply) {
     const auto cluster = CheckCluster(settings_, request->cluster());
     if (!cluster) return reply.Fail(cluster.error());
     auto refs = ReadJobs(request->jobs(), kRefsMax);
@@ -120,7 +120,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::Get(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* JobServiceImpl::List(grpc::CallbackServerContext* context,
                                                const v1::ListJobsRequest* request,
                                                v1::ListJobsResponse* response) {
-  return Serve(context, parts_, kList, [&](const auto& caller, const Reply& reply) {
+  return Serve(context, parts_, kList, *request, [&](const auto& caller, const Reply& reply) {
     const auto cluster = CheckCluster(settings_, request->cluster());
     if (!cluster) return reply.Fail(cluster.error());
     const auto plan = PlanList(*request, *caller);
@@ -149,7 +149,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::List(grpc::CallbackServerContext* cont
 grpc::ServerUnaryReactor* JobServiceImpl::Explain(grpc::CallbackServerContext* context,
                                                   const v1::ExplainRequest* request,
                                                   v1::ExplainResponse* response) {
-  return Serve(context, parts_, kExplain, [&](const auto& caller, const Reply& reply) {
+  return Serve(context, parts_, kExplain, *request, [&](const auto& caller, const Reply& reply) {
     const auto cluster = CheckCluster(settings_, request->cluster());
     if (!cluster) return reply.Fail(cluster.error());
     const auto ref = ParseJob(request->job(), "job");

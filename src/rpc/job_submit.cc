@@ -27,7 +27,7 @@ void FillResponse(const Parts& parts, const Settings& settings, const Caller& ca
 grpc::ServerUnaryReactor* JobServiceImpl::Submit(grpc::CallbackServerContext* context,
                                                  const v1::SubmitRequest* request,
                                                  v1::SubmitResponse* response) {
-  return Serve(context, parts_, kSubmit, [&](const auto& caller, const Reply& reply) {
+  return Serve(context, parts_, kSubmit, *request, [&](const auto& caller, const Reply& reply) {
     SubmitOne(parts_, settings_, caller, *request,
               [this, caller, response, reply](const Result<Taken>& taken) {
                 if (!taken) return reply.Fail(taken.error());
@@ -40,7 +40,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::Submit(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* JobServiceImpl::SubmitMany(grpc::CallbackServerContext* context,
                                                      const v1::SubmitManyRequest* request,
                                                      v1::SubmitManyResponse* response) {
-  return Serve(context, parts_, kSubmitMany, [&](const auto& caller, const Reply& reply) {
+  return Serve(context, parts_, kSubmitMany, *request, [&](const auto& caller, const Reply& reply) {
     const int count = request->submissions_size();
     if (count > kManyMax) {
       return reply.Fail(FieldProblem(
@@ -55,16 +55,18 @@ grpc::ServerUnaryReactor* JobServiceImpl::SubmitMany(grpc::CallbackServerContext
     for (int i = 0; i < count; ++i) response->add_results();
     const auto left = std::make_shared<std::atomic<int>>(count);
     for (int i = 0; i < count; ++i) {
-      v1::SubmitResult* result = response->mutable_results(i);
-      SubmitOne(parts_, settings_, caller, request->submissions(i),
-                [this, caller, result, reply, left](const Result<Taken>& taken) {
-                  if (taken) {
-                    FillResponse(parts_, settings_, *caller, *taken, result->mutable_ok());
-                  } else {
-                    result->set_error(ToStatusBytes(taken.error()));
-                  }
-                  if (left->fetch_sub(1, std::memory_order_acq_rel) == 1) reply.Ok();
-                });
+      const auto done = [this, caller, result = response->mutable_results(i), reply,
+                         left](const Result<Taken>& taken) {
+        if (taken) {
+          FillResponse(parts_, settings_, *caller, *taken, result->mutable_ok());
+        } else {
+          result->set_error(ToStatusBytes(taken.error()));
+        }
+        if (left->fetch_sub(1, std::memory_order_acq_rel) == 1) reply.Ok();
+      };
+      const auto texts = CheckTexts(request->submissions(i));
+      texts ? SubmitOne(parts_, settings_, caller, request->submissions(i), done)
+            : done(texts.error());
     }
   });
 }

@@ -42,36 +42,31 @@ std::int64_t First(const v1::LogsRequest& request) {
 
 class LogStream final : public Stream<v1::LogsResponse> {
  public:
-  LogStream(std::shared_ptr<Streams> streams, Caller caller, std::string authorization,
-            const v1::LogsRequest& request, const JobRef& job)
-      : Stream(std::move(streams), caller.user),
-        caller_(std::move(caller)),
-        authorization_(std::move(authorization)),
+  LogStream(std::shared_ptr<Streams> streams, Listener listener, const v1::LogsRequest& request,
+            const JobRef& job)
+      : Stream(std::move(streams), std::move(listener)),
         request_(request),
         job_(job),
         offset_(First(request)),
         left_(request.max_bytes() == 0 ? INT64_MAX : request.max_bytes()) {}
 
  protected:
-  void Step() override {
-    const std::lock_guard lock(mutex_);
-    if (!IdleLocked()) return;
+  void StepLocked() override {
     if (ready_) {
       v1::LogsResponse response = std::move(*ready_);
       ready_.reset();
       return SendLocked(std::move(response));
     }
     if (left_ <= 0) return EndLocked({});
-    if (std::exchange(pause_, false)) return StepAfter(streams_->times.poll_ms);
+    if (std::exchange(pause_, false)) {
+      return CallAfter(streams_->times.poll_ms, &LogStream::Step);
+    }
     WorkLocked([this](Reader& reader) { Look(reader); });
   }
 
  private:
   // One look, on the read pool: at the job if something may have changed, then at the file.
   void Look(Reader& reader) {
-    if (request_.follow()) {
-      if (const auto still = StillMay(); !still) return End(still.error());
-    }
     if ((number_ == 0 || request_.follow()) && !over_ && NewsOfJob()) {
       const auto looked = LookAtJob(reader);
       if (!looked) return End(looked.error());
@@ -123,15 +118,6 @@ class LogStream final : public Stream<v1::LogsResponse> {
     End(nothing ? LogNotYet(job_, over_) : error);
   }
 
-  // A token that has been revoked meanwhile, or a user who has left, reads no further.
-  Result<void> StillMay() {
-    const Parts& parts = streams_->parts;
-    auto caller = Authorise(kMethod, authorization_, parts.desk->view(), parts.clock->Now());
-    if (!caller) return caller.error();
-    const bool same = !owner_ || caller->Reaches(owner_->first, owner_->second);
-    return same ? Result<void>() : JobNotFound(job_, "job");
-  }
-
   // No more for now. Over a network file system the last bytes may show a moment after the end.
   void Nothing() {
     if (!request_.follow() || (over_ && last_look_)) {
@@ -161,7 +147,7 @@ class LogStream final : public Stream<v1::LogsResponse> {
   Result<void> LookAtJob(Reader& reader) {
     const auto record = LoadJob(reader, job_);
     if (!record && record.error().code != Code::kNotFound) return record.error();
-    if (!record || !caller_.Reaches(record->job.user, record->job.spec->project)) {
+    if (!record || !caller().Reaches(record->job.user, record->job.spec->project)) {
       return JobNotFound(job_, "job");
     }
     if (IsArrayRow(record->job)) {
@@ -181,7 +167,6 @@ class LogStream final : public Stream<v1::LogsResponse> {
     number_ = attempt->ref.number;
     over_ = attempt->state == AttemptState::kEnded;
     ran_ = attempt->start_ms != 0;
-    owner_.emplace(record->job.user, record->job.spec->project);
     return Place(record->job, *attempt);
   }
 
@@ -203,10 +188,10 @@ class LogStream final : public Stream<v1::LogsResponse> {
 
   // Where the output is, and whether Kezek may read it.
   Result<void> Place(const Job& job, const Attempt& attempt) {
-    const auto owner = caller_.directory().users.find(job.user);
+    const auto owner = caller().directory().users.find(job.user);
     OutputNames names{.attempt = attempt.ref,
                       .job_name = job.spec->name,
-                      .unix_account = owner == caller_.directory().users.end()
+                      .unix_account = owner == caller().directory().users.end()
                                           ? std::string_view()
                                           : owner->second.unix_account};
     if (!attempt.placement.empty()) names.node = attempt.placement.front().node;
@@ -259,8 +244,6 @@ class LogStream final : public Stream<v1::LogsResponse> {
     return {};
   }
 
-  const Caller caller_;
-  const std::string authorization_;
   const v1::LogsRequest request_;
   const JobRef job_;
   // All below: steps and looks take turns.
@@ -270,10 +253,9 @@ class LogStream final : public Stream<v1::LogsResponse> {
   std::int64_t left_ = 0;
   std::int64_t ring_seq_ = 0;
   bool first_look_ = true;
-  bool placed_ = false;                                // offset_ is where the file is read next
-  bool seen_ = false;                                  // something has been sent
-  std::optional<std::pair<UserId, AccountId>> owner_;  // of the job, and its project
-  bool ran_ = false;                                   // the attempt has begun
+  bool placed_ = false;     // offset_ is where the file is read next
+  bool seen_ = false;       // something has been sent
+  bool ran_ = false;        // the attempt has begun
   bool over_ = false;       // the attempt has ended, or no attempt will come
   bool last_look_ = false;  // looked once more since
   bool pause_ = false;      // wait before the next look
@@ -309,8 +291,8 @@ grpc::ServerWriteReactor<v1::LogsResponse>* OpenLogs(const std::shared_ptr<Strea
                                                      const v1::LogsRequest& request) {
   using Failed = FailedStream<v1::LogsResponse>;
   const Parts& parts = streams->parts;
-  std::string authorization = Authorization(*context);
-  auto caller = Enter(parts, kMethod, authorization);
+  const std::string authorization = Authorization(*context);
+  auto caller = Enter(parts, kMethod, authorization, request);
   if (!caller) return new Failed(caller.error());
   const auto cluster = CheckCluster(streams->settings, request.cluster());
   if (!cluster) return new Failed(cluster.error());
@@ -318,8 +300,8 @@ grpc::ServerWriteReactor<v1::LogsResponse>* OpenLogs(const std::shared_ptr<Strea
   if (!checked) return new Failed(checked.error());
   const auto job = ParseJob(request.job(), "job");
   if (!job) return new Failed(job.error());
-  const auto stream = std::make_shared<LogStream>(streams, std::move(*caller),
-                                                  std::move(authorization), request, *job);
+  const auto stream = std::make_shared<LogStream>(
+      streams, Listener{kMethod, authorization, std::move(*caller)}, request, *job);
   stream->Open();
   return stream.get();
 }

@@ -146,26 +146,28 @@ v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
 grpc::ServerUnaryReactor* QuotaServiceImpl::GetAccount(grpc::CallbackServerContext* context,
                                                        const v1::GetAccountRequest* request,
                                                        v1::GetAccountResponse* response) {
-  return Serve(context, parts_, Method("GetAccount"), [&](const auto& caller, const Reply& reply) {
-    const auto here = CheckCluster(settings_, request->cluster());
-    if (!here) return reply.Fail(here.error());
-    if (request->settings_version() != 0) {
-      return reply.Fail(NotYet("settings_version", "looking at earlier settings"));
-    }
-    const auto id = VisibleAccount(*caller, request->account());
-    if (!id) return reply.Fail(id.error());
-    const Directory& directory = caller->directory();
-    *response->mutable_account() = ToWire(directory, directory.accounts.at(*id));
-    *response->mutable_effective() = ToWire(Effective(directory, *id));
-    reply.Ok();
-  });
+  return Serve(context, parts_, Method("GetAccount"), *request,
+               [&](const auto& caller, const Reply& reply) {
+                 const auto here = CheckCluster(settings_, request->cluster());
+                 if (!here) return reply.Fail(here.error());
+                 if (request->settings_version() != 0) {
+                   return reply.Fail(NotYet("settings_version", "looking at earlier settings"));
+                 }
+                 const auto id = VisibleAccount(*caller, request->account());
+                 if (!id) return reply.Fail(id.error());
+                 const Directory& directory = caller->directory();
+                 *response->mutable_account() = ToWire(directory, directory.accounts.at(*id));
+                 *response->mutable_effective() = ToWire(Effective(directory, *id));
+                 reply.Ok();
+               });
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListAccounts(grpc::CallbackServerContext* context,
                                                          const v1::ListAccountsRequest* request,
                                                          v1::ListAccountsResponse* response) {
   return Serve(
-      context, parts_, Method("ListAccounts"), [&](const auto& caller, const Reply& reply) {
+      context, parts_, Method("ListAccounts"), *request,
+      [&](const auto& caller, const Reply& reply) {
         const auto here = CheckCluster(settings_, request->cluster());
         if (!here) return reply.Fail(here.error());
         const auto page = ReadPage(request->page());
@@ -199,63 +201,65 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListAccounts(grpc::CallbackServerCon
 grpc::ServerUnaryReactor* QuotaServiceImpl::ApplyAccounts(grpc::CallbackServerContext* context,
                                                           const v1::ApplyAccountsRequest* request,
                                                           v1::ApplyAccountsResponse* response) {
-  return Serve(
-      context, parts_, Method("ApplyAccounts"), [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
-        if (request->reason().empty() && !request->plan_only()) {
-          return reply.Fail(Invalid("reason", "say why, for the record"));
-        }
-        auto plan = PlanAccounts(*caller, *request);
-        if (!plan) return reply.Fail(plan.error());
-        response->mutable_changes()->Add(plan->changes.begin(), plan->changes.end());
-        if (request->plan_only() || plan->command.accounts.empty()) return reply.Ok();
-        Command command{caller->user, caller->name, std::move(plan->command)};
-        parts_.desk->Do(
-            std::move(command), [this, response, reply](const Result<CommandOutcome>& outcome) {
-              if (!outcome) {
-                response->Clear();
-                return reply.Fail(outcome.error());
-              }
-              response->set_settings_version(parts_.desk->view()->directory->settings_version);
-              reply.Ok();
-            });
-      });
+  return Serve(context, parts_, Method("ApplyAccounts"), *request,
+               [&](const auto& caller, const Reply& reply) {
+                 const auto here = CheckCluster(settings_, request->cluster());
+                 if (!here) return reply.Fail(here.error());
+                 if (request->reason().empty() && !request->plan_only()) {
+                   return reply.Fail(Invalid("reason", "say why, for the record"));
+                 }
+                 auto plan = PlanAccounts(*caller, *request);
+                 if (!plan) return reply.Fail(plan.error());
+                 response->mutable_changes()->Add(plan->changes.begin(), plan->changes.end());
+                 if (request->plan_only() || plan->command.accounts.empty()) return reply.Ok();
+                 Command command{caller->user, caller->name, std::move(plan->command)};
+                 parts_.desk->Do(std::move(command), [this, request, response, reply](
+                                                         const Result<CommandOutcome>& outcome) {
+                   if (!outcome) {
+                     response->Clear();
+                     return reply.Fail(InRequest(*request, outcome.error()));
+                   }
+                   response->set_settings_version(parts_.desk->view()->directory->settings_version);
+                   reply.Ok();
+                 });
+               });
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext* context,
                                                      const v1::GetUsageRequest* request,
                                                      v1::GetUsageResponse* response) {
-  return Serve(context, parts_, Method("GetUsage"), [&](const auto& caller, const Reply& reply) {
-    const auto here = CheckCluster(settings_, request->cluster());
-    if (!here) return reply.Fail(here.error());
-    if (request->by_user()) return reply.Fail(NotYet("by_user", "usage by user"));
-    auto accounts = UsageAccounts(*caller, request->account());
-    if (!accounts) return reply.Fail(accounts.error());
-    auto types = TypesOf(caller->directory(), request->gpu_type());
-    if (!types) return reply.Fail(types.error());
-    response->set_half_life_ms(settings_.half_life_ms);
-    response->set_as_of_ms(caller->view->now_ms);
-    parts_.read->Read(
-        [caller, accounts = *accounts, types = *types, response, reply](Reader& reader) {
-          const auto rows = reader.Usage(UsageQuery{});
-          if (!rows) return reply.Fail(rows.error());
-          std::vector<Charged> charged;
-          for (const auto& row : *rows) charged.push_back({row.project, row.gpu_type, row.charged});
-          for (const AccountId id : accounts) {
-            for (const auto& type : types) {
-              *response->add_rows() = UsageOf(*caller->view, id, type, charged);
-            }
-          }
-          reply.Ok();
-        });
-  });
+  return Serve(
+      context, parts_, Method("GetUsage"), *request, [&](const auto& caller, const Reply& reply) {
+        const auto here = CheckCluster(settings_, request->cluster());
+        if (!here) return reply.Fail(here.error());
+        if (request->by_user()) return reply.Fail(NotYet("by_user", "usage by user"));
+        auto accounts = UsageAccounts(*caller, request->account());
+        if (!accounts) return reply.Fail(accounts.error());
+        auto types = TypesOf(caller->directory(), request->gpu_type());
+        if (!types) return reply.Fail(types.error());
+        response->set_half_life_ms(settings_.half_life_ms);
+        response->set_as_of_ms(caller->view->now_ms);
+        parts_.read->Read(
+            [caller, accounts = *accounts, types = *types, response, reply](Reader& reader) {
+              const auto rows = reader.Usage(UsageQuery{});
+              if (!rows) return reply.Fail(rows.error());
+              std::vector<Charged> charged;
+              for (const auto& row : *rows)
+                charged.push_back({row.project, row.gpu_type, row.charged});
+              for (const AccountId id : accounts) {
+                for (const auto& type : types) {
+                  *response->add_rows() = UsageOf(*caller->view, id, type, charged);
+                }
+              }
+              reply.Ok();
+            });
+      });
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerContext* context,
                                                            const v1::GetEntitlementRequest* request,
                                                            v1::GetEntitlementResponse* response) {
-  return Serve(context, parts_, Method("GetEntitlement"),
+  return Serve(context, parts_, Method("GetEntitlement"), *request,
                [&](const auto& caller, const Reply& reply) {
                  const auto here = CheckCluster(settings_, request->cluster());
                  if (!here) return reply.Fail(here.error());

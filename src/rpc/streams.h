@@ -11,10 +11,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "kezek/result.h"
 #include "kezek/time.h"
+#include "rpc/caller.h"
 #include "rpc/lane.h"
 #include "rpc/ring.h"
 #include "rpc/status.h"
@@ -26,6 +28,7 @@ namespace kezek::rpc {
 struct StreamTimes {
   DurationMs heartbeat_ms = 15 * kSecondMs;
   DurationMs poll_ms = 250;
+  DurationMs recheck_ms = 2 * kSecondMs;  // whether the caller still may, while nothing happens
 };
 
 // Of one server: what streams stand on, and which there are. Shared by them, since work on the
@@ -63,6 +66,13 @@ class Streams {
 
 Error Stopping();
 
+// Who listens to a stream, by which rpc and token.
+struct Listener {
+  std::string_view method;
+  std::string authorization;
+  Caller caller;
+};
+
 // A stream that ends before it has begun.
 template <class Response>
 class FailedStream final : public grpc::ServerWriteReactor<Response> {
@@ -72,23 +82,26 @@ class FailedStream final : public grpc::ServerWriteReactor<Response> {
 };
 
 // A stream of answers. Lives until gRPC has done with it and no work holds it. Subclasses do their
-// steps under `mutex_`; a step begins only when none is under way (Idle).
+// steps under `mutex_`; a step begins only when none is under way (Idle). It ends as soon as its
+// caller could not open it any more, or reaches less than then: UNAUTHENTICATED, PERMISSION_DENIED.
+// No step is taken on a view in which that is so; a stream in which nothing happens looks itself.
 template <class Response>
 class Stream : public grpc::ServerWriteReactor<Response>,
                public std::enable_shared_from_this<Stream<Response>> {
  public:
-  Stream(std::shared_ptr<Streams> streams, UserId user)
-      : streams_(std::move(streams)), user_(user) {}
+  Stream(std::shared_ptr<Streams> streams, Listener listener)
+      : streams_(std::move(streams)), listener_(std::move(listener)) {}
 
   // Once, from the handler: keeps the stream alive until it is done and begins.
   void Open() {
     self_ = this->shared_from_this();
     const std::weak_ptr<Stream> weak = self_;
-    const auto number = streams_->Enter(user_, [weak] {
+    const auto number = streams_->Enter(listener_.caller.user, [weak] {
       if (const auto stream = weak.lock()) stream->End(Stopping());
     });
     if (!number) return End(number.error());
     number_ = *number;
+    Recheck();
     Step();
   }
 
@@ -116,8 +129,20 @@ class Stream : public grpc::ServerWriteReactor<Response>,
   }
 
  protected:
+  // Goes on; only if Idle.
+  virtual void StepLocked() = 0;
+
   // Goes on, if Idle: called after a write, a wake-up or work on the pool. Not under `mutex_`.
-  virtual void Step() = 0;
+  void Step() {
+    const std::lock_guard lock(mutex_);
+    if (IdleLocked() &&
+        (listener_.caller.view == streams_->parts.desk->view() || StillMayLocked())) {
+      StepLocked();
+    }
+  }
+
+  // As of the last look whether it may; changes only between steps.
+  const Caller& caller() const { return listener_.caller; }
 
   bool IdleLocked() const { return !writing_ && !working_ && !ending_ && !finished_; }
 
@@ -140,7 +165,7 @@ class Stream : public grpc::ServerWriteReactor<Response>,
   // `work` takes the mutex itself.
   void WorkLocked(std::function<void(Reader&)> work) {
     working_ = true;
-    streams_->lane->Work(user_,
+    streams_->lane->Work(listener_.caller.user,
                          [self = this->shared_from_this(), work = std::move(work)](Reader& reader) {
                            if (!self->Over()) work(reader);
                            {
@@ -151,10 +176,11 @@ class Stream : public grpc::ServerWriteReactor<Response>,
                          });
   }
 
-  // Calls Step after a time, if the stream is still there.
-  void StepAfter(DurationMs delay_ms) {
-    streams_->wakeups.After(delay_ms, [weak = this->weak_from_this()] {
-      if (const auto stream = weak.lock()) stream->Step();
+  // Calls `what` after a time, if the stream is still there.
+  template <class Derived>
+  void CallAfter(DurationMs delay_ms, void (Derived::*what)()) {
+    streams_->wakeups.After(delay_ms, [weak = this->weak_from_this(), what] {
+      if (const auto stream = weak.lock()) (static_cast<Derived&>(*stream).*what)();
     });
   }
 
@@ -167,12 +193,34 @@ class Stream : public grpc::ServerWriteReactor<Response>,
     return OverLocked();
   }
 
+  // Looks who the caller is by now; ends, if it is nobody who may.
+  bool StillMayLocked() {
+    const Parts& parts = streams_->parts;
+    auto now = Authorise(listener_.method, listener_.authorization, parts.desk->view(),
+                         parts.clock->Now());
+    if (!now) {
+      EndLocked(now.error());
+    } else if (!now->ReachesAllOf(listener_.caller)) {
+      EndLocked(Denied("ROLE_MISSING", "a role that this was begun with is gone: begin anew"));
+    } else if (IdleLocked()) {
+      listener_.caller = std::move(*now);
+    }
+    return !OverLocked();
+  }
+
+  void Recheck() {
+    const std::lock_guard lock(mutex_);
+    if (!OverLocked() && StillMayLocked()) {
+      CallAfter(streams_->times.recheck_ms, &Stream::Recheck);
+    }
+  }
+
   void FinishLocked() {
     finished_ = true;
     this->Finish(*ending_);
   }
 
-  const UserId user_;
+  Listener listener_;
   std::shared_ptr<Stream> self_;
   std::int64_t number_ = 0;
   Response message_;

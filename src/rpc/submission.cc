@@ -132,21 +132,21 @@ Error InRequest(const Error& error) {
 }
 
 Result<void> Admit(Way* way, std::int64_t memory_per_cpu_mib) {
-  auto admitted = way->parts.desk->Admit(way->submission.user, *way->spec);
+  auto admitted = way->parts.desk->Admit(*way->spec);
   if (!admitted) return InRequest(admitted.error());
   if (memory_per_cpu_mib > 0) {
     way->spec->shape.memory_mib_per_node = memory_per_cpu_mib * admitted->shape.cpus_per_node;
-    admitted = way->parts.desk->Admit(way->submission.user, *way->spec);
+    admitted = way->parts.desk->Admit(*way->spec);
     if (!admitted) return InRequest(admitted.error());
   }
   *way->spec = std::move(*admitted);
   return CheckJobSize(*way->caller, way->parts.desk->Counted(*way->spec));
 }
 
-Taken FreshlyTaken(const Way& way, const Submitted& submitted, Hold hold,
+Taken FreshlyTaken(const Way& way, UserId owner, const Submitted& submitted, Hold hold,
                    std::vector<Reason> warnings) {
   Taken taken;
-  Submission submission{.user = way.submission.user, .spec = way.spec, .hold = hold};
+  const Submission submission{.user = owner, .spec = way.spec, .hold = hold};
   taken.record.job = JobOf(submission, submitted.id, submitted.submitted_ms);
   if (way.spec->array) {
     taken.record.elements[JobState::kQueued] = CountIndices(way.spec->array->indices);
@@ -161,24 +161,6 @@ void AnswerKnown(const std::shared_ptr<Way>& way, JobId id) {
     if (!record) return way->done(record.error());
     way->done(Taken{std::move(*record), true, {}});
   });
-}
-
-void Commit(const std::shared_ptr<Way>& way) {
-  way->submission.spec = way->spec;
-  const Hold hold = way->submission.hold;
-  std::vector<Reason> warnings = way->submission.warnings;
-  std::vector<Submission> one;
-  one.push_back(std::move(way->submission));
-  way->submission.user = one.front().user;
-  way->parts.submit->Submit(std::move(one),
-                            [way, hold, warnings = std::move(warnings)](
-                                const Result<std::vector<Submitted>>& result) mutable {
-                              if (!result) return way->done(result.error());
-                              KEZEK_CHECK(result->size() == 1, "one submission, one answer");
-                              const Submitted& submitted = result->front();
-                              if (submitted.existed) return AnswerKnown(way, submitted.id);
-                              way->done(FreshlyTaken(*way, submitted, hold, std::move(warnings)));
-                            });
 }
 
 // The refusal, unless the key has made a job before.
@@ -197,6 +179,27 @@ void RefuseUnlessKnown(const std::shared_ptr<Way>& way, const Error& refusal) {
     auto record = reader.GetJob({(*known)->id, kNoElement});
     if (!record) return way->done(record.error());
     way->done(Taken{std::move(*record), true, {}});
+  });
+}
+
+// Into the queue, if it has room. What is not stored as a new job gives its places back.
+void Commit(const std::shared_ptr<Way>& way) {
+  const UserId owner = way->submission.user;
+  const auto room = way->parts.desk->TakePlaces(owner, *way->spec);
+  if (!room) return RefuseUnlessKnown(way, InRequest(room.error()));
+  way->submission.spec = way->spec;
+  const Hold hold = way->submission.hold;
+  std::vector<Reason> warnings = way->submission.warnings;
+  std::vector<Submission> one;
+  one.push_back(std::move(way->submission));
+  way->parts.submit->Submit(std::move(one), [way, owner, hold, warnings = std::move(warnings)](
+                                                const Result<std::vector<Submitted>>& result) {
+    KEZEK_CHECK(!result || result->size() == 1, "one submission, one answer");
+    if (!result || result->front().existed) {
+      way->parts.desk->GiveBackPlaces(owner, *way->spec);
+      return result ? AnswerKnown(way, result->front().id) : way->done(result.error());
+    }
+    way->done(FreshlyTaken(*way, owner, result->front(), hold, warnings));
   });
 }
 

@@ -18,6 +18,7 @@
 #include "kezek/user.h"
 #include "rpc/caller.h"
 #include "rpc/rate_limiter.h"
+#include "rpc/request_text.h"
 #include "rpc/status.h"
 
 namespace kezek::rpc {
@@ -73,9 +74,9 @@ inline std::string Authorization(const grpc::CallbackServerContext& context) {
   return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
 }
 
-// The way into every rpc: who calls, whether they may (Authorise), and not too often.
-inline Result<Caller> Enter(const Parts& parts, std::string_view method,
-                            std::string_view authorization) {
+// The way to every rpc: who calls, whether they may (Authorise), and not too often.
+inline Result<Caller> Identify(const Parts& parts, std::string_view method,
+                               std::string_view authorization) {
   const TimeMs now = parts.clock->Now();
   auto caller = Authorise(method, authorization, parts.desk->view(), now);
   if (!caller || parts.rate == nullptr) return caller;
@@ -84,14 +85,25 @@ inline Result<Caller> Enter(const Parts& parts, std::string_view method,
   return caller;
 }
 
+// The way into every rpc that is there: Identify, and a request whose texts are some.
+inline Result<Caller> Enter(const Parts& parts, std::string_view method,
+                            std::string_view authorization,
+                            const google::protobuf::Message& request) {
+  auto caller = Identify(parts, method, authorization);
+  if (!caller) return caller;
+  if (const auto texts = CheckTexts(request); !texts) return texts.error();
+  return caller;
+}
+
 // Runs `handle(caller, reply)` for a caller who may; `handle` must see to it that the reply is
 // finished exactly once.
 template <class Handle>
 grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Parts& parts,
-                                std::string_view method, Handle handle) {
+                                std::string_view method, const google::protobuf::Message& request,
+                                Handle handle) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();  // once for each call
   const Reply reply(reactor);
-  auto caller = Enter(parts, method, Authorization(*context));
+  auto caller = Enter(parts, method, Authorization(*context), request);
   if (!caller) {
     reply.Fail(caller.error());
   } else {
@@ -104,8 +116,10 @@ grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Part
 inline grpc::ServerUnaryReactor* ServeNotYet(grpc::CallbackServerContext* context,
                                              const Parts& parts, std::string_view method,
                                              const std::string& missing) {
-  return Serve(context, parts, method,
-               [&](const auto&, const Reply& reply) { reply.Fail(NotYet("", missing)); });
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  const auto caller = Identify(parts, method, Authorization(*context));
+  Reply(reactor).Fail(caller ? NotYet("", missing) : caller.error());
+  return reactor;
 }
 
 // A stream that a later release brings: ends it at once, saying so.
@@ -118,7 +132,7 @@ grpc::ServerWriteReactor<Response>* RefuseStream(grpc::CallbackServerContext* co
     explicit Refusal(const grpc::Status& status) { this->Finish(status); }
     void OnDone() override { delete this; }
   };
-  const auto caller = Enter(parts, method, Authorization(*context));
+  const auto caller = Identify(parts, method, Authorization(*context));
   return new Refusal(ToGrpc(caller ? NotYet("", missing) : caller.error()));
 }
 

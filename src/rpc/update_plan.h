@@ -1,5 +1,6 @@
-// What a change of jobs comes to: checked against the jobs as they are, then one command for the
-// desk. Pure but for the desk's opinion of a changed spec.
+// What a change of jobs comes to: one command for the desk. Here is what depends on who asks and
+// what is wrong with the request by itself; the desk says what jobs, as they are, cannot take.
+// Pure.
 #pragma once
 
 #include <vector>
@@ -23,9 +24,8 @@ Result<ChangeJobs> PlanCancel(const Caller& caller, const v1::CancelRequest& req
 // What is wrong with the request by itself: FIELD_INVALID, NOT_YET.
 Result<void> CheckUpdate(const v1::UpdateRequest& request);
 
-// FAILED_PRECONDITION JOB_FINAL, JOB_STARTED, and what the desk would refuse; PERMISSION_DENIED
-// NEEDS_ADMIN, HELD_BY_ADMIN. The desk checks again: by then a job may have started or ended.
+// INVALID_ARGUMENT FIELD_INVALID: an admin's reason is missing.
 Result<ChangeJobs> PlanUpdate(const Caller& caller, const v1::UpdateRequest& request,
-                              const std::vector<JobRecord>& records, const Desk& desk);
+                              const std::vector<JobRecord>& records);
 
 }  // namespace kezek::rpc

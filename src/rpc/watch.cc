@@ -28,11 +28,9 @@ bool IsOver(const JobRecord& record) {
 
 class WatchStream final : public Stream<v1::WatchResponse> {
  public:
-  WatchStream(std::shared_ptr<Streams> streams, Caller caller, std::string authorization,
-              WatchFilter filter, const v1::WatchRequest& request)
-      : Stream(std::move(streams), caller.user),
-        caller_(std::move(caller)),
-        authorization_(std::move(authorization)),
+  WatchStream(std::shared_ptr<Streams> streams, Listener listener, WatchFilter filter,
+              const v1::WatchRequest& request)
+      : Stream(std::move(streams), std::move(listener)),
         filter_(std::move(filter)),
         from_now_(!request.has_after_seq()),
         seq_(request.after_seq()),
@@ -41,12 +39,10 @@ class WatchStream final : public Stream<v1::WatchResponse> {
         last_write_(std::chrono::steady_clock::now()) {}
 
  protected:
-  void Step() override {
-    const std::lock_guard lock(mutex_);
-    if (!IdleLocked()) return;
+  void StepLocked() override {
     if (!begun_) {
       begun_ = true;
-      BeatAfter(streams_->times.heartbeat_ms);
+      CallAfter(streams_->times.heartbeat_ms, &WatchStream::Beat);
       return WorkLocked([this](Reader& reader) { Begin(reader); });
     }
     while (IdleLocked() && GoOn()) {
@@ -74,7 +70,7 @@ class WatchStream final : public Stream<v1::WatchResponse> {
 
   // Which of these jobs are not over yet. The events that the rows include are seen before the end.
   void LookAt(Reader& reader, const std::vector<JobRef>& jobs) {
-    const auto records = LoadJobs(reader, caller_, jobs);
+    const auto records = LoadJobs(reader, caller(), jobs);
     if (!records) return End(records.error());
     const auto last = reader.LastEventSeq();
     if (!last) return End(last.error());
@@ -149,27 +145,14 @@ class WatchStream final : public Stream<v1::WatchResponse> {
     });
   }
 
-  // Whether the caller still may, and what now. If not, the stream ends.
-  bool StillMay() {
-    const Parts& parts = streams_->parts;
-    auto caller = Authorise(kMethod, authorization_, parts.desk->view(), parts.clock->Now());
-    if (!caller) {
-      EndLocked(caller.error());
-      return false;
-    }
-    caller_ = std::move(*caller);
-    return true;
-  }
-
   // Looks at events in order; what passes becomes the next message.
   void Take(const std::vector<std::shared_ptr<const Event>>& events) {
-    if (!StillMay()) return;
     v1::WatchResponse response;
     subjects_.clear();
     for (const auto& event : events) {
       seq_ = event->seq;
       if (until_final_ && IsFinalName(event->to)) HasEnded(event->job);
-      if (!Passes(filter_, caller_, *event)) continue;
+      if (!Passes(filter_, caller(), *event)) continue;
       FillEvent(*event, streams_->settings.cluster, response.add_events());
       subjects_.push_back(event->job);
     }
@@ -196,7 +179,7 @@ class WatchStream final : public Stream<v1::WatchResponse> {
   }
 
   void AddJobs(Reader& reader) {
-    const JobWriter writer{caller_, *streams_->parts.desk, streams_->settings,
+    const JobWriter writer{caller(), *streams_->parts.desk, streams_->settings,
                            streams_->parts.clock->Now()};
     for (int i = 0; i < ready_->events_size(); ++i) {
       auto record = LoadJob(reader, subjects_[static_cast<std::size_t>(i)]);
@@ -211,13 +194,7 @@ class WatchStream final : public Stream<v1::WatchResponse> {
     with_jobs_ = true;
   }
 
-  void BeatAfter(DurationMs delay_ms) {
-    streams_->wakeups.After(delay_ms, [weak = weak_from_this()] {
-      if (const auto stream = weak.lock()) static_cast<WatchStream&>(*stream).Beat();
-    });
-  }
-
-  // A sign of life if nothing was sent for so long, and a look whether the caller still may.
+  // A sign of life if nothing was sent for so long.
   void Beat() {
     const std::lock_guard lock(mutex_);
     if (OverLocked()) return;
@@ -225,17 +202,14 @@ class WatchStream final : public Stream<v1::WatchResponse> {
                             std::chrono::steady_clock::now() - last_write_)
                             .count();
     const DurationMs left = streams_->times.heartbeat_ms - silent;
-    BeatAfter(left > 0 ? left : streams_->times.heartbeat_ms);
+    CallAfter(left > 0 ? left : streams_->times.heartbeat_ms, &WatchStream::Beat);
     if (left > 0 || !IdleLocked()) return;
-    if (!StillMay()) return;
     v1::WatchResponse response;
     response.set_seq(seq_);
     last_write_ = std::chrono::steady_clock::now();
     SendLocked(std::move(response));
   }
 
-  Caller caller_;
-  const std::string authorization_;
   const WatchFilter filter_;
   const bool from_now_;
   std::int64_t seq_;  // looked at, this one included
@@ -261,14 +235,14 @@ grpc::ServerWriteReactor<v1::WatchResponse>* OpenWatch(const std::shared_ptr<Str
                                                        const v1::WatchRequest& request) {
   const Parts& parts = streams->parts;
   const std::string authorization = Authorization(*context);
-  auto caller = Enter(parts, kMethod, authorization);
+  auto caller = Enter(parts, kMethod, authorization, request);
   if (!caller) return new FailedStream<v1::WatchResponse>(caller.error());
   const auto cluster = CheckCluster(streams->settings, request.cluster());
   if (!cluster) return new FailedStream<v1::WatchResponse>(cluster.error());
   auto filter = ReadWatchFilter(request, *caller);
   if (!filter) return new FailedStream<v1::WatchResponse>(filter.error());
-  const auto stream = std::make_shared<WatchStream>(streams, std::move(*caller), authorization,
-                                                    std::move(*filter), request);
+  const auto stream = std::make_shared<WatchStream>(
+      streams, Listener{kMethod, authorization, std::move(*caller)}, std::move(*filter), request);
   stream->Open();
   return stream.get();
 }

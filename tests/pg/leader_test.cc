@@ -154,6 +154,31 @@ TEST(LeaderTest, RefusedChangesLeaveNothing) {
   EXPECT_EQ(Sql(database.admin, "select max(seq) from events").at(0), "1");
 }
 
+TEST(LeaderTest, NoTextFailsACommit) {
+  const auto database = test::FreshDatabase(test::ServerFolder());
+  test::StepClock clock;
+  PostgresStore store({.conninfo = database.app}, clock, {});
+  ASSERT_TRUE(store.Lead().has_value());
+  const std::string bad("a\0\xff", 3);
+  Changes changes = OneEvent();
+  changes.events[0].name = bad;
+  changes.events[0].reason = {ReasonCode::kUpdated, {{"text", bad}}};
+  changes.users.push_back({.id = UserId{1}, .name = "u", .display_name = bad});
+  changes.tokens.push_back({.id = TokenId{1}, .user = UserId{1}, .label = bad});
+  changes.accounts.push_back({.id = kRootAccount, .name = "kezek", .kind = bad, .version = 2});
+  changes.accounts[0].attributes[bad] = bad;
+  changes.settings_reason = bad;
+  const auto committed = store.Commit(changes);
+  ASSERT_TRUE(committed.has_value()) << committed.error().message;
+  for (const char* sql :
+       {"select display_name from users", "select label from tokens", "select name from events",
+        "select reason->'fields'->>'text' from events", "select kind from accounts",
+        "select value from accounts, jsonb_each_text(attributes)",
+        "select reason from account_settings order by version desc"}) {
+    EXPECT_EQ(Sql(database.admin, sql).at(0), "a" + std::string(2, '?')) << sql;
+  }
+}
+
 TEST(LeaderTest, FinalJobsLoseTheirEnvironment) {
   const auto database = test::FreshDatabase(test::ServerFolder());
   test::StepClock clock;

@@ -7,8 +7,9 @@
 
 namespace kezek {
 
-// `spec.shape.nodes`, `tokens[3].label`: a path of fields from a message downwards, every step one
-// of that message's own names; an index only behind a repeated field. An empty path is none.
+// `spec.shape.nodes`, `tokens[3].label`, `shares[h200].weight_milli`: a path of fields from a
+// message downwards, every step one of that message's own names; an index only behind a repeated
+// field, a key only behind a map. An empty path is none.
 bool IsFieldPath(const google::protobuf::Descriptor& message, std::string_view path);
 
 }  // namespace kezek

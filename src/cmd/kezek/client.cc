@@ -251,47 +251,71 @@ bool Client::Follow(const Error& error) {
   return true;
 }
 
+// Whether the same call may do now, after a refusal of one that has done nothing. Where there was
+// something to do about it and that failed, `error` says so.
+bool Client::MakeUpFor(Error& error, Efforts& efforts) {
+  const std::int64_t asked_ms = AskedToWait(error);
+  if (asked_ms > 0 && efforts.rested_ms + asked_ms <= kLimitedMs) {
+    host_->sleep(asked_ms);
+    efforts.rested_ms += asked_ms;
+    return true;
+  }
+  if (error.code == Code::kUnauthenticated && sign_in_) {
+    const Result<std::string> token = std::exchange(sign_in_, nullptr)();
+    if (!token) {
+      error = token.error();
+      return false;
+    }
+    context_.token = *token;
+    ConnectTo(std::string(connection_->endpoint()));
+    return true;
+  }
+  if (efforts.followed || !Follow(error)) return false;
+  efforts.followed = true;
+  return true;
+}
+
 Result<void> Client::CallInto(const Message& request, Message& response, Repeat repeat) {
   std::int64_t pause_ms = kFirstPauseMs;
   std::int64_t waited_ms = 0;
   bool was_late = false;
-  std::int64_t limited_ms = 0;
-  bool followed = false;
+  Efforts efforts;
   while (true) {
-    Result<void> called = connection_->Unary(request, response, patience_.deadline_ms);
+    const Result<void> called = connection_->Unary(request, response, patience_.deadline_ms);
     if (called) return called;
-    if (called.error().code == Code::kDeadlineExceeded && repeat == Repeat::kYes && !was_late &&
+    Error error = called.error();
+    if (error.code == Code::kDeadlineExceeded && repeat == Repeat::kYes && !was_late &&
         patience_.pauses_ms > 0) {
       was_late = true;
       continue;
     }
-    const std::int64_t asked_ms = AskedToWait(called.error());
-    if (asked_ms > 0 && limited_ms + asked_ms <= kLimitedMs) {
-      host_->sleep(asked_ms);
-      limited_ms += asked_ms;
-      continue;
-    }
-    if (called.error().code != Code::kUnavailable || IsForGood(called.error())) return called;
-    if (!followed && Follow(called.error())) {
-      followed = true;
-      continue;
-    }
-    const bool stands_by = SaysNotLeader(called.error());
-    if (waited_ms >= patience_.pauses_ms || (repeat == Repeat::kNo && !stands_by)) return called;
+    if (MakeUpFor(error, efforts)) continue;
+    if (error.code != Code::kUnavailable || IsForGood(error)) return error;
+    const bool stands_by = SaysNotLeader(error);
+    if (waited_ms >= patience_.pauses_ms || (repeat == Repeat::kNo && !stands_by)) return error;
     host_->sleep(pause_ms);
     waited_ms += pause_ms;
     pause_ms = std::min(2 * pause_ms, kLongestPauseMs);
     // Who led is gone, or leads no more: who stood by may know better now.
-    if (followed) ConnectTo(context_.endpoint);
-    followed = false;
+    if (efforts.followed) ConnectTo(context_.endpoint);
+    efforts.followed = false;
   }
 }
 
 Result<void> Client::Stream(const Message& request, Message& response,
                             const std::function<bool()>& on_message, std::int64_t limit_ms) {
-  Result<void> streamed = connection_->Stream(request, response, on_message, limit_ms);
-  if (streamed || !Follow(streamed.error())) return streamed;
-  return connection_->Stream(request, response, on_message, limit_ms);
+  Efforts efforts;
+  bool begun = false;
+  const auto take = [&] {
+    begun = true;
+    return on_message();
+  };
+  while (true) {
+    const Result<void> streamed = connection_->Stream(request, response, take, limit_ms);
+    if (streamed) return streamed;
+    Error error = streamed.error();
+    if (begun || !MakeUpFor(error, efforts)) return error;
+  }
 }
 
 }  // namespace kezek::cli

@@ -1,6 +1,7 @@
 // Calls to the server. One connection; each call has a deadline; what may be repeated safely is
-// tried again while the server is away, and a standby's word for who leads is followed, once for
-// each try.
+// tried again while the server is away. A server that has refused before it did anything is obeyed
+// and asked again: it is left alone for as long as it wants, who it says leads is asked instead
+// (once for each try), and one who is not signed in signs in (once).
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -8,6 +9,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "cmd/kezek/context.h"
 #include "cmd/kezek/host.h"
@@ -34,6 +37,9 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  // Where the token that `sign_in` gives comes from when the one of the context holds no longer.
+  void SignInWith(std::function<Result<std::string>()> sign_in) { sign_in_ = std::move(sign_in); }
+
   // Makes the one rpc that takes this request. The error has the server's code, message and
   // details; UNAVAILABLE with the endpoint in the message if there is no server.
   template <class Response>
@@ -46,20 +52,27 @@ class Client {
 
   // Makes the one rpc that takes this request and streams `response`s. Each goes to `on_message`,
   // which returns false to end the stream; after `limit_ms`, unless that is 0, it ends, too. Not
-  // repeated: the caller knows where to go on.
+  // repeated once it has begun: the caller knows where to go on.
   Result<void> Stream(const google::protobuf::Message& request, google::protobuf::Message& response,
                       const std::function<bool()>& on_message, std::int64_t limit_ms = 0);
 
  private:
   class Connection;
+  // What has been done about refusals of one call.
+  struct Efforts {
+    std::int64_t rested_ms = 0;
+    bool followed = false;
+  };
   void ConnectTo(const std::string& endpoint);
   bool Follow(const Error& error);
+  bool MakeUpFor(Error& error, Efforts& efforts);
   Result<void> CallInto(const google::protobuf::Message& request,
                         google::protobuf::Message& response, Repeat repeat);
 
-  const Context context_;
+  Context context_;
   const Host* host_;
   const Patience patience_;
+  std::function<Result<std::string>()> sign_in_;  // null: cannot, or has been done
   std::unique_ptr<Connection> connection_;
 };
 

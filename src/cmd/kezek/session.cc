@@ -47,12 +47,17 @@ Result<Client*> Session::Connect() {
     Result<Context> context = ResolveContext(host, flags);
     if (!context) return context.error();
     context_ = std::move(*context);
-    if (context_.token.empty()) {
+    const bool unknown = context_.token.empty();
+    if (unknown) {
       Result<std::string> token = TokenOfThisUser(context_, host);
       if (!token) return token.error();
       context_.token = std::move(*token);
     }
     client_ = std::make_unique<Client>(context_, host);
+    // What was kept may have been revoked since, with all tokens of a user who left and is back.
+    if (unknown && !context_.token.empty()) {
+      client_->SignInWith([this] { return SignInByMunge(context_, host); });
+    }
   }
   return client_.get();
 }

@@ -68,6 +68,9 @@ Result<std::string> SignInByMunge(const Context& context, const Host& host) {
     return Error{
         Code::kFailedPrecondition, "this host has no munge\nSign in with a token: kezek login", {}};
   }
+  const std::string kept = KeptPath(context, host);
+  std::error_code ignored;
+  std::filesystem::remove(kept, ignored);
   Context nobody = context;
   nobody.token.clear();
   Client client(nobody, host);
@@ -82,7 +85,7 @@ Result<std::string> SignInByMunge(const Context& context, const Host& host) {
   request.set_munge_credential(*credential);
   const auto answer = client.Call<v1::LoginResponse>(request, Repeat::kNo);
   if (!answer) return answer.error();
-  Keep(KeptPath(context, host), answer->secret(), answer->token().expires_ms());
+  Keep(kept, answer->secret(), answer->token().expires_ms());
   return answer->secret();
 }
 

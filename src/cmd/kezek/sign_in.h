@@ -10,8 +10,8 @@
 namespace kezek::cli {
 
 // Exchanges a credential of this user for a short token and keeps it for later commands, readable
-// by its owner alone. FAILED_PRECONDITION if this host has no munge; else what munge or the server
-// says.
+// by its owner alone; one that was kept is forgotten even if that fails. FAILED_PRECONDITION if
+// this host has no munge; else what munge or the server says.
 Result<std::string> SignInByMunge(const Context& context, const Host& host);
 
 // The token that an earlier sign-in has kept and that still holds, or a new one; "" if neither this

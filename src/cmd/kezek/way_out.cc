@@ -29,7 +29,6 @@ constexpr Way kWays[] = {
     {"LIMIT_ACCOUNT_JOBS", "Wait until some of the project's have started"},
     {"DEADLINE_UNREACHABLE", "Ask for less with --time, or for a later --deadline"},
     {"NOT_OWNER", "Ask its owner, a lead of its project or an administrator"},
-    {"NEEDS_ADMIN", "Ask a lead of the project or an administrator"},
     {"HELD_BY_ADMIN", "kezek show tells who holds it, and why"},
     {"TOKEN_SCOPE", "kezek whoami shows what the token is for"},
     {"JOB_FINAL", "To run it again: kezek show --script JOB > again.sh && kezek submit again.sh"},

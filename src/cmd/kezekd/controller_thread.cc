@@ -13,6 +13,7 @@
 #include "kezek/check.h"
 #include "scheduler/control/admission.h"
 #include "scheduler/control/loop.h"
+#include "scheduler/control/queue_door.h"
 #include "scheduler/control/queue_tally.h"
 
 namespace kezek::kezekd {
@@ -117,6 +118,9 @@ struct ControllerThread::State {
   std::shared_ptr<const View> view;
   std::shared_ptr<const control::Admission> admission;
 
+  std::mutex door_mutex;
+  control::QueueDoor door;
+
   void Publish(const std::shared_ptr<const View>& next);
   void Post(Message message);
   void DropOlder(const Message& message);
@@ -139,6 +143,10 @@ void ControllerThread::State::Publish(const std::shared_ptr<const View>& next) {
   if (checks == nullptr || checks->directory() != next->directory ||
       checks->nodes() != next->nodes) {
     checks = std::make_shared<const control::Admission>(config, next->directory, next->nodes);
+  }
+  {
+    const std::lock_guard lock(door_mutex);
+    door.Show(checks, *next);
   }
   const std::lock_guard lock(view_mutex);
   view = next;
@@ -176,6 +184,8 @@ void ControllerThread::State::TakeInbox() {
   }
   for (Message& message : messages) {
     if (auto* committed = std::get_if<Committed>(&message)) {
+      const std::lock_guard lock(door_mutex);
+      for (const Job& job : committed->submitted) door.TakeIn(job);
       loop->Offer(std::move(*committed));
     } else if (auto* event = std::get_if<ClusterEvent>(&message)) {
       loop->Offer(std::move(*event));
@@ -287,18 +297,22 @@ ClusterSink ControllerThread::sink() {
   return [state = state_.get()](ClusterEvent event) { state->Post(std::move(event)); };
 }
 
-Result<JobSpec> ControllerThread::Admit(UserId owner, JobSpec spec) const {
-  std::shared_ptr<const View> view;
-  std::shared_ptr<const control::Admission> admission;
-  {
-    const std::lock_guard lock(state_->view_mutex);
-    view = state_->view;
-    admission = state_->admission;
-  }
+Result<JobSpec> ControllerThread::Admit(JobSpec spec) const {
+  const auto admission = state_->Admitting();
   if (admission == nullptr) {
     return Error{Code::kUnavailable, "kezekd is starting; try again", {}};
   }
-  return admission->Admit(*view, owner, std::move(spec));
+  return admission->Complete(std::move(spec));
+}
+
+Result<void> ControllerThread::TakePlaces(UserId owner, const JobSpec& spec) {
+  const std::lock_guard lock(state_->door_mutex);
+  return state_->door.Enter(owner, spec);
+}
+
+void ControllerThread::GiveBackPlaces(UserId owner, const JobSpec& spec) {
+  const std::lock_guard lock(state_->door_mutex);
+  state_->door.Leave(owner, spec);
 }
 
 MilliGpus ControllerThread::Counted(const JobSpec& spec) const {

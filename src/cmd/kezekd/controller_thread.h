@@ -72,8 +72,11 @@ class ControllerThread final : public Desk, public CommitObserver {
   // For the cluster shell. Stays valid as long as this object.
   ClusterSink sink();
 
-  // Desk. view() is null before Start or ShowStandby, and Admit then UNAVAILABLE.
-  Result<JobSpec> Admit(UserId owner, JobSpec spec) const override;
+  // Desk. view() is null before Start or ShowStandby, and Admit and TakePlaces then
+  // UNAVAILABLE.
+  Result<JobSpec> Admit(JobSpec spec) const override;
+  Result<void> TakePlaces(UserId owner, const JobSpec& spec) override;
+  void GiveBackPlaces(UserId owner, const JobSpec& spec) override;
   MilliGpus Counted(const JobSpec& spec) const override;  // 0 before Start
   MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now_ms) const override;
   void Do(Command command, std::function<void(Result<CommandOutcome>)> done) override;

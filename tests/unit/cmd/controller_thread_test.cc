@@ -118,7 +118,7 @@ class ControllerThreadTest : public ::testing::Test {
 
 TEST_F(ControllerThreadTest, BeforeStartNothingIsKnown) {
   EXPECT_EQ(controller.view(), nullptr);
-  EXPECT_EQ(controller.Admit(UserId{1}, {}).error().code, Code::kUnavailable);
+  EXPECT_EQ(controller.Admit({}).error().code, Code::kUnavailable);
   EXPECT_EQ(controller.Counted({}), 0);
 }
 
@@ -181,7 +181,7 @@ TEST_F(ControllerThreadTest, ASubmissionIsAdmittedPlannedAndHandedOver) {
   JobSpec spec;
   spec.project = AccountId{5};
   spec.shape.gpus_per_node = 2;
-  Result<JobSpec> admitted = controller.Admit(UserId{1}, spec);
+  Result<JobSpec> admitted = controller.Admit(spec);
   ASSERT_TRUE(admitted.has_value()) << admitted.error().message;
   EXPECT_EQ(controller.Counted(*admitted), 2000);
   Submission submission;

@@ -104,8 +104,10 @@ class AdmittingDesk final : public Desk {
   AdmittingDesk()
       : view_(NamedRoot().MakeView()),
         admission_(sim::SimConfig(), view_->directory, view_->nodes) {}
-  Result<JobSpec> Admit(UserId owner, JobSpec spec) const override {
-    return admission_.Admit(*view_, owner, std::move(spec));
+  Result<void> TakePlaces(UserId, const JobSpec&) override { return {}; }
+  void GiveBackPlaces(UserId, const JobSpec&) override {}
+  Result<JobSpec> Admit(JobSpec spec) const override {
+    return admission_.Complete(std::move(spec));
   }
   MilliGpus Counted(const JobSpec& spec) const override { return admission_.Counted(spec); }
   MilliGpuMs ChargeSoFar(const Attempt&, TimeMs) const override { return 0; }

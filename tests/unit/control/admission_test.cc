@@ -173,12 +173,11 @@ TEST_F(AdmissionTest, RefusalsNameTheField) {
 TEST_F(AdmissionTest, FullQueuesRefuse) {
   const Admission admission =
       Make([](Account& account) { account.settings.account_limits.jobs_queued = 3; });
-  View view;
-  view.queued_in_account[kProject] = 2;
-  EXPECT_TRUE(admission.Admit(view, UserId{1}, Open(1, 1)).has_value());
+  const QueuedJobs queued{{{kProject, 2}}, {}};
+  EXPECT_TRUE(admission.CheckQueue(queued, UserId{1}, Open(1, 1)).has_value());
   JobSpec array = Open(1, 1);
   array.array = ArraySpec{{{0, 1, 1}}, 0};
-  const Result<JobSpec> refused = admission.Admit(view, UserId{1}, array);
+  const Result<void> refused = admission.CheckQueue(queued, UserId{1}, array);
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Code::kResourceExhausted);
 }

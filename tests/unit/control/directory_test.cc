@@ -66,7 +66,7 @@ TEST_F(DirectoryTest, BadAccountsNameTheField) {
     put.accounts = {{std::move(account), std::move(parent)}};
     return PrepareAccounts(directory, put, rules).error();
   };
-  EXPECT_EQ(error(Named("x"), "nowhere").details.at(0).field, "accounts[0].parent_path");
+  EXPECT_EQ(error(Named("x"), "nowhere").details.at(0).field, "path");
   EXPECT_EQ(error(Named("project0"), "sector0").code, Code::kAlreadyExists);
   Account greedy = Named("greedy");
   greedy.settings.shares["h200"].guarantee_milli = 20'000;

@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <string>
 #include <tuple>
 #include <vector>
 
+#include "kezek/v1/job_service.pb.h"
+#include "tests/support/field_path.h"
 #include "tests/unit/control/desk_of_one.h"
 
 namespace kezek::control {
@@ -251,7 +255,7 @@ TEST_F(QueueTest, ACommandForSeveralJobsChangesAllOrNone) {
   const ChangeJobs refused{{HoldJobs{.jobs = {{single}}},
                             UpdateJobs{.jobs = {{array, 2}}, .comment = "c"},
                             UpdateJobs{.jobs = all, .time_limit_ms = 2 * kHourMs}}};
-  EXPECT_EQ(desk.Do(refused).error().details.at(0).reason, "NOT_QUEUED");
+  EXPECT_EQ(desk.Do(refused).error().details.at(0).reason, "JOB_STARTED");
   EXPECT_EQ(desk.store.events().size(), events);
   EXPECT_EQ(desk.Row(single).hold, Hold::kNone);
   EXPECT_FALSE(desk.store.jobs().contains({array, 2}));
@@ -269,6 +273,56 @@ TEST_F(QueueTest, ACommandForSeveralJobsChangesAllOrNone) {
       ChangeJobs{{CancelJobs{{{single}}}, UpdateJobs{.jobs = {{single}}, .comment = "too late"}}});
   EXPECT_EQ(over->jobs, std::vector<JobRef>{{single}});
   EXPECT_EQ(over->unchanged, std::vector<JobRef>{{single}});
+}
+
+TEST_F(QueueTest, WhatAJobCannotTakeIsRefusedByTheFieldOfTheRequest) {
+  const JobId running = desk.Submit();
+  desk.Running(running, 900);
+  const JobId ended = desk.Submit();
+  ASSERT_TRUE(desk.Do(CancelJobs{{{ended}}}));
+  desk.Offer(ClusterSilent{""});
+  const JobId queued = desk.Submit();
+  const JobId array = desk.Submit([](JobSpec& spec) {
+    spec.array = ArraySpec{.indices = {{1, 3, 1}}};
+  });
+  desk.Step();
+  using Change = std::function<void(UpdateJobs&)>;
+  struct Case {
+    JobRef job;
+    Change change;
+    std::string field;
+    std::string reason;
+  };
+  const Change later = [](UpdateJobs& update) { update.begin_ms = 5; };
+  const Change longer = [](UpdateJobs& update) { update.time_limit_ms = 90 * kDayMs; };
+  const Change wider = [](UpdateJobs& update) { update.array_max_running = 2; };
+  const std::vector<Case> cases = {
+      {{running}, later, "begin_ms", "JOB_STARTED"},
+      {{running}, longer, "time_limit_ms", "JOB_STARTED"},
+      {{running}, [](UpdateJobs& u) { u.job_class = "debug"; }, "job_class", "JOB_STARTED"},
+      {{ended}, later, "jobs", "JOB_FINAL"},
+      {{queued}, wider, "array_max_running", "FIELD_INVALID"},
+      {{array, 2}, wider, "array_max_running", "FIELD_INVALID"},
+      {{queued}, [](UpdateJobs& u) { u.job_class = "none"; }, "job_class", "NO_SUCH_CLASS"},
+      {{queued}, [](UpdateJobs& u) { u.deadline_ms = -1; }, "deadline_ms", "OUT_OF_RANGE"},
+  };
+  for (const Case& one : cases) {
+    UpdateJobs update{.jobs = {one.job}};
+    one.change(update);
+    const auto outcome = desk.Do(update);
+    ASSERT_FALSE(outcome.has_value()) << one.field << ToText(one.job);
+    EXPECT_EQ(outcome.error().details.at(0).field, one.field);
+    EXPECT_EQ(outcome.error().details.at(0).reason, one.reason);
+    EXPECT_TRUE(IsFieldPath(*v1::UpdateRequest::descriptor(), one.field)) << one.field;
+  }
+  for (const JobRef& job : {JobRef{running}, JobRef{ended}}) {
+    const auto held = desk.Do(HoldJobs{.jobs = {job}});
+    EXPECT_EQ(held.error().details.at(0).field, "hold");
+  }
+  // Minutes are what the cluster counts.
+  ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{running}}, .time_limit_ms = 90'000}));
+  EXPECT_EQ(desk.Row(running).spec->time_limit_ms, 2 * kMinuteMs);
+  EXPECT_EQ(desk.store.events().back().reason.fields.at("field"), "time_limit_ms");
 }
 
 TEST_F(QueueTest, AnElementOfAnArrayHeldByAnAdminIsNotReleasedByItsOwner) {

@@ -1,5 +1,6 @@
 // Goal: a tree is built in its promised index order, finds and inherits what it says, and refuses
-// every structure or setting that does not hold, naming account and field.
+// every structure or setting that does not hold, naming account and field, as
+// the API's request has it.
 // Method: one small national tree; each refusal changes one thing in it.
 #include "quota/account_tree.h"
 
@@ -7,6 +8,8 @@
 
 #include <functional>
 
+#include "kezek/v1/quota.pb.h"
+#include "tests/support/field_path.h"
 #include "tests/unit/quota/trees.h"
 
 namespace kezek::quota::testing {
@@ -90,7 +93,7 @@ TEST(AccountTree, SettingsAreInherited) {
 struct Refused {
   std::string name;
   std::function<void(Rows&)> change;
-  std::string field;
+  std::string field;  // with the account before it
   std::string reason;
 };
 
@@ -103,31 +106,30 @@ void ExpectRefused(const Refused& refused) {
   ASSERT_FALSE(checked.has_value());
   EXPECT_EQ(checked.error().code, Code::kInvalidArgument);
   ASSERT_EQ(checked.error().details.size(), 1U);
-  EXPECT_EQ(checked.error().details[0].field, refused.field);
+  const FieldError& detail = checked.error().details[0];
+  EXPECT_EQ(detail.values.at("account") + ": " + detail.field, refused.field);
+  EXPECT_TRUE(IsFieldPath(*v1::AccountChange::descriptor(), detail.field)) << detail.field;
   EXPECT_EQ(checked.error().details[0].reason, refused.reason);
   EXPECT_FALSE(checked.error().details[0].message.empty());
 }
 
 TEST(AccountTree, RefusesBadStructure) {
   const std::vector<Refused> all = {
-      {"no root", [](Rows& r) { r.erase(kRootAccount); }, "accounts[#1].id", "NO_ROOT"},
-      {"root below", [](Rows& r) { Of(r, 1).parent = AccountId{2}; }, "accounts[kazakhstan].parent",
+      {"no root", [](Rows& r) { r.erase(kRootAccount); }, "#1: path", "NO_ROOT"},
+      {"root below", [](Rows& r) { Of(r, 1).parent = AccountId{2}; }, "kazakhstan: path",
        "ROOT_HAS_PARENT"},
-      {"orphan", [](Rows& r) { Of(r, 5).parent = AccountId{99}; }, "accounts[nlp].parent",
-       "NO_SUCH_ACCOUNT"},
-      {"no parent", [](Rows& r) { Of(r, 5).parent = {}; }, "accounts[nlp].parent",
-       "NO_SUCH_ACCOUNT"},
-      {"cycle", [](Rows& r) { Of(r, 2).parent = AccountId{3}; }, "accounts[universities].parent",
-       "CYCLE"},
-      {"below a project", [](Rows& r) { Of(r, 7).parent = AccountId{5}; },
-       "accounts[vision].parent", "BELOW_PROJECT"},
-      {"name taken", [](Rows& r) { Of(r, 7).name = "nlp"; },
-       "accounts[universities/kaznu/nlp].name", "NAME_TAKEN"},
-      {"name empty", [](Rows& r) { Of(r, 7).name = ""; }, "accounts[#7].name", "BAD_NAME"},
-      {"name upper", [](Rows& r) { Of(r, 7).name = "NLP"; }, "accounts[NLP].name", "BAD_NAME"},
-      {"name slash", [](Rows& r) { Of(r, 7).name = "a/b"; }, "accounts[a/b].name", "BAD_NAME"},
-      {"name dash", [](Rows& r) { Of(r, 7).name = "-a"; }, "accounts[-a].name", "BAD_NAME"},
-      {"kind", [](Rows& r) { Of(r, 7).kind = "9"; }, "accounts[vision].kind", "BAD_KIND"},
+      {"orphan", [](Rows& r) { Of(r, 5).parent = AccountId{99}; }, "nlp: path", "NO_SUCH_ACCOUNT"},
+      {"no parent", [](Rows& r) { Of(r, 5).parent = {}; }, "nlp: path", "NO_SUCH_ACCOUNT"},
+      {"cycle", [](Rows& r) { Of(r, 2).parent = AccountId{3}; }, "universities: path", "CYCLE"},
+      {"below a project", [](Rows& r) { Of(r, 7).parent = AccountId{5}; }, "vision: path",
+       "BELOW_PROJECT"},
+      {"name taken", [](Rows& r) { Of(r, 7).name = "nlp"; }, "universities/kaznu/nlp: path",
+       "NAME_TAKEN"},
+      {"name empty", [](Rows& r) { Of(r, 7).name = ""; }, "#7: path", "BAD_NAME"},
+      {"name upper", [](Rows& r) { Of(r, 7).name = "NLP"; }, "NLP: path", "BAD_NAME"},
+      {"name slash", [](Rows& r) { Of(r, 7).name = "a/b"; }, "a/b: path", "BAD_NAME"},
+      {"name dash", [](Rows& r) { Of(r, 7).name = "-a"; }, "-a: path", "BAD_NAME"},
+      {"kind", [](Rows& r) { Of(r, 7).kind = "9"; }, "vision: kind", "BAD_KIND"},
   };
   for (const Refused& refused : all) ExpectRefused(refused);
 }
@@ -136,34 +138,34 @@ TEST(AccountTree, RefusesBadSettings) {
   const auto share = [](Rows& r, std::int64_t id) -> Share& {
     return Of(r, id).settings.shares[kType];
   };
-  const std::string nlp = "accounts[universities/kaznu/nlp].settings.";
+  const std::string nlp = "universities/kaznu/nlp: settings.";
   const std::vector<Refused> all = {
       {"root above machine", [&](Rows& r) { share(r, 1).guarantee_milli = 64'001; },
-       "accounts[].settings.shares[h200].guarantee_milli", "ABOVE_MACHINE"},
+       ": settings.shares[h200].guarantee_milli_gpus", "ABOVE_MACHINE"},
       {"above parent", [&](Rows& r) { share(r, 7).guarantee_milli = 16'001; },
-       "accounts[universities/kaznu/vision].settings.shares[h200].guarantee_milli", "ABOVE_PARENT"},
+       "universities/kaznu/vision: settings.shares[h200].guarantee_milli_gpus", "ABOVE_PARENT"},
       {"no overflow", [&](Rows& r) { share(r, 5).guarantee_milli = INT64_MAX; },
-       nlp + "shares[h200].guarantee_milli", "ABOVE_PARENT"},
+       nlp + "shares[h200].guarantee_milli_gpus", "ABOVE_PARENT"},
       {"negative guarantee", [&](Rows& r) { share(r, 5).guarantee_milli = -1; },
-       nlp + "shares[h200].guarantee_milli", "OUT_OF_RANGE"},
+       nlp + "shares[h200].guarantee_milli_gpus", "OUT_OF_RANGE"},
       {"weight 0", [&](Rows& r) { share(r, 5).weight_milli = 0; },
        nlp + "shares[h200].weight_milli", "OUT_OF_RANGE"},
       {"borrow", [&](Rows& r) { share(r, 5).borrow_max_milli = -1; },
-       nlp + "shares[h200].borrow_max_milli", "OUT_OF_RANGE"},
+       nlp + "shares[h200].borrow_max_milli_gpus", "OUT_OF_RANGE"},
       {"lend", [&](Rows& r) { share(r, 5).lend_max_milli = kMaxMilliGpus + 1; },
-       nlp + "shares[h200].lend_max_milli", "OUT_OF_RANGE"},
+       nlp + "shares[h200].lend_max_milli_gpus", "OUT_OF_RANGE"},
       {"type", [](Rows& r) { Of(r, 5).settings.shares["b200"] = {}; }, nlp + "shares[b200]",
        "NO_SUCH_GPU_TYPE"},
       {"limit", [](Rows& r) { Of(r, 5).settings.user_limits.jobs_running = -1; },
        nlp + "user_limits.jobs_running", "OUT_OF_RANGE"},
-      {"class", [](Rows& r) { Of(r, 5).settings.classes = {"urgent"}; }, nlp + "classes",
+      {"class", [](Rows& r) { Of(r, 5).settings.classes = {"urgent"}; }, nlp + "job_classes",
        "NO_SUCH_CLASS"},
       {"class above",
        [](Rows& r) {
          Of(r, 2).settings.classes = {"normal"};
          Of(r, 5).settings.classes = {"normal", "debug"};
        },
-       nlp + "classes", "CLASS_NOT_ALLOWED"},
+       nlp + "job_classes", "CLASS_NOT_ALLOWED"},
       {"classification", [](Rows& r) { Of(r, 5).settings.highest_classification = "x"; },
        nlp + "highest_classification", "NO_SUCH_CLASSIFICATION"},
       {"classification above",

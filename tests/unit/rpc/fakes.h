@@ -262,7 +262,7 @@ class FakeDesk final : public Desk {
  public:
   explicit FakeDesk(FakeStore* store) : store_(store), view_(World().MakeView()) {}
 
-  Result<JobSpec> Admit(UserId, JobSpec spec) const override {
+  Result<JobSpec> Admit(JobSpec spec) const override {
     const std::lock_guard lock(mutex_);
     if (refusal_) return *refusal_;
     if (spec.job_class.empty()) spec.job_class = "normal";
@@ -271,6 +271,18 @@ class FakeDesk final : public Desk {
     if (spec.shape.memory_mib_per_node == 0) spec.shape.memory_mib_per_node = 1'000;
     if (spec.time_limit_ms == 0) spec.time_limit_ms = kHourMs;
     return spec;
+  }
+  Result<void> TakePlaces(UserId, const JobSpec&) override {
+    const std::lock_guard lock(mutex_);
+    if (places_ == 0) {
+      return FieldProblem(Code::kResourceExhausted, {"project", "LIMIT_USER_JOBS", "full", {}});
+    }
+    --places_;
+    return {};
+  }
+  void GiveBackPlaces(UserId, const JobSpec&) override {
+    const std::lock_guard lock(mutex_);
+    ++places_;
   }
   MilliGpus Counted(const JobSpec& spec) const override {
     return MilliGpus{1000} * spec.shape.nodes * spec.shape.gpus_per_node;
@@ -283,6 +295,7 @@ class FakeDesk final : public Desk {
     worker_.Post([this, command = std::move(command), done = std::move(done)] {
       {
         const std::lock_guard lock(mutex_);
+        if (refusal_) return done(*refusal_);
         commands_.push_back(command);
       }
       if (const auto meanwhile = std::exchange(meanwhile_, {})) meanwhile();
@@ -300,6 +313,14 @@ class FakeDesk final : public Desk {
   void Refuse(std::optional<Error> refusal) {
     const std::lock_guard lock(mutex_);
     refusal_ = std::move(refusal);
+  }
+  void SetPlaces(int places) {
+    const std::lock_guard lock(mutex_);
+    places_ = places;
+  }
+  int places() const {
+    const std::lock_guard lock(mutex_);
+    return places_;
   }
   void SetView(std::shared_ptr<const View> view) {
     const std::lock_guard lock(mutex_);
@@ -346,6 +367,7 @@ class FakeDesk final : public Desk {
   mutable std::mutex mutex_;
   std::shared_ptr<const View> view_;
   std::optional<Error> refusal_;
+  int places_ = 1'000'000;  // in the queue
   std::vector<Command> commands_;
   std::function<void()> meanwhile_;
   Worker worker_;

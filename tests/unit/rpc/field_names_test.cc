@@ -1,7 +1,8 @@
 // Goal: an error's `field` is a path of the request that it answers, so that a client can point at
-// what its user wrote.
+// what its user wrote; and no text with a NUL byte gets past the door, wherever in a request it is.
 // Method: every field of every request of the API, set to values that are likely to be wrong, one
-// at a time; whatever field the answer names must be found in the request's descriptor.
+// at a time; whatever field the answer names must be found in the request's descriptor. Then a NUL
+// in every text of every request, which the answer must name.
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
@@ -16,7 +17,7 @@
 
 #include "kezek/v1/access.pb.h"
 #include "kezek/v1/cluster.pb.h"
-#include "kezek/v1/quota.pb.h"
+#include "kezek/v1/quota.grpc.pb.h"
 #include "tests/support/field_path.h"
 #include "tests/unit/rpc/served.h"
 
@@ -87,6 +88,49 @@ std::vector<Spoiler> SpoilersOf(const google::protobuf::Descriptor* message, int
       spoilers.push_back(std::move(spoil));
   }
   return spoilers;
+}
+
+// A text of a request, with the path by which an error must name it.
+struct Place {
+  std::string path;
+  Spoiler spoil;
+};
+
+// All texts with a NUL in them, those of lists in their second item. Not a job's environment, which
+// has its own check (spec_convert_test), nor a SubmitMany's submissions, each answered by itself.
+std::vector<Place> PlacesOf(const google::protobuf::Descriptor* message, int depth) {
+  const std::string nul("a\0b", 3);
+  std::vector<Place> places;
+  for (int i = 0; i < message->field_count(); ++i) {
+    const FieldDescriptor* field = message->field(i);
+    if (field->name() == "environment" || field->name() == "submissions") continue;
+    const std::string path = field->name() + (field->is_repeated() ? "[1]" : "");
+    if (field->type() == FieldDescriptor::TYPE_STRING) {
+      places.push_back({path, [field, nul](Message* m) {
+                          const auto* reflection = m->GetReflection();
+                          if (!field->is_repeated()) return reflection->SetString(m, field, nul);
+                          reflection->ClearField(m, field);
+                          reflection->AddString(m, field, "fine");
+                          reflection->AddString(m, field, nul);
+                        }});
+    }
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || depth == 0) continue;
+    for (const Place& below : PlacesOf(field->message_type(), depth - 1)) {
+      const bool map = field->is_map();
+      const std::string under = below.path == "key"     ? field->name()
+                                : below.path == "value" ? field->name() + "[]"
+                                                        : path + "." + below.path;
+      places.push_back({map ? under : path + "." + below.path, [field, map, below](Message* m) {
+                          const auto* reflection = m->GetReflection();
+                          if (!field->is_repeated()) {
+                            return below.spoil(reflection->MutableMessage(m, field));
+                          }
+                          if (!map) reflection->AddMessage(m, field);
+                          below.spoil(reflection->AddMessage(m, field));
+                        }});
+    }
+  }
+  return places;
 }
 
 class FieldNamesTest : public Served {
@@ -185,6 +229,30 @@ TEST_F(FieldNamesTest, AccessService) {
   EXPECT_GT(Walk(v1::WhoAmIRequest::descriptor()->file()), 50);
 }
 
+TEST_F(FieldNamesTest, ANulByteIsRefusedWhereverItStands) {
+  int refused = 0;
+  for (const auto* file :
+       {v1::SubmitRequest::descriptor()->file(), v1::GetAccountRequest::descriptor()->file(),
+        v1::GetClusterRequest::descriptor()->file(), v1::WhoAmIRequest::descriptor()->file()}) {
+    for (int m = 0; m < file->service(0)->method_count(); ++m) {
+      const MethodDescriptor* method = file->service(0)->method(m);
+      for (const Place& place : PlacesOf(method->input_type(), 4)) {
+        const auto request = Sound(method);
+        place.spoil(request.get());
+        const grpc::Status status = Call(method, *request);
+        if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) continue;
+        ++refused;
+        EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << place.path;
+        EXPECT_EQ(Detail(status).field(), place.path) << method->full_name();
+        EXPECT_TRUE(IsFieldPath(*method->input_type(), place.path)) << place.path;
+      }
+    }
+  }
+  EXPECT_GT(refused, 120);
+  EXPECT_TRUE(desk_.commands().empty());
+  EXPECT_EQ(store_.jobs(), 0U);
+}
+
 TEST_F(FieldNamesTest, WhatTheDeskRefusesOfASpecIsFoundInTheRequest) {
   desk_.Refuse(FieldProblem(Code::kFailedPrecondition,
                             {"shape.memory_per_node_mib", "NEVER_FITS_MACHINE", "too much", {}}));
@@ -192,6 +260,31 @@ TEST_F(FieldNamesTest, WhatTheDeskRefusesOfASpecIsFoundInTheRequest) {
   const auto status = stub_->Submit(As("aizhan@kaznu").get(), Request("k1"), &response);
   EXPECT_EQ(Detail(status).field(), "spec.shape.memory_per_node_mib");
   EXPECT_EQ(status.error_message(), "spec.shape.memory_per_node_mib: too much");
+}
+
+TEST_F(FieldNamesTest, WhatTheDeskRefusesOfAnAccountIsFoundInItsChange) {
+  const auto field_of = [this](const std::string& account) {
+    desk_.Refuse(FieldProblem(Code::kInvalidArgument, {"settings.shares[h200].guarantee_milli_gpus",
+                                                       "ABOVE_PARENT",
+                                                       "too much",
+                                                       {{"account", account}}}));
+    v1::ApplyAccountsRequest request;
+    request.set_reason("more");
+    for (const char* path : {"universities/kaznu/nlp", "universities/kaznu/cv"}) {
+      request.add_changes()->set_path(path);
+      request.mutable_changes()->rbegin()->set_title("new");
+    }
+    v1::ApplyAccountsResponse response;
+    const auto status = v1::QuotaService::NewStub(channel_)->ApplyAccounts(As("root@kezek").get(),
+                                                                           request, &response);
+    const std::string field = Detail(status).field();
+    EXPECT_TRUE(IsFieldPath(*v1::ApplyAccountsRequest::descriptor(), field)) << field;
+    EXPECT_NE(status.error_message().find(account), std::string::npos);
+    return field;
+  };
+  EXPECT_EQ(field_of("universities/kaznu/cv"),
+            "changes[1].settings.shares[h200].guarantee_milli_gpus");
+  EXPECT_EQ(field_of("firms/acme"), "changes") << "suffers from them without being among them";
 }
 
 }  // namespace

@@ -157,11 +157,13 @@ TEST_F(LogsTest, BackwardsFromTheEndOrAnOffset) {
 TEST_F(LogsTest, EachNodeAndTaskOfAGang) {
   const std::int64_t gang = Submit("aizhan@kaznu", "gang", [](v1::SubmitRequest& request) {
     request.mutable_spec()->mutable_shape()->set_nodes(2);
+    request.mutable_spec()->mutable_shape()->set_gpus(2);
     request.mutable_spec()->mutable_shape()->set_ntasks_per_node(2);
     request.mutable_spec()->mutable_shape()->set_ntasks(4);
   });
   const std::int64_t patterned = Submit("aizhan@kaznu", "p", [](v1::SubmitRequest& request) {
     request.mutable_spec()->mutable_shape()->set_nodes(2);
+    request.mutable_spec()->mutable_shape()->set_gpus(2);
     request.mutable_spec()->mutable_shape()->set_ntasks_per_node(2);
     request.mutable_spec()->mutable_shape()->set_ntasks(4);
     request.mutable_spec()->set_stdout_path("/scratch/%j-%N-%n-%t.out");
@@ -283,6 +285,23 @@ TEST_F(LogsTest, FollowingAJobThatNeverRanEnds) {
   });
   EXPECT_EQ(Logs("aizhan@kaznu", [](auto& r) { r.set_follow(true); }).reason, "ATTEMPT_NOT_FOUND");
   canceller.join();
+}
+
+TEST_F(LogsTest, AFollowerWhoseRoleIsGoneIsEndedThoughNothingHappens) {
+  Run(Ref(id_));
+  output_.Append(path_, "one\n");
+  v1::LogsRequest request;
+  request.set_job(job_);
+  request.set_follow(true);
+  const auto context = As("bolat@kaznu");
+  const auto reader = stub_->Logs(context.get(), request);
+  v1::LogsResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  World changed;
+  changed.directory.users.at(World::kBolat).roles.clear();
+  desk_.SetView(changed.MakeView());
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(Reason(reader->Finish()), "ROLE_MISSING");
 }
 
 TEST_F(LogsTest, AFollowerThatGoesIsForgotten) {

@@ -181,6 +181,7 @@ TEST_F(SubmitTest, ManyAreTakenEachByItself) {
   for (int i = 0; i < 20; ++i) {
     *request.add_submissions() = Request("k" + std::to_string(i));
     if (i % 3 == 1) request.mutable_submissions(i)->mutable_spec()->set_script("no interpreter");
+    if (i == 4) request.mutable_submissions(i)->mutable_spec()->set_project(std::string(1, '\0'));
   }
   v1::SubmitManyResponse response;
   ASSERT_TRUE(stub_->SubmitMany(As("aizhan@kaznu").get(), request, &response).ok());
@@ -214,6 +215,24 @@ TEST_F(SubmitTest, NobodySubmitsWithoutAToken) {
   const auto status = stub_->Submit(&context, Request("k1"), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
   EXPECT_EQ(Reason(status), "TOKEN_MISSING");
+}
+
+TEST_F(SubmitTest, OnlyNewJobsKeepTheirPlaces) {
+  desk_.SetPlaces(2);
+  Submit("aizhan@kaznu", "k1");
+  EXPECT_EQ(desk_.places(), 1);
+  Submit("aizhan@kaznu", "k1");
+  EXPECT_EQ(desk_.places(), 1) << "known already";
+  v1::SubmitManyRequest request;
+  for (const char* key : {"k2", "k3", "k4"}) *request.add_submissions() = Request(key);
+  v1::SubmitManyResponse response;
+  const auto status = stub_->SubmitMany(As("aizhan@kaznu").get(), request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  int taken = 0;
+  for (const auto& result : response.results()) taken += result.has_ok() ? 1 : 0;
+  EXPECT_EQ(store_.jobs(), 2U) << "one place, one new job";
+  EXPECT_EQ(taken, 1);
+  EXPECT_EQ(desk_.places(), 0);
 }
 
 }  // namespace

@@ -219,16 +219,40 @@ TEST_F(WatchTest, SnapshotsCarryTheJob) {
   stream.context->TryCancel();
 }
 
-TEST_F(WatchTest, WhoMayNoMoreSeesNotOneEventMore) {
-  const std::int64_t job = Submit("aizhan@kaznu", "before");
+TEST_F(WatchTest, ShowsNothingMoreOnceItsCallerMayNot) {
+  struct Loss {
+    std::function<void(Directory&)> change;
+    std::string reason;
+  };
+  const std::vector<Loss> losses = {
+      {[](Directory& d) { d.tokens.at(HashToken("kzk_aizhan@kaznu")).revoked_ms = 1; },
+       "TOKEN_EXPIRED"},
+      {[](Directory& d) { d.users.at(World::kAizhan).disabled = true; }, "USER_DISABLED"},
+      {[](Directory& d) { d.users.at(World::kAizhan).roles.clear(); }, "ROLE_MISSING"},
+  };
+  int key = 0;
+  for (const Loss& loss : losses) {
+    desk_.SetView(World().MakeView());
+    Stream stream = Watch("aizhan@kaznu", After(key));
+    Submit("bolat@kaznu", std::to_string(++key));
+    EXPECT_TRUE(stream.Next());
+    World changed;
+    loss.change(changed.directory);
+    desk_.SetView(changed.MakeView());
+    Submit("bolat@kaznu", std::to_string(++key));
+    EXPECT_FALSE(stream.Next()) << loss.reason;
+    EXPECT_EQ(Reason(stream.reader->Finish()), loss.reason);
+  }
+}
+
+TEST_F(WatchTest, GoesOnWhenItsCallerMayMore) {
   Stream stream = Watch("aizhan@kaznu", After(0));
-  ASSERT_TRUE(stream.Next());
-  World world;
-  for (auto& [hash, token] : world.directory.tokens) token.revoked_ms = 1;
-  desk_.SetView(world.MakeView());
-  Run(Ref(job));
-  EXPECT_FALSE(stream.Next());
-  EXPECT_EQ(Reason(stream.reader->Finish()), "TOKEN_EXPIRED");
+  World changed;
+  changed.directory.users.at(World::kAizhan).roles.push_back({Role::kResearcher, World::kBot});
+  desk_.SetView(changed.MakeView());
+  Submit("dana@acme", "b");
+  EXPECT_EQ(stream.Next()->seq(), 1) << "of the new project";
+  stream.context->TryCancel();
 }
 
 TEST_F(WatchTest, AStoppingServerEndsStreams) {
