@@ -68,7 +68,8 @@ namespace {
 // The access of who is disabled ends with every token and does not come back by itself.
 void RevokeTokens(Core& core, const std::vector<User>& users, Directory* directory,
                   const Command& command) {
-  for (auto& [hash, token] : directory->tokens) {
+  for (auto& entry : directory->tokens) {
+    Token& token = entry.second;
     if (token.revoked_ms != 0 || !directory->users.at(token.user).disabled) continue;
     const bool changed = std::any_of(users.begin(), users.end(),
                                      [&](const User& user) { return user.id == token.user; });

@@ -21,7 +21,7 @@ std::optional<std::string> PathOf(const std::map<AccountId, Account>& accounts, 
     const auto found = accounts.find(id);
     if (found == accounts.end()) return std::nullopt;
     if (id == kRootAccount) return path;
-    path = path.empty() ? found->second.name : found->second.name + "/" + path;
+    path.insert(0, path.empty() ? found->second.name : found->second.name + "/");
     id = found->second.parent;
   }
   return std::nullopt;

@@ -46,7 +46,7 @@ Node Merged(Node node, const Node& seen) {
   return node;
 }
 
-void Take(Core& core, const Node& before, Node after) {
+void Take(Core& core, const Node& before, const Node& after) {
   if (before == after) return;
   if (before.health != after.health) core.Say(NodeEvent(core, before, after));
   if (before.gpus != after.gpus && before.health != NodeHealth::kUnknown) {
