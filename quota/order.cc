@@ -1,120 +1,29 @@
 #include "quota/order.h"
 
-#include <algorithm>
-#include <limits>
-#include <tuple>
+#include <map>
+#include <utility>
 
 #include "kezek/check.h"
 
 namespace kezek::quota {
 namespace {
 
-constexpr MilliGpus kNothing = std::numeric_limits<MilliGpus>::max();
+constexpr MilliGpus kNothing = SizedOrders::kNothing;
 constexpr MilliGpus kAny = kNothing - 1;
-constexpr std::size_t kNoRun = std::numeric_limits<std::size_t>::max();
-
-using Jobs = std::vector<const OrderJob*>;
-
-// The rule's order inside one class; users' own priorities come afterwards.
-bool RuleBefore(ProjectRule rule, const OrderJob& a, const OrderJob& b) {
-  const auto key = [rule](const OrderJob& job) {
-    const bool by_length = rule == ProjectRule::kShortest && !job.aged;
-    return std::tuple(by_length, by_length ? job.predicted : 0, job.submitted_ms, job.ref);
-  };
-  return key(a) < key(b);
-}
-
-// Places 0…n-1 of one class's jobs: by the rule, then each user's jobs change places among
-// themselves as their own priorities say. Sorted by place.
-Jobs InPlaces(ProjectRule rule, Jobs jobs) {
-  const auto before = [rule](const OrderJob* a, const OrderJob* b) {
-    return RuleBefore(rule, *a, *b);
-  };
-  std::sort(jobs.begin(), jobs.end(), before);
-  std::map<UserId, std::vector<std::size_t>> places;
-  for (std::size_t i = 0; i < jobs.size(); ++i) places[jobs[i]->user].push_back(i);
-  for (const auto& [user, of_user] : places) {
-    Jobs own;
-    for (const std::size_t place : of_user) own.push_back(jobs[place]);
-    std::stable_sort(own.begin(), own.end(), [](const OrderJob* a, const OrderJob* b) {
-      return a->user_priority > b->user_priority;
-    });
-    for (std::size_t i = 0; i < own.size(); ++i) jobs[of_user[i]] = own[i];
-  }
-  return jobs;
-}
-
-std::vector<WaitingJobs::Run> MakeRuns(const WaitingJobs::Project& project) {
-  std::map<std::pair<bool, std::int32_t>, Jobs> classes;
-  for (const auto& [ref, job] : project.jobs) {
-    classes[{job.scavenger, job.class_rank}].push_back(&job);
-  }
-  std::map<std::tuple<bool, std::int32_t, UserId, MilliGpus>, WaitingJobs::Run> runs;
-  for (const auto& [job_class, jobs] : classes) {
-    const Jobs placed = InPlaces(project.rule, jobs);
-    for (std::size_t i = 0; i < placed.size(); ++i) {
-      const OrderJob& job = *placed[i];
-      WaitingJobs::Run& run = runs[{job.scavenger, job.class_rank, job.user, job.counted_milli}];
-      run.class_rank = job.class_rank;
-      run.user = job.user;
-      run.counted_milli = job.counted_milli;
-      run.scavenger = job.scavenger;
-      run.slots.push_back({static_cast<std::int64_t>(i), &job});
-    }
-  }
-  std::vector<WaitingJobs::Run> made;
-  made.reserve(runs.size());
-  for (auto& [key, run] : runs) made.push_back(std::move(run));
-  return made;
-}
+constexpr SizedOrders::Item kNone = SizedOrders::kNone;
 
 }  // namespace
 
-void WaitingJobs::Set(const OrderJob& job) {
-  KEZEK_CHECK(job.count >= 1 && job.counted_milli >= 0, "a waiting job without jobs or size");
-  Remove(job.ref);
-  projects_[job.project].jobs.emplace(job.ref, job);
-  project_of_.emplace(job.ref, job.project);
-  changed_.insert(job.project);
-}
-
-void WaitingJobs::Remove(const JobRef& ref) {
-  const auto found = project_of_.find(ref);
-  if (found == project_of_.end()) return;
-  projects_.at(found->second).jobs.erase(ref);
-  changed_.insert(found->second);
-  project_of_.erase(found);
-}
-
-const OrderJob* WaitingJobs::Find(const JobRef& ref) const {
-  const auto found = project_of_.find(ref);
-  return found == project_of_.end() ? nullptr : &projects_.at(found->second).jobs.at(ref);
-}
-
-void WaitingJobs::Arrange(const AccountTree& tree) {
-  for (auto it = projects_.begin(); it != projects_.end();) {
-    auto& [id, project] = *it;
-    if (project.jobs.empty()) {
-      it = projects_.erase(it);
-      continue;
-    }
-    const AccountIndex index = tree.IndexOf(id);
-    const ProjectRule rule = index == kNoAccount ? project.rule : tree.account(index).settings.rule;
-    if (rule != project.rule || changed_.contains(id)) {
-      project.rule = rule;
-      project.runs = MakeRuns(project);
-    }
-    ++it;
-  }
-  changed_.clear();
-}
-
-OrderTree::OrderTree(OrderInput input) : input_(std::move(input)) {
+OrderTree::OrderTree(OrderInput input)
+    : input_(std::move(input)),
+      unit_(UsageOfBooking(input_.usage->decay(), input_.now_ms, 1)),
+      siblings_(static_cast<std::size_t>(input_.tree->size())) {
   const AccountTree& tree = *input_.tree;
   KEZEK_CHECK(input_.waiting->arranged(), "waiting jobs must be arranged first");
   KEZEK_CHECK(input_.running_milli.size() == static_cast<std::size_t>(tree.size()),
               "one running figure per account");
   const std::int64_t period = input_.usage->decay().PeriodOf(input_.now_ms);
+  accounts_.reserve(static_cast<std::size_t>(tree.size()));
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     const Share& share = tree.share(i, input_.gpu_type);
     accounts_.push_back(
@@ -126,53 +35,76 @@ OrderTree::OrderTree(OrderInput input) : input_(std::move(input)) {
   for (const auto& [id, project] : input_.waiting->projects()) {
     const AccountIndex index = tree.IndexOf(id);
     if (index == kNoAccount || !tree.children(index).empty()) continue;
-    ProjectWalk walk{.project = &project, .cursors = {}, .users = {}};
-    walk.cursors.resize(project.runs.size());
-    for (const WaitingJobs::Run& run : project.runs) {
-      walk.users.try_emplace(run.user, input_.usage->OfUser(id, run.user).At(period));
-    }
-    projects_.emplace(index, std::move(walk));
+    At(index).project = static_cast<std::int32_t>(projects_.size());
+    projects_.emplace_back().project = &project;
   }
   BeginPhase(false);
 }
 
-// All least figures anew, from below.
+// All least figures anew, from below; whoever has one joins its siblings.
 void OrderTree::BeginPhase(bool scavengers) {
   scavengers_ = scavengers;
-  for (AccountWalk& account : accounts_) account.least_milli = kNothing;
+  for (AccountWalk& account : accounts_) {
+    account.least_milli = kNothing;
+    account.children = kNone;
+  }
   for (auto i = static_cast<AccountIndex>(accounts_.size()) - 1; i >= 0; --i) {
     AccountWalk& account = At(i);
-    const auto project = projects_.find(i);
-    if (project != projects_.end()) account.least_milli = Least(project->second);
-    if (i == kRootIndex) continue;
-    AccountWalk& above = At(input_.tree->parent(i));
-    above.least_milli = std::min(above.least_milli, account.least_milli);
+    account.least_milli =
+        account.project >= 0 ? Least(ProjectAt(i)) : siblings_.Least(account.children);
+    Join(i);
   }
 }
 
 MilliGpus OrderTree::Least(const ProjectWalk& walk) const {
-  MilliGpus least = kNothing;
-  for (std::size_t i = 0; i < walk.cursors.size(); ++i) {
-    const WaitingJobs::Run& run = walk.project->runs[i];
-    if (run.scavenger != scavengers_ || walk.cursors[i].slot == run.slots.size()) continue;
-    least = std::min(least, run.counted_milli);
-  }
-  return least;
+  if (walk.open) return walk.order.Least(scavengers_ ? walk.scavengers : walk.others);
+  const auto& sizes = scavengers_ ? walk.project->scavenger_sizes : walk.project->sizes;
+  return sizes.empty() ? kNothing : sizes.begin()->first;
 }
 
-// After a project has changed: its least figure and those above it.
-void OrderTree::Refresh(AccountIndex project) {
-  At(project).least_milli = Least(projects_.at(project));
-  for (AccountIndex i = input_.tree->parent(project); i != kNoAccount; i = input_.tree->parent(i)) {
-    MilliGpus least = kNothing;
-    for (const AccountIndex child : input_.tree->children(i)) {
-      least = std::min(least, At(child).least_milli);
+// Runs and users of a project, all heads at their beginning.
+void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
+  if (walk->open) return;
+  walk->open = true;
+  const std::int64_t period = input_.usage->decay().PeriodOf(input_.now_ms);
+  std::map<UserId, std::size_t> users;
+  for (const auto& [key, group] : walk->project->groups) {
+    const auto [user, added] = users.try_emplace(key.user, walk->users.size());
+    if (added) {
+      walk->users.push_back(
+          {.id = key.user, .usage = input_.usage->OfUser(id, key.user).At(period), .runs = {}});
     }
-    At(i).least_milli = least;
+    for (const auto& [counted, run] : group.runs) {
+      walk->users[user->second].runs.push_back(static_cast<Item>(walk->runs.size()));
+      walk->runs.push_back({.key = key,
+                            .run = &run,
+                            .counted_milli = counted,
+                            .head = run.begin(),
+                            .used = 0,
+                            .user = user->second});
+    }
   }
+  walk->order = SizedOrders(walk->runs.size());
+  for (std::size_t i = 0; i < walk->runs.size(); ++i) PutIn(walk, static_cast<Item>(i));
+}
+
+// By class, then with rule fair by the user's usage, then by place.
+bool OrderTree::RunBefore(const ProjectWalk& walk, Item a, Item b) {
+  const RunWalk& left = walk.runs[static_cast<std::size_t>(a)];
+  const RunWalk& right = walk.runs[static_cast<std::size_t>(b)];
+  if (left.key.class_rank != right.key.class_rank) {
+    return left.key.class_rank < right.key.class_rank;
+  }
+  if (walk.project->rule == ProjectRule::kFair && left.user != right.user) {
+    const auto usage = walk.users[left.user].usage <=> walk.users[right.user].usage;
+    if (usage != 0) return usage < 0;
+  }
+  return left.head->first < right.head->first;
 }
 
 bool OrderTree::Before(AccountIndex a, AccountIndex b) const {
+  const bool inside = Inside(a);
+  if (inside != Inside(b)) return inside;
   const AccountWalk& left = At(a);
   const AccountWalk& right = At(b);
   const auto usage =
@@ -180,60 +112,34 @@ bool OrderTree::Before(AccountIndex a, AccountIndex b) const {
   return usage != 0 ? usage < 0 : a < b;  // siblings' indices ascend with their ids
 }
 
-bool OrderTree::HasInside(AccountIndex i, MilliGpus most_milli) const {
-  return !scavengers_ && At(i).least_milli <= std::min(most_milli, At(i).slack_milli);
+// Out of its siblings' order, before what that looks at changes.
+void OrderTree::Leave(AccountIndex account) {
+  if (account == kRootIndex || At(account).least_milli == kNothing) return;
+  siblings_.Erase(&At(input_.tree->parent(account)).children, account,
+                  [this](AccountIndex a, AccountIndex b) { return Before(a, b); });
 }
 
-// The child whose turn it is among those with a job of at most `most_milli`, which becomes its
-// slack if it comes first for a job inside its guarantee.
-AccountIndex OrderTree::PickChild(AccountIndex parent, MilliGpus* most_milli) const {
-  AccountIndex best = kNoAccount;
-  bool best_inside = false;
-  for (const AccountIndex child : input_.tree->children(parent)) {
-    if (At(child).least_milli > *most_milli) continue;
-    const bool inside = HasInside(child, *most_milli);
-    const bool better = best == kNoAccount || (inside && !best_inside) ||
-                        (inside == best_inside && Before(child, best));
-    if (!better) continue;
-    best = child;
-    best_inside = inside;
+void OrderTree::Join(AccountIndex account) {
+  if (account == kRootIndex || At(account).least_milli == kNothing) return;
+  siblings_.Insert(&At(input_.tree->parent(account)).children, account, At(account).least_milli,
+                   [this](AccountIndex a, AccountIndex b) { return Before(a, b); });
+}
+
+// After a project's runs have changed and nothing else: least figures up to the first that stays.
+void OrderTree::Refresh(AccountIndex project) {
+  MilliGpus least = Least(ProjectAt(project));
+  for (AccountIndex i = project; i != kNoAccount && At(i).least_milli != least;) {
+    Leave(i);
+    At(i).least_milli = least;
+    Join(i);
+    i = input_.tree->parent(i);
+    if (i != kNoAccount) least = siblings_.Least(At(i).children);
   }
-  KEZEK_CHECK(best != kNoAccount, "an account with jobs has a child with jobs");
-  if (best_inside) *most_milli = std::min(*most_milli, At(best).slack_milli);
-  return best;
 }
 
-// The run whose head is next among those of at most `most_milli`: by class, then with rule fair by
-// the user's usage, then by place.
-std::size_t OrderTree::PickRun(const ProjectWalk& walk, MilliGpus most_milli,
-                               bool scavengers) const {
-  std::size_t best = kNoRun;
-  const auto before = [&walk](std::size_t a, std::size_t b) {
-    const WaitingJobs::Run& left = walk.project->runs[a];
-    const WaitingJobs::Run& right = walk.project->runs[b];
-    if (left.class_rank != right.class_rank) return left.class_rank < right.class_rank;
-    if (walk.project->rule == ProjectRule::kFair) {
-      const UsageValue& left_usage = walk.users.at(left.user);
-      const UsageValue& right_usage = walk.users.at(right.user);
-      if (left_usage != right_usage) return left_usage < right_usage;
-    }
-    return left.slots[walk.cursors[a].slot].place < right.slots[walk.cursors[b].slot].place;
-  };
-  for (std::size_t i = 0; i < walk.cursors.size(); ++i) {
-    const WaitingJobs::Run& run = walk.project->runs[i];
-    if (run.scavenger != scavengers || run.counted_milli > most_milli) continue;
-    if (walk.cursors[i].slot == run.slots.size()) continue;
-    if (best == kNoRun || before(i, best)) best = i;
-  }
-  return best;
-}
-
-Candidate OrderTree::Head(AccountIndex project, const ProjectWalk& walk, std::size_t run) const {
-  const Cursor& cursor = walk.cursors[run];
-  Candidate candidate{.job = walk.project->runs[run].slots[cursor.slot].job,
-                      .nth = cursor.used,
-                      .project = project,
-                      .inside = !walk.project->runs[run].scavenger};
+Candidate OrderTree::Head(AccountIndex project, const RunWalk& run) const {
+  Candidate candidate{
+      .job = run.head->second, .nth = run.used, .project = project, .inside = !run.key.scavenger};
   for (AccountIndex i = project; i != kRootIndex && i != kNoAccount; i = input_.tree->parent(i)) {
     if (candidate.job->counted_milli > At(i).slack_milli) candidate.inside = false;
   }
@@ -247,61 +153,98 @@ std::optional<Candidate> OrderTree::Next() {
   if (At(kRootIndex).least_milli == kNothing) return std::nullopt;
   AccountIndex i = kRootIndex;
   MilliGpus most = kAny;
-  while (!input_.tree->children(i).empty()) i = PickChild(i, &most);
-  const ProjectWalk& walk = projects_.at(i);
-  last_run_ = PickRun(walk, most, scavengers_);
-  KEZEK_CHECK(last_run_ != kNoRun, "a project with jobs has a run with jobs");
+  while (At(i).project < 0) {
+    i = siblings_.First(At(i).children, most);
+    KEZEK_CHECK(i != kNone, "an account with jobs has a child with jobs");
+    if (Inside(i) && At(i).slack_milli < most) most = At(i).slack_milli;
+  }
+  ProjectWalk& walk = ProjectAt(i);
+  Open(&walk, input_.tree->id(i));
+  last_run_ = walk.order.First(scavengers_ ? walk.scavengers : walk.others, most);
+  KEZEK_CHECK(last_run_ != kNone, "a project with jobs has a run with jobs");
   last_project_ = i;
-  current_ = Head(i, walk, last_run_);
+  current_ = Head(i, walk.runs[static_cast<std::size_t>(last_run_)]);
   return current_;
 }
 
-// Steps over one element, to the next job after the last one.
-void OrderTree::Step(ProjectWalk* walk, std::size_t run) {
-  Cursor& cursor = walk->cursors[run];
-  if (++cursor.used < walk->project->runs[run].slots[cursor.slot].job->count) return;
-  ++cursor.slot;
-  cursor.used = 0;
+OrderTree::Item* OrderTree::TopOf(ProjectWalk* walk, Item run) {
+  return RunAt(walk, run).key.scavenger ? &walk->scavengers : &walk->others;
+}
+
+// Out of its project's order, before what that looks at changes.
+void OrderTree::TakeOut(ProjectWalk* walk, Item run) {
+  if (RunAt(walk, run).head == RunAt(walk, run).run->end()) return;
+  walk->order.Erase(TopOf(walk, run), run,
+                    [walk](Item a, Item b) { return RunBefore(*walk, a, b); });
+}
+
+void OrderTree::PutIn(ProjectWalk* walk, Item run) {
+  if (RunAt(walk, run).head == RunAt(walk, run).run->end()) return;
+  walk->order.Insert(TopOf(walk, run), run, RunAt(walk, run).counted_milli,
+                     [walk](Item a, Item b) { return RunBefore(*walk, a, b); });
+}
+
+// Steps over one element, or all that are left of the head's, and charges the user.
+void OrderTree::Step(ProjectWalk* walk, Item run, bool whole, const UsageValue& charge) {
+  UserWalk& user = walk->users[RunAt(walk, run).user];
+  const bool all = walk->project->rule == ProjectRule::kFair && charge != UsageValue{};
+  if (!all) TakeOut(walk, run);
+  for (std::size_t i = 0; all && i < user.runs.size(); ++i) TakeOut(walk, user.runs[i]);
+  user.usage += charge;
+  RunWalk& stepped = RunAt(walk, run);
+  if (whole || ++stepped.used >= stepped.head->second->count) {
+    ++stepped.head;
+    stepped.used = 0;
+  }
+  if (!all) PutIn(walk, run);
+  for (std::size_t i = 0; all && i < user.runs.size(); ++i) PutIn(walk, user.runs[i]);
 }
 
 void OrderTree::Take(bool starts) {
   KEZEK_CHECK(current_.has_value(), "nothing to take");
-  const OrderJob& job = *current_->job;
-  const UsageValue charge =
-      UsageOfBooking(input_.usage->decay(), input_.now_ms, job.expected_charge);
-  projects_.at(last_project_).users.at(job.user) += charge;
+  const OrderJob job = *current_->job;
+  current_.reset();
+  UsageValue charge = unit_;
+  charge *= static_cast<std::uint64_t>(job.expected_charge);
+  ProjectWalk& walk = ProjectAt(last_project_);
+  Step(&walk, last_run_, false, charge);
+  MilliGpus least = Least(walk);
   for (AccountIndex i = last_project_; i != kNoAccount; i = input_.tree->parent(i)) {
+    if (i != last_project_) least = siblings_.Least(At(i).children);
+    Leave(i);
     At(i).usage += charge;
     if (starts && !job.scavenger) At(i).slack_milli -= job.counted_milli;
+    At(i).least_milli = least;
+    Join(i);
   }
-  PassOver();
 }
 
 void OrderTree::PassOver() {
   KEZEK_CHECK(current_.has_value(), "nothing to pass over");
   current_.reset();
-  Step(&projects_.at(last_project_), last_run_);
+  Step(&ProjectAt(last_project_), last_run_, false, {});
   Refresh(last_project_);
 }
 
 void OrderTree::DropRest() {
   KEZEK_CHECK(!current_ && last_project_ != kNoAccount, "answer the candidate first");
-  Cursor& cursor = projects_.at(last_project_).cursors[last_run_];
-  if (cursor.used == 0) return;  // that was its last element
-  ++cursor.slot;
-  cursor.used = 0;
+  ProjectWalk& walk = ProjectAt(last_project_);
+  if (RunAt(&walk, last_run_).used == 0) return;  // that was its last element
+  Step(&walk, last_run_, true, {});
   Refresh(last_project_);
 }
 
 void OrderTree::CloseProject(AccountIndex project) {
   KEZEK_CHECK(!current_, "answer the candidate first");
-  const auto found = projects_.find(project);
-  if (found == projects_.end()) return;
-  ProjectWalk& walk = found->second;
-  for (std::size_t i = 0; i < walk.cursors.size(); ++i) {
-    if (walk.project->runs[i].scavenger != scavengers_) continue;
-    walk.cursors[i] = {.slot = walk.project->runs[i].slots.size(), .used = 0};
+  if (At(project).project < 0) return;
+  ProjectWalk& walk = ProjectAt(project);
+  Open(&walk, input_.tree->id(project));
+  for (RunWalk& run : walk.runs) {
+    if (run.key.scavenger != scavengers_) continue;
+    run.head = run.run->end();
+    run.used = 0;
   }
+  (scavengers_ ? walk.scavengers : walk.others) = kNone;
   Refresh(project);
 }
 
@@ -309,37 +252,27 @@ MilliGpus OrderTree::Slack(AccountIndex account) const { return At(account).slac
 
 std::vector<std::int64_t> OrderTree::Places() const {
   std::vector<std::int64_t> places(accounts_.size(), 0);
-  for (AccountIndex i = 0; i < input_.tree->size(); ++i) {
-    std::vector<AccountIndex> order;
-    for (const AccountIndex child : input_.tree->children(i)) {
-      if (At(child).least_milli != kNothing) order.push_back(child);
-    }
-    std::sort(order.begin(), order.end(), [this](AccountIndex a, AccountIndex b) {
-      const bool inside_a = HasInside(a, kAny);
-      const bool inside_b = HasInside(b, kAny);
-      return inside_a != inside_b ? inside_a : Before(a, b);
+  for (const AccountWalk& account : accounts_) {
+    std::int64_t place = 0;
+    siblings_.ForEach(account.children, [&places, &place](Item child) {
+      places[static_cast<std::size_t>(child)] = ++place;
     });
-    for (std::size_t at = 0; at < order.size(); ++at) {
-      places[static_cast<std::size_t>(order[at])] = static_cast<std::int64_t>(at) + 1;
-    }
   }
   return places;
 }
 
 std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
   std::vector<Candidate> remaining;
-  const auto found = projects_.find(project);
-  if (found == projects_.end()) return remaining;
-  ProjectWalk walk = found->second;
-  for (const bool scavengers : {false, true}) {
-    for (std::size_t run = PickRun(walk, kAny, scavengers); run != kNoRun;
-         run = PickRun(walk, kAny, scavengers)) {
-      remaining.push_back(Head(project, walk, run));
-      const OrderJob& job = *remaining.back().job;
-      walk.users.at(job.user) +=
-          UsageOfBooking(input_.usage->decay(), input_.now_ms, job.expected_charge);
-      ++walk.cursors[run].slot;
-      walk.cursors[run].used = 0;
+  if (At(project).project < 0) return remaining;
+  ProjectWalk walk = projects_[static_cast<std::size_t>(At(project).project)];
+  Open(&walk, input_.tree->id(project));
+  for (const Item* top : {&walk.others, &walk.scavengers}) {
+    while (*top != kNone) {
+      const Item run = walk.order.First(*top, kAny);
+      remaining.push_back(Head(project, RunAt(&walk, run)));
+      UsageValue charge = unit_;
+      charge *= static_cast<std::uint64_t>(remaining.back().job->expected_charge);
+      Step(&walk, run, true, charge);
     }
   }
   return remaining;

@@ -9,89 +9,28 @@
 // follow in the same way, without the first tier.
 //
 // Departure: whether a job is "inside" is a matter of its counted GPUs alone, so "the first such
-// job" is found by descending with the least slack on the way, and each project keeps its jobs in
-// runs of one class, user and counted GPUs, of which only the heads need to be compared. A pick
-// costs depth x children + runs of one project.
+// job" is found by descending with the least slack on the way: at each level the first child, in
+// the order (tier, usage per weight, id), whose smallest job is no larger than that. The same is
+// done in the project, over the heads of its runs. Children and runs stand in SizedOrders, so a
+// pick costs the depth of the tree times a logarithm, and after it only the accounts on its path
+// and the runs of its user are moved. Runs of a project are looked at when it is first come to.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
-#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "kezek/account.h"
 #include "kezek/ids.h"
 #include "kezek/resources.h"
 #include "kezek/time.h"
 #include "quota/account_tree.h"
+#include "quota/sized_order.h"
 #include "quota/usage.h"
+#include "quota/waiting_jobs.h"
 
 namespace kezek::quota {
-
-// A waiting job as its order sees it. For an array: its row, with `count` elements that may start
-// now; the figures are of one element.
-struct OrderJob {
-  JobRef ref;
-  AccountId project;
-  UserId user;
-  std::int32_t class_rank = 0;
-  bool scavenger = false;
-  MilliGpus counted_milli = 0;
-  MilliGpuMs expected_charge = 0;  // its first piece (ExpectedCharge)
-  MilliGpuMs predicted = 0;        // GPU-time, for rule shortest: learned, or limit x counted
-  bool aged = false;               // rule shortest: was passed too long, goes first
-  TimeMs submitted_ms = 0;
-  std::int32_t user_priority = 0;  // higher first, among the places of the user's own jobs
-  std::int32_t count = 1;
-  bool operator==(const OrderJob&) const = default;
-};
-
-// The waiting jobs of one GPU type, kept between ticks. A change costs O(log n); Arrange sorts
-// anew the projects that have changed.
-class WaitingJobs {
- public:
-  WaitingJobs() = default;
-  WaitingJobs(WaitingJobs&&) = default;  // not copied: runs point to their jobs
-  WaitingJobs& operator=(WaitingJobs&&) = default;
-
-  void Set(const OrderJob& job);  // replaces the one with the same ref
-  void Remove(const JobRef& ref);
-  const OrderJob* Find(const JobRef& ref) const;  // null: not waiting
-  std::size_t size() const { return project_of_.size(); }
-
-  // Must be called after changes, and when a project's rule may have changed, before an OrderTree
-  // is made. Projects that the tree does not know keep their jobs but are in no order.
-  void Arrange(const AccountTree& tree);
-
-  // One run: jobs of one class, user and counted GPUs, in their order.
-  struct Run {
-    std::int32_t class_rank = 0;
-    UserId user;
-    MilliGpus counted_milli = 0;
-    bool scavenger = false;
-    struct Slot {
-      std::int64_t place = 0;  // in the project; with rule fair only among jobs of one user
-      const OrderJob* job = nullptr;
-    };
-    std::vector<Slot> slots;
-  };
-  struct Project {
-    ProjectRule rule = ProjectRule::kFair;
-    std::map<JobRef, OrderJob> jobs;
-    std::vector<Run> runs;
-  };
-  const std::map<AccountId, Project>& projects() const { return projects_; }
-  bool arranged() const { return changed_.empty(); }
-
- private:
-  std::map<AccountId, Project> projects_;
-  std::map<JobRef, AccountId> project_of_;
-  std::set<AccountId> changed_;
-};
 
 struct OrderInput {
   const AccountTree* tree = nullptr;
@@ -137,41 +76,72 @@ class OrderTree {
   std::vector<Candidate> Remaining(AccountIndex project) const;
 
  private:
-  struct Cursor {  // into a run
-    std::size_t slot = 0;
-    std::int32_t used = 0;  // elements of the slot's job
+  using Item = SizedOrders::Item;
+  struct RunWalk {
+    WaitingJobs::GroupKey key;
+    const WaitingJobs::Run* run = nullptr;
+    MilliGpus counted_milli = 0;
+    WaitingJobs::Run::const_iterator head;
+    std::int32_t used = 0;  // elements of the head's job
+    std::size_t user = 0;   // in `users`
+  };
+  struct UserWalk {
+    UserId id;
+    UsageValue usage;
+    std::vector<Item> runs;
   };
   struct ProjectWalk {
     const WaitingJobs::Project* project = nullptr;
-    std::vector<Cursor> cursors;  // by run
-    std::map<UserId, UsageValue> users;
+    bool open = false;  // what follows is made
+    std::vector<RunWalk> runs;
+    std::vector<UserWalk> users;
+    SizedOrders order;                 // of runs that are not used up
+    Item others = SizedOrders::kNone;  // top of those that are no scavengers'
+    Item scavengers = SizedOrders::kNone;
   };
   struct AccountWalk {
     std::int64_t weight_milli = 1000;
     MilliGpus slack_milli = 0;
     UsageValue usage;
-    MilliGpus least_milli = 0;  // least counted GPUs of a job left below; kNothing: none
+    MilliGpus least_milli = 0;           // least counted GPUs of a job left below; kNothing: none
+    Item children = SizedOrders::kNone;  // top of those with jobs
+    std::int32_t project = -1;           // in projects_
   };
 
   AccountWalk& At(AccountIndex i) { return accounts_[static_cast<std::size_t>(i)]; }
   const AccountWalk& At(AccountIndex i) const { return accounts_[static_cast<std::size_t>(i)]; }
+  ProjectWalk& ProjectAt(AccountIndex i) {
+    return projects_[static_cast<std::size_t>(At(i).project)];
+  }
+  static RunWalk& RunAt(ProjectWalk* walk, Item run) {
+    return walk->runs[static_cast<std::size_t>(run)];
+  }
   void BeginPhase(bool scavengers);
+  void Open(ProjectWalk* walk, AccountId id) const;
   MilliGpus Least(const ProjectWalk& walk) const;
-  void Refresh(AccountIndex project);
+  bool Inside(AccountIndex i) const {
+    return !scavengers_ && At(i).least_milli <= At(i).slack_milli;
+  }
   bool Before(AccountIndex a, AccountIndex b) const;
-  bool HasInside(AccountIndex i, MilliGpus most_milli) const;
-  AccountIndex PickChild(AccountIndex parent, MilliGpus* most_milli) const;
-  std::size_t PickRun(const ProjectWalk& walk, MilliGpus most_milli, bool scavengers) const;
-  Candidate Head(AccountIndex project, const ProjectWalk& walk, std::size_t run) const;
-  static void Step(ProjectWalk* walk, std::size_t run);
+  static bool RunBefore(const ProjectWalk& walk, Item a, Item b);
+  void Leave(AccountIndex account);
+  void Join(AccountIndex account);
+  void Refresh(AccountIndex project);
+  Candidate Head(AccountIndex project, const RunWalk& run) const;
+  static Item* TopOf(ProjectWalk* walk, Item run);
+  static void TakeOut(ProjectWalk* walk, Item run);
+  static void PutIn(ProjectWalk* walk, Item run);
+  static void Step(ProjectWalk* walk, Item run, bool whole, const UsageValue& charge);
 
   OrderInput input_;
+  UsageValue unit_;  // what one milli-GPU-millisecond booked now adds
   bool scavengers_ = false;
   std::vector<AccountWalk> accounts_;
-  std::map<AccountIndex, ProjectWalk> projects_;
+  SizedOrders siblings_;
+  std::vector<ProjectWalk> projects_;
   std::optional<Candidate> current_;
   AccountIndex last_project_ = kNoAccount;
-  std::size_t last_run_ = 0;
+  Item last_run_ = SizedOrders::kNone;
 };
 
 }  // namespace kezek::quota

@@ -79,10 +79,9 @@ void UsageSum::Book(const Decay& decay, TimeMs date, MilliGpuMs amount) {
 
 UsageValue UsageSum::At(std::int64_t period) const {
   UsageValue value;
-  for (const auto& [of, sum] : by_period_) {
-    const std::int64_t age = of > period ? 0 : period - of;
-    if (age >= kUsagePeriods) continue;
-    UsageValue part{sum};
+  for (auto at = by_period_.lower_bound(period - kUsagePeriods + 1); at != by_period_.end(); ++at) {
+    const std::int64_t age = at->first > period ? 0 : period - at->first;
+    UsageValue part{at->second};
     part <<= static_cast<unsigned>(kUsagePeriods - 1 - age);
     value += part;
   }

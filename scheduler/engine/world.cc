@@ -49,6 +49,11 @@ World::World(EngineConfig config, std::shared_ptr<const Directory> directory)
 
 void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   KEZEK_CHECK(directory != nullptr, "no directory");
+  // A change of quota alone leaves the waiting jobs as they are.
+  if (directory_ == nullptr || directory_->classes != directory->classes ||
+      directory_->rate_milli != directory->rate_milli) {
+    order_stale_ = true;
+  }
   directory_ = std::move(directory);
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
@@ -58,7 +63,6 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   for (const auto& [ref, attempt] : holdings_) {
     if (attempt.counts) running_.Add(tree_, CountOf(attempt));
   }
-  order_stale_ = true;
 }
 
 void World::SetNode(const Node& node) {

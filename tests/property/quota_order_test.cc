@@ -2,7 +2,7 @@
 // Method: a naive twin that writes every account's whole order down anew before each pick, by the
 // words alone (lists, no runs, no least figures), with usage as plain fractions: all dates lie at
 // starts of half-life periods, so 128 bits hold every product. Candidates are taken, blocked and
-// passed over at random; between walks jobs come and go.
+// passed over at random; between walks jobs come and go, weights, guarantees and rules change.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -175,6 +175,7 @@ class Twin {
 
 // A random world, the same for both.
 struct World {
+  std::map<AccountId, Account> accounts;
   AccountTree tree;
   std::vector<AccountId> projects;
   std::map<JobRef, OrderJob> jobs;
@@ -186,19 +187,19 @@ struct World {
 
   explicit World(Dice& dice) {
     std::vector<testing::Row> rows{{.name = "kz", .guarantee = 64, .kind = "cluster"}};
-    const std::int64_t accounts = dice.Roll(2, 9);
-    for (std::int64_t id = 2; id <= accounts; ++id) {
+    const std::int64_t count = dice.Roll(2, 9);
+    for (std::int64_t id = 2; id <= count; ++id) {
       rows.push_back({.parent = dice.Roll(1, std::min<std::int64_t>(id - 1, 4)),
                       .name = "a" + std::to_string(id),
                       .guarantee = dice.Chance(60) ? dice.Roll(0, 12) : 0,
                       .weight = dice.Roll(1, 3),
                       .kind = "unit"});
     }
-    std::map<AccountId, Account> made = testing::Accounts(rows);
-    for (auto& [id, account] : made) {
+    accounts = testing::Accounts(rows);
+    for (auto& [id, account] : accounts) {
       account.settings.rule = static_cast<ProjectRule>(dice.Roll(0, 2));
     }
-    tree = AccountTree::Build(made).value();
+    tree = AccountTree::Build(accounts).value();
     for (AccountIndex i = 0; i < tree.size(); ++i) {
       if (tree.children(i).empty()) projects.push_back(tree.id(i));
     }
@@ -210,6 +211,15 @@ struct World {
     Change(dice, dice.Roll(0, 14));
   }
 
+  void ChangeQuota(Dice& dice) {
+    for (auto& [id, account] : accounts) {
+      Share& share = account.settings.shares[kType];
+      if (dice.Chance(20)) share.weight_milli = dice.Roll(1, 3000);
+      if (dice.Chance(20)) share.guarantee_milli = dice.Roll(0, 12) * 1000;
+      if (dice.Chance(10)) account.settings.rule = static_cast<ProjectRule>(dice.Roll(0, 2));
+    }
+    tree = AccountTree::Build(accounts).value();
+  }
   AccountId Project(Dice& dice) const {
     return projects[static_cast<std::size_t>(
         dice.Roll(0, static_cast<std::int64_t>(projects.size()) - 1))];
@@ -296,6 +306,7 @@ void WalksLikeTheTwin(std::uint64_t seed) {
   World world(dice);
   for (std::int64_t i = 0; i < 4 && !::testing::Test::HasFailure(); ++i) {
     OneWalk(dice, world);
+    if (dice.Chance(40)) world.ChangeQuota(dice);
     world.Change(dice, dice.Roll(0, 5));
   }
 }

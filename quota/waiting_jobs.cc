@@ -1,0 +1,138 @@
+#include "quota/waiting_jobs.h"
+
+#include <algorithm>
+
+#include "kezek/check.h"
+
+namespace kezek::quota {
+namespace {
+
+WaitingJobs::Place RulePlace(ProjectRule rule, const OrderJob& job) {
+  const bool by_length = rule == ProjectRule::kShortest && !job.aged;
+  return {.by_length = by_length,
+          .predicted = by_length ? job.predicted : 0,
+          .submitted_ms = job.submitted_ms,
+          .ref = job.ref};
+}
+
+void Count(std::map<MilliGpus, std::int64_t>* sizes, MilliGpus size, std::int64_t change) {
+  const auto found = sizes->try_emplace(size, 0).first;
+  found->second += change;
+  if (found->second == 0) sizes->erase(found);
+}
+
+}  // namespace
+
+WaitingJobs::GroupKey WaitingJobs::KeyOf(const OrderJob& job) {
+  return {.scavenger = job.scavenger, .class_rank = job.class_rank, .user = job.user};
+}
+
+void WaitingJobs::MarkStale(AccountId project, const GroupKey& key, Group* group) {
+  group->stale = true;
+  stale_.insert({project, key});
+}
+
+void WaitingJobs::Set(const OrderJob& job) {
+  KEZEK_CHECK(job.count >= 1 && job.counted_milli >= 0, "a waiting job without jobs or size");
+  Remove(job.ref);
+  arranged_ = false;
+  Project& project = projects_[job.project];
+  Entry& entry = project.jobs.emplace(job.ref, Entry{job, {}}).first->second;
+  project_of_.emplace(job.ref, job.project);
+  Count(job.scavenger ? &project.scavenger_sizes : &project.sizes, job.counted_milli, 1);
+  const GroupKey key = KeyOf(job);
+  Group& group = project.groups[key];
+  ++group.priorities[job.user_priority];
+  if (group.mixed() && !group.stale) MarkStale(job.project, key, &group);
+  if (group.stale) {
+    group.unplaced.insert(job.ref);
+    return;
+  }
+  entry.place = RulePlace(project.rule, job);
+  group.runs[job.counted_milli].emplace(entry.place, &entry.job);
+}
+
+void WaitingJobs::Remove(const JobRef& ref) {
+  const auto found = project_of_.find(ref);
+  if (found == project_of_.end()) return;
+  arranged_ = false;
+  Project& project = projects_.at(found->second);
+  const Entry& entry = project.jobs.at(ref);
+  const OrderJob& job = entry.job;
+  Count(job.scavenger ? &project.scavenger_sizes : &project.sizes, job.counted_milli, -1);
+  const GroupKey key = KeyOf(job);
+  Group& group = project.groups.at(key);
+  if (group.mixed() && !group.stale) MarkStale(found->second, key, &group);
+  if (group.unplaced.erase(ref) == 0) {
+    const auto run = group.runs.find(job.counted_milli);
+    run->second.erase(entry.place);
+    if (run->second.empty()) group.runs.erase(run);
+  }
+  const auto priority = group.priorities.find(job.user_priority);
+  if (--priority->second == 0) group.priorities.erase(priority);
+  if (group.priorities.empty()) {
+    stale_.erase({found->second, key});
+    project.groups.erase(key);
+  }
+  project.jobs.erase(ref);
+  project_of_.erase(found);
+}
+
+const OrderJob* WaitingJobs::Find(const JobRef& ref) const {
+  const auto found = project_of_.find(ref);
+  return found == project_of_.end() ? nullptr : &projects_.at(found->second).jobs.at(ref).job;
+}
+
+// The places are those of the rule; the jobs stand in them by their user's priorities.
+void WaitingJobs::PlaceAll(Project* project, Group* group) {
+  std::vector<Entry*> entries;
+  for (const auto& [size, run] : group->runs) {
+    for (const auto& [place, job] : run) entries.push_back(&project->jobs.at(job->ref));
+  }
+  for (const JobRef& ref : group->unplaced) entries.push_back(&project->jobs.at(ref));
+  std::vector<Place> places;
+  places.reserve(entries.size());
+  for (Entry* entry : entries) {
+    entry->place = RulePlace(project->rule, entry->job);
+    places.push_back(entry->place);
+  }
+  std::sort(places.begin(), places.end());
+  std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) {
+    if (a->job.user_priority != b->job.user_priority) {
+      return a->job.user_priority > b->job.user_priority;
+    }
+    return a->place < b->place;
+  });
+  group->runs.clear();
+  group->unplaced.clear();
+  group->stale = false;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    entries[i]->place = places[i];
+    group->runs[entries[i]->job.counted_milli].emplace(places[i], &entries[i]->job);
+  }
+}
+
+void WaitingJobs::Arrange(const AccountTree& tree) {
+  for (auto it = projects_.begin(); it != projects_.end();) {
+    auto& [id, project] = *it;
+    if (project.jobs.empty()) {
+      it = projects_.erase(it);
+      continue;
+    }
+    const AccountIndex index = tree.IndexOf(id);
+    const ProjectRule rule = index == kNoAccount ? project.rule : tree.account(index).settings.rule;
+    if (rule != project.rule) {
+      project.rule = rule;
+      for (auto& [key, group] : project.groups) MarkStale(id, key, &group);
+    }
+    ++it;
+  }
+  for (const auto& [id, key] : stale_) {
+    Project& project = projects_.at(id);
+    PlaceAll(&project, &project.groups.at(key));
+  }
+  stale_.clear();
+  arranged_ = true;
+}
+
+}  // namespace kezek::quota

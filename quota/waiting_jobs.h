@@ -1,0 +1,109 @@
+// The waiting jobs of one GPU type, kept between ticks in the order of their projects.
+//
+// Simple model: the jobs of a project and class, sorted by the project's rule, have places 0…n-1;
+// then each user's jobs change places among themselves as the user's own priorities say.
+//
+// Departure: a place is the rule's key of the job that stood there first, so that a job that comes
+// or goes moves nobody else's. Each project keeps its jobs in runs of one class, user and counted
+// GPUs; a change costs O(log n). Only jobs of a user who uses own priorities are placed anew, all
+// those of that class and project, when one of them comes or goes.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/ids.h"
+#include "kezek/resources.h"
+#include "kezek/time.h"
+#include "quota/account_tree.h"
+
+namespace kezek::quota {
+
+// A waiting job as its order sees it. For an array: its row, with `count` elements that may start
+// now; the figures are of one element.
+struct OrderJob {
+  JobRef ref;
+  AccountId project;
+  UserId user;
+  std::int32_t class_rank = 0;
+  bool scavenger = false;
+  MilliGpus counted_milli = 0;
+  MilliGpuMs expected_charge = 0;  // its first piece (ExpectedCharge)
+  MilliGpuMs predicted = 0;        // GPU-time, for rule shortest: learned, or limit x counted
+  bool aged = false;               // rule shortest: was passed too long, goes first
+  TimeMs submitted_ms = 0;
+  std::int32_t user_priority = 0;  // higher first, among the places of the user's own jobs
+  std::int32_t count = 1;
+  bool operator==(const OrderJob&) const = default;
+};
+
+class WaitingJobs {
+ public:
+  WaitingJobs() = default;
+  WaitingJobs(WaitingJobs&&) = default;  // not copied: runs point to their jobs
+  WaitingJobs& operator=(WaitingJobs&&) = default;
+
+  void Set(const OrderJob& job);  // replaces the one with the same ref
+  void Remove(const JobRef& ref);
+  const OrderJob* Find(const JobRef& ref) const;  // null: not waiting
+  std::size_t size() const { return project_of_.size(); }
+
+  // Must be called after changes, and when a project's rule may have changed, before an OrderTree
+  // is made. Projects that the tree does not know keep their jobs but are in no order.
+  void Arrange(const AccountTree& tree);
+  bool arranged() const { return arranged_; }
+
+  // Where a job stands among those of its class and project.
+  struct Place {
+    bool by_length = false;
+    MilliGpuMs predicted = 0;
+    TimeMs submitted_ms = 0;
+    JobRef ref;
+    auto operator<=>(const Place&) const = default;
+  };
+  using Run = std::map<Place, const OrderJob*>;
+  // The jobs of one class and user, by counted GPUs.
+  struct Group {
+    std::map<MilliGpus, Run> runs;
+    std::map<std::int32_t, std::int64_t> priorities;  // own ones: how many jobs have each
+    std::set<JobRef> unplaced;                        // until Arrange
+    bool stale = false;                               // all are to be placed anew
+    bool mixed() const { return priorities.size() > 1; }
+  };
+  struct GroupKey {
+    bool scavenger = false;
+    std::int32_t class_rank = 0;
+    UserId user;
+    auto operator<=>(const GroupKey&) const = default;
+  };
+  struct Entry {
+    OrderJob job;
+    Place place;
+  };
+  struct Project {
+    ProjectRule rule = ProjectRule::kFair;
+    std::map<JobRef, Entry> jobs;
+    std::map<GroupKey, Group> groups;
+    // How many jobs of each size: of scavengers, of the others.
+    std::map<MilliGpus, std::int64_t> scavenger_sizes;
+    std::map<MilliGpus, std::int64_t> sizes;
+  };
+  const std::map<AccountId, Project>& projects() const { return projects_; }
+
+ private:
+  static GroupKey KeyOf(const OrderJob& job);
+  void PlaceAll(Project* project, Group* group);
+  void MarkStale(AccountId project, const GroupKey& key, Group* group);
+
+  std::map<AccountId, Project> projects_;
+  std::map<JobRef, AccountId> project_of_;
+  std::set<std::pair<AccountId, GroupKey>> stale_;
+  bool arranged_ = true;
+};
+
+}  // namespace kezek::quota
