@@ -10,12 +10,12 @@ namespace {
 
 constexpr std::size_t kEndedKept = 20'000;
 
-std::string Shown(const Placement& placement) {
+std::string Shown(const Placement& placement, std::int64_t cpus, std::int64_t memory_mib) {
   std::string text;
   for (const NodeGrant& grant : placement) {
     text += (text.empty() ? "" : ",") + grant.node + ":" + std::to_string(grant.gpus);
   }
-  return text;
+  return text + " with " + std::to_string(cpus) + " CPUs, " + std::to_string(memory_mib) + " MiB";
 }
 
 bool SamePlaces(const Placement& a, const Placement& b) {
@@ -24,13 +24,29 @@ bool SamePlaces(const Placement& a, const Placement& b) {
       [](const NodeGrant& x, const NodeGrant& y) { return x.node == y.node && x.gpus == y.gpus; });
 }
 
-// Whether more GPUs than planned, or other nodes: that another job was given, or is being given.
-bool Exceeds(const Placement& granted, const Placement& planned) {
-  return std::any_of(granted.begin(), granted.end(), [&](const NodeGrant& grant) {
-    const auto plan = std::find_if(planned.begin(), planned.end(),
-                                   [&](const NodeGrant& one) { return one.node == grant.node; });
-    return plan == planned.end() || grant.gpus > plan->gpus;
-  });
+// Whether more GPUs, CPUs or memory than planned, or other nodes: that another job was given, or is
+// being given.
+bool Exceeds(const ClusterJob& job, const Placement& planned, const Shape& shape) {
+  const bool gpus =
+      std::any_of(job.granted.begin(), job.granted.end(), [&](const NodeGrant& grant) {
+        const auto plan = std::find_if(planned.begin(), planned.end(), [&](const NodeGrant& one) {
+          return one.node == grant.node;
+        });
+        return plan == planned.end() || grant.gpus > plan->gpus;
+      });
+  if (gpus || shape.exclusive) return gpus;  // all of an exclusive job's nodes is its own
+  const auto nodes = static_cast<std::int64_t>(planned.size());
+  // The cluster gives whole cores, of one or two threads.
+  const std::int64_t cpus = nodes * (shape.cpus_per_node + shape.cpus_per_node % 2);
+  return job.cpus > cpus || job.memory_mib > nodes * shape.memory_mib_per_node;
+}
+
+Reason Differs(const Placement& planned, const Shape& shape, const ClusterJob& job) {
+  const auto nodes = static_cast<std::int64_t>(planned.size());
+  return {
+      ReasonCode::kPlacementDiffers,
+      {{"planned", Shown(planned, nodes * shape.cpus_per_node, nodes * shape.memory_mib_per_node)},
+       {"granted", Shown(job.granted, job.cpus, job.memory_mib)}}};
 }
 
 quota::Payer PayerOf(const Core& core, const Job& job) {
@@ -178,15 +194,12 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
   attempt.start_ms = job.start_ms != 0 ? job.start_ms : core.now;
   attempt.released = true;
   attempt.last_seen_ms = core.now;
-  const bool exceeds = Exceeds(job.granted, attempt.placement);
-  const Reason differs{ReasonCode::kPlacementDiffers,
-                       {{"planned", Shown(attempt.placement)}, {"granted", Shown(job.granted)}}};
-  if (!job.granted.empty()) {
-    if (!SamePlaces(attempt.placement, job.granted)) {
-      core.Say(Note(row, differs, kActorKezek, number, core.now));
-    }
-    attempt.placement = job.granted;
-  }
+  const Shape& shape = row.spec->shape;
+  const bool exceeds = Exceeds(job, attempt.placement, shape);
+  const Reason differs = Differs(attempt.placement, shape, job);
+  const bool elsewhere = !job.granted.empty() && !SamePlaces(attempt.placement, job.granted);
+  if (exceeds || elsewhere) core.Say(Note(row, differs, kActorKezek, number, core.now));
+  if (!job.granted.empty()) attempt.placement = job.granted;
   core.Put(attempt);
   std::string nodes;
   for (const NodeGrant& grant : attempt.placement) nodes += (nodes.empty() ? "" : ",") + grant.node;
@@ -203,6 +216,22 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
   if (first_start) NoteStartOfArray(core, row);
   // Its owner may change what is held in the cluster: it is not to run with what was not decided.
   if (exceeds) SetEnding(core, attempt.ref, Ending::kRequeue, differs);
+}
+
+void FollowPlacement(Core& core, Attempt attempt, const ClusterJob& job) {
+  Placement left;
+  for (const NodeGrant& grant : attempt.placement) {
+    const bool has = std::any_of(job.granted.begin(), job.granted.end(),
+                                 [&](const NodeGrant& one) { return one.node == grant.node; });
+    if (has) left.push_back(grant);
+  }
+  if (left.empty() || left.size() == attempt.placement.size()) return;
+  const Job& row = core.JobOf(attempt.ref.job);
+  core.Say(Note(row, Differs(attempt.placement, row.spec->shape, job), kActorKezek,
+                attempt.ref.number, core.now));
+  attempt.placement = std::move(left);
+  core.Put(attempt);
+  core.tick_wanted = true;  // there is room
 }
 
 void EndAttempt(Core& core, Attempt attempt, const End& end) {

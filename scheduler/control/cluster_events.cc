@@ -154,7 +154,8 @@ void OnOwn(Core& core, const ClusterJob& job) {
     attempt.start_ms = job.start_ms;
     core.Put(attempt);
   }
-  Seen(core, attempt);
+  FollowPlacement(core, attempt, job);
+  Seen(core, *core.state.FindAttempt(ref));
 }
 
 // Whether a report is about us. An end from the accounting may lack the tag, and a job's owner may

@@ -85,28 +85,20 @@ void Apply(Core& core, const SignalJobs& signal, const Command& command, Command
 
 // --- Hold and release. ---
 
-bool Waits(const Core& core, const JobRef& ref) {
-  const Place place = Find(core, ref);
-  if (place != Place::kRow) return place == Place::kPending;
-  return core.JobOf(ref).state == JobState::kQueued;
-}
-
-// None of them waits: says so of the first.
-Result<void> CheckSomeWait(const Core& core, const std::vector<JobRef>& jobs,
-                           std::string_view what) {
-  const auto waits = [&core](const JobRef& ref) { return Waits(core, ref); };
-  if (jobs.empty() || std::any_of(jobs.begin(), jobs.end(), waits)) return {};
+// All of them are over: says so of the first.
+Result<void> CheckSomeLive(const Core& core, const std::vector<JobRef>& jobs) {
+  const auto over = [&core](const JobRef& ref) { return IsOver(core, ref); };
+  if (jobs.empty() || !std::all_of(jobs.begin(), jobs.end(), over)) return {};
   return FieldProblem(Code::kFailedPrecondition,
                       {"hold",
-                       IsOver(core, jobs.front()) ? "JOB_FINAL" : "JOB_STARTED",
-                       "job " + ToText(jobs.front()) + " does not wait: only queued jobs can be " +
-                           std::string(what),
-                       {{"job", ToText(jobs.front())}, {"field", "hold"}}});
+                       "JOB_FINAL",
+                       "job " + ToText(jobs.front()) + " is over: it does not start any more",
+                       {{"job", ToText(jobs.front())}}});
 }
 
 Result<void> Check(const Core& core, const HoldJobs& hold) {
   if (auto known = CheckAll(core, hold.jobs); !known) return known;
-  return CheckSomeWait(core, hold.jobs, "held");
+  return CheckSomeLive(core, hold.jobs);
 }
 
 Result<void> Check(const Core& core, const ReleaseJobs& release) {
@@ -124,9 +116,10 @@ Result<void> Check(const Core& core, const ReleaseJobs& release) {
                            {{"job", ToText(ref)}}});
     }
   }
-  return CheckSomeWait(core, release.jobs, "released");
+  return CheckSomeLive(core, release.jobs);
 }
 
+// What runs goes on; the hold is for when it waits again.
 void Hold1(Core& core, const JobRef& ref, Hold hold, const Reason& reason, std::string_view actor) {
   Job job = RowFor(core, ref);
   job.hold = hold;
@@ -134,11 +127,11 @@ void Hold1(Core& core, const JobRef& ref, Hold hold, const Reason& reason, std::
   core.Say(Note(job, reason, actor, 0, core.now));
   core.Put(job);
   if (!IsArrayRow(job)) return;
-  std::vector<JobRef> queued;
+  std::vector<JobRef> elements;
   for (const Job* element : core.state.Elements(ref.id)) {
-    if (element->state == JobState::kQueued) queued.push_back(element->ref);
+    if (!IsFinal(element->state) && element->hold != hold) elements.push_back(element->ref);
   }
-  for (const JobRef& element : queued) Hold1(core, element, hold, reason, actor);
+  for (const JobRef& element : elements) Hold1(core, element, hold, reason, actor);
 }
 
 void Apply(Core& core, const HoldJobs& hold, const Command& command, CommandOutcome& outcome) {
@@ -149,7 +142,7 @@ void Apply(Core& core, const HoldJobs& hold, const Command& command, CommandOutc
     const Job* job = core.state.FindJob(ref);
     // Held already; an admin's hold is not weakened to a user's.
     const bool held = job != nullptr && (job->hold == wanted || job->hold == Hold::kAdmin);
-    if (held || !Waits(core, ref)) {
+    if (held || IsOver(core, ref)) {
       outcome.unchanged.push_back(ref);
       continue;
     }
@@ -167,9 +160,9 @@ void Apply(Core& core, const ReleaseJobs& release, const Command& command,
       RowFor(core, ref);
     }
     const Job* job = core.state.FindJob(ref);
-    const bool waits = job != nullptr && job->state == JobState::kQueued;
+    const bool lives = job != nullptr && !IsFinal(job->state);
     const bool aside = core.set_aside.erase(ref) != 0;
-    if (!waits || (job->hold == Hold::kNone && !aside && job->not_before_ms <= core.now)) {
+    if (!lives || (job->hold == Hold::kNone && !aside && job->not_before_ms <= core.now)) {
       outcome.unchanged.push_back(ref);
       continue;
     }

@@ -118,6 +118,9 @@ Event ClusterNote(const Core& core, Reason reason);
 
 // --- attempts.cc: the life of attempts. ---
 void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job);
+// A running job may be made smaller in the cluster: the nodes it left are free, an event says so.
+// What it is charged stays as it was at the start.
+void FollowPlacement(Core& core, Attempt attempt, const ClusterJob& job);
 void EndAttempt(Core& core, Attempt attempt, const End& end);
 // Decides to end it; `reason` says why. Nothing if it is being ended already, but a person's cancel
 // replaces every other ending.

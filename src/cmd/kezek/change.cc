@@ -96,7 +96,11 @@ Result<int> RunHold(Session& session, const ChangeFlags& flags, bool hold) {
   for (const v1::Reason& warning : answer->warnings()) {
     PrintWarning(session.host, warning.sentence());
   }
-  PrintChanged(session, *answer, answer->jobs());
+  PrintChanged(session, *answer, answer->jobs(), [](const v1::Job& job) {
+    const bool under_way = !IsFinal(job.state()) && job.state() != v1::JOB_STATE_QUEUED;
+    const bool held = under_way && job.hold() != v1::HOLD_UNSPECIFIED;
+    return StateName(job) + (held ? "; held once it waits again" : "");
+  });
   return kDone;
 }
 

@@ -134,10 +134,11 @@ void PrintVerdicts(const Host& host, const google::protobuf::RepeatedPtrField<v1
 }
 
 void PrintChanged(Session& session, const google::protobuf::Message& answer,
-                  const google::protobuf::RepeatedPtrField<v1::Job>& jobs) {
+                  const google::protobuf::RepeatedPtrField<v1::Job>& jobs,
+                  const std::function<std::string(const v1::Job&)>& verdict) {
   if (PrintMessage(session.host, session.format(), answer)) return;
   if (session.format() != Format::kName) {
-    PrintVerdicts(session.host, jobs, StateName);
+    PrintVerdicts(session.host, jobs, verdict);
     return;
   }
   for (const v1::Job& job : jobs) *session.host.out << job.job() << '\n';

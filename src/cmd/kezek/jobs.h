@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cmd/kezek/render.h"
 #include "cmd/kezek/session.h"
 
 namespace kezek::cli {
@@ -31,8 +32,9 @@ std::string Ending(const v1::Job& job);
 void PrintVerdicts(const Host& host, const google::protobuf::RepeatedPtrField<v1::Job>& jobs,
                    const std::function<std::string(const v1::Job&)>& verdict);
 
-// The same with each job's state, or another form.
+// The same, or another form of the answer.
 void PrintChanged(Session& session, const google::protobuf::Message& answer,
-                  const google::protobuf::RepeatedPtrField<v1::Job>& jobs);
+                  const google::protobuf::RepeatedPtrField<v1::Job>& jobs,
+                  const std::function<std::string(const v1::Job&)>& verdict = StateName);
 
 }  // namespace kezek::cli

@@ -1,8 +1,12 @@
 // Goal: what a job's owner may change of it in the cluster itself (its name, its comment, what it
-// asks for while it is held) neither loses the attempt nor gets more than was decided. Method: a
-// controller driven by hand, told what the cluster would then report.
+// asks for while it is held, how many nodes it keeps) neither loses the attempt nor gets more than
+// was decided; and a hold of what runs. Method: a controller driven by hand, told what the cluster
+// would then report.
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
 
 #include "tests/unit/control/desk_of_one.h"
 
@@ -42,16 +46,24 @@ TEST_F(OwnersHandTest, WhatIsNamedAnewStaysTheAttempts) {
   EXPECT_EQ(desk.Row(job).state, JobState::kSucceeded);
 }
 
-TEST_F(OwnersHandTest, MoreThanWasPlannedEndsTheRunAndHoldsTheJob) {
-  const JobId job = desk.Submit();
+// Whether the run is ended, and what follows is held.
+bool IsEnded(const std::function<void(JobSpec&)>& spec,
+             const std::function<void(ClusterJob&)>& by_its_owner) {
+  DeskOfOne desk;
+  desk.Up();
+  const JobId job = desk.Submit(spec);
   const AttemptRef ref = desk.Started(job, 900);
   ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);
   seen.start_ms = desk.now;
-  ++seen.granted.front().gpus;  // by its owner's hand, between submission and release
+  seen.cpus = 16;
+  seen.memory_mib = 256'000;
+  by_its_owner(seen);  // between submission and release
   desk.Offer(Observed{seen});
-  const auto cancels = DeskOfOne::All<CancelAction>(desk.Step());
-  ASSERT_EQ(cancels.size(), 1U);
-  EXPECT_EQ(cancels[0].job.cluster_job_id, 900);
+  const bool cancelled = !DeskOfOne::All<CancelAction>(desk.Step()).empty();
+  if (!cancelled) {
+    EXPECT_EQ(desk.Row(job).state, JobState::kRunning);
+    return false;
+  }
   seen.state = ClusterJobState::kCancelled;
   seen.end_ms = seen.start_ms + 1000;
   desk.Offer(Observed{seen});
@@ -60,6 +72,81 @@ TEST_F(OwnersHandTest, MoreThanWasPlannedEndsTheRunAndHoldsTheJob) {
   EXPECT_EQ(desk.Of(ref).reason.code, ReasonCode::kPlacementDiffers);
   EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
   EXPECT_EQ(desk.Row(job).hold, Hold::kCluster);
+  return true;
+}
+
+TEST_F(OwnersHandTest, MoreThanWasPlannedEndsTheRunAndHoldsTheJob) {
+  const auto as_it_is = [](JobSpec&) {};
+  const auto odd = [](JobSpec& spec) { spec.shape.cpus_per_node = 15; };
+  const auto exclusive = [](JobSpec& spec) { spec.shape.exclusive = true; };
+  EXPECT_FALSE(IsEnded(as_it_is, [](ClusterJob&) {}));
+  EXPECT_TRUE(IsEnded(as_it_is, [](ClusterJob& job) { ++job.granted.front().gpus; }));
+  EXPECT_TRUE(IsEnded(as_it_is, [](ClusterJob& job) {
+    job.granted.front().node = job.granted.front().node == "n1" ? "n2" : "n1";
+  }));
+  EXPECT_TRUE(IsEnded(as_it_is, [](ClusterJob& job) { job.cpus = 17; }));
+  EXPECT_TRUE(IsEnded(as_it_is, [](ClusterJob& job) { ++job.memory_mib; }));
+  EXPECT_FALSE(IsEnded(odd, [](ClusterJob&) {})) << "whole cores";
+  EXPECT_FALSE(IsEnded(exclusive, [](ClusterJob& job) { job.memory_mib *= 2; }))
+      << "the node is its own";
+}
+
+TEST_F(OwnersHandTest, NodesThatARunningJobGivesBackAreFree) {
+  const auto whole = [](JobSpec& spec) {
+    spec.shape.nodes = 4;
+    spec.shape.gpus_per_node = 8;
+  };
+  const JobId job = desk.Submit(whole);
+  const AttemptRef ref = desk.Running(job, 900);
+  const JobId next = desk.Submit([&](JobSpec& spec) {
+    whole(spec);
+    spec.shape.nodes = 6;
+  });
+  desk.Tick();
+  ASSERT_EQ(desk.Row(next).state, JobState::kQueued);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  seen.granted.resize(1);
+  desk.Offer(Observed{seen});
+  const auto events = desk.Step().changes.events;
+  EXPECT_EQ(std::ranges::count(events, ReasonCode::kPlacementDiffers,
+                               [](const Event& event) { return event.reason.code; }),
+            1);
+  EXPECT_EQ(desk.Of(ref).placement, seen.granted);
+  EXPECT_EQ(desk.Of(ref).counted_milli, 32'000) << "charged as at the start";
+  desk.Tick();
+  EXPECT_EQ(desk.Row(next).state, JobState::kStarting) << "on what is free now";
+  desk.Offer(Observed{seen});
+  EXPECT_TRUE(desk.Step().changes.events.empty()) << "said once";
+}
+
+TEST_F(OwnersHandTest, AHoldOfWhatRunsIsForWhenItWaitsAgain) {
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.requeue = true; });
+  const AttemptRef ref = desk.Running(job, 900);
+  ASSERT_TRUE(desk.Do(HoldJobs{.jobs = {{job}}}));
+  EXPECT_EQ(desk.Row(job).state, JobState::kRunning);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kPreempted);
+  seen.end_ms = desk.now + 1000;
+  desk.Offer(Observed{seen});
+  desk.Tick();
+  desk.Tick();
+  EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
+  EXPECT_EQ(desk.Row(job).hold, Hold::kUser);
+  ASSERT_TRUE(desk.Do(ReleaseJobs{.jobs = {{job}}}));
+  desk.Tick();
+  EXPECT_EQ(desk.Row(job).state, JobState::kStarting);
+
+  // Of an array, also what runs of it; a release takes it back.
+  const JobId array = desk.Submit([](JobSpec& spec) {
+    spec.array = ArraySpec{.indices = {{1, 3, 1}}};
+    spec.array->max_running = 1;
+  });
+  desk.Tick();
+  ASSERT_EQ(desk.Row(array, 1).state, JobState::kStarting);
+  ASSERT_TRUE(desk.Do(HoldJobs{.jobs = {{array}}}));
+  EXPECT_EQ(desk.Row(array, 1).hold, Hold::kUser);
+  ASSERT_TRUE(desk.Do(ReleaseJobs{.jobs = {{array, 1}}}));
+  EXPECT_EQ(desk.Row(array, 1).hold, Hold::kNone);
+  ASSERT_TRUE(desk.Do(CancelJobs{{{job}}}));
 }
 
 }  // namespace

@@ -110,9 +110,9 @@ TEST_F(QueueTest, HoldsAndWhoMayReleaseThem) {
   EXPECT_EQ(desk.Row(job).hold, Hold::kNone);
 }
 
-TEST_F(QueueTest, OnlyWhatWaitsCanBeHeld) {
+TEST_F(QueueTest, WhatIsOverIsNotHeld) {
   const JobId job = desk.Submit();
-  desk.Running(job, 900);
+  ASSERT_TRUE(desk.Do(CancelJobs{{{job}}}));
   const auto refused = desk.Do(HoldJobs{{{job}}, false, ""});
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Code::kFailedPrecondition);
@@ -315,10 +315,8 @@ TEST_F(QueueTest, WhatAJobCannotTakeIsRefusedByTheFieldOfTheRequest) {
     EXPECT_EQ(outcome.error().details.at(0).reason, one.reason);
     EXPECT_TRUE(IsFieldPath(*v1::UpdateRequest::descriptor(), one.field)) << one.field;
   }
-  for (const JobRef& job : {JobRef{running}, JobRef{ended}}) {
-    const auto held = desk.Do(HoldJobs{.jobs = {job}});
-    EXPECT_EQ(held.error().details.at(0).field, "hold");
-  }
+  const auto held = desk.Do(HoldJobs{.jobs = {{ended}}});
+  EXPECT_EQ(held.error().details.at(0).field, "hold");
   // Minutes are what the cluster counts.
   ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{running}}, .time_limit_ms = 90'000}));
   EXPECT_EQ(desk.Row(running).spec->time_limit_ms, 2 * kMinuteMs);
