@@ -1,5 +1,7 @@
 #include "quota/order.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -62,44 +64,53 @@ MilliGpus OrderTree::Least(const ProjectWalk& walk) const {
   return sizes.empty() ? kNothing : sizes.begin()->first;
 }
 
-// Runs and users of a project, all heads at their beginning.
+// Groups and users of a project. A group is one of the waiting ones, or with a rule other than fair
+// all of a class.
 void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
   if (walk->open) return;
   walk->open = true;
   const std::int64_t period = input_.usage->decay().PeriodOf(input_.now_ms);
-  std::map<UserId, std::size_t> users;
-  for (const auto& [key, group] : walk->project->groups) {
-    const auto [user, added] = users.try_emplace(key.user, walk->users.size());
-    if (added) {
-      walk->users.push_back(
-          {.id = key.user, .usage = input_.usage->OfUser(id, key.user).At(period), .runs = {}});
+  const bool fair = walk->project->rule == ProjectRule::kFair;
+  std::map<UserId, Item> users;
+  const Groups& groups = walk->project->groups;
+  for (auto it = groups.begin(); it != groups.end(); ++it) {
+    const auto& [key, waiting] = *it;
+    const bool joins = !fair && !walk->groups.empty() &&
+                       walk->groups.back().scavenger == key.scavenger &&
+                       walk->groups.back().class_rank == key.class_rank;
+    if (!joins) {
+      walk->groups.push_back({.scavenger = key.scavenger,
+                              .class_rank = key.class_rank,
+                              .begin = it,
+                              .first = waiting.first});
     }
-    for (const auto& [counted, run] : group.runs) {
-      walk->users[user->second].runs.push_back(static_cast<Item>(walk->runs.size()));
-      walk->runs.push_back({.key = key,
-                            .run = &run,
-                            .counted_milli = counted,
-                            .head = run.begin(),
-                            .used = 0,
-                            .user = user->second});
-    }
+    GroupWalk& group = walk->groups.back();
+    group.end = std::next(it);
+    group.least_milli = std::min(group.least_milli, waiting.runs.begin()->first);
+    group.first = std::min(group.first, waiting.first);
+    if (!fair) continue;
+    const auto [user, added] = users.try_emplace(key.user, static_cast<Item>(walk->users.size()));
+    if (added) walk->users.push_back({.usage = input_.usage->OfUser(id, key.user).At(period)});
+    group.user = user->second;
+    UserWalk& own = walk->users[static_cast<std::size_t>(user->second)];
+    group.next = own.groups;
+    own.groups = static_cast<Item>(walk->groups.size()) - 1;
   }
-  walk->order = SizedOrders(walk->runs.size());
-  for (std::size_t i = 0; i < walk->runs.size(); ++i) PutIn(walk, static_cast<Item>(i));
+  walk->order = SizedOrders(walk->groups.size());
+  for (std::size_t i = 0; i < walk->groups.size(); ++i) PutIn(walk, static_cast<Item>(i));
 }
 
-// By class, then with rule fair by the user's usage, then by place.
-bool OrderTree::RunBefore(const ProjectWalk& walk, Item a, Item b) {
-  const RunWalk& left = walk.runs[static_cast<std::size_t>(a)];
-  const RunWalk& right = walk.runs[static_cast<std::size_t>(b)];
-  if (left.key.class_rank != right.key.class_rank) {
-    return left.key.class_rank < right.key.class_rank;
-  }
-  if (walk.project->rule == ProjectRule::kFair && left.user != right.user) {
-    const auto usage = walk.users[left.user].usage <=> walk.users[right.user].usage;
+// By class, then with rule fair by the user's usage, then by their first jobs.
+bool OrderTree::GroupBefore(const ProjectWalk& walk, Item a, Item b) {
+  const GroupWalk& left = walk.groups[static_cast<std::size_t>(a)];
+  const GroupWalk& right = walk.groups[static_cast<std::size_t>(b)];
+  if (left.class_rank != right.class_rank) return left.class_rank < right.class_rank;
+  if (left.user != kNone && left.user != right.user) {
+    const auto usage = walk.users[static_cast<std::size_t>(left.user)].usage <=>
+                       walk.users[static_cast<std::size_t>(right.user)].usage;
     if (usage != 0) return usage < 0;
   }
-  return left.head->first < right.head->first;
+  return left.first < right.first;
 }
 
 bool OrderTree::Before(AccountIndex a, AccountIndex b) const {
@@ -137,11 +148,11 @@ void OrderTree::Refresh(AccountIndex project) {
   }
 }
 
-Candidate OrderTree::Head(AccountIndex project, const RunWalk& run) const {
+Candidate OrderTree::Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const {
   Candidate candidate{
-      .job = run.head->second, .nth = run.used, .project = project, .inside = !run.key.scavenger};
+      .job = run.head->second.job, .nth = run.used, .project = project, .inside = !group.scavenger};
   for (AccountIndex i = project; i != kRootIndex && i != kNoAccount; i = input_.tree->parent(i)) {
-    if (candidate.job->counted_milli > At(i).slack_milli) candidate.inside = false;
+    if (run.counted_milli > At(i).slack_milli) candidate.inside = false;
   }
   return candidate;
 }
@@ -160,60 +171,97 @@ std::optional<Candidate> OrderTree::Next() {
   }
   ProjectWalk& walk = ProjectAt(i);
   Open(&walk, input_.tree->id(i));
-  last_run_ = walk.order.First(scavengers_ ? walk.scavengers : walk.others, most);
-  KEZEK_CHECK(last_run_ != kNone, "a project with jobs has a run with jobs");
   last_project_ = i;
-  current_ = Head(i, walk.runs[static_cast<std::size_t>(last_run_)]);
+  last_group_ = walk.order.First(scavengers_ ? walk.scavengers : walk.others, most);
+  KEZEK_CHECK(last_group_ != kNone, "a project with jobs has a group with jobs");
+  GroupWalk& group = GroupAt(&walk, last_group_);
+  OpenGroup(&group);
+  last_run_ = group.order.First(group.top, most);
+  current_ = Head(i, group, RunAt(&group, last_run_));
   return current_;
 }
 
-OrderTree::Item* OrderTree::TopOf(ProjectWalk* walk, Item run) {
-  return RunAt(walk, run).key.scavenger ? &walk->scavengers : &walk->others;
+// All runs of a group, their heads at the beginning.
+void OrderTree::OpenGroup(GroupWalk* group) {
+  if (group->open) return;
+  group->open = true;
+  for (auto it = group->begin; it != group->end; ++it) {
+    for (const auto& [counted, run] : it->second.runs) {
+      group->runs.push_back(
+          {.run = &run, .counted_milli = counted, .head = run.begin(), .used = 0});
+    }
+  }
+  group->order = SizedOrders(group->runs.size());
+  for (std::size_t i = 0; i < group->runs.size(); ++i) PutRun(group, static_cast<Item>(i));
+}
+
+void OrderTree::PutRun(GroupWalk* group, Item run) {
+  if (RunAt(group, run).head == RunAt(group, run).run->end()) return;
+  group->order.Insert(&group->top, run, RunAt(group, run).counted_milli, [group](Item a, Item b) {
+    return RunAt(group, a).head->first < RunAt(group, b).head->first;
+  });
+}
+
+// Over one element, or all that are left of the head's.
+void OrderTree::StepRun(GroupWalk* group, Item run, bool whole) {
+  RunWalk& stepped = RunAt(group, run);
+  if (!whole && ++stepped.used < stepped.head->second.count) return;
+  group->order.Erase(&group->top, run, [group](Item a, Item b) {
+    return RunAt(group, a).head->first < RunAt(group, b).head->first;
+  });
+  ++stepped.head;
+  stepped.used = 0;
+  PutRun(group, run);
+  group->least_milli = group->order.Least(group->top);
+  if (group->top == kNone) return;
+  group->first = RunAt(group, group->order.First(group->top, kAny)).head->first;
 }
 
 // Out of its project's order, before what that looks at changes.
-void OrderTree::TakeOut(ProjectWalk* walk, Item run) {
-  if (RunAt(walk, run).head == RunAt(walk, run).run->end()) return;
-  walk->order.Erase(TopOf(walk, run), run,
-                    [walk](Item a, Item b) { return RunBefore(*walk, a, b); });
+void OrderTree::TakeOut(ProjectWalk* walk, Item group) {
+  if (GroupAt(walk, group).least_milli == kNothing) return;
+  walk->order.Erase(GroupAt(walk, group).scavenger ? &walk->scavengers : &walk->others, group,
+                    [walk](Item a, Item b) { return GroupBefore(*walk, a, b); });
 }
 
-void OrderTree::PutIn(ProjectWalk* walk, Item run) {
-  if (RunAt(walk, run).head == RunAt(walk, run).run->end()) return;
-  walk->order.Insert(TopOf(walk, run), run, RunAt(walk, run).counted_milli,
-                     [walk](Item a, Item b) { return RunBefore(*walk, a, b); });
+void OrderTree::PutIn(ProjectWalk* walk, Item group) {
+  const GroupWalk& put = GroupAt(walk, group);
+  if (put.least_milli == kNothing) return;
+  walk->order.Insert(put.scavenger ? &walk->scavengers : &walk->others, group, put.least_milli,
+                     [walk](Item a, Item b) { return GroupBefore(*walk, a, b); });
 }
 
 // Steps over one element, or all that are left of the head's, and charges the user.
-void OrderTree::Step(ProjectWalk* walk, Item run, bool whole, const UsageValue& charge) {
-  UserWalk& user = walk->users[RunAt(walk, run).user];
-  const bool all = walk->project->rule == ProjectRule::kFair && charge != UsageValue{};
-  if (!all) TakeOut(walk, run);
-  for (std::size_t i = 0; all && i < user.runs.size(); ++i) TakeOut(walk, user.runs[i]);
-  user.usage += charge;
-  RunWalk& stepped = RunAt(walk, run);
-  if (whole || ++stepped.used >= stepped.head->second->count) {
-    ++stepped.head;
-    stepped.used = 0;
+void OrderTree::Step(ProjectWalk* walk, Item group, Item run, bool whole,
+                     const UsageValue& charge) {
+  const Item user = GroupAt(walk, group).user;
+  if (user == kNone || charge == UsageValue{}) {
+    TakeOut(walk, group);
+    StepRun(&GroupAt(walk, group), run, whole);
+    PutIn(walk, group);
+    return;
   }
-  if (!all) PutIn(walk, run);
-  for (std::size_t i = 0; all && i < user.runs.size(); ++i) PutIn(walk, user.runs[i]);
+  UserWalk& own = walk->users[static_cast<std::size_t>(user)];
+  for (Item i = own.groups; i != kNone; i = GroupAt(walk, i).next) TakeOut(walk, i);
+  own.usage += charge;
+  StepRun(&GroupAt(walk, group), run, whole);
+  for (Item i = own.groups; i != kNone; i = GroupAt(walk, i).next) PutIn(walk, i);
 }
 
 void OrderTree::Take(bool starts) {
   KEZEK_CHECK(current_.has_value(), "nothing to take");
-  const OrderJob job = *current_->job;
   current_.reset();
-  UsageValue charge = unit_;
-  charge *= static_cast<std::uint64_t>(job.expected_charge);
   ProjectWalk& walk = ProjectAt(last_project_);
-  Step(&walk, last_run_, false, charge);
+  const RunWalk& run = RunAt(&GroupAt(&walk, last_group_), last_run_);
+  UsageValue charge = unit_;
+  charge *= static_cast<std::uint64_t>(run.head->second.expected_charge);
+  Step(&walk, last_group_, last_run_, false, charge);
   MilliGpus least = Least(walk);
   for (AccountIndex i = last_project_; i != kNoAccount; i = input_.tree->parent(i)) {
     if (i != last_project_) least = siblings_.Least(At(i).children);
     Leave(i);
     At(i).usage += charge;
-    if (starts && !job.scavenger) At(i).slack_milli -= job.counted_milli;
+    if (starts && !scavengers_) At(i).slack_milli -= run.counted_milli;
     At(i).least_milli = least;
     Join(i);
   }
@@ -222,15 +270,16 @@ void OrderTree::Take(bool starts) {
 void OrderTree::PassOver() {
   KEZEK_CHECK(current_.has_value(), "nothing to pass over");
   current_.reset();
-  Step(&ProjectAt(last_project_), last_run_, false, {});
+  Step(&ProjectAt(last_project_), last_group_, last_run_, false, {});
   Refresh(last_project_);
 }
 
 void OrderTree::DropRest() {
   KEZEK_CHECK(!current_ && last_project_ != kNoAccount, "answer the candidate first");
   ProjectWalk& walk = ProjectAt(last_project_);
-  if (RunAt(&walk, last_run_).used == 0) return;  // that was its last element
-  Step(&walk, last_run_, true, {});
+  // None is used: that was its last element.
+  if (RunAt(&GroupAt(&walk, last_group_), last_run_).used == 0) return;
+  Step(&walk, last_group_, last_run_, true, {});
   Refresh(last_project_);
 }
 
@@ -239,10 +288,8 @@ void OrderTree::CloseProject(AccountIndex project) {
   if (At(project).project < 0) return;
   ProjectWalk& walk = ProjectAt(project);
   Open(&walk, input_.tree->id(project));
-  for (RunWalk& run : walk.runs) {
-    if (run.key.scavenger != scavengers_) continue;
-    run.head = run.run->end();
-    run.used = 0;
+  for (GroupWalk& group : walk.groups) {
+    if (group.scavenger == scavengers_) group.least_milli = kNothing;
   }
   (scavengers_ ? walk.scavengers : walk.others) = kNone;
   Refresh(project);
@@ -268,11 +315,14 @@ std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
   Open(&walk, input_.tree->id(project));
   for (const Item* top : {&walk.others, &walk.scavengers}) {
     while (*top != kNone) {
-      const Item run = walk.order.First(*top, kAny);
-      remaining.push_back(Head(project, RunAt(&walk, run)));
+      const Item at = walk.order.First(*top, kAny);
+      GroupWalk& group = GroupAt(&walk, at);
+      OpenGroup(&group);
+      const Item run = group.order.First(group.top, kAny);
+      remaining.push_back(Head(project, group, RunAt(&group, run)));
       UsageValue charge = unit_;
       charge *= static_cast<std::uint64_t>(remaining.back().job->expected_charge);
-      Step(&walk, run, true, charge);
+      Step(&walk, at, run, true, charge);
     }
   }
   return remaining;

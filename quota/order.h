@@ -11,9 +11,10 @@
 // Departure: whether a job is "inside" is a matter of its counted GPUs alone, so "the first such
 // job" is found by descending with the least slack on the way: at each level the first child, in
 // the order (tier, usage per weight, id), whose smallest job is no larger than that. The same is
-// done in the project, over the heads of its runs. Children and runs stand in SizedOrders, so a
-// pick costs the depth of the tree times a logarithm, and after it only the accounts on its path
-// and the runs of its user are moved. Runs of a project are looked at when it is first come to.
+// done in the project, over groups (those of one class and, with rule fair, one user; ties by their
+// first jobs) and in the group over its runs. All stand in SizedOrders, so a pick costs the depth
+// of the tree times a logarithm, and after it only the accounts on its path and the groups of its
+// user are moved. Projects and groups are looked into when they are first come to.
 #pragma once
 
 #include <cstdint>
@@ -78,24 +79,36 @@ class OrderTree {
  private:
   using Item = SizedOrders::Item;
   struct RunWalk {
-    WaitingJobs::GroupKey key;
     const WaitingJobs::Run* run = nullptr;
     MilliGpus counted_milli = 0;
     WaitingJobs::Run::const_iterator head;
     std::int32_t used = 0;  // elements of the head's job
-    std::size_t user = 0;   // in `users`
+  };
+  using Groups = std::map<WaitingJobs::GroupKey, WaitingJobs::Group>;
+  struct GroupWalk {
+    bool scavenger = false;
+    std::int32_t class_rank = 0;
+    Item user = SizedOrders::kNone;  // in `users`; none: of all users
+    Item next = SizedOrders::kNone;  // group of the same user
+    Groups::const_iterator begin;    // waiting groups [begin, end)
+    Groups::const_iterator end;
+    MilliGpus least_milli = SizedOrders::kNothing;  // of the jobs left; kNothing: none
+    WaitingJobs::Place first;                       // of these
+    bool open = false;                              // what follows is made
+    std::vector<RunWalk> runs;
+    SizedOrders order;  // of runs that are not used up
+    Item top = SizedOrders::kNone;
   };
   struct UserWalk {
-    UserId id;
     UsageValue usage;
-    std::vector<Item> runs;
+    Item groups = SizedOrders::kNone;  // the first
   };
   struct ProjectWalk {
     const WaitingJobs::Project* project = nullptr;
     bool open = false;  // what follows is made
-    std::vector<RunWalk> runs;
+    std::vector<GroupWalk> groups;
     std::vector<UserWalk> users;
-    SizedOrders order;                 // of runs that are not used up
+    SizedOrders order;                 // of groups with jobs left
     Item others = SizedOrders::kNone;  // top of those that are no scavengers'
     Item scavengers = SizedOrders::kNone;
   };
@@ -113,8 +126,11 @@ class OrderTree {
   ProjectWalk& ProjectAt(AccountIndex i) {
     return projects_[static_cast<std::size_t>(At(i).project)];
   }
-  static RunWalk& RunAt(ProjectWalk* walk, Item run) {
-    return walk->runs[static_cast<std::size_t>(run)];
+  static GroupWalk& GroupAt(ProjectWalk* walk, Item group) {
+    return walk->groups[static_cast<std::size_t>(group)];
+  }
+  static RunWalk& RunAt(GroupWalk* group, Item run) {
+    return group->runs[static_cast<std::size_t>(run)];
   }
   void BeginPhase(bool scavengers);
   void Open(ProjectWalk* walk, AccountId id) const;
@@ -123,15 +139,17 @@ class OrderTree {
     return !scavengers_ && At(i).least_milli <= At(i).slack_milli;
   }
   bool Before(AccountIndex a, AccountIndex b) const;
-  static bool RunBefore(const ProjectWalk& walk, Item a, Item b);
+  static bool GroupBefore(const ProjectWalk& walk, Item a, Item b);
   void Leave(AccountIndex account);
   void Join(AccountIndex account);
   void Refresh(AccountIndex project);
-  Candidate Head(AccountIndex project, const RunWalk& run) const;
-  static Item* TopOf(ProjectWalk* walk, Item run);
-  static void TakeOut(ProjectWalk* walk, Item run);
-  static void PutIn(ProjectWalk* walk, Item run);
-  static void Step(ProjectWalk* walk, Item run, bool whole, const UsageValue& charge);
+  Candidate Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const;
+  static void OpenGroup(GroupWalk* group);
+  static void PutRun(GroupWalk* group, Item run);
+  static void StepRun(GroupWalk* group, Item run, bool whole);
+  static void TakeOut(ProjectWalk* walk, Item group);
+  static void PutIn(ProjectWalk* walk, Item group);
+  static void Step(ProjectWalk* walk, Item group, Item run, bool whole, const UsageValue& charge);
 
   OrderInput input_;
   UsageValue unit_;  // what one milli-GPU-millisecond booked now adds
@@ -141,6 +159,7 @@ class OrderTree {
   std::vector<ProjectWalk> projects_;
   std::optional<Candidate> current_;
   AccountIndex last_project_ = kNoAccount;
+  Item last_group_ = SizedOrders::kNone;
   Item last_run_ = SizedOrders::kNone;
 };
 

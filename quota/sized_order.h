@@ -21,7 +21,8 @@ class SizedOrders {
   static constexpr Item kNone = -1;  // of a top: the order is empty
   static constexpr MilliGpus kNothing = std::numeric_limits<MilliGpus>::max();
 
-  explicit SizedOrders(std::size_t items = 0) : nodes_(items) {}
+  SizedOrders() = default;
+  explicit SizedOrders(std::size_t items) : nodes_(items) {}
 
   // `before(a, b)`: a comes before b; total. What it looks at must not change while the item is in
   // the order.

@@ -1,6 +1,7 @@
 #include "quota/usage.h"
 
 #include <array>
+#include <iterator>
 
 #include "kezek/check.h"
 #include "kezek/time.h"
@@ -43,6 +44,14 @@ static_assert(kTable[128] == 3'037'000'500);  // 2^32 / sqrt(2)
 
 const UsageSum kNone;
 
+// Most bookings are of the last periods.
+template <class Sums>
+auto FirstFrom(Sums& sums, std::int64_t period) {
+  auto at = sums.end();
+  while (at != sums.begin() && std::prev(at)->first >= period) --at;
+  return at;
+}
+
 }  // namespace
 
 Decay::Decay(DurationMs half_life_ms) : half_life_ms_(half_life_ms) {
@@ -72,14 +81,16 @@ std::uint64_t Decay::Factor(TimeMs date) const {
 void UsageSum::Book(const Decay& decay, TimeMs date, MilliGpuMs amount) {
   if (amount == 0) return;
   const std::int64_t period = decay.PeriodOf(date);
-  Int128& sum = by_period_[period];
-  sum += static_cast<Int128>(amount) * static_cast<Int128>(decay.Factor(date));
-  if (sum == 0) by_period_.erase(period);
+  auto at = FirstFrom(by_period_, period);
+  if (at == by_period_.end() || at->first != period) at = by_period_.insert(at, {period, 0});
+  at->second += static_cast<Int128>(amount) * static_cast<Int128>(decay.Factor(date));
+  if (at->second == 0) by_period_.erase(at);
 }
 
 UsageValue UsageSum::At(std::int64_t period) const {
   UsageValue value;
-  for (auto at = by_period_.lower_bound(period - kUsagePeriods + 1); at != by_period_.end(); ++at) {
+  auto at = FirstFrom(by_period_, period - kUsagePeriods + 1);
+  for (; at != by_period_.end(); ++at) {
     const std::int64_t age = at->first > period ? 0 : period - at->first;
     UsageValue part{at->second};
     part <<= static_cast<unsigned>(kUsagePeriods - 1 - age);

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "kezek/ids.h"
 #include "kezek/resources.h"
@@ -48,7 +49,7 @@ class UsageSum {
   bool operator==(const UsageSum&) const = default;
 
  private:
-  std::map<std::int64_t, Int128> by_period_;  // no zeros
+  std::vector<std::pair<std::int64_t, Int128>> by_period_;  // ascending; no zeros
 };
 
 // What a booking of `amount` dated `now` adds to a value of now's period.

@@ -15,6 +15,10 @@ WaitingJobs::Place RulePlace(ProjectRule rule, const OrderJob& job) {
           .ref = job.ref};
 }
 
+WaitingJobs::Slot SlotOf(const OrderJob& job) {
+  return {.job = &job, .expected_charge = job.expected_charge, .count = job.count};
+}
+
 void Count(std::map<MilliGpus, std::int64_t>* sizes, MilliGpus size, std::int64_t change) {
   const auto found = sizes->try_emplace(size, 0).first;
   found->second += change;
@@ -30,6 +34,14 @@ WaitingJobs::GroupKey WaitingJobs::KeyOf(const OrderJob& job) {
 void WaitingJobs::MarkStale(AccountId project, const GroupKey& key, Group* group) {
   group->stale = true;
   stale_.insert({project, key});
+}
+
+void WaitingJobs::FindFirst(Group* group) {
+  bool any = false;
+  for (const auto& [size, run] : group->runs) {
+    if (!any || run.begin()->first < group->first) group->first = run.begin()->first;
+    any = true;
+  }
 }
 
 void WaitingJobs::Set(const OrderJob& job) {
@@ -49,7 +61,8 @@ void WaitingJobs::Set(const OrderJob& job) {
     return;
   }
   entry.place = RulePlace(project.rule, job);
-  group.runs[job.counted_milli].emplace(entry.place, &entry.job);
+  if (group.runs.empty() || entry.place < group.first) group.first = entry.place;
+  group.runs[job.counted_milli].emplace(entry.place, SlotOf(entry.job));
 }
 
 void WaitingJobs::Remove(const JobRef& ref) {
@@ -67,6 +80,7 @@ void WaitingJobs::Remove(const JobRef& ref) {
     const auto run = group.runs.find(job.counted_milli);
     run->second.erase(entry.place);
     if (run->second.empty()) group.runs.erase(run);
+    if (entry.place == group.first) FindFirst(&group);
   }
   const auto priority = group.priorities.find(job.user_priority);
   if (--priority->second == 0) group.priorities.erase(priority);
@@ -87,7 +101,7 @@ const OrderJob* WaitingJobs::Find(const JobRef& ref) const {
 void WaitingJobs::PlaceAll(Project* project, Group* group) {
   std::vector<Entry*> entries;
   for (const auto& [size, run] : group->runs) {
-    for (const auto& [place, job] : run) entries.push_back(&project->jobs.at(job->ref));
+    for (const auto& [place, slot] : run) entries.push_back(&project->jobs.at(slot.job->ref));
   }
   for (const JobRef& ref : group->unplaced) entries.push_back(&project->jobs.at(ref));
   std::vector<Place> places;
@@ -108,8 +122,9 @@ void WaitingJobs::PlaceAll(Project* project, Group* group) {
   group->stale = false;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     entries[i]->place = places[i];
-    group->runs[entries[i]->job.counted_milli].emplace(places[i], &entries[i]->job);
+    group->runs[entries[i]->job.counted_milli].emplace(places[i], SlotOf(entries[i]->job));
   }
+  FindFirst(group);
 }
 
 void WaitingJobs::Arrange(const AccountTree& tree) {

@@ -66,13 +66,20 @@ class WaitingJobs {
     JobRef ref;
     auto operator<=>(const Place&) const = default;
   };
-  using Run = std::map<Place, const OrderJob*>;
+  // A job where it stands, with what a walk adds up.
+  struct Slot {
+    const OrderJob* job = nullptr;
+    MilliGpuMs expected_charge = 0;
+    std::int32_t count = 1;
+  };
+  using Run = std::map<Place, Slot>;
   // The jobs of one class and user, by counted GPUs.
   struct Group {
     std::map<MilliGpus, Run> runs;
     std::map<std::int32_t, std::int64_t> priorities;  // own ones: how many jobs have each
     std::set<JobRef> unplaced;                        // until Arrange
     bool stale = false;                               // all are to be placed anew
+    Place first;                                      // of those that are placed
     bool mixed() const { return priorities.size() > 1; }
   };
   struct GroupKey {
@@ -97,6 +104,7 @@ class WaitingJobs {
 
  private:
   static GroupKey KeyOf(const OrderJob& job);
+  static void FindFirst(Group* group);
   void PlaceAll(Project* project, Group* group);
   void MarkStale(AccountId project, const GroupKey& key, Group* group);
 

@@ -119,10 +119,17 @@ class Twin {
       if (e.job->scavenger == scavengers && tree_.IndexOf(e.job->project) == i) order.push_back(e);
     }
     const bool fair = tree_.account(i).settings.rule == ProjectRule::kFair;
+    std::map<std::pair<UserId, std::int32_t>, std::size_t> first;  // place of a user's first job
+    for (const Element& e : order) {
+      const std::size_t place = place_.at(e.job);
+      const auto found = first.try_emplace({e.job->user, e.job->class_rank}, place).first;
+      found->second = std::min(found->second, place);
+    }
     const auto key = [&](const Element& e) {
       const auto user = users_.find({e.job->project, e.job->user});
       const Int128 used = !fair || user == users_.end() ? Int128{0} : user->second;
-      return std::tuple(e.job->class_rank, used, place_.at(e.job), e.nth);
+      const std::size_t tie = fair ? first.at({e.job->user, e.job->class_rank}) : 0;
+      return std::tuple(e.job->class_rank, used, tie, place_.at(e.job), e.nth);
     };
     std::sort(order.begin(), order.end(),
               [&key](const Element& a, const Element& b) { return key(a) < key(b); });
