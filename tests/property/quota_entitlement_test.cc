@@ -74,6 +74,31 @@ void CheckMaxMin(const std::vector<Claim>& claims, const std::vector<Entitlement
   }
 }
 
+// A shortage is shared in proportion: floors and idle GPUs alike, to a milli-GPU.
+void CheckScaled(const std::vector<Claim>& claims, const std::vector<Entitlement>& entitled,
+                 MilliGpus amount, MilliGpus due) {
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    EXPECT_LE(std::abs(entitled[i].entitled_milli * due - Low(claims[i]) * amount), due);
+    EXPECT_LE(std::abs(entitled[i].idle_milli * due - Idle(claims[i]) * amount), due);
+  }
+}
+
+// Whole GPUs are the milli-GPUs rounded, and as many in all as there can be.
+void CheckWhole(const std::vector<Claim>& claims, const std::vector<Entitlement>& entitled,
+                MilliGpus milli, std::int64_t gpus) {
+  bool room = false;  // for another whole GPU
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    const MilliGpus own = entitled[i].entitled_milli;
+    const MilliGpus whole = entitled[i].entitled_gpus * 1000;
+    EXPECT_TRUE(whole == own / 1000 * 1000 || whole == (own / 1000 + 1) * 1000 ||
+                (own % 1000 == 0 && whole == own - 1000));  // rounded up by less than a milli
+    room |= whole <= own && own % 1000 > 1 && whole + 1000 <= High(claims[i]);
+  }
+  if (room) {
+    EXPECT_EQ(gpus, milli / 1000) << "a whole GPU was left over";
+  }
+}
+
 void Level(std::uint64_t seed) {
   Dice dice(seed);
   const std::vector<Claim> claims = Claims(dice);
@@ -99,7 +124,11 @@ void Level(std::uint64_t seed) {
   }
   EXPECT_LE(milli + kept, amount) << "more than there is";
   EXPECT_LE(gpus * 1000, milli);
-  if (short_of) return;
+  CheckWhole(claims, entitled, milli, gpus);
+  if (short_of) {
+    CheckScaled(claims, entitled, amount, low + idle);
+    return;
+  }
   EXPECT_EQ(milli, std::min(amount - idle, high)) << "something was left over";
   CheckMaxMin(claims, entitled);
 }
@@ -155,6 +184,27 @@ std::vector<testing::Row> RandomRows(Dice& dice) {
   return rows;
 }
 
+// What an account asks for is what is asked for below it, as far as caps let it, and what is kept
+// idle there.
+void CheckDemand(const AccountTree& tree, const std::vector<Entitlement>& entitled,
+                 AccountIndex parent, MilliGpus capacity) {
+  MilliGpus demand = 0;
+  for (const AccountIndex child : tree.children(parent)) {
+    const Share& share = tree.share(child, kType);
+    const MilliGpus own = entitled[At(child)].demand_milli;
+    const std::optional<MilliGpus> cap = tree.ShareCap(child, kType);
+    demand += cap ? std::min(own, *cap) : own;
+    if (!share.lend_max_milli) continue;
+    const MilliGpus idle =
+        std::max<MilliGpus>(0, share.guarantee_milli - *share.lend_max_milli - own);
+    demand += idle;
+    if (capacity == 100'000) {
+      EXPECT_EQ(entitled[At(child)].idle_milli, idle);
+    }
+  }
+  EXPECT_EQ(entitled[At(parent)].demand_milli, demand);
+}
+
 void WholeTree(std::uint64_t seed) {
   Dice dice(seed);
   const AccountTree tree = testing::Tree(RandomRows(dice));
@@ -167,6 +217,7 @@ void WholeTree(std::uint64_t seed) {
     const Entitlement& own = entitled[At(i)];
     EXPECT_LE(own.entitled_milli, own.demand_milli);
     if (tree.children(i).empty()) continue;
+    CheckDemand(tree, entitled, i, capacity);
     MilliGpus milli = 0;
     std::int64_t gpus = 0;
     for (const AccountIndex child : tree.children(i)) {
@@ -186,7 +237,6 @@ void WholeTree(std::uint64_t seed) {
 void SplitInside(std::uint64_t seed) {
   Dice dice(seed);
   std::vector<testing::Row> rows = RandomRows(dice);
-  for (testing::Row& row : rows) row.lend_max.reset();
   const AccountTree tree = testing::Tree(rows);
   std::vector<MilliGpus> demand(At(tree.size()), 0);
   for (MilliGpus& one : demand) one = Amount(dice, 50);
