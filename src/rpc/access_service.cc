@@ -94,6 +94,11 @@ grpc::ServerUnaryReactor* AccessServiceImpl::CreateUser(grpc::CallbackServerCont
       context, parts_, Method("CreateUser"), *request, [&](const auto& caller, const Reply& reply) {
         const auto name = CheckUserName(request->name());
         if (!name) return reply.Fail(name.error());
+        if (!MayKnow(*caller, request->name())) {
+          return reply.Fail(Denied("NOT_ADMINISTRATOR",
+                                   "you make users of your own institution, whose account is what "
+                                   "follows the @; others are made by cluster admins"));
+        }
         if (caller->directory().user_by_name.contains(request->name())) {
           return reply.Fail(FieldProblem(
               Code::kAlreadyExists,
@@ -165,13 +170,10 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ChangeRoles(grpc::CallbackServerCon
                                                          v1::User* response) {
   return Serve(context, parts_, Method("ChangeRoles"), *request,
                [&](const auto& caller, const Reply& reply) {
-                 // Whoever administers a project may take in any user by the full name.
                  const Directory& directory = caller->directory();
                  const auto found = directory.user_by_name.find(request->name());
-                 if (found == directory.user_by_name.end()) {
-                   return reply.Fail(
-                       NotFound("USER_NOT_FOUND", "name",
-                                "there is no user '" + request->name() + "' that you may see"));
+                 if (found == directory.user_by_name.end() || !MayKnow(*caller, request->name())) {
+                   return reply.Fail(UnknownUser(request->name(), "name"));
                  }
                  UserChange change{.id = found->second};
                  for (int i = 0; i < request->give_size(); ++i) {

@@ -160,6 +160,13 @@ grpc::ServerUnaryReactor* AccessServiceImpl::CreateToken(grpc::CallbackServerCon
         if (!limits) return reply.Fail(limits.error());
         const bool for_another = user->id != caller->user && !caller->everywhere;
         if (for_another) {
+          // As such a user one would run as the Unix account, too.
+          const AccountId home = HomeOf(caller->directory(), user->name);
+          if (!home || !caller->ReachesAccount(home)) {
+            return reply.Fail(Denied("NOT_OWNER",
+                                     "the user is of another institution: only the user and "
+                                     "cluster admins make tokens then"));
+          }
           const auto confined = Confine(*caller, &*limits);
           if (!confined) return reply.Fail(confined.error());
         }

@@ -6,11 +6,15 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "rpc/status.h"
 
 namespace kezek::rpc {
 namespace {
+
+constexpr int kAttributesMost = 100;
 
 void SetLimits(const Limits& limits, v1::Limits* wire) {
   if (limits.running_milli) wire->set_running_milli_gpus(*limits.running_milli);
@@ -103,6 +107,9 @@ Result<void> Amend(const v1::AccountChange& change, const std::string& field, Ac
     return Invalid(field + ".kind", "a new account needs a kind, such as institution or project");
   }
   if (change.has_title()) account->title = change.title();
+  if (change.attributes_size() > kAttributesMost) {
+    return Invalid(field + ".attributes", "are more than " + std::to_string(kAttributesMost));
+  }
   for (const auto& [name, value] : change.attributes()) {
     if (value.empty()) {
       account->attributes.erase(name);
@@ -154,8 +161,15 @@ Result<PutAccounts::Item> PlanOne(const Caller& caller, const v1::AccountChange&
     item.parent_path = parent_path;
     if (parent != directory.account_by_path.end()) item.account.parent = parent->second;
   }
+  const AccountSettings before = item.account.settings;
   const auto amended = Amend(change, field, &item.account);
   if (!amended) return amended.error();
+  const AccountSettings& after = item.account.settings;
+  const bool in_slurm =
+      after.slurm_account != before.slurm_account || after.slurm_qos != before.slurm_qos;
+  if (in_slurm && !caller.everywhere) {
+    return Denied("NOT_ADMINISTRATOR", "only cluster admins set accounts and QOS of Slurm");
+  }
   return item;
 }
 
@@ -222,6 +236,19 @@ AccountSettings Effective(const Directory& directory, AccountId account) {
   return result;
 }
 
+namespace {
+
+// Empty: the parent's.
+bool IsSlurmName(std::string_view text) {
+  const auto sound = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return text.size() < 64 && !text.starts_with('-') && std::ranges::all_of(text, sound);
+}
+
+}  // namespace
+
 Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std::string& field) {
   if (!wire.budgets().empty()) return NotYet(field + ".budgets", "budgets");
   if (!wire.default_class().empty()) return NotYet(field + ".default_class", "a default class");
@@ -249,6 +276,13 @@ Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std:
   }
   settings.slurm_account = wire.slurm_account();
   settings.slurm_qos = wire.slurm_qos();
+  for (const auto& [name, text] : {std::pair{".slurm_account", settings.slurm_account},
+                                   std::pair{".slurm_qos", settings.slurm_qos}}) {
+    if (!IsSlurmName(text)) {
+      return Invalid(field + name,
+                     "is no name in Slurm: letters, digits, '.', '_' and '-', 63 at most");
+    }
+  }
   return settings;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kezek/names.h"
 #include "rpc/access_table.h"
 #include "rpc/status.h"
 #include "rpc/token_limits.h"

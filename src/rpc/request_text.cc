@@ -4,7 +4,10 @@
 #include <google/protobuf/message.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,70 +25,94 @@ using google::protobuf::Message;
 constexpr std::string_view kApart[] = {"kezek.v1.JobSpec.environment",
                                        "kezek.v1.SubmitManyRequest.submissions"};
 
-bool FindNul(const Message& message, std::string* path);
+constexpr std::size_t kMost = 4096;
+constexpr std::size_t kElsewhere = std::numeric_limits<std::size_t>::max();
 
-// Whether the text, or a text below the message, at `index` of the field (-1: it is not repeated)
-// holds a NUL; its path below the field is put behind `path` then.
-bool FindNulAt(const Message& message, const FieldDescriptor* field, int index, std::string* path) {
+// Fields, in whatever message, whose texts may be longer than kMost.
+struct Longer {
+  std::string_view field;
+  std::size_t most;
+};
+constexpr auto kLonger = std::to_array<Longer>({
+    {"script", kElsewhere},     // spec_convert, by the configuration
+    {"arguments", kElsewhere},  // spec_convert
+    {"jobs", 131'072},          // a list of all elements of an array
+    {"indices", 131'072},
+    {"nodes", 131'072},  // lists of nodes
+    {"nodelist", 131'072},
+    {"exclude_nodes", 131'072},
+});
+
+std::size_t MostOf(const FieldDescriptor* field) {
+  const auto* found = std::ranges::find(kLonger, field->name(), &Longer::field);
+  return found == kLonger.end() ? kMost : found->most;
+}
+
+// What is wrong with a text, and where: a path below what was looked at. Nothing: no problem.
+struct Problem {
+  std::string path;
+  std::string message;
+};
+
+Problem Find(const Message& message);
+
+// Of the text, or of a text below the message, at `index` of the field (-1: it is not repeated).
+Problem FindAt(const Message& message, const FieldDescriptor* field, int index) {
   const auto& reflection = *message.GetReflection();
   if (field->type() == FieldDescriptor::TYPE_STRING) {
     std::string scratch;
     const std::string& text =
         index < 0 ? reflection.GetStringReference(message, field, &scratch)
                   : reflection.GetRepeatedStringReference(message, field, index, &scratch);
-    return text.find('\0') != std::string::npos;
+    if (text.find('\0') != std::string::npos) return {"", "must not hold a NUL byte"};
+    const std::size_t most = MostOf(field);
+    if (text.size() <= most) return {};
+    return {"", "is longer than " + std::to_string(most) + " bytes"};
   }
-  if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) return false;
-  const Message& below = index < 0 ? reflection.GetMessage(message, field)
-                                   : reflection.GetRepeatedMessage(message, field, index);
-  std::string under;
-  if (!FindNul(below, &under)) return false;
-  *path += "." + under;
-  return true;
+  if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) return {};
+  Problem below = Find(index < 0 ? reflection.GetMessage(message, field)
+                                 : reflection.GetRepeatedMessage(message, field, index));
+  if (!below.message.empty()) below.path = "." + below.path;
+  return below;
 }
 
 // The same for an entry of a map, which is a message of a key and a value.
-bool FindNulInEntry(const Message& entry, std::string* path) {
+Problem FindInEntry(const Message& entry) {
   const FieldDescriptor* key = entry.GetDescriptor()->map_key();
-  const FieldDescriptor* value = entry.GetDescriptor()->map_value();
-  if (FindNulAt(entry, key, -1, path)) return true;
-  std::string under;
-  if (!FindNulAt(entry, value, -1, &under)) return false;
-  const bool named = key->type() == FieldDescriptor::TYPE_STRING;
-  if (named) *path += "[" + entry.GetReflection()->GetString(entry, key) + "]" + under;
-  return true;
+  Problem problem = FindAt(entry, key, -1);
+  if (!problem.message.empty()) return problem;
+  problem = FindAt(entry, entry.GetDescriptor()->map_value(), -1);
+  const bool named = !problem.message.empty() && key->type() == FieldDescriptor::TYPE_STRING;
+  if (named) problem.path = "[" + entry.GetReflection()->GetString(entry, key) + "]" + problem.path;
+  return problem;
 }
 
-bool FindNul(const Message& message, std::string* path) {
+Problem Find(const Message& message) {
   const auto& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
-    *path = field->name();
-    if (!field->is_repeated()) {
-      if (FindNulAt(message, field, -1, path)) return true;
-      continue;
-    }
     if (std::ranges::find(kApart, field->full_name()) != std::end(kApart)) continue;
-    const int count = reflection.FieldSize(message, field);
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
     for (int i = 0; i < count; ++i) {
-      if (field->is_map()) {
-        if (FindNulInEntry(reflection.GetRepeatedMessage(message, field, i), path)) return true;
-      } else if (std::string under; FindNulAt(message, field, i, &under)) {
-        *path += "[" + std::to_string(i) + "]" + under;
-        return true;
-      }
+      Problem problem = field->is_map()
+                            ? FindInEntry(reflection.GetRepeatedMessage(message, field, i))
+                            : FindAt(message, field, field->is_repeated() ? i : -1);
+      if (problem.message.empty()) continue;
+      const bool list = field->is_repeated() && !field->is_map();
+      problem.path = field->name() + (list ? "[" + std::to_string(i) + "]" : "") + problem.path;
+      return problem;
     }
   }
-  return false;
+  return {};
 }
 
 }  // namespace
 
 Result<void> CheckTexts(const Message& request) {
-  std::string path;
-  if (!FindNul(request, &path)) return {};
-  return Invalid(path, "must not hold a NUL byte");
+  const Problem problem = Find(request);
+  if (problem.message.empty()) return {};
+  return Invalid(problem.path, problem.message);
 }
 
 }  // namespace kezek::rpc

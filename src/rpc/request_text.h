@@ -9,9 +9,11 @@ class Message;
 
 namespace kezek::rpc {
 
-// FIELD_INVALID names the first text with a NUL byte, which no text that is stored may hold, by its
-// path in the request. Left out are a job's environment, which spec_convert judges, and the
-// submissions of a SubmitMany, each of which is a request of its own.
+// FIELD_INVALID names the first text, by its path in the request, that is longer than 4 KiB (lists
+// of jobs, of nodes and of indices: 128 KiB), or has a NUL byte, which nothing that is stored may
+// hold. Left out are a job's environment, which spec_convert judges, as it does the length of
+// scripts and arguments, and the submissions of a SubmitMany, each of which is a request of its
+// own.
 Result<void> CheckTexts(const google::protobuf::Message& request);
 
 }  // namespace kezek::rpc

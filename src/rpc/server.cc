@@ -83,7 +83,7 @@ class GrpcServer final : public Server {
     builder.SetMaxReceiveMessageSize(static_cast<int>(config.request_bytes));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(kStreamsMost));
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    if (meter_ != nullptr) MeasureCalls(builder, *meter_);
+    MeasureCalls(builder, meter_);
     builder.RegisterService(&jobs_);
     builder.RegisterService(&quota_);
     builder.RegisterService(&cluster_);

@@ -47,6 +47,14 @@ class Planner {
   Result<void> Listed(const v1::DirectoryUser& wire, int index) {
     const std::string field = "users[" + std::to_string(index) + "]";
     if (const auto name = CheckUserName(wire.name()); !name) return At(field, name.error());
+    if (!MayKnow(caller_, wire.name())) {
+      return FieldProblem(
+          Code::kPermissionDenied,
+          {field + ".name",
+           "NOT_ADMINISTRATOR",
+           "'" + wire.name() + "' is of another institution: cluster admins take such users in",
+           {}});
+    }
     if (!listed_.insert(wire.name()).second) {
       return Invalid(field + ".name", "'" + wire.name() + "' is there twice");
     }

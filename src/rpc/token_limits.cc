@@ -1,16 +1,13 @@
 #include "rpc/token_limits.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
+#include "kezek/names.h"
 #include "rpc/status.h"
 
 namespace kezek::rpc {
 namespace {
-
-constexpr auto kNames =
-    std::to_array<std::string_view>({"read", "submit", "manage", "admin", "metrics"});
 
 bool Has(const TokenLimits& limits, Scope scope) {
   return std::find(limits.scopes.begin(), limits.scopes.end(), scope) != limits.scopes.end();
@@ -37,8 +34,6 @@ std::string Gpus(MilliGpus milli) {
 }
 
 }  // namespace
-
-std::string_view NameOf(Scope scope) { return kNames[static_cast<std::size_t>(scope)]; }
 
 bool Covers(const TokenLimits& limits, Scope scope) {
   if (limits.scopes.empty()) return true;
@@ -84,12 +79,12 @@ Result<TokenLimits> ReadLimits(const Caller& caller, const v1::TokenLimits& wire
   }
   TokenLimits limits;
   for (int i = 0; i < wire.scopes_size(); ++i) {
-    const auto name = std::find(kNames.begin(), kNames.end(), wire.scopes(i));
-    if (name == kNames.end()) {
+    const auto scope = FromName<Scope>(wire.scopes(i));
+    if (!scope) {
       return Invalid("limits.scopes[" + std::to_string(i) + "]",
                      "must be one of read, submit, manage, admin, metrics");
     }
-    limits.scopes.push_back(static_cast<Scope>(name - kNames.begin()));
+    limits.scopes.push_back(*scope);
   }
   for (int i = 0; i < wire.projects_size(); ++i) {
     const auto account =

@@ -33,7 +33,4 @@ Result<void> CheckNoWider(const Caller& caller, const Token& made);
 
 v1::TokenLimits ToWire(const Directory& directory, const TokenLimits& limits);
 
-// "read", "submit"…
-std::string_view NameOf(Scope scope);
-
 }  // namespace kezek::rpc

@@ -1,6 +1,7 @@
 #include "rpc/user_rules.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "rpc/status.h"
 #include "rpc/token_limits.h"
@@ -86,6 +87,36 @@ Result<std::int64_t> CheckUnixAccount(const Caller& caller, const std::string& u
   return *uid;
 }
 
+AccountId HomeOf(const Directory& directory, std::string_view user_name) {
+  const std::string_view called = user_name.substr(user_name.find('@') + 1);
+  AccountId home;
+  std::ptrdiff_t nearest = std::numeric_limits<std::ptrdiff_t>::max();
+  for (const auto& [path, id] : directory.account_by_path) {
+    if (directory.accounts.at(id).name != called || called.empty()) continue;
+    const auto depth = std::ranges::count(path, '/');
+    if (depth > nearest) continue;
+    home = depth < nearest ? id : AccountId{};
+    nearest = depth;
+  }
+  return home;
+}
+
+bool MayKnow(const Caller& caller, const std::string& name) {
+  const Directory& directory = caller.directory();
+  const AccountId home = HomeOf(directory, name);
+  if (caller.everywhere || (home && caller.SeesAccount(home))) return true;
+  const auto found = directory.user_by_name.find(name);
+  if (found == directory.user_by_name.end()) return false;
+  const User& user = directory.users.at(found->second);
+  return caller.ReachesUser(user) || std::ranges::any_of(user.roles, [&](const RoleGrant& grant) {
+           return caller.ReachesAccount(grant.account);
+         });
+}
+
+Error UnknownUser(const std::string& name, const std::string& field) {
+  return NotFound("USER_NOT_FOUND", field, "there is no user '" + name + "' that you may see");
+}
+
 Result<User> FindUser(const Caller& caller, const std::string& name, const std::string& field) {
   const Directory& directory = caller.directory();
   const auto found = directory.user_by_name.find(name);
@@ -93,7 +124,7 @@ Result<User> FindUser(const Caller& caller, const std::string& name, const std::
     const User& user = directory.users.at(found->second);
     if (caller.ReachesUser(user)) return user;
   }
-  return NotFound("USER_NOT_FOUND", field, "there is no user '" + name + "' that you may see");
+  return UnknownUser(name, field);
 }
 
 Result<RoleGrant> ReadGrant(const Caller& caller, const v1::RoleGrant& wire,

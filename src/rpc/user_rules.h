@@ -25,6 +25,17 @@ Result<void> CheckUnixName(const std::string& name);
 Result<std::int64_t> CheckUnixAccount(const Caller& caller, const std::string& unix_account,
                                       UserId owner, std::int64_t min_uid, UnixAccounts* accounts);
 
+// The account whose people bear its name, `kaznu` of `aizhan@kaznu`: the one of that name nearest
+// to the root, so that nobody becomes it by making another below. None: there is none, or several.
+AccountId HomeOf(const Directory& directory, std::string_view user_name);
+
+// Whether it may be told to the caller if there is a user of this name, and the caller may take
+// that user in: the home is the caller's or above it, or the user has a role in what is reached.
+bool MayKnow(const Caller& caller, const std::string& name);
+
+// What is said of a user that is not there, or that the caller may not know. NOT_FOUND.
+Error UnknownUser(const std::string& name, const std::string& field);
+
 // The user of this name whom the caller reaches; NOT_FOUND USER_NOT_FOUND for any other.
 Result<User> FindUser(const Caller& caller, const std::string& name, const std::string& field);
 

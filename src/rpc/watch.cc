@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kMethod = "/kezek.v1.JobService/Watch";
 constexpr std::size_t kEventsAtOnce = 256;
+constexpr std::int64_t kBehindMost = 100'000;
 
 bool IsFinalName(std::string_view name) {
   const auto state = FromName<JobState>(name);
@@ -62,6 +63,15 @@ class WatchStream final : public Stream<v1::WatchResponse> {
            "SEQ_AHEAD",
            "is beyond the last event, " + std::to_string(*last) + ": begin anew without it",
            {{"seq", std::to_string(*last)}}}));
+    }
+    if (!from_now_ && seq_ < *last - kBehindMost) {
+      const std::string first = std::to_string(*last - kBehindMost);
+      return End(FieldProblem(
+          Code::kOutOfRange,
+          {"after_seq",
+           "SEQ_TOO_OLD",
+           "is too long ago: list the jobs and begin after that, or after " + first + " or later",
+           {{"seq", first}}}));
     }
     LookAt(reader, {filter_.jobs.begin(), filter_.jobs.end()});
     const std::lock_guard lock(mutex_);

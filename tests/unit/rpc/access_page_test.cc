@@ -10,8 +10,8 @@
 #include <sstream>
 #include <string>
 
+#include "kezek/names.h"
 #include "rpc/access_table.h"
-#include "rpc/token_limits.h"
 
 namespace kezek::rpc {
 namespace {

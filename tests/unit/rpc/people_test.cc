@@ -74,6 +74,23 @@ TEST(Roles, NobodyGivesOneThatReachesFurtherThanTheOwn) {
   }
 }
 
+TEST(Home, IsTheAccountNearestToTheRootThatBearsTheName) {
+  World world;
+  const auto home = [&](const char* user) { return HomeOf(world.directory, user); };
+  EXPECT_EQ(home("aizhan@kaznu"), World::kKaznu);
+  EXPECT_EQ(home("x@cv"), World::kCv);
+  EXPECT_EQ(home("x@kezek"), AccountId{});
+  EXPECT_EQ(home("x@"), AccountId{});
+  const auto add = [&](AccountId id, const char* name, const char* path) {
+    world.directory.accounts[id] = {.id = id, .name = name};
+    world.directory.account_by_path[path] = id;
+  };
+  add(AccountId{30}, "kaznu", "firms/acme/kaznu");
+  EXPECT_EQ(home("aizhan@kaznu"), World::kKaznu);
+  add(AccountId{31}, "kaznu", "firms/kaznu");
+  EXPECT_EQ(home("aizhan@kaznu"), AccountId{}) << "which of the two?";
+}
+
 TEST(UnixAccount, IsSetByClusterAdminsOnlyAndIsNobodyElsesNorTheSystems) {
   const World world;
   Accounts accounts;

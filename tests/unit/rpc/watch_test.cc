@@ -86,6 +86,9 @@ TEST_F(WatchTest, ReadsFromTheStoreWhatTheRingNeverHad) {
   Submit("aizhan@kaznu", "a");
   EXPECT_EQ(stream.Next()->seq(), 1001);
   stream.context->TryCancel();
+  for (int i = 0; i < 99'003; ++i) store_.PutSilently(record, "queued");
+  EXPECT_EQ(End("aizhan@kaznu", After(3)), "SEQ_TOO_OLD");
+  EXPECT_EQ(Watch("aizhan@kaznu", After(4)).Next()->seq(), 5);
 }
 
 TEST_F(WatchTest, MissesNothingWhileEventsComeFast) {
