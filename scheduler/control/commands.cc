@@ -119,8 +119,10 @@ Result<void> Check(const Core& core, const ReleaseJobs& release) {
   return CheckSomeLive(core, release.jobs);
 }
 
-// What runs goes on; the hold is for when it waits again.
-void Hold1(Core& core, const JobRef& ref, Hold hold, const Reason& reason, std::string_view actor) {
+// What runs goes on; the hold is for when it waits again. An admin's hold of an element stays when
+// somebody else holds or releases the array.
+void Hold1(Core& core, const JobRef& ref, Hold hold, bool by_admin, const Reason& reason,
+           std::string_view actor) {
   Job job = RowFor(core, ref);
   job.hold = hold;
   job.hold_reason = hold == Hold::kNone ? Reason{} : reason;
@@ -129,9 +131,10 @@ void Hold1(Core& core, const JobRef& ref, Hold hold, const Reason& reason, std::
   if (!IsArrayRow(job)) return;
   std::vector<JobRef> elements;
   for (const Job* element : core.state.Elements(ref.id)) {
-    if (!IsFinal(element->state) && element->hold != hold) elements.push_back(element->ref);
+    if (IsFinal(element->state) || element->hold == hold) continue;
+    if (element->hold != Hold::kAdmin || by_admin) elements.push_back(element->ref);
   }
-  for (const JobRef& element : elements) Hold1(core, element, hold, reason, actor);
+  for (const JobRef& element : elements) Hold1(core, element, hold, by_admin, reason, actor);
 }
 
 void Apply(Core& core, const HoldJobs& hold, const Command& command, CommandOutcome& outcome) {
@@ -146,7 +149,7 @@ void Apply(Core& core, const HoldJobs& hold, const Command& command, CommandOutc
       outcome.unchanged.push_back(ref);
       continue;
     }
-    Hold1(core, ref, wanted, reason, command.actor_name);
+    Hold1(core, ref, wanted, hold.by_admin, reason, command.actor_name);
     outcome.jobs.push_back(ref);
   }
 }
@@ -169,7 +172,8 @@ void Apply(Core& core, const ReleaseJobs& release, const Command& command,
     Job changed = *job;
     changed.not_before_ms = 0;
     core.Put(changed);
-    Hold1(core, ref, Hold::kNone, {ReasonCode::kReleased, {}}, command.actor_name);
+    Hold1(core, ref, Hold::kNone, release.by_admin, {ReasonCode::kReleased, {}},
+          command.actor_name);
     outcome.jobs.push_back(ref);
   }
 }

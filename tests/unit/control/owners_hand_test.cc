@@ -1,7 +1,7 @@
 // Goal: what a job's owner may change of it in the cluster itself (its name, its comment, what it
 // asks for while it is held, how many nodes it keeps) neither loses the attempt nor gets more than
-// was decided; and a hold of what runs. Method: a controller driven by hand, told what the cluster
-// would then report.
+// was decided; a hold of what runs, and of an array's elements. Method: a controller driven by
+// hand, told what the cluster would then report.
 
 #include <gtest/gtest.h>
 
@@ -147,6 +147,23 @@ TEST_F(OwnersHandTest, AHoldOfWhatRunsIsForWhenItWaitsAgain) {
   ASSERT_TRUE(desk.Do(ReleaseJobs{.jobs = {{array, 1}}}));
   EXPECT_EQ(desk.Row(array, 1).hold, Hold::kNone);
   ASSERT_TRUE(desk.Do(CancelJobs{{{job}}}));
+}
+
+TEST_F(OwnersHandTest, AnAdminsHoldOfAnElementIsNotLiftedWithTheArray) {
+  desk.Offer(ClusterSilent{""});
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.array = ArraySpec{{{0, 3, 1}}, 0}; });
+  desk.Step();
+  ASSERT_TRUE(desk.Do(HoldJobs{{{job, 3}}, true, "broken input"}));
+  ASSERT_TRUE(desk.Do(HoldJobs{{{job, 2}}, false, ""}));
+  ASSERT_TRUE(desk.Do(HoldJobs{{{job}}, false, ""}));
+  EXPECT_EQ(desk.Row(job, 3).hold, Hold::kAdmin);
+  ASSERT_TRUE(desk.Do(ReleaseJobs{{{job}}, false}));
+  EXPECT_EQ(desk.Row(job).hold, Hold::kNone);
+  EXPECT_EQ(desk.Row(job, 2).hold, Hold::kNone);
+  EXPECT_EQ(desk.Row(job, 3).hold, Hold::kAdmin);
+  ASSERT_TRUE(desk.Do(HoldJobs{{{job}}, true, ""}));
+  ASSERT_TRUE(desk.Do(ReleaseJobs{{{job}}, true}));
+  EXPECT_EQ(desk.Row(job, 3).hold, Hold::kNone) << "an admin may";
 }
 
 }  // namespace
