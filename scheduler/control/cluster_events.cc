@@ -99,6 +99,15 @@ void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
   }
 }
 
+// When the run ended that the cluster took back: by its own times as long as it shows them. Else
+// now, if it was watched until now, for then every change is told at once; what was not watched
+// ended when last seen.
+TimeMs EndOfFirstRun(const Core& core, const Attempt& attempt, const ClusterJob& job) {
+  if (job.start_ms == attempt.start_ms && job.end_ms >= job.start_ms) return job.end_ms;
+  const bool watched = attempt.last_seen_ms >= core.cluster_since_ms;
+  return std::max(attempt.start_ms, watched ? core.now : attempt.last_seen_ms);
+}
+
 // The cluster requeues what a node's failure ended, too.
 Reason WhyRequeued(const Core& core, const Attempt& attempt) {
   for (const NodeGrant& grant : attempt.placement) {
@@ -125,6 +134,11 @@ void OnOwn(Core& core, const ClusterJob& job) {
   Attempt attempt = *core.state.FindAttempt(ref);
   if (job.restarts > 0) {
     // Requeued below us, by its owner or by the cluster: this run is over, a new attempt follows.
+    if (attempt.start_ms != 0 && attempt.end_ms == 0) {
+      attempt.end_ms = EndOfFirstRun(core, attempt, job);
+      core.Put(attempt);
+      core.tick_wanted = true;  // it is in no limit any more
+    }
     SetEnding(core, ref, Ending::kRequeue, WhyRequeued(core, attempt));
     if (!HasEnded(job.state)) return;
     attempt = *core.state.FindAttempt(ref);

@@ -182,16 +182,28 @@ Event Note(const Job& job, Reason reason, std::string_view actor, std::int32_t a
   return EventOf(job, std::move(reason), actor, attempt, now);
 }
 
+namespace {
+
+// Whether the cluster's times are of a later run of the same job: its record in the accounting does
+// not tell how often it was restarted, but when it started.
+bool IsAnotherRun(const Attempt& attempt, const ClusterJob& job) {
+  const bool other_start = job.start_ms != attempt.start_ms;
+  if (attempt.ending == Ending::kRequeue) return job.restarts > 0 || other_start;
+  return attempt.start_ms != 0 && (job.restarts > 0 || (attempt.end_ms != 0 && other_start));
+}
+
+}  // namespace
+
 End EndOf(const Attempt& known, const ClusterJob& job) {
   Attempt attempt = known;
   attempt.ending = EndingThatCounts(known, job);
   End end;
   end.start_ms = job.start_ms != 0 ? job.start_ms : attempt.start_ms;
   end.end_ms = std::max(job.end_ms, end.start_ms);
-  if (attempt.ending == Ending::kRequeue) {
-    // The cluster's times are of a later run of the same job: ours ended when last seen.
+  if (IsAnotherRun(attempt, job)) {
     end.start_ms = attempt.start_ms;
-    end.end_ms = std::max(attempt.start_ms, attempt.last_seen_ms);
+    const TimeMs last = attempt.end_ms != 0 ? attempt.end_ms : attempt.last_seen_ms;
+    end.end_ms = std::max(attempt.start_ms, last);
   }
   end.exit_code = job.exit_code;
   end.exit_signal = job.exit_signal;

@@ -180,6 +180,13 @@ TEST(LifeTest, ARunTheClusterRequeuedEndsWhenLastSeen) {
   const End end = EndOf(attempt, job);
   EXPECT_EQ(end.start_ms, 1000);
   EXPECT_EQ(end.end_ms, 4000);
+  attempt.end_ms = 4500;  // told when it was requeued
+  EXPECT_EQ(EndOf(attempt, job).end_ms, 4500);
+  attempt.ending = Ending::kCancel;
+  EXPECT_EQ(EndOf(attempt, job).end_ms, 4500);
+  job.start_ms = 1000;
+  job.end_ms = 4400;  // its own
+  EXPECT_EQ(EndOf(attempt, job).end_ms, 4400);
 }
 
 Attempt Ended(AttemptOutcome outcome, Ending ending = Ending::kNone) {

@@ -91,6 +91,56 @@ TEST_F(OwnersHandTest, MoreThanWasPlannedEndsTheRunAndHoldsTheJob) {
       << "the node is its own";
 }
 
+// The charge of a run of four minutes that was requeued in the cluster, and then ended there.
+MilliGpuMs ChargeOfRequeued(const std::function<void(DeskOfOne&, const JobRef&)>& then) {
+  DeskOfOne desk;
+  desk.Up();
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kPending);
+  seen.restarts = 1;
+  seen.start_ms = 0;
+  desk.Offer(Observed{seen});
+  desk.Step(4 * kMinuteMs);
+  then(desk, ref.job);
+  seen.state = ClusterJobState::kCancelled;
+  seen.start_ms = desk.now + kMinuteMs;
+  seen.end_ms = seen.start_ms;
+  desk.Offer(Observed{seen});
+  desk.Step(2 * kMinuteMs);
+  MilliGpuMs charge = 0;
+  MilliGpuMs usage = 0;
+  for (const LedgerEntry& entry : desk.store.ledger()) {
+    if (entry.attempt != ref) continue;  // another follows
+    (entry.book == Book::kUsage ? usage : charge) += entry.amount;
+  }
+  EXPECT_EQ(usage, charge);
+  return charge;
+}
+
+TEST_F(OwnersHandTest, ARunThatIsRequeuedIsChargedUntilThen) {
+  const MilliGpuMs four_minutes = 4 * kMinuteMs * 2000;
+  EXPECT_EQ(ChargeOfRequeued([](DeskOfOne&, const JobRef&) {}), four_minutes);
+  EXPECT_EQ(ChargeOfRequeued([](DeskOfOne& other, const JobRef& job) {
+              ASSERT_TRUE(other.Do(CancelJobs{{job}}));
+            }),
+            four_minutes)
+      << "nor does a cancel change it";
+}
+
+TEST_F(OwnersHandTest, WhatRanWithMoreThanPlannedIsChargedByTheClustersTimes) {
+  const AttemptRef ref = desk.Started(desk.Submit(), 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  seen.start_ms = desk.now;
+  ++seen.granted.front().gpus;
+  desk.Offer(Observed{seen});
+  desk.Step(1000);
+  seen.state = ClusterJobState::kCancelled;
+  seen.end_ms = seen.start_ms + 30'000;
+  desk.Offer(Observed{seen});
+  desk.Step(31'000);
+  EXPECT_EQ(desk.Of(ref).end_ms, seen.end_ms);
+}
+
 TEST_F(OwnersHandTest, NodesThatARunningJobGivesBackAreFree) {
   const auto whole = [](JobSpec& spec) {
     spec.shape.nodes = 4;
