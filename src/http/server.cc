@@ -20,6 +20,8 @@
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <chrono>
 #include <exception>
+#include <list>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -95,6 +97,43 @@ class Pending : public std::enable_shared_from_this<Pending> {
   std::optional<Response> answer_;
 };
 
+// A connection that waits for a request, whole or begun.
+struct Idler {
+  asio::ip::address address;
+  beast::tcp_stream* stream;
+};
+using Idlers = std::list<Idler>;  // who has waited longest first
+
+// In the list as long as it lives.
+class Idling {
+ public:
+  Idling(Idlers& all, beast::tcp_stream& stream) : all_(all) {
+    error_code code;
+    at_ = all_.insert(all_.end(), {stream.socket().remote_endpoint(code).address(), &stream});
+  }
+  ~Idling() { all_.erase(at_); }
+  Idling(const Idling&) = delete;
+  Idling& operator=(const Idling&) = delete;
+
+ private:
+  Idlers& all_;
+  Idlers::iterator at_;
+};
+
+// Closes one, if there is one. Its conversation ends soon after.
+bool CloseOne(const Idlers& idlers) {
+  std::map<asio::ip::address, std::size_t> count;
+  for (const Idler& idler : idlers) ++count[idler.address];
+  const Idler* chosen = nullptr;
+  for (const Idler& idler : idlers) {
+    if (!idler.stream->socket().is_open()) continue;
+    if (chosen == nullptr || count[idler.address] > count[chosen->address]) chosen = &idler;
+  }
+  if (chosen == nullptr) return false;
+  chosen->stream->close();
+  return true;
+}
+
 }  // namespace
 
 struct Server::State {
@@ -109,7 +148,7 @@ struct Server::State {
   template <class Stream>
   asio::awaitable<void> Converse(Stream& stream);
   template <class Stream>
-  asio::awaitable<bool> ReadRequest(Stream& stream, RequestReader& reader);
+  asio::awaitable<bool> ReadRequest(Stream& stream, RequestReader& reader, DurationMs idle_ms);
   asio::awaitable<Response> Answer(const Request& request);
   template <class Stream>
   asio::awaitable<bool> Send(Stream& stream, std::string text);
@@ -119,6 +158,7 @@ struct Server::State {
   const Routes routes;
   const std::shared_ptr<Gate> gate = std::make_shared<Gate>();
   std::atomic<std::size_t> open = 0;
+  Idlers idlers;
   int port = 0;
   asio::io_context io;
   tcp::acceptor acceptor;
@@ -163,7 +203,7 @@ asio::awaitable<void> Server::State::Greet(tcp::socket socket) {
   };
   const Place place(open);
   beast::tcp_stream stream(std::move(socket));
-  if (open > options.connections) {
+  if (open > options.connections && !CloseOne(idlers)) {
     co_await Send(stream, Serialise(TextResponse(503, "too many connections"), {}));
     co_return;
   }
@@ -178,18 +218,23 @@ asio::awaitable<void> Server::State::Greet(tcp::socket socket) {
   asio::ssl::stream<beast::tcp_stream> secure(std::move(stream), context);
   error_code code;
   secure.next_layer().expires_after(milliseconds(options.request_ms));
-  co_await secure.async_handshake(asio::ssl::stream_base::server, Into(code));
+  {
+    const Idling idling(idlers, secure.next_layer());
+    co_await secure.async_handshake(asio::ssl::stream_base::server, Into(code));
+  }
   if (!code) co_await Converse(secure);
 }
 
 // Until the request is ready or refused. False: nothing more is to be answered.
 template <class Stream>
-asio::awaitable<bool> Server::State::ReadRequest(Stream& stream, RequestReader& reader) {
+asio::awaitable<bool> Server::State::ReadRequest(Stream& stream, RequestReader& reader,
+                                                 DurationMs idle_ms) {
   auto& socket = beast::get_lowest_layer(stream);
+  const Idling idling(idlers, socket);
   std::array<char, kReadBytes> bytes{};
-  bool begun = false;
+  bool begun = reader.begun();
   error_code code;
-  socket.expires_after(milliseconds(options.idle_ms));
+  socket.expires_after(milliseconds(begun ? options.request_ms : idle_ms));
   while (!reader.ready() && !reader.problem()) {
     if (!begun && reader.begun()) {
       begun = true;
@@ -243,8 +288,9 @@ template <class Stream>
 asio::awaitable<void> Server::State::Converse(Stream& stream) {
   RequestReader reader(options.limits);
   bool more = true;
+  DurationMs idle_ms = options.request_ms;
   while (more) {
-    const bool read = co_await ReadRequest(stream, reader);
+    const bool read = co_await ReadRequest(stream, reader, std::exchange(idle_ms, options.idle_ms));
     if (!read) break;
     if (reader.problem()) {
       if (options.answered) options.answered("other", reader.problem()->status);

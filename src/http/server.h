@@ -1,8 +1,11 @@
 // The HTTP server: HTTP/1.1 on one thread, from a table of routes. Knows nothing of what is served.
 //
-// A connection is closed when it says nothing for `idle_ms`, when a request does not come whole
-// within `request_ms` of its first byte, or does not take its answer within `write_ms`, and after
-// any request that is not well-formed (which is answered, with 4xx).
+// A connection is closed when its first request does not come whole within `request_ms`, or a later
+// one within that of its first byte; when it says nothing for `idle_ms` after an answer, or does
+// not take an answer within `write_ms`; and after any request that is not well-formed (which is
+// answered, with 4xx). Where all places are taken, a new one gets the place of one that waits for a
+// request: of the address with most of these, the one that has waited longest. So nobody keeps
+// others out by asking for nothing.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +29,7 @@ namespace kezek::http {
 struct ServerOptions {
   std::string listen;  // "127.0.0.1:7480", "[::1]:7480"; port 0 takes a free one
   ReadLimits limits;
-  std::size_t connections = 256;  // beyond them a connection is answered 503 and closed
+  std::size_t connections = 256;  // beyond them, where none waits, one is answered 503 and closed
   DurationMs idle_ms = kMinuteMs;
   DurationMs request_ms = 10 * kSecondMs;
   DurationMs write_ms = 30 * kSecondMs;

@@ -18,6 +18,11 @@ void FieldChecks::Missing(bool given, const std::string& field, const std::strin
   if (given && !error_) error_ = NotYet(prefix_ + field, what);
 }
 
+std::string TooLong(std::size_t size, std::size_t most) {
+  return "is " + std::to_string(size) + " bytes long; at most " + std::to_string(most) +
+         " are allowed";
+}
+
 void FieldChecks::Require(bool holds, const std::string& field, const std::string& message) {
   if (!holds) Fail(field, message);
 }
@@ -25,8 +30,7 @@ void FieldChecks::Require(bool holds, const std::string& field, const std::strin
 void FieldChecks::Line(const std::string& field, std::string_view text, std::size_t max) {
   if (error_) return;
   if (text.size() > max) {
-    return Fail(field, "is " + std::to_string(text.size()) + " bytes long; at most " +
-                           std::to_string(max) + " are allowed");
+    return Fail(field, TooLong(text.size(), max));
   }
   const bool control = std::any_of(text.begin(), text.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
@@ -39,8 +43,7 @@ void FieldChecks::Line(const std::string& field, std::string_view text, std::siz
 void FieldChecks::Text(const std::string& field, std::string_view text, std::size_t max) {
   if (error_) return;
   if (text.size() > max) {
-    return Fail(field, "is " + std::to_string(text.size()) + " bytes long; at most " +
-                           std::to_string(max) + " are allowed");
+    return Fail(field, TooLong(text.size(), max));
   }
   if (text.find('\0') != std::string_view::npos) return Fail(field, "must not hold a NUL byte");
   if (!IsUtf8(text)) Fail(field, "must be UTF-8");

@@ -17,6 +17,9 @@ namespace kezek::rpc {
 inline constexpr std::int64_t kLatestMs = 253'402'300'799'999;
 inline constexpr std::size_t kPathBytes = 4095;
 
+// What is said of a text that is longer than it may be.
+std::string TooLong(std::size_t size, std::size_t most);
+
 class FieldChecks {
  public:
   // `prefix` is put before every field, such as "spec.".

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rpc/status.h"
+#include "rpc/field_checks.h"
 
 namespace kezek::rpc {
 namespace {
@@ -67,7 +67,7 @@ Problem FindAt(const Message& message, const FieldDescriptor* field, int index) 
     if (text.find('\0') != std::string::npos) return {"", "must not hold a NUL byte"};
     const std::size_t most = MostOf(field);
     if (text.size() <= most) return {};
-    return {"", "is longer than " + std::to_string(most) + " bytes"};
+    return {"", TooLong(text.size(), most)};
   }
   if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) return {};
   Problem below = Find(index < 0 ? reflection.GetMessage(message, field)

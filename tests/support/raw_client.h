@@ -8,7 +8,8 @@ namespace kezek::test {
 
 class RawClient {
  public:
-  explicit RawClient(int port);  // 127.0.0.1; fails the test if nobody listens
+  // 127.0.0.1; fails the test if nobody listens. `from` is the last number of its own address.
+  explicit RawClient(int port, int from = 1);
   ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
