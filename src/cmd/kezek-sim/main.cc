@@ -1,9 +1,12 @@
-// kezek-sim: runs the simulator from the command line, to soak it and to reproduce a seed.
+// kezek-sim: runs the simulator from the command line: to soak it, to reproduce a seed, and to see
+// what shares come to over days.
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <iomanip>
 #include <iostream>
 #include <string>
 
+#include "scheduler/sim/long_run.h"
 #include "scheduler/sim/simulator.h"
 
 namespace {
@@ -42,6 +45,50 @@ bool RunSeed(SimOptions options, std::uint64_t seed, bool trace, Totals& totals)
   return false;
 }
 
+constexpr double kGpu = 1000.0;
+
+void PrintShare(const kezek::sim::ShareLine& line) {
+  std::cout << std::left << std::setw(14) << line.path << std::right << std::fixed
+            << std::setprecision(1) << std::setw(10)
+            << static_cast<double>(line.entitled_milli) / kGpu << std::setw(10)
+            << static_cast<double>(line.allocated_milli) / kGpu << std::setw(9)
+            << static_cast<double>(line.allocated_milli - line.entitled_milli) / kGpu
+            << std::setw(9) << static_cast<double>(line.allowed_milli) / kGpu
+            << (line.within() ? "" : "  OUTSIDE") << "\n";
+}
+
+// A table of sectors and institutions (or of everything), the worst of each level; false: some
+// account is further from its entitlement than is allowed.
+bool RunShares(const kezek::sim::LongRunOptions& options, bool everything) {
+  const kezek::sim::LongRunResult result = kezek::sim::RunLong(options);
+  std::cout << std::left << std::setw(14) << "ACCOUNT" << std::right << std::setw(10) << "ENTITLED"
+            << std::setw(10) << "HELD" << std::setw(9) << "MORE" << std::setw(9) << "ALLOWED"
+            << "\n";
+  const kezek::sim::ShareLine* worst[5] = {};
+  std::int64_t outside = 0;
+  const auto badness = [](const kezek::sim::ShareLine& line) {
+    const auto difference = static_cast<double>(line.allocated_milli - line.entitled_milli);
+    return (difference < 0 ? -difference : difference) / static_cast<double>(line.allowed_milli);
+  };
+  for (const kezek::sim::ShareLine& line : result.lines) {
+    if (everything || line.level <= 2 || !line.within()) PrintShare(line);
+    if (!line.within()) ++outside;
+    const kezek::sim::ShareLine*& most = worst[line.level];
+    if (most == nullptr || badness(line) > badness(*most)) most = &line;
+  }
+  for (const int level : {1, 2, 3, 4}) {
+    static const char* const kLevels[] = {"", "sectors", "institutions", "projects", "users"};
+    std::cout << "worst of the " << kLevels[level] << ", " << std::setprecision(0)
+              << 100.0 * badness(*worst[level]) << " % of what is allowed:\n";
+    PrintShare(*worst[level]);
+  }
+  std::cout << "seed " << options.seed << ": " << result.jobs << " jobs, on average "
+            << std::setprecision(1) << static_cast<double>(result.allocated_milli) / kGpu << " of "
+            << options.gpus << " GPUs held, " << result.samples << " samples, " << outside
+            << " accounts and users outside\n";
+  return outside == 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -58,7 +105,18 @@ int main(int argc, char** argv) {
   fuzz->add_option("--jobs", options.jobs, "submissions in each");
   fuzz->add_flag("--restore", options.restore, "lose the database too, and restore an older copy");
   fuzz->add_flag("--trace", trace, "print every event");
+  CLI::App* shares = app.add_subcommand(
+      "shares", "a week of full queues: what accounts hold beside what they are entitled to");
+  kezek::sim::LongRunOptions week;
+  bool everything = false;
+  shares->add_option("--seed", week.seed, "of weights, guarantees and jobs");
+  shares->add_option("--gpus", week.gpus, "of the machine");
+  shares->add_option("--gpus-per-node", week.gpus_per_node, "0: all in one node");
+  shares->add_option("--days", week.days, "simulated; the first is left out")
+      ->check(CLI::Range(2, 1000));
+  shares->add_flag("--all", everything, "a line for each project and user, too");
   CLI11_PARSE(app, argc, argv);
+  if (shares->parsed()) return RunShares(week, everything) ? 0 : 1;
   Totals totals;
   std::uint64_t failed = 0;
   for (std::uint64_t i = 0; i < seeds; ++i) {
