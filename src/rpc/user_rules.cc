@@ -102,9 +102,10 @@ AccountId HomeOf(const Directory& directory, std::string_view user_name) {
 }
 
 bool MayKnow(const Caller& caller, const std::string& name) {
+  if (caller.everywhere) return true;
   const Directory& directory = caller.directory();
   const AccountId home = HomeOf(directory, name);
-  if (caller.everywhere || (home && caller.SeesAccount(home))) return true;
+  if (home && caller.SeesAccount(home)) return true;
   const auto found = directory.user_by_name.find(name);
   if (found == directory.user_by_name.end()) return false;
   const User& user = directory.users.at(found->second);
