@@ -174,7 +174,7 @@ struct SetNodeService {
   std::string text;
 };
 // Lets a scheduler that has stopped itself go on. FAILED_PRECONDITION NOT_STOPPED, or
-// RESTORE_NOT_ACCEPTED: it stopped because of epochs that this database did not issue.
+// RESTORE_NOT_ACCEPTED: it stopped because of attempts that this database lacks.
 struct ResumeScheduling {
   std::string text;
   bool accept_restore = false;

@@ -62,7 +62,7 @@ struct Changes {
   std::vector<Node> nodes;
   std::vector<JobId> final_jobs;           // their environments are deleted
   std::optional<std::string> stop;         // why nothing may be started; empty: it goes on
-  std::set<std::int64_t> accepted_epochs;  // of tags that this database did not issue
+  std::set<std::int64_t> accepted_epochs;  // of attempts that this database lacks
   std::string settings_reason;             // of the accounts' new versions
   UserId settings_actor;
   bool empty() const {
@@ -86,7 +86,7 @@ struct Snapshot {
   // not issued again, as long as clocks differ by less than the copy's age.
   std::int64_t epoch = 0;
   std::set<std::int64_t> issued_epochs;    // by this database, `epoch` among them
-  std::set<std::int64_t> accepted_epochs;  // by a lost copy of it; an admin decided to go on
+  std::set<std::int64_t> accepted_epochs;  // of a lost copy of it; an admin decided to go on
   std::string installation;                // id of this database, part of every tag
   std::string stop;                        // as the last Changes::stop said
   TimeMs last_time_ms = 0;

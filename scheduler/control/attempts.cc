@@ -242,7 +242,7 @@ void EndAttempt(Core& core, Attempt attempt, const End& end) {
   const BackoffRules rules{core.config.backoff_ms, core.config.backoff_max_ms};
   core.Say(AfterAttempt(job, attempt, rules, core.now));
   core.Put(job);
-  core.ended[ref] = core.UnixAccountOf(job.user);
+  core.ended[ref] = {core.UnixAccountOf(job.user), attempt.epoch};
   core.ended_order.push_back(ref);
   if (core.ended_order.size() > kEndedKept) {
     core.ended.erase(core.ended_order.front());

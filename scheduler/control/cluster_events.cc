@@ -6,63 +6,12 @@
 
 #include "kezek/check.h"
 #include "scheduler/control/core.h"
-#include "scheduler/control/tag.h"
 
 namespace kezek::control {
 namespace {
 
 // Signs of life are stored this often even if nothing else changes.
 constexpr DurationMs kSeenStoredEvery = 5 * kMinuteMs;
-
-// What was given up, or never meant: ended, but only if it is ours beyond doubt.
-void CancelInCluster(Core& core, const ClusterJob& job, const std::string& why) {
-  core.Log("cancelling " + std::to_string(job.id) + " (" + ClusterName(job.attempt) + "): " + why);
-  if (!core.MayAct() || HasEnded(job.state)) return;
-  core.Do(CancelAction{{job.attempt, job.id, job.unix_account, false}});
-}
-
-void ReportStray(Core& core, const ClusterJob& job) {
-  const std::string text = "the cluster's job " + std::to_string(job.id) + " (" +
-                           ClusterName(job.attempt) + ") bears our tag, but no attempt is known";
-  if (!core.reported.insert(text).second) return;
-  core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "job"}, {"text", text}}}));
-}
-
-// Ours by its tag, but of an epoch that this database never issued: it is an older copy of the one
-// that did, and what else that one knew is lost. An admin decides.
-void OnUnknownEpoch(Core& core, const ClusterJob& job) {
-  const std::int64_t epoch = ParseTag(job.tag)->epoch;
-  if (core.state.accepted_epochs().contains(epoch)) {
-    if (!HasEnded(job.state)) ReportStray(core, job);
-    return;
-  }
-  if (!core.unknown_epochs.insert(epoch).second) return;
-  const std::string text = "the cluster has a job (" + ClusterName(job.attempt) + ") of epoch " +
-                           std::to_string(epoch) +
-                           ", which this database did not issue: an older copy was restored";
-  core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "epoch"}, {"text", text}}}));
-  if (core.stop.empty()) core.stop = text;
-  core.directory_changed = true;
-}
-
-// Ours by its tag, but no attempt that is alive.
-void OnStray(Core& core, const ClusterJob& job) {
-  if (HasEnded(job.state)) return;
-  if (core.ended.contains(job.attempt)) {
-    CancelInCluster(core, job, "its attempt has ended");
-    return;
-  }
-  if (const Job* row = core.state.FindJob(job.attempt.job)) {
-    if (job.attempt.number <= row->attempts) {
-      CancelInCluster(core, job, "its attempt has ended");
-    } else {
-      ReportStray(core, job);
-    }
-    return;
-  }
-  core.strays[job.attempt.job].push_back(job);
-  if (core.asked.insert(job.attempt.job).second) core.ready.load_jobs.push_back(job.attempt.job);
-}
 
 void Record(Core& core, Attempt attempt, std::int64_t id) {
   attempt.cluster_job_id = id;
@@ -172,35 +121,22 @@ void OnOwn(Core& core, const ClusterJob& job) {
   Seen(core, *core.state.FindAttempt(ref));
 }
 
-// Whether a report is about us. An end from the accounting may lack the tag, and a job's owner may
-// have changed it: then it must still be the job that is recorded for the attempt.
-bool IsOurs(Core& core, const ClusterJob& job) {
-  switch (
-      WhoseIs(core.config.keyed_hash, core.state.installation(), core.state.issued_epochs(), job)) {
-    case Belongs::kYes:
-      return true;
-    case Belongs::kUnknownEpoch:
-      OnUnknownEpoch(core, job);
-      return false;
-    case Belongs::kNo:
-      break;
-  }
+void OnOurs(Core& core, const ClusterJob& job) {
   const Attempt* attempt = core.state.FindAttempt(job.attempt);
-  return attempt != nullptr && attempt->cluster_job_id != 0 &&
-         IsStill(core.FollowedOf(*attempt), job);
-}
-
-void OnJob(Core& core, const ClusterJob& job) {
-  if (!IsOurs(core, job)) return;
-  const Attempt* attempt = core.state.FindAttempt(job.attempt);
-  if (attempt == nullptr) return OnStray(core, job);
+  if (attempt == nullptr) return CancelInCluster(core, job, "its attempt has ended");
   if (attempt->cluster_job_id == 0) {
     Record(core, *attempt, job.id);
   } else if (attempt->cluster_job_id != job.id) {
-    CancelInCluster(core, job, "another job is recorded for its attempt");
-    return;
+    // Held, it has never run. What runs or may run was released by other hands.
+    const std::string why = "another job is recorded for its attempt";
+    if (job.held) return CancelInCluster(core, job, why);
+    return ReportStray(core, job, why);
   }
   OnOwn(core, job);
+}
+
+void OnJob(Core& core, const ClusterJob& job) {
+  if (IsOurs(core, job)) OnOurs(core, job);
 }
 
 void On(Core& core, const LaunchAccepted& event) {
@@ -211,7 +147,7 @@ void On(Core& core, const LaunchAccepted& event) {
     ClusterJob job;
     job.id = event.cluster_job_id;
     job.attempt = event.attempt;
-    job.unix_account = ended->second;
+    job.unix_account = ended->second.unix_account;
     CancelInCluster(core, job, "accepted after its attempt had ended");
     return;
   }
@@ -376,14 +312,15 @@ void On(Core& core, const ClusterSilent& event) {
 // What the listing does not show is asked for one by one: it may have ended.
 void On(Core& core, const Listing& event) {
   std::set<AttemptRef> shown;
+  std::vector<const ClusterJob*> ours;
   // What shows a restore comes first: nothing is done about the others before that is known.
-  for (const ClusterJob& job : event.jobs) static_cast<void>(IsOurs(core, job));
-  if (!core.listed) core.ActAgain();
-  core.listed = true;
   for (const ClusterJob& job : event.jobs) {
     shown.insert(job.attempt);
-    OnJob(core, job);
+    if (IsOurs(core, job)) ours.push_back(&job);
   }
+  if (!core.listed) core.ActAgain();
+  core.listed = true;
+  for (const ClusterJob* job : ours) OnOurs(core, *job);
   for (const auto& [ref, attempt] : core.state.attempts()) {
     if (attempt.cluster_job_id == 0 || shown.contains(ref)) continue;
     core.follow[ref].look_at_ms = core.now;
@@ -395,35 +332,6 @@ void On(Core& core, const Listing& event) {
 
 void OnClusterEvent(Core& core, const ClusterEvent& event) {
   std::visit([&core](const auto& what) { On(core, what); }, event);
-}
-
-void OnLoaded(Core& core, const LoadedJobs& loaded) {
-  if (loaded.failed) {
-    core.ask_again.insert(loaded.asked.begin(), loaded.asked.end());
-    return;
-  }
-  std::set<JobRef> found;
-  for (const Job& job : loaded.found) {
-    found.insert(job.ref);
-    core.state.AddSubmitted(job);
-  }
-  for (const JobRef& ref : loaded.asked) {
-    core.asked.erase(ref);
-    if (!found.contains(ref)) core.state.SetMissing(ref);
-    for (const JobRef& waiting : core.state.DependentsOf(ref)) core.refresh.insert(waiting);
-    const auto strays = core.strays.find(ref);
-    if (strays == core.strays.end()) continue;
-    const auto row = std::find_if(loaded.found.begin(), loaded.found.end(),
-                                  [&ref](const Job& job) { return job.ref == ref; });
-    for (const ClusterJob& job : strays->second) {
-      if (row != loaded.found.end() && job.attempt.number <= row->attempts) {
-        CancelInCluster(core, job, "its attempt has ended");
-      } else {
-        ReportStray(core, job);
-      }
-    }
-    core.strays.erase(strays);
-  }
 }
 
 }  // namespace kezek::control

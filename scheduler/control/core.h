@@ -50,9 +50,13 @@ struct Core {
   std::map<AttemptRef, FollowUp> follow;     // same keys as state.attempts()
   SnapshotMap<JobRef, JobStanding> stopped;  // queued jobs that more than GPUs keep from starting
   std::set<JobRef> set_aside;                // by verify
-  // Attempts that ended in this process, with their Unix accounts: the cluster's jobs of these may
-  // be cancelled. The oldest are forgotten.
-  std::map<AttemptRef, std::string> ended;
+  // Attempts that ended in this process: the cluster's jobs of these may be cancelled. The oldest
+  // are forgotten.
+  struct Ended {
+    std::string unix_account;
+    std::int64_t epoch = 0;
+  };
+  std::map<AttemptRef, Ended> ended;
   std::deque<AttemptRef> ended_order;
   std::map<JobRef, std::vector<ClusterJob>> strays;  // of jobs that the store is asked for
   std::set<JobRef> asked;                            // of the store, not answered yet
@@ -67,7 +71,7 @@ struct Core {
   TimeMs reconcile_at_ms = 0;
   bool listed = false;                    // the cluster's jobs have been compared with ours
   std::string stop;                       // not empty: nothing is started or cancelled, and why
-  std::set<std::int64_t> unknown_epochs;  // of tags that this database did not issue: the stop's
+  std::set<std::int64_t> unknown_epochs;  // of attempts that this database lacks: the stop's
 
   // Time and ticks.
   TimeMs now = 0;
@@ -102,7 +106,7 @@ struct Core {
 
   // Whether the cluster may be told to start or to end anything: not before it is known to show
   // nothing that a later copy of the database had committed.
-  bool MayAct() const { return listed && stop.empty(); }
+  bool MayAct() const { return listed && stop.empty() && strays.empty(); }
   // What was withheld while it might not act is looked at again.
   void ActAgain();
 
@@ -131,6 +135,16 @@ void Attend(Core& core, const AttemptRef& attempt);
 
 // --- cluster_events.cc ---
 void OnClusterEvent(Core& core, const ClusterEvent& event);
+
+// --- strays.cc ---
+// Whether a report is about an attempt of this database. An end from the accounting may lack the
+// tag, and a job's owner may have changed it: then it must still be the job that is recorded for
+// the attempt. What a lost copy of the database planned stops everything, or is reported.
+bool IsOurs(Core& core, const ClusterJob& job);
+// What was given up, or never meant. Nothing if it has ended, or while nothing may be cancelled.
+void CancelInCluster(Core& core, const ClusterJob& job, const std::string& why);
+// Once for each text.
+void ReportStray(Core& core, const ClusterJob& job, const std::string& why);
 // What came of asking the store about jobs.
 void OnLoaded(Core& core, const LoadedJobs& loaded);
 

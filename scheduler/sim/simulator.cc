@@ -70,6 +70,7 @@ class Simulation {
   void Round();
   void Sweep();
   void SayWaiting();
+  void CopyDatabase();
   void LoseDatabase();
   void DecideOnRestore();
   bool BeyondCopy(const FakeCluster::Entry& entry) const;
@@ -96,7 +97,8 @@ class Simulation {
     Checker checker;
   };
   std::optional<Copy> copy_;
-  TimeMs lose_at_ = INT64_MAX;  // the database; 0: it has been
+  TimeMs copy_at_ = INT64_MAX;
+  TimeMs lose_at_ = INT64_MAX;
   TimeMs decide_at_ = 0;
   std::int64_t epochs_restored_ = 0;  // the last one of the copy that was restored
   bool healed_ = false;
@@ -127,6 +129,9 @@ Simulation::Simulation(const SimOptions& options)
   cluster_.SetFaults(DrawFaults(random_));
   commit_fails_ = random_.Permille(300) ? static_cast<std::int32_t>(random_.Between(1, 50)) : 0;
   crashes_on_ = random_.Permille(700);
+  if (!options.restore) return;
+  copy_at_ = kStart + random_.Between(kMinuteMs, 40 * kMinuteMs);
+  lose_at_ = copy_at_ + random_.Between(kMinuteMs, 20 * kMinuteMs);
 }
 
 void Simulation::Line(const std::string& text) {
@@ -180,15 +185,18 @@ void Simulation::Crash() {
   gate_.reset();
   view_.reset();
   begin_at_ = now_ + random_.Between(0, 2 * kMinuteMs);
-  if (!options_.restore || copy_ || lose_at_ == 0) return;
-  // The next to lead gets an epoch of its own, so all that it does is known to be beyond the copy.
+}
+
+// The copy is made at any commit: the leader goes on, in the same epoch.
+void Simulation::CopyDatabase() {
+  if (copy_ || now_ < copy_at_) return;
   copy_.emplace(Copy{store_, checker_});
-  lose_at_ = now_ + random_.Between(kMinuteMs, 40 * kMinuteMs);
+  Line("the database is copied");
 }
 
 void Simulation::LoseDatabase() {
-  if (now_ < lose_at_ || lose_at_ == 0) return;
-  lose_at_ = 0;
+  if (now_ < lose_at_) return;
+  lose_at_ = INT64_MAX;
   if (loop_ != nullptr) Crash();
   Line("the database is lost, an older copy restored");
   store_ = std::move(copy_->store);
@@ -199,11 +207,16 @@ void Simulation::LoseDatabase() {
   begin_at_ = now_ + kSecondMs;
 }
 
-// Alive in the cluster, of an epoch the database does not know, and not decided about.
+bool IsAlive(const FakeCluster::Entry& entry) {
+  return !entry.forgotten && !HasEnded(entry.job.state);
+}
+
+// Alive in the cluster, of an attempt the database does not have, and not decided about.
 bool Simulation::BeyondCopy(const FakeCluster::Entry& entry) const {
   const std::int64_t epoch = EpochOf(entry);
-  return epoch != 0 && !entry.forgotten && entry.job.state < ClusterJobState::kCompleted &&
-         !store_.issued_epochs().contains(epoch) && !store_.accepted_epochs().contains(epoch);
+  if (epoch == 0 || !IsAlive(entry) || store_.accepted_epochs().contains(epoch)) return false;
+  const auto attempt = store_.attempts().find(entry.job.attempt);
+  return attempt == store_.attempts().end() || attempt->second.epoch != epoch;
 }
 
 // The admin ends by hand what the lost database knew of, and accepts the restore when it is gone.
@@ -313,6 +326,7 @@ SimResult Simulation::Run() {
     store_.SetTime(now_);
     cluster_.Advance(now_);
     if (loop_ == nullptr && begin_at_ <= now_) Begin();
+    CopyDatabase();
     LoseDatabase();
     People();
     DecideOnRestore();

@@ -3,7 +3,7 @@
 //
 // For `faults_ms` things go wrong, as the seed has it: the cluster's faults, failing commits, and
 // crashes of the controller at any call. After a restored copy of the database nothing may be
-// started or cancelled while the cluster has jobs of epochs that the copy does not know: an admin
+// started or cancelled while the cluster has jobs of attempts that the copy does not know: an admin
 // ends these, and then lets the scheduler go on. Then the faults stop, everybody's holds are
 // released, and everything must finish.
 #pragma once
@@ -22,7 +22,7 @@ struct SimOptions {
   DurationMs span_ms = 30 * kMinuteMs;    // of the submissions
   DurationMs faults_ms = 60 * kMinuteMs;  // 0: no faults
   DurationMs patience_ms = 3 * kDayMs;    // after which what has not finished is a breach
-  // Among the faults: the database is lost, and a copy of it, made at an earlier crash, restored.
+  // Among the faults: the database is lost, and a copy of it, made at an earlier commit, restored.
   bool restore = false;
 };
 

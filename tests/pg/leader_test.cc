@@ -78,10 +78,11 @@ TEST(LeaderTest, LeadingAgainGoesOn) {
 TEST(LeaderTest, ARestoredCopyIssuesNoEpochOfTheLostDatabaseAndRemembersWhatWasAccepted) {
   const auto database = test::FreshDatabase(test::ServerFolder());
   test::StepClock clock;
+  std::int64_t shared = 0;
   std::int64_t lost = 0;
   {
     PostgresStore store({.conninfo = database.app}, clock, {});
-    ASSERT_TRUE(store.Lead().has_value());
+    shared = store.Lead()->epoch;
     lost = store.Lead()->epoch;
   }
   // As if copied before the second of them.
@@ -104,6 +105,12 @@ TEST(LeaderTest, ARestoredCopyIssuesNoEpochOfTheLostDatabaseAndRemembersWhatWasA
   const auto again = store.Lead();
   EXPECT_EQ(again->accepted_epochs, std::set<std::int64_t>{lost});
   EXPECT_EQ(again->issued_epochs.size(), 3U);
+  // One that both had led in: copied and lost within one leadership.
+  changes.accepted_epochs = {shared};
+  ASSERT_TRUE(store.Commit(changes).has_value());
+  const auto both = store.Lead();
+  EXPECT_EQ(both->accepted_epochs, (std::set<std::int64_t>{shared, lost}));
+  EXPECT_TRUE(both->issued_epochs.contains(shared));
 }
 
 TEST(LeaderTest, WhyNothingMayStartIsKept) {

@@ -47,8 +47,8 @@ TEST(SimulationTest, NothingBreaksUnderFaults) {
   }
 }
 
-// The checks are those of the first test, and one more: while the cluster has jobs of epochs that
-// the restored copy does not know, it is told nothing.
+// The checks are those of the first test, and one more: while the cluster has jobs of attempts
+// that the restored copy does not know, it is told nothing.
 TEST(SimulationTest, NothingIsStartedOrCancelledAfterARestoreUntilAnAdminDecides) {
   std::int64_t stops = 0;
   for (std::uint64_t i = 0; i < Seeds(); ++i) {

@@ -1,0 +1,148 @@
+// Goal: a database that is an older copy, restored, is known as such by what the cluster runs, also
+// when the copy was made under the leader that planned it; then nothing is started or cancelled
+// before an admin has decided, and what was lost is never taken for what follows under the same
+// numbers. Method: a controller driven by hand on a store that is put back to an earlier moment.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "tests/unit/control/desk_of_one.h"
+
+namespace kezek::control {
+namespace {
+
+class RestoredTest : public ::testing::Test {
+ protected:
+  RestoredTest() {
+    desk.Up();
+    desk.store.SetTime(desk.now);
+  }
+
+  void BackUp() { copy.emplace(desk.store); }
+  void Restore() {
+    desk.store = *copy;
+    desk.store.SetTime(desk.now);
+    desk.Begin();
+    desk.Offer(ClusterUp{"test", 0});
+    desk.OfferNodes();
+  }
+  // What it is told to start and to end over the next rounds.
+  std::size_t Told() {
+    std::size_t told = 0;
+    for (int round = 0; round < 4; ++round) {
+      last = desk.Tick();
+      told += DeskOfOne::All<SubmitAction>(last).size() +
+              DeskOfOne::All<ReleaseAction>(last).size() +
+              DeskOfOne::All<CancelAction>(last).size();
+    }
+    return told;
+  }
+
+  DeskOfOne desk;
+  std::optional<sim::MemoryStore> copy;
+  Ready last;
+};
+
+TEST_F(RestoredTest, AnAttemptThatAQueuedJobDoesNotHaveStopsEverything) {
+  const JobId job = desk.Submit();
+  BackUp();
+  const AttemptRef ref = desk.Running(job, 900);
+  const ClusterJob runs = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  Restore();
+  desk.Offer(Listing{{runs}});
+  EXPECT_EQ(Told(), 0U) << "it would run twice";
+  EXPECT_NE(last.report.stopped.find(ClusterName(ref)), std::string::npos) << last.report.stopped;
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kSchedulingStopped);
+
+  // Accepted, it is left alone, though the job that was planned again has the same numbers.
+  EXPECT_EQ(desk.Do(ResumeScheduling{"?", false}).error().details.at(0).reason,
+            "RESTORE_NOT_ACCEPTED");
+  ASSERT_TRUE(desk.Do(ResumeScheduling{"ok", true}));
+  desk.Tick();
+  ASSERT_EQ(desk.Row(job).state, JobState::kStarting);
+  desk.Offer(FoundByName{ref, true, {runs}});
+  desk.Step();
+  EXPECT_EQ(desk.Row(job).state, JobState::kQueued) << "none of them is what was submitted";
+  for (int process = 0; process < 2; ++process) {
+    desk.Offer(Listing{{runs}});
+    for (int round = 0; round < 3; ++round) {
+      last = desk.Tick();
+      EXPECT_TRUE(last.report.stopped.empty()) << "accepted once and for all";
+      EXPECT_TRUE(DeskOfOne::All<CancelAction>(last).empty());
+    }
+    desk.Begin();
+    desk.Up();
+  }
+}
+
+TEST_F(RestoredTest, AJobThatTheCopyDoesNotHaveStopsEverythingBeforeTheFirstTick) {
+  const JobId waits = desk.Submit([&](JobSpec& spec) { spec.begin_ms = desk.now + 5000; });
+  BackUp();
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  const ClusterJob runs = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  desk.Step(5000);
+  Restore();
+  desk.Offer(Listing{{runs}});
+  EXPECT_EQ(Told(), 0U);
+  EXPECT_FALSE(last.report.stopped.empty());
+  EXPECT_EQ(desk.WaitsFor(waits).code, ReasonCode::kSchedulingStopped);
+}
+
+TEST_F(RestoredTest, AStoreThatCannotBeAskedHoldsTheFirstTick) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  ClusterJob ended = desk.Seen(ref, 900, ClusterJobState::kCompleted);
+  ended.end_ms = desk.now;
+  desk.Offer(Observed{ended});
+  desk.Step(1000);
+  const JobId waits = desk.Submit();
+  desk.Begin();
+  desk.Offer(ClusterUp{"test", 0});
+  desk.OfferNodes();
+  desk.Offer(Listing{{desk.Seen(ref, 950, ClusterJobState::kRunning)}});
+  desk.now += desk.config.heartbeat_ms;
+  const Ready asks = desk.controller->Step(desk.now);
+  desk.controller->CommitDone();
+  EXPECT_EQ(asks.load_jobs, std::vector<JobRef>{ref.job});
+  EXPECT_TRUE(DeskOfOne::All<SubmitAction>(asks).empty());
+  desk.controller->Offer(LoadedJobs{asks.load_jobs, {}, true});
+  EXPECT_TRUE(DeskOfOne::All<SubmitAction>(desk.Tick()).empty()) << "asks again";
+  const Ready knows = desk.Tick();
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(knows).size(), 1U) << "its attempt has ended";
+  EXPECT_EQ(desk.Row(waits).state, JobState::kStarting);
+}
+
+TEST_F(RestoredTest, ATagOfAnotherEpochThanItsAttemptsIsOfALostOne) {
+  const JobId job = desk.Submit();
+  BackUp();
+  const AttemptRef ref = desk.Running(job, 900);
+  const ClusterJob runs = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  Restore();
+  desk.Offer(Listing{});  // the cluster had lost it for a while
+  desk.Tick();
+  ASSERT_EQ(desk.Row(job).state, JobState::kStarting);
+  desk.Offer(Listing{{runs}});
+  EXPECT_EQ(Told(), 0U);
+  EXPECT_FALSE(last.report.stopped.empty());
+  EXPECT_EQ(desk.Of(ref).cluster_job_id, 0) << "it is not what was submitted";
+}
+
+TEST_F(RestoredTest, OfSeveralOnlyWhatIsHeldIsCancelled) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  ClusterJob other = desk.Seen(ref, 901, ClusterJobState::kRunning);
+  desk.Offer(Observed{other});
+  Ready ready = desk.Step();
+  EXPECT_TRUE(DeskOfOne::All<CancelAction>(ready).empty());
+  ASSERT_EQ(ready.changes.events.size(), 1U) << "reported";
+  EXPECT_EQ(ready.changes.events[0].subject, Subject::kCluster);
+  other.state = ClusterJobState::kPending;
+  other.held = true;
+  desk.Offer(Observed{other});
+  ready = desk.Step();
+  ASSERT_EQ(DeskOfOne::All<CancelAction>(ready).size(), 1U);
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(ready)[0].job.cluster_job_id, 901);
+}
+
+}  // namespace
+}  // namespace kezek::control
