@@ -113,10 +113,17 @@ void AttendStarting(Core& core, const Attempt& attempt, FollowUp& follow, Earlie
   // Silence proves nothing: the time runs only while the cluster answers.
   const TimeMs from = std::max(attempt.released_ms, core.cluster_since_ms);
   const TimeMs due = from + core.config.launch_timeout_ms;
-  if (core.now >= due) {
+  if (core.now >= due && follow.waited_at_ms >= due) {
     Reason reason{ReasonCode::kLaunchTimedOut, {}};
     if (!follow.waits_for.empty()) reason.fields["text"] = follow.waits_for;
     SetEnding(core, attempt.ref, Ending::kLaunchTimeout, std::move(reason));
+  } else if (core.now >= due) {
+    // It may have started since the last report; what runs is not ended for being late.
+    if (core.now >= follow.check_at_ms) {
+      core.Do(LookAction{core.FollowedOf(attempt)});
+      follow.check_at_ms = core.now + core.config.retry_ms;
+    }
+    next.Add(follow.check_at_ms);
   } else {
     next.Add(due);
   }

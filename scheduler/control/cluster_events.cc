@@ -35,6 +35,7 @@ void Seen(Core& core, Attempt attempt) {
 void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
   FollowUp& follow = core.follow[attempt.ref];
   if (!job.held && job.state_reason != "None") follow.waits_for = job.state_reason;
+  if (!job.held) follow.waited_at_ms = core.now;
   if (!job.held && !attempt.released) {
     attempt.released = true;
     attempt.released_ms = core.now;
@@ -46,6 +47,7 @@ void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
     follow.release_at_ms = core.now + core.config.retry_ms;
     if (core.MayAct()) core.Do(ReleaseAction{core.FollowedOf(attempt)});
   }
+  core.attend.insert(attempt.ref);
 }
 
 // When the run ended that the cluster took back: by its own times as long as it shows them. Else

@@ -35,6 +35,8 @@ struct FollowUp {
   TimeMs cancel_at_ms = 0;        // next time the cancel is sent
   TimeMs signal_at_ms = 0;        // next time the signal before the limit is sent
   TimeMs look_at_ms = 0;          // look then; 0: no need to
+  TimeMs waited_at_ms = 0;        // released, it was last seen waiting
+  TimeMs check_at_ms = 0;         // too late to start: looked at again then, before it is given up
   std::set<std::string> signals;  // sent on request, not answered yet
   std::string waits_for;          // why the cluster does not start it, in its words
 };

@@ -51,6 +51,31 @@ TEST_F(AbsenceTest, TheLimitWaitsForASilentCluster) {
   EXPECT_EQ(desk.Of(ref).ending, Ending::kTimeLimit);
 }
 
+TEST_F(AbsenceTest, NothingStartsWhileTheClusterIsSilent) {
+  desk.Offer(ClusterSilent{"connection refused"});
+  const JobId job = desk.Submit();
+  EXPECT_TRUE(DeskOfOne::All<SubmitAction>(desk.Tick()).empty());
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClusterAway);
+}
+
+TEST_F(AbsenceTest, WhatStartedUnseenIsNotEndedForBeingLate) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Started(job, 900);
+  desk.Step(desk.config.launch_timeout_ms - 1);
+  Ready ready = desk.Step(1);
+  EXPECT_TRUE(DeskOfOne::All<CancelAction>(ready).empty());
+  EXPECT_EQ(DeskOfOne::All<LookAction>(ready).size(), 1U) << "looked at before it is given up";
+  ready = desk.Step(1000);
+  EXPECT_TRUE(DeskOfOne::All<LookAction>(ready).empty()) << "not too often";
+  ready = desk.Step(desk.config.retry_ms);
+  EXPECT_EQ(DeskOfOne::All<LookAction>(ready).size(), 1U) << "should the answer be lost";
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  seen.start_ms = desk.now - 1000;
+  desk.Offer(Observed{seen});
+  EXPECT_TRUE(DeskOfOne::All<CancelAction>(desk.Step()).empty());
+  EXPECT_EQ(desk.Row(job).state, JobState::kRunning);
+}
+
 TEST_F(AbsenceTest, NothingStartsBeforeItIsKnownWhatOthersUse) {
   desk.Begin();
   desk.Submit([](JobSpec& spec) {

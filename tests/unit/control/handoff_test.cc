@@ -132,7 +132,9 @@ TEST_F(HandoffTest, WhatDoesNotStartInTimeComesBackUncharged) {
   seen.state_reason = "Resources";
   desk.Offer(Observed{seen});
   EXPECT_TRUE(DeskOfOne::All<CancelAction>(desk.Step(desk.config.launch_timeout_ms - 1)).empty());
-  EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(1)).size(), 1U);
+  EXPECT_EQ(DeskOfOne::All<LookAction>(desk.Step(1)).size(), 1U);
+  desk.Offer(Observed{seen});
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step()).size(), 1U);
   EXPECT_EQ(desk.Of(ref).ending, Ending::kLaunchTimeout);
   EXPECT_EQ(desk.Row(job).state, JobState::kStarting) << "not before it is confirmed gone";
   seen.state = ClusterJobState::kCancelled;
@@ -157,6 +159,7 @@ TEST_F(HandoffTest, ALaunchThatStartedAfterAllIsChargedAndRunsTwiceOnlyIfItMay) 
     const JobId job = desk.Submit([&](JobSpec& spec) { spec.requeue = requeue; });
     const std::int64_t id = requeue ? 900 : 901;
     const AttemptRef ref = desk.Started(job, id);
+    desk.Offer(Observed{desk.Seen(ref, id, ClusterJobState::kPending)});
     EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(desk.config.launch_timeout_ms)).size(), 1U);
     ClusterJob seen = desk.Seen(ref, id, ClusterJobState::kCancelled);
     seen.start_ms = desk.now - 1000;
@@ -187,14 +190,8 @@ TEST_F(HandoffTest, NoTimeoutWhileTheClusterIsSilent) {
   desk.Offer(ClusterUp{"test", 0});
   desk.Step();
   EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+  desk.Offer(Observed{desk.Seen(ref, 900, ClusterJobState::kPending)});
   EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(desk.config.launch_timeout_ms)).size(), 1U);
-}
-
-TEST_F(HandoffTest, NothingStartsWhileTheClusterIsSilent) {
-  desk.Offer(ClusterSilent{"connection refused"});
-  const JobId job = desk.Submit();
-  EXPECT_TRUE(DeskOfOne::All<SubmitAction>(desk.Tick()).empty());
-  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClusterAway);
 }
 
 TEST_F(HandoffTest, ARefusalForGoodHoldsTheJobWithTheClustersWords) {
