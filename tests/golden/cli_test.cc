@@ -239,5 +239,18 @@ TEST(CliTest, LongWorkSaysHowFarItIsOnATerminalOnly) {
   EXPECT_EQ(transcript.ErrorsOf({"submit", file}, false), "");
 }
 
+TEST(CliTest, ManyLargeJobsGoInSeveralCalls) {
+  Transcript transcript;
+  std::string jobs;
+  for (int i = 0; i < 5; ++i) {
+    jobs += "---\\nname: n\\nshape: {gpus: 1}\\nscript: \"#!/bin/sh " +
+            std::string(std::size_t{7} << 19, '#') + "\"\\n";
+  }
+  // More than a server takes of one message.
+  ASSERT_GT(jobs.size(), std::size_t{16} << 20);
+  const std::string file = transcript.WriteFile("large.yaml 600 " + jobs);
+  EXPECT_EQ(transcript.ErrorsOf({"submit", file}, false), "");
+}
+
 }  // namespace
 }  // namespace kezek::golden

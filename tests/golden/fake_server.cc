@@ -70,9 +70,7 @@ class FakeJobs final : public v1::JobService::Service {
                 v1::SubmitResponse* response) override {
     if (Status token = CheckToken(*context); !token.ok()) return token;
     const std::lock_guard<std::mutex> lock(mutex_);
-    ++submissions_;
-    last_ = *request;
-    const bool existing = !keys_.insert(request->idempotency_key()).second;
+    const bool existing = Keep(*request);
     const v1::JobSpec& spec = request->spec();
     if (spec.shape().gpu_type() == "a100") {
       return Refused(StatusCode::INVALID_ARGUMENT, "spec.shape.gpu_type", "NO_SUCH_GPU_TYPE",
@@ -143,8 +141,15 @@ class FakeJobs final : public v1::JobService::Service {
   Status SubmitMany(ServerContext* context, const v1::SubmitManyRequest* request,
                     v1::SubmitManyResponse* response) override {
     if (Status token = CheckToken(*context); !token.ok()) return token;
+    const std::lock_guard<std::mutex> lock(mutex_);
     for (const v1::SubmitRequest& one : request->submissions()) {
-      Answer(one, false, response->add_results()->mutable_ok());
+      const bool existing = Keep(one);
+      v1::SubmitResult& result = *response->add_results();
+      // A job named `lost` loses the whole call's answer.
+      if (one.spec().name() == "lost") return Status(StatusCode::INTERNAL, "gone");
+      const bool fails = one.spec().name().starts_with("fails-");
+      if (!fails) Answer(one, existing, result.mutable_ok());
+      if (fails) result.set_error(FailureNamed(one.spec().name().substr(6)).error_details());
     }
     return Status::OK;
   }
@@ -209,11 +214,10 @@ class FakeJobs final : public v1::JobService::Service {
 
   std::string LastSubmission() const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    v1::SubmitRequest shown = last_;
     std::string text;
     google::protobuf::TextFormat::Printer printer;
     printer.SetUseUtf8StringEscaping(true);
-    printer.PrintToString(shown, &text);
+    printer.PrintToString(last_, &text);
     return text;
   }
 
@@ -224,6 +228,12 @@ class FakeJobs final : public v1::JobService::Service {
   }
 
  private:
+  // Whether its key was there already.
+  bool Keep(const v1::SubmitRequest& request) {
+    ++submissions_;
+    last_ = request;
+    return !keys_.insert(request.idempotency_key()).second;
+  }
   static void Answer(const v1::SubmitRequest& request, bool existing,
                      v1::SubmitResponse* response) {
     v1::Job& job = *response->mutable_job();
@@ -421,6 +431,7 @@ struct FakeServer::Parts {
 FakeServer::FakeServer() : parts_(std::make_unique<Parts>()) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &parts_->port);
+  builder.SetMaxReceiveMessageSize(16 << 20);  // as kezekd has it unless told otherwise
   builder.RegisterService(&parts_->jobs);
   builder.RegisterService(&parts_->cluster);
   builder.RegisterService(&parts_->quota);

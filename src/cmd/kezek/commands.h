@@ -42,8 +42,7 @@ void AddRun(CLI::App& app);
 Result<int> RunSubmit(Session& session, const CLI::App& command,
                       const std::vector<std::string>& arguments);
 
-// Whether these arguments of submit name a job file, and the submission of all its jobs.
-bool NamesJobFile(const std::vector<std::string>& arguments);
+// The same where the arguments name a job file: submits all its jobs.
 Result<int> SubmitJobFile(Session& session, const std::vector<std::string>& arguments);
 
 // The hidden `kezek __complete`, which the shells call with the words so far.

@@ -13,6 +13,7 @@
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/help.h"
+#include "cmd/kezek/job_file.h"
 #include "cmd/kezek/jobs.h"
 #include "cmd/kezek/logs.h"
 #include "cmd/kezek/nearest.h"
@@ -29,6 +30,7 @@ struct SubmitFlags {
   bool dry_run = false;
   bool help = false;
   std::string on_behalf_of;
+  std::string key;
 };
 
 // Claims what is not an option of the job: submit's own flags and those every command has.
@@ -56,6 +58,7 @@ script::OtherParser OwnFlags(Session& session, SubmitFlags& flags) {
     if (name == "--endpoint") return session.flags.endpoint = value(), taken;
     if (name == "--config") return session.flags.config = value(), taken;
     if (name == "--on-behalf-of") return flags.on_behalf_of = value(), taken;
+    if (name == "--key") return flags.key = value(), taken;
     return 0;
   };
 }
@@ -127,6 +130,17 @@ bool AsksToWait(const std::vector<std::string>& arguments) {
   return std::any_of(arguments.begin(), end, [](const std::string& word) {
     return word == "-W" || word == "--wait" || word == "-f" || word == "--follow";
   });
+}
+
+// Whether the first word that is neither an option nor the value of one is a job file. A command
+// line that cannot be read names none.
+bool NamesJobFile(Session& session, const std::vector<std::string>& arguments) {
+  SubmitFlags flags;
+  script::BatchOptions options;
+  const Result<script::ParsedFlags> parsed =
+      script::ParseFlags(arguments, session.host.now_ms(), OwnFlags(session, flags), options);
+  return parsed && !parsed->after_dashes && !parsed->operands.empty() &&
+         IsJobFile(parsed->operands.front());
 }
 
 // Everything the user wrote, flags over script.
@@ -276,7 +290,7 @@ Result<int> StayWith(Session& session, const v1::Job& job, bool follow) {
 
 Result<int> RunSubmit(Session& session, const CLI::App& command,
                       const std::vector<std::string>& arguments) {
-  if (NamesJobFile(arguments)) return SubmitJobFile(session, arguments);
+  if (NamesJobFile(session, arguments)) return SubmitJobFile(session, arguments);
   SubmitFlags flags;
   flags.follow = command.get_name() == "run";
   session.waits_for_job = flags.follow || AsksToWait(arguments);
@@ -302,7 +316,8 @@ Result<int> RunSubmit(Session& session, const CLI::App& command,
   request.set_dry_run(flags.dry_run);
   request.set_user(flags.on_behalf_of);
   // The same key at every try: a lost answer does not make two jobs.
-  if (!flags.dry_run) request.set_idempotency_key(session.host.make_key());
+  if (flags.key.empty()) flags.key = session.host.make_key();
+  if (!flags.dry_run) request.set_idempotency_key(flags.key);
   Result<v1::SubmitResponse> answer = (*client)->Call<v1::SubmitResponse>(request);
   if (!answer) return WithProject(session, Located(answer.error(), *draft), *draft);
   PrintServerWarnings(session.host, draft->options, *answer);

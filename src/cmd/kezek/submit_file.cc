@@ -23,11 +23,14 @@
 namespace kezek::cli {
 namespace {
 
-constexpr int kAtOnce = 1000;  // what SubmitMany takes
+// Of one call: what SubmitMany takes, and half of what a server takes of a message.
+constexpr std::size_t kAtOnce = 1000;
+constexpr std::size_t kBytesAtOnce = std::size_t{8} << 20;
 
 struct FileFlags {
   std::string path;
   std::string on_behalf_of;
+  std::string key;  // of all jobs together; the one of an earlier try gives its jobs back
   bool wait = false;
   bool parsable = false;
 };
@@ -46,6 +49,7 @@ Result<FileFlags> ReadFlags(Session& session, const std::vector<std::string>& ar
                          : name == "--endpoint"             ? &session.flags.endpoint
                          : name == "--config"               ? &session.flags.config
                          : name == "--on-behalf-of"         ? &flags.on_behalf_of
+                         : name == "--key"                  ? &flags.key
                                                             : nullptr;
     if (value != nullptr) {
       if (equals == std::string::npos && i + 1 == arguments.size()) {
@@ -61,7 +65,7 @@ Result<FileFlags> ReadFlags(Session& session, const std::vector<std::string>& ar
     } else {
       return BadUsage(word +
                       ": a job file says itself what its jobs are; beside it stand only "
-                      "--wait, --parsable and --format: write it into the file");
+                      "--wait, --parsable, --key and --format: write it into the file");
     }
   }
   return flags;
@@ -165,33 +169,57 @@ void ShowProgress(Progress& progress, const std::string& what, std::size_t done,
                 Count(static_cast<std::int64_t>(all), "job"));
 }
 
+// How the rest gets in without what is in being submitted twice.
+std::string TryAgain(const FileFlags& flags, std::size_t taken, std::size_t all) {
+  return Thousands(static_cast<std::int64_t>(taken)) + " of " +
+         Count(static_cast<std::int64_t>(all), "job") +
+         " are known to be submitted. To try again, and submit none twice: kezek submit --key " +
+         flags.key + " " + flags.path;
+}
+
+// The next jobs that go together.
+v1::SubmitManyRequest NextCall(const FileFlags& flags, std::size_t first,
+                               std::vector<v1::JobSpec>& specs) {
+  v1::SubmitManyRequest request;
+  std::size_t bytes = 0;
+  for (std::size_t i = first; i < specs.size() && i - first < kAtOnce; ++i) {
+    bytes += specs[i].ByteSizeLong();
+    if (i > first && bytes > kBytesAtOnce) break;
+    v1::SubmitRequest& one = *request.add_submissions();
+    one.mutable_spec()->Swap(&specs[i]);
+    one.set_user(flags.on_behalf_of);
+    one.set_idempotency_key(flags.key + "-" + std::to_string(i + 1));
+  }
+  return request;
+}
+
 Result<Outcome> SubmitAll(Session& session, const FileFlags& flags,
                           const std::vector<FileJob>& jobs, std::vector<v1::JobSpec> specs) {
   Outcome outcome;
   v1::SubmitManyResponse all;
   Progress progress(session.host);
-  for (std::size_t first = 0; first < jobs.size(); first += kAtOnce) {
-    v1::SubmitManyRequest request;
-    const std::size_t end = std::min(jobs.size(), first + kAtOnce);
-    for (std::size_t i = first; i < end; ++i) {
-      v1::SubmitRequest& one = *request.add_submissions();
-      *one.mutable_spec() = std::move(specs[i]);
-      one.set_user(flags.on_behalf_of);
-      one.set_idempotency_key(session.host.make_key());
-    }
+  for (std::size_t first = 0; first < jobs.size();) {
+    const v1::SubmitManyRequest request = NextCall(flags, first, specs);
     ShowProgress(progress, "submitting", first, jobs.size());
     const auto answer = Ask<v1::SubmitManyResponse>(session, request);
-    if (!answer) return answer.error();
+    if (!answer) {
+      Error error = answer.error();
+      error.message += "\n" + TryAgain(flags, outcome.taken.size(), jobs.size());
+      return error;
+    }
     progress.Clear();
-    for (std::size_t i = first; i < end; ++i) {
-      const auto at = static_cast<int>(i - first);
-      if (at < answer->results_size()) {
-        outcome.Add(session, flags, jobs[i], answer->results(at));
-      }
+    const int count = std::min(request.submissions_size(), answer->results_size());
+    for (int i = 0; i < count; ++i) {
+      const std::size_t at = first + static_cast<std::size_t>(i);
+      outcome.Add(session, flags, jobs[at], answer->results(i));
     }
     all.MergeFrom(*answer);
+    first += static_cast<std::size_t>(request.submissions_size());
   }
   PrintMessage(session.host, session.format(), all);
+  if (outcome.code != kDone && !outcome.taken.empty()) {
+    PrintWarning(session.host, TryAgain(flags, outcome.taken.size(), jobs.size()));
+  }
   return outcome;
 }
 
@@ -237,21 +265,10 @@ Result<int> RunInit(Session& session, const InitFlags& flags) {
 
 }  // namespace
 
-bool NamesJobFile(const std::vector<std::string>& arguments) {
-  const auto end = std::find(arguments.begin(), arguments.end(), "--");
-  const auto word = std::find_if(arguments.begin(), end, [](const std::string& argument) {
-    return !argument.starts_with('-') && IsJobFile(argument);
-  });
-  // A file's name can also be the value of an option of a script's submission.
-  return word != end && (word == arguments.begin() || !std::prev(word)->starts_with('-') ||
-                         *std::prev(word) == "-W" || std::prev(word)->starts_with("--wait") ||
-                         std::prev(word)->starts_with("--parsable") ||
-                         std::prev(word)->find('=') != std::string::npos);
-}
-
 Result<int> SubmitJobFile(Session& session, const std::vector<std::string>& arguments) {
   Result<FileFlags> flags = ReadFlags(session, arguments);
   if (!flags) return flags.error();
+  if (flags->key.empty()) flags->key = session.host.make_key();
   Result<std::string> text = ReadText(session.host, flags->path);
   if (!text) return text.error();
   Result<std::vector<FileJob>> jobs = ParseJobFile(*text, flags->path, session.host.now_ms());

@@ -52,6 +52,8 @@ void AddOwnFlags(CLI::App& command) {
   }
   add("--dry-run", "take nothing: say what would happen")->expected(0);
   add("--on-behalf-of", "as this user (cluster admins)")->type_name("USER");
+  add("--key", "of an earlier try: what that one submitted is not submitted again")
+      ->type_name("KEY");
   add("SCRIPT", "the batch script");
   add("ARGUMENT", "handed to it")->expected(1, 1 << 20);
 }

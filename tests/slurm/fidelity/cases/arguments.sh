@@ -1,5 +1,5 @@
 #!/bin/bash
 #SBATCH -t 5 -o out
-#: submit job.sh one 'two words' '' "it's" '$HOME' '*'
+#: submit job.sh config.yaml one 'two words' '' "it's" '$HOME' '*'
 for argument; do echo "<$argument>"; done
 echo "$# arguments"
