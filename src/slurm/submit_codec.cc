@@ -146,6 +146,15 @@ std::int32_t CpusPerTask(const JobSpec& spec) {
   return std::max({spec.cpus_per_task, spec.shape.cpus_per_node / tasks, 1});
 }
 
+// A path that Slurm shall take as it is, though it takes paths for patterns: with a backslash it
+// replaces nothing and takes one of two away.
+std::string AsPattern(const std::string& path) {
+  const char twice = path.find('\\') == std::string::npos ? '%' : '\\';
+  std::string pattern;
+  for (const char c : path) pattern.append(c == twice ? 2 : 1, c);
+  return pattern;
+}
+
 Json SubmitJob(const Launch& launch, const std::string& partition) {
   const JobSpec& spec = launch.spec;
   std::vector<std::string> nodes;
@@ -161,7 +170,7 @@ Json SubmitJob(const Launch& launch, const std::string& partition) {
       {"time_limit", std::max<std::int64_t>((launch.limit_ms + kMinuteMs - 1) / kMinuteMs, 1)},
       {"environment", Environment(launch)},
       {"current_working_directory", spec.working_directory},
-      {"standard_output", launch.stdout_path}};
+      {"standard_output", AsPattern(launch.stdout_path)}};
   // One task a node is what Slurm takes it to be; said, srun would take it for the user's wish.
   if (spec.ntasks_per_node > 1 || spec.ntasks != static_cast<std::int64_t>(nodes.size())) {
     job["tasks"] = spec.ntasks;
@@ -174,8 +183,8 @@ Json SubmitJob(const Launch& launch, const std::string& partition) {
   const auto set = [&job](const char* key, const std::string& value) {
     if (!value.empty()) job[key] = value;
   };
-  set("standard_error", launch.stderr_path);
-  set("standard_input", launch.stdin_path);
+  set("standard_error", AsPattern(launch.stderr_path));
+  set("standard_input", AsPattern(launch.stdin_path));
   set("account", launch.slurm_account);
   set("qos", launch.qos);
   set("partition", partition);

@@ -67,6 +67,17 @@ TEST(SubmitBody, SaysAllThatTheLaunchSays) {
   EXPECT_EQ(job, expected) << job.dump(1);
 }
 
+TEST(SubmitBody, PathsAreTakenAsTheyAre) {
+  Launch launch = TwoNodes();
+  launch.stdout_path = "/home/50%j/%a";
+  launch.stderr_path = R"(/home/a\b/50%j)";
+  launch.stdin_path = "/home/in";
+  const Json job = JobOf(launch);
+  EXPECT_EQ(job["standard_output"], "/home/50%%j/%%a");
+  EXPECT_EQ(job["standard_error"], R"(/home/a\\b/50%j)");
+  EXPECT_EQ(job["standard_input"], "/home/in");
+}
+
 TEST(SubmitBody, LeavesOutWhatIsNotAsked) {
   Launch launch = TwoNodes();
   launch.attempt = {{JobId{5}, kNoElement}, 1};
