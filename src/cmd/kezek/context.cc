@@ -23,6 +23,7 @@ namespace kezek::cli {
 namespace {
 
 constexpr std::string_view kDefaultEndpoint = "127.0.0.1:7443";
+constexpr const char* kSiteFile = "/etc/kezek/client.yaml";
 
 std::string DidYouMeanKey(const std::string& name, std::vector<std::string> known) {
   if (known.empty()) {
@@ -95,9 +96,36 @@ Result<Configuration> ReadConfiguration(const std::string& path, const YAML::Nod
   return configuration;
 }
 
+Result<std::string> ReadText(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) return Error{Code::kNotFound, path + " cannot be read", {}};
+  return text.str();
+}
+
 std::string FirstOf(const std::string& flag, const std::string& variable, const std::string& file) {
   if (!flag.empty()) return flag;
   return variable.empty() ? file : variable;
+}
+
+// Takes from the site's file what the context does not say. A token is nobody's but a user's.
+Result<void> AddSite(const std::string& path, Context& context) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return {};
+  const Result<std::string> text = ReadText(path);
+  if (!text) return text.error();
+  try {
+    const Result<Context> site = ReadContext(path, YAML::Load(*text));
+    if (!site) return site.error();
+    for (const ContextKey& key : ContextKeys()) {
+      if (key.name == "token" || key.name == "token_file") continue;
+      if ((context.*key.field).empty()) context.*key.field = *site.*key.field;
+    }
+    return {};
+  } catch (const YAML::Exception& error) {
+    return BadAt(path, error.mark, error.msg);
+  }
 }
 
 }  // namespace
@@ -136,12 +164,10 @@ std::string ConfigurationPath(const Host& host, const ContextFlags& flags) {
 Result<Configuration> LoadConfiguration(const std::string& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return Configuration{};
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) return Error{Code::kNotFound, path + " cannot be read", {}};
+  const Result<std::string> text = ReadText(path);
+  if (!text) return text.error();
   try {
-    Result<Configuration> configuration = ReadConfiguration(path, YAML::Load(text.str()));
+    Result<Configuration> configuration = ReadConfiguration(path, YAML::Load(*text));
     if (!configuration) return configuration;
     for (const auto& entry : configuration->contexts) {
       if (entry.second.token.empty()) continue;
@@ -219,9 +245,14 @@ Result<Context> ResolveContext(const Host& host, const ContextFlags& flags) {
                  {}};
   }
   context.endpoint = FirstOf(flags.endpoint, host.Variable("KEZEK_ENDPOINT"), context.endpoint);
-  if (context.endpoint.empty()) context.endpoint = kDefaultEndpoint;
   context.ca_file = FirstOf("", host.Variable("KEZEK_CA_FILE"), context.ca_file);
   context.project = FirstOf("", host.Variable("KEZEK_PROJECT"), context.project);
+  if (context.endpoint.empty()) {
+    Result<void> added =
+        AddSite(FirstOf("", host.Variable("KEZEK_SITE_CONFIG"), kSiteFile), context);
+    if (!added) return added.error();
+  }
+  if (context.endpoint.empty()) context.endpoint = kDefaultEndpoint;
   if (const std::string token = host.Variable("KEZEK_TOKEN"); !token.empty()) {
     context.token = token;
   } else if (context.token.empty() && !context.token_file.empty()) {

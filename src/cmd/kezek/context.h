@@ -6,9 +6,9 @@
 //       demo: {endpoint: "127.0.0.1:7443", token: kzk_…, project: alem-llm}
 //
 // A context knows `endpoint`, `token` or `token_file`, `project`, and for TLS `tls`, `ca_file`,
-// `client_certificate` with `client_key`, `server_name`. Each of flag, environment (KEZEK_ENDPOINT,
-// KEZEK_TOKEN, KEZEK_PROJECT, KEZEK_CA_FILE, KEZEK_CONTEXT, KEZEK_CONFIG) and file overrides the
-// next.
+// `client_certificate` with `client_key`, `server_name`. Flags override KEZEK_ENDPOINT, _TOKEN,
+// _PROJECT, _CA_FILE, _CONTEXT, _CONFIG, these the file. Where none says an endpoint, the site's
+// /etc/kezek/client.yaml (else KEZEK_SITE_CONFIG), a context alone, has what is not said.
 #pragma once
 
 #include <map>

@@ -173,10 +173,29 @@ TEST_F(ContextTest, FlagOverridesEnvironmentOverridesFile) {
 }
 
 TEST_F(ContextTest, WithoutAFileTheDefaultsHold) {
+  host_.environment["KEZEK_SITE_CONFIG"] = (folder_ / "none").string();
   const Result<Context> context = ResolveContext(host_, {});
   ASSERT_TRUE(context);
   EXPECT_EQ(context->endpoint, "127.0.0.1:7443");
   EXPECT_EQ(ConfigurationPath(host_, {}), folder_.string() + "/.config/kezek/config.yaml");
+}
+
+TEST_F(ContextTest, TheSiteSaysTheEndpointToWhoSaysNone) {
+  host_.environment["KEZEK_SITE_CONFIG"] =
+      Write("endpoint: 'site:1'\nca_file: /site.crt\ntoken: shared\n");
+  Result<Context> context = ResolveContext(host_, {});
+  ASSERT_TRUE(context) << context.error().message;
+  EXPECT_EQ(context->endpoint, "site:1");
+  EXPECT_EQ(context->ca_file, "/site.crt");
+  EXPECT_EQ(context->token, "") << "a token is nobody's but a user's";
+  ContextFlags flags;
+  flags.endpoint = "mine:2";
+  context = ResolveContext(host_, flags);
+  ASSERT_TRUE(context);
+  EXPECT_EQ(context->endpoint, "mine:2");
+  EXPECT_EQ(context->ca_file, "");
+  host_.environment["KEZEK_SITE_CONFIG"] = Write("endpont: 'site:1'\n");
+  EXPECT_EQ(ResolveContext(host_, {}).error().code, Code::kInvalidArgument);
 }
 
 TEST_F(ContextTest, WhatIsSavedIsReadBackAndPrivate) {
