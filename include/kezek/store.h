@@ -96,7 +96,7 @@ struct Snapshot {
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
-  std::vector<LedgerEntry> usage;  // Book::kUsage, as far back as it still counts
+  std::vector<LedgerEntry> usage;  // Book::kUsage that still counts, or is not settled
 };
 
 // Port. The controller's side. One thread at a time.

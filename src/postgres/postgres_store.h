@@ -27,7 +27,7 @@ struct StoreOptions {
   std::size_t queue_rows = 16'384;         // waiting; beyond it RESOURCE_EXHAUSTED
   std::size_t queue_bytes = 256U << 20;    // likewise
   DurationMs idempotency_ms = 7 * kDayMs;  // how long a key is known
-  DurationMs usage_horizon_ms = 41 * 7 * kDayMs;  // 41 half-lives: older usage is not loaded
+  DurationMs usage_horizon_ms = 41 * 7 * kDayMs;  // 41 half-lives: older is loaded until settled
   std::string host;                               // this one, for the record of epochs
   std::string address;  // where this daemon's API answers, told to standbys while it leads
   // Seals environments; without it they lie as they are. Its keys are checked by Lead.

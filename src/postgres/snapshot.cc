@@ -102,10 +102,15 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
       ReadAll<Token>(work, select + kTokenFields + " from tokens t order by t.id", ReadToken);
   snapshot.nodes =
       ReadAll<Node>(work, select + kNodeFields + " from nodes n order by n.name", ReadNode);
+  // Of what is not settled all: what is booked for it is the difference from what stands there.
+  const std::string since = std::to_string(usage_since_ms);
   snapshot.usage = ReadAll<LedgerEntry>(
       work,
-      select + kLedgerFields + " from ledger l where l.book = 'usage' and l.date_ms >= " +
-          std::to_string(usage_since_ms) + " order by l.seq",
+      select + kLedgerFields + " from ledger l where l.book = 'usage' and l.date_ms >= " + since +
+          " union all select " + kLedgerFields +
+          " from attempts a join ledger l on l.job_id = a.job_id and l.element = a.element and"
+          " l.attempt = a.number where not a.settled and l.book = 'usage' and l.date_ms < " +
+          since + " order by seq",
       ReadLedgerEntry);
   return snapshot;
 }

@@ -282,6 +282,38 @@ TEST(StorePlanTest, LooksUpKeysOneByOne) {
             100);
 }
 
+// What is due for an attempt is the difference from what stands in the ledger: without its first
+// pieces they would be booked once more after a restart.
+TEST_F(StoreTest, UsageOfWhatIsNotSettledIsLoadedHoweverOld) {
+  ASSERT_TRUE(SubmitNow(store_, {MakeSubmission("a"), MakeSubmission("b")}).has_value());
+  Changes changes;
+  for (const std::int64_t job : {1, 2}) {
+    Attempt attempt;
+    attempt.ref = {{JobId{job}, kNoElement}, 1};
+    attempt.state = job == 1 ? AttemptState::kRunning : AttemptState::kEnded;
+    if (job == 2) attempt.outcome = AttemptOutcome::kSucceeded;
+    attempt.start_ms = 1000;
+    changes.attempts.push_back(attempt);
+    LedgerEntry piece{.book = Book::kUsage, .kind = EntryKind::kPiece, .attempt = attempt.ref};
+    piece.contra = "machine";
+    piece.amount = 7 * job;
+    for (const TimeMs date : {TimeMs{1000}, clock_.Now()}) {
+      piece.date_ms = date;
+      changes.ledger.push_back(piece);
+    }
+    piece.book = Book::kCharge;
+    piece.kind = EntryKind::kSettlement;
+    if (job == 2) changes.ledger.push_back(piece);
+  }
+  const auto committed = store_.Commit(changes);
+  ASSERT_TRUE(committed.has_value()) << committed.error().message;
+  const auto snapshot = store_.Lead();
+  ASSERT_TRUE(snapshot.has_value());
+  std::vector<std::int64_t> loaded;
+  for (const LedgerEntry& entry : snapshot->usage) loaded.push_back(entry.seq);
+  EXPECT_EQ(loaded, (std::vector<std::int64_t>{1, 2, 4})) << "not 3, which is settled";
+}
+
 TEST(StoreQueueTest, FullQueueAnswersResourceExhausted) {
   const auto database = test::FreshDatabase(test::ServerFolder());
   test::StepClock clock;
