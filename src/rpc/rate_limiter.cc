@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace kezek::rpc {
 namespace {
@@ -17,11 +18,11 @@ std::int64_t RateLimiter::FilledBy(const Bucket& bucket, TimeMs now) const {
   return std::min(full, bucket.left_milli + pause * rate_.per_second);
 }
 
-Result<void> RateLimiter::Take(UserId user, TimeMs now) {
+Result<void> RateLimiter::TakeOf(Who who, TimeMs now) {
   if (rate_.per_second <= 0) return {};
   const std::lock_guard lock(mutex_);
   const std::int64_t full = std::max<std::int64_t>(rate_.burst, 1) * kCall;
-  Bucket& bucket = buckets_.try_emplace(user, Bucket{full, now}).first->second;
+  Bucket& bucket = buckets_.try_emplace(std::move(who), Bucket{full, now}).first->second;
   bucket.left_milli = FilledBy(bucket, now);
   bucket.at_ms = std::max(bucket.at_ms, now);
   if (bucket.left_milli < kCall) {

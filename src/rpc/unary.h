@@ -74,13 +74,15 @@ inline std::string Authorization(const grpc::CallbackServerContext& context) {
   return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
 }
 
-// The way to every rpc: who calls, whether they may (Authorise), and not too often.
+// The way to every rpc: who calls, whether they may (Authorise), and not too often. `peer` is the
+// address of a caller who need not be signed in.
 inline Result<Caller> Identify(const Parts& parts, std::string_view method,
-                               std::string_view authorization) {
+                               std::string_view authorization, std::string_view peer = "") {
   const TimeMs now = parts.clock->Now();
   auto caller = Authorise(method, authorization, parts.desk->view(), now);
   if (!caller || parts.rate == nullptr) return caller;
-  const auto counted = parts.rate->Take(caller->user, now);
+  const auto counted = caller->user == UserId{} ? parts.rate->TakeOfPeer(peer, now)
+                                                : parts.rate->Take(caller->user, now);
   if (!counted) return counted.error();
   return caller;
 }
@@ -88,8 +90,8 @@ inline Result<Caller> Identify(const Parts& parts, std::string_view method,
 // The way into every rpc that is there: Identify, and a request whose texts are some.
 inline Result<Caller> Enter(const Parts& parts, std::string_view method,
                             std::string_view authorization,
-                            const google::protobuf::Message& request) {
-  auto caller = Identify(parts, method, authorization);
+                            const google::protobuf::Message& request, std::string_view peer = "") {
+  auto caller = Identify(parts, method, authorization, peer);
   if (!caller) return caller;
   if (const auto texts = CheckTexts(request); !texts) return texts.error();
   return caller;
@@ -103,7 +105,7 @@ grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Part
                                 Handle handle) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();  // once for each call
   const Reply reply(reactor);
-  auto caller = Enter(parts, method, Authorization(*context), request);
+  auto caller = Enter(parts, method, Authorization(*context), request, context->peer());
   if (!caller) {
     reply.Fail(caller.error());
   } else {

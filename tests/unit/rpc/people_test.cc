@@ -184,6 +184,15 @@ TEST(RateLimiterTest, PutsOffWhatIsAboveTheRateAndOnlyThat) {
   EXPECT_LE(taken, 100);
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(limiter.Take(one, now + kDayMs));
   EXPECT_FALSE(limiter.Take(one, now + kDayMs)) << "no more than the burst is saved";
+  // Nor does who is not signed in spend another address's.
+  const TimeMs later = now + kDayMs;
+  for (int i = 0; i < 5; ++i) {
+    const std::string peer = "ipv4:10.0.0.1:4000" + std::to_string(i);
+    EXPECT_TRUE(limiter.TakeOfPeer(peer, later)) << i;
+  }
+  EXPECT_FALSE(limiter.TakeOfPeer("ipv4:10.0.0.1:50000", later)) << "whatever the port";
+  EXPECT_TRUE(limiter.TakeOfPeer("ipv4:10.0.0.2:50000", later));
+  EXPECT_TRUE(limiter.TakeOfPeer("ipv6:%5B::1%5D:50000", later));
   RateLimiter none(CallRate{});
   for (int i = 0; i < 10'000; ++i) ASSERT_TRUE(none.Take(one, now));
   for (std::int64_t i = 0; i < 5'000; ++i)
