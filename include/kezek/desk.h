@@ -130,6 +130,7 @@ struct HoldJobs {
 struct ReleaseJobs {
   std::vector<JobRef> jobs;
   bool by_admin = false;
+  std::string text;
 };
 // Absent fields stay as they are.
 struct UpdateJobs {
@@ -142,6 +143,7 @@ struct UpdateJobs {
   std::optional<TimeMs> begin_ms;
   std::optional<TimeMs> deadline_ms;
   std::optional<std::int32_t> array_max_running;
+  std::string text;  // why
 };
 using JobChange = std::variant<CancelJobs, SignalJobs, HoldJobs, ReleaseJobs, UpdateJobs>;
 // All or nothing: each change is checked for each of its jobs, as they are before the command,
@@ -167,6 +169,7 @@ struct PutUsers {
 };
 struct PutToken {  // id 0: creates
   Token token;
+  std::string text;  // why
 };
 struct SetNodeService {
   std::vector<std::string> nodes;

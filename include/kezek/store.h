@@ -47,7 +47,7 @@ struct KnownKey {
   Sha256 request_hash{};
 };
 
-// Everything one step of the controller changes. All or nothing.
+// Everything one step of the controller changes. All or nothing. No row is in it twice.
 struct Changes {
   // Whole rows: inserted or replaced. On the row of an array `attempts` counts the elements that
   // got a row of their own, `failed_runs` those of them that have not succeeded. Elements that are

@@ -65,9 +65,18 @@ Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const
 
 namespace {
 
+Event Changed(const Core& core, const Token& token, const std::string& text,
+              const Command& command) {
+  Event event = Changed(core, Subject::kToken, std::to_string(token.id.value), text, command);
+  event.reason.fields["field"] = "token";
+  event.reason.fields["label"] = token.label;
+  if (token.revoked_ms != 0) event.reason.fields["to"] = "revoked";
+  return event;
+}
+
 // The access of who is disabled ends with every token and does not come back by itself.
 void RevokeTokens(Core& core, const std::vector<User>& users, Directory* directory,
-                  const Command& command) {
+                  const std::string& why, const Command& command) {
   for (auto& entry : directory->tokens) {
     Token& token = entry.second;
     if (token.revoked_ms != 0 || !directory->users.at(token.user).disabled) continue;
@@ -75,8 +84,8 @@ void RevokeTokens(Core& core, const std::vector<User>& users, Directory* directo
                                      [&](const User& user) { return user.id == token.user; });
     if (!changed) continue;
     token.revoked_ms = core.now;
-    core.ready.changes.tokens.push_back(token);
-    core.Say(Changed(core, Subject::kToken, std::to_string(token.id.value), "revoked", command));
+    core.changed_tokens.insert_or_assign(token.id, token);
+    core.Say(Changed(core, token, why, command));
   }
 }
 
@@ -104,10 +113,10 @@ Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Comma
   for (const User& user : *users) {
     directory.users[user.id] = user;
     outcome.ids.push_back(user.id.value);
-    core.ready.changes.users.push_back(user);
+    core.changed_users.insert_or_assign(user.id, user);
     core.Say(Changed(core, Subject::kUser, user.name, put.reason, command));
   }
-  RevokeTokens(core, *users, &directory, command);
+  RevokeTokens(core, *users, &directory, put.reason, command);
   TakeOver(core, std::move(directory));
   RefreshQueue(core, [&users](const Job& job) {
     return std::any_of(users->begin(), users->end(),
@@ -123,8 +132,8 @@ Result<CommandOutcome> ExecuteToken(Core& core, const PutToken& put, const Comma
   Directory directory = *core.state.directory();
   std::erase_if(directory.tokens, [&](const auto& item) { return item.second.id == token->id; });
   directory.tokens[token->hash] = *token;
-  core.ready.changes.tokens.push_back(*token);
-  core.Say(Changed(core, Subject::kToken, std::to_string(token->id.value), token->label, command));
+  core.changed_tokens.insert_or_assign(token->id, *token);
+  core.Say(Changed(core, *token, put.text, command));
   TakeOver(core, std::move(directory));
   return CommandOutcome{.ids = {token->id.value}};
 }

@@ -156,6 +156,8 @@ void Apply(Core& core, const HoldJobs& hold, const Command& command, CommandOutc
 
 void Apply(Core& core, const ReleaseJobs& release, const Command& command,
            CommandOutcome& outcome) {
+  Reason reason{ReasonCode::kReleased, {}};
+  if (!release.text.empty()) reason.fields["text"] = release.text;
   for (const JobRef& ref : release.jobs) {
     // An element of a held array that is released by itself gets a row of its own.
     if (Find(core, ref) == Place::kPending &&
@@ -172,8 +174,7 @@ void Apply(Core& core, const ReleaseJobs& release, const Command& command,
     Job changed = *job;
     changed.not_before_ms = 0;
     core.Put(changed);
-    Hold1(core, ref, Hold::kNone, release.by_admin, {ReasonCode::kReleased, {}},
-          command.actor_name);
+    Hold1(core, ref, Hold::kNone, release.by_admin, reason, command.actor_name);
     outcome.jobs.push_back(ref);
   }
 }

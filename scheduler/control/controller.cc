@@ -69,9 +69,13 @@ void CollectChanges(Core& core) {
     changes.attempts.push_back(std::move(attempt));
   }
   for (auto& [name, node] : core.changed_nodes) changes.nodes.push_back(std::move(node));
+  for (auto& [id, user] : core.changed_users) changes.users.push_back(std::move(user));
+  for (auto& [id, token] : core.changed_tokens) changes.tokens.push_back(std::move(token));
   core.changed_jobs.clear();
   core.changed_attempts.clear();
   core.changed_nodes.clear();
+  core.changed_users.clear();
+  core.changed_tokens.clear();
 }
 
 void Report(Core& core) {

@@ -89,6 +89,8 @@ struct Core {
   std::map<JobRef, Job> changed_jobs;
   std::map<AttemptRef, Attempt> changed_attempts;
   std::map<std::string, Node> changed_nodes;
+  std::map<UserId, User> changed_users;
+  std::map<TokenId, Token> changed_tokens;
   std::set<JobRef> refresh;     // jobs whose place in the queue must be looked at
   std::set<AttemptRef> attend;  // attempts that must be looked at
   bool follow_changed = true;

@@ -105,6 +105,9 @@ Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRe
         {"array_max_running", "FIELD_INVALID", "job " + ToText(ref) + " is no array", {}});
   }
   Edited edited = EditSpec(*source->spec, update);
+  for (Reason& change : edited.changes) {
+    if (!update.text.empty()) change.fields["text"] = update.text;
+  }
   if (known != nullptr && known->state != JobState::kQueued) {
     const auto valid = CheckStarted(ref, *source->spec, edited.spec);
     if (!valid) return valid.error();

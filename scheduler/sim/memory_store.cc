@@ -2,9 +2,31 @@
 
 #include <algorithm>
 
+#include "kezek/check.h"
 #include "kezek/intake.h"
 
 namespace kezek::sim {
+namespace {
+
+// As a database would refuse it: a row twice in one commit.
+template <class Rows, class KeyOf>
+void CheckOnce(const Rows& rows, KeyOf key_of) {
+  std::set<decltype(key_of(rows.front()))> keys;
+  for (const auto& row : rows) {
+    KEZEK_CHECK(keys.insert(key_of(row)).second, "a row is committed once");
+  }
+}
+
+void CheckOnce(const Changes& changes) {
+  CheckOnce(changes.jobs, [](const Job& job) { return job.ref; });
+  CheckOnce(changes.attempts, [](const Attempt& attempt) { return attempt.ref; });
+  CheckOnce(changes.accounts, [](const Account& account) { return account.id; });
+  CheckOnce(changes.users, [](const User& user) { return user.id; });
+  CheckOnce(changes.tokens, [](const Token& token) { return token.id; });
+  CheckOnce(changes.nodes, [](const Node& node) { return node.name; });
+}
+
+}  // namespace
 
 void MemoryStore::Seed(std::vector<Account> accounts, std::vector<User> users) {
   for (Account& account : accounts) accounts_[account.id] = std::move(account);
@@ -52,6 +74,7 @@ void MemoryStore::Append(std::vector<Event> events, Committed& committed) {
 }
 
 Result<void> MemoryStore::Commit(const Changes& changes) {
+  CheckOnce(changes);
   if (watch_) watch_(*this, changes);
   for (const Job& job : changes.jobs) jobs_[job.ref] = job;
   for (const Attempt& attempt : changes.attempts) attempts_[attempt.ref] = attempt;

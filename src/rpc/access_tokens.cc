@@ -232,9 +232,11 @@ grpc::ServerUnaryReactor* AccessServiceImpl::RevokeToken(grpc::CallbackServerCon
                                      "there is no token '" + request->id() + "' that you may see"));
         }
         Token token = found->second;
-        if (token.revoked_ms == 0) token.revoked_ms = parts_.clock->Now();
+        const bool revoked = token.revoked_ms != 0;
+        if (!revoked) token.revoked_ms = parts_.clock->Now();
         *response->mutable_token() = ToWire(caller->directory(), token);
-        Command command{caller->user, caller->name, PutToken{token}};
+        if (revoked) return reply.Ok();
+        Command command{caller->user, caller->name, PutToken{token, request->reason()}};
         parts_.desk->Do(std::move(command), [reply](const Result<CommandOutcome>& outcome) {
           if (outcome) {
             reply.Ok();

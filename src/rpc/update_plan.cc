@@ -28,6 +28,7 @@ UpdateJobs ChangeOf(const v1::UpdateRequest& request, const std::vector<JobRecor
   if (request.has_begin_ms()) update.begin_ms = request.begin_ms();
   if (request.has_deadline_ms()) update.deadline_ms = request.deadline_ms();
   if (request.has_array_max_running()) update.array_max_running = request.array_max_running();
+  update.text = request.reason();
   return update;
 }
 
@@ -46,7 +47,7 @@ void AddHolds(const Caller& caller, const v1::UpdateRequest& request,
     if (request.hold()) {
       changes->push_back(HoldJobs{std::move(jobs), by_admin, request.reason()});
     } else {
-      changes->push_back(ReleaseJobs{std::move(jobs), by_admin});
+      changes->push_back(ReleaseJobs{std::move(jobs), by_admin, request.reason()});
     }
   }
 }

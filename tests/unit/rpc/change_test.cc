@@ -139,6 +139,36 @@ TEST_F(ChangeTest, HoldsRememberWhoHolds) {
                    }),
             "OK");
   EXPECT_TRUE(Only<ReleaseJobs>(desk_.commands().back()).by_admin);
+  EXPECT_EQ(Only<ReleaseJobs>(desk_.commands().back()).text, "power is back");
+  EXPECT_EQ(Update("chief@kaznu", mine_,
+                   [](auto& r) {
+                     r.set_comment("c");
+                     r.set_reason("asked for by mail");
+                   }),
+            "OK");
+  EXPECT_EQ(Only<UpdateJobs>(desk_.commands().back()).text, "asked for by mail");
+}
+
+TEST_F(ChangeTest, ATokenIsRevokedOnceAndTheRecordSaysWhy) {
+  const auto access = v1::AccessService::NewStub(channel_);
+  const auto revoke = [&] {
+    v1::RevokeTokenRequest request;
+    request.set_id(std::to_string(World::kAizhan.value));
+    request.set_reason("leaked");
+    v1::RevokeTokenResponse response;
+    const auto status = access->RevokeToken(As("chief@kaznu").get(), request, &response);
+    return Reason(status) + (response.token().revoked_ms() == 0 ? " valid" : " revoked");
+  };
+  EXPECT_EQ(revoke(), "OK revoked");
+  ASSERT_EQ(desk_.commands().size(), 1U);
+  EXPECT_EQ(std::get<PutToken>(desk_.commands()[0].body).text, "leaked");
+  View view = *desk_.view();
+  Directory directory = *view.directory;
+  directory.tokens.at(HashToken("kzk_aizhan@kaznu")).revoked_ms = 5;
+  view.directory = std::make_shared<const Directory>(directory);
+  desk_.SetView(std::make_shared<const View>(view));
+  EXPECT_EQ(revoke(), "OK revoked") << "it is revoked already";
+  EXPECT_EQ(desk_.commands().size(), 1U) << "nothing to do";
 }
 
 TEST_F(ChangeTest, EveryFieldReachesTheDesk) {
