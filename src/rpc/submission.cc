@@ -83,44 +83,52 @@ Result<void> CheckEnvelope(const Settings& settings, const v1::SubmitRequest& re
   return checks.result();
 }
 
-Result<std::shared_ptr<Way>> Convert(const Parts& parts, const Settings& settings,
-                                     const std::shared_ptr<const Caller>& caller,
-                                     const v1::SubmitRequest& request,
-                                     std::int64_t* memory_per_cpu_mib) {
+// Whose it is, and its key: enough to find what the key has made before.
+Result<std::shared_ptr<Way>> Begin(const Parts& parts, const Settings& settings,
+                                   const std::shared_ptr<const Caller>& caller,
+                                   const v1::SubmitRequest& request) {
   const auto envelope = CheckEnvelope(settings, request);
   if (!envelope) return envelope.error();
   const auto owner = FindOwner(*caller, request.user());
   if (!owner) return owner.error();
-  auto read =
-      ReadSpec(request.spec(), *caller->view, {settings.script_bytes, settings.environment_bytes});
-  if (!read) return read.error();
-  const auto project = FindProject(caller->directory(), **owner, request.spec().project());
-  if (!project) return project.error();
-  const auto in_token = CheckProject(*caller, *project);
-  if (!in_token) return in_token.error();
-  if ((*owner)->unix_account.empty()) {
-    return FieldProblem(Code::kFailedPrecondition,
-                        {"user",
-                         "NO_UNIX_ACCOUNT",
-                         "user '" + (*owner)->name +
-                             "' has no Unix account on the cluster; a cluster admin can set one",
-                         {{"user", (*owner)->name}}});
-  }
-  *memory_per_cpu_mib = read->memory_per_cpu_mib;
   auto way = std::make_shared<Way>();
   way->parts = parts;
   way->caller = caller;
-  way->spec = std::make_shared<JobSpec>(std::move(read->spec));
-  way->spec->project = *project;
   way->submission.user = (*owner)->id;
   way->submission.user_name = (*owner)->name;
+  way->submission.idempotency_key = request.idempotency_key();
+  way->submission.request_hash = HashRequest(request);
+  return way;
+}
+
+// The rest, as it may be asked for today.
+Result<void> Convert(const Settings& settings, const v1::SubmitRequest& request, Way* way,
+                     std::int64_t* memory_per_cpu_mib) {
+  const Caller& caller = *way->caller;
+  const User& owner = caller.directory().users.at(way->submission.user);
+  auto read =
+      ReadSpec(request.spec(), *caller.view, {settings.script_bytes, settings.environment_bytes});
+  if (!read) return read.error();
+  const auto project = FindProject(caller.directory(), owner, request.spec().project());
+  if (!project) return project.error();
+  const auto in_token = CheckProject(caller, *project);
+  if (!in_token) return in_token.error();
+  if (owner.unix_account.empty()) {
+    return FieldProblem(Code::kFailedPrecondition,
+                        {"user",
+                         "NO_UNIX_ACCOUNT",
+                         "user '" + owner.name +
+                             "' has no Unix account on the cluster; a cluster admin can set one",
+                         {{"user", owner.name}}});
+  }
+  *memory_per_cpu_mib = read->memory_per_cpu_mib;
+  way->spec = std::make_shared<JobSpec>(std::move(read->spec));
+  way->spec->project = *project;
   way->submission.hold = read->hold ? Hold::kUser : Hold::kNone;
   way->submission.script = request.spec().script();
   way->submission.environment = std::move(read->environment);
-  way->submission.idempotency_key = request.idempotency_key();
-  way->submission.request_hash = HashRequest(request);
   way->submission.warnings = std::move(read->warnings);
-  return way;
+  return {};
 }
 
 // The desk knows a spec, the client a request that holds one.
@@ -290,11 +298,13 @@ Result<AccountId> FindProject(const Directory& directory, const User& user,
 void SubmitOne(const Parts& parts, const Settings& settings,
                const std::shared_ptr<const Caller>& caller, const v1::SubmitRequest& request,
                std::function<void(Result<Taken>)> done) {
-  std::int64_t memory_per_cpu_mib = 0;
-  auto converted = Convert(parts, settings, caller, request, &memory_per_cpu_mib);
-  if (!converted) return done(converted.error());
-  const std::shared_ptr<Way> way = std::move(*converted);
+  auto begun = Begin(parts, settings, caller, request);
+  if (!begun) return done(begun.error());
+  const std::shared_ptr<Way> way = std::move(*begun);
   way->done = std::move(done);
+  std::int64_t memory_per_cpu_mib = 0;
+  const auto converted = Convert(settings, request, way.get(), &memory_per_cpu_mib);
+  if (!converted) return RefuseUnlessKnown(way, converted.error());
   const auto admitted = Admit(way.get(), memory_per_cpu_mib);
   if (!admitted) return RefuseUnlessKnown(way, admitted.error());
   if (way->spec->dependencies.empty()) return Commit(way);

@@ -20,8 +20,8 @@ struct Taken {
 };
 
 // Calls `done` once, from this thread or another. `request` must live until then. Errors as the
-// rpc Submit promises them. A refusal by today's limits does not apply to what was taken before
-// under the same key: that is given back.
+// rpc Submit promises them. What was taken before under the same key is given back, whatever would
+// speak against it today: limits, roles, a Unix account or a GPU type that is gone.
 void SubmitOne(const Parts& parts, const Settings& settings,
                const std::shared_ptr<const Caller>& caller, const v1::SubmitRequest& request,
                std::function<void(Result<Taken>)> done);

@@ -81,6 +81,36 @@ struct ProjectCase {
   const char* result;  // a path, or a reason
 };
 
+TEST_F(SubmitTest, NorDoesWhatHasChangedSince) {
+  v1::SubmitRequest request = Request("k1");
+  request.mutable_spec()->set_project("nlp");
+  request.mutable_spec()->mutable_shape()->set_gpu_type("h200");
+  v1::SubmitResponse first;
+  ASSERT_EQ(Reason(stub_->Submit(As("both@kaznu").get(), request, &first)), "OK");
+  const std::vector<std::function<void(View&, Directory&)>> changes = {
+      [](View&, Directory& d) {
+        std::erase(d.users.at(World::kBoth).roles, RoleGrant{Role::kResearcher, World::kNlp});
+      },
+      [](View&, Directory& d) { d.users.at(World::kBoth).unix_account.clear(); },
+      [](View& view, Directory&) { view.nodes.clear(); }};
+  const View before = *desk_.view();
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    View view = before;
+    Directory directory = *view.directory;
+    changes[i](view, directory);
+    view.directory = std::make_shared<const Directory>(directory);
+    desk_.SetView(std::make_shared<const View>(view));
+    v1::SubmitResponse again;
+    request.set_idempotency_key("k1");
+    EXPECT_EQ(Reason(stub_->Submit(As("both@kaznu").get(), request, &again)), "OK") << i;
+    EXPECT_TRUE(again.existing());
+    EXPECT_EQ(again.job().id(), first.job().id());
+    request.set_idempotency_key("new");
+    EXPECT_NE(Reason(stub_->Submit(As("both@kaznu").get(), request, &again)), "OK") << i;
+  }
+  EXPECT_EQ(store_.jobs(), 1U);
+}
+
 TEST_F(SubmitTest, TheProjectIsTheUsersOwn) {
   const ProjectCase cases[] = {{"aizhan@kaznu", "", "universities/kaznu/nlp"},
                                {"aizhan@kaznu", "nlp", "universities/kaznu/nlp"},
