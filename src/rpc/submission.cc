@@ -262,15 +262,17 @@ Result<AccountId> FindProject(const Directory& directory, const User& user,
                                        : "you are a member of several projects: say which");
   }
   const bool everywhere = HasRole(user, Role::kClusterAdmin);
+  const auto may_know = [&](AccountId id) {
+    return everywhere || mine.contains(id) || Knows(directory, user, id);
+  };
   AccountId found;
   const auto exact = directory.account_by_path.find(path);
-  if (exact != directory.account_by_path.end()) {
+  if (exact != directory.account_by_path.end() && may_know(exact->second)) {
     found = exact->second;
   } else {
     std::vector<AccountId> matches;
     for (const auto& [full, id] : directory.account_by_path) {
-      const bool may = everywhere || mine.contains(id) || Knows(directory, user, id);
-      if (may && full.ends_with("/" + path)) matches.push_back(id);
+      if (full.ends_with("/" + path) && may_know(id)) matches.push_back(id);
     }
     if (matches.size() > 1) {
       return Invalid("spec.project", "'" + path + "' can mean " + PathOf(directory, matches[0]) +
@@ -280,14 +282,12 @@ Result<AccountId> FindProject(const Directory& directory, const User& user,
     if (matches.empty()) return NoProject(path);
     found = matches.front();
   }
-  const bool member = everywhere || mine.contains(found);
-  if (!member && !Knows(directory, user, found)) return NoProject(path);
   const Account& account = directory.accounts.at(found);
   if (account.kind != "project") {
     return Invalid("spec.project",
                    "'" + path + "' is a " + account.kind + ", and jobs belong to projects");
   }
-  if (member) return found;
+  if (everywhere || mine.contains(found)) return found;
   return FieldProblem(Code::kPermissionDenied,
                       {"spec.project",
                        "NOT_A_MEMBER",

@@ -140,6 +140,22 @@ TEST_F(SubmitTest, TheProjectIsTheUsersOwn) {
   }
 }
 
+TEST_F(SubmitTest, AnAccountOfOthersHidesNoProject) {
+  View view = *desk_.view();
+  Directory directory = *view.directory;
+  const AccountId theirs{90};
+  directory.accounts[theirs] = {
+      .id = theirs, .parent = kRootAccount, .name = "nlp", .kind = "sector"};
+  directory.account_by_path["nlp"] = theirs;
+  view.directory = std::make_shared<const Directory>(directory);
+  desk_.SetView(std::make_shared<const View>(view));
+  v1::SubmitRequest request = Request("k1");
+  request.mutable_spec()->set_project("nlp");
+  v1::SubmitResponse response;
+  ASSERT_EQ(Reason(stub_->Submit(As("aizhan@kaznu").get(), request, &response)), "OK");
+  EXPECT_EQ(response.job().project(), "universities/kaznu/nlp");
+}
+
 TEST_F(SubmitTest, OnlyClusterAdminsSubmitForOthers) {
   v1::SubmitRequest request = Request("k1");
   request.set_user("dana@acme");
