@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
+#include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
 #include <array>
@@ -52,6 +53,7 @@ std::size_t MostOf(const FieldDescriptor* field) {
 struct Problem {
   std::string path;
   std::string message;
+  bool unknown = false;  // no text: a field of another version of the API
 };
 
 Problem Find(const Message& message);
@@ -89,6 +91,11 @@ Problem FindInEntry(const Message& entry) {
 
 Problem Find(const Message& message) {
   const auto& reflection = *message.GetReflection();
+  const auto& unknown = reflection.GetUnknownFields(message);
+  if (!unknown.empty()) {
+    return {std::to_string(unknown.field(0).number()), "a field that this server does not know",
+            true};
+  }
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
@@ -112,6 +119,7 @@ Problem Find(const Message& message) {
 Result<void> CheckTexts(const Message& request) {
   const Problem problem = Find(request);
   if (problem.message.empty()) return {};
+  if (problem.unknown) return NotYet(problem.path, problem.message);
   return Invalid(problem.path, problem.message);
 }
 

@@ -1,4 +1,4 @@
-// What holds for the texts of every request, wherever in it they stand.
+// What holds for every request, wherever in it: its fields are known, its texts are some.
 #pragma once
 
 #include "kezek/result.h"
@@ -13,7 +13,7 @@ namespace kezek::rpc {
 // of jobs, of nodes and of indices: 128 KiB), or has a NUL byte, which nothing that is stored may
 // hold. Left out are a job's environment, which spec_convert judges, as it does the length of
 // scripts and arguments, and the submissions of a SubmitMany, each of which is a request of its
-// own.
+// own. NOT_YET names, by its number, a field that this server does not know.
 Result<void> CheckTexts(const google::protobuf::Message& request);
 
 }  // namespace kezek::rpc

@@ -243,6 +243,12 @@ void ReadEnvironment(const v1::JobSpec& wire, std::int64_t max, FieldChecks* che
 }
 
 void ReadWarnings(const v1::JobSpec& wire, FieldChecks* checks, std::vector<Reason>* warnings) {
+  const auto no_effect = [warnings](const char* field) {
+    warnings->push_back(
+        {ReasonCode::kWarning, {{"field", field}, {"text", "taken, without effect yet"}}});
+  };
+  if (wire.time_min_ms() != 0) no_effect("time_min_ms");
+  if (wire.signal().grace_ms() != 0) no_effect("signal.grace_ms");
   checks->Require(wire.ignored_options_size() <= 100, "ignored_options", "are more than 100");
   for (int i = 0; i < wire.ignored_options_size() && checks->ok(); ++i) {
     checks->Line(At("ignored_options", i), wire.ignored_options(i), 1024);
@@ -265,9 +271,6 @@ std::string TypesOf(const View& view) {
 Result<SpecParts> ReadSpec(const v1::JobSpec& wire, const View& view, const SpecLimits& limits) {
   SpecParts parts;
   FieldChecks checks("spec.");
-  const auto& unknown = v1::JobSpec::GetReflection()->GetUnknownFields(wire);
-  checks.Missing(!unknown.empty(), unknown.empty() ? "" : std::to_string(unknown.field(0).number()),
-                 "a field that this server does not know");
   checks.Missing(!wire.reservation().empty(), "reservation", "admins' reservations");
   ReadTexts(wire, &checks, &parts.spec);
   CheckScript(wire, limits.script_bytes, &checks);

@@ -28,9 +28,6 @@ void Signal(v1::JobSpec& spec, const std::string& name, std::int64_t before_end_
   spec.mutable_signal()->set_name(name);
   spec.mutable_signal()->set_before_end_ms(before_end_ms);
 }
-void Unknown(v1::JobSpec& spec, int number) {
-  v1::JobSpec::GetReflection()->MutableUnknownFields(&spec)->AddVarint(number, 1);
-}
 void Times(int count, const std::function<void(int)>& act) {
   for (int i = 0; i < count; ++i) act(i);
 }
@@ -144,7 +141,6 @@ const BadField kBad[] = {
      [](auto& s) {
        Times(33, [&](int i) { (*s.mutable_labels())[std::to_string(i)] = "x"; });
      }},
-    {"77", [](auto& s) { Unknown(s, 77); }, "NOT_YET"},
 };
 
 }  // namespace

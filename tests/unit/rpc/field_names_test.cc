@@ -2,7 +2,8 @@
 // what its user wrote; and no text with a NUL byte, or without bounds, gets past the door, wherever
 // in a request it is. Method: every field of every request of the API, set to values that are
 // likely to be wrong, one at a time; whatever field the answer names must be found in the request's
-// descriptor. Then a NUL, and too much, in every text of every request, which the answer must name.
+// descriptor. Then a NUL, and too much, in every text of every request, and an unknown field in
+// every message, which the answer must name.
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
@@ -133,6 +134,27 @@ std::vector<Place> PlacesOf(const google::protobuf::Descriptor* message, const s
   return places;
 }
 
+// All messages, each with a field that no version of the API has.
+std::vector<Place> UnknownOf(const google::protobuf::Descriptor* message, int depth) {
+  std::vector<Place> places = {{"7777", [](Message* m) {
+                                  m->GetReflection()->MutableUnknownFields(m)->AddVarint(7777, 1);
+                                }}};
+  for (int i = 0; i < message->field_count() && depth > 0; ++i) {
+    const FieldDescriptor* field = message->field(i);
+    if (field->type() != FieldDescriptor::TYPE_MESSAGE || field->is_map()) continue;
+    if (field->name() == "submissions") continue;
+    for (const Place& below : UnknownOf(field->message_type(), depth - 1)) {
+      const std::string path = field->name() + (field->is_repeated() ? "[0]." : ".");
+      places.push_back({path + below.path, [field, below](Message* m) {
+                          const auto* reflection = m->GetReflection();
+                          below.spoil(field->is_repeated() ? reflection->AddMessage(m, field)
+                                                           : reflection->MutableMessage(m, field));
+                        }});
+    }
+  }
+  return places;
+}
+
 class FieldNamesTest : public Served {
  protected:
   void SetUp() override {
@@ -237,6 +259,29 @@ class FieldNamesTest : public Served {
     return refused;
   }
 
+  // How many messages are refused for an unknown field, by its path; none may be taken.
+  int RefusedUnknown() {
+    int refused = 0;
+    for (const auto* file :
+         {v1::SubmitRequest::descriptor()->file(), v1::GetAccountRequest::descriptor()->file(),
+          v1::GetClusterRequest::descriptor()->file(), v1::WhoAmIRequest::descriptor()->file()}) {
+      for (int m = 0; m < file->service(0)->method_count(); ++m) {
+        const MethodDescriptor* method = file->service(0)->method(m);
+        for (const Place& place : UnknownOf(method->input_type(), 3)) {
+          const auto request = Sound(method);
+          place.spoil(request.get());
+          const grpc::Status status = Call(method, *request);
+          EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED)
+              << method->full_name() << " " << place.path;
+          if (!status.ok() && Detail(status).field() == place.path) ++refused;
+        }
+      }
+    }
+    EXPECT_TRUE(desk_.commands().empty());
+    EXPECT_EQ(store_.jobs(), 0U);
+    return refused;
+  }
+
   std::unique_ptr<grpc::GenericStub> generic_;
 };
 
@@ -262,6 +307,10 @@ TEST_F(FieldNamesTest, ANulByteIsRefusedWhereverItStands) {
 
 TEST_F(FieldNamesTest, ATextHasBoundsWhereverItStands) {
   EXPECT_GT(RefusedTexts(std::string(200'000, '1')), 120);
+}
+
+TEST_F(FieldNamesTest, AFieldOfAnotherVersionIsRefusedWhereverItStands) {
+  EXPECT_GT(RefusedUnknown(), 60);
 }
 
 TEST_F(FieldNamesTest, WhatTheDeskRefusesOfASpecIsFoundInTheRequest) {

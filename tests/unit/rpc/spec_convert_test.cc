@@ -158,11 +158,16 @@ TEST(Spec, TimesAreRoundedUp) {
 TEST(Spec, OptionsWithoutEffectBecomeWarnings) {
   v1::JobSpec wire = Plain();
   wire.add_ignored_options("--partition=gpu");
+  wire.set_time_min_ms(60'000);
+  wire.mutable_signal()->set_grace_ms(30'000);
   const auto read = ReadWire(wire);
   ASSERT_TRUE(read);
-  ASSERT_EQ(read->warnings.size(), 1U);
-  EXPECT_EQ(read->warnings[0].code, ReasonCode::kWarning);
-  EXPECT_EQ(read->warnings[0].fields.at("field"), "--partition=gpu");
+  std::set<std::string> fields;
+  for (const Reason& warning : read->warnings) {
+    EXPECT_EQ(warning.code, ReasonCode::kWarning);
+    fields.insert(warning.fields.at("field"));
+  }
+  EXPECT_EQ(fields, (std::set<std::string>{"--partition=gpu", "time_min_ms", "signal.grace_ms"}));
 }
 
 TEST(Spec, WhatIsMalformedIsRefusedByName) {
