@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "kezek/check.h"
+#include "kezek/secret_file.h"
 
 namespace kezek::secrets {
 namespace {
@@ -87,9 +88,8 @@ Result<std::shared_ptr<const KeyRing>> KeyRing::Load(const std::string& path) {
   if (!file || stat(path.c_str(), &info) != 0) {
     return Error{Code::kNotFound, path + " cannot be read", {}};
   }
-  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return Error{Code::kInvalidArgument, path + " can be read by others: chmod 600 it", {}};
-  }
+  const auto secret = CheckSecretMode(path, info.st_mode);
+  if (!secret) return secret.error();
   return Parse(text.str(), path);
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "kezek/base64url.h"
+#include "kezek/secret_file.h"
 
 namespace kezek::slurm {
 namespace {
@@ -31,9 +32,12 @@ Result<std::string> ReadSecret(const std::string& path) {
   std::ostringstream content;
   content << file.rdbuf();
   std::string text = std::move(content).str();
-  if (!file.is_open() || text.empty()) {
+  struct stat info {};
+  if (!file.is_open() || text.empty() || stat(path.c_str(), &info) != 0) {
     return Error{Code::kUnauthenticated, path + ": cannot be read, or is empty", {}};
   }
+  const auto secret = CheckSecretMode(path, info.st_mode);
+  if (!secret) return Error{Code::kUnauthenticated, secret.error().message, {}};
   return text;
 }
 

@@ -24,7 +24,7 @@ class Credential {
  public:
   Credential(CredentialOptions options, Clock& clock);
   // A token valid for at least five more minutes if it is signed here. UNAUTHENTICATED: the file
-  // is not readable or empty, with its path; never with its content.
+  // is not readable, empty, or open to others, with its path; never with its content.
   Result<std::string> Token();
 
  private:

@@ -1,6 +1,7 @@
 #include "slurm/http.h"
 
 #include <curl/curl.h>
+#include <spdlog/spdlog.h>
 
 #include <array>
 #include <chrono>
@@ -47,6 +48,17 @@ void Measure(Meter* meter, const HttpRequest& request, const HttpOutcome& outcom
     measure.outcome = kError;
   }
   meter->OnClusterCall(measure);
+}
+
+// What was asked of Slurm, and in whose name: what changes something as information, reading as
+// detail.
+void Tell(const HttpRequest& request, const HttpOutcome& outcome) {
+  const auto level = request.method == "GET" ? spdlog::level::debug : spdlog::level::info;
+  if (!spdlog::should_log(level)) return;
+  const bool answered = outcome.kind == HttpOutcome::Kind::kAnswered;
+  spdlog::log(level, "slurm call={} user={} about={} answer='{}'", CallName(request), request.user,
+              request.about.empty() ? request.path : request.about,
+              answered ? std::to_string(outcome.status) : outcome.text);
 }
 
 // One request on an easy handle, which is used again and again.
@@ -100,6 +112,7 @@ class Transfer {
   HttpOutcome Outcome(CURLcode code) {
     HttpOutcome outcome = Read(code);
     Measure(meter_, request_, outcome, Steady::now() - begun_);
+    Tell(request_, outcome);
     return outcome;
   }
 
@@ -144,6 +157,7 @@ HttpOutcome NotSent(const HttpOptions& options, const HttpRequest& request, cons
   outcome.kind = HttpOutcome::Kind::kNotSent;
   outcome.text = error.message;
   Measure(options.meter, request, outcome, {});
+  Tell(request, outcome);
   return outcome;
 }
 

@@ -16,9 +16,10 @@ namespace kezek::slurm {
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string path;  // from the root, query included
-  std::string body;  // JSON; empty: none
-  std::string user;  // in whose name
+  std::string path;   // from the root, query included
+  std::string body;   // JSON; empty: none
+  std::string user;   // in whose name
+  std::string about;  // for the log, what it creates
   DurationMs timeout_ms = 10 * kSecondMs;
   // Never sent twice: on a connection of its own, as libcurl repeats a request when a connection
   // that it has kept turns out to be closed.

@@ -27,6 +27,11 @@ std::string ApiPath(std::string_view tail) {
 
 std::string JobPath(std::int64_t id) { return ApiPath("/job/").append(std::to_string(id)); }
 
+// For the log: the attempt, and Slurm's number of it.
+std::string About(const AttemptRef& attempt, std::int64_t id) {
+  return ClusterName(attempt) + " job=" + std::to_string(id);
+}
+
 // After a lost answer: not before slurmrestd has given up on it, and slurmctld on slurmrestd.
 TimeMs LookAfter(const Options& options, TimeMs sent) {
   return sent + options.request_timeout_ms + options.message_timeout_ms;
@@ -94,6 +99,7 @@ struct SlurmCluster::Parts {
     request.method = std::move(method);
     request.path = std::move(path);
     request.user = job.unix_account;
+    request.about = About(job.attempt, job.cluster_job_id);
     request.timeout_ms = options.request_timeout_ms;
     Send(std::move(request),
          [this, job = std::move(job), done = std::move(done)](const HttpOutcome& outcome) {
@@ -124,6 +130,7 @@ void SlurmCluster::Submit(Launch launch) {
   HttpRequest request;
   request.method = "POST";
   request.path = ApiPath("/job/submit");
+  request.about = ClusterName(launch.attempt);
   request.body = SubmitBody(launch, parts_->options.partition);
   request.user = launch.unix_account;
   request.timeout_ms = parts_->options.request_timeout_ms;
@@ -141,6 +148,7 @@ void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_i
   request.method = "POST";
   request.path = JobPath(cluster_job_id);
   request.body = kReleaseBody;
+  request.about = About(attempt, cluster_job_id);
   request.user = unix_account;
   request.timeout_ms = parts_->options.request_timeout_ms;
   parts_->Send(std::move(request),

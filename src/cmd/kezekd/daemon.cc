@@ -33,6 +33,7 @@
 #include "rpc/server.h"
 #include "scheduler/control/standby_view.h"
 #include "secrets/key_ring.h"
+#include "slurm/credential.h"
 #include "slurm/slurm_cluster.h"
 
 namespace kezek::kezekd {
@@ -255,6 +256,13 @@ Result<void> CheckEnvironment(const config::Config& config) {
   const auto keys = secrets::KeyRing::Load(config.environment_key_file);
   if (!keys) return InKeyFile(keys.error());
   SystemClock clock;
+  const config::SlurmConfig& slurm = config.slurm;
+  const auto token =
+      slurm::Credential({slurm.token_file, slurm.jwt_key_file, slurm.user}, clock).Token();
+  if (!token) {
+    const char* key = slurm.token_file.empty() ? "slurm.jwt_key_file: " : "slurm.token_file: ";
+    return Error{Code::kInvalidArgument, key + token.error().message, {}};
+  }
   return CheckTls(config.tls, clock.Now());
 }
 

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "kezek/secret_file.h"
+
 namespace kezek::kezekd {
 namespace {
 
@@ -37,11 +39,8 @@ Result<std::function<std::string(std::string_view)>> LoadKeyedHash(const std::st
                  "tag_key_file: " + key_file + " must hold at least 32 random bytes",
                  {}};
   }
-  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return Error{Code::kInvalidArgument,
-                 "tag_key_file: " + key_file + " can be read by others: chmod 600 it",
-                 {}};
-  }
+  const auto secret = CheckSecretMode("tag_key_file: " + key_file, info.st_mode);
+  if (!secret) return secret.error();
   return std::function<std::string(std::string_view)>([key](std::string_view text) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
     unsigned length = 0;

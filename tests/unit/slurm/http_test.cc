@@ -4,6 +4,9 @@
 #include "slurm/http.h"
 
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -11,7 +14,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <mutex>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -163,6 +168,39 @@ TEST_F(HttpTest, TokenFileIsReadAgainWhenItChanges) {
   EXPECT_EQ(*credential_.Token(), "abc");
   std::ofstream(path_) << "another-one";
   EXPECT_EQ(*credential_.Token(), "another-one");
+}
+
+TEST_F(HttpTest, AFileThatOthersMayReadIsNotUsed) {
+  ASSERT_EQ(::chmod(path_.c_str(), 0640), 0);
+  const Listener listener(Ok);
+  HttpClient client({listener.url(), 1}, credential_);
+  const auto outcome = client.Do({.path = "/x", .user = "alice"});
+  EXPECT_EQ(outcome.kind, HttpOutcome::Kind::kNotSent);
+  EXPECT_EQ(outcome.text, path_ + " can be read by others: chmod 600 it");
+  EXPECT_EQ(listener.requests(), 0);
+  Credential signing({"", path_, "slurm"}, clock_);
+  EXPECT_EQ(signing.Token().error().code, Code::kUnauthenticated);
+}
+
+// What is done in a user's name is in the log, with what it is about; never the credential.
+TEST_F(HttpTest, TheUseOfTheCredentialIsLogged) {
+  std::ostringstream log;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  spdlog::set_pattern("%l %v");
+  spdlog::set_level(spdlog::level::debug);
+  const Listener listener(Ok);
+  HttpClient client({listener.url(), 1}, credential_);
+  client.Do({.method = "DELETE",
+             .path = "/slurm/v0.0.38/job/9",
+             .user = "alice",
+             .about = "kezek-5-1 job=9"});
+  client.Do({.path = "/slurm/v0.0.38/nodes", .user = "slurm"});
+  spdlog::set_default_logger(before);
+  EXPECT_EQ(log.str(),
+            "info slurm call=cancel user=alice about=kezek-5-1 job=9 answer='200'\n"
+            "debug slurm call=nodes user=slurm about=/slurm/v0.0.38/nodes answer='200'\n");
 }
 
 TEST_F(HttpTest, SignedTokensAreRenewedAtHalfTime) {
