@@ -2,12 +2,17 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "config/config.h"
 #include "kezek/result.h"
 #include "scheduler/control/report.h"
 
 namespace kezek::kezekd {
+
+// A message as it stands in one line of the log, whatever others put into it: control characters
+// are \\xNN; in a JSON string \\u00NN, with '"' and '\\' escaped and '?' for what is not UTF-8.
+std::string OneLine(std::string_view message, bool json);
 
 // Sets up spdlog for the process. INVALID_ARGUMENT: an unknown level.
 Result<void> StartLog(const config::Config& config);

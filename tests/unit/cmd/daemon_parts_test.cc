@@ -2,13 +2,16 @@
 // accounts of the host, and that a launch without an output folder never reaches the cluster.
 // Method: examples; the cluster and the folders are fakes that remember what they were asked.
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,10 +19,12 @@
 #include <vector>
 
 #include "cmd/kezekd/keyed_hash.h"
+#include "cmd/kezekd/log.h"
 #include "cmd/kezekd/options.h"
 #include "cmd/kezekd/prepared_cluster.h"
 #include "cmd/kezekd/tls_check.h"
 #include "cmd/kezekd/unix_accounts.h"
+#include "config/config.h"
 #include "tests/support/certificates.h"
 
 namespace kezek::kezekd {
@@ -91,6 +96,33 @@ TEST(HostAccounts, KnowsRootAndNobodyElse) {
   ASSERT_TRUE(accounts.FindUid("root"));
   EXPECT_EQ(*accounts.FindUid("root"), 0);
   EXPECT_EQ(accounts.FindUid("no-such-account-here").error().code, Code::kNotFound);
+}
+
+// What others wrote (names of Slurm's jobs, messages of the database) neither ends a line nor a
+// JSON string.
+TEST(Log, IsOneLineForEachMessageAndJsonOnRequest) {
+  const std::string message = "reason='ERROR: \"x\"\nforged\x1b[2J\\' \xff \xd2\x9b";
+  const auto before = spdlog::default_logger();
+  for (const bool json : {false, true}) {
+    config::Config config;
+    config.log_level = "info";
+    config.log_json = json;
+    testing::internal::CaptureStderr();
+    ASSERT_TRUE(StartLog(config));
+    spdlog::info("{}", message);
+    spdlog::set_default_logger(before);
+    spdlog::drop("kezekd");
+    const std::string line = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << line;
+    if (!json) {
+      EXPECT_TRUE(line.ends_with("info reason='ERROR: \"x\"\\x0aforged\\x1b[2J\\' \xff \xd2\x9b\n"))
+          << line;
+      continue;
+    }
+    const auto parsed = nlohmann::json::parse(line);
+    EXPECT_EQ(parsed.at("level"), "info");
+    EXPECT_EQ(parsed.at("message"), "reason='ERROR: \"x\"\nforged\x1b[2J\\' ? \xd2\x9b");
+  }
 }
 
 class FakeCluster final : public Cluster {
