@@ -277,13 +277,14 @@ Result<void> Serve(const config::Config& config) {
   const auto installation = postgres::ReadInstallation(config.database.url);
   if (!installation) return installation.error();
 
-  const auto output = output::OutputRoot::Open(config.output_root);
-  if (!output) return output.error();
+  auto opened = output::OutputRoot::Open(config.output_root);
+  if (!opened) return opened.error();
+  const std::shared_ptr<output::OutputRoot> output = std::move(*opened);
 
   metrics::Metrics metrics(KEZEK_VERSION, clock.Now());
   Relay relay;
   Fatal fatal;
-  HostAccounts accounts;
+  const auto accounts = std::make_shared<HostAccounts>();
   munge::MungeProofs proofs(config.munge.socket);
   ControllerThread controller(*control, clock);
   postgres::PostgresStore store(StoreOf(config, &metrics, *keys), clock, {&controller, &relay});
@@ -292,7 +293,7 @@ Result<void> Serve(const config::Config& config) {
                              clock);
   slurm::SlurmCluster slurm(SlurmOf(config.slurm, *installation, &metrics), clock,
                             controller.sink());
-  PreparedCluster cluster({&slurm, output->get(), &accounts, config.min_uid}, controller.sink());
+  PreparedCluster cluster({&slurm, output, accounts, config.min_uid}, controller.sink());
 
   const auto web = StartWeb(config, metrics, controller, readers, clock);
   if (!web) return web.error();
@@ -301,8 +302,8 @@ Result<void> Serve(const config::Config& config) {
                                     .submit = &store,
                                     .read = &readers,
                                     .clock = &clock,
-                                    .output = output->get(),
-                                    .unix_accounts = &accounts,
+                                    .output = output.get(),
+                                    .unix_accounts = accounts.get(),
                                     .meter = &metrics,
                                     .proofs = config.munge.on ? &proofs : nullptr});
   if (!server) return server.error();

@@ -11,7 +11,8 @@
 namespace kezek::kezekd {
 
 // A message as it stands in one line of the log, whatever others put into it: control characters
-// are \\xNN; in a JSON string \\u00NN, with '"' and '\\' escaped and '?' for what is not UTF-8.
+// in hexadecimal; for a JSON string its two special characters escaped, too, and '?' for what is
+// not UTF-8.
 std::string OneLine(std::string_view message, bool json);
 
 // Sets up spdlog for the process. INVALID_ARGUMENT: an unknown level.

@@ -2,71 +2,60 @@
 // made, on threads of its own, as name services and shared file systems may hang.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "kezek/cluster.h"
 #include "kezek/output.h"
+#include "kezek/time.h"
 #include "kezek/user.h"
 
 namespace kezek::kezekd {
 
 // A launch is refused for good if its Unix account is unknown, has another uid than when it was
-// given to the user, or one below `min_uid`; for now if that cannot be found out or the folder
-// cannot be made. Submit never blocks; launches may overtake each other. Everything else is handed
-// on at once.
+// given to the user, or one below `min_uid`; for now if that cannot be found out, the folder cannot
+// be made, or neither is done by its deadline: then it is never submitted. What hangs for a minute
+// is an alarm in the log. Submit never blocks; launches may overtake each other. Everything else is
+// handed on at once.
 class PreparedCluster final : public Cluster {
  public:
   struct Ports {
     Cluster* cluster = nullptr;
-    OutputFolders* folders = nullptr;
-    UnixAccounts* accounts = nullptr;
+    std::shared_ptr<OutputFolders> folders;  // these two are kept by calls that hang
+    std::shared_ptr<UnixAccounts> accounts;
     std::int64_t min_uid = kDefaultMinUid;
+    DurationMs deadline_ms = 5 * kMinuteMs;  // of a launch, since Submit
+    DurationMs patience_ms = 5 * kSecondMs;  // of the destructor, with what hangs
   };
 
   PreparedCluster(Ports ports, ClusterSink sink);
-  // Ends after what is under way; what still waits is dropped, as in a crash.
+  // Ends after what is under way, but leaves behind what hangs; neither the cluster nor the sink is
+  // used any more. What still waits is dropped, as in a crash.
   ~PreparedCluster() override;
   PreparedCluster(const PreparedCluster&) = delete;
   PreparedCluster& operator=(const PreparedCluster&) = delete;
 
   void Submit(Launch launch) override;
   void Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
-               const std::string& unix_account) override {
-    ports_.cluster->Release(attempt, cluster_job_id, unix_account);
-  }
+               const std::string& unix_account) override;
   void Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
-              const std::string& unix_account) override {
-    ports_.cluster->Cancel(attempt, cluster_job_id, unix_account);
-  }
+              const std::string& unix_account) override;
   void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account, const std::string& signal,
-              bool batch_shell_only) override {
-    ports_.cluster->Signal(attempt, cluster_job_id, unix_account, signal, batch_shell_only);
-  }
-  void FindByName(const AttemptRef& attempt) override { ports_.cluster->FindByName(attempt); }
-  void Look(const Followed& job) override { ports_.cluster->Look(job); }
-  void Reconcile() override { ports_.cluster->Reconcile(); }
-  void Follow(std::vector<Followed> jobs) override { ports_.cluster->Follow(std::move(jobs)); }
+              bool batch_shell_only) override;
+  void FindByName(const AttemptRef& attempt) override;
+  void Look(const Followed& job) override;
+  void Reconcile() override;
+  void Follow(std::vector<Followed> jobs) override;
 
  private:
-  void Run();
-  void Prepare(Launch launch);
-  Result<void> CheckAccount(const Launch& launch);
+  struct State;
 
-  const Ports ports_;
-  const ClusterSink sink_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Launch> waiting_;  // under mutex_
-  bool stopping_ = false;       // under mutex_
-  std::vector<std::thread> threads_;
+  std::shared_ptr<State> state_;
+  std::thread watch_;
 };
 
 }  // namespace kezek::kezekd

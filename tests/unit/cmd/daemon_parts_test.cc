@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -190,11 +191,14 @@ class PreparedClusterTest : public testing::Test {
   }
   const AttemptRef attempt{{JobId{7}, kNoElement}, 1};
   FakeCluster cluster;
-  FakeFolders folders;
-  FakeAccounts accounts;
+  // Kept by what hangs, beyond the test.
+  const std::shared_ptr<FakeFolders> its_folders = std::make_shared<FakeFolders>();
+  const std::shared_ptr<FakeAccounts> its_accounts = std::make_shared<FakeAccounts>();
+  FakeFolders& folders = *its_folders;
+  FakeAccounts& accounts = *its_accounts;
   std::optional<LaunchRefused> refused;  // under cluster.mutex
   PreparedCluster prepared{
-      {.cluster = &cluster, .folders = &folders, .accounts = &accounts, .min_uid = 2000},
+      {.cluster = &cluster, .folders = its_folders, .accounts = its_accounts, .min_uid = 2000},
       [this](ClusterEvent event) {
         const std::scoped_lock lock(cluster.mutex);
         refused = std::get<LaunchRefused>(event);
@@ -250,6 +254,41 @@ TEST_F(PreparedClusterTest, AFileSystemThatHangsBlocksNobodyElse) {
   std::unique_lock lock(cluster.mutex);
   cluster.changed.wait(lock, [&] { return cluster.submitted.size() == 2; });
   EXPECT_EQ(cluster.submitted.back(), slow.attempt);
+}
+
+// A launch that hangs, or waits behind others that do, is given up and never submitted; and its
+// thread does not keep the daemon from ending.
+TEST_F(PreparedClusterTest, WhatHangsIsGivenUpAndKeepsNobodyFromEnding) {
+  folders.slow = attempt;
+  folders.open = false;
+  int given_up = 0;  // under cluster.mutex
+  {
+    PreparedCluster hasty({.cluster = &cluster,
+                           .folders = its_folders,
+                           .accounts = its_accounts,
+                           .min_uid = 2000,
+                           .deadline_ms = 20,
+                           .patience_ms = 20},
+                          [&](ClusterEvent event) {
+                            const std::scoped_lock lock(cluster.mutex);
+                            EXPECT_FALSE(std::get<LaunchRefused>(event).for_good);
+                            ++given_up;
+                            cluster.changed.notify_all();
+                          });
+    Launch launch;
+    launch.attempt = attempt;
+    launch.unix_uid = 2001;
+    for (int i = 0; i < 6; ++i) hasty.Submit(launch);  // more than there are threads
+    std::unique_lock lock(cluster.mutex);
+    cluster.changed.wait(lock, [&] { return given_up == 6; });
+  }
+  {
+    const std::scoped_lock lock(folders.mutex);
+    folders.open = true;
+  }
+  folders.changed.notify_all();
+  EXPECT_FALSE(Launched(2001)) << "the one submitted";
+  EXPECT_EQ(Submitted(), 1U);
 }
 
 TEST_F(PreparedClusterTest, HandsAllElseOn) {
