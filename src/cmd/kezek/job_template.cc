@@ -19,7 +19,7 @@ kind: KIND
 
 constexpr const char* kTail = R"(
 time_limit_ms: LIMIT             # also in milliseconds; the shorter, the sooner it may start
-# time_min_ms: 1h              # a shorter limit that will do where it starts sooner
+# time_min_ms: 1h              # no effect yet: a shorter limit for an earlier start
 # begin_ms: now+1hour          # not before; deadline_ms: to be ended by
 # dependencies:                # afterok:48210 of sbatch
 #   - {kind: after_ok, job: "48210"}

@@ -99,7 +99,7 @@ void SettingsFlags::AddTo(CLI::App& command) {
       ->type_name("CLASS")
       ->delimiter(',')
       ->allow_extra_args(false);
-  one("--default-class", default_class, "CLASS", "class of a job that names none");
+  one("--default-class", default_class, "CLASS", "not yet: class of a job that names none");
   one("--default-time", default_time, "TIME", "time limit of a job that names none");
   one("--rule", rule, "fair|fifo|shortest", "order in a project")
       ->check(OneOf({"fair", "fifo", "shortest"}));

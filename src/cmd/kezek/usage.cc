@@ -92,7 +92,7 @@ void AddUsage(CLI::App& app, Session& session) {
   command->add_option("ACCOUNT", flags->account, "account and its children; without: my projects");
   command->add_option("-A,--project", flags->account, "the same")->type_name("ACCOUNT");
   command->add_option("--gpu-type", flags->gpu_type, "only this type of GPU")->type_name("TYPE");
-  command->add_flag("--by-user", flags->by_user, "users of projects, too");
+  command->add_flag("--by-user", flags->by_user, "not yet: users of projects, too");
   command->add_option("-s,--sort", flags->sort, "order; that of the tree if not given")
       ->type_name(Bars(SortKeys()))
       ->check(OneOf(SortKeys()));
@@ -104,7 +104,7 @@ void AddUsage(CLI::App& app, Session& session) {
       "what the accounts beside it have used, SHARE the part that its weight gives it.\n"
       "Examples:\n"
       "  kezek usage\n"
-      "  kezek usage universities/kaznu --by-user\n"
+      "  kezek usage universities/kaznu\n"
       "  kezek usage universities --sort used --reverse");
   command->callback([&session, flags] {
     session.action = [&session, flags] {

@@ -60,8 +60,8 @@ class ControllerThread final : public Desk, public CommitObserver {
   ControllerThread& operator=(const ControllerThread&) = delete;
 
   // Takes the leadership and reads the snapshot on the caller's thread, publishes the first View,
-  // then starts the thread. On an error nothing runs and Start may be called again. Once only
-  // after it has succeeded.
+  // then starts the thread. On an error nothing runs and Start may be called again; once it has
+  // succeeded, it may not.
   Result<void> Start(Outside outside);
   // While Start has not succeeded: what the Desk shows meanwhile.
   void ShowStandby(View view);
