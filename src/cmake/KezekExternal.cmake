@@ -23,11 +23,9 @@ kezek_external_table(yaml libyaml-cpp-dev yaml-cpp/yaml.h yaml-cpp)
 kezek_external_table(fmt libfmt-dev fmt/format.h fmt)
 kezek_external_table(spdlog libspdlog-dev spdlog/spdlog.h spdlog fmt)
 kezek_external_table(openssl libssl-dev openssl/evp.h ssl crypto)
-kezek_external_table(cjose libcjose-dev cjose/cjose.h cjose)
 kezek_external_table(munge libmunge-dev munge.h munge)
 kezek_external_table(acl libacl1-dev sys/acl.h acl)
 kezek_external_table(gtest libgtest-dev gtest/gtest.h gtest)
-kezek_external_table(gmock libgmock-dev gmock/gmock.h gmock gtest)
 kezek_external_table(benchmark libbenchmark-dev benchmark/benchmark.h benchmark)
 
 # Makes the imported target ext::NAME, once.

@@ -36,12 +36,10 @@ EXTERNAL = (
     ("fmt/", "ext::fmt"),
     ("spdlog/", "ext::spdlog"),
     ("openssl/", "ext::openssl"),
-    ("cjose/", "ext::cjose"),
     ("munge.h", "ext::munge"),
     ("acl/", "ext::acl"),
     ("sys/acl.h", "ext::acl"),
     ("gtest/", "ext::gtest"),
-    ("gmock/", "ext::gmock"),
     ("benchmark/", "ext::benchmark"),
 )
 
