@@ -43,7 +43,8 @@ constexpr Failure kFailures[] = {
      "research/nac has 10000 jobs queued, and 10000 is its limit"},
     {"CLASSIFICATION_NOT_ALLOWED", grpc::StatusCode::FAILED_PRECONDITION,
      "spec.data_classification", "secret is above what this cluster may hold: internal"},
-    {"TOKEN_SCOPE", grpc::StatusCode::PERMISSION_DENIED, "", "this token may only read"},
+    {"TOKEN_TOO_NARROW", grpc::StatusCode::PERMISSION_DENIED, "", "this token is not for 'submit'"},
+    {"TOO_MANY_STREAMS", grpc::StatusCode::RESOURCE_EXHAUSTED, "", "256 streams are open"},
     {"IDEMPOTENCY_MISMATCH", grpc::StatusCode::ALREADY_EXISTS, "idempotency_key",
      "this key was used for another submission"},
     {"ROLE_MISSING", grpc::StatusCode::PERMISSION_DENIED, "",
@@ -54,8 +55,13 @@ constexpr Failure kFailures[] = {
     {"RATE_LIMITED", grpc::StatusCode::RESOURCE_EXHAUSTED, "", "more than 50 calls a second"},
     {"TOKEN_EXPIRED", grpc::StatusCode::UNAUTHENTICATED, "",
      "the token has expired or was revoked: ask for a new one, then 'kezek login'"},
-    {"NOT_YET", grpc::StatusCode::UNIMPLEMENTED, "spec.data_refs", "data sets are not there yet"},
-    {"STORE_AWAY", grpc::StatusCode::UNAVAILABLE, "", "the database cannot be reached"},
+    {"NOT_YET", grpc::StatusCode::UNIMPLEMENTED, "dry_run",
+     "saying what would happen to a job is not there yet"},
+    {"TOKEN_WIDER", grpc::StatusCode::PERMISSION_DENIED, "", "a token makes none that may more"},
+    {"SIGN_IN_OFF", grpc::StatusCode::FAILED_PRECONDITION, "", "no munge credentials are taken"},
+    {"LAST_ADMIN", grpc::StatusCode::FAILED_PRECONDITION, "", "nobody would be left"},
+    {"PLAN_CHANGED", grpc::StatusCode::ABORTED, "", "somebody changed users meanwhile"},
+    {"TOO_MANY_LEAVERS", grpc::StatusCode::FAILED_PRECONDITION, "", "12 of 30 would leave"},
 };
 
 }  // namespace

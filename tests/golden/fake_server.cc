@@ -81,6 +81,7 @@ class FakeJobs final : public v1::JobService::Service {
                      "64 × 8 GPUs is more than project alem-llm may use at once\n"
                      "Ask for 32 nodes or fewer");
     }
+    if (request->dry_run()) return FailureNamed("NOT_YET");
     // A job named `fails-REASON` is refused for it.
     if (spec.name().starts_with("fails-")) return FailureNamed(spec.name().substr(6));
     // The answer is lost, the job is there.
@@ -240,11 +241,7 @@ class FakeJobs final : public v1::JobService::Service {
     const bool small = request.spec().shape().gpus() == 1 && !request.spec().has_array();
     job = *CannedJob(request.spec().has_array() ? "48300" : small ? "48190" : "48211");
     response->set_existing(existing);
-    if (request.dry_run()) {
-      job.clear_job();
-      response->mutable_dry_run()->mutable_estimate()->set_start_ms(1'795'252'800'000);
-      *response->mutable_dry_run()->mutable_reason() = CannedWhy().reason();
-    } else if (small) {
+    if (small) {
       job.set_state(v1::JOB_STATE_STARTING);
     } else if (request.spec().has_array()) {
       job.set_state(v1::JOB_STATE_QUEUED);

@@ -27,7 +27,7 @@ namespace {
 
 struct SubmitFlags {
   bool follow = false;
-  bool dry_run = false;
+  bool dry_run = false;  // which servers do not answer yet
   bool help = false;
   std::string on_behalf_of;
   std::string key;
@@ -189,26 +189,10 @@ void PrintTaken(const Host& host, const v1::SubmitResponse& answer) {
   *host.out << job.reason().sentence() << " kezek why " << job.job() << " tells more.\n";
 }
 
-void PrintDryRun(const Host& host, const v1::SubmitResponse& answer) {
-  const v1::DryRun& dry = answer.dry_run();
-  *host.out << JobShape(answer.job()) << ", " << Length(answer.job().resolved().time_limit_ms())
-            << ": ";
-  if (dry.starts_now()) {
-    *host.out << "would start now on " << dry.placement().node_list() << '\n';
-  } else if (dry.estimate().start_ms() > 0) {
-    *host.out << "would start about " << Moment(host, dry.estimate().start_ms()) << '\n';
-  } else {
-    *host.out << "would wait\n";
-  }
-  if (!dry.reason().sentence().empty()) *host.out << dry.reason().sentence() << '\n';
-}
-
-void PrintAnswer(Session& session, const v1::SubmitResponse& answer, bool dry_run, bool parsable) {
+void PrintAnswer(Session& session, const v1::SubmitResponse& answer, bool parsable) {
   if (PrintMessage(session.host, session.format(), answer)) return;
   if (session.format() == Format::kName || parsable) {
     *session.host.out << answer.job().job() << '\n';
-  } else if (dry_run) {
-    PrintDryRun(session.host, answer);
   } else {
     PrintTaken(session.host, answer);
   }
@@ -321,8 +305,7 @@ Result<int> RunSubmit(Session& session, const CLI::App& command,
   Result<v1::SubmitResponse> answer = (*client)->Call<v1::SubmitResponse>(request);
   if (!answer) return WithProject(session, Located(answer.error(), *draft), *draft);
   PrintServerWarnings(session.host, draft->options, *answer);
-  PrintAnswer(session, *answer, flags.dry_run,
-              draft->options.parsable && draft->options.parsable->value);
+  PrintAnswer(session, *answer, draft->options.parsable && draft->options.parsable->value);
   const bool wait = draft->options.wait && draft->options.wait->value;
   if (flags.dry_run || (!wait && !flags.follow)) return kDone;
   return StayWith(session, answer->job(), flags.follow);
