@@ -100,6 +100,13 @@ class SlurmClusterTest : public testing::Test {
     return {{JobId{++next}, kNoElement}, 1};
   }
 
+  // Returns when the script has written something.
+  static void AwaitOutput(const AttemptRef& attempt) {
+    while (test::FileContent(OutputOf(attempt)).empty()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
   std::int64_t Submitted(const Launch& launch) {
     cluster_.Submit(launch);
     const auto accepted = events_.Of<LaunchAccepted>(launch.attempt);
@@ -254,9 +261,7 @@ TEST_F(SlurmClusterTest, SignalReachesTheScript) {
   launch.spec.signal = {"USR1", kMinuteMs, true};
   const std::int64_t id = Released(launch);
   ASSERT_TRUE(events_.Seen(attempt, ClusterJobState::kRunning));
-  while (test::FileContent(OutputOf(attempt)).empty()) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  AwaitOutput(attempt);
   cluster_.Signal(attempt, id, test::kSlurmUser, "not a signal&x=", true);
   cluster_.Signal(attempt, id, test::kSlurmUser, "USR1", true);
   EXPECT_EQ(Ended(attempt, ClusterJobState::kFailed).exit_code, 9);
@@ -293,6 +298,7 @@ TEST_F(SlurmClusterTest, UsersAreKeptApart) {
       [&](const Observed& observed) { return observed.job.id == id; }, before);
   ASSERT_TRUE(seen);
   EXPECT_EQ(seen->job.state, ClusterJobState::kRunning);
+  AwaitOutput(attempt);
   cluster_.Cancel(attempt, id, test::kSlurmUser);
   Ended(attempt, ClusterJobState::kCancelled);
   const std::string output = test::FileContent(OutputOf(attempt));
