@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <map>
 #include <sstream>
+#include <string>
 
 #include "kezek/check.h"
 
@@ -121,6 +124,35 @@ constexpr FamilyInfo kTable[] = {
 };
 // clang-format on
 
+// Series that Prometheus keeps of one histogram: each bucket, the one without end, sum and count.
+std::int64_t SeriesOf(const FamilyInfo& family) {
+  return family.kind == Kind::kHistogram ? static_cast<std::int64_t>(family.buckets.size()) + 3 : 1;
+}
+
+// Adds up the bounds of all families by what they grow with: "57 methods × 17 codes" is a number,
+// "classes × 60 reasons" a number for each class. A word without a number is what they grow with.
+std::map<std::string, std::int64_t> SeriesByGrowth() {
+  std::map<std::string, std::int64_t> series;
+  for (const FamilyInfo& family : kTable) {
+    std::int64_t count = SeriesOf(family);
+    std::string grows;
+    std::string rest(family.bound);
+    while (!rest.empty()) {
+      const std::string_view times = " × ";
+      const std::size_t end = rest.find(times);
+      const std::string factor = rest.substr(0, end);
+      rest = end == std::string::npos ? "" : rest.substr(end + times.size());
+      if (factor.front() >= '0' && factor.front() <= '9') {
+        count *= std::stoll(factor);
+      } else {
+        grows += (grows.empty() ? "" : " × ") + factor;
+      }
+    }
+    series[grows] += count;
+  }
+  return series;
+}
+
 std::string_view KindName(Kind kind) {
   switch (kind) {
     case Kind::kCounter:
@@ -155,7 +187,11 @@ std::vector<std::string> LabelsOf(const FamilyInfo& family) {
 
 std::string FamiliesAsMarkdown() {
   std::ostringstream text;
-  text << "| name | type | unit | labels | series at most | meaning |\n"
+  text << "| series at most | for each |\n| --- | --- |\n";
+  for (const auto& [grows, count] : SeriesByGrowth()) {
+    text << "| " << count << " | " << (grows.empty() ? "daemon" : grows) << " |\n";
+  }
+  text << "\n| name | type | unit | labels | series at most | meaning |\n"
           "| --- | --- | --- | --- | --- | --- |\n";
   for (const FamilyInfo& family : kTable) {
     text << "| `" << family.name << "` | " << KindName(family.kind) << " | " << family.unit << " | "

@@ -11,8 +11,6 @@
 namespace kezek::script {
 namespace {
 
-constexpr std::size_t kLargestScript = std::size_t{4} << 20;
-
 bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 Error BadLine(std::string_view file, int line, std::string message) {
@@ -24,7 +22,6 @@ Error BadLine(std::string_view file, int line, std::string message) {
 
 Result<void> CheckWhole(std::string_view text, std::string_view file) {
   if (text.empty()) return BadLine(file, 1, "the script is empty");
-  if (text.size() > kLargestScript) return BadLine(file, 1, "the script is larger than 4 MiB");
   bool blank = true;
   int line = 1;
   for (std::size_t at = 0; at < text.size();) {

@@ -25,7 +25,7 @@ struct ScriptWords {
 // Splits the option lines of a script. Quotes of both kinds join, a backslash keeps the next
 // character unless that is a blank, an unquoted # begins a comment even inside a word.
 // Fails with INVALID_ARGUMENT if the text is no batch script: empty, binary, DOS line ends,
-// not UTF-8, too big, no `#!`, or a quote is left open.
+// not UTF-8, no `#!`, or a quote is left open.
 Result<ScriptWords> SplitScript(std::string_view text, std::string_view file);
 
 // `FILE line N`.

@@ -16,6 +16,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -139,15 +140,26 @@ class Transcript {
   }
 
   // What a command says on standard error.
-  std::string ErrorsOf(const std::vector<std::string>& words, bool terminal) {
+  std::string ErrorsOf(const std::vector<std::string>& words, bool terminal, int code = 0) {
     std::istringstream in;
     std::ostringstream out;
     std::ostringstream err;
     cli::Host host = MakeHost(in, out, err);
     host.out_is_terminal = host.err_is_terminal = terminal;
-    EXPECT_EQ(cli::RunApp(host, words), 0) << err.str();
+    EXPECT_EQ(cli::RunApp(host, words), code) << err.str();
     return err.str();
   }
+
+  std::string OutputOf(const std::vector<std::string>& words) {
+    std::istringstream in;
+    std::ostringstream out;
+    std::ostringstream err;
+    EXPECT_EQ(cli::RunApp(MakeHost(in, out, err), words), 0) << err.str();
+    return out.str();
+  }
+
+  // For all commands after it.
+  void SetEnvironment(const std::string& name, const std::string& value) { more_[name] = value; }
 
   // `NAME MODE TEXT`; its path.
   std::string WriteFile(const std::string& text) const {
@@ -172,6 +184,7 @@ class Transcript {
                         {"KEZEK_ENDPOINT", server_.endpoint()},
                         {"KEZEK_TOKEN", "good"},
                         {"KEZEK_PROJECT", "alem-llm"}};
+    for (const auto& [name, value] : more_) host.environment[name] = value;
     host.directory = SourceFolder() + "/scripts";
     host.name = "login1";
     host.now_ms = [] { return kNowMs; };
@@ -190,6 +203,7 @@ class Transcript {
 
   FakeServer server_;
   std::filesystem::path folder_;
+  std::map<std::string, std::string> more_;
   int keys_ = 0;
 };
 
@@ -237,6 +251,72 @@ TEST(CliTest, LongWorkSaysHowFarItIsOnATerminalOnly) {
   EXPECT_NE(said.find("checking: 100 of 150 jobs"), std::string::npos) << said;
   EXPECT_NE(said.find("submitting: 0 of 150 jobs"), std::string::npos) << said;
   EXPECT_EQ(transcript.ErrorsOf({"submit", file}, false), "");
+}
+
+// The words after `kezek` of every command that has none below it, by what --help lists.
+std::vector<std::vector<std::string>> Leaves(Transcript& transcript,
+                                             const std::vector<std::string>& path) {
+  std::vector<std::string> words = path;
+  words.emplace_back("--help");
+  std::istringstream help(transcript.OutputOf(words));
+  std::vector<std::vector<std::string>> leaves;
+  bool in_commands = false;
+  for (std::string line; std::getline(help, line);) {
+    if (!in_commands || line.empty()) {
+      in_commands = line == "Commands:";
+      continue;
+    }
+    std::vector<std::string> below = path;
+    below.push_back(line.substr(2, line.find(' ', 2) - 2));
+    for (auto& leaf : Leaves(transcript, below)) leaves.push_back(std::move(leaf));
+  }
+  if (leaves.empty()) leaves.push_back(path);
+  return leaves;
+}
+
+TEST(CliTest, EveryCommandIsOnRecordAndAHundredErrorsAre) {
+  std::vector<std::vector<std::string>> done;  // words of the commands on record that succeed
+  std::size_t errors = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(SourceFolder() + "/cli")) {
+    for (const Block& block : Blocks(ReadFile(entry.path()))) {
+      const bool fails = block.output.find("\nexit ") != std::string::npos;
+      if (entry.path().filename() == "errors.txt") errors += fails ? 1 : 0;
+      const std::vector<std::string> words = Words(block.input.back());
+      const bool help = std::find(words.begin(), words.end(), "--help") != words.end();
+      if (!fails && !help && words.front() == "kezek") done.push_back(words);
+    }
+  }
+  EXPECT_GE(errors, 100U);
+  Transcript transcript;
+  const auto leaves = Leaves(transcript, {});
+  EXPECT_GE(leaves.size(), 51U);
+  for (const std::vector<std::string>& leaf : leaves) {
+    const bool found = std::any_of(done.begin(), done.end(), [&](const auto& words) {
+      return words.size() > leaf.size() && std::equal(leaf.begin(), leaf.end(), words.begin() + 1);
+    });
+    std::string name = "kezek";
+    for (const std::string& word : leaf) name += " " + word;
+    EXPECT_TRUE(found) << "no block of " << name << " that succeeds";
+  }
+}
+
+TEST(CliTest, WhatIsTooMuchForTheServerIsSaidByTheServer) {
+  Transcript transcript;
+  const std::string file =
+      transcript.WriteFile("large.sh 700 #!/bin/sh\\n" + std::string(std::size_t{17} << 20, '#'));
+  const std::string said = transcript.ErrorsOf({"submit", file}, false, 3);
+  EXPECT_NE(said.find("limits.request_kib"), std::string::npos) << said;
+}
+
+TEST(CliTest, AJobFilesOwnEnvironmentIsAllThatCounts) {
+  Transcript transcript;
+  const std::string jobs = "shape: {gpus: 1}\\nscript: \"#!/bin/sh\"\\n";
+  const std::string own = transcript.WriteFile("own.yaml 600 environment: {A: b}\\n" + jobs);
+  const std::string none = transcript.WriteFile("none.yaml 600 " + jobs);
+  transcript.SetEnvironment("ODD", "\xff");
+  EXPECT_EQ(transcript.ErrorsOf({"submit", own}, false), "");
+  EXPECT_NE(transcript.ErrorsOf({"submit", none}, false).find("ODD is not UTF-8"),
+            std::string::npos);
 }
 
 TEST(CliTest, ManyLargeJobsGoInSeveralCalls) {

@@ -13,8 +13,6 @@
 namespace kezek::cli {
 namespace {
 
-constexpr std::size_t kLargestEnvironment = std::size_t{256} << 10;
-
 // `old.sh line 6: #SBATCH --gres=gpu:4`, or the flag.
 template <typename T>
 std::string PlaceOf(const script::Setting<T>& setting, const std::string& file) {
@@ -228,7 +226,7 @@ void AddOwnVariables(const Draft& draft, const Host& host, v1::JobSpec& spec) {
   }
 }
 
-Result<void> FillEnvironment(const Draft& draft, const Host& host, MadeSpec& made) {
+void FillEnvironment(const Draft& draft, const Host& host, MadeSpec& made) {
   const script::ExportSpec rules =
       draft.options.environment ? draft.options.environment->value : script::ExportSpec{};
   auto& environment = *made.spec.mutable_environment();
@@ -249,15 +247,6 @@ Result<void> FillEnvironment(const Draft& draft, const Host& host, MadeSpec& mad
   }
   for (const auto& [name, value] : rules.assignments) copy(name, value);
   AddOwnVariables(draft, host, made.spec);
-  std::size_t size = 0;
-  for (const auto& [name, value] : environment) size += name.size() + value.size() + 2;
-  if (size > kLargestEnvironment) {
-    return Error{Code::kInvalidArgument,
-                 "environment: " + std::to_string(size >> 10U) + " KiB is more than 256 KiB\n" +
-                     "Name what the job needs: --export=PATH,HOME,…",
-                 {}};
-  }
-  return {};
 }
 
 }  // namespace
@@ -265,14 +254,13 @@ Result<void> FillEnvironment(const Draft& draft, const Host& host, MadeSpec& mad
 Result<MadeSpec> MakeSpec(const Draft& draft, const Host& host) {
   MadeSpec made;
   FillIdentity(draft, made.spec);
-  Result<void> filled = FillShape(draft, made);
+  const Result<void> filled = FillShape(draft, made);
   if (!filled) return filled.error();
   FillPlacement(draft.options, made.spec);
   FillTimes(draft.options, made.spec);
   FillDependencies(draft.options, made.spec);
   FillPaths(draft.options, host, made.spec);
-  filled = FillEnvironment(draft, host, made);
-  if (!filled) return filled.error();
+  FillEnvironment(draft, host, made);
   made.spec.set_script(draft.script);
   for (const std::string& argument : draft.arguments) made.spec.add_arguments(argument);
   made.spec.set_umask(host.umask);

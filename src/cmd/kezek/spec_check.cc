@@ -29,7 +29,7 @@ std::string Unwritten(const std::string& field, const Draft& draft) {
   if (field == "spec.project" && !draft.default_project.empty()) {
     return "project " + draft.default_project + ", of KEZEK_PROJECT or the context";
   }
-  constexpr std::array<std::pair<std::string_view, const char*>, 10> kFlags = {
+  constexpr std::array<std::pair<std::string_view, const char*>, 11> kFlags = {
       {{"dry_run", "--dry-run"},
        {"spec.project", "--project"},
        {"spec.job_class", "--class"},
@@ -39,6 +39,7 @@ std::string Unwritten(const std::string& field, const Draft& draft) {
        {"spec.shape.gpu_type", "--gpu-type"},
        {"spec.time_limit_ms", "--time"},
        {"spec.deadline_ms", "--deadline"},
+       {"spec.environment", "--export"},
        {"spec.data_classification", "--classification"}}};
   for (const auto& [name, flag] : kFlags) {
     if (field == name) return flag;

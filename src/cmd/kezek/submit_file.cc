@@ -90,7 +90,9 @@ Result<v1::JobSpec> Complete(Session& session, const FileFlags& flags, const Fil
   draft.file = flags.path;
   draft.default_name = std::filesystem::path(flags.path).stem().string();
   draft.default_project = session.context().project;
-  Result<MadeSpec> made = MakeSpec(draft, session.host);
+  Host host = session.host;
+  if (job.has_environment) host.environment.clear();  // nothing is taken of it, nor said about it
+  Result<MadeSpec> made = MakeSpec(draft, host);
   if (!made) return made.error();
   for (const std::string& warning : made->warnings) PrintWarning(session.host, warning);
   v1::JobSpec& spec = made->spec;

@@ -68,6 +68,12 @@ std::string_view ByCode(const Error& error) {
     case Code::kUnimplemented:
       return error.details.empty() ? "That kezekd may be older than this kezek: kezek --version"
                                    : "";
+    case Code::kResourceExhausted:
+      // gRPC's own words, before any of ours are read.
+      return error.details.empty() && error.message.find("larger than max") != std::string::npos
+                 ? "The server takes no more in one request (limits.request_kib): send less, such "
+                   "as with --export=PATH,HOME"
+                 : "";
     case Code::kOk:
     case Code::kCancelled:
     case Code::kUnknown:
@@ -75,7 +81,6 @@ std::string_view ByCode(const Error& error) {
     case Code::kNotFound:
     case Code::kAlreadyExists:
     case Code::kPermissionDenied:
-    case Code::kResourceExhausted:
     case Code::kFailedPrecondition:
     case Code::kAborted:
     case Code::kOutOfRange:

@@ -230,11 +230,12 @@ TEST(SpecTest, EnvironmentFollowsExport) {
   EXPECT_EQ(made->spec.environment().at("D"), "4");
   EXPECT_EQ(made->spec.environment_size(), 5);
   EXPECT_EQ(made->spec.environment().at("SLURM_GET_USER_ENV"), "1") << "the login's goes beneath";
-  host.environment["BIG"] = std::string(300'000, 'x');
+  // How much is too much is the server's to say.
+  host.environment["BIG"] = std::string(std::size_t{3} << 20, 'x');
   draft.options.environment.reset();
   made = MakeSpec(draft, host);
-  ASSERT_FALSE(made);
-  EXPECT_NE(made.error().message.find("256 KiB"), std::string::npos);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->spec.environment().at("BIG").size(), std::size_t{3} << 20);
 }
 
 TEST(SpecTest, PathsAreAbsoluteAndBelowTheWorkingDirectory) {
