@@ -26,8 +26,8 @@ struct MadeSpec {
   std::vector<std::string> warnings;
 };
 
-// Fills a JobSpec; paths become absolute, the environment is what --export says, however
-// much that is: the server has limits. Fails with INVALID_ARGUMENT if options contradict each other.
+// Fills a JobSpec; paths become absolute, the environment is what --export says, however much that
+// is: the server has limits. Fails with INVALID_ARGUMENT if options contradict each other.
 Result<MadeSpec> MakeSpec(const Draft& draft, const Host& host);
 
 // Checks on this host what the job will need: working directory, output and error directories,
