@@ -71,33 +71,46 @@ kept_port() {
   die "no free port for $name on 127.0.0.1"
 }
 
-# running PIDFILE NAME…: true while the process in PIDFILE lives under one of these names.
-running() {
-  local file=$1 pid name
-  shift
-  pid=$(head -n1 "$file" 2>/dev/null) || return 1
+# pid_of PIDFILE NAME…: prints the process in PIDFILE; false if none lives under one of these names.
+# The file is read once: a daemon that ends takes its own file away at any moment.
+pid_of() {
+  local pid
+  pid=$(head -n1 "$1" 2>/dev/null) || return 1
   [ -n "$pid" ] || return 1
-  name=$(cat "/proc/$pid/comm" 2>/dev/null) || return 1
+  lives_as "$pid" "${@:2}" && echo "$pid"
+}
+
+# lives_as PID NAME…: true while the process lives under one of these names. One that has ended, and
+# that nobody has waited for, is no longer alive.
+lives_as() {
+  local status name
+  status=$(cat "/proc/$1/status" 2>/dev/null) || return 1
+  case $status in *$'\nState:\tZ'*) return 1 ;; esac
+  name=${status%%$'\n'*} && name=${name#Name:$'\t'}
+  shift
   case " $* " in *" $name "*) return 0 ;; *) return 1 ;; esac
 }
 
+running() { pid_of "$@" >/dev/null; }
+
 # signal_pid PIDFILE NAME…: asks the process to end, if it is the one that the file means.
 signal_pid() {
-  if running "$@"; then kill "$(head -n1 "$1")" 2>/dev/null || true; fi
+  local pid
+  if pid=$(pid_of "$@"); then kill "$pid" 2>/dev/null || true; fi
 }
 
 # stop_pid PIDFILE NAME…: ends the process, by force after 20 s, and removes the file.
 stop_pid() {
   local file=$1 pid i
-  if running "$@"; then
-    pid=$(head -n1 "$file")
+  shift
+  if pid=$(pid_of "$file" "$@"); then
     kill "$pid" 2>/dev/null || true
     for ((i = 0; i < 400; i++)); do
-      running "$@" || break
+      lives_as "$pid" "$@" || break
       sleep 0.05
     done
-    if running "$@"; then
-      say "$2 ($pid) does not end: killing it"
+    if lives_as "$pid" "$@"; then
+      say "$1 ($pid) does not end: killing it"
       kill -9 "$pid" 2>/dev/null || true
     fi
   fi
