@@ -7,6 +7,7 @@
 #include <memory>
 #include <ostream>
 #include <sstream>
+#include <utility>
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/directory_file.h"
@@ -18,6 +19,7 @@ namespace {
 struct SyncFlags {
   std::string account;
   std::string groups;
+  std::string passwd;
   std::string file;
   std::vector<std::string> maps;
   std::string institution;
@@ -43,6 +45,9 @@ Result<std::vector<DirectoryUser>> ReadUsers(const Host& host, const SyncFlags& 
     return Error{Code::kInvalidArgument, "give either --groups or --file", {}};
   }
   const std::string& path = flags.groups.empty() ? flags.file : flags.groups;
+  if (!flags.passwd.empty() && (flags.groups.empty() || flags.passwd == flags.groups)) {
+    return Error{Code::kInvalidArgument, "--passwd goes with --groups, and is another file", {}};
+  }
   const Result<std::string> text = ReadInput(host, path);
   if (!text) return text.error();
   if (flags.groups.empty()) return ReadDirectory(*text, path);
@@ -61,6 +66,13 @@ Result<std::vector<DirectoryUser>> ReadUsers(const Host& host, const SyncFlags& 
       return Error{Code::kInvalidArgument, "--map: '" + map + "' is not GROUP=PROJECT", {}};
     }
     rules.projects[map.substr(0, equals)] = map.substr(equals + 1);
+  }
+  if (!flags.passwd.empty()) {
+    const Result<std::string> users = ReadInput(host, flags.passwd);
+    if (!users) return users.error();
+    auto primary = ReadPrimaryGroups(*users, flags.passwd);
+    if (!primary) return primary.error();
+    rules.primary = std::move(*primary);
   }
   return ReadGroups(*text, path, rules);
 }
@@ -82,7 +94,8 @@ void PrintPlan(Session& session, const v1::SyncUsersResponse& plan) {
 // Asks on a terminal; elsewhere only --yes is a yes.
 bool MayApply(const Host& host, const SyncFlags& flags, int changes) {
   if (flags.yes) return true;
-  if (!host.out_is_terminal || flags.groups == "-" || flags.file == "-") {
+  const bool taken = flags.groups == "-" || flags.passwd == "-" || flags.file == "-";
+  if (!host.out_is_terminal || taken) {
     *host.err << "Nothing was changed. With --yes this is applied.\n";
     return false;
   }
@@ -136,6 +149,9 @@ void AddAdminSync(CLI::App& admin, Session& session) {
                    "whose members these are, with all below; without: everybody");
   sync->add_option("--groups", flags->groups, "output of 'getent group', or - for standard input")
       ->type_name("FILE");
+  sync->add_option("--passwd", flags->passwd,
+                   "output of 'getent passwd', beside --groups: whose primary group it is, too")
+      ->type_name("FILE");
   sync->add_option("--file", flags->file,
                    "YAML or CSV with name, display_name, unix_account, projects; or -")
       ->type_name("FILE");
@@ -151,9 +167,12 @@ void AddAdminSync(CLI::App& admin, Session& session) {
   sync->footer(
       "Says first what would change. Who is not in the directory has left: memberships end, with "
       "the\n"
-      "last one tokens and access, and queued jobs wait; running jobs go on.\n"
+      "last one tokens and access, and queued jobs wait; running jobs go on. 'getent group' does "
+      "not\n"
+      "list whose primary group it is: without --passwd they would have left.\n"
       "Examples:\n"
       "  getent group nlp vision | kezek admin sync universities/kaznu --groups - --yes\n"
+      "  kezek admin sync universities/kaznu --groups groups.txt --passwd passwd.txt\n"
       "  kezek admin sync universities/kaznu --groups groups.txt --map "
       "kz-nlp=universities/kaznu/nlp\n"
       "  kezek admin sync --file people.yaml -o json");

@@ -165,6 +165,23 @@ Result<std::vector<DirectoryUser>> ReadYaml(const std::string& text, const std::
 
 }  // namespace
 
+Result<std::multimap<std::string, std::string>> ReadPrimaryGroups(const std::string& text,
+                                                                  const std::string& file) {
+  std::multimap<std::string, std::string> primary;
+  std::istringstream lines(text);
+  std::string line;
+  for (std::size_t number = 1; std::getline(lines, line); ++number) {
+    if (Trim(line).empty()) continue;
+    const std::vector<std::string> parts = Split(line, ':');
+    if (std::count(line.begin(), line.end(), ':') != 6 || parts[0].empty() || parts[3].empty()) {
+      return Wrong(file, number,
+                   "is no line of 'getent passwd': NAME:x:UID:GID:COMMENT:HOME:SHELL");
+    }
+    primary.emplace(parts[3], parts[0]);
+  }
+  return primary;
+}
+
 Result<std::vector<DirectoryUser>> ReadGroups(const std::string& text, const std::string& file,
                                               const GroupRules& rules) {
   std::map<std::string, std::set<std::string>> projects_of;
@@ -187,6 +204,8 @@ Result<std::vector<DirectoryUser>> ReadGroups(const std::string& text, const std
     for (const std::string& member : Split(parts.size() > 3 ? parts[3] : "", ',')) {
       if (!Trim(member).empty()) projects_of[Trim(member)].insert(project);
     }
+    const auto [first, last] = rules.primary.equal_range(Trim(parts[2]));
+    for (auto user = first; user != last; ++user) projects_of[user->second].insert(project);
   }
   std::vector<DirectoryUser> users;
   for (const auto& [member, projects] : projects_of) {

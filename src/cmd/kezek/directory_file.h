@@ -1,5 +1,5 @@
-// What a site's directory says of users and memberships, as files: the output of `getent group`,
-// YAML, CSV. Pure.
+// What a site's directory says of users and memberships, as files: the output of `getent group` and
+// `getent passwd`, YAML, CSV. Pure.
 #pragma once
 
 #include <map>
@@ -20,12 +20,19 @@ struct DirectoryUser {
 
 // How groups are read.
 struct GroupRules {
-  std::map<std::string, std::string> projects;  // group to project; empty: a group is a project
-                                                // of the same name in `account`
-  std::string account;                          // path in front of it
-  std::string institution;                      // behind the @ of a user's id
-  bool unix_accounts = false;                   // a member's name is the Unix account, too
+  std::map<std::string, std::string> projects;      // group to project; empty: a group is a project
+                                                    // of the same name in `account`
+  std::string account;                              // path in front of it
+  std::string institution;                          // behind the @ of a user's id
+  bool unix_accounts = false;                       // a member's name is the Unix account, too
+  std::multimap<std::string, std::string> primary;  // group number to user: members, though no
+                                                    // line of a group names them
 };
+
+// Lines `aizhan:x:2001:5001:Aizhan:/home/aizhan:/bin/bash`: each user by the number of the primary
+// group. INVALID_ARGUMENT with the line.
+Result<std::multimap<std::string, std::string>> ReadPrimaryGroups(const std::string& text,
+                                                                  const std::string& file);
 
 // Lines `nlp:x:5001:aizhan,bolat`. Groups that `projects` does not name are left out, if it names
 // any. INVALID_ARGUMENT with the line.

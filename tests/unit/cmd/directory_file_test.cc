@@ -35,6 +35,25 @@ TEST(Groups, BecomeProjectsOfTheirMembers) {
   }
 }
 
+TEST(Groups, HaveMembersByPrimaryGroup) {
+  const auto primary = ReadPrimaryGroups(
+      "root:x:0:0:root:/root:/bin/bash\n\naizhan:x:2001:5001:Aizhan,,,:/home/a:/bin/bash\n"
+      "dana:x:2002:5001::/home/d:\nsaule:x:2003:5009::/home/s:/bin/sh\n",
+      "passwd");
+  ASSERT_TRUE(primary) << primary.error().message;
+  const auto users = ReadGroups("nlp:x:5001:aizhan,bolat\nvision:x:5002:dana\n", "groups",
+                                {.account = "u", .institution = "k", .primary = *primary});
+  ASSERT_TRUE(users);
+  EXPECT_EQ(*users, (Users{{"aizhan@k", "", "", {"u/nlp"}},
+                           {"bolat@k", "", "", {"u/nlp"}},
+                           {"dana@k", "", "", {"u/nlp", "u/vision"}}}));
+  for (const char* bad : {"aizhan", "a:x:1:2:c:/h", ":x:1:2:c:/h:/s", "a:x:1::c:/h:/s"}) {
+    const auto refused = ReadPrimaryGroups(std::string("\n") + bad, "passwd");
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_TRUE(refused.error().message.starts_with("passwd line 2: ")) << refused.error().message;
+  }
+}
+
 TEST(Directory, IsYamlOrCsv) {
   const Users wanted = {{"aizhan@kaznu", "Aizhan, Dr.", "aizhan", {"cv", "nlp"}},
                         {"bolat@kaznu", "", "", {}}};
