@@ -6,8 +6,10 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/unit/rpc/served.h"
@@ -16,8 +18,11 @@ namespace kezek::rpc {
 
 class FixedAccounts final : public UnixAccounts {
  public:
-  Result<std::int64_t> FindUid(const std::string&) override {
-    return Error{Code::kNotFound, "none", {}};
+  std::map<std::string, std::int64_t> uids;
+  Result<std::int64_t> FindUid(const std::string& name) override {
+    const auto found = uids.find(name);
+    if (found == uids.end()) return Error{Code::kNotFound, "none", {}};
+    return found->second;
   }
 };
 
@@ -30,22 +35,9 @@ struct Outcome {
 // A server on fakes, and raw calls of any rpc as any user.
 class Attack : public Served {
  protected:
-  // Serves with everything there is to ask.
+  void Adjust(ServerConfig*, ServerPorts* ports) override { ports->unix_accounts = &accounts_; }
   void SetUp() override {
-    auto started = Server::Start(
-        {.listen = "127.0.0.1:0", .cluster = "test", .version = "1", .output_root = "/out"},
-        {.desk = &desk_,
-         .submit = &store_,
-         .read = &store_,
-         .clock = &clock_,
-         .output = &output_,
-         .unix_accounts = &accounts_});
-    ASSERT_TRUE(started) << started.error().message;
-    server_ = std::move(*started);
-    store_.Observe(server_.get());
-    channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(server_->port()),
-                                   grpc::InsecureChannelCredentials());
-    stub_ = v1::JobService::NewStub(channel_);
+    Start();
     generic_ = std::make_unique<grpc::GenericStub>(channel_);
   }
 
@@ -90,6 +82,15 @@ class Attack : public Served {
   }
   static bool IsStream(const std::string& method) {
     return method.ends_with("/Watch") || method.ends_with("/Logs");
+  }
+
+  // Empty, but for a stream that would wait for events: it is asked for those of the far future,
+  // which it refuses.
+  static std::string RequestThatEnds(std::string_view method) {
+    if (!method.ends_with("/Watch")) return "";
+    v1::WatchRequest request;
+    request.set_after_seq(1'000'000'000);
+    return request.SerializeAsString();
   }
 
   // A job of aizhan's in kaznu's nlp whose texts all bear the mark.

@@ -31,15 +31,6 @@ const std::map<std::string, Role> kUsers = {
     {"chief@kaznu", Role::kInstitutionAdmin}, {"root@kezek", Role::kClusterAdmin},
     {"audit@kezek", Role::kAuditor},          {"meter@kezek", Role::kMetricsReader}};
 
-// Empty, but for a stream that would wait for events: it is asked for those of the far future,
-// which it refuses.
-std::string RequestThatEnds(std::string_view method) {
-  if (!method.ends_with("/Watch")) return "";
-  v1::WatchRequest request;
-  request.set_after_seq(1'000'000'000);
-  return request.SerializeAsString();
-}
-
 TEST_F(Attack, EveryRoleGetsIntoEveryRpcAsTheTableSays) {
   for (const auto& row : AccessTable()) {
     if (row.method == kReadMetrics) continue;
@@ -133,6 +124,39 @@ TEST_F(Attack, AnothersJobAnswersAsOneThatNeverWas) {
     EXPECT_EQ(bare(yours.status.error_details(), known), bare(none.status.error_details(), unknown))
         << method;
     EXPECT_EQ(yours.bytes, none.bytes) << method;
+  }
+}
+
+// What a clock could tell: the same reads are made, and of what the directory says none at all.
+TEST_F(Attack, AsMuchIsReadForWhatIsAnothersAsForWhatNeverWas) {
+  const std::int64_t job = MarkedJob();
+  Run(Ref(job));
+  const auto reads = [&](const std::string& method, const std::string& request) {
+    store_.TakeReads();
+    Call("dana@acme", method, request);
+    return store_.TakeReads();
+  };
+  const auto at_known = AboutJob(std::to_string(job));
+  const auto at_unknown = AboutJob(std::to_string(job + 7));
+  for (std::size_t i = 0; i < at_known.size(); ++i) {
+    const auto read = reads(at_known[i].first, at_known[i].second);
+    EXPECT_FALSE(read.empty()) << at_known[i].first;
+    EXPECT_EQ(read, reads(at_unknown[i].first, at_unknown[i].second)) << at_known[i].first;
+  }
+  v1::GetAccountRequest account;
+  account.set_account("universities/kaznu/nlp");
+  v1::ListUsersRequest users;
+  users.set_account("universities/kaznu/nlp");
+  v1::CreateTokenRequest create;
+  create.set_user("aizhan@kaznu");
+  v1::RevokeTokenRequest revoke;
+  revoke.set_id(std::to_string(World::kAizhan.value));
+  for (const auto& [method, request] : std::vector<std::pair<std::string, const Message*>>{
+           {"/kezek.v1.QuotaService/GetAccount", &account},
+           {"/kezek.v1.AccessService/ListUsers", &users},
+           {"/kezek.v1.AccessService/CreateToken", &create},
+           {"/kezek.v1.AccessService/RevokeToken", &revoke}}) {
+    EXPECT_TRUE(reads(method, request->SerializeAsString()).empty()) << method;
   }
 }
 

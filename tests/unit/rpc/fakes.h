@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -57,7 +58,8 @@ class Worker {
 
 class FakeClock final : public Clock {
  public:
-  TimeMs Now() override { return 5'000'000; }
+  TimeMs Now() override { return now_ms; }
+  std::atomic<TimeMs> now_ms = 5'000'000;
 };
 
 // Store and reader. What is put in by a test is an event of its own.
@@ -101,6 +103,11 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     const std::lock_guard lock(mutex_);
     return records_.size();
   }
+  // What was read since the last call, by the names of the reads.
+  std::vector<std::string> TakeReads() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(reads_, {});
+  }
   Submission last_submission() {
     const std::lock_guard lock(mutex_);
     return last_;
@@ -110,6 +117,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
 
   Result<std::vector<JobRecord>> ListJobs(const JobQuery& query) override {
     const std::lock_guard lock(mutex_);
+    reads_.emplace_back("ListJobs");
     ++listings;
     std::vector<JobRecord> rows;
     for (const auto& [ref, record] : records_) {
@@ -129,16 +137,19 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   }
   Result<JobRecord> GetJob(const JobRef& job) override {
     const std::lock_guard lock(mutex_);
+    reads_.emplace_back("GetJob");
     const auto found = records_.find(job);
     if (found == records_.end()) return Error{Code::kNotFound, "no such job", {}};
     return found->second;
   }
   Result<std::string> GetScript(JobId job) override {
     const std::lock_guard lock(mutex_);
+    reads_.emplace_back("GetScript");
     return scripts_.at(job);
   }
   Result<std::vector<Event>> Events(std::int64_t after, std::int32_t limit) override {
     const std::lock_guard lock(mutex_);
+    reads_.emplace_back("Events");
     ++event_reads;
     std::vector<Event> some;
     for (const auto& event : events_) {
@@ -148,6 +159,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   }
   Result<std::vector<Event>> JobEvents(const JobRef& job) override {
     const std::lock_guard lock(mutex_);
+    reads_.emplace_back("JobEvents");
     std::vector<Event> some;
     for (const auto& event : events_) {
       if (event.job == job) some.push_back(event);
@@ -160,6 +172,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   }
   Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) override {
     const std::lock_guard lock(mutex_);
+    reads_.emplace_back("FindKey");
     const auto found = keys_.find({user, key});
     if (found == keys_.end()) return std::optional<KnownKey>();
     return std::optional<KnownKey>(found->second);
@@ -247,6 +260,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   }
 
   std::mutex mutex_;
+  std::vector<std::string> reads_;
   std::map<JobRef, JobRecord> records_;
   std::map<JobId, std::string> scripts_;
   std::map<std::pair<UserId, std::string>, KnownKey> keys_;
@@ -302,6 +316,7 @@ class FakeDesk final : public Desk {
       CommandOutcome outcome;
       if (const auto* change = std::get_if<ChangeJobs>(&command.body)) Cancel(*change);
       if (const auto* put = std::get_if<PutUsers>(&command.body)) outcome.ids = Put(*put);
+      if (const auto* put = std::get_if<PutToken>(&command.body)) outcome.ids = Put(*put);
       done(outcome);
     });
   }
@@ -350,6 +365,17 @@ class FakeDesk final : public Desk {
     view.directory = std::make_shared<const Directory>(std::move(directory));
     view_ = std::make_shared<const View>(std::move(view));
     return ids;
+  }
+  std::vector<std::int64_t> Put(const PutToken& put) {
+    const std::lock_guard lock(mutex_);
+    Directory directory = *view_->directory;
+    Token token = put.token;
+    if (!token.id) token.id = TokenId{1'000 + static_cast<std::int64_t>(directory.tokens.size())};
+    directory.tokens[token.hash] = token;
+    View view = *view_;
+    view.directory = std::make_shared<const Directory>(std::move(directory));
+    view_ = std::make_shared<const View>(std::move(view));
+    return {token.id.value};
   }
   void Cancel(const ChangeJobs& command) {
     for (const JobChange& change : command.changes) {

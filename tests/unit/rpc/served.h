@@ -17,15 +17,21 @@ namespace kezek::rpc {
 
 class Served : public testing::Test {
  protected:
-  void SetUp() override {
-    const ServerConfig config{
+  void SetUp() override { Start(); }
+  // What a fixture wants otherwise than the others.
+  virtual void Adjust(ServerConfig*, ServerPorts*) {}
+
+  void Start() {
+    ServerConfig config{
         .listen = "127.0.0.1:0", .cluster = "test", .version = "1", .output_root = "/out"};
-    auto started = Server::Start(config, {.desk = &desk_,
-                                          .submit = &store_,
-                                          .read = &store_,
-                                          .clock = &clock_,
-                                          .output = &output_,
-                                          .meter = &meter_});
+    ServerPorts ports{.desk = &desk_,
+                      .submit = &store_,
+                      .read = &store_,
+                      .clock = &clock_,
+                      .output = &output_,
+                      .meter = &meter_};
+    Adjust(&config, &ports);
+    auto started = Server::Start(config, ports);
     ASSERT_TRUE(started) << started.error().message;
     server_ = std::move(*started);
     store_.Observe(server_.get());
