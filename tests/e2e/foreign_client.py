@@ -5,9 +5,10 @@ Method: Debian's python3-grpcio, none of this project's files: the descriptions 
 by reflection. It lists the services, submits a job that sleeps, watches its events until it runs,
 cancels it, watches until it has ended, and looks at an error's detail.
 
-    tests/e2e/foreign_client.py ENDPOINT PROJECT    (KEZEK_TOKEN in the environment)
+    tests/e2e/foreign_client.py ENDPOINT PROJECT [--until-put-off]
 
-Prints what it does, line by line; exit status 0 if every step did what it should."""
+KEZEK_TOKEN is in the environment, and KEZEK_CA_FILE where the server speaks TLS. With the option
+it calls on until a call is put off, which a rate of a few calls a second makes sure of. Prints what it does, line by line; exit status 0 if every step did what it should."""
 
 import os
 import sys
@@ -51,8 +52,13 @@ def reflection_messages():
 class Server:
     """A server known by its address alone."""
 
-    def __init__(self, endpoint, token):
-        self.channel = grpc.insecure_channel(endpoint)
+    def __init__(self, endpoint, token, authority=None):
+        if authority:
+            with open(authority, "rb") as file:
+                trusted = grpc.ssl_channel_credentials(root_certificates=file.read())
+            self.channel = grpc.secure_channel(endpoint, trusted)
+        else:
+            self.channel = grpc.insecure_channel(endpoint)
         self.metadata = (("authorization", f"Bearer {token}"),)
         self.pool = descriptor_pool.DescriptorPool()
         self.factory = message_factory.MessageFactory(self.pool)
@@ -108,8 +114,21 @@ def events(server, job, after, last):
     raise AssertionError(f"the stream ended after {states}, before {last}")
 
 
-def main(endpoint, project):
-    server = Server(endpoint, os.environ["KEZEK_TOKEN"])
+def call_until_put_off(server):
+    server.learn("kezek.v1.AccessService")
+    for number in range(5000):
+        try:
+            server.call("kezek.v1.AccessService", "WhoAmI")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+            assert b"RATE_LIMITED" in dict(error.trailing_metadata())["grpc-status-details-bin"]
+            print("put off after", number, "calls:", error.details())
+            return
+    raise AssertionError("no call was put off")
+
+
+def main(endpoint, project, option=None):
+    server = Server(endpoint, os.environ["KEZEK_TOKEN"], os.environ.get("KEZEK_CA_FILE"))
     services = server.services()
     print("services:", *services)
     assert "kezek.v1.JobService" in services and "grpc.health.v1.Health" in services
@@ -135,6 +154,8 @@ def main(endpoint, project):
         assert error.code() == grpc.StatusCode.FAILED_PRECONDITION, error
         assert "grpc-status-details-bin" in dict(error.trailing_metadata()), error
         print("refused:", error.details())
+    if option == "--until-put-off":
+        call_until_put_off(server)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Cluster:
         binaries = os.environ.get("KEZEK_BIN_DIR", os.path.join(ROOT, "build", "dev", "bin"))
         self.env = dict(os.environ, KEZEK_DEMO_DIR=self.folder, KEZEK_DEMO_BIN=binaries)
         self.slurm_env = {}
+        self.client_env = {}  # what kezek is told besides
         self.endpoint = ""
         self.http = ""
 
@@ -75,7 +76,8 @@ class Cluster:
         """kezek as this user, in the user's home; a process."""
         unix, home = USERS[user], self.home(user)
         env = {"PATH": f"{self.folder}/bin:/usr/bin:/bin", "HOME": home, "LC_ALL": "C.UTF-8",
-               "SLURM_CONF": self.slurm_env["SLURM_CONF"], "KEZEK_ENDPOINT": self.endpoint}
+               "SLURM_CONF": self.slurm_env["SLURM_CONF"], "KEZEK_ENDPOINT": self.endpoint,
+               **self.client_env}
         return subprocess.Popen([f"{self.folder}/bin/kezek", *arguments], cwd=home, env=env,
                                 user=unix, group=unix, extra_groups=[], text=True, stdin=stdin,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -126,6 +128,10 @@ class Cluster:
             assert file.read().strip() == "kezekd", "the process in the pid file is another one"
         os.kill(pid, signal.SIGKILL)
         self.until("the end of kezekd", lambda: not os.path.exists(f"/proc/{pid}/exe"), 20)
+
+    def stop_kezekd(self):
+        subprocess.run([os.path.join(ROOT, "deploy", "cluster", "kezekd"), "stop", self.folder],
+                       check=True)
 
     def start_kezekd(self):
         self.demo("up", "--no-jobs")

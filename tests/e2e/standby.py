@@ -22,10 +22,12 @@ def free_port():
 
 
 class Second:
-    """Another kezekd: the first one's configuration with a port of its own."""
+    """Another kezekd: the first one's configuration with ports of its own, and with more."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, http="off", more=""):
         self.cluster = cluster
+        self.http = http
+        self.more = more
         self.endpoint = f"127.0.0.1:{free_port()}"
         self.log = os.path.join(cluster.folder, "log", "kezekd-second.log")
 
@@ -34,7 +36,7 @@ class Second:
         path = os.path.join(self.cluster.folder, "kezek", "second.yaml")
         with open(first, encoding="utf-8") as file:
             text = re.sub(r"(?m)^grpc_listen: .*$", f"grpc_listen: {self.endpoint}", file.read())
-        text = re.sub(r"(?m)^http: .*$", "http: {listen: 'off'}", text)
+        text = re.sub(r"(?m)^http: .*$", f"http: {{listen: '{self.http}'}}", text) + self.more
         with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
         os.chown(path, os.stat(first).st_uid, os.stat(first).st_gid)
