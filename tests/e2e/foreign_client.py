@@ -8,7 +8,8 @@ cancels it, watches until it has ended, and looks at an error's detail.
     tests/e2e/foreign_client.py ENDPOINT PROJECT [--until-put-off]
 
 KEZEK_TOKEN is in the environment, and KEZEK_CA_FILE where the server speaks TLS. With the option
-it calls on until a call is put off, which a rate of a few calls a second makes sure of. Prints what it does, line by line; exit status 0 if every step did what it should."""
+it calls on until a call is put off, which a rate of a few calls a second makes sure of. Prints what
+it does, line by line; exit status 0 if every step did what it should."""
 
 import os
 import sys
