@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,19 @@ Result<std::vector<AccountId>> UsageAccounts(const Caller& caller, const std::st
     return id != *account && caller.directory().accounts.at(id).parent != *account;
   });
   return visible;
+}
+
+// The projects whose charges make up the figures of `accounts`.
+std::vector<AccountId> ProjectsWithin(const Directory& directory,
+                                      const std::vector<AccountId>& accounts) {
+  const std::set<AccountId> tops(accounts.begin(), accounts.end());
+  std::vector<AccountId> projects;
+  for (const auto& [id, account] : directory.accounts) {
+    AccountId at = id;
+    while (at && !tops.contains(at)) at = directory.accounts.at(at).parent;
+    if (at) projects.push_back(id);
+  }
+  return projects;
 }
 
 struct Charged {
@@ -241,11 +255,14 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext
         response->set_as_of_ms(caller->view->now_ms);
         parts_.read->Read(
             [caller, accounts = *accounts, types = *types, response, reply](Reader& reader) {
-              const auto rows = reader.Usage(UsageQuery{});
-              if (!rows) return reply.Fail(rows.error());
               std::vector<Charged> charged;
-              for (const auto& row : *rows)
-                charged.push_back({row.project, row.gpu_type, row.charged});
+              const UsageQuery query{.projects = ProjectsWithin(caller->directory(), accounts)};
+              if (!query.projects.empty()) {  // none would stand for all
+                const auto rows = reader.Usage(query);
+                if (!rows) return reply.Fail(rows.error());
+                for (const auto& row : *rows)
+                  charged.push_back({row.project, row.gpu_type, row.charged});
+              }
               for (const AccountId id : accounts) {
                 for (const auto& type : types) {
                   *response->add_rows() = UsageOf(*caller->view, id, type, charged);

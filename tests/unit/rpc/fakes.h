@@ -177,13 +177,16 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     if (found == keys_.end()) return std::optional<KnownKey>();
     return std::optional<KnownKey>(found->second);
   }
-  Result<std::vector<UsageRow>> Usage(const UsageQuery&) override {
+  Result<std::vector<UsageRow>> Usage(const UsageQuery& query) override {
+    const std::lock_guard lock(mutex_);
+    usage_asked.push_back(query);
     return std::vector<UsageRow>();
   }
   Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override {
     return std::vector<LedgerEntry>();
   }
 
+  std::vector<UsageQuery> usage_asked;
   int listings = 0;
   int event_reads = 0;
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "kezek/v1/quota.grpc.pb.h"
 #include "tests/unit/rpc/served.h"
 
 namespace kezek::rpc {
@@ -347,6 +348,33 @@ TEST_F(ReadTest, ArraysAreOneRowAndElementsTheirOwn) {
   EXPECT_EQ(List("aizhan@kaznu", list).jobs_size(), 2);
   list.mutable_filter()->set_nodes(0, "n05");
   EXPECT_EQ(List("aizhan@kaznu", list).jobs_size(), 0);
+}
+
+TEST_F(ReadTest, UsageReadsTheChargesOfWhatIsShownAlone) {
+  World world;
+  world.directory.rate_milli["h200"] = 1000;
+  desk_.SetView(world.MakeView());
+  const auto quota = v1::QuotaService::NewStub(channel_);
+  const auto asked = [&](const std::string& user, const std::string& account) {
+    v1::GetUsageRequest request;
+    request.set_account(account);
+    v1::GetUsageResponse response;
+    store_.usage_asked.clear();
+    EXPECT_TRUE(quota->GetUsage(As(user).get(), request, &response).ok()) << user;
+    std::set<AccountId> projects;
+    for (const UsageQuery& query : store_.usage_asked) {
+      EXPECT_FALSE(query.projects.empty()) << "would be all";
+      projects.insert(query.projects.begin(), query.projects.end());
+    }
+    return projects;
+  };
+  using Ids = std::set<AccountId>;
+  EXPECT_EQ(asked("aizhan@kaznu", ""), Ids{World::kNlp});
+  EXPECT_EQ(asked("both@kaznu", ""), (Ids{World::kNlp, World::kCv}));
+  EXPECT_EQ(asked("chief@kaznu", "universities/kaznu"),
+            (Ids{World::kKaznu, World::kNlp, World::kCv}));
+  EXPECT_EQ(asked("root@kezek", "firms"), (Ids{World::kFirms, World::kAcme, World::kBot}));
+  EXPECT_EQ(asked("root@kezek", "").size(), 8U);
 }
 
 TEST_F(ReadTest, ReasonsAndPlacesAreOfTheLastTick) {
