@@ -21,14 +21,6 @@ bool RoleExists(pqxx::transaction_base& work, const char* role) {
   return !work.exec_params("select 1 from pg_roles where rolname = $1", role).empty();
 }
 
-void EnsureRole(pqxx::transaction_base& work, const std::string& role,
-                const std::string& password) {
-  if (!RoleExists(work, role.c_str())) work.exec("create role " + role + " login");
-  if (!password.empty()) {
-    work.exec("alter role " + role + " password " + work.quote(password));
-  }
-}
-
 using Applied = std::map<int, std::string>;  // checksum by version
 
 // Empty for a database without the schema.
@@ -94,30 +86,7 @@ Result<bool> ApplyNext(pqxx::connection& connection, Clock& clock,
   return true;
 }
 
-void CreateDatabase(pqxx::connection& connection, const std::string& database) {
-  pqxx::nontransaction work(connection);
-  if (!work.exec_params("select 1 from pg_database where datname = $1", database).empty()) return;
-  work.exec("create database " + work.quote_name(database) + " owner kezek_owner");
-}
-
 }  // namespace
-
-Result<void> PrepareDatabase(const Preparation& preparation) {
-  try {
-    const auto connection = Connect(preparation.admin, "kezek-prepare");
-    {
-      pqxx::work work(*connection);
-      work.exec(kLockMigrations);
-      EnsureRole(work, "kezek_owner", preparation.owner_password);
-      EnsureRole(work, "kezek_app", preparation.app_password);
-      work.commit();
-    }
-    CreateDatabase(*connection, preparation.database);
-    return {};
-  } catch (const std::exception& problem) {
-    return ErrorOf(problem);
-  }
-}
 
 Result<Migrated> Migrate(const std::string& owner, Clock& clock,
                          std::span<const Migration> migrations) {

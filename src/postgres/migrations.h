@@ -1,4 +1,4 @@
-// The database's roles and schema. Connection strings are libpq's ("host=… dbname=… user=…").
+// The database's schema. Connection strings are libpq's ("host=… dbname=… user=…").
 // Functions block; any thread.
 #pragma once
 
@@ -10,17 +10,6 @@
 #include "postgres/migration_list.h"
 
 namespace kezek::postgres {
-
-// What a superuser (or a role that may create roles and databases) does once: the roles kezek_owner
-// and kezek_app, and the database, owned by kezek_owner. What is there already stays; a password
-// that is given is set, an empty one leaves the role as it is. `admin` connects to any database.
-struct Preparation {
-  std::string admin;
-  std::string database;
-  std::string owner_password;
-  std::string app_password;
-};
-Result<void> PrepareDatabase(const Preparation& preparation);
 
 struct Migrated {
   int from = 0;  // version found; 0: an empty database
