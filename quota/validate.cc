@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "kezek/bounds.h"
 #include "quota/account_tree.h"
 #include "quota/counted.h"
 #include "quota/wide.h"
@@ -31,8 +32,6 @@ bool InRange(const std::optional<std::int64_t>& value, std::int64_t most) {
   return !value || InRange(*value, 0, most);
 }
 
-constexpr DurationMs kMaxTime = 3660 * kDayMs;
-
 // The field of the first limit out of range, or "".
 std::string BadLimit(const Limits& limits) {
   constexpr std::int64_t kMaxJobs = 1'000'000'000;
@@ -40,7 +39,7 @@ std::string BadLimit(const Limits& limits) {
   if (!InRange(limits.jobs_running, kMaxJobs)) return "jobs_running";
   if (!InRange(limits.jobs_queued, kMaxJobs)) return "jobs_queued";
   if (!InRange(limits.job_milli, kMaxMilliGpus)) return "job_milli_gpus";
-  if (!InRange(limits.time_limit_ms, kMaxTime)) return "time_limit_ms";
+  if (!InRange(limits.time_limit_ms, kLongestJobMs)) return "time_limit_ms";
   return "";
 }
 
@@ -53,9 +52,9 @@ Result<void> CheckLimits(const AccountTree& tree, AccountIndex i) {
                      "a limit is 0 or more; leave it out for none");
     }
   }
-  if (!InRange(settings.default_time_limit_ms, 0, kMaxTime)) {
+  if (!InRange(settings.default_time_limit_ms, 0, kLongestJobMs)) {
     return Problem(tree, i, "default_time_limit_ms", "OUT_OF_RANGE",
-                   "a time limit is from 0 to 3660 days; 0 takes the class's");
+                   "a time limit is from 0 to 366 days; 0 takes the class's");
   }
   return {};
 }

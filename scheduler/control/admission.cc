@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/bounds.h"
 #include "kezek/check.h"
 #include "kezek/index_ranges.h"
 #include "kezek/reason_text.h"
@@ -13,11 +14,8 @@
 namespace kezek::control {
 namespace {
 
-constexpr std::int32_t kMaxNodes = 100'000;
 constexpr std::int32_t kMaxPerNode = 1'000'000;
 constexpr std::int64_t kMaxMemoryMib = 1'000'000'000;
-constexpr std::int64_t kMaxElements = 1'000'000;
-constexpr DurationMs kMaxLimit = 366 * kDayMs;
 
 Error Invalid(std::string field, std::string reason, std::string message) {
   return FieldProblem(Code::kInvalidArgument,
@@ -40,19 +38,19 @@ Result<void> InRange(const char* field, std::int64_t value, std::int64_t low, st
 Result<void> CheckFigures(const JobSpec& spec) {
   const Shape& shape = spec.shape;
   const std::vector<Result<void>> checks = {
-      InRange("shape.nodes", shape.nodes, 1, kMaxNodes),
+      InRange("shape.nodes", shape.nodes, 1, kNodesMost),
       InRange("shape.gpus_per_node", shape.gpus_per_node, 0, kMaxPerNode),
       InRange("shape.cpus_per_node", shape.cpus_per_node, 0, kMaxPerNode),
       InRange("shape.memory_per_node_mib", shape.memory_mib_per_node, -1, kMaxMemoryMib),
       InRange("shape.ntasks", spec.ntasks, 0, kMaxPerNode),
       InRange("shape.ntasks_per_node", spec.ntasks_per_node, 0, kMaxPerNode),
       InRange("shape.cpus_per_task", spec.cpus_per_task, 0, kMaxPerNode),
-      InRange("time_limit_ms", spec.time_limit_ms, 0, kMaxLimit),
-      InRange("time_min_ms", spec.time_min_ms, 0, kMaxLimit),
+      InRange("time_limit_ms", spec.time_limit_ms, 0, kLongestJobMs),
+      InRange("time_min_ms", spec.time_min_ms, 0, kLongestJobMs),
       InRange("begin_ms", spec.begin_ms, 0, INT64_MAX),
       InRange("deadline_ms", spec.deadline_ms, 0, INT64_MAX),
       InRange("requeue.max_attempts", spec.max_attempts, 1, 1000),
-      InRange("signal.before_end_ms", spec.signal.before_end_ms, 0, kMaxLimit),
+      InRange("signal.before_end_ms", spec.signal.before_end_ms, 0, kLongestJobMs),
   };
   for (const Result<void>& check : checks) {
     if (!check) return check.error();
@@ -176,9 +174,9 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
   if (spec.array && CountIndices(spec.array->indices) == 0) {
     return Invalid("array.indices", "REQUIRED", "an array has at least one element");
   }
-  if (spec.array && CountIndices(spec.array->indices) > kMaxElements) {
+  if (spec.array && CountIndices(spec.array->indices) > kElementsMost) {
     return Invalid("array.indices", "OUT_OF_RANGE",
-                   "an array has at most " + std::to_string(kMaxElements) + " elements");
+                   "an array has at most " + std::to_string(kElementsMost) + " elements");
   }
   if (spec.array && spec.array->max_running < 0) {
     return Invalid("array.max_running", "OUT_OF_RANGE", "it is negative");

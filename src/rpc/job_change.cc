@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "kezek/bounds.h"
 #include "rpc/field_checks.h"
 #include "rpc/job_convert.h"
 #include "rpc/job_lookup.h"
@@ -114,7 +115,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::Cancel(grpc::CallbackServerContext* co
                        "is no signal's name without SIG, such as USR1, nor a number from 1 to 64");
         checks.Text("comment", request->comment(), 4096);
         if (!checks.ok()) return reply.Fail(checks.error());
-        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));
+        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMost));
         if (!refs) return reply.Fail(refs.error());
         auto change = std::make_shared<Change<v1::CancelResponse>>(Change<v1::CancelResponse>{
             .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
@@ -134,7 +135,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::Update(grpc::CallbackServerContext* co
         if (!cluster) return reply.Fail(cluster.error());
         const auto checked = CheckUpdate(*request);
         if (!checked) return reply.Fail(checked.error());
-        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMax));
+        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMost));
         if (!refs) return reply.Fail(refs.error());
         auto change = std::make_shared<Change<v1::UpdateResponse>>(Change<v1::UpdateResponse>{
             .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});

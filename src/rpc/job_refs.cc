@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "kezek/bounds.h"
 #include "kezek/index_ranges.h"
 #include "rpc/status.h"
 
@@ -89,10 +90,10 @@ Result<void> ParseJobs(std::string_view text, const std::string& field, std::vec
     ranges = std::move(*parsed);
   }
   const std::int64_t named = ranges.empty() ? 1 : CountIndices(ranges);
-  if (refs->size() + static_cast<std::size_t>(named) > kElementsMax) {
+  if (refs->size() + static_cast<std::size_t>(named) > kElementsMost) {
     return FieldProblem(
         Code::kInvalidArgument,
-        {field, "TOO_MANY", "names more than " + std::to_string(kElementsMax) + " jobs", {}});
+        {field, "TOO_MANY", "names more than " + std::to_string(kElementsMost) + " jobs", {}});
   }
   if (ranges.empty()) refs->push_back(ref);
   for (const auto& range : ranges) {
@@ -116,8 +117,8 @@ Result<std::vector<IndexRange>> ParseIndices(std::string_view text, const std::s
                                 std::to_string(kIndexMax));
     }
     for (std::int32_t i = range->first; i <= range->last; i += range->step) {
-      if (indices.size() == static_cast<std::size_t>(kElementsMax)) {
-        return Invalid(field, "has more than " + std::to_string(kElementsMax) + " indices");
+      if (indices.size() == static_cast<std::size_t>(kElementsMost)) {
+        return Invalid(field, "has more than " + std::to_string(kElementsMost) + " indices");
       }
       indices.push_back(i);
     }

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
+#include "kezek/bounds.h"
+
 namespace kezek::rpc {
 namespace {
 
-constexpr std::int64_t kNodesMax = 100'000;
 constexpr std::int64_t kCountMax = 10'000'000;
 constexpr std::int64_t kMemoryMax = std::int64_t{1} << 40;  // MiB
 
@@ -22,7 +23,7 @@ struct Size {
 
 void CheckRanges(const v1::Shape& wire, FieldChecks* checks) {
   checks->Line("shape.gpu_type", wire.gpu_type(), 63);
-  if (wire.has_nodes()) checks->Range("shape.nodes", wire.nodes(), 1, kNodesMax);
+  if (wire.has_nodes()) checks->Range("shape.nodes", wire.nodes(), 1, kNodesMost);
   if (wire.has_gpus_per_node()) checks->Range("shape.gpus_per_node", wire.gpus_per_node(), 0, 1024);
   if (wire.has_gpus()) checks->Range("shape.gpus", wire.gpus(), 0, kCountMax);
   if (wire.has_ntasks()) checks->Range("shape.ntasks", wire.ntasks(), 1, kCountMax);
@@ -243,7 +244,7 @@ void ReadShape(const v1::Shape& wire, const TypeFacts& facts, FieldChecks* check
     memory = wire.memory_per_cpu_mib() * cpus;
     if (cpus == 0) *memory_per_cpu_mib = wire.memory_per_cpu_mib();
   }
-  checks->Range("shape.nodes", size.nodes, 1, kNodesMax);
+  checks->Range("shape.nodes", size.nodes, 1, kNodesMost);
   checks->Range("shape.gpus_per_node", *size.gpus_per_node, 0, 1024);
   checks->Range("shape.ntasks", size.ntasks, 1, kCountMax);
   checks->Range("shape.cpus_per_node", cpus, 0, kCountMax);

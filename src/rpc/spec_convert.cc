@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "kezek/bounds.h"
 #include "kezek/host_list.h"
 #include "rpc/batch_environment.h"
 #include "rpc/field_checks.h"
@@ -75,11 +76,11 @@ void ReadArguments(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) 
 
 void ReadTimes(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) {
   if (wire.has_time_limit_ms()) {
-    checks->Range("time_limit_ms", wire.time_limit_ms(), 1, kLongestMs);
+    checks->Range("time_limit_ms", wire.time_limit_ms(), 1, kLongestJobMs);
     if (!checks->ok()) return;
     spec->time_limit_ms = (wire.time_limit_ms() + kMinuteMs - 1) / kMinuteMs * kMinuteMs;
   }
-  checks->Range("time_min_ms", wire.time_min_ms(), 0, kLongestMs);
+  checks->Range("time_min_ms", wire.time_min_ms(), 0, kLongestJobMs);
   checks->Require(!wire.has_time_limit_ms() || wire.time_min_ms() <= wire.time_limit_ms(),
                   "time_min_ms", "must not be longer than time_limit_ms");
   checks->Range("begin_ms", wire.begin_ms(), 0, kLatestMs);
@@ -117,7 +118,7 @@ void ReadDependencies(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spe
 
 void ReadArray(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) {
   if (!wire.has_array()) return;
-  checks->Range("array.max_running", wire.array().max_running(), 0, kElementsMax);
+  checks->Range("array.max_running", wire.array().max_running(), 0, kElementsMost);
   auto indices = ParseIndices(wire.array().indices(), "spec.array.indices");
   if (!indices) return checks->Fail(indices.error());
   spec->array = ArraySpec{std::move(*indices), wire.array().max_running()};

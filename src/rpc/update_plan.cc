@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "kezek/bounds.h"
 #include "rpc/field_checks.h"
 #include "rpc/job_refs.h"
 #include "rpc/spec_convert.h"
@@ -106,7 +107,7 @@ Result<void> CheckUpdate(const v1::UpdateRequest& request) {
   checks.Missing(request.has_requeue(), "requeue", "changing whether a job is tried again");
   checks.Missing(request.allow_delay(), "allow_delay", "delaying reservations");
   if (request.has_time_limit_ms()) {
-    checks.Range("time_limit_ms", request.time_limit_ms(), 1, 10 * 366 * kDayMs);
+    checks.Range("time_limit_ms", request.time_limit_ms(), 1, kLongestJobMs);
   }
   if (request.has_user_priority()) {
     checks.Range("user_priority", request.user_priority(), -10'000, 10'000);
@@ -114,7 +115,7 @@ Result<void> CheckUpdate(const v1::UpdateRequest& request) {
   if (request.has_begin_ms()) checks.Range("begin_ms", request.begin_ms(), 0, kLatestMs);
   if (request.has_deadline_ms()) checks.Range("deadline_ms", request.deadline_ms(), 0, kLatestMs);
   if (request.has_array_max_running()) {
-    checks.Range("array_max_running", request.array_max_running(), 0, kElementsMax);
+    checks.Range("array_max_running", request.array_max_running(), 0, kElementsMost);
   }
   if (request.has_name()) {
     checks.Line("name", request.name(), 200);
