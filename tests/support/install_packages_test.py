@@ -9,7 +9,12 @@ import tempfile
 import unittest
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../deploy/install-packages")
-PACKAGES = "build alpha # a comment\nbuild beta sh\nrun gamma\nrun delta no-such-command-here\n"
+PACKAGES = """build alpha # a comment
+build beta sh
+run gamma
+run delta no-such-command-here
+run alpha
+"""
 DPKG = '#!/bin/sh\ngrep -qx "$4" "$FAKE/installed" && echo "install ok installed"\n'
 APT = """#!/bin/sh
 echo "$*" >> "$FAKE/calls"

@@ -1,9 +1,8 @@
 #!/bin/bash
 # Goal: systemd accepts the units of deploy/systemd. Method: systemd-analyze over copies whose
-# programs are /bin/true, as kezekd need not be installed here. Exit status 77: no systemd here.
+# programs are /bin/true, as kezekd need not be installed here.
 set -eu
 units=$(cd "$(dirname "$0")/../../deploy/systemd" && pwd -P)
-command -v systemd-analyze >/dev/null || { echo "skipped: no systemd-analyze"; exit 77; }
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 count=0

@@ -8,7 +8,7 @@ import stat
 # Different at every run, whatever starts it.
 VOLATILE = {"SLURM_TASK_PID", "SLURM_SRUN_COMM_PORT", "SLURM_STEP_LAUNCHER_PORT", "_",
             "SLURM_JOB_START_TIME", "SLURM_JOB_END_TIME"}
-IDS = {"KEZEK_JOB_ID", "SLURM_JOBID", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID"}
+IDS = {"KEZEK_JOB_ID", "SLURM_JOBID", "SLURM_JOB_ID"}
 DEVICES = {"CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS"}
 OWN = {"jobs", "warnings"}
 HOST = socket.gethostname().split(".")[0]
@@ -35,14 +35,16 @@ def _numbers(text):
 
 
 class Scrubber:
-    def __init__(self, way):
-        self.root, self.way = way.root, way.name
+    def __init__(self, way, elements):
+        self.root, self.elements = way.root, elements
         self.kept = os.path.join(way.cluster.folder, "kezek", "output")
 
     def path(self, text):
         text = text.replace(self.root, "<root>")
         text = re.sub(r"\b(JOB|STEP) \d+(\.\d+)?\b|\bStepId=[\w.]+|\bjob \d+\b", "<job>", text)
         text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+", "<time>", text)
+        text = re.sub(r"\bkezek:[0-9a-f:]{40,}", "kezek:<mark>", text)
+        text = re.sub(r"\bkezek-\d+-\d+\b", "kezek-<job>-<attempt>", text)
         text = re.sub(re.escape(self.kept) + r"/\S+", "<kept by Kezek>", text)
         return _nodes(_numbers(text))
 
@@ -57,10 +59,19 @@ class Scrubber:
             return re.sub(r"\d+", "<id>", value)
         return self.path(value)
 
+    def array(self, variables):
+        """Whose number SLURM_ARRAY_JOB_ID is: who takes it depends on that."""
+        element = f"{variables['SLURM_ARRAY_JOB_ID']}_{variables.get('SLURM_ARRAY_TASK_ID')}"
+        if self.elements.get(element) == variables["SLURM_JOB_ID"]:
+            return "the array's number in Slurm"
+        if variables.get("KEZEK_JOB_ID") == element:
+            return "the array's number in Kezek"
+        return "another array's number"
+
 
 def _read_seen(path, scrub):
     """{"env NAME" or what else: value} of one observation."""
-    seen, process = {}, False
+    seen, variables, process = {}, {}, False
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         for line in file.read().split("\n"):
             if line == "-- process":
@@ -77,7 +88,10 @@ def _read_seen(path, scrub):
                 seen[name.rstrip(":")] = value.strip()
             elif line:
                 name, _, value = line.partition("=")
+                variables[name] = value
                 seen[f"`{name}`"] = scrub.variable(name, value)
+    if "SLURM_ARRAY_JOB_ID" in variables:
+        seen["`SLURM_ARRAY_JOB_ID`"] = scrub.array(variables)
     return seen
 
 
@@ -92,9 +106,9 @@ def _lines(text, scrub):
     return sorted(scrub.path(line) for line in text.splitlines() if not CHANCE.search(line))
 
 
-def look(way, case, ends):
+def look(way, case, ends, elements):
     """{what: value} of a case that is over."""
-    scrub, found, folder = Scrubber(way), {}, way.folder(case)
+    scrub, found, folder = Scrubber(way, elements), {}, way.folder(case)
     status, said = way.submitted[case]
     found["exit status of submitting"] = str(status)
     if status != 0:
@@ -124,6 +138,16 @@ def look(way, case, ends):
                 found[f"file {label}: mode"] = "kept by Kezek"
                 found[f"file {label}: lines"] = _lines(text, scrub)
     return found
+
+
+def faults(marks, found):
+    """Why a case shows nothing, however alike both ways are."""
+    refused = found["exit status of submitting"] != "0"
+    if refused != ("refused" in marks):
+        return [f"refused: {found['what submitting said']}" if refused else "not refused"]
+    lines = {line for what, value in found.items() if what.endswith(": lines") for line in value}
+    wanted = [mark.removeprefix("prints ") for mark in marks if mark.startswith("prints ")]
+    return [f"does not print: {text}" for text in wanted if text not in lines]
 
 
 def differences(theirs, ours):

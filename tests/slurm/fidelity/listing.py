@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 
 import reasons
 
@@ -35,6 +36,14 @@ def _short(value):
     return (text[:70] + "…") if len(text) > 71 else text
 
 
+def _apart(theirs, ours):
+    """Of two lists what only one has."""
+    if not isinstance(theirs, list) or not isinstance(ours, list):
+        return theirs, ours
+    left, right = Counter(theirs), Counter(ours)
+    return sorted((left - right).elements()), sorted((right - left).elements())
+
+
 def _plain(what):
     """Without the process or task that saw it."""
     return re.sub(r"^[\w.-]+: (?=`|limit|signals|umask|nice|groups|file descriptor)", "", what)
@@ -53,9 +62,10 @@ def page(found):
                 continue
             if reasons.RULES[number][1] is not None:
                 common.add(case)
-            entry = rows.setdefault(number, {}).setdefault(_plain(what), (theirs, ours, set()))
+            entry = rows.setdefault(number, {}).setdefault(
+                _plain(what), (*_apart(theirs, ours), set()))
             entry[2].add(case)
-    common |= set(reasons.BY_CHANCE.values()) & set(found)
+    common |= {case for case, _ in reasons.BY_CHANCE.values()} & set(found)
     text = HEAD.format(cases=len(found), same=len(found) - len(common))
     for number, seen in sorted(rows.items()):
         text += f"## {_title(reasons.RULES[number][2])}\n\n"
@@ -64,9 +74,10 @@ def page(found):
             named = "nearly all" if len(cases) > 8 else ", ".join(sorted(cases))
             text += f"| {what} | {_short(theirs)} | {_short(ours)} | {named} |\n"
         text += "\n"
-    for sentence, case in reasons.BY_CHANCE.items():
-        text += (f"## {_title(sentence)}\n\nSeen by `{case}`, in more variables or fewer: "
-                 "it depends on what else runs on the nodes.\n\n")
+    for sentence, (case, names) in reasons.BY_CHANCE.items():
+        text += (f"## {_title(sentence)}\n\nSeen by `{case}`, in all of these or some, by "
+                 "chance.\n\n"
+                 + "".join(f"- `{name}`\n" for name in names) + "\n")
     return text.rstrip("\n") + "\n", unexplained
 
 

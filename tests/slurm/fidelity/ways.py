@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -11,6 +12,7 @@ import tools
 HERE = os.path.dirname(os.path.abspath(__file__))
 CASES = os.path.join(HERE, "cases")
 USER = "daulet"
+MARK = re.compile("slow|refused|prints .+")
 
 
 def case_names():
@@ -18,23 +20,25 @@ def case_names():
 
 
 def lay_out(name, folder):
-    """The case's files into its folder; the shell lines that drive it, and whether it is slow."""
+    """The case's files into its folder; the shell lines that drive it, and its marks: `slow`,
+    `refused` (by both), `prints TEXT` (a line in one of its files, without which it shows
+    nothing)."""
     source = os.path.join(CASES, name)
     if os.path.isdir(source):
         shutil.copytree(source, folder)
         with open(os.path.join(folder, "drive"), encoding="utf-8") as file:
-            drive = file.read()
+            lines = file.read().splitlines()
         os.remove(os.path.join(folder, "drive"))
-        return drive, False
-    os.makedirs(folder)
-    shutil.copy(source + ".sh", os.path.join(folder, "job.sh"))
-    with open(source + ".sh", encoding="utf-8") as file:
-        lines = [line[3:].rstrip("\n") for line in file if line.startswith("#: ")]
-    slow = "slow" in lines
-    drive = "\n".join(line for line in lines if line != "slow")
+    else:
+        os.makedirs(folder)
+        shutil.copy(source + ".sh", os.path.join(folder, "job.sh"))
+        with open(source + ".sh", encoding="utf-8") as file:
+            lines = [line[3:].rstrip("\n") for line in file if line.startswith("#: ")]
+    marks = [line for line in lines if MARK.fullmatch(line)]
+    drive = "\n".join(line for line in lines if not MARK.fullmatch(line))
     if "submit" not in drive:
         drive += "\nsubmit job.sh"
-    return drive, slow
+    return drive, marks
 
 
 class Way:
@@ -50,16 +54,14 @@ class Way:
                     "HOME": cluster.home(USER), "LC_ALL": "C.UTF-8", "TZ": "UTC",
                     "SLURM_CONF": cluster.slurm_env["SLURM_CONF"],
                     "KEZEK_ENDPOINT": cluster.endpoint, "FIDELITY_BIN": f"{self.root}/bin"}
-        self.drives, self.submitted, self.slow = {}, {}, set()
+        self.drives, self.marks, self.submitted = {}, {}, {}
 
     def folder(self, case):
         return os.path.join(self.root, case)
 
     def prepare(self, cases):
         for case in cases:
-            self.drives[case], slow = lay_out(case, self.folder(case))
-            if slow:
-                self.slow.add(case)
+            self.drives[case], self.marks[case] = lay_out(case, self.folder(case))
         subprocess.run(["chown", "-R", f"{self.unix}:", os.path.dirname(self.root)], check=True)
 
     def submit(self, cases):
@@ -89,6 +91,12 @@ class Way:
             return []
         with open(path, encoding="utf-8") as file:
             return file.read().split()
+
+    def elements(self):
+        """{"NUMBER_INDEX": number} of the elements of arrays that Slurm knows."""
+        text = self.cluster.slurm("sacct", "-X", "-n", "-P", "-a", "-S", "now-1days", "-o",
+                                  "JobID,JobIDRaw")
+        return dict(line.split("|") for line in text.splitlines() if "_" in line)
 
 
 class Sbatch(Way):

@@ -5,5 +5,6 @@ trap 'echo got TERM; sleep 1; echo done; exit 9' TERM
 #: until [ -e started ]; do sleep 0.2; done
 #: cancel "$id"
 touch started
-sleep 200 &
+# The sleeper stays: else the shell might see its end before its own signal.
+(trap '' TERM; exec sleep 200) &
 wait

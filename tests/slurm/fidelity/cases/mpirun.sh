@@ -1,8 +1,6 @@
 #!/bin/bash
 #SBATCH -N 2 --ntasks-per-node=2 -t 5 -o out
-# A launcher such as mpirun reads these to find its nodes and slots.
-if command -v mpirun >/dev/null; then
-  mpirun --version | head -1 >/dev/null
-fi
+#: prints rank 0 of 4
+#: prints rank 3 of 4
 echo "$SLURM_TASKS_PER_NODE on $SLURM_NNODES nodes, $SLURM_NTASKS in all"
-srun --mpi=none bash -c 'echo "rank $SLURM_PROCID, $SLURM_STEP_TASKS_PER_NODE"'
+mpirun bash -c 'echo "rank $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE"'

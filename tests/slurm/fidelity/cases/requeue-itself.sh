@@ -5,6 +5,6 @@ if [ ! -e first-run ]; then
   touch first-run
   echo first
   scontrol requeue "$SLURM_JOB_ID"
-  sleep 60
+  exec sleep 60  # says nothing when it is ended
 fi
 echo "second, restarts ${SLURM_RESTART_COUNT:-none}"

@@ -1,0 +1,3 @@
+#SBATCH -t 5 -o out
+#: refused
+echo never
