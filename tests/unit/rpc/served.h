@@ -11,6 +11,7 @@
 #include "kezek/v1/status.pb.h"
 #include "rpc/server.h"
 #include "tests/support/recording_meter.h"
+#include "tests/unit/rpc/fake_output.h"
 #include "tests/unit/rpc/fakes.h"
 
 namespace kezek::rpc {
