@@ -185,22 +185,31 @@ class Reading {
   std::optional<Error> error_;
 };
 
-// Notices where the parser makes no way: it takes a stray `,` or `]` for a document without end and
-// begins with it again, for ever.
-class Progress final : public YAML::EventHandler {
+// Notices what yaml-cpp lets through. It takes a stray `,` or `]` for a document without end and
+// begins with it again, for ever; and it writes `\N` and `\_` as one byte that is not UTF-8.
+class FirstLook final : public YAML::EventHandler {
  public:
-  // Where it is stuck, if it is.
-  const std::optional<YAML::Mark>& stuck() const { return stuck_; }
+  struct Problem {
+    YAML::Mark mark;
+    std::string message;
+  };
+  // The first, if there is one.
+  const std::optional<Problem>& problem() const { return problem_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (mark.pos == last_) stuck_ = mark;
+    if (mark.pos == last_) {
+      problem_ = {mark, "what stands here belongs to nothing, such as a stray ','"};
+    }
     last_ = mark.pos;
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                const std::string& value) override {
+    if (problem_ || IsUtf8(value)) return;
+    problem_ = {mark, R"(the escapes \N and \_ are not taken: write \u0085 and \u00a0)"};
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
   void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                const std::string&) override {}
   void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
                        YAML::EmitterStyle::value) override {}
   void OnSequenceEnd() override {}
@@ -210,17 +219,16 @@ class Progress final : public YAML::EventHandler {
 
  private:
   int last_ = -1;
-  std::optional<YAML::Mark> stuck_;
+  std::optional<Problem> problem_;
 };
 
-// Where something stands that belongs to no document.
-std::optional<YAML::Mark> FindStray(const std::string& text) {
+std::optional<FirstLook::Problem> LookAt(const std::string& text) {
   std::istringstream stream(text);
   YAML::Parser parser(stream);
-  Progress progress;
-  while (!progress.stuck() && parser.HandleNextDocument(progress)) {
+  FirstLook look;
+  while (!look.problem() && parser.HandleNextDocument(look)) {
   }
-  return progress.stuck();
+  return look.problem();
 }
 
 // The line with the first byte that is not UTF-8, which yaml-cpp lets through into quoted text.
@@ -246,8 +254,8 @@ Result<std::vector<FileJob>> ParseJobFile(const std::string& text, const std::st
     return *reading.error();
   }
   try {
-    if (const auto stray = FindStray(text)) {
-      reading.Fail(*stray, "what stands here belongs to nothing, such as a stray ','");
+    if (const auto problem = LookAt(text)) {
+      reading.Fail(problem->mark, problem->message);
       return *reading.error();
     }
     for (const YAML::Node& document : YAML::LoadAll(text)) {
