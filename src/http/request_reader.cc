@@ -41,10 +41,10 @@ RequestReader::~RequestReader() = default;
 
 void RequestReader::Restart() {
   parser_ = std::make_unique<Parser>();
-  parser_->eager(true);
   parser_->header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
   parser_->body_limit(limits_.body_bytes);
   begun_ = checked_ = continue_ = false;
+  header_bytes_ = 0;
 }
 
 void RequestReader::Feed(std::string_view bytes) {
@@ -66,6 +66,11 @@ void RequestReader::Refuse(unsigned status, const std::string& text) {
   waiting_.clear();
 }
 
+// The parser's own limit is not looked at when the headers come in one piece.
+void RequestReader::RefuseHeaders() {
+  Refuse(431, "the headers are longer than " + std::to_string(limits_.header_bytes) + " bytes");
+}
+
 // Until the request is whole or the bytes are used up.
 void RequestReader::Parse() {
   // Empty lines in front of a request are allowed, and are no request.
@@ -73,14 +78,15 @@ void RequestReader::Parse() {
   begun_ = begun_ || !waiting_.empty();
   while (!waiting_.empty() && !parser_->is_done() && !problem_) {
     beast::error_code code;
+    const bool in_headers = !parser_->is_header_done();
+    parser_->eager(!in_headers);  // the headers alone first: theirs are counted
     const std::size_t used = parser_->put(boost::asio::buffer(waiting_), code);
     waiting_.erase(0, used);
+    if (in_headers) header_bytes_ += used;
+    if (header_bytes_ > limits_.header_bytes) return RefuseHeaders();
     if (parser_->is_header_done() && !checked_ && !code) CheckHeaders();
     if (code == beast::http::error::need_more) break;
-    if (code == beast::http::error::header_limit) {
-      return Refuse(
-          431, "the headers are longer than " + std::to_string(limits_.header_bytes) + " bytes");
-    }
+    if (code == beast::http::error::header_limit) return RefuseHeaders();
     if (code == beast::http::error::body_limit) {
       return Refuse(413,
                     "the body is longer than " + std::to_string(limits_.body_bytes) + " bytes");

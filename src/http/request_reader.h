@@ -48,10 +48,12 @@ class RequestReader {
   void Parse();
   void CheckHeaders();
   void Refuse(unsigned status, const std::string& text);
+  void RefuseHeaders();
 
   const ReadLimits limits_;
   std::unique_ptr<Parser> parser_;
-  std::string waiting_;  // not parsed yet
+  std::string waiting_;           // not parsed yet
+  std::size_t header_bytes_ = 0;  // parsed, of the present request
   bool begun_ = false;
   bool checked_ = false;   // the headers of the present request
   bool continue_ = false;  // to be said

@@ -95,6 +95,10 @@ TEST(RequestReader, KeepsToItsLimits) {
   Expect("GET / HTTP/1.1\r\nHost: k\r\n" + long_header + "\r\n", {"431"});
   Expect("GET /" + std::string(600, 'a') + " HTTP/1.1\r\nHost: k\r\n\r\n", {"431"});
   Expect(std::string(4000, 'G'), {"431"});
+  const std::string lines = "GET / HTTP/1.1\r\nHost: k\r\nX: ";
+  const std::size_t rest = kSmall.header_bytes - lines.size() - 4;
+  Expect(lines + std::string(rest, 'a') + "\r\n\r\n", {"GET /? "});
+  Expect(lines + std::string(rest + 1, 'a') + "\r\n\r\n", {"431"});
   const std::string post = "POST / HTTP/1.1\r\nHost: k\r\n";
   Expect(post + "Content-Length: 64\r\n\r\n" + std::string(64, 'b'),
          {"POST /? " + std::string(64, 'b')});
