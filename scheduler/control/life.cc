@@ -64,6 +64,13 @@ AttemptOutcome OutcomeOfEnding(const Attempt& attempt) {
   return AttemptOutcome::kCancelled;
 }
 
+// What fails under this ending did so by itself: one that Kezek cancels at its limit, or for a slow
+// launch, is cancelled in the cluster's books. What is preempted may answer its signal by failing.
+bool EndsByItself(Ending ending) {
+  return ending == Ending::kNone || ending == Ending::kTimeLimit ||
+         ending == Ending::kLaunchTimeout;
+}
+
 AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
   // How a later run of the same job ended says nothing about ours.
   if (job.restarts > 0 && attempt.ending == Ending::kRequeue) return OutcomeOfEnding(attempt);
@@ -72,7 +79,7 @@ AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
       return job.exit_code == 0 && job.exit_signal == 0 ? AttemptOutcome::kSucceeded
                                                         : AttemptOutcome::kFailed;
     case ClusterJobState::kFailed:
-      return attempt.ending == Ending::kNone ? AttemptOutcome::kFailed : OutcomeOfEnding(attempt);
+      return EndsByItself(attempt.ending) ? AttemptOutcome::kFailed : OutcomeOfEnding(attempt);
     case ClusterJobState::kCancelled:
       return OutcomeOfEnding(attempt);
     case ClusterJobState::kTimedOut:

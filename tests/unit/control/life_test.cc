@@ -87,7 +87,11 @@ TEST(LifeTest, WhatAnEndMeans) {
       // Whatever was about to end it: it was faster.
       {ClusterJobState::kCompleted, Ending::kCancel, true, 0, AttemptOutcome::kSucceeded},
       {ClusterJobState::kFailed, Ending::kNone, true, 3, AttemptOutcome::kFailed},
-      {ClusterJobState::kFailed, Ending::kTimeLimit, true, 1, AttemptOutcome::kTimedOut},
+      // It failed by itself, while its cancel was on the way; that would have made it cancelled.
+      {ClusterJobState::kFailed, Ending::kTimeLimit, true, 1, AttemptOutcome::kFailed},
+      {ClusterJobState::kFailed, Ending::kLaunchTimeout, true, 1, AttemptOutcome::kFailed},
+      // A preempted one may answer its signal so.
+      {ClusterJobState::kFailed, Ending::kPreempt, true, 1, kPreempted},
       {ClusterJobState::kFailed, Ending::kNone, false, 1, kLaunchFailed},
       {ClusterJobState::kCancelled, Ending::kNone, true, 0, AttemptOutcome::kCancelled},
       {ClusterJobState::kCancelled, Ending::kNone, false, 0, AttemptOutcome::kCancelled},
@@ -146,8 +150,8 @@ TEST(LifeTest, AnEndBeforeTheDecisionToEndItIsTheClustersOwn) {
   // As near as the clocks are to each other, and later: by Kezek's hand.
   EXPECT_EQ(outcome(Ending::kTimeLimit, ClusterJobState::kCancelled, 58'000),
             AttemptOutcome::kTimedOut);
-  EXPECT_EQ(outcome(Ending::kTimeLimit, ClusterJobState::kFailed, 61'000),
-            AttemptOutcome::kTimedOut);
+  EXPECT_EQ(outcome(Ending::kPreempt, ClusterJobState::kFailed, 61'000),
+            AttemptOutcome::kPreempted);
   // A person's cancel stands, whenever it ended.
   EXPECT_EQ(outcome(Ending::kCancel, ClusterJobState::kFailed, 30'000), AttemptOutcome::kCancelled);
 }
