@@ -43,7 +43,9 @@ struct Dumb {
     static const std::map<std::string, std::string> kByEnding = {
         {"cancel", "cancelled"}, {"preempt", "preempted"},    {"limit", "timed_out"},
         {"requeue", "requeued"}, {"launch", "launch_failed"}, {"", "cancelled"}};
-    if (fate.end == "cancelled" || (fate.end == "failed" && !fate.ending.empty())) {
+    // A cancel at the limit, or of a slow launch, makes no failure: that was the job's own.
+    const bool own = fate.ending.empty() || fate.ending == "limit" || fate.ending == "launch";
+    if (fate.end == "cancelled" || (fate.end == "failed" && !own)) {
       outcome = kByEnding.at(fate.ending);
     }
     if (fate.end == "lost") {
