@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kezek/check.h"
+#include "kezek/names.h"
 #include "quota/wide.h"
 
 namespace kezek::quota {
@@ -34,7 +35,8 @@ std::map<TimeMs, MilliGpuMs> DueUsage(const Attempt& attempt, const Payer& payer
                                       const ChargeRules& rules) {
   if (payer.scavenger) return {};
   if (attempt.state == AttemptState::kEnded) {
-    return Pieces(attempt, attempt.start_ms, ChargedTime(attempt, rules), rules.piece_ms);
+    const DurationMs kept = ChargedTime(attempt, rules) - RefundedTime(attempt, rules);
+    return Pieces(attempt, attempt.start_ms, kept, rules.piece_ms);
   }
   if (attempt.start_ms == 0) {
     const DurationMs first = std::min(rules.piece_ms, attempt.limit_ms);
@@ -76,12 +78,51 @@ void AddSettlement(const Attempt& attempt, const Payer& payer, TimeMs now, const
   entry.date_ms = attempt.start_ms == 0 ? attempt.planned_ms : attempt.start_ms;
   entry.amount = ChargeOf(attempt, RunTime(attempt));
   entries->push_back(entry);
-  const MilliGpuMs beyond = entry.amount - ChargeOf(attempt, ChargedTime(attempt, rules));
-  if (beyond == 0) return;
-  entry.kind = EntryKind::kCorrection;
-  entry.contra = "overrun";
-  entry.amount = -beyond;
-  entries->push_back(entry);
+  const DurationMs charged = ChargedTime(attempt, rules);
+  const MilliGpuMs beyond = entry.amount - ChargeOf(attempt, charged);
+  const DurationMs kept = charged - RefundedTime(attempt, rules);
+  const MilliGpuMs refund = ChargeOf(attempt, charged) - ChargeOf(attempt, kept);
+  if (beyond != 0) {
+    entry.kind = EntryKind::kCorrection;
+    entry.contra = "overrun";
+    entry.amount = -beyond;
+    entries->push_back(entry);
+  }
+  if (refund == 0) return;
+  entry.kind = EntryKind::kRefund;
+  entry.contra = "machine";
+  entry.amount = -refund;
+  entry.reason = attempt.reason;
+  entries->push_back(std::move(entry));
+}
+
+// What becomes of one hold: a slice of the attempt's time.
+void AddOfHold(const Attempt& attempt, const ChargeRules& rules, LedgerEntry entry,
+               std::vector<LedgerEntry>* entries) {
+  const MilliGpuMs held = entry.amount;
+  const MilliGpuMs before = ChargeOf(attempt, entry.date_ms - attempt.planned_ms);
+  const auto part = [&](DurationMs time_ms) {
+    return std::clamp<MilliGpuMs>(ChargeOf(attempt, time_ms) - before, 0, held);
+  };
+  const auto move = [&](EntryKind kind, Pot from, Pot to, MilliGpuMs amount) {
+    if (amount == 0) return;
+    entry.kind = kind;
+    entry.contra = NameOf(from);
+    entry.pot = to;
+    entry.amount = amount;
+    entries->push_back(entry);
+  };
+  if (attempt.state != AttemptState::kEnded) {
+    const MilliGpuMs needed = part(HeldTime(attempt.limit_ms, rules));
+    return move(EntryKind::kRelease, Pot::kHeld, Pot::kLeft, held - needed);
+  }
+  const DurationMs charged = ChargedTime(attempt, rules);
+  const MilliGpuMs spent = part(charged);
+  move(EntryKind::kSettlement, Pot::kHeld, Pot::kSpent, spent);
+  move(EntryKind::kRelease, Pot::kHeld, Pot::kLeft, held - spent);
+  const MilliGpuMs kept = part(charged - RefundedTime(attempt, rules));
+  entry.reason = attempt.reason;
+  move(EntryKind::kRefund, Pot::kSpent, Pot::kLeft, spent - kept);
 }
 
 }  // namespace
@@ -119,6 +160,10 @@ DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules) {
   return std::min(RunTime(attempt), HeldTime(attempt.limit_ms, rules));
 }
 
+DurationMs RefundedTime(const Attempt& attempt, const ChargeRules& rules) {
+  return attempt.outcome == AttemptOutcome::kNodeFailed ? ChargedTime(attempt, rules) : 0;
+}
+
 MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now, const ChargeRules& rules) {
   if (attempt.start_ms == 0) return 0;
   // Its end may be known while the cluster still cleans up.
@@ -132,6 +177,15 @@ void Booked::Add(const LedgerEntry& entry) {
     MilliGpuMs& amount = usage[entry.date_ms];
     amount += entry.amount;
     if (amount == 0) usage.erase(entry.date_ms);
+    return;
+  }
+  if (entry.book == Book::kBudget) {
+    // Only what goes into or out of the pot of what is held.
+    const bool out = entry.contra == NameOf(Pot::kHeld);
+    if (!out && entry.pot != Pot::kHeld) return;
+    MilliGpuMs& amount = holds[{entry.date_ms, entry.budget}];
+    amount += out ? -entry.amount : entry.amount;
+    if (amount == 0) holds.erase({entry.date_ms, entry.budget});
     return;
   }
   charged += entry.amount;
@@ -156,6 +210,14 @@ std::vector<LedgerEntry> EntriesDue(const Attempt& attempt, const Payer& payer,
     entries.push_back(std::move(entry));
   }
   if (attempt.state == AttemptState::kEnded) AddSettlement(attempt, payer, now, rules, &entries);
+  for (const auto& [key, held] : booked.holds) {
+    LedgerEntry entry = Entry(attempt, payer, now);
+    entry.book = Book::kBudget;
+    entry.date_ms = key.first;
+    entry.budget = key.second;
+    entry.amount = held;
+    AddOfHold(attempt, rules, std::move(entry), &entries);
+  }
   return entries;
 }
 

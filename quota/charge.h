@@ -9,6 +9,13 @@
 // it moves there; the next is due when its hour begins; at the end every piece is corrected to the
 // time that was charged. A launch that failed leaves nothing. Scavenger attempts book no usage.
 //
+// What a fault of the machine cost is given back: a refund in the charge book takes back the charge
+// since the attempt's start, its usage goes at its own dates, and budgets get theirs (budget.h).
+//
+// Holds of budgets are slices of the attempt's time, each dated planned_ms + its beginning. At the
+// end the cost is taken from them in order, and what is not needed goes back; a limit that is
+// shortened gives back at once.
+//
 // The rule is stated as "what should stand in the ledger now"; the entries due are the difference
 // from what stands there, so calling again, late, or after a restart cannot book twice.
 #pragma once
@@ -16,6 +23,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/event.h"
@@ -47,6 +55,8 @@ DurationMs HeldTime(DurationMs limit_ms, const ChargeRules& rules = {});
 DurationMs RunTime(const Attempt& attempt);
 // What is charged of it: at most the held time.
 DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules = {});
+// What of that is given back: all, of an attempt that a fault of the machine ended.
+DurationMs RefundedTime(const Attempt& attempt, const ChargeRules& rules = {});
 
 // What an attempt that has not ended would be charged if it ended at `now`.
 MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now, const ChargeRules& rules = {});
@@ -65,12 +75,16 @@ struct Booked {
   std::map<TimeMs, MilliGpuMs> usage;  // by date; no zeros
   bool settled = false;
   MilliGpuMs charged = 0;  // of Book::kCharge
+  // Held of budgets, by date; no zeros.
+  std::map<std::pair<TimeMs, BudgetRef>, MilliGpuMs> holds;
   void Add(const LedgerEntry& entry);
   bool operator==(const Booked&) const = default;
 };
 
 // The entries due now. Of an attempt that has ended: corrections of usage, one kSettlement (also
-// of 0) and, beyond the held time, one kCorrection with contra "overrun". Nothing after that, ever.
+// of 0) in the charge book and, beyond the held time, one kCorrection with contra "overrun", one
+// kRefund of what is given back; and of each hold settlement, release and refund. Nothing after
+// that, ever.
 std::vector<LedgerEntry> EntriesDue(const Attempt& attempt, const Payer& payer,
                                     const Booked& booked, TimeMs now,
                                     const ChargeRules& rules = {});

@@ -5,6 +5,7 @@
 
 #include "kezek/bounds.h"
 #include "quota/account_tree.h"
+#include "quota/budget.h"
 #include "quota/counted.h"
 #include "quota/wide.h"
 
@@ -66,6 +67,7 @@ Result<void> AccountTree::Validate(const TreeRules& rules) const {
     if (auto shares = ValidateShares(i, rules); !shares) return shares;
     if (auto guarantees = ValidateGuarantees(i, rules); !guarantees) return guarantees;
     if (auto limits = CheckLimits(*this, i); !limits) return limits;
+    if (auto budgets = CheckBudgets(*this, i, rules); !budgets) return budgets;
     if (auto names = ValidateNames(i, rules); !names) return names;
   }
   return {};

@@ -6,7 +6,8 @@
    after each job, and each attempt had as many as were placed;
 3. the ledger's rows in the database settle every attempt that has ended once, at counted GPUs
    times the time that `sacct -X` reports, at the frozen rate and factor, less what lies beyond the
-   limit and two minutes more, which is the operator's account `overrun`;
+   limit and two minutes more, which is the operator's account `overrun`, and less all of it for an
+   attempt that a fault of a node ended;
 4. the charge that is shown is what these rows come to, and the usage that was booked is the same,
    but for classes that book none.
 """
@@ -144,9 +145,10 @@ def check_ledger(attempts, slurm, ledger):
         if settled != price(attempt, time_ms):
             yield (f"{name}: settled {settled} milli-GPU-ms, {price(attempt, time_ms)} for the "
                    f"{time_ms // 1000} s of sacct")
-        if charged != price(attempt, min(time_ms, held_ms)):
-            yield (f"{name}: {charged} charged in all, "
-                   f"{price(attempt, min(time_ms, held_ms))} for what was held")
+        refunded = attempt.get("outcome") == "ATTEMPT_OUTCOME_NODE_FAILED"
+        due = 0 if refunded else price(attempt, min(time_ms, held_ms))
+        if charged != due:
+            yield f"{name}: {charged} charged in all, {due} for what was held"
         if usage != (0 if job.get("job_class") in NO_USAGE else charged):
             yield f"{name}: {usage} booked as usage, {charged} charged"
 

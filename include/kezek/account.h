@@ -36,6 +36,29 @@ struct Limits {
 
 enum class ProjectRule : std::uint8_t { kFair, kFifo, kShortest };
 
+// A budget by the account that has it and its name there.
+struct BudgetRef {
+  AccountId account;
+  std::string name;  // empty: none
+  auto operator<=>(const BudgetRef&) const = default;
+  explicit operator bool() const { return !name.empty(); }
+};
+
+// When a budget does not hold a start: it waits, or goes on as a scavenger, at nobody's cost.
+enum class AtExhaustion : std::uint8_t { kStop, kScavenge };
+
+// GPU-hours for one period. Times without a budget have no bound.
+struct BudgetSpec {
+  std::string name;                  // unique in its account
+  std::string gpu_type;              // empty: all types together, each by its rate
+  std::int64_t milli_gpu_hours = 0;  // GPU-hours in thousandths
+  TimeMs start_ms = 0;
+  TimeMs end_ms = 0;  // exclusive
+  AtExhaustion at_exhaustion = AtExhaustion::kStop;
+  std::int32_t carry_over_percent = 0;  // of what is neither spent nor held at the end
+  bool operator==(const BudgetSpec&) const = default;
+};
+
 // One version of an account's settings. Versions are never edited.
 struct AccountSettings {
   std::map<std::string, Share> shares;    // by GPU type; a missing type: Share{}
@@ -45,6 +68,7 @@ struct AccountSettings {
   std::string highest_classification;     // empty: what the parent allows
   DurationMs default_time_limit_ms = 0;   // projects; 0: the class's
   ProjectRule rule = ProjectRule::kFair;  // projects
+  std::vector<BudgetSpec> budgets;        // by start; of one GPU type they do not overlap
   std::string slurm_account;              // empty: the parent's
   std::string slurm_qos;                  // empty: the parent's
   bool operator==(const AccountSettings&) const = default;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kezek/account.h"
+#include "kezek/budget.h"
 #include "kezek/event.h"
 #include "kezek/ids.h"
 #include "kezek/job.h"
@@ -81,6 +82,7 @@ struct View {
   SnapshotMap<JobRef, JobStanding>::Snapshot stopped;
   std::shared_ptr<const std::vector<Alive>> alive;                  // by attempt; null: none
   std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
+  std::shared_ptr<const std::vector<BudgetStanding>> budgets;       // by account, then by start
   std::map<std::string, std::int32_t> free_gpus;                    // by node
   // Queued jobs of an account and of a (project, user), for limits at submission.
   std::map<AccountId, std::int64_t> queued_in_account;
@@ -182,9 +184,20 @@ struct ResumeScheduling {
   std::string text;
   bool accept_restore = false;
 };
+// Of `draft` what is proposed; the id is in the outcome. NOT_FOUND BUDGET_NOT_FOUND.
+struct ProposeCorrection {
+  Correction draft;
+};
+// NOT_FOUND CORRECTION_NOT_FOUND; FAILED_PRECONDITION CORRECTION_DECIDED, BUDGET_BELOW_SPENT;
+// PERMISSION_DENIED SECOND_PERSON_NEEDED: who proposed it does not decide.
+struct DecideCorrection {
+  std::int64_t id = 0;
+  bool approve = false;
+  std::string text;
+};
 
-using CommandBody =
-    std::variant<ChangeJobs, PutAccounts, PutUsers, PutToken, SetNodeService, ResumeScheduling>;
+using CommandBody = std::variant<ChangeJobs, PutAccounts, PutUsers, PutToken, SetNodeService,
+                                 ResumeScheduling, ProposeCorrection, DecideCorrection>;
 
 struct Command {
   UserId actor;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kezek/account.h"
 #include "kezek/ids.h"
 #include "kezek/job.h"
 #include "kezek/reason.h"
@@ -33,7 +34,8 @@ struct Event {
 
 enum class Book : std::uint8_t {
   kUsage,   // pieces that fair-share order is computed from
-  kCharge,  // settlements, and with budgets holds, releases, refunds
+  kCharge,  // what attempts cost, and what of it was given back
+  kBudget,  // what budgets were granted, hold, have spent
 };
 
 enum class EntryKind : std::uint8_t {
@@ -44,9 +46,25 @@ enum class EntryKind : std::uint8_t {
   kHold,
   kRelease,
   kRefund,
+  kGrant,
+  kCarryOver,
+  kExpiry,      // also of 0: the end of a budget's period
+  kAdjustment,  // decided by two people
 };
 
-// One entry: `amount` is added to `project` and taken from `contra`, so every book sums to zero.
+// Where the hours of a budget are. Every entry of Book::kBudget moves some from one to another.
+enum class Pot : std::uint8_t {
+  kNone,
+  kGrants,   // outside: what was given
+  kCarried,  // on the way from one period to another
+  kLeft,
+  kHeld,
+  kSpent,
+  kExpired,
+};
+
+// One entry: `amount` is added to `project` and taken from `contra`, so every book sums to zero. In
+// Book::kBudget it is added to `pot` of `budget` and taken from the pot that `contra` names.
 struct LedgerEntry {
   std::int64_t seq = 0;  // given by the store
   TimeMs time_ms = 0;    // of the booking
@@ -61,13 +79,15 @@ struct LedgerEntry {
   TimeMs date_ms = 0;     // what usage decays from
   MilliGpuMs amount = 0;  // signed; counted milli-GPUs x ms x rate x factor
   std::int64_t settings_version = 0;
+  BudgetRef budget;  // Book::kBudget
+  Pot pot = Pot::kNone;
+  Reason reason;                // of refunds and adjustments, with the evidence
+  std::string actor;            // who booked it; empty: Kezek
+  std::int64_t correction = 0;  // the decision behind it; 0: none
   bool operator==(const LedgerEntry&) const = default;
 };
 
-// Part of what an attempt costs: holds and releases cancel each other in the end and are not.
-inline bool IsCharge(const LedgerEntry& entry) {
-  return entry.book == Book::kCharge && entry.kind != EntryKind::kHold &&
-         entry.kind != EntryKind::kRelease;
-}
+// Part of what an attempt costs.
+inline bool IsCharge(const LedgerEntry& entry) { return entry.book == Book::kCharge; }
 
 }  // namespace kezek

@@ -169,6 +169,8 @@ struct Attempt {
   MilliGpus counted_milli = 0;       // frozen at start, over all nodes
   std::int64_t rate_milli = 1000;    // of the GPU type
   std::int64_t factor_milli = 1000;  // of the class
+  // A budget does not hold it and lets it go on as a scavenger: in no share, drawing on no budget.
+  bool as_scavenger = false;
   std::int64_t settings_version = 0;
   std::int64_t epoch = 0;  // of the leader that planned it
   Reason reason;           // of the end

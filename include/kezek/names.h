@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "kezek/account.h"
+#include "kezek/budget.h"
 #include "kezek/check.h"
 #include "kezek/event.h"
 #include "kezek/job.h"
@@ -42,9 +43,13 @@ KEZEK_NAMES(Ending, kRequeue,
             {"none", "cancel", "preempt", "time_limit", "launch_timeout", "requeue"});
 KEZEK_NAMES(NodeHealth, kUnknown, {"up", "draining", "down", "unknown"});
 KEZEK_NAMES(Subject, kCluster, {"job", "account", "user", "token", "node", "cluster"});
-KEZEK_NAMES(Book, kCharge, {"usage", "charge"});
-KEZEK_NAMES(EntryKind, kRefund,
-            {"piece", "redate", "correction", "settlement", "hold", "release", "refund"});
+KEZEK_NAMES(Book, kBudget, {"usage", "charge", "budget"});
+KEZEK_NAMES(EntryKind, kAdjustment,
+            {"piece", "redate", "correction", "settlement", "hold", "release", "refund", "grant",
+             "carry_over", "expiry", "adjustment"});
+KEZEK_NAMES(Pot, kExpired, {"", "grants", "carried", "left", "held", "spent", "expired"});
+KEZEK_NAMES(AtExhaustion, kScavenge, {"stop", "scavenge"});
+KEZEK_NAMES(CorrectionState, kDeclined, {"proposed", "booked", "declined"});
 KEZEK_NAMES(ProjectRule, kShortest, {"fair", "fifo", "shortest"});
 KEZEK_NAMES(Role, kMetricsReader,
             {"researcher", "project_lead", "institution_admin", "cluster_admin", "auditor",

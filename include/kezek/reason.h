@@ -34,7 +34,8 @@ enum class ReasonCode : std::uint8_t {
   kLimitUserGpus,
   kLimitUserJobs,
   kLimitBorrow,          // borrow_max reached; account, limit
-  kBudgetExhausted,      // account, left, needed
+  kBudgetExhausted,      // account, budget, left, needed; fits: the longest limit it holds, ms
+  kBudgetPeriodEnds,     // too long for its period, no later one; account, budget, end_ms, fits
   kClassNotPreemptible,  // may not be preempted, so starts only inside the guarantee; account
   kClusterAway,          // the cluster below does not answer; since_ms
   kLaunchBackoff,        // a launch failed lately; until_ms
@@ -54,7 +55,7 @@ enum class ReasonCode : std::uint8_t {
   kNoUnixAccount,        // user
   // Changes of state.
   kSubmitted,
-  kPlanned,  // nodes
+  kPlanned,  // nodes; budget: the one that makes it a scavenger
   kStarted,
   kFinished,  // exit_code, signal
   kTimedOut,
@@ -73,6 +74,10 @@ enum class ReasonCode : std::uint8_t {
   kPlacementDiffers,  // what was granted is not what was planned; planned, granted
   kSignalled,         // on request; signal, by, text
   kSignalUnsure,      // the cluster did not confirm it; signal
+  kRefunded,          // given back; amount, budget, why
+  kBudgetWarning,     // account, budget, percent, left
+  kBudgetEnded,       // the end of its period; account, budget, carried, expired
+  kCorrection,        // of the ledger; id, state, account, amount, text
   kWarning,           // taken, but without effect; field, text
 };
 

@@ -75,7 +75,11 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kLimitBorrow, "LIMIT_BORROW",
      "Account {account} borrows as many GPUs as it may[: {limit} above its guarantee]."},
     {kBudgetExhausted, "BUDGET_EXHAUSTED",
-     "The budget of {account} does not hold it[: {left} GPU-hours left, {needed} needed]."},
+     "Budget [{budget} ]of {account} does not hold it[: {left} GPU-hours left, {needed} needed]"
+     "[; with a limit of {fits:length} it would]."},
+    {kBudgetPeriodEnds, "BUDGET_PERIOD_ENDS",
+     "Budget {budget} of {account} ends {end_ms}, no later one is set, and it may run no more than"
+     " a day beyond[; with a limit of {fits:length} it would fit]."},
     {kClassNotPreemptible, "CLASS_NOT_PREEMPTIBLE",
      "Its class may not be preempted, so it starts only inside the guarantee[ of {account}]."},
     {kClusterAway, "CLUSTER_AWAY", "The cluster does not answer[ since {since_ms}]."},
@@ -105,7 +109,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kNoUnixAccount, "NO_UNIX_ACCOUNT",
      "Its user[ {user}] has no Unix account on the cluster; an administrator can set one."},
     {kSubmitted, "SUBMITTED", "Submitted."},
-    {kPlanned, "PLANNED", "Planned[ on {nodes}]."},
+    {kPlanned, "PLANNED",
+     "Planned[ on {nodes}][, as a scavenger: budget {budget} does not hold it]."},
     {kStarted, "STARTED", "Started[ on {nodes}]."},
     {kFinished, "FINISHED", "Ended[ with exit code {exit_code}][ by signal {signal}]."},
     {kTimedOut, "TIMED_OUT", "Reached its time limit[ of {limit}]."},
@@ -129,6 +134,14 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kSignalled, "SIGNALLED", "Sent the signal {signal}[ by {by}][: {text}]."},
     {kSignalUnsure, "SIGNAL_UNSURE",
      "The cluster did not confirm the signal {signal}: it may not have reached the job."},
+    {kRefunded, "REFUNDED", "{amount} GPU-hours given back[ to budget {budget}][: {why}]."},
+    {kBudgetWarning, "BUDGET_WARNING",
+     "Budget {budget} of {account} is spent or held to {percent} %[: {left} GPU-hours left]."},
+    {kBudgetEnded, "BUDGET_ENDED",
+     "Budget {budget} of {account} has ended[: {expired} GPU-hours expire][, {carried} are carried"
+     " over]."},
+    {kCorrection, "CORRECTION",
+     "Correction {id} of {amount} GPU-hours in {account} is {state}[: {text}]."},
     {kWarning, "WARNING", "[{field}: ]{text}."},
 });
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kezek/account.h"
+#include "kezek/budget.h"
 #include "kezek/event.h"
 #include "kezek/ids.h"
 #include "kezek/job.h"
@@ -57,6 +58,8 @@ struct Changes {
   std::vector<Event> events;        // appended; seq is given by the store
   std::vector<LedgerEntry> ledger;  // appended; seq is given by the store
   std::vector<Account> accounts;    // new versions
+  std::vector<BudgetWarning> budget_warnings;
+  std::vector<Correction> corrections;  // whole rows: inserted or replaced
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
@@ -67,8 +70,9 @@ struct Changes {
   UserId settings_actor;
   bool empty() const {
     return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
-           accounts.empty() && users.empty() && tokens.empty() && nodes.empty() &&
-           final_jobs.empty() && !stop && accepted_epochs.empty();
+           accounts.empty() && budget_warnings.empty() && corrections.empty() && users.empty() &&
+           tokens.empty() && nodes.empty() && final_jobs.empty() && !stop &&
+           accepted_epochs.empty();
   }
 };
 
@@ -97,6 +101,10 @@ struct Snapshot {
   std::vector<Token> tokens;
   std::vector<Node> nodes;
   std::vector<LedgerEntry> usage;  // Book::kUsage that still counts, or is not settled
+  std::vector<LedgerEntry> holds;  // Book::kBudget, of the attempts above
+  std::vector<std::pair<BudgetRef, BudgetBalance>> budgets;
+  std::vector<Correction> corrections;  // not decided yet
+  std::int64_t last_correction = 0;     // highest id given
 };
 
 // Port. The controller's side. One thread at a time.
@@ -167,6 +175,25 @@ struct UsageRow {
   std::int64_t jobs = 0;  // attempts settled
 };
 
+// Which entries a listing of the ledger wants. Empty or absent: all.
+struct LedgerQuery {
+  std::vector<AccountId> accounts;  // of the project, or of the budget
+  std::optional<JobRef> job;        // an array's row: all its elements
+  std::vector<UserId> users;
+  std::vector<EntryKind> kinds;
+  std::vector<Book> books;
+  TimeMs since_ms = 0;
+  TimeMs until_ms = 0;
+  std::int64_t before_seq = 0;  // continue with lower numbers
+  std::int32_t limit = 100;
+};
+
+struct LedgerRow {
+  LedgerEntry entry;
+  std::int64_t rate_milli = 0;  // of the attempt; 0: it is about none
+  std::int64_t factor_milli = 0;
+};
+
 // Reads for people. Each call runs on the caller's thread with a connection of the pool.
 class Reader {
  public:
@@ -182,6 +209,11 @@ class Reader {
   virtual Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) = 0;
   virtual Result<std::vector<UsageRow>> Usage(const UsageQuery& query) = 0;
   virtual Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) = 0;
+  // Latest first.
+  virtual Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) = 0;
+  // What budgets have spent in bookings since then, less what was refunded; without those of 0.
+  virtual Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) = 0;
+  virtual Result<Correction> GetCorrection(std::int64_t id) = 0;  // NOT_FOUND
 };
 
 // Port. Runs reads on a small pool of threads. Thread-safe, never blocks.

@@ -46,14 +46,24 @@ Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const
   if (!accounts) return accounts.error();
   Directory directory = *core.state.directory();
   CommandOutcome outcome;
+  for (const Account& account : *accounts) directory.accounts[account.id] = account;
+  const Result<quota::AccountTree> tree = quota::AccountTree::Build(directory.accounts);
+  if (!tree) return tree.error();
+  const auto grants = quota::GrantsDue(core.state.tree(), *tree, core.engine.budgets(), core.now);
+  if (!grants) return grants.error();
   for (const Account& account : *accounts) {
-    directory.accounts[account.id] = account;
     outcome.ids.push_back(account.id.value);
     core.ready.changes.accounts.push_back(account);
   }
   core.ready.changes.settings_reason = put.reason;
   core.ready.changes.settings_actor = command.actor;
   TakeOver(core, std::move(directory));
+  for (LedgerEntry entry : *grants) {
+    entry.settings_version = core.state.directory()->settings_version;
+    entry.actor = command.actor_name;
+    BookEntry(core, std::move(entry));
+  }
+  core.budget_end_known = false;
   RefreshQueue(core, [](const Job&) { return true; });
   for (const Account& account : *accounts) {
     Event event = Changed(core, Subject::kAccount, core.PathOf(account.id), put.reason, command);

@@ -49,28 +49,16 @@ Reason Differs(const Placement& planned, const Shape& shape, const ClusterJob& j
        {"granted", Shown(job.granted, job.cpus, job.memory_mib)}}};
 }
 
-quota::Payer PayerOf(const Core& core, const Job& job) {
-  const ClassRules& rules = core.ClassOf(job.spec->job_class);
-  return {.project = job.spec->project,
-          .user = job.user,
-          .job_class = job.spec->job_class,
-          .gpu_type = job.spec->shape.gpu_type,
-          .scavenger = rules.scavenger};
-}
-
 // The ledger's entries that are due, into the draft and the engine.
 void Book(Core& core, const Attempt& attempt, const Job& job, quota::Booked& booked) {
-  for (LedgerEntry& entry :
-       quota::EntriesDue(attempt, PayerOf(core, job), booked, core.now, core.config.charge)) {
+  for (const LedgerEntry& entry : quota::EntriesDue(attempt, PayerOf(core, job, attempt), booked,
+                                                    core.now, core.config.charge)) {
     booked.Add(entry);
-    if (entry.book == Book::kUsage) {
-      core.engine.Book({.project = entry.project,
-                        .user = entry.user,
-                        .gpu_type = entry.gpu_type,
-                        .date_ms = entry.date_ms,
-                        .amount = entry.amount});
+    if (entry.kind == EntryKind::kRefund && entry.book == Book::kCharge) {
+      core.Say(Note(job, {ReasonCode::kRefunded, {{"amount", quota::GpuHoursText(-entry.amount)}}},
+                    kActorKezek, attempt.ref.number, core.now));
     }
-    core.ready.changes.ledger.push_back(std::move(entry));
+    BookCompleted(core, entry);
   }
 }
 
@@ -84,6 +72,7 @@ void TellEngine(Core& core, const Attempt& attempt, const Job& job) {
                           .counted_milli = attempt.counted_milli,
                           .start_ms = attempt.start_ms,
                           .limit_ms = attempt.limit_ms,
+                          .as_scavenger = attempt.as_scavenger,
                           // An end that is known while the row lives: the cluster still cleans up.
                           .counts = attempt.end_ms == 0});
 }

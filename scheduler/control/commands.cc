@@ -207,6 +207,12 @@ Result<CommandOutcome> On(Core& core, const SetNodeService& body, const Command&
 Result<CommandOutcome> On(Core& core, const ResumeScheduling& body, const Command& command) {
   return ExecuteResume(core, body, command);
 }
+Result<CommandOutcome> On(Core& core, const ProposeCorrection& body, const Command& command) {
+  return ExecuteProposal(core, body, command);
+}
+Result<CommandOutcome> On(Core& core, const DecideCorrection& body, const Command& command) {
+  return ExecuteDecision(core, body, command);
+}
 
 }  // namespace
 

@@ -10,6 +10,20 @@
 namespace kezek::control {
 namespace {
 
+// As they were stored.
+void BeginBudgets(Core& core, const Snapshot& snapshot) {
+  for (const auto& [ref, balance] : snapshot.budgets) core.engine.SetBudget(ref, balance);
+  for (const LedgerEntry& entry : snapshot.holds) {
+    if (core.state.FindAttempt(entry.attempt) != nullptr) {
+      core.follow[entry.attempt].booked.Add(entry);
+    }
+  }
+  for (const Correction& correction : snapshot.corrections) {
+    core.corrections[correction.id] = correction;
+  }
+  core.last_correction = snapshot.last_correction;
+}
+
 // After a restart nothing is known but the rows: what is due follows from them.
 void BeginFollowing(Core& core, const Snapshot& snapshot) {
   for (const LedgerEntry& entry : snapshot.usage) {
@@ -88,7 +102,8 @@ void Report(Core& core) {
   report.events = core.ready.changes.events;
   std::map<std::pair<AccountId, std::string>, MilliGpuMs> charged;
   for (const LedgerEntry& entry : core.ready.changes.ledger) {
-    if (IsCharge(entry)) charged[{entry.project, entry.gpu_type}] += entry.amount;
+    if (IsCharge(entry) && entry.kind != EntryKind::kAdjustment)
+      charged[{entry.project, entry.gpu_type}] += entry.amount;
   }
   for (const auto& [whose, amount] : charged) {
     report.charged.push_back({whose.first, whose.second, amount});
@@ -111,12 +126,18 @@ struct Take {
   void operator()(const LoadedJobs& loaded) const { OnLoaded(core, loaded); }
 };
 
+engine::EngineConfig EngineConfigOf(const ControlConfig& config) {
+  engine::EngineConfig engine = config.engine;
+  engine.charge = config.charge;
+  return engine;
+}
+
 }  // namespace
 
 Core::Core(const ControlConfig& config_in, const Snapshot& snapshot)
     : config(config_in),
       state(config_in, snapshot),
-      engine(config_in.engine, state.directory()),
+      engine(EngineConfigOf(config_in), state.directory()),
       stop(snapshot.stop) {}
 
 void Core::Put(const Job& job) {
@@ -184,6 +205,7 @@ Controller::Controller(const ControlConfig& config, const Snapshot& snapshot, Ti
   KEZEK_CHECK(config.keyed_hash != nullptr, "tags need a key");
   core_->now = std::max(now, snapshot.last_time_ms);
   core_->cluster_since_ms = core_->now;
+  BeginBudgets(*core_, snapshot);
   BeginFollowing(*core_, snapshot);
   MakeView(*core_);
 }
@@ -200,17 +222,20 @@ Ready Controller::Step(TimeMs now) {
   core.ready = Ready{};
   std::vector<Input> inputs;
   inputs.swap(inbox_);
+  EndBudgets(core);  // before anything comes back to a period that is over
   for (const Input& input : inputs) {
     std::visit(Take{core}, input);
     Settle(core);  // what one input changes is complete before the next is looked at
   }
   TakeTimers(core);
   Settle(core);
+  EndBudgets(core);  // of settings that have changed
   if (TickDue(core)) {
     Tick(core);
     Settle(core);
   }
   FollowAll(core);
+  WarnOfBudgets(core);
   MakeView(core);
   CollectChanges(core);
   core.ready.now_ms = core.now;
@@ -229,6 +254,7 @@ TimeMs Controller::NextWakeMs() const {
   TimeMs wake =
       core.last_tick_ms + (core.tick_wanted ? core.config.gather_ms : core.config.heartbeat_ms);
   wake = std::min(wake, core.reconcile_at_ms);
+  if (core.budget_end_ms) wake = std::min(wake, *core.budget_end_ms);
   if (const auto timer = core.timers.Next()) wake = std::min(wake, *timer);
   return wake;
 }

@@ -16,6 +16,7 @@
 #include "kezek/desk.h"
 #include "kezek/job.h"
 #include "kezek/snapshot_map.h"
+#include "quota/budget.h"
 #include "quota/charge.h"
 #include "scheduler/control/config.h"
 #include "scheduler/control/controller.h"
@@ -74,6 +75,14 @@ struct Core {
   bool listed = false;                    // the cluster's jobs have been compared with ours
   std::string stop;                       // not empty: nothing is started or cancelled, and why
   std::set<std::int64_t> unknown_epochs;  // of attempts that this database lacks: the stop's
+
+  // Budgets; their balances are the engine's.
+  std::set<BudgetRef> budgets_touched;             // in this step
+  std::optional<TimeMs> budget_end_ms;             // of the first period that is not closed
+  bool budget_end_known = false;                   // false: settings have changed
+  std::map<std::int64_t, Correction> corrections;  // not decided
+  std::int64_t last_correction = 0;                // highest id given
+  std::shared_ptr<const std::vector<BudgetStanding>> budgets_shown;  // null: make it anew
 
   // Time and ticks.
   TimeMs now = 0;
@@ -137,6 +146,21 @@ void SetEnding(Core& core, const AttemptRef& attempt, Ending ending, Reason reas
 // While the cluster is silent, bookings only.
 void Attend(Core& core, const AttemptRef& attempt);
 
+// --- budgets.cc ---
+// Into the draft and the engine.
+void BookEntry(Core& core, LedgerEntry entry);
+// With where it goes if its budget's period is over.
+void BookCompleted(Core& core, const LedgerEntry& entry);
+quota::Payer PayerOf(const Core& core, const Job& job, const Attempt& attempt);
+// What the attempt, planned now, draws on budgets.
+quota::Draw DrawOf(const Core& core, const Job& job, const Attempt& attempt);
+void BookHolds(Core& core, const Job& job, const Attempt& attempt, const quota::Draw& draw);
+// Books the ends of periods that are over.
+void EndBudgets(Core& core);
+// After all of a step has been booked.
+void WarnOfBudgets(Core& core);
+std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core);
+
 // --- cluster_events.cc ---
 void OnClusterEvent(Core& core, const ClusterEvent& event);
 
@@ -186,6 +210,10 @@ Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
                                       const Command& command);
 Result<CommandOutcome> ExecuteResume(Core& core, const ResumeScheduling& resume,
                                      const Command& command);
+Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& propose,
+                                       const Command& command);
+Result<CommandOutcome> ExecuteDecision(Core& core, const DecideCorrection& decide,
+                                       const Command& command);
 
 // --- tick.cc ---
 bool TickDue(const Core& core);

@@ -52,7 +52,10 @@ Result<void> Loop::Begin(TimeMs now) {
   published_ = controller_->view();
   if (publish_) publish_(published_);
   // A new controller has not heard how the cluster is; nobody says so again unless it changes.
-  if (status_) inputs_.insert(inputs_.begin(), *status_);
+  if (status_) {
+    inputs_.emplace_back(*status_);
+    std::rotate(inputs_.begin(), inputs_.end() - 1, inputs_.end());
+  }
   return {};
 }
 

@@ -32,11 +32,12 @@ LaunchContext ContextOf(const Core& core, const Job& job, const Attempt& attempt
   return context;
 }
 
+// The job's next attempt; of an element that has no row yet, by the row of its array.
 Attempt PlanAttempt(const Core& core, const Job& job, const engine::Start& start) {
   const auto& rates = core.config.rate_milli;
   const auto rate = rates.find(job.spec->shape.gpu_type);
   Attempt attempt;
-  attempt.ref = {job.ref, job.attempts};
+  attempt.ref = {start.job, start.job == job.ref ? job.attempts + 1 : 1};
   attempt.placement = start.placement;
   attempt.planned_ms = core.now;
   attempt.limit_ms = job.spec->time_limit_ms;
@@ -45,23 +46,35 @@ Attempt PlanAttempt(const Core& core, const Job& job, const engine::Start& start
   attempt.rate_milli = rate == rates.end() ? 1000 : rate->second;
   attempt.factor_milli = core.ClassOf(job.spec->job_class).factor_milli;
   attempt.settings_version = core.state.directory()->settings_version;
+  attempt.as_scavenger = bool{start.scavenges};
   attempt.epoch = core.state.epoch();
   return attempt;
 }
 
 // The attempt is committed as starting; the submission is done after that commit.
 void Launch1(Core& core, const engine::Start& start) {
-  Job job = core.state.FindJob(start.job) != nullptr ? core.JobOf(start.job)
-                                                     : MakeElement(core, start.job);
+  const bool known = core.state.FindJob(start.job) != nullptr;
+  const Job& row = core.JobOf(known ? start.job : start.row);
+  const Attempt attempt = PlanAttempt(core, row, start);
+  const quota::Draw draw = DrawOf(core, row, attempt);
+  if (draw.stop.code != ReasonCode::kNone || draw.scavenges) {
+    // Cannot be: the engine has the same balances. If it were, nothing would be held.
+    core.ready.report.alarms.push_back("budgets do not hold " + ClusterName(attempt.ref));
+    core.plan.waiting[start.row].reason = draw.stop;
+    return;
+  }
+  Job job = known ? core.JobOf(start.job) : MakeElement(core, start.job);
   KEZEK_CHECK(job.state == JobState::kQueued, "only queued jobs start: " + ToText(job.ref));
   ++job.attempts;
-  const Attempt attempt = PlanAttempt(core, job, start);
   std::string nodes;
   for (const NodeGrant& grant : attempt.placement) nodes += (nodes.empty() ? "" : ",") + grant.node;
-  core.Say(Move(job, JobState::kStarting, {ReasonCode::kPlanned, {{"nodes", nodes}}}, kActorKezek,
-                attempt.ref.number, core.now));
+  Reason planned{ReasonCode::kPlanned, {{"nodes", nodes}}};
+  if (start.scavenges) planned.fields["budget"] = start.scavenges.name;
+  core.Say(Move(job, JobState::kStarting, std::move(planned), kActorKezek, attempt.ref.number,
+                core.now));
   core.Put(job);
   core.Put(attempt);
+  BookHolds(core, job, attempt, draw);
   core.Do(SubmitAction{MakeLaunch(job, attempt, ContextOf(core, job, attempt)), job.ref.id});
   ++core.ready.report.starts;
 }

@@ -52,6 +52,7 @@ void MakeView(Core& core) {
   view.directory = core.state.directory();
   view.free_gpus = core.engine.FreeGpus();
   view.alive = AliveOf(core);
+  view.budgets = ShowBudgets(core);
   view.queued_in_account = core.state.queued_in_account();
   view.queued_of_user = core.state.queued_of_user();
   view.cluster_answers = core.cluster_answers;

@@ -25,6 +25,13 @@ void Engine::SetHolding(const Holding& attempt) { world_->SetHolding(attempt); }
 void Engine::RemoveHolding(const AttemptRef& attempt) { world_->RemoveHolding(attempt); }
 void Engine::Book(const UsageBooking& booking) { world_->Book(booking); }
 
+void Engine::SetBudget(const BudgetRef& ref, const BudgetBalance& balance) {
+  world_->mutable_budgets().Restore(ref, balance);
+}
+void Engine::BookBudget(const LedgerEntry& entry) { world_->mutable_budgets().Book(entry); }
+void Engine::WarnedOf(const BudgetWarning& warning) { world_->mutable_budgets().Warned(warning); }
+const quota::Budgets& Engine::budgets() const { return world_->budgets(); }
+
 Plan Engine::Decide(TimeMs now) const {
   world_->Refresh(now);
   return DecideAll(*world_, now);

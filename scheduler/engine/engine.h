@@ -15,12 +15,14 @@
 
 #include "kezek/account.h"
 #include "kezek/desk.h"
+#include "kezek/event.h"
 #include "kezek/ids.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
 #include "kezek/reason.h"
 #include "kezek/resources.h"
 #include "kezek/time.h"
+#include "quota/budget.h"
 
 namespace kezek::engine {
 
@@ -34,6 +36,7 @@ struct EngineConfig {
   DurationMs topology_wait_ms = 10 * kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;
   DurationMs age_max_ms = kDayMs;  // of ProjectRule::kShortest
+  quota::ChargeRules charge;       // what a start holds of budgets
   // Told of every phase of a tick when it ends, by name ("walk"); for measuring only. May be empty.
   std::function<void(std::string_view phase)> phase_ended;
 };
@@ -60,7 +63,8 @@ struct Holding {
   MilliGpus counted_milli = 0;
   TimeMs start_ms = 0;  // 0: not running yet
   DurationMs limit_ms = 0;
-  bool counts = true;  // false: has ended; keeps its nodes, but is in no limit or share
+  bool as_scavenger = false;  // by a budget
+  bool counts = true;         // false: has ended; keeps its nodes, but is in no limit or share
 };
 
 // Usage that has been booked (or corrected): what order is computed from.
@@ -77,6 +81,7 @@ struct Start {
   JobRef row;  // where it waits: for an array the row of the array, else the same as `job`
   Placement placement;
   MilliGpus counted_milli = 0;
+  BudgetRef scavenges;  // the budget that does not hold it: it starts as a scavenger; or none
   bool operator==(const Start&) const = default;
 };
 
@@ -124,6 +129,11 @@ class Engine {
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
   void Book(const UsageBooking& booking);
+  // As stored, at the beginning; then every entry of Book::kBudget, and warnings.
+  void SetBudget(const BudgetRef& ref, const BudgetBalance& balance);
+  void BookBudget(const LedgerEntry& entry);
+  void WarnedOf(const BudgetWarning& warning);
+  const quota::Budgets& budgets() const;
 
   // Decides on what is known. Does not change what is known: the controller commits the plan and
   // then says what came of it by events. Same history, same plan.

@@ -36,6 +36,9 @@ class DemandCount {
     for (std::int32_t i = 0; i < jobs; ++i) {
       const auto& allocated = allocated_[count.gpu_type];
       if (StopOf(world_, running_, allocated, count).code != ReasonCode::kNone) return;
+      const quota::Draw draw = world_.DrawOf(job, taken_);
+      if (StopOf(world_, draw).code != ReasonCode::kNone) return;
+      Take(draw, taken_);
       running_.Add(tree_, count);
       demand += count.counted_milli;
       GiveAbove(project, count, 1);
@@ -55,6 +58,7 @@ class DemandCount {
   const World& world_;
   const quota::AccountTree& tree_;
   quota::RunningTable running_;
+  quota::Taken taken_;
   std::map<std::string, std::vector<MilliGpus>> demand_;     // by type; by index
   std::map<std::string, std::vector<MilliGpus>> allocated_;  // the same, summed up the tree
 };

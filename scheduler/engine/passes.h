@@ -22,6 +22,7 @@ struct Draft {
   Machine free;                                                     // less what the plan has given
   Machine configured;                                               // all nodes, empty
   quota::RunningTable running;                                      // with what the plan has given
+  quota::Taken taken;                                               // of budgets, by the plan
   std::map<std::string, std::vector<quota::Entitlement>> entitled;  // by GPU type; by index
   std::map<std::string, std::vector<std::int64_t>> places;  // of accounts among their siblings
   Plan plan;

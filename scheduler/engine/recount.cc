@@ -123,7 +123,7 @@ std::optional<std::string> Recount::ForbidsAt(quota::AccountIndex account,
 std::optional<std::string> Recount::Forbids(const quota::JobCount& job) const {
   const quota::AccountTree& tree = world_.tree();
   const ClassRules& rules = world_.ClassOf(job.job_class);
-  const bool needs_guarantee = !rules.preemptible && !rules.scavenger;
+  const bool needs_guarantee = !rules.preemptible && !job.scavenger;
   for (auto i = tree.IndexOf(job.project); i != quota::kNoAccount; i = tree.parent(i)) {
     if (auto forbids = ForbidsAt(i, job)) return forbids;
     if (needs_guarantee && !Inside(i, job)) {

@@ -33,4 +33,15 @@ Reason StopOf(const World& world, const quota::RunningTable& running,
   return reason;
 }
 
+Reason StopOf(const World& world, const quota::Draw& draw) {
+  if (!draw.scavenges) return draw.stop;
+  const quota::AccountIndex account = world.tree().IndexOf(draw.scavenges.account);
+  return {ReasonCode::kBudgetExhausted,
+          {{"account", world.tree().path(account)}, {"budget", draw.scavenges.name}}};
+}
+
+void Take(const quota::Draw& draw, quota::Taken& taken) {
+  for (const quota::BudgetHold& hold : draw.holds) taken[hold.budget] += hold.amount;
+}
+
 }  // namespace kezek::engine

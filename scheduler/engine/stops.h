@@ -15,4 +15,10 @@ namespace kezek::engine {
 Reason StopOf(const World& world, const quota::RunningTable& running,
               const std::vector<MilliGpus>& allocated, const quota::JobCount& job);
 
+// The stop of a draw on budgets; one that is to start as a scavenger at the next tick waits for
+// that.
+Reason StopOf(const World& world, const quota::Draw& draw);
+
+void Take(const quota::Draw& draw, quota::Taken& taken);
+
 }  // namespace kezek::engine

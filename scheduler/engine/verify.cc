@@ -6,6 +6,7 @@
 
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/recount.h"
+#include "scheduler/engine/stops.h"
 #include "scheduler/engine/verify_rules.h"
 
 namespace kezek::engine {
@@ -118,6 +119,20 @@ Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, c
   return std::nullopt;
 }
 
+// No budget holds less than the starts take of it.
+Broken Overdrawn(const Basis& basis, const Start& start, const Waiting& job, quota::Taken& taken) {
+  if (start.scavenges != basis.world->ScavengesOf(start.row)) {
+    return "whether it is a scavenger is not what its budgets say";
+  }
+  const quota::Draw draw = basis.world->DrawOf(job, taken);
+  if (draw.stop.code != ReasonCode::kNone || draw.scavenges) return "a budget does not hold it";
+  Take(draw, taken);
+  for (const auto& [budget, amount] : taken) {
+    if (amount > basis.world->budgets().Of(budget).left) return "a budget is overdrawn";
+  }
+  return std::nullopt;
+}
+
 // What accounts that the job is not in keep idle stays free.
 class Idle {
  public:
@@ -157,6 +172,7 @@ class Idle {
 std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
   Recount recount(*basis.world);
   Idle idle(basis, recount);
+  quota::Taken taken;
   std::set<JobRef> started;
   for (std::size_t i = 0; i < plan.starts.size(); ++i) {
     const Start& start = plan.starts[i];
@@ -168,6 +184,7 @@ std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
     if (auto broken = WrongGang(basis, job, start)) return violation(std::move(broken));
     const quota::JobCount count = basis.world->CountOf(job);
     if (auto broken = recount.Forbids(count)) return violation(std::move(broken));
+    if (auto broken = Overdrawn(basis, start, job, taken)) return violation(std::move(broken));
     if (auto broken = idle.Start(count)) return violation(std::move(broken));
     recount.Add(start);
     const Shape& shape = job.spec->shape;

@@ -6,6 +6,7 @@
 //                 twice, CPUs and memory not exceeded, exclusive means alone; counted GPUs right
 //   limits        no limit of an account, user or class and no borrow_max passed; classes that may
 //                 not be preempted inside every guarantee; what others keep idle stays free
+//   budgets       none holds less than the starts take of it
 //   order         no job that was looked at in an earlier tier is left that could itself have
 //                 started on what later tiers took
 //   preempts      the victim may be preempted, is past min_run (scavengers need not be), no

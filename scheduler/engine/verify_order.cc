@@ -7,6 +7,7 @@
 
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/recount.h"
+#include "scheduler/engine/stops.h"
 #include "scheduler/engine/verify_rules.h"
 
 namespace kezek::engine {
@@ -63,6 +64,7 @@ class OrderCheck {
   struct Without {
     Recount recount;
     Machine machine;
+    quota::Taken taken;
   };
   const Without& WithoutThese(const std::vector<std::size_t>& starts) const;
   bool CouldStart(const Waiting& job, const quota::JobCount& count,
@@ -130,7 +132,14 @@ const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_
   Recount recount = after_;
   for (const std::size_t index : starts) recount.Remove(plan_.starts[index]);
   Machine machine(basis_.world->nodes(), recount.used(), basis_.now_ms);
-  known = std::make_unique<Without>(Without{std::move(recount), std::move(machine)});
+  quota::Taken taken;
+  for (const Tiered& start : starts_) {
+    if (std::binary_search(starts.begin(), starts.end(), start.index)) continue;
+    const Waiting& job = basis_.world->waiting().at(plan_.starts[start.index].row);
+    Take(basis_.world->DrawOf(job, {}), taken);
+  }
+  known =
+      std::make_unique<Without>(Without{std::move(recount), std::move(machine), std::move(taken)});
   return *known;
 }
 
@@ -140,6 +149,9 @@ bool OrderCheck::CouldStart(const Waiting& job, const quota::JobCount& count,
   const Without& without = WithoutThese(later);
   const Pool* pool = without.machine.FindPool(count.gpu_type);
   if (pool == nullptr || without.recount.Forbids(count) || !KeepsIdle(count, later)) return false;
+  if (StopOf(*basis_.world, basis_.world->DrawOf(job, without.taken)).code != ReasonCode::kNone) {
+    return false;
+  }
   return Fits(*pool, RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,
                                basis_.world->config().topology_wait_ms));
 }
@@ -147,7 +159,7 @@ bool OrderCheck::CouldStart(const Waiting& job, const quota::JobCount& count,
 std::optional<Violation> OrderCheck::Run() {
   if (borrowers_.empty()) return std::nullopt;
   // Jobs of one kind have one answer.
-  std::set<std::tuple<AccountId, UserId, std::string, Request>> seen;
+  std::set<std::tuple<AccountId, UserId, std::string, DurationMs, Request>> seen;
   for (const auto& [row, job] : basis_.world->waiting()) {
     const quota::JobCount count = basis_.world->CountOf(job);
     if (count.scavenger || !WasLookedAt(row)) continue;
@@ -155,7 +167,12 @@ std::optional<Violation> OrderCheck::Run() {
     if (later.empty()) continue;
     const Request request = RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,
                                       basis_.world->config().topology_wait_ms);
-    if (!seen.insert({count.project, count.user, count.job_class, request}).second) continue;
+    // Of how long it may run only budgets speak.
+    const bool budgeted = !basis_.world->DrawOf(job, {}).holds.empty();
+    const DurationMs limit_ms = budgeted ? job.spec->time_limit_ms : 0;
+    if (!seen.insert({count.project, count.user, count.job_class, limit_ms, request}).second) {
+      continue;
+    }
     if (!CouldStart(job, count, later)) continue;
     return Violation{Decision::kStart, later.back(),
                      "job " + ToText(row) + " of an earlier tier could start on it"};

@@ -109,8 +109,13 @@ void TypeWalk::Run() {
 void TypeWalk::Examine(const quota::Candidate& candidate) {
   const Waiting& job = world_.waiting().at(candidate.job->ref);
   const quota::JobCount count = world_.CountOf(job);
+  quota::Draw draw;
   if (world_.MayBeStopped(candidate.project, count.job_class)) {
     Reason stop = StopOf(world_, draft_.running, allocated_, count);
+    if (stop.code == ReasonCode::kNone) {
+      draw = world_.DrawOf(job, draft_.taken);
+      stop = StopOf(world_, draw);
+    }
     if (stop.code != ReasonCode::kNone) {
       PassOver(candidate, std::move(stop));
       return;
@@ -139,6 +144,7 @@ void TypeWalk::Examine(const quota::Candidate& candidate) {
           first);
     return;
   }
+  Take(draw, draft_.taken);
   StartOn(candidate, job, std::move(*placement));
 }
 
@@ -173,7 +179,8 @@ void TypeWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Pl
   draft_.plan.starts.push_back({.job = StartableRef(job, candidate.nth),
                                 .row = job.ref,
                                 .placement = std::move(placement),
-                                .counted_milli = count.counted_milli});
+                                .counted_milli = count.counted_milli,
+                                .scavenges = world_.ScavengesOf(job.ref)});
   order_.Take(true);
 }
 

@@ -24,11 +24,30 @@ std::vector<char> Limited(const quota::AccountTree& tree) {
     const AccountSettings& settings = tree.account(i).settings;
     bool any = Any(settings.account_limits) || Any(settings.user_limits);
     for (const auto& [type, share] : settings.shares) any |= share.borrow_max_milli.has_value();
+    any |= !settings.budgets.empty();
     const quota::AccountIndex parent = tree.parent(i);
     if (parent != quota::kNoAccount) any |= limited[static_cast<std::size_t>(parent)] != 0;
     limited[static_cast<std::size_t>(i)] = any ? 1 : 0;
   }
   return limited;
+}
+
+std::vector<char> Budgeted(const quota::AccountTree& tree) {
+  std::vector<char> budgeted(static_cast<std::size_t>(tree.size()), 0);
+  for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
+    budgeted[static_cast<std::size_t>(i)] = quota::HasBudgets(tree, i) ? 1 : 0;
+  }
+  return budgeted;
+}
+
+// Whether a budget on the path lets what it does not hold go on as a scavenger.
+bool MayScavenge(const quota::AccountTree& tree, AccountId project) {
+  for (auto i = tree.IndexOf(project); i != quota::kNoAccount; i = tree.parent(i)) {
+    for (const BudgetSpec& spec : tree.account(i).settings.budgets) {
+      if (spec.at_exhaustion == AtExhaustion::kScavenge) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -59,6 +78,12 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
   limited_ = Limited(tree_);
+  budgeted_ = Budgeted(tree_);
+  scavenges_.clear();
+  may_scavenge_.clear();
+  for (const auto& [ref, job] : waiting_) {
+    if (MayScavenge(tree_, job.spec->project)) may_scavenge_.insert(ref);
+  }
   running_ = {};
   for (const auto& [ref, attempt] : holdings_) {
     if (attempt.counts) running_.Add(tree_, CountOf(attempt));
@@ -74,6 +99,9 @@ void World::SetWaiting(const Waiting& job) {
   KEZEK_CHECK(job.spec != nullptr, "a waiting job without its spec");
   RemoveWaiting(job.ref);
   waiting_[job.ref] = job;
+  if (DrawsOnBudgets(job.spec->project) && MayScavenge(tree_, job.spec->project)) {
+    may_scavenge_.insert(job.ref);
+  }
   if (!order_stale_) Order(job);
 }
 
@@ -84,6 +112,8 @@ void World::RemoveWaiting(const JobRef& job) {
   const auto order = order_.find(found->second.spec->shape.gpu_type);
   if (order != order_.end()) order->second.Remove(job);
   waiting_.erase(found);
+  scavenges_.erase(job);
+  may_scavenge_.erase(job);
 }
 
 void World::SetHolding(const Holding& attempt) {
@@ -120,7 +150,52 @@ void World::Refresh(TimeMs now) {
     ages_at_.erase(ages_at_.begin());
     Order(waiting_.at(ref));
   }
+  RefreshScavengers();
   for (auto& [type, jobs] : order_) jobs.Arrange(tree_);
+}
+
+// Who goes on as a scavenger is in the order of scavengers.
+void World::RefreshScavengers() {
+  for (const JobRef& ref : may_scavenge_) {
+    const Waiting& job = waiting_.at(ref);
+    BudgetRef budget = FullDrawOf(job, {}).scavenges;
+    const bool changes = bool{budget} != scavenges_.contains(ref);
+    if (budget) {
+      scavenges_[ref] = std::move(budget);
+    } else {
+      scavenges_.erase(ref);
+    }
+    if (changes) Order(job);
+  }
+}
+
+bool World::DrawsOnBudgets(AccountId project) const {
+  const quota::AccountIndex index = tree_.IndexOf(project);
+  return index != quota::kNoAccount && budgeted_[static_cast<std::size_t>(index)] != 0;
+}
+
+quota::Draw World::FullDrawOf(const Waiting& job, const quota::Taken& taken) const {
+  const JobSpec& spec = *job.spec;
+  const ClassRules& rules = ClassOf(spec.job_class);
+  if (rules.scavenger || !DrawsOnBudgets(spec.project)) return {};
+  const auto rate = directory_->rate_milli.find(spec.shape.gpu_type);
+  const quota::Cost cost{.project = spec.project,
+                         .gpu_type = spec.shape.gpu_type,
+                         .counted_milli = CountedOf(spec.shape),
+                         .limit_ms = spec.time_limit_ms,
+                         .rate_milli = rate == directory_->rate_milli.end() ? 1000 : rate->second,
+                         .factor_milli = rules.factor_milli};
+  return quota::DrawOf(tree_, budgets_, cost, now_ms_, taken, config_.charge);
+}
+
+quota::Draw World::DrawOf(const Waiting& job, const quota::Taken& taken) const {
+  if (scavenges_.contains(job.ref)) return {};
+  return FullDrawOf(job, taken);
+}
+
+BudgetRef World::ScavengesOf(const JobRef& waiting) const {
+  const auto found = scavenges_.find(waiting);
+  return found == scavenges_.end() ? BudgetRef{} : found->second;
 }
 
 const quota::UsageBook& World::usage(const std::string& gpu_type) const {
@@ -159,12 +234,13 @@ quota::JobCount World::CountOf(const Waiting& job) const {
   const JobSpec& spec = *job.spec;
   return {spec.project,          job.user,
           spec.job_class,        spec.shape.gpu_type,
-          CountedOf(spec.shape), ClassOf(spec.job_class).scavenger};
+          CountedOf(spec.shape), ClassOf(spec.job_class).scavenger || scavenges_.contains(job.ref)};
 }
 
 quota::JobCount World::CountOf(const Holding& attempt) const {
-  return {attempt.project,        attempt.user,          attempt.job_class,
-          attempt.shape.gpu_type, attempt.counted_milli, ClassOf(attempt.job_class).scavenger};
+  return {attempt.project,       attempt.user,
+          attempt.job_class,     attempt.shape.gpu_type,
+          attempt.counted_milli, attempt.as_scavenger || ClassOf(attempt.job_class).scavenger};
 }
 
 quota::OrderJob World::OrderOf(const Waiting& job) const {
@@ -176,7 +252,7 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   order.project = spec.project;
   order.user = job.user;
   order.class_rank = rules.rank;
-  order.scavenger = rules.scavenger;
+  order.scavenger = rules.scavenger || scavenges_.contains(job.ref);
   order.counted_milli = CountedOf(spec.shape);
   order.expected_charge = quota::ExpectedCharge(
       order.counted_milli, spec.time_limit_ms,

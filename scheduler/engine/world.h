@@ -17,6 +17,7 @@
 #include "kezek/node.h"
 #include "kezek/time.h"
 #include "quota/account_tree.h"
+#include "quota/budget.h"
 #include "quota/counted.h"
 #include "quota/limits.h"
 #include "quota/order.h"
@@ -42,6 +43,7 @@ class World {
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
   void Book(const UsageBooking& booking);
+  quota::Budgets& mutable_budgets() { return budgets_; }
 
   // Brings what depends on several events, or on the time, up to date. Before a tick.
   void Refresh(TimeMs now);
@@ -59,6 +61,7 @@ class World {
   const quota::RunningTable& running() const { return running_; }
   const quota::UsageBook& usage(const std::string& gpu_type) const;
   const std::map<std::string, quota::GpuType>& types() const { return types_; }
+  const quota::Budgets& budgets() const { return budgets_; }
   // Waiting jobs in order, by GPU type. Up to date after Refresh.
   const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
   // Every GPU type of a node, a waiting job or a holding.
@@ -69,6 +72,11 @@ class World {
   MilliGpus CountedOf(const Shape& shape) const;
   // Whether any limit or rule could stop a job of this project and class. Most have none.
   bool MayBeStopped(quota::AccountIndex project, const std::string& job_class) const;
+  // What a start now draws on budgets, beside what is taken already. Nothing for scavengers, those
+  // that a budget makes one included.
+  quota::Draw DrawOf(const Waiting& job, const quota::Taken& taken) const;
+  // The budget that makes it a scavenger, by the last Refresh; or none.
+  BudgetRef ScavengesOf(const JobRef& waiting) const;
   quota::JobCount CountOf(const Waiting& job) const;
   quota::JobCount CountOf(const Holding& attempt) const;
 
@@ -76,6 +84,9 @@ class World {
   quota::OrderJob OrderOf(const Waiting& job) const;
   void Order(const Waiting& job);
   void OrderAll();
+  bool DrawsOnBudgets(AccountId project) const;
+  quota::Draw FullDrawOf(const Waiting& job, const quota::Taken& taken) const;
+  void RefreshScavengers();
 
   EngineConfig config_;
   std::shared_ptr<const Directory> directory_;
@@ -87,7 +98,11 @@ class World {
   quota::UsageBook no_usage_;
   ClassRules plain_class_;
 
-  std::vector<char> limited_;  // by index: it or an account above has a limit or borrow_max
+  quota::Budgets budgets_;
+
+  // By index: it or an account above has a limit, borrow_max or budget; has a budget.
+  std::vector<char> limited_;
+  std::vector<char> budgeted_;
   std::map<std::string, NodeUse> used_;
   quota::RunningTable running_;
   std::map<std::string, quota::GpuType> types_;
@@ -96,6 +111,8 @@ class World {
   bool order_stale_ = true;  // all of it: sizes, rates or classes changed
   TimeMs now_ms_ = 0;
   std::set<std::pair<TimeMs, JobRef>> ages_at_;  // jobs not aged yet (rule shortest)
+  std::map<JobRef, BudgetRef> scavenges_;        // waiting jobs that budgets make scavengers
+  std::set<JobRef> may_scavenge_;                // waiting jobs below budgets that may
 };
 
 }  // namespace kezek::engine

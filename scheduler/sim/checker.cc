@@ -82,10 +82,35 @@ void Checker::OnCommit(const MemoryStore& store, const Changes& changes) {
       }
     }
   }
+  CheckBudgets(changes.ledger);
   for (const LedgerEntry& entry : changes.ledger) {
+    if (entry.book == Book::kBudget) continue;
     (entry.book == Book::kUsage ? usage_ : charged_)[entry.attempt] += entry.amount;
     if (entry.kind != EntryKind::kSettlement) continue;
     if (++settlements_[entry.attempt] > 1) Breach(Text(entry.attempt) + " is settled twice");
+  }
+}
+
+// Both sides of every entry, added up anew.
+void Checker::CheckBudgets(const std::vector<LedgerEntry>& entries) {
+  for (const LedgerEntry& entry : entries) {
+    if (entry.book != Book::kBudget) continue;
+    auto& pots = pots_[entry.budget];
+    pots[std::string(NameOf(entry.pot))] += entry.amount;
+    pots[entry.contra] -= entry.amount;
+    MilliGpuMs sum = 0;
+    for (const auto& [pot, amount] : pots) {
+      sum += amount;
+      const bool outside = pot == "grants" || pot == "carried";
+      if (amount < 0 && !outside) {
+        Breach("budget " + entry.budget.name + ": " + pot + " is " + std::to_string(amount));
+      }
+    }
+    if (sum != 0) Breach("budget " + entry.budget.name + " adds up to " + std::to_string(sum));
+    if (entry.attempt.number == 0) continue;
+    MilliGpuMs& spent = spent_[entry.attempt][entry.budget.account];
+    if (entry.pot == Pot::kSpent) spent += entry.amount;
+    if (entry.contra == "spent") spent -= entry.amount;
   }
 }
 
@@ -202,9 +227,15 @@ void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
     const auto settled = settlements_.find(ref);
     const bool ran = attempt.start_ms != 0 && attempt.outcome != AttemptOutcome::kLaunchFailed;
     if (ran && settled == settlements_.end()) Breach(Text(ref) + " ran and is not settled");
-    const bool scavenger = store.jobs().at(ref.job).spec->job_class == "scavenger";
+    const bool scavenger =
+        attempt.as_scavenger || store.jobs().at(ref.job).spec->job_class == "scavenger";
     if (usage_[ref] != (scavenger ? 0 : charged_[ref])) {
       Breach(Text(ref) + " has usage " + std::to_string(usage_[ref]) + " and was charged " +
+             std::to_string(charged_[ref]));
+    }
+    for (const auto& [account, spent] : spent_[ref]) {
+      if (spent == charged_[ref]) continue;
+      Breach(Text(ref) + " has spent " + std::to_string(spent) + " of a budget and was charged " +
              std::to_string(charged_[ref]));
     }
     const auto entry = cluster.jobs().find(attempt.cluster_job_id);
@@ -215,6 +246,10 @@ void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
     }
     CheckTimes(attempt, cluster);
     CheckOutcome(attempt, cluster);
+  }
+  for (const auto& [budget, pots] : pots_) {
+    const auto held = pots.find("held");
+    if (held != pots.end() && held->second != 0) Breach("budget " + budget.name + " still holds");
   }
   for (const auto& [id, entry] : cluster.jobs()) {
     const bool alive = entry.job.state < ClusterJobState::kCompleted && !entry.forgotten;

@@ -18,14 +18,16 @@ namespace kezek::sim {
 class Checker {
  public:
   // Before the changes are stored: legal changes of state, each with its event; attempts end once;
-  // one attempt of a job at a time; one settlement for each attempt.
+  // one attempt of a job at a time; one settlement for each attempt; no pot of a budget below zero,
+  // and all of a budget's pots together nothing.
   void OnCommit(const MemoryStore& store, const Changes& changes);
   // A job starts in the cluster: the database knows its id, and this attempt has not run before.
   void OnStart(const MemoryStore& store, const FakeCluster::Entry& entry);
   // What the controller has in memory is what the store would load.
   void CompareFold(const MemoryStore& store, const control::QueueState& state);
-  // Everything has ended, every attempt is settled, usage is what was charged (scavengers have
-  // none), times and outcomes are the cluster's, and who counts as signalled was.
+  // Everything has ended, every attempt is settled, nothing is held, usage is what was charged
+  // (scavengers have none) and so is what budgets have spent, times and outcomes are the cluster's,
+  // and who counts as signalled was.
   void AtEnd(const MemoryStore& store, const FakeCluster& cluster,
              const std::set<JobId>& acknowledged);
 
@@ -37,6 +39,7 @@ class Checker {
 
  private:
   void Breach(std::string text) { breaches_.push_back(std::move(text)); }
+  void CheckBudgets(const std::vector<LedgerEntry>& entries);
   void CheckJob(const MemoryStore& store, const Job& job, const std::vector<Event>& events);
   void CheckTimes(const Attempt& attempt, const FakeCluster& cluster);
   void CheckOutcome(const Attempt& attempt, const FakeCluster& cluster);
@@ -44,6 +47,9 @@ class Checker {
   std::vector<std::string> breaches_;
   std::map<AttemptRef, std::int64_t> settlements_;
   std::map<AttemptRef, MilliGpuMs> charged_;
+  // Of budgets: by pot; and by attempt and account, what it has spent there.
+  std::map<BudgetRef, std::map<std::string, MilliGpuMs>> pots_;
+  std::map<AttemptRef, std::map<AccountId, MilliGpuMs>> spent_;
   std::map<AttemptRef, MilliGpuMs> usage_;     // booked, over all dates
   std::map<AttemptRef, std::int64_t> ran_as_;  // the cluster's job
   std::int64_t shared_epochs_ = 0;

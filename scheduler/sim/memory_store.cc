@@ -60,8 +60,26 @@ Result<Snapshot> MemoryStore::Lead() {
   for (const auto& [name, node] : nodes_) snapshot.nodes.push_back(node);
   for (const LedgerEntry& entry : ledger_) {
     if (entry.book == Book::kUsage) snapshot.usage.push_back(entry);
+    const auto attempt = attempts_.find(entry.attempt);
+    const bool alive = attempt != attempts_.end() && attempt->second.state != AttemptState::kEnded;
+    if (entry.book == Book::kBudget && alive) snapshot.holds.push_back(entry);
+  }
+  const quota::Budgets budgets = Budgets();
+  snapshot.budgets.assign(budgets.all().begin(), budgets.all().end());
+  for (const auto& [id, correction] : corrections_) {
+    snapshot.last_correction = id;
+    if (correction.state == CorrectionState::kProposed) snapshot.corrections.push_back(correction);
   }
   return snapshot;
+}
+
+quota::Budgets MemoryStore::Budgets() const {
+  quota::Budgets budgets;
+  for (const LedgerEntry& entry : ledger_) {
+    if (entry.book == Book::kBudget) budgets.Book(entry);
+  }
+  for (const auto& [budget, percent] : warned_) budgets.Warned({budget, percent});
+  return budgets;
 }
 
 void MemoryStore::Append(std::vector<Event> events, Committed& committed) {
@@ -79,6 +97,10 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
   for (const Job& job : changes.jobs) jobs_[job.ref] = job;
   for (const Attempt& attempt : changes.attempts) attempts_[attempt.ref] = attempt;
   for (const Account& account : changes.accounts) accounts_[account.id] = account;
+  for (const BudgetWarning& warning : changes.budget_warnings) {
+    warned_[warning.budget] = warning.percent;
+  }
+  for (const Correction& correction : changes.corrections) corrections_[correction.id] = correction;
   for (const User& user : changes.users) users_[user.id] = user;
   for (const Token& token : changes.tokens) tokens_[token.id] = token;
   for (const Node& node : changes.nodes) nodes_[node.name] = node;

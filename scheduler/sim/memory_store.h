@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kezek/store.h"
+#include "quota/budget.h"
 
 namespace kezek::sim {
 
@@ -40,6 +41,8 @@ class MemoryStore final : public StateStore, public SubmitStore {
   const std::map<AttemptRef, Attempt>& attempts() const { return attempts_; }
   const std::vector<Event>& events() const { return events_; }
   const std::vector<LedgerEntry>& ledger() const { return ledger_; }
+  // Added up from the ledger.
+  quota::Budgets Budgets() const;
   const std::map<JobId, JobPayload>& payloads() const { return payloads_; }
   std::int64_t epoch() const { return epoch_; }
   const std::set<std::int64_t>& issued_epochs() const { return issued_epochs_; }
@@ -55,6 +58,8 @@ class MemoryStore final : public StateStore, public SubmitStore {
   std::map<AttemptRef, Attempt> attempts_;
   std::vector<Event> events_;
   std::vector<LedgerEntry> ledger_;
+  std::map<BudgetRef, std::int32_t> warned_;
+  std::map<std::int64_t, Correction> corrections_;
   std::map<AccountId, Account> accounts_;
   std::map<UserId, User> users_;
   std::map<TokenId, Token> tokens_;

@@ -22,6 +22,7 @@ namespace {
 constexpr TimeMs kStart = 1'800'000'000'000;
 constexpr std::int64_t kCompareEvery = 16;  // rounds
 constexpr DurationMs kSweepMs = 5 * kMinuteMs;
+constexpr DurationMs kPeriodMs = 50 * kMinuteMs;  // of budgets
 
 // Each fault is on in half of the seeds, so that they are seen alone and together.
 Faults DrawFaults(Random& random) {
@@ -67,6 +68,7 @@ class Simulation {
   void Begin();
   void Crash();
   void People();
+  void SetBudgets();
   void Round();
   void Sweep();
   void SayWaiting();
@@ -91,6 +93,9 @@ class Simulation {
   TimeMs now_ = kStart;
   TimeMs begin_at_ = kStart;  // while there is no controller
   TimeMs sweep_at_ = 0;
+  TimeMs budgets_at_ = 0;  // when they are looked at
+  // What ends later than that stops nothing any more, once the faults have stopped.
+  TimeMs plenty_from_ = kStart + options_.faults_ms + 2 * kPeriodMs;
   // The copy, and what was right about it when it was made.
   struct Copy {
     MemoryStore store;
@@ -247,7 +252,22 @@ void Simulation::DoCommand(Command command) {
   });
 }
 
+// Until they are set as they should be, whatever was lost on the way.
+void Simulation::SetBudgets() {
+  if (options_.seed % 2 != 0 || loop_ == nullptr || view_ == nullptr || now_ < budgets_at_) return;
+  const std::optional<TimeMs> plenty = Faulty() ? std::nullopt : std::optional(plenty_from_);
+  const Directory& directory = *view_->directory;
+  PutAccounts put = SimBudgets(directory, kStart, kPeriodMs, plenty);
+  std::erase_if(put.accounts, [&](const PutAccounts::Item& item) {
+    return item.account == directory.accounts.at(item.account.id);
+  });
+  budgets_at_ = now_ + kMinuteMs;
+  if (put.accounts.empty()) return;
+  DoCommand({.actor = UserId{1}, .actor_name = "admin", .body = std::move(put)});
+}
+
 void Simulation::People() {
+  SetBudgets();
   if (workload_.NextMs() > now_ || loop_ == nullptr || view_ == nullptr) return;
   workload_.Act(now_, *view_, store_, [this](Command command) { DoCommand(std::move(command)); });
 }

@@ -16,6 +16,7 @@
 
 namespace kezek::sim {
 
+// Of even seeds some accounts have budgets, small ones until the faults stop.
 struct SimOptions {
   std::uint64_t seed = 1;
   std::int32_t jobs = 60;

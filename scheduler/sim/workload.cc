@@ -71,6 +71,39 @@ std::vector<Account> SimAccounts() {
   return accounts;
 }
 
+PutAccounts SimBudgets(const Directory& directory, TimeMs start, DurationMs period_ms,
+                       std::optional<TimeMs> plenty_from) {
+  constexpr std::int64_t kPlenty = 1'000'000'000;  // milli-GPU-hours
+  struct Row {
+    std::int64_t account;
+    std::int64_t milli_gpu_hours;
+    AtExhaustion at_exhaustion;
+    std::int32_t percent;
+  };
+  PutAccounts put;
+  put.reason = "budgets";
+  for (const Row& row :
+       {Row{1, 600'000, AtExhaustion::kStop, 50}, Row{3, 20'000, AtExhaustion::kScavenge, 100},
+        Row{kFirstProject, 12'000, AtExhaustion::kStop, 0}}) {
+    Account account = directory.accounts.at(AccountId{row.account});
+    std::vector<BudgetSpec>& specs = account.settings.budgets;
+    specs.clear();
+    for (std::int64_t i = 0; specs.size() < 100; ++i) {
+      specs.push_back({.name = "p" + std::to_string(i),
+                       .milli_gpu_hours = row.milli_gpu_hours,
+                       .start_ms = start + i * period_ms,
+                       .end_ms = start + (i + 1) * period_ms,
+                       .at_exhaustion = row.at_exhaustion,
+                       .carry_over_percent = row.percent});
+    }
+    for (BudgetSpec& spec : specs) {
+      if (plenty_from && spec.end_ms > *plenty_from) spec.milli_gpu_hours = kPlenty;
+    }
+    put.accounts.push_back({std::move(account), ""});
+  }
+  return put;
+}
+
 std::vector<User> SimUsers() {
   std::vector<User> users;
   for (std::int64_t i = 0; i < 2 * kProjects; ++i) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,6 +21,11 @@ namespace kezek::sim {
 std::vector<Node> SimNodes();
 std::vector<Account> SimAccounts();
 std::vector<User> SimUsers();
+// Budgets for some of the accounts, as settings: of one project, of one sector whose jobs go on as
+// scavengers, and of the root; in periods of `period_ms` from `start` on. With `plenty_from` those
+// that end later than that stop nothing.
+PutAccounts SimBudgets(const Directory& directory, TimeMs start, DurationMs period_ms,
+                       std::optional<TimeMs> plenty_from);
 control::ControlConfig SimConfig();
 
 class Workload {

@@ -46,7 +46,8 @@ constexpr auto kAttemptColumns =
                            {"exit_signal", "integer"},   {"limit_ms", "bigint"},
                            {"counted_milli", "bigint"},  {"rate_milli", "bigint"},
                            {"factor_milli", "bigint"},   {"settings_version", "bigint"},
-                           {"epoch", "bigint"},          {"reason", "jsonb"}});
+                           {"epoch", "bigint"},          {"as_scavenger", "boolean"},
+                           {"reason", "jsonb"}});
 
 constexpr auto kEventColumns = std::to_array<Column>({{"time_ms", "bigint"},
                                                       {"subject", "text"},
@@ -74,7 +75,32 @@ constexpr auto kLedgerColumns = std::to_array<Column>({{"time_ms", "bigint"},
                                                        {"gpu_type", "text"},
                                                        {"date_ms", "bigint"},
                                                        {"amount", "bigint"},
-                                                       {"settings_version", "bigint"}});
+                                                       {"settings_version", "bigint"},
+                                                       {"budget_account_id", "bigint"},
+                                                       {"budget", "text"},
+                                                       {"pot", "text"},
+                                                       {"reason", "jsonb"},
+                                                       {"actor", "text"},
+                                                       {"correction", "bigint"}});
+
+constexpr auto kWarningColumns =
+    std::to_array<Column>({{"account_id", "bigint"}, {"name", "text"}, {"percent", "integer"}});
+
+constexpr auto kCorrectionColumns = std::to_array<Column>({{"id", "bigint"},
+                                                           {"account_id", "bigint"},
+                                                           {"budget", "text"},
+                                                           {"gpu_type", "text"},
+                                                           {"amount", "bigint"},
+                                                           {"job_id", "bigint"},
+                                                           {"element", "integer"},
+                                                           {"user_id", "bigint"},
+                                                           {"reason", "text"},
+                                                           {"state", "text"},
+                                                           {"proposed_by", "text"},
+                                                           {"proposed_ms", "bigint"},
+                                                           {"decided_by", "text"},
+                                                           {"decided_ms", "bigint"},
+                                                           {"decision", "text"}});
 
 constexpr auto kAccountColumns = std::to_array<Column>({{"id", "bigint"},
                                                         {"parent_id", "bigint"},
@@ -169,7 +195,7 @@ void AddAttempts(const Changes& changes, Calls& calls) {
     rows.Int(attempt.last_seen_ms).Int(attempt.ending_since_ms).Bool(attempt.signalled);
     rows.Int(attempt.exit_code).Int(attempt.exit_signal).Int(attempt.limit_ms);
     rows.Int(attempt.counted_milli).Int(attempt.rate_milli).Int(attempt.factor_milli);
-    rows.Int(attempt.settings_version).Int(attempt.epoch);
+    rows.Int(attempt.settings_version).Int(attempt.epoch).Bool(attempt.as_scavenger);
     rows.Text(Encode(attempt.reason));
   }
   calls.Add("put_attempts", rows);
@@ -196,6 +222,8 @@ void AddLedger(const Changes& changes, Calls& calls) {
     rows.Int(job.element).Int(entry.attempt.number).Int(entry.project.value).Int(entry.user.value);
     rows.Text(entry.contra).Text(entry.job_class).Text(entry.gpu_type).Int(entry.date_ms);
     rows.Int(entry.amount).Int(entry.settings_version);
+    rows.Int(entry.budget.account.value).Text(entry.budget.name).Text(NameOf(entry.pot));
+    rows.Text(Encode(entry.reason)).Text(entry.actor).Int(entry.correction);
     if (entry.book == Book::kCharge && entry.kind == EntryKind::kSettlement) {
       settled.Int(job.id.value).Int(job.element).Int(entry.attempt.number);
     }
@@ -207,6 +235,23 @@ void AddLedger(const Changes& changes, Calls& calls) {
   }
   calls.Add("add_ledger", rows, Call::Front::kLedgerSeq);
   calls.Add("settle_attempts", settled);
+}
+
+void AddBudgets(const Changes& changes, Calls& calls) {
+  Bulk warnings(kWarningColumns.size());
+  for (const BudgetWarning& warning : changes.budget_warnings) {
+    warnings.Int(warning.budget.account.value).Text(warning.budget.name).Int(warning.percent);
+  }
+  Bulk corrections(kCorrectionColumns.size());
+  for (const Correction& one : changes.corrections) {
+    corrections.Int(one.id).Int(one.budget.account.value).Text(one.budget.name);
+    corrections.Text(one.gpu_type).Int(one.amount).Int(one.job.id.value).Int(one.job.element);
+    corrections.Int(one.user.value).Text(MakeStorable(one.reason)).Text(NameOf(one.state));
+    corrections.Text(one.proposed_by).Int(one.proposed_ms).Text(one.decided_by);
+    corrections.Int(one.decided_ms).Text(MakeStorable(one.decision));
+  }
+  calls.Add("add_budget_warnings", warnings, Call::Front::kTime);
+  calls.Add("put_corrections", corrections);
 }
 
 void AddAccounts(const Changes& changes, Calls& calls) {
@@ -271,6 +316,7 @@ std::vector<Call> EncodeChanges(const Changes& changes) {
   AddAttempts(changes, calls);
   AddEvents(changes, calls);
   AddLedger(changes, calls);
+  AddBudgets(changes, calls);
   Bulk final_jobs(1);
   for (const JobId& job : changes.final_jobs) final_jobs.Int(job.value);
   calls.Add("drop_environments", final_jobs);
@@ -289,6 +335,11 @@ void ForEachChangeStatement(
   take("put_attempts", InsertSql("attempts", kAttemptColumns, "job_id, element, number"));
   take("add_events", NumberedInsertSql("events", kEventColumns));
   take("add_ledger", NumberedInsertSql("ledger", kLedgerColumns));
+  take("add_budget_warnings",
+       "insert into budget_warnings (account_id, name, percent, time_ms) select " +
+           SelectSql(kWarningColumns) + ", $1::bigint from " + UnnestSql(kWarningColumns, 2) +
+           " on conflict do nothing");
+  take("put_corrections", InsertSql("corrections", kCorrectionColumns, "id"));
   take("settle_attempts",
        "update attempts a set settled = true"
        " from unnest($1::bigint[], $2::integer[], $3::integer[]) u(job_id, element, number)"

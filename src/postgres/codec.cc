@@ -83,6 +83,17 @@ void Visit(auto& f, auto& value) requires
 }
 
 void Visit(auto& f, auto& value) requires
+    std::same_as<std::remove_const_t<std::remove_reference_t<decltype(value)>>, BudgetSpec> {
+  f("name", value.name);
+  f("gpu_type", value.gpu_type);
+  f("milli_gpu_hours", value.milli_gpu_hours);
+  f("start_ms", value.start_ms);
+  f("end_ms", value.end_ms);
+  f("at_exhaustion", value.at_exhaustion);
+  f("carry_over_percent", value.carry_over_percent);
+}
+
+void Visit(auto& f, auto& value) requires
     std::same_as<std::remove_const_t<std::remove_reference_t<decltype(value)>>, AccountSettings> {
   f("shares", value.shares);
   f("account_limits", value.account_limits);
@@ -91,6 +102,7 @@ void Visit(auto& f, auto& value) requires
   f("highest_classification", value.highest_classification);
   f("default_time_limit_ms", value.default_time_limit_ms);
   f("rule", value.rule);
+  f("budgets", value.budgets);
   f("slurm_account", value.slurm_account);
   f("slurm_qos", value.slurm_qos);
 }

@@ -17,7 +17,7 @@ namespace {
 using Work = pqxx::transaction_base;
 
 // IsCharge in SQL.
-constexpr const char* kCharged = "l.book = 'charge' and l.kind not in ('hold', 'release')";
+constexpr const char* kCharged = "l.book = 'charge'";
 
 pqxx::result Run(Work& work, const Sql& sql) {
   return work.exec_params(sql.text, pqxx::prepare::make_dynamic_params(sql.params));
@@ -172,13 +172,14 @@ void DatabaseReader::Open() {
             std::to_string(options_.statement_timeout_ms));
 }
 
-template <class T, class Read>
-Result<T> DatabaseReader::With(Read read) {
+Result<void> DatabaseReader::InTransaction(
+    const std::function<void(pqxx::transaction_base&)>& read) {
   for (bool again = true;; again = false) {
     try {
       if (connection_ == nullptr) Open();
       pqxx::transaction<pqxx::repeatable_read> work(*connection_);
-      return read(work);
+      read(work);
+      return {};
     } catch (const std::exception& problem) {
       const bool lost = connection_ == nullptr || IsLost(*connection_, problem);
       if (lost) connection_.reset();

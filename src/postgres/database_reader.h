@@ -1,10 +1,13 @@
 // Reader on one connection. Private to src/postgres; one thread at a time.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <pqxx/pqxx>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/store.h"
@@ -26,11 +29,21 @@ class DatabaseReader : public Reader {
   Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) override;
   Result<std::vector<UsageRow>> Usage(const UsageQuery& query) override;
   Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) override;
+  Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) override;
+  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) override;
+  Result<Correction> GetCorrection(std::int64_t id) override;
 
  private:
   // Calls `read` in one read-only transaction, once more if the connection was lost.
   template <class T, class Read>
-  Result<T> With(Read read);
+  Result<T> With(Read read) {
+    std::optional<Result<T>> value;
+    const Result<void> done =
+        InTransaction([&](pqxx::transaction_base& work) { value.emplace(read(work)); });
+    if (!done) return done.error();
+    return std::move(*value);
+  }
+  Result<void> InTransaction(const std::function<void(pqxx::transaction_base&)>& read);
   void Open();
 
   ReadOptions options_;

@@ -67,7 +67,7 @@ const char* const kAttemptFields =
     "a.job_id, a.element, a.number, a.state, a.outcome, a.ending, a.placement, a.cluster_job_id,"
     " a.released, a.planned_ms, a.released_ms, a.start_ms, a.end_ms, a.last_seen_ms,"
     " a.ending_since_ms, a.signalled, a.exit_code, a.exit_signal, a.limit_ms, a.counted_milli,"
-    " a.rate_milli, a.factor_milli, a.settings_version, a.epoch, a.reason";
+    " a.rate_milli, a.factor_milli, a.settings_version, a.epoch, a.as_scavenger, a.reason";
 
 Attempt ReadAttempt(RowCursor& row) {
   Attempt attempt;
@@ -95,6 +95,7 @@ Attempt ReadAttempt(RowCursor& row) {
   attempt.factor_milli = row.Int();
   attempt.settings_version = row.Int();
   attempt.epoch = row.Int();
+  attempt.as_scavenger = row.Bool();
   attempt.reason = row.Json<Reason>();
   return attempt;
 }
@@ -123,7 +124,8 @@ Event ReadEvent(RowCursor& row) {
 
 const char* const kLedgerFields =
     "l.seq, l.time_ms, l.book, l.kind, l.job_id, l.element, l.attempt, l.project_id, l.user_id,"
-    " l.contra, l.job_class, l.gpu_type, l.date_ms, l.amount, l.settings_version";
+    " l.contra, l.job_class, l.gpu_type, l.date_ms, l.amount, l.settings_version,"
+    " l.budget_account_id, l.budget, l.pot, l.reason, l.actor, l.correction";
 
 LedgerEntry ReadLedgerEntry(RowCursor& row) {
   LedgerEntry entry;
@@ -142,7 +144,62 @@ LedgerEntry ReadLedgerEntry(RowCursor& row) {
   entry.date_ms = row.Int();
   entry.amount = row.Int();
   entry.settings_version = row.Int();
+  entry.budget.account.value = row.Int();
+  entry.budget.name = row.String();
+  entry.pot = row.Enum<Pot>();
+  entry.reason = row.Json<Reason>();
+  entry.actor = row.String();
+  entry.correction = row.Int();
   return entry;
+}
+
+const char* const kBudgetFields =
+    "b.account_id, b.name, b.left_amount, b.held, b.spent, b.expired, b.granted, b.carried_in,"
+    " b.carried_out, b.refunded, b.closed, (select max(w.percent) from budget_warnings w"
+    " where w.account_id = b.account_id and w.name = b.name)";
+
+std::pair<BudgetRef, BudgetBalance> ReadBudget(RowCursor& row) {
+  std::pair<BudgetRef, BudgetBalance> budget;
+  budget.first.account.value = row.Int();
+  budget.first.name = row.String();
+  BudgetBalance& balance = budget.second;
+  balance.left = row.Int();
+  balance.held = row.Int();
+  balance.spent = row.Int();
+  balance.expired = row.Int();
+  balance.granted = row.Int();
+  balance.carried_in = row.Int();
+  balance.carried_out = row.Int();
+  balance.refunded = row.Int();
+  balance.closed = row.Bool();
+  balance.warned_percent = row.Int32();
+  return budget;
+}
+
+const char* const kCorrectionFields =
+    "c.id, c.account_id, c.budget, c.gpu_type, c.amount, c.job_id, c.element, c.user_id, c.reason,"
+    " c.state, c.proposed_by, c.proposed_ms, c.decided_by, c.decided_ms, c.decision,"
+    " (select min(l.seq) from ledger l where l.correction = c.id and l.correction > 0)";
+
+Correction ReadCorrection(RowCursor& row) {
+  Correction one;
+  one.id = row.Int();
+  one.budget.account.value = row.Int();
+  one.budget.name = row.String();
+  one.gpu_type = row.String();
+  one.amount = row.Int();
+  one.job.id.value = row.Int();
+  one.job.element = row.Int32();
+  one.user.value = row.Int();
+  one.reason = row.String();
+  one.state = row.Enum<CorrectionState>();
+  one.proposed_by = row.String();
+  one.proposed_ms = row.Int();
+  one.decided_by = row.String();
+  one.decided_ms = row.Int();
+  one.decision = row.String();
+  one.ledger_seq = row.Int();
+  return one;
 }
 
 const char* const kAccountFields =

@@ -8,8 +8,10 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "kezek/account.h"
+#include "kezek/budget.h"
 #include "kezek/event.h"
 #include "kezek/job.h"
 #include "kezek/names.h"
@@ -72,6 +74,12 @@ extern const char* const kEventFields;
 Event ReadEvent(RowCursor& row);
 extern const char* const kLedgerFields;
 LedgerEntry ReadLedgerEntry(RowCursor& row);
+
+extern const char* const kBudgetFields;  // of budget_totals b
+std::pair<BudgetRef, BudgetBalance> ReadBudget(RowCursor& row);
+
+extern const char* const kCorrectionFields;
+Correction ReadCorrection(RowCursor& row);
 extern const char* const kAccountFields;  // of accounts a, account_settings s
 Account ReadAccount(RowCursor& row);
 extern const char* const kUserFields;

@@ -112,6 +112,21 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
           " l.attempt = a.number where not a.settled and l.book = 'usage' and l.date_ms < " +
           since + " order by seq",
       ReadLedgerEntry);
+  snapshot.holds = ReadAll<LedgerEntry>(
+      work,
+      select + kLedgerFields +
+          " from ledger l join attempts a on a.job_id = l.job_id and a.element = l.element"
+          " and a.number = l.attempt where l.book = 'budget' and not a.settled order by l.seq",
+      ReadLedgerEntry);
+  snapshot.budgets = ReadAll<std::pair<BudgetRef, BudgetBalance>>(
+      work, select + kBudgetFields + " from budget_totals b order by b.account_id, b.name",
+      ReadBudget);
+  snapshot.corrections = ReadAll<Correction>(
+      work,
+      select + kCorrectionFields + " from corrections c where c.state = 'proposed' order by c.id",
+      ReadCorrection);
+  snapshot.last_correction =
+      work.exec1("select coalesce(max(id), 0) from corrections")[0].as<std::int64_t>();
   return snapshot;
 }
 

@@ -52,6 +52,9 @@ class SwitchedStore final : public ReadStore, public Reader {
   Result<std::optional<KnownKey>> FindKey(UserId, const std::string&) override { return Away(); }
   Result<std::vector<UsageRow>> Usage(const UsageQuery&) override { return Away(); }
   Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override { return Away(); }
+  Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return Away(); }
+  Result<Correction> GetCorrection(std::int64_t) override { return Away(); }
+  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return Away(); }
 
   bool fails = false;
   bool silent = false;

@@ -184,6 +184,15 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override {
     return std::vector<LedgerEntry>();
   }
+  Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override {
+    return std::vector<LedgerRow>();
+  }
+  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override {
+    return std::map<BudgetRef, MilliGpuMs>();
+  }
+  Result<Correction> GetCorrection(std::int64_t) override {
+    return Error{Code::kNotFound, "no such correction", {}};
+  }
 
   std::vector<UsageQuery> usage_asked;
   int listings = 0;

@@ -34,6 +34,9 @@ class Pool final : public ReadStore {
     Result<std::optional<KnownKey>> FindKey(UserId, const std::string&) override { return None(); }
     Result<std::vector<UsageRow>> Usage(const UsageQuery&) override { return None(); }
     Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override { return None(); }
+    Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return None(); }
+    Result<Correction> GetCorrection(std::int64_t) override { return None(); }
+    Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return None(); }
 
    private:
     static Error None() { return {Code::kNotFound, "none", {}}; }

@@ -1,0 +1,266 @@
+// What a start draws, and where what comes back goes.
+#include "quota/budget.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "kezek/check.h"
+#include "kezek/names.h"
+#include "quota/wide.h"
+
+namespace kezek::quota {
+namespace {
+
+constexpr DurationMs kBeyondMs = kDayMs;  // past a period's end that a start may hold of it
+
+// Where a pot stands in a balance; null: outside of what is kept apart.
+MilliGpuMs* PotOf(BudgetBalance& balance, Pot pot) {
+  switch (pot) {
+    case Pot::kLeft:
+      return &balance.left;
+    case Pot::kHeld:
+      return &balance.held;
+    case Pot::kSpent:
+      return &balance.spent;
+    case Pot::kExpired:
+      return &balance.expired;
+    case Pot::kNone:
+    case Pot::kGrants:
+    case Pot::kCarried:
+      break;
+  }
+  return nullptr;
+}
+
+MilliGpuMs ChargeOf(const Cost& cost, DurationMs time_ms) {
+  return Charge(cost.counted_milli, time_ms, cost.rate_milli, cost.factor_milli);
+}
+
+bool Covers(const BudgetSpec& spec, TimeMs now) {
+  return spec.start_ms <= now && now < spec.end_ms;
+}
+
+// Of the same account and GPU type, the first that starts when this one is over.
+const BudgetSpec* NextPeriod(const Account& account, const BudgetSpec& spec) {
+  const BudgetSpec* next = nullptr;
+  for (const BudgetSpec& other : account.settings.budgets) {
+    if (other.gpu_type != spec.gpu_type || other.start_ms < spec.end_ms) continue;
+    if (next == nullptr || other.start_ms < next->start_ms) next = &other;
+  }
+  return next;
+}
+
+const BudgetSpec* CurrentPeriod(const AccountTree& tree, const BudgetRef& of, TimeMs now) {
+  const BudgetSpec* spec = FindBudget(tree, of);
+  if (spec == nullptr) return nullptr;
+  for (const BudgetSpec& other : tree.account(tree.IndexOf(of.account)).settings.budgets) {
+    if (other.gpu_type == spec->gpu_type && Covers(other, now)) return &other;
+  }
+  return nullptr;
+}
+
+// The draw on one budget and those behind it.
+class OneDraw {
+ public:
+  OneDraw(const AccountTree& tree, const Budgets& budgets, const Cost& cost, TimeMs now,
+          const Taken& taken, const ChargeRules& rules)
+      : tree_(tree), budgets_(budgets), cost_(cost), now_(now), taken_(taken), rules_(rules) {}
+
+  Draw Run() && {
+    for (auto i = tree_.IndexOf(cost_.project); i != kNoAccount; i = tree_.parent(i)) {
+      for (const BudgetSpec& spec : tree_.account(i).settings.budgets) {
+        const bool covers = spec.gpu_type.empty() || spec.gpu_type == cost_.gpu_type;
+        if (covers && Covers(spec, now_)) On(i, spec);
+      }
+    }
+    const bool stops = draw_.stop.code != ReasonCode::kNone;
+    if (stops || draw_.scavenges) draw_.holds.clear();
+    if (!stops) return std::move(draw_);
+    draw_.scavenges = {};
+    if (fits_ms_ >= kMinuteMs) draw_.stop.fields["fits"] = std::to_string(fits_ms_);
+    return std::move(draw_);
+  }
+
+ private:
+  void On(AccountIndex account, const BudgetSpec& first) {
+    const DurationMs whole = HeldTime(cost_.limit_ms, rules_);
+    const BudgetSpec* spec = &first;
+    DurationMs from = 0;
+    while (true) {
+      const DurationMs most = spec->end_ms + kBeyondMs - now_;
+      const DurationMs to = std::min(whole, most);
+      Slice(account, *spec, from, to);
+      if (to == whole) return;
+      const BudgetSpec* next = NextPeriod(tree_.account(account), *spec);
+      if (next == nullptr) return Ends(account, *spec, most);
+      from = to;
+      spec = next;
+    }
+  }
+
+  void Slice(AccountIndex account, const BudgetSpec& spec, DurationMs from, DurationMs to) {
+    const BudgetRef ref{tree_.id(account), spec.name};
+    const MilliGpuMs amount = ChargeOf(cost_, to) - ChargeOf(cost_, from);
+    const auto taken = taken_.find(ref);
+    const MilliGpuMs left = budgets_.Of(ref).left - (taken == taken_.end() ? 0 : taken->second);
+    if (amount == 0) return;
+    if (amount <= left) {
+      draw_.holds.push_back({ref, from, amount});
+      return;
+    }
+    if (spec.at_exhaustion == AtExhaustion::kScavenge) {
+      if (!draw_.scavenges) draw_.scavenges = ref;
+      return;
+    }
+    Fits(from + TimeFor(left));
+    Stop({ReasonCode::kBudgetExhausted,
+          {{"account", tree_.path(account)},
+           {"budget", spec.name},
+           {"left", GpuHoursText(std::max<MilliGpuMs>(0, left))},
+           {"needed", GpuHoursText(amount)}}});
+  }
+
+  void Ends(AccountIndex account, const BudgetSpec& spec, DurationMs most) {
+    Fits(most);
+    Stop({ReasonCode::kBudgetPeriodEnds,
+          {{"account", tree_.path(account)},
+           {"budget", spec.name},
+           {"end_ms", std::to_string(spec.end_ms)}}});
+  }
+
+  // The time that costs no more than this.
+  DurationMs TimeFor(MilliGpuMs amount) const {
+    const Int128 price = Int128{cost_.rate_milli} * cost_.factor_milli;
+    if (amount <= 0 || price == 0 || cost_.counted_milli == 0) return 0;
+    const Int128 time = Int128{amount} * 1'000'000 / price / cost_.counted_milli;
+    return static_cast<DurationMs>(std::min<Int128>(time, cost_.limit_ms));
+  }
+
+  void Fits(DurationMs held_ms) {
+    const DurationMs limit = (held_ms - rules_.kill_margin_ms) / kMinuteMs * kMinuteMs;
+    fits_ms_ = std::min(fits_ms_, limit);
+  }
+
+  void Stop(Reason reason) {
+    if (draw_.stop.code == ReasonCode::kNone) draw_.stop = std::move(reason);
+  }
+
+  const AccountTree& tree_;
+  const Budgets& budgets_;
+  const Cost& cost_;
+  TimeMs now_;
+  const Taken& taken_;
+  const ChargeRules& rules_;
+  Draw draw_;
+  DurationMs fits_ms_ = std::numeric_limits<DurationMs>::max();
+};
+
+LedgerEntry Moved(LedgerEntry entry, EntryKind kind, Pot from, Pot to) {
+  entry.kind = kind;
+  entry.contra = NameOf(from);
+  entry.pot = to;
+  return entry;
+}
+
+}  // namespace
+
+void Budgets::Book(const LedgerEntry& entry) {
+  KEZEK_CHECK(entry.book == Book::kBudget && entry.budget && entry.amount >= 0,
+              "an entry of a budget");
+  const auto from = FromName<Pot>(entry.contra);
+  KEZEK_CHECK(from && *from != entry.pot, "a budget's hours come from another pot");
+  BudgetBalance& balance = balances_[entry.budget];
+  if (MilliGpuMs* pot = PotOf(balance, *from)) {
+    *pot -= entry.amount;
+    KEZEK_CHECK(*pot >= 0, "budget " + entry.budget.name + ": " + entry.contra + " below 0");
+  }
+  if (MilliGpuMs* pot = PotOf(balance, entry.pot)) *pot += entry.amount;
+  if (*from == Pot::kGrants) balance.granted += entry.amount;
+  if (entry.pot == Pot::kGrants) balance.granted -= entry.amount;
+  if (*from == Pot::kCarried) balance.carried_in += entry.amount;
+  if (entry.pot == Pot::kCarried) balance.carried_out += entry.amount;
+  if (entry.kind == EntryKind::kRefund && *from == Pot::kSpent) balance.refunded += entry.amount;
+  if (entry.kind == EntryKind::kExpiry) balance.closed = true;
+}
+
+void Budgets::Warned(const BudgetWarning& warning) {
+  balances_[warning.budget].warned_percent = warning.percent;
+}
+
+const BudgetBalance& Budgets::Of(const BudgetRef& ref) const {
+  static const BudgetBalance kNothing;
+  const auto found = balances_.find(ref);
+  return found == balances_.end() ? kNothing : found->second;
+}
+
+MilliGpuMs GrantOf(const BudgetSpec& spec) { return spec.milli_gpu_hours * kHourMs; }
+
+const BudgetSpec* FindBudget(const AccountTree& tree, const BudgetRef& ref) {
+  const AccountIndex account = tree.IndexOf(ref.account);
+  if (account == kNoAccount) return nullptr;
+  for (const BudgetSpec& spec : tree.account(account).settings.budgets) {
+    if (spec.name == ref.name) return &spec;
+  }
+  return nullptr;
+}
+
+Draw DrawOf(const AccountTree& tree, const Budgets& budgets, const Cost& cost, TimeMs now,
+            const Taken& taken, const ChargeRules& rules) {
+  return OneDraw(tree, budgets, cost, now, taken, rules).Run();
+}
+
+bool HasBudgets(const AccountTree& tree, AccountIndex project) {
+  for (auto i = project; i != kNoAccount; i = tree.parent(i)) {
+    if (!tree.account(i).settings.budgets.empty()) return true;
+  }
+  return false;
+}
+
+std::vector<LedgerEntry> HoldEntries(const Attempt& attempt, const Payer& payer, const Draw& draw,
+                                     TimeMs now) {
+  std::vector<LedgerEntry> entries;
+  for (const BudgetHold& hold : draw.holds) {
+    LedgerEntry entry;
+    entry.time_ms = now;
+    entry.book = Book::kBudget;
+    entry.attempt = attempt.ref;
+    entry.project = payer.project;
+    entry.user = payer.user;
+    entry.job_class = payer.job_class;
+    entry.gpu_type = payer.gpu_type;
+    entry.settings_version = attempt.settings_version;
+    entry.date_ms = attempt.planned_ms + hold.from_ms;
+    entry.budget = hold.budget;
+    entry.amount = hold.amount;
+    entries.push_back(Moved(std::move(entry), EntryKind::kHold, Pot::kLeft, Pot::kHeld));
+  }
+  return entries;
+}
+
+std::vector<LedgerEntry> Completed(const AccountTree& tree, const Budgets& budgets,
+                                   const LedgerEntry& entry, TimeMs now) {
+  std::vector<LedgerEntry> entries = {entry};
+  if (entry.book != Book::kBudget || entry.pot != Pot::kLeft) return entries;
+  if (!budgets.Of(entry.budget).closed) return entries;
+  const BudgetSpec* current = CurrentPeriod(tree, entry.budget, now);
+  if (entry.contra == NameOf(Pot::kSpent) && current != nullptr) {
+    entries = {Moved(entry, entry.kind, Pot::kSpent, Pot::kCarried)};
+    LedgerEntry arrives = Moved(entry, EntryKind::kCarryOver, Pot::kCarried, Pot::kLeft);
+    arrives.budget = {entry.budget.account, current->name};
+    entries.push_back(std::move(arrives));
+    return entries;
+  }
+  entries.push_back(Moved(entry, EntryKind::kExpiry, Pot::kLeft, Pot::kExpired));
+  return entries;
+}
+
+std::string GpuHoursText(MilliGpuMs amount) {
+  const std::int64_t tenths = amount / (kHourMs * 100);
+  const std::int64_t size = tenths < 0 ? -tenths : tenths;
+  std::string text = (tenths < 0 ? "-" : "") + std::to_string(size / 10);
+  if (size % 10 != 0) text += "." + std::to_string(size % 10);
+  return text;
+}
+
+}  // namespace kezek::quota

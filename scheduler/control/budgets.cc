@@ -1,0 +1,220 @@
+// Budgets in the controller: what starts hold, what settings grant, the ends of periods, warnings,
+// and corrections by two people.
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "kezek/check.h"
+#include "kezek/names.h"
+#include "quota/budget.h"
+#include "scheduler/control/core.h"
+
+namespace kezek::control {
+namespace {
+
+// About one account, for those who may see it.
+Event AccountNote(const Core& core, AccountId account, Reason reason, std::string_view actor) {
+  Event event;
+  event.time_ms = core.now;
+  event.subject = Subject::kAccount;
+  event.name = core.PathOf(account);
+  event.project = account;
+  event.reason = std::move(reason);
+  event.actor = actor;
+  return event;
+}
+
+Reason BudgetReason(const Core& core, ReasonCode code, const BudgetRef& budget) {
+  return {code, {{"account", core.PathOf(budget.account)}, {"budget", budget.name}}};
+}
+
+// What the entries of its end come to.
+void SayEnded(Core& core, const BudgetRef& budget, const std::vector<LedgerEntry>& entries) {
+  MilliGpuMs carried = 0;
+  MilliGpuMs expired = 0;
+  for (const LedgerEntry& entry : entries) {
+    if (entry.budget != budget) continue;
+    if (entry.pot == Pot::kCarried) carried += entry.amount;
+    if (entry.pot == Pot::kExpired) expired += entry.amount;
+  }
+  Reason reason = BudgetReason(core, ReasonCode::kBudgetEnded, budget);
+  reason.fields["expired"] = quota::GpuHoursText(expired);
+  reason.fields["carried"] = quota::GpuHoursText(carried);
+  core.Say(AccountNote(core, budget.account, std::move(reason), kActorKezek));
+}
+
+void Warn(Core& core, const BudgetRef& budget) {
+  const BudgetBalance& balance = core.engine.budgets().Of(budget);
+  const auto warning = quota::WarningDue(budget, balance);
+  if (!warning) return;
+  Reason reason = BudgetReason(core, ReasonCode::kBudgetWarning, budget);
+  reason.fields["percent"] = std::to_string(warning->percent);
+  reason.fields["left"] = quota::GpuHoursText(balance.left);
+  core.Say(AccountNote(core, budget.account, std::move(reason), kActorKezek));
+  core.engine.WarnedOf(*warning);
+  core.ready.changes.budget_warnings.push_back(*warning);
+}
+
+Error Refused(Code code, const char* reason, std::string message, std::int64_t id) {
+  return FieldProblem(code, {"id", reason, std::move(message), {{"id", std::to_string(id)}}});
+}
+
+void SayCorrection(Core& core, const Correction& correction, const std::string& text,
+                   const std::string& actor) {
+  core.Say(AccountNote(core, correction.budget.account,
+                       {ReasonCode::kCorrection,
+                        {{"id", std::to_string(correction.id)},
+                         {"account", core.PathOf(correction.budget.account)},
+                         {"amount", quota::GpuHoursText(correction.amount)},
+                         {"state", std::string(NameOf(correction.state))},
+                         {"text", text}}},
+                       actor));
+}
+
+void BookUsage(Core& core, const LedgerEntry& entry) {
+  core.engine.Book({.project = entry.project,
+                    .user = entry.user,
+                    .gpu_type = entry.gpu_type,
+                    .date_ms = entry.date_ms,
+                    .amount = entry.amount});
+}
+
+}  // namespace
+
+void BookEntry(Core& core, LedgerEntry entry) {
+  if (entry.book == Book::kUsage) BookUsage(core, entry);
+  if (entry.book == Book::kBudget) {
+    core.engine.BookBudget(entry);
+    core.budgets_touched.insert(entry.budget);
+    core.tick_wanted = true;
+  }
+  core.ready.changes.ledger.push_back(std::move(entry));
+}
+
+void BookCompleted(Core& core, const LedgerEntry& entry) {
+  for (LedgerEntry& part :
+       quota::Completed(core.state.tree(), core.engine.budgets(), entry, core.now)) {
+    BookEntry(core, std::move(part));
+  }
+}
+
+quota::Payer PayerOf(const Core& core, const Job& job, const Attempt& attempt) {
+  const ClassRules& rules = core.ClassOf(job.spec->job_class);
+  return {.project = job.spec->project,
+          .user = job.user,
+          .job_class = job.spec->job_class,
+          .gpu_type = job.spec->shape.gpu_type,
+          .scavenger = rules.scavenger || attempt.as_scavenger};
+}
+
+quota::Draw DrawOf(const Core& core, const Job& job, const Attempt& attempt) {
+  if (PayerOf(core, job, attempt).scavenger) return {};
+  const quota::Cost cost{.project = job.spec->project,
+                         .gpu_type = job.spec->shape.gpu_type,
+                         .counted_milli = attempt.counted_milli,
+                         .limit_ms = attempt.limit_ms,
+                         .rate_milli = attempt.rate_milli,
+                         .factor_milli = attempt.factor_milli};
+  return quota::DrawOf(core.state.tree(), core.engine.budgets(), cost, core.now, {},
+                       core.config.charge);
+}
+
+void BookHolds(Core& core, const Job& job, const Attempt& attempt, const quota::Draw& draw) {
+  for (LedgerEntry& entry :
+       quota::HoldEntries(attempt, PayerOf(core, job, attempt), draw, core.now)) {
+    core.follow[attempt.ref].booked.Add(entry);
+    BookEntry(core, std::move(entry));
+  }
+}
+
+void EndBudgets(Core& core) {
+  if (!core.budget_end_known) {
+    core.budget_end_ms = quota::NextEnd(core.state.tree(), core.engine.budgets());
+    core.budget_end_known = true;
+  }
+  if (!core.budget_end_ms || core.now < *core.budget_end_ms) return;
+  const std::vector<LedgerEntry> entries =
+      quota::EndsDue(core.state.tree(), core.engine.budgets(), core.now);
+  for (const LedgerEntry& entry : entries) BookEntry(core, entry);
+  for (const LedgerEntry& entry : entries) {
+    if (entry.kind == EntryKind::kExpiry) SayEnded(core, entry.budget, entries);
+  }
+  core.budget_end_ms = quota::NextEnd(core.state.tree(), core.engine.budgets());
+}
+
+void WarnOfBudgets(Core& core) {
+  for (const BudgetRef& budget : core.budgets_touched) Warn(core, budget);
+  if (!core.budgets_touched.empty()) core.budgets_shown.reset();
+  core.budgets_touched.clear();
+}
+
+std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core) {
+  if (core.budgets_shown != nullptr && !core.directory_changed) return core.budgets_shown;
+  auto shown = std::make_shared<std::vector<BudgetStanding>>();
+  const quota::AccountTree& tree = core.state.tree();
+  for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
+    std::vector<BudgetSpec> specs = tree.account(i).settings.budgets;
+    std::stable_sort(specs.begin(), specs.end(),
+                     [](const auto& a, const auto& b) { return a.start_ms < b.start_ms; });
+    for (BudgetSpec& spec : specs) {
+      BudgetRef ref{tree.id(i), spec.name};
+      const BudgetBalance& balance = core.engine.budgets().Of(ref);
+      shown->push_back({std::move(ref), std::move(spec), balance});
+    }
+  }
+  core.budgets_shown = std::move(shown);
+  return core.budgets_shown;
+}
+
+Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& propose,
+                                       const Command& command) {
+  Correction correction = propose.draft;
+  if (correction.budget && quota::FindBudget(core.state.tree(), correction.budget) == nullptr) {
+    return FieldProblem(Code::kNotFound,
+                        {"budget", "BUDGET_NOT_FOUND", "there is no such budget", {}});
+  }
+  correction.id = ++core.last_correction;
+  correction.state = CorrectionState::kProposed;
+  correction.proposed_by = command.actor_name;
+  correction.proposed_ms = core.now;
+  SayCorrection(core, correction, correction.reason, command.actor_name);
+  core.corrections[correction.id] = correction;
+  core.ready.changes.corrections.push_back(correction);
+  return CommandOutcome{.ids = {correction.id}};
+}
+
+Result<CommandOutcome> ExecuteDecision(Core& core, const DecideCorrection& decide,
+                                       const Command& command) {
+  const auto found = core.corrections.find(decide.id);
+  if (found == core.corrections.end()) {
+    if (decide.id > 0 && decide.id <= core.last_correction) {
+      return Refused(Code::kFailedPrecondition, "CORRECTION_DECIDED",
+                     "this correction has been decided", decide.id);
+    }
+    return Refused(Code::kNotFound, "CORRECTION_NOT_FOUND", "there is no such correction",
+                   decide.id);
+  }
+  Correction correction = found->second;
+  if (decide.approve && correction.proposed_by == command.actor_name) {
+    return Refused(Code::kPermissionDenied, "SECOND_PERSON_NEEDED",
+                   "who proposed a correction does not approve it: another admin does", decide.id);
+  }
+  correction.state = decide.approve ? CorrectionState::kBooked : CorrectionState::kDeclined;
+  correction.decided_by = command.actor_name;
+  correction.decided_ms = core.now;
+  correction.decision = decide.text;
+  if (decide.approve) {
+    const auto entries =
+        quota::AdjustmentEntries(core.state.tree(), core.engine.budgets(), correction,
+                                 core.state.directory()->settings_version, core.now);
+    if (!entries) return entries.error();
+    for (const LedgerEntry& entry : *entries) BookEntry(core, entry);
+  }
+  SayCorrection(core, correction, decide.text, command.actor_name);
+  core.corrections.erase(found);
+  core.ready.changes.corrections.push_back(std::move(correction));
+  return CommandOutcome{.ids = {decide.id}};
+}
+
+}  // namespace kezek::control
