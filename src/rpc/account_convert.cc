@@ -34,6 +34,32 @@ Limits ReadLimits(const v1::Limits& wire) {
   return limits;
 }
 
+void SetBudgets(const std::vector<BudgetSpec>& budgets, v1::AccountSettings* wire) {
+  for (const BudgetSpec& budget : budgets) *wire->add_budgets() = ToWire(budget);
+}
+
+Result<std::vector<BudgetSpec>> ReadBudgets(const v1::AccountSettings& wire,
+                                            const std::string& field) {
+  std::vector<BudgetSpec> budgets;
+  for (const v1::BudgetSpec& one : wire.budgets()) {
+    if (!v1::BudgetExhaustion_IsValid(one.at_exhaustion())) {
+      return Invalid(field + ".budgets[" + one.name() + "].at_exhaustion", "is not known");
+    }
+    const bool scavenge = one.at_exhaustion() == v1::BUDGET_EXHAUSTION_SCAVENGE;
+    budgets.push_back({.name = one.name(),
+                       .gpu_type = one.gpu_type(),
+                       .milli_gpu_hours = one.milli_gpu_hours(),
+                       .start_ms = one.start_ms(),
+                       .end_ms = one.end_ms(),
+                       .at_exhaustion = scavenge ? AtExhaustion::kScavenge : AtExhaustion::kStop,
+                       .carry_over_percent = one.carry_over_percent()});
+  }
+  std::stable_sort(budgets.begin(), budgets.end(), [](const BudgetSpec& a, const BudgetSpec& b) {
+    return a.start_ms < b.start_ms;
+  });
+  return budgets;
+}
+
 // Children of each account by name.
 using Children = std::map<AccountId, std::map<std::string, AccountId>>;
 
@@ -175,6 +201,20 @@ Result<PutAccounts::Item> PlanOne(const Caller& caller, const v1::AccountChange&
 
 }  // namespace
 
+v1::BudgetSpec ToWire(const BudgetSpec& budget) {
+  v1::BudgetSpec wire;
+  wire.set_name(budget.name);
+  wire.set_gpu_type(budget.gpu_type);
+  wire.set_milli_gpu_hours(budget.milli_gpu_hours);
+  wire.set_start_ms(budget.start_ms);
+  wire.set_end_ms(budget.end_ms);
+  wire.set_at_exhaustion(budget.at_exhaustion == AtExhaustion::kStop
+                             ? v1::BUDGET_EXHAUSTION_STOP
+                             : v1::BUDGET_EXHAUSTION_SCAVENGE);
+  wire.set_carry_over_percent(budget.carry_over_percent);
+  return wire;
+}
+
 v1::AccountSettings ToWire(const AccountSettings& settings) {
   v1::AccountSettings wire;
   for (const auto& [type, share] : settings.shares) {
@@ -192,6 +232,7 @@ v1::AccountSettings ToWire(const AccountSettings& settings) {
   wire.set_highest_classification(settings.highest_classification);
   wire.set_default_time_limit_ms(settings.default_time_limit_ms);
   wire.set_rule(static_cast<v1::ProjectRule>(static_cast<int>(settings.rule) + 1));
+  SetBudgets(settings.budgets, &wire);
   wire.set_slurm_account(settings.slurm_account);
   wire.set_slurm_qos(settings.slurm_qos);
   return wire;
@@ -250,7 +291,6 @@ bool IsSlurmName(std::string_view text) {
 }  // namespace
 
 Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std::string& field) {
-  if (!wire.budgets().empty()) return NotYet(field + ".budgets", "budgets");
   if (!wire.default_class().empty()) return NotYet(field + ".default_class", "a default class");
   if (!wire.dedicated_nodes().empty()) {
     return NotYet(field + ".dedicated_nodes", "dedicated nodes");
@@ -274,6 +314,9 @@ Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std:
   if (wire.rule() != v1::PROJECT_RULE_UNSPECIFIED) {
     settings.rule = static_cast<ProjectRule>(static_cast<int>(wire.rule()) - 1);
   }
+  auto budgets = ReadBudgets(wire, field);
+  if (!budgets) return budgets.error();
+  settings.budgets = std::move(*budgets);
   settings.slurm_account = wire.slurm_account();
   settings.slurm_qos = wire.slurm_qos();
   for (const auto& [name, text] : {std::pair{".slurm_account", settings.slurm_account},

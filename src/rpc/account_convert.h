@@ -13,6 +13,7 @@
 
 namespace kezek::rpc {
 
+v1::BudgetSpec ToWire(const BudgetSpec& budget);
 v1::AccountSettings ToWire(const AccountSettings& settings);
 v1::Account ToWire(const Directory& directory, const Account& account);
 

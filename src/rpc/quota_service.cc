@@ -324,30 +324,6 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerC
   return ServeNotYet(context, parts_, Method("RevertAccounts"), "bringing back earlier settings");
 }
 
-grpc::ServerUnaryReactor* QuotaServiceImpl::ListBudgets(grpc::CallbackServerContext* context,
-                                                        const v1::ListBudgetsRequest*,
-                                                        v1::ListBudgetsResponse*) {
-  return ServeNotYet(context, parts_, Method("ListBudgets"), "budgets");
-}
-
-grpc::ServerUnaryReactor* QuotaServiceImpl::ProposeCorrection(grpc::CallbackServerContext* context,
-                                                              const v1::ProposeCorrectionRequest*,
-                                                              v1::Correction*) {
-  return ServeNotYet(context, parts_, Method("ProposeCorrection"), "corrections");
-}
-
-grpc::ServerUnaryReactor* QuotaServiceImpl::DecideCorrection(grpc::CallbackServerContext* context,
-                                                             const v1::DecideCorrectionRequest*,
-                                                             v1::Correction*) {
-  return ServeNotYet(context, parts_, Method("DecideCorrection"), "corrections");
-}
-
-grpc::ServerUnaryReactor* QuotaServiceImpl::ListLedger(grpc::CallbackServerContext* context,
-                                                       const v1::ListLedgerRequest*,
-                                                       v1::ListLedgerResponse*) {
-  return ServeNotYet(context, parts_, Method("ListLedger"), "the listing of the ledger");
-}
-
 grpc::ServerUnaryReactor* QuotaServiceImpl::ReportUsage(grpc::CallbackServerContext* context,
                                                         const v1::ReportUsageRequest*,
                                                         v1::ReportUsageResponse*) {

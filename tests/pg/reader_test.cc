@@ -152,8 +152,14 @@ TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
     entry.attempt = {element, number};
     entry.amount = number == 1 ? 1000 : -250;
     changes.ledger.push_back(entry);
-    entry.kind = EntryKind::kHold;  // in no charge
-    changes.ledger.push_back(entry);
+    LedgerEntry hold = entry;  // in no charge
+    hold.book = Book::kBudget;
+    hold.kind = EntryKind::kGrant;
+    hold.budget = {AccountId{1}, "2026"};
+    hold.contra = "grants";
+    hold.pot = Pot::kLeft;
+    hold.amount = 5;
+    changes.ledger.push_back(hold);
     entry.kind = EntryKind::kCorrection;  // beyond what was held: the operator's
     entry.contra = "overrun";
     entry.amount = -100 * number;
