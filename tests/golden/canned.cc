@@ -182,6 +182,24 @@ v1::GetUsageResponse CannedUsage() {
   )");
 }
 
+v1::ListBudgetsResponse CannedBudgets(const v1::ListBudgetsRequest& request) {
+  if (!request.account().starts_with("universities/kaznu")) return {};
+  return Parse<v1::ListBudgetsResponse>(R"(
+    budgets { account: "universities"
+              spec { name: "gift" gpu_type: "h200" milli_gpu_hours: 500000
+                     start_ms: 1790812800000 end_ms: 1798761600000 }
+              granted_milli_gpu_ms: 1800000000000 spent_milli_gpu_ms: 3600000000
+              refunded_milli_gpu_ms: 7200000000 left_milli_gpu_ms: 1796400000000
+              will_expire_milli_gpu_ms: 1692000000000 }
+    budgets { account: "universities/kaznu"
+              spec { name: "2026-q4" milli_gpu_hours: 20000000 start_ms: 1790812800000
+                     end_ms: 1798761600000 }
+              granted_milli_gpu_ms: 72000000000000 spent_milli_gpu_ms: 44446400000000
+              held_milli_gpu_ms: 3600000000000 left_milli_gpu_ms: 23953600000000
+              runs_out_ms: 1797206400000 }
+  )");
+}
+
 v1::GetEntitlementResponse CannedEntitlement() {
   return Parse<v1::GetEntitlementResponse>(R"(
     tick_ms: 1795246200000 settings_version: 15 capacity_milli_gpus { key: "h200" value: 64000 }

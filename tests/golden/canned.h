@@ -4,6 +4,7 @@
 #include <kezek/v1/access.pb.h>
 #include <kezek/v1/cluster.pb.h>
 #include <kezek/v1/job_service.pb.h>
+#include <kezek/v1/ledger.pb.h>
 #include <kezek/v1/quota.pb.h>
 
 #include <optional>
@@ -20,6 +21,8 @@ std::vector<v1::Event> CannedEvents(const std::string& id);
 v1::ExplainResponse CannedWhy();
 std::vector<v1::Node> CannedNodes();
 v1::GetUsageResponse CannedUsage();
+// Of KazNU and what is below only: one runs out, one does not.
+v1::ListBudgetsResponse CannedBudgets(const v1::ListBudgetsRequest& request);
 v1::GetEntitlementResponse CannedEntitlement();
 v1::WhoAmIResponse CannedWhoAmI();
 std::vector<v1::Account> CannedAccounts();

@@ -322,6 +322,10 @@ class FakeQuota final : public v1::QuotaService::Service {
                   v1::GetUsageResponse* response) override {
     return Answer(response, CannedUsage());
   }
+  Status ListBudgets(ServerContext*, const v1::ListBudgetsRequest* request,
+                     v1::ListBudgetsResponse* response) override {
+    return Answer(response, CannedBudgets(*request));
+  }
   Status GetEntitlement(ServerContext*, const v1::GetEntitlementRequest*,
                         v1::GetEntitlementResponse* response) override {
     return Answer(response, CannedEntitlement());

@@ -1,3 +1,4 @@
+#include <kezek/v1/ledger.pb.h>
 #include <kezek/v1/quota.pb.h>
 
 #include <CLI/CLI.hpp>
@@ -49,6 +50,35 @@ void Sort(const UsageFlags& flags, google::protobuf::RepeatedPtrField<v1::UsageR
                    });
 }
 
+std::int64_t PartsPerMillion(std::int64_t part, std::int64_t whole) {
+  return whole <= 0 ? 0
+                    : static_cast<std::int64_t>(static_cast<double>(part) * 1e6 /
+                                                static_cast<double>(whole));
+}
+
+// What is left of each budget that covers the account, and how long it will last.
+void PrintBudgets(const Host& host, const v1::ListBudgetsResponse& answer) {
+  for (const v1::Budget& budget : answer.budgets()) {
+    const std::string of = budget.account().empty() ? "(all)" : budget.account();
+    *host.out << "Budget " << budget.spec().name() << " of " << of << ": "
+              << GpuHours(budget.granted_milli_gpu_ms()) << " GPU-h, "
+              << Percent(
+                     PartsPerMillion(budget.spent_milli_gpu_ms(), budget.granted_milli_gpu_ms()))
+              << " used, " << GpuHours(budget.held_milli_gpu_ms()) << " held by running jobs, "
+              << GpuHours(budget.left_milli_gpu_ms()) << " left\n";
+    *host.out << "  Forecast: ";
+    if (budget.runs_out_ms() != 0) {
+      *host.out << "runs out " << Moment(host, budget.runs_out_ms());
+    } else {
+      *host.out << "lasts until it ends, " << Moment(host, budget.spec().end_ms()) << "; "
+                << GpuHours(budget.will_expire_milli_gpu_ms()) << " GPU-h would expire";
+    }
+    *host.out << ", at the pace of the last 14 days\n";
+    if (budget.refunded_milli_gpu_ms() == 0) continue;
+    *host.out << "  Refunded: " << GpuHours(budget.refunded_milli_gpu_ms()) << " GPU-h\n";
+  }
+}
+
 Result<int> RunUsage(Session& session, const UsageFlags& flags) {
   v1::GetUsageRequest request;
   request.set_account(flags.account);
@@ -81,6 +111,12 @@ Result<int> RunUsage(Session& session, const UsageFlags& flags) {
   if (host.out_is_terminal && answer->half_life_ms() > 0) {
     *host.out << "Usage halves every " << Length(answer->half_life_ms()) << ".\n";
   }
+  v1::ListBudgetsRequest of;
+  of.set_account(flags.account);
+  // An older daemon has none.
+  const Result<v1::ListBudgetsResponse> budgets = Ask<v1::ListBudgetsResponse>(session, of);
+  if (!budgets && budgets.error().code != Code::kUnimplemented) return budgets.error();
+  if (budgets) PrintBudgets(host, *budgets);
   return kDone;
 }
 
