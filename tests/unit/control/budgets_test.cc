@@ -1,0 +1,146 @@
+// Goal: what the controller does about budgets: a start holds in its own commit, what is not held
+// waits and says why, a restart changes nothing, a shorter limit gives back, scavengers draw on
+// nothing, and a correction needs two people. Method: one controller on a store in memory, by hand.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/control/desk_of_one.h"
+
+namespace kezek::control {
+namespace {
+
+constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
+const BudgetRef kBudget{DeskOfOne::kProject, "q4"};
+
+class BudgetsTest : public testing::Test {
+ protected:
+  BudgetsTest() { desk.Up(); }
+
+  Result<CommandOutcome> Grant(std::int64_t hours,
+                               AtExhaustion at_exhaustion = AtExhaustion::kStop) {
+    PutAccounts put;
+    put.reason = "a quarter";
+    Account account = desk.controller->view()->directory->accounts.at(DeskOfOne::kProject);
+    account.settings.budgets = {{.name = "q4",
+                                 .milli_gpu_hours = hours * 1000,
+                                 .start_ms = desk.now - kHourMs,
+                                 .end_ms = desk.now + 90 * kDayMs,
+                                 .at_exhaustion = at_exhaustion}};
+    put.accounts.push_back({std::move(account), ""});
+    return desk.Do(std::move(put));
+  }
+  BudgetBalance Balance() const { return desk.store.Budgets().Of(kBudget); }
+  // Two GPUs for 58 minutes: two GPU-hours are held.
+  JobId Submit() {
+    return desk.Submit([](JobSpec& spec) { spec.time_limit_ms = 58 * kMinuteMs; });
+  }
+
+  DeskOfOne desk;
+};
+
+TEST_F(BudgetsTest, HoldsInTheCommitOfTheStartAndSettlesAtTheEnd) {
+  ASSERT_TRUE(Grant(3).has_value());
+  const JobId first = Submit();
+  const JobId second = Submit();
+  const Ready ready = desk.Tick();
+  EXPECT_EQ(std::count_if(ready.changes.ledger.begin(), ready.changes.ledger.end(),
+                          [](const LedgerEntry& e) { return e.kind == EntryKind::kHold; }),
+            1)
+      << "one fits; the other is judged by what the first has taken";
+  EXPECT_EQ(Balance().held, 2 * kGpuHour);
+  EXPECT_EQ(desk.Row(first).state, JobState::kStarting);
+  const Reason waits = desk.WaitsFor(second);
+  EXPECT_EQ(waits.code, ReasonCode::kBudgetExhausted);
+  EXPECT_EQ(waits.fields.at("left"), "1");
+  EXPECT_EQ(waits.fields.at("fits"), std::to_string(28 * kMinuteMs));
+  desk.Begin();  // a new process holds what the old one held
+  desk.Up();
+  desk.Tick();
+  EXPECT_EQ(Balance().held, 2 * kGpuHour);
+  EXPECT_EQ(desk.Row(second).state, JobState::kQueued);
+  const AttemptRef ref{{first}, 1};
+  ClusterJob ended = desk.Seen(ref, 7, ClusterJobState::kCompleted);
+  ended.start_ms = desk.now;
+  ended.end_ms = desk.now + 15 * kMinuteMs;
+  desk.now = ended.end_ms;
+  desk.Offer(Observed{ended});
+  desk.Step();
+  EXPECT_EQ(Balance().spent, kGpuHour / 2);
+  desk.Tick();
+  EXPECT_EQ(desk.Row(second).state, JobState::kStarting) << "what came back is enough for it";
+}
+
+TEST_F(BudgetsTest, IsNotCutBelowWhatIsHeld) {
+  ASSERT_TRUE(Grant(10).has_value());
+  Submit();
+  desk.Tick();
+  const auto cut = Grant(1);
+  ASSERT_FALSE(cut.has_value());
+  EXPECT_EQ(cut.error().details.at(0).reason, "BUDGET_BELOW_SPENT");
+  EXPECT_EQ(Balance().granted, 10 * kGpuHour) << "nothing has changed";
+}
+
+TEST_F(BudgetsTest, GoesOnAsAScavengerWhereTheBudgetSaysSo) {
+  ASSERT_TRUE(Grant(1, AtExhaustion::kScavenge).has_value());
+  const JobId job = Submit();
+  desk.Tick();
+  ASSERT_EQ(desk.Row(job).state, JobState::kStarting);
+  EXPECT_TRUE(desk.Of({{job}, 1}).as_scavenger);
+  EXPECT_EQ(Balance().held, 0);
+  for (const LedgerEntry& entry : desk.store.ledger()) {
+    EXPECT_NE(entry.book, Book::kUsage) << "in no usage";
+  }
+}
+
+TEST_F(BudgetsTest, AShorterLimitGivesBackAtOnce) {
+  ASSERT_TRUE(Grant(10).has_value());
+  const JobId job = Submit();
+  desk.Running(job, 7);
+  ASSERT_EQ(Balance().held, 2 * kGpuHour);
+  ASSERT_TRUE(
+      desk.Do(JobChange{UpdateJobs{.jobs = {{job}}, .time_limit_ms = 28 * kMinuteMs}}).has_value());
+  EXPECT_EQ(Balance().held, kGpuHour);
+  const auto raised = desk.Do(JobChange{UpdateJobs{.jobs = {{job}}, .time_limit_ms = kHourMs}});
+  EXPECT_FALSE(raised.has_value()) << "a limit of what runs is not raised";
+}
+
+TEST_F(BudgetsTest, WarnsOnceWithAnEvent) {
+  ASSERT_TRUE(Grant(2).has_value());
+  Submit();
+  desk.Tick();
+  desk.Tick();
+  const auto& events = desk.store.events();
+  EXPECT_EQ(
+      std::count_if(events.begin(), events.end(),
+                    [](const Event& e) { return e.reason.code == ReasonCode::kBudgetWarning; }),
+      1);
+}
+
+TEST_F(BudgetsTest, ACorrectionNeedsAnotherPerson) {
+  ASSERT_TRUE(Grant(10).has_value());
+  Correction draft;
+  draft.budget = kBudget;
+  draft.gpu_type = "h200";
+  draft.amount = 4 * kGpuHour;
+  draft.reason = "a meter was wrong";
+  const auto proposed = desk.Do(ProposeCorrection{draft});
+  ASSERT_TRUE(proposed.has_value());
+  const std::int64_t id = proposed->ids.at(0);
+  EXPECT_EQ(desk.Do(DecideCorrection{id, true, "yes"}).error().details.at(0).reason,
+            "SECOND_PERSON_NEEDED");
+  EXPECT_EQ(Balance().spent, 0);
+  desk.Begin();  // it waits through a restart
+  desk.controller->Offer(
+      CommandInput{1, {UserId{2}, "another", DecideCorrection{id, true, "checked"}}});
+  const Ready ready = desk.Step();
+  ASSERT_TRUE(ready.replies.at(0).outcome.has_value());
+  EXPECT_EQ(Balance().spent, 4 * kGpuHour);
+  EXPECT_EQ(Balance().left, 6 * kGpuHour);
+  EXPECT_EQ(desk.Do(DecideCorrection{id, false, ""}).error().details.at(0).reason,
+            "CORRECTION_DECIDED");
+}
+
+}  // namespace
+}  // namespace kezek::control
