@@ -2,6 +2,7 @@
 
 #include <array>
 #include <iterator>
+#include <vector>
 
 #include "kezek/check.h"
 #include "kezek/time.h"
@@ -124,13 +125,18 @@ double UsageGpuHours(const Decay& decay, const UsageSum& sum, TimeMs now) {
 
 void UsageBook::Book(const AccountTree& tree, AccountId project, UserId user, TimeMs date,
                      MilliGpuMs amount) {
+  std::vector<AccountId> above;
+  AccountIndex i = tree.IndexOf(project);
+  if (i != kNoAccount) i = tree.parent(i);
+  for (; i != kNoAccount; i = tree.parent(i)) above.push_back(tree.id(i));
+  Book(above, project, user, date, amount);
+}
+
+void UsageBook::Book(std::span<const AccountId> above, AccountId project, UserId user, TimeMs date,
+                     MilliGpuMs amount) {
   users_[{project, user}].Book(decay_, date, amount);
   accounts_[project].Book(decay_, date, amount);
-  AccountIndex i = tree.IndexOf(project);
-  if (i == kNoAccount) return;
-  for (i = tree.parent(i); i != kNoAccount; i = tree.parent(i)) {
-    accounts_[tree.id(i)].Book(decay_, date, amount);
-  }
+  for (const AccountId account : above) accounts_[account].Book(decay_, date, amount);
 }
 
 const UsageSum& UsageBook::OfAccount(AccountId account) const {

@@ -12,6 +12,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -70,6 +71,9 @@ class UsageBook {
   // account moves later, it takes its own usage along and both parents keep theirs. A project that
   // is not in the tree keeps its own figure only.
   void Book(const AccountTree& tree, AccountId project, UserId user, TimeMs date,
+            MilliGpuMs amount);
+  // To these accounts above the project instead.
+  void Book(std::span<const AccountId> above, AccountId project, UserId user, TimeMs date,
             MilliGpuMs amount);
   const UsageSum& OfAccount(AccountId account) const;
   const UsageSum& OfUser(AccountId project, UserId user) const;

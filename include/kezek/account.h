@@ -21,6 +21,8 @@ struct Share {
   MilliGpus guarantee_milli = 0;
   std::optional<MilliGpus> borrow_max_milli;  // above the own guarantee; none: no cap
   std::optional<MilliGpus> lend_max_milli;    // none: lends all
+  // Part of its parent's that policy aims at over time, millionths; for reports, steers nothing.
+  std::optional<std::int64_t> target_ppm;
   bool operator==(const Share&) const = default;
 };
 
@@ -85,6 +87,23 @@ struct Account {
   std::int64_t version = 1;  // of the settings, counted over all accounts
   AccountSettings settings;
   bool operator==(const Account&) const = default;
+};
+
+// What an account became by one version of the settings, and who made it so.
+struct AccountVersion {
+  Account account;  // `version` says which
+  UserId actor;     // none: Kezek itself
+  TimeMs time_ms = 0;
+  std::string reason;
+  bool operator==(const AccountVersion&) const = default;
+};
+
+// Where an account hangs from a version on, until the next one of the same account.
+struct AccountPlace {
+  AccountId account;
+  std::int64_t version = 0;
+  AccountId parent;
+  bool operator==(const AccountPlace&) const = default;
 };
 
 // Rules of a class of service; configuration.

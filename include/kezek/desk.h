@@ -153,8 +153,9 @@ using JobChange = std::variant<CancelJobs, SignalJobs, HoldJobs, ReleaseJobs, Up
 struct ChangeJobs {
   std::vector<JobChange> changes;
 };
-// Creates (id 0) or changes accounts, all or nothing, in this order. Parents by id, or by
-// parent_path for one made by it. ABORTED VERSION_CHANGED: a row's version is not the stored one.
+// Creates (id 0), changes, moves and renames accounts, all or nothing, in this order, as one
+// version of the settings. Parents by id, or by the path that one has by then. ABORTED
+// VERSION_CHANGED: a row's version is not the stored one.
 struct PutAccounts {
   struct Item {
     Account account;
@@ -162,6 +163,7 @@ struct PutAccounts {
   };
   std::vector<Item> accounts;
   std::string reason;
+  bool plan_only = false;  // everything is checked, and nothing changes
 };
 // All or nothing, in this order, each on top of the user as it is by then. FAILED_PRECONDITION
 // LAST_ADMIN: nobody would be left who administers the cluster.

@@ -54,10 +54,10 @@ struct Changes {
   // got a row of their own, `failed_runs` those of them that have not succeeded. Elements that are
   // neither pending nor have a row were cancelled before they got one.
   std::vector<Job> jobs;
-  std::vector<Attempt> attempts;    // whole rows: inserted or replaced
-  std::vector<Event> events;        // appended; seq is given by the store
-  std::vector<LedgerEntry> ledger;  // appended; seq is given by the store
-  std::vector<Account> accounts;    // new versions
+  std::vector<Attempt> attempts;         // whole rows: inserted or replaced
+  std::vector<Event> events;             // appended; seq is given by the store
+  std::vector<LedgerEntry> ledger;       // appended; seq is given by the store
+  std::vector<AccountVersion> accounts;  // new versions; of one account in their order
   std::vector<BudgetWarning> budget_warnings;
   std::vector<Correction> corrections;  // whole rows: inserted or replaced
   std::vector<User> users;
@@ -66,8 +66,6 @@ struct Changes {
   std::vector<JobId> final_jobs;           // their environments are deleted
   std::optional<std::string> stop;         // why nothing may be started; empty: it goes on
   std::set<std::int64_t> accepted_epochs;  // of attempts that this database lacks
-  std::string settings_reason;             // of the accounts' new versions
-  UserId settings_actor;
   bool empty() const {
     return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
            accounts.empty() && budget_warnings.empty() && corrections.empty() && users.empty() &&
@@ -105,6 +103,7 @@ struct Snapshot {
   std::vector<std::pair<BudgetRef, BudgetBalance>> budgets;
   std::vector<Correction> corrections;  // not decided yet
   std::int64_t last_correction = 0;     // highest id given
+  std::vector<AccountPlace> places;     // of accounts that have been moved, by version
 };
 
 // Port. The controller's side. One thread at a time.
@@ -214,6 +213,8 @@ class Reader {
   // What budgets have spent in bookings since then, less what was refunded; without those of 0.
   virtual Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) = 0;
   virtual Result<Correction> GetCorrection(std::int64_t id) = 0;  // NOT_FOUND
+  // Every version there has been of every account, by version, then by account.
+  virtual Result<std::vector<AccountVersion>> AccountHistory() = 0;
 };
 
 // Port. Runs reads on a small pool of threads. Thread-safe, never blocks.

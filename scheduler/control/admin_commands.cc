@@ -1,5 +1,6 @@
 // Changes of accounts, users, tokens and nodes. All is checked before anything changes.
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -38,12 +39,36 @@ void RefreshQueue(Core& core, const Concerns& concerns) {
   }
 }
 
+// Jobs belong to projects: what has some that are not final stays one.
+Result<void> CheckJobsStay(const Core& core, const std::vector<Account>& accounts) {
+  std::set<AccountId> no_projects;
+  for (const Account& account : accounts) {
+    const auto known = core.state.directory()->accounts.find(account.id);
+    if (known == core.state.directory()->accounts.end()) continue;
+    if (known->second.kind == "project" && account.kind != "project") {
+      no_projects.insert(account.id);
+    }
+  }
+  if (no_projects.empty()) return {};
+  for (const auto& [ref, job] : core.state.jobs()) {
+    if (IsFinal(job.state) || !no_projects.contains(job.spec->project)) continue;
+    const std::string path = core.PathOf(job.spec->project);
+    return FieldProblem(Code::kFailedPrecondition,
+                        {"kind",
+                         "HAS_OPEN_JOBS",
+                         "it has jobs, such as " + ToText(ref) + ", and only a project has any",
+                         {{"account", path}, {"job", ToText(ref)}}});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const Command& command) {
   const auto rules = RulesOf(core.config, core.state.nodes());
   Result<std::vector<Account>> accounts = PrepareAccounts(*core.state.directory(), put, rules);
   if (!accounts) return accounts.error();
+  if (const auto jobs = CheckJobsStay(core, *accounts); !jobs) return jobs.error();
   Directory directory = *core.state.directory();
   CommandOutcome outcome;
   for (const Account& account : *accounts) directory.accounts[account.id] = account;
@@ -51,12 +76,15 @@ Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const
   if (!tree) return tree.error();
   const auto grants = quota::GrantsDue(core.state.tree(), *tree, core.engine.budgets(), core.now);
   if (!grants) return grants.error();
+  if (put.plan_only) return CommandOutcome{};
   for (const Account& account : *accounts) {
+    const auto before = core.state.directory()->accounts.find(account.id);
+    if (before != core.state.directory()->accounts.end()) {
+      core.places.Note(before->second, account);
+    }
     outcome.ids.push_back(account.id.value);
-    core.ready.changes.accounts.push_back(account);
+    core.ready.changes.accounts.push_back({account, command.actor, core.now, put.reason});
   }
-  core.ready.changes.settings_reason = put.reason;
-  core.ready.changes.settings_actor = command.actor;
   TakeOver(core, std::move(directory));
   for (LedgerEntry entry : *grants) {
     entry.settings_version = core.state.directory()->settings_version;

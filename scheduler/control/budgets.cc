@@ -77,7 +77,8 @@ void BookUsage(Core& core, const LedgerEntry& entry) {
                     .user = entry.user,
                     .gpu_type = entry.gpu_type,
                     .date_ms = entry.date_ms,
-                    .amount = entry.amount});
+                    .amount = entry.amount,
+                    .above = core.AboveAt(entry.project, entry.settings_version)});
 }
 
 }  // namespace

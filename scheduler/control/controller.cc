@@ -26,12 +26,14 @@ void BeginBudgets(Core& core, const Snapshot& snapshot) {
 
 // After a restart nothing is known but the rows: what is due follows from them.
 void BeginFollowing(Core& core, const Snapshot& snapshot) {
+  core.places = Places(snapshot.places);
   for (const LedgerEntry& entry : snapshot.usage) {
     core.engine.Book({.project = entry.project,
                       .user = entry.user,
                       .gpu_type = entry.gpu_type,
                       .date_ms = entry.date_ms,
-                      .amount = entry.amount});
+                      .amount = entry.amount,
+                      .above = core.AboveAt(entry.project, entry.settings_version)});
     if (core.state.FindAttempt(entry.attempt) != nullptr) {
       core.follow[entry.attempt].booked.Add(entry);
     }

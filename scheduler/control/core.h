@@ -21,6 +21,7 @@
 #include "scheduler/control/config.h"
 #include "scheduler/control/controller.h"
 #include "scheduler/control/life.h"
+#include "scheduler/control/places.h"
 #include "scheduler/control/queue_state.h"
 #include "scheduler/control/timers.h"
 #include "scheduler/engine/engine.h"
@@ -49,6 +50,7 @@ struct Core {
   const ClassRules unknown_class;  // of jobs whose class has left the configuration
   QueueState state;
   engine::Engine engine;
+  Places places;
   Timers timers;
   std::map<AttemptRef, FollowUp> follow;     // same keys as state.attempts()
   SnapshotMap<JobRef, JobStanding> stopped;  // queued jobs that more than GPUs keep from starting
@@ -128,6 +130,11 @@ struct Core {
   Followed FollowedOf(const Attempt& attempt) const;
   const ClassRules& ClassOf(const std::string& name) const;
   std::string PathOf(AccountId account) const;
+  // Accounts that what was planned under a version of the settings counts for, besides its project;
+  // none: those above it now.
+  std::vector<AccountId> AboveAt(AccountId project, std::int64_t version) const {
+    return places.Above(*state.directory(), project, version);
+  }
 };
 
 // An event about the cluster as a whole.

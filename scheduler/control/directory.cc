@@ -39,21 +39,92 @@ Error OfAccount(Code code, const PutAccounts::Item& item, std::string reason, st
   return FieldProblem(code, {"path", std::move(reason), std::move(message), {{"account", path}}});
 }
 
-// Where the item hangs: by parent_path, by id, or (a changed account) where it hung.
-Result<AccountId> ParentOf(const Directory& draft, const PutAccounts::Item& item) {
-  if (!item.parent_path.empty()) {
-    for (const auto& [id, account] : draft.accounts) {
-      if (PathOf(draft.accounts, id) == item.parent_path) return id;
+// Accounts while a command changes them: by id, and by name below their parents.
+class Draft {
+ public:
+  explicit Draft(const std::map<AccountId, Account>& accounts) : accounts_(accounts) {
+    for (const auto& [id, account] : accounts_) names_[{account.parent, account.name}] = id;
+  }
+  const std::map<AccountId, Account>& accounts() const { return accounts_; }
+
+  void Put(const Account& account) {
+    const auto before = accounts_.find(account.id);
+    if (before != accounts_.end()) {
+      const auto name = names_.find({before->second.parent, before->second.name});
+      if (name != names_.end() && name->second == account.id) names_.erase(name);
     }
+    accounts_[account.id] = account;
+    names_[{account.parent, account.name}] = account.id;
+  }
+
+  // None if there is no such account by now.
+  AccountId Find(const std::string& path) const {
+    AccountId at = kRootAccount;
+    for (std::size_t begin = 0; begin < path.size();) {
+      const std::size_t end = std::min(path.find('/', begin), path.size());
+      const auto found = names_.find({at, path.substr(begin, end - begin)});
+      if (found == names_.end()) return {};
+      at = found->second;
+      begin = end + 1;
+    }
+    return at;
+  }
+
+  // Names that several accounts of one parent have.
+  std::set<std::pair<AccountId, std::string>> Taken() const {
+    std::set<std::pair<AccountId, std::string>> seen;
+    std::set<std::pair<AccountId, std::string>> taken;
+    for (const auto& [id, account] : accounts_) {
+      if (!seen.insert({account.parent, account.name}).second) {
+        taken.insert({account.parent, account.name});
+      }
+    }
+    return taken;
+  }
+
+ private:
+  std::map<AccountId, Account> accounts_;
+  std::map<std::pair<AccountId, std::string>, AccountId> names_;
+};
+
+// Where the item hangs: by parent_path, by id, or (a changed account) where it hung.
+Result<AccountId> ParentOf(const Draft& draft, const PutAccounts::Item& item) {
+  if (!item.parent_path.empty()) {
+    if (const AccountId found = draft.Find(item.parent_path)) return found;
     return OfAccount(Code::kNotFound, item, "NO_SUCH_ACCOUNT",
                      "there is no account " + item.parent_path);
   }
   if (item.account.parent) {
-    if (draft.accounts.contains(item.account.parent)) return item.account.parent;
+    if (draft.accounts().contains(item.account.parent)) return item.account.parent;
     return OfAccount(Code::kNotFound, item, "NO_SUCH_ACCOUNT", "there is no such parent account");
   }
   if (!item.account.id) return kRootAccount;
-  return draft.accounts.at(item.account.id).parent;
+  return draft.accounts().at(item.account.id).parent;
+}
+
+// The item as an account with its id, parent and version.
+Result<Account> Complete(const Draft& draft, const PutAccounts::Item& item, std::int64_t version) {
+  Account account = item.account;
+  if (account.id) {
+    const auto known = draft.accounts().find(account.id);
+    if (known == draft.accounts().end()) {
+      return Problem(Code::kNotFound, "", "NO_SUCH_ACCOUNT", "there is no account with this id");
+    }
+    if (known->second.version != account.version) {
+      return Problem(Code::kAborted, "", "VERSION_CHANGED",
+                     "somebody else has just changed this account: look again");
+    }
+  }
+  if (account.id != kRootAccount) {
+    Result<AccountId> parent = ParentOf(draft, item);
+    if (!parent) return parent.error();
+    account.parent = *parent;
+  } else {
+    account.parent = {};
+  }
+  if (!account.id) account.id = AccountId{NextId(draft.accounts())};
+  account.version = version;
+  return account;
 }
 
 // First thing that two users may not share.
@@ -139,38 +210,22 @@ quota::TreeRules RulesOf(const ControlConfig& config, const std::map<std::string
 
 Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const PutAccounts& command,
                                              const quota::TreeRules& rules) {
-  Directory draft = directory;
-  std::int64_t version = directory.settings_version;
+  Draft draft(directory.accounts);
   std::vector<Account> result;
   for (const PutAccounts::Item& item : command.accounts) {
-    Account account = item.account;
-    if (account.id && !draft.accounts.contains(account.id)) {
-      return Problem(Code::kNotFound, "", "NO_SUCH_ACCOUNT", "there is no account with this id");
-    }
-    if (account.id && draft.accounts.at(account.id).version != account.version) {
-      return Problem(Code::kAborted, "", "VERSION_CHANGED",
-                     "somebody else has just changed this account: look again");
-    }
-    if (account.id != kRootAccount) {
-      Result<AccountId> parent = ParentOf(draft, item);
-      if (!parent) return parent.error();
-      account.parent = *parent;
-    } else {
-      account.parent = {};
-    }
-    for (const auto& [id, other] : draft.accounts) {
-      if (id != account.id && id != kRootAccount && other.parent == account.parent &&
-          other.name == account.name) {
-        return OfAccount(Code::kAlreadyExists, item, "NAME_TAKEN",
-                         "its parent has an account " + account.name + " already");
-      }
-    }
-    if (!account.id) account.id = AccountId{NextId(draft.accounts)};
-    account.version = ++version;
-    draft.accounts[account.id] = account;
-    result.push_back(std::move(account));
+    Result<Account> account = Complete(draft, item, directory.settings_version + 1);
+    if (!account) return account.error();
+    draft.Put(*account);
+    result.push_back(std::move(*account));
   }
-  const Result<quota::AccountTree> tree = quota::AccountTree::Build(draft.accounts);
+  // Looked at in the end: accounts may exchange their names.
+  const auto taken = draft.Taken();
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    if (!taken.contains({result[i].parent, result[i].name})) continue;
+    return OfAccount(Code::kAlreadyExists, command.accounts[i], "NAME_TAKEN",
+                     "its parent has an account " + result[i].name + " already");
+  }
+  const Result<quota::AccountTree> tree = quota::AccountTree::Build(draft.accounts());
   if (!tree) return tree.error();
   if (const Result<void> valid = tree->Validate(rules); !valid) return valid.error();
   return result;

@@ -25,7 +25,7 @@ void Reindex(Directory& directory);
 // Checked at every change; the figures of `nodes` are the configured machine.
 quota::TreeRules RulesOf(const ControlConfig& config, const std::map<std::string, Node>& nodes);
 
-// The accounts of the command with ids, parents and versions filled in, in its order.
+// The accounts of the command with ids, parents and their one new version filled in, in its order.
 // INVALID_ARGUMENT, NOT_FOUND (id), ALREADY_EXISTS (name) with the field below the API's
 // AccountChange, and the account in the value `account`; nothing changes then.
 Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const PutAccounts& command,

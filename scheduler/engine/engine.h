@@ -73,7 +73,8 @@ struct UsageBooking {
   UserId user;
   std::string gpu_type;
   TimeMs date_ms = 0;
-  MilliGpuMs amount = 0;  // signed
+  MilliGpuMs amount = 0;         // signed
+  std::vector<AccountId> above;  // accounts it counts for besides; none: those above it now
 };
 
 struct Start {

@@ -133,7 +133,12 @@ void World::RemoveHolding(const AttemptRef& attempt) {
 
 void World::Book(const UsageBooking& booking) {
   const auto book = usage_.try_emplace(booking.gpu_type, config_.half_life_ms).first;
-  book->second.Book(tree_, booking.project, booking.user, booking.date_ms, booking.amount);
+  const auto& [project, user, type, date_ms, amount, above] = booking;
+  if (above.empty()) {
+    book->second.Book(tree_, project, user, date_ms, amount);
+  } else {
+    book->second.Book(above, project, user, date_ms, amount);
+  }
 }
 
 void World::Refresh(TimeMs now) {

@@ -1,6 +1,7 @@
 #include "scheduler/sim/memory_store.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "kezek/check.h"
 #include "kezek/intake.h"
@@ -20,7 +21,9 @@ void CheckOnce(const Rows& rows, KeyOf key_of) {
 void CheckOnce(const Changes& changes) {
   CheckOnce(changes.jobs, [](const Job& job) { return job.ref; });
   CheckOnce(changes.attempts, [](const Attempt& attempt) { return attempt.ref; });
-  CheckOnce(changes.accounts, [](const Account& account) { return account.id; });
+  CheckOnce(changes.accounts, [](const AccountVersion& row) {
+    return std::pair(row.account.id, row.account.version);
+  });
   CheckOnce(changes.users, [](const User& user) { return user.id; });
   CheckOnce(changes.tokens, [](const Token& token) { return token.id; });
   CheckOnce(changes.nodes, [](const Node& node) { return node.name; });
@@ -29,7 +32,7 @@ void CheckOnce(const Changes& changes) {
 }  // namespace
 
 void MemoryStore::Seed(std::vector<Account> accounts, std::vector<User> users) {
-  for (Account& account : accounts) accounts_[account.id] = std::move(account);
+  for (Account& account : accounts) Put(std::move(account));
   for (User& user : users) users_[user.id] = std::move(user);
 }
 
@@ -55,6 +58,8 @@ Result<Snapshot> MemoryStore::Lead() {
     if (attempt.state != AttemptState::kEnded) snapshot.attempts.push_back(attempt);
   }
   for (const auto& [id, account] : accounts_) snapshot.accounts.push_back(account);
+  std::ranges::copy_if(places_, std::back_inserter(snapshot.places),
+                       [&](const AccountPlace& place) { return moved_.contains(place.account); });
   for (const auto& [id, user] : users_) snapshot.users.push_back(user);
   for (const auto& [id, token] : tokens_) snapshot.tokens.push_back(token);
   for (const auto& [name, node] : nodes_) snapshot.nodes.push_back(node);
@@ -71,6 +76,15 @@ Result<Snapshot> MemoryStore::Lead() {
     if (correction.state == CorrectionState::kProposed) snapshot.corrections.push_back(correction);
   }
   return snapshot;
+}
+
+void MemoryStore::Put(Account account) {
+  const auto before = accounts_.find(account.id);
+  if (before != accounts_.end() && before->second.parent != account.parent) {
+    moved_.insert(account.id);
+  }
+  places_.push_back({account.id, account.version, account.parent});
+  accounts_[account.id] = std::move(account);
 }
 
 quota::Budgets MemoryStore::Budgets() const {
@@ -96,7 +110,7 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
   if (watch_) watch_(*this, changes);
   for (const Job& job : changes.jobs) jobs_[job.ref] = job;
   for (const Attempt& attempt : changes.attempts) attempts_[attempt.ref] = attempt;
-  for (const Account& account : changes.accounts) accounts_[account.id] = account;
+  for (const AccountVersion& row : changes.accounts) Put(row.account);
   for (const BudgetWarning& warning : changes.budget_warnings) {
     warned_[warning.budget] = warning.percent;
   }

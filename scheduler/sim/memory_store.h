@@ -51,6 +51,7 @@ class MemoryStore final : public StateStore, public SubmitStore {
 
  private:
   void Append(std::vector<Event> events, Committed& committed);
+  void Put(Account account);
 
   std::string installation_;
   std::string stop_;
@@ -61,6 +62,8 @@ class MemoryStore final : public StateStore, public SubmitStore {
   std::map<BudgetRef, std::int32_t> warned_;
   std::map<std::int64_t, Correction> corrections_;
   std::map<AccountId, Account> accounts_;
+  std::vector<AccountPlace> places_;  // of every version
+  std::set<AccountId> moved_;
   std::map<UserId, User> users_;
   std::map<TokenId, Token> tokens_;
   std::map<std::string, Node> nodes_;

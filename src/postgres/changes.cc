@@ -1,6 +1,7 @@
 #include "postgres/changes.h"
 
 #include <array>
+#include <map>
 #include <utility>
 
 #include "kezek/names.h"
@@ -110,6 +111,20 @@ constexpr auto kAccountColumns = std::to_array<Column>({{"id", "bigint"},
                                                         {"attributes", "jsonb"},
                                                         {"closed", "boolean"},
                                                         {"version", "bigint"}});
+
+// Of account_settings: the account as that version made it, whole.
+constexpr auto kHistoryColumns = std::to_array<Column>({{"account_id", "bigint"},
+                                                        {"version", "bigint"},
+                                                        {"settings", "jsonb"},
+                                                        {"actor_id", "bigint"},
+                                                        {"time_ms", "bigint"},
+                                                        {"reason", "text"},
+                                                        {"parent_id", "bigint"},
+                                                        {"name", "text"},
+                                                        {"kind", "text"},
+                                                        {"title", "text"},
+                                                        {"attributes", "jsonb"},
+                                                        {"closed", "boolean"}});
 
 constexpr auto kUserColumns = std::to_array<Column>({{"id", "bigint"},
                                                      {"name", "text"},
@@ -255,18 +270,24 @@ void AddBudgets(const Changes& changes, Calls& calls) {
 }
 
 void AddAccounts(const Changes& changes, Calls& calls) {
+  std::map<AccountId, const Account*> last;  // a row is written once
+  Bulk history(kHistoryColumns.size());
+  for (const AccountVersion& version : changes.accounts) {
+    const Account& account = version.account;
+    last[account.id] = &account;
+    history.Int(account.id.value).Int(account.version).Text(Encode(account.settings));
+    history.Int(version.actor.value).Int(version.time_ms).Text(version.reason);
+    history.Int(account.parent.value).Text(account.name).Text(account.kind).Text(account.title);
+    history.Text(Encode(account.attributes)).Bool(account.closed);
+  }
   Bulk rows(kAccountColumns.size());
-  Bulk settings(3);
-  for (const Account& account : changes.accounts) {
-    rows.Int(account.id.value).Int(account.parent.value).Text(account.name).Text(account.kind);
-    rows.Text(account.title).Text(Encode(account.attributes));
-    rows.Bool(account.closed).Int(account.version);
-    settings.Int(account.id.value).Int(account.version);
-    settings.Text(Encode(account.settings));
+  for (const auto& [id, account] : last) {
+    rows.Int(id.value).Int(account->parent.value).Text(account->name).Text(account->kind);
+    rows.Text(account->title).Text(Encode(account->attributes));
+    rows.Bool(account->closed).Int(account->version);
   }
   calls.Add("put_accounts", rows);
-  calls.Add("add_settings", settings, Call::Front::kTime,
-            {std::to_string(changes.settings_actor.value), MakeStorable(changes.settings_reason)});
+  calls.Add("add_settings", history);
 }
 
 void AddUsersAndTokens(const Changes& changes, Calls& calls) {
@@ -348,11 +369,9 @@ void ForEachChangeStatement(
   take("put_accounts", InsertSql("accounts", kAccountColumns, "id"));
   // The same version with the same settings is no new version; with others it fails on the key.
   take("add_settings",
-       "insert into account_settings (account_id, version, settings, actor_id, time_ms, reason)"
-       " select u.account_id, u.version, u.settings, $2::bigint, $1::bigint, $3::text"
-       " from unnest($4::bigint[], $5::bigint[], $6::jsonb[]) u(account_id, version, settings)"
-       " where not exists (select from account_settings s where s.account_id = u.account_id"
-       " and s.version = u.version and s.settings = u.settings)");
+       InsertSql("account_settings", kHistoryColumns, "") +
+           " where not exists (select from account_settings s where s.account_id = u.account_id"
+           " and s.version = u.version and s.settings = u.settings)");
   take("put_users", InsertSql("users", kUserColumns, "id"));
   take("drop_roles", "delete from user_roles where user_id = any($1::bigint[])");
   take("add_roles",

@@ -71,6 +71,7 @@ void Visit(auto& f, auto& value) requires
   f("guarantee_milli", value.guarantee_milli);
   f("borrow_max_milli", value.borrow_max_milli);
   f("lend_max_milli", value.lend_max_milli);
+  f("target_ppm", value.target_ppm);
 }
 
 void Visit(auto& f, auto& value) requires

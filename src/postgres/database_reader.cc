@@ -307,4 +307,22 @@ Result<std::vector<LedgerEntry>> DatabaseReader::Ledger(const JobRef& job) {
   });
 }
 
+Result<std::vector<AccountVersion>> DatabaseReader::AccountHistory() {
+  return With<std::vector<AccountVersion>>([&](Work& work) {
+    return ReadAll<AccountVersion>(
+        work,
+        {"select a.account_id, a.parent_id, a.name, a.kind, a.title, a.attributes, a.closed,"
+         " a.version, a.settings, a.actor_id, a.time_ms, a.reason from account_settings a"
+         " order by a.version, a.account_id",
+         {}},
+        [](RowCursor& row) {
+          AccountVersion version{.account = ReadAccount(row)};
+          version.actor.value = row.Int();
+          version.time_ms = row.Int();
+          version.reason = row.String();
+          return version;
+        });
+  });
+}
+
 }  // namespace kezek::postgres

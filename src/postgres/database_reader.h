@@ -32,6 +32,7 @@ class DatabaseReader : public Reader {
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) override;
   Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) override;
   Result<Correction> GetCorrection(std::int64_t id) override;
+  Result<std::vector<AccountVersion>> AccountHistory() override;
 
  private:
   // Calls `read` in one read-only transaction, once more if the connection was lost.

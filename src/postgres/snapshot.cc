@@ -127,6 +127,17 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
       ReadCorrection);
   snapshot.last_correction =
       work.exec1("select coalesce(max(id), 0) from corrections")[0].as<std::int64_t>();
+  snapshot.places = ReadAll<AccountPlace>(
+      work,
+      "select s.account_id, s.version, s.parent_id from account_settings s where s.account_id in"
+      " (select account_id from account_settings group by account_id"
+      " having count(distinct parent_id) > 1) order by s.version, s.account_id",
+      [](RowCursor& row) {
+        AccountPlace place{.account = AccountId{row.Int()}};
+        place.version = row.Int();
+        place.parent.value = row.Int();
+        return place;
+      });
   return snapshot;
 }
 

@@ -1,8 +1,5 @@
 #include "rpc/account_convert.h"
 
-#include <google/protobuf/util/json_util.h>
-#include <google/protobuf/util/message_differencer.h>
-
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -13,8 +10,6 @@
 
 namespace kezek::rpc {
 namespace {
-
-constexpr int kAttributesMost = 100;
 
 void SetLimits(const Limits& limits, v1::Limits* wire) {
   if (limits.running_milli) wire->set_running_milli_gpus(*limits.running_milli);
@@ -78,127 +73,6 @@ void Walk(const Children& children, AccountId account, std::vector<AccountId>* o
   for (const auto& [name, child] : below->second) Walk(children, child, out);
 }
 
-std::string Json(const google::protobuf::Message& message) {
-  std::string text;
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  return status.ok() ? text : "";
-}
-
-void AddChange(const std::string& path, const std::string& field, const std::string& before,
-               const std::string& after, std::vector<v1::FieldChange>* out) {
-  if (before == after) return;
-  v1::FieldChange change;
-  change.set_account(path);
-  change.set_field(field);
-  change.set_before(before);
-  change.set_after(after);
-  out->push_back(std::move(change));
-}
-
-void Compare(const std::string& path, const v1::Account& before, const v1::Account& after,
-             std::vector<v1::FieldChange>* out) {
-  const auto text = [](const std::string& value) {
-    return value.empty() ? "" : "\"" + value + "\"";
-  };
-  AddChange(path, "kind", text(before.kind()), text(after.kind()), out);
-  AddChange(path, "title", text(before.title()), text(after.title()), out);
-  AddChange(path, "closed", before.closed() ? "true" : "false", after.closed() ? "true" : "false",
-            out);
-  AddChange(path, "settings", Json(before.settings()), Json(after.settings()), out);
-  std::set<std::string> names;
-  for (const auto& [name, value] : before.attributes()) names.insert(name);
-  for (const auto& [name, value] : after.attributes()) names.insert(name);
-  const auto value_of = [&](const v1::Account& account, const std::string& name) {
-    const auto found = account.attributes().find(name);
-    return found == account.attributes().end() ? "" : text(found->second);
-  };
-  for (const auto& name : names) {
-    AddChange(path, "attributes[" + name + "]", value_of(before, name), value_of(after, name), out);
-  }
-}
-
-// Splits "a/b/c" into "a/b" and "c".
-std::pair<std::string, std::string> SplitPath(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return {"", path};
-  return {path.substr(0, slash), path.substr(slash + 1)};
-}
-
-Result<void> Amend(const v1::AccountChange& change, const std::string& field, Account* account) {
-  if (!change.move_to().empty()) return NotYet(field + ".move_to", "moving accounts");
-  if (!change.kind().empty()) account->kind = change.kind();
-  if (account->kind.empty()) {
-    return Invalid(field + ".kind", "a new account needs a kind, such as institution or project");
-  }
-  if (change.has_title()) account->title = change.title();
-  if (change.attributes_size() > kAttributesMost) {
-    return Invalid(field + ".attributes", "are more than " + std::to_string(kAttributesMost));
-  }
-  for (const auto& [name, value] : change.attributes()) {
-    if (value.empty()) {
-      account->attributes.erase(name);
-    } else {
-      account->attributes[name] = value;
-    }
-  }
-  if (change.has_closed()) account->closed = change.closed();
-  if (change.has_settings()) {
-    auto settings = ReadSettings(change.settings(), field + ".settings");
-    if (!settings) return settings.error();
-    account->settings = std::move(*settings);
-  }
-  return {};
-}
-
-// What somebody rules begins below the own account: nobody changes what was given to them. The
-// nearest account above this path that there is; none above the root.
-AccountId NearestAbove(const Directory& directory, const std::string& path) {
-  for (std::string above = path; !above.empty();) {
-    above = SplitPath(above).first;
-    const auto found = directory.account_by_path.find(above);
-    if (found != directory.account_by_path.end()) return found->second;
-  }
-  return {};
-}
-
-// One change as an item of the command. Accounts made earlier in the request are in `made`.
-Result<PutAccounts::Item> PlanOne(const Caller& caller, const v1::AccountChange& change,
-                                  const std::string& field, const std::set<std::string>& made) {
-  const Directory& directory = caller.directory();
-  // Before anything else: whether there is an account is not told to those who do not rule it.
-  const AccountId above = NearestAbove(directory, change.path());
-  if (!caller.everywhere && (!above || !caller.ReachesAccount(above))) {
-    return Denied("NOT_ADMINISTRATOR", "you do not administer '" + change.path() + "'");
-  }
-  PutAccounts::Item item;
-  const auto existing = directory.account_by_path.find(change.path());
-  const auto [parent_path, name] = SplitPath(change.path());
-  if (existing != directory.account_by_path.end()) {
-    item.account = directory.accounts.at(existing->second);
-  } else {
-    const auto parent = directory.account_by_path.find(parent_path);
-    if (parent == directory.account_by_path.end() && !made.contains(parent_path)) {
-      return NotFound("ACCOUNT_NOT_FOUND", field + ".path",
-                      "there is no account '" + parent_path + "' to make '" + name + "' in");
-    }
-    item.account.name = name;
-    item.parent_path = parent_path;
-    if (parent != directory.account_by_path.end()) item.account.parent = parent->second;
-  }
-  const AccountSettings before = item.account.settings;
-  const auto amended = Amend(change, field, &item.account);
-  if (!amended) return amended.error();
-  const AccountSettings& after = item.account.settings;
-  const bool in_slurm =
-      after.slurm_account != before.slurm_account || after.slurm_qos != before.slurm_qos;
-  if (in_slurm && !caller.everywhere) {
-    return Denied("NOT_ADMINISTRATOR", "only cluster admins set accounts and QOS of Slurm");
-  }
-  return item;
-}
-
 }  // namespace
 
 v1::BudgetSpec ToWire(const BudgetSpec& budget) {
@@ -223,6 +97,7 @@ v1::AccountSettings ToWire(const AccountSettings& settings) {
     slot.set_guarantee_milli_gpus(share.guarantee_milli);
     if (share.borrow_max_milli) slot.set_borrow_max_milli_gpus(*share.borrow_max_milli);
     if (share.lend_max_milli) slot.set_lend_max_milli_gpus(*share.lend_max_milli);
+    if (share.target_ppm) slot.set_target_ppm(*share.target_ppm);
   }
   if (settings.account_limits != Limits{}) {
     SetLimits(settings.account_limits, wire.mutable_account_limits());
@@ -298,8 +173,13 @@ Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std:
   AccountSettings settings;
   for (const auto& [type, share] : wire.shares()) {
     const std::string path = field + ".shares[" + type + "]";
-    if (share.has_target_ppm()) return NotYet(path + ".target_ppm", "policy targets");
     Share& slot = settings.shares[type];
+    if (share.has_target_ppm()) {
+      if (share.target_ppm() < 0 || share.target_ppm() > 1'000'000) {
+        return Invalid(path + ".target_ppm", "a target is from 0 to 1000000 millionths");
+      }
+      slot.target_ppm = share.target_ppm();
+    }
     if (share.has_weight_milli()) slot.weight_milli = share.weight_milli();
     slot.guarantee_milli = share.guarantee_milli_gpus();
     if (share.has_borrow_max_milli_gpus()) slot.borrow_max_milli = share.borrow_max_milli_gpus();
@@ -327,82 +207,6 @@ Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std:
     }
   }
   return settings;
-}
-
-namespace {
-
-// Whether somebody was faster: the account has changed since the version that was looked at.
-Result<void> CheckVersion(const v1::ApplyAccountsRequest& request, const std::string& path,
-                          const Account& account) {
-  if (request.base_version() == 0 || account.version <= request.base_version()) return {};
-  const std::string version = std::to_string(account.version);
-  return FieldProblem(Code::kAborted, {"base_version",
-                                       "VERSION_CHANGED",
-                                       "'" + path + "' was changed by version " + version +
-                                           " of the settings: look again",
-                                       {{"version", version}, {"account", path}}});
-}
-
-}  // namespace
-
-Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRequest& request) {
-  if (!request.complete_below().empty()) {
-    return NotYet("complete_below", "closing what a file does not name");
-  }
-  if (request.what_if()) return NotYet("what_if", "trying settings on the queue");
-  const Directory& directory = caller.directory();
-  AccountPlan plan;
-  plan.command.reason = request.reason();
-  std::vector<int> order;
-  for (int i = 0; i < request.changes_size(); ++i) order.push_back(i);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return request.changes(a).path() < request.changes(b).path();  // parents first
-  });
-  std::set<std::string> made;
-  for (const int i : order) {
-    const auto& change = request.changes(i);
-    const std::string field = "changes[" + std::to_string(i) + "]";
-    if (!made.insert(change.path()).second) return Invalid(field + ".path", "is there twice");
-    auto item = PlanOne(caller, change, field, made);
-    if (!item) return item.error();
-    v1::Account before;
-    if (item->account.id) {
-      const Account& known = directory.accounts.at(item->account.id);
-      const auto unchanged = CheckVersion(request, change.path(), known);
-      if (!unchanged) return unchanged.error();
-      before = ToWire(directory, known);
-    }
-    v1::Account after = before;
-    after.set_kind(item->account.kind);
-    after.set_title(item->account.title);
-    after.set_closed(item->account.closed);
-    *after.mutable_settings() = ToWire(item->account.settings);
-    after.clear_attributes();
-    after.mutable_attributes()->insert(item->account.attributes.begin(),
-                                       item->account.attributes.end());
-    const std::size_t known = plan.changes.size();
-    Compare(change.path(), before, after, &plan.changes);
-    if (plan.changes.size() > known) plan.command.accounts.push_back(std::move(*item));
-  }
-  return plan;
-}
-
-Error InRequest(const v1::ApplyAccountsRequest& request, const Error& error) {
-  if (error.details.size() != 1 || error.details.front().field.empty()) return error;
-  FieldError detail = error.details.front();
-  const auto found = detail.values.find("account");
-  if (found == detail.values.end()) return error;
-  const std::string& account = found->second;
-  std::string place = "changes";
-  for (int i = 0; i < request.changes_size(); ++i) {
-    const std::string& path = request.changes(i).path();
-    if (path != account && !path.ends_with("/" + account)) continue;
-    place = "changes[" + std::to_string(i) + "]." + detail.field;
-    if (path == account) break;
-  }
-  detail.field = place;
-  detail.message = "account '" + account + "': " + detail.message;
-  return FieldProblem(error.code, std::move(detail));
 }
 
 std::vector<AccountId> VisibleAccounts(const Caller& caller) {

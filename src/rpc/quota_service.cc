@@ -157,25 +157,6 @@ v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
 
 }  // namespace
 
-grpc::ServerUnaryReactor* QuotaServiceImpl::GetAccount(grpc::CallbackServerContext* context,
-                                                       const v1::GetAccountRequest* request,
-                                                       v1::GetAccountResponse* response) {
-  return Serve(context, parts_, Method("GetAccount"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
-                 if (request->settings_version() != 0) {
-                   return reply.Fail(NotYet("settings_version", "looking at earlier settings"));
-                 }
-                 const auto id = VisibleAccount(*caller, request->account());
-                 if (!id) return reply.Fail(id.error());
-                 const Directory& directory = caller->directory();
-                 *response->mutable_account() = ToWire(directory, directory.accounts.at(*id));
-                 *response->mutable_effective() = ToWire(Effective(directory, *id));
-                 reply.Ok();
-               });
-}
-
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListAccounts(grpc::CallbackServerContext* context,
                                                          const v1::ListAccountsRequest* request,
                                                          v1::ListAccountsResponse* response) {
@@ -210,33 +191,6 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListAccounts(grpc::CallbackServerCon
         response->set_settings_version(directory.settings_version);
         reply.Ok();
       });
-}
-
-grpc::ServerUnaryReactor* QuotaServiceImpl::ApplyAccounts(grpc::CallbackServerContext* context,
-                                                          const v1::ApplyAccountsRequest* request,
-                                                          v1::ApplyAccountsResponse* response) {
-  return Serve(context, parts_, Method("ApplyAccounts"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
-                 if (request->reason().empty() && !request->plan_only()) {
-                   return reply.Fail(Invalid("reason", "say why, for the record"));
-                 }
-                 auto plan = PlanAccounts(*caller, *request);
-                 if (!plan) return reply.Fail(plan.error());
-                 response->mutable_changes()->Add(plan->changes.begin(), plan->changes.end());
-                 if (request->plan_only() || plan->command.accounts.empty()) return reply.Ok();
-                 Command command{caller->user, caller->name, std::move(plan->command)};
-                 parts_.desk->Do(std::move(command), [this, request, response, reply](
-                                                         const Result<CommandOutcome>& outcome) {
-                   if (!outcome) {
-                     response->Clear();
-                     return reply.Fail(InRequest(*request, outcome.error()));
-                   }
-                   response->set_settings_version(parts_.desk->view()->directory->settings_version);
-                   reply.Ok();
-                 });
-               });
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext* context,
@@ -310,18 +264,6 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerC
                  response->set_settings_version(view.directory->settings_version);
                  reply.Ok();
                });
-}
-
-grpc::ServerUnaryReactor* QuotaServiceImpl::ListChanges(grpc::CallbackServerContext* context,
-                                                        const v1::ListChangesRequest*,
-                                                        v1::ListChangesResponse*) {
-  return ServeNotYet(context, parts_, Method("ListChanges"), "the history of settings");
-}
-
-grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerContext* context,
-                                                           const v1::RevertAccountsRequest*,
-                                                           v1::ApplyAccountsResponse*) {
-  return ServeNotYet(context, parts_, Method("RevertAccounts"), "bringing back earlier settings");
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ReportUsage(grpc::CallbackServerContext* context,

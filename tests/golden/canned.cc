@@ -258,6 +258,31 @@ std::vector<v1::Token> CannedTokens() {
   };
 }
 
+v1::ListChangesResponse CannedChanges(const v1::ListChangesRequest& request) {
+  if (request.account() == "quiet") return {};
+  return Parse<v1::ListChangesResponse>(R"(
+    changes { version: 15 time_ms: 1795159800000 actor: "dana@kaznu" reason: "order 117"
+      changes { account: "research/astronomy" after: "\"project\"" }
+      changes { account: "startups" field: "settings.shares[h200].weight_milli"
+                before: "20000" after: "25500" }
+      changes { account: "universities/kaznu" field: "path" before: "\"universities/kaz\""
+                after: "\"universities/kaznu\"" }
+      changes { account: "universities/kaznu"
+                field: "settings.shares[h200].guarantee_milli_gpus" before: "32000" after: "48000" }
+      changes { account: "universities/kaznu" field: "settings.shares[h200].target_ppm"
+                after: "400000" }
+      changes { account: "universities/kaznu" field: "settings.account_limits.time_limit_ms"
+                before: "43200000" }
+      changes { account: "universities/kaznu" field: "settings.user_limits.jobs_queued"
+                after: "500" }
+      changes { account: "universities/kaznu" field: "attributes[country]" after: "\"KZ\"" }
+      changes { account: "universities/kaznu/nlp" field: "closed" before: "false"
+                after: "true" } }
+    changes { version: 14 time_ms: 1795059800000 actor: "root@kezek" reason: "order 116"
+      changes { field: "title" after: "\"Alem\"" } }
+  )");
+}
+
 v1::ApplyAccountsResponse EchoedChanges(const v1::ApplyAccountsRequest& request) {
   v1::ApplyAccountsResponse response;
   for (const v1::AccountChange& change : request.changes()) {

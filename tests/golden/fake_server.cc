@@ -3,7 +3,6 @@
 #include <google/protobuf/text_format.h>
 #include <grpcpp/grpcpp.h>
 #include <kezek/v1/access.grpc.pb.h>
-#include <kezek/v1/cluster.grpc.pb.h>
 #include <kezek/v1/job_service.grpc.pb.h>
 #include <kezek/v1/quota.grpc.pb.h>
 
@@ -15,6 +14,7 @@
 
 #include "tests/golden/canned.h"
 #include "tests/golden/failures.h"
+#include "tests/golden/fake_cluster.h"
 #include "tests/golden/fake_logs.h"
 
 namespace kezek::golden {
@@ -264,58 +264,6 @@ class FakeJobs final : public v1::JobService::Service {
   bool watched_ = false;
 };
 
-class FakeCluster final : public v1::ClusterService::Service {
- public:
-  Status GetCluster(ServerContext*, const v1::GetClusterRequest*, v1::Cluster* response) override {
-    response->set_name("demo");
-    response->add_gpu_types()->set_name("h200");
-    for (const char* name : {"realtime", "normal", "debug", "scavenger"}) {
-      response->add_job_classes()->set_name(name);
-    }
-    return Status::OK;
-  }
-  Status ListNodes(ServerContext*, const v1::ListNodesRequest* request,
-                   v1::ListNodesResponse* response) override {
-    for (const v1::Node& node : CannedNodes()) {
-      const auto& health = request->health();
-      const bool wanted =
-          health.empty() || std::find(health.begin(), health.end(), node.health()) != health.end();
-      if (wanted && (!request->free_only() || node.free_gpus() > 0)) {
-        *response->add_nodes() = node;
-      }
-    }
-    return Status::OK;
-  }
-  Status GetNodes(ServerContext*, const v1::GetNodesRequest* request,
-                  v1::GetNodesResponse* response) override {
-    for (const std::string& name : request->nodes()) {
-      for (const v1::Node& node : CannedNodes()) {
-        if (node.name() == name) *response->add_nodes() = node;
-      }
-    }
-    if (response->nodes_size() == request->nodes_size()) return Status::OK;
-    return Refused(StatusCode::NOT_FOUND, "node", "NODE_NOT_FOUND", "there is no such node");
-  }
-  Status DrainNodes(ServerContext*, const v1::DrainNodesRequest* request,
-                    v1::NodesChanged* response) override {
-    v1::Node& node = *response->add_nodes();
-    node = CannedNodes()[0];
-    node.set_health(v1::NODE_HEALTH_DRAINING);
-    node.set_health_reason(request->reason());
-    response->add_commands("scontrol update nodename=n02 state=drain");
-    return Status::OK;
-  }
-  Status ResumeNodes(ServerContext*, const v1::ResumeNodesRequest*,
-                     v1::NodesChanged* response) override {
-    *response->add_nodes() = CannedNodes()[0];
-    return Status::OK;
-  }
-  Status ResumeScheduling(ServerContext*, const v1::ResumeSchedulingRequest*,
-                          v1::ResumeSchedulingResponse*) override {
-    return Status::OK;
-  }
-};
-
 class FakeQuota final : public v1::QuotaService::Service {
  public:
   Status GetUsage(ServerContext*, const v1::GetUsageRequest*,
@@ -355,6 +303,17 @@ class FakeQuota final : public v1::QuotaService::Service {
   Status ApplyAccounts(ServerContext*, const v1::ApplyAccountsRequest* request,
                        v1::ApplyAccountsResponse* response) override {
     return Answer(response, EchoedChanges(*request));
+  }
+  Status ListChanges(ServerContext*, const v1::ListChangesRequest* request,
+                     v1::ListChangesResponse* response) override {
+    return Answer(response, CannedChanges(*request));
+  }
+  Status RevertAccounts(ServerContext*, const v1::RevertAccountsRequest* request,
+                        v1::ApplyAccountsResponse* response) override {
+    *response->mutable_changes() = CannedChanges({}).changes(0).changes();
+    if (request->to_version() == 15) response->clear_changes();
+    if (!request->plan_only()) response->set_settings_version(16);
+    return Status::OK;
   }
 };
 
@@ -422,7 +381,7 @@ class FakeAccess final : public v1::AccessService::Service {
 
 struct FakeServer::Parts {
   FakeJobs jobs;
-  FakeCluster cluster;
+  std::unique_ptr<v1::ClusterService::Service> cluster = MakeFakeCluster();
   FakeQuota quota;
   FakeAccess access;
   int port = 0;
@@ -434,7 +393,7 @@ FakeServer::FakeServer() : parts_(std::make_unique<Parts>()) {
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &parts_->port);
   builder.SetMaxReceiveMessageSize(16 << 20);  // as kezekd has it unless told otherwise
   builder.RegisterService(&parts_->jobs);
-  builder.RegisterService(&parts_->cluster);
+  builder.RegisterService(parts_->cluster.get());
   builder.RegisterService(&parts_->quota);
   builder.RegisterService(&parts_->access);
   parts_->server = builder.BuildAndStart();

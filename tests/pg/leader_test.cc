@@ -172,9 +172,9 @@ TEST(LeaderTest, NoTextFailsACommit) {
   changes.events[0].reason = {ReasonCode::kUpdated, {{"text", bad}}};
   changes.users.push_back({.id = UserId{1}, .name = "u", .display_name = bad});
   changes.tokens.push_back({.id = TokenId{1}, .user = UserId{1}, .label = bad});
-  changes.accounts.push_back({.id = kRootAccount, .name = "kezek", .kind = bad, .version = 2});
-  changes.accounts[0].attributes[bad] = bad;
-  changes.settings_reason = bad;
+  Account root{.id = kRootAccount, .name = "kezek", .kind = bad, .version = 2};
+  root.attributes[bad] = bad;
+  changes.accounts.push_back({.account = root, .reason = bad});
   const auto committed = store.Commit(changes);
   ASSERT_TRUE(committed.has_value()) << committed.error().message;
   for (const char* sql :
@@ -226,7 +226,6 @@ struct Model {
 
 Changes RandomChanges(test::RandomValues& random, Model& model) {
   Changes changes;
-  changes.settings_reason = random.Text();
   for (auto i = random.Int(0, 3); i > 0; --i) {
     const JobRef ref{JobId{random.Int(1, 6)}, static_cast<std::int32_t>(random.Int(-1, 2))};
     const Job& job = model.jobs[ref] = random.JobRow(ref);
@@ -256,7 +255,10 @@ Changes RandomChanges(test::RandomValues& random, Model& model) {
     account.closed = random.Chance(20);
     account.version = ++model.version;
     account.settings = random.Settings();
-    changes.accounts.push_back(model.accounts[id] = account);
+    changes.accounts.push_back({.account = model.accounts[id] = account,
+                                .actor = UserId{random.Int(0, 3)},
+                                .time_ms = random.Int(0, 1'000'000),
+                                .reason = random.Text()});
   }
   if (random.Chance(40)) {
     const UserId id{random.Int(1, 3)};

@@ -131,7 +131,9 @@ TEST(RolesTest, NobodyChangesEventsOrLedger) {
   for (const std::string& role : {database.app, database.owner}) {
     for (const char* statement :
          {"update events set actor = 'b'", "delete from events", "truncate events",
-          "update ledger set amount = 0", "delete from ledger", "truncate ledger"}) {
+          "update ledger set amount = 0", "delete from ledger", "truncate ledger",
+          "update account_settings set reason = ''", "delete from account_settings",
+          "truncate account_settings"}) {
       EXPECT_THROW(Sql(role, statement), pqxx::insufficient_privilege) << role << ": " << statement;
     }
   }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <span>
 #include <tuple>
 
 #include "postgres/read_pool.h"
@@ -271,6 +272,45 @@ TEST(ReadPoolTest, WithoutADatabaseItIsUnavailable) {
   ReadPool pool({.conninfo = "host=127.0.0.1 port=1 user=kezek_app dbname=x", .threads = 1}, clock);
   pool.Read([&](Reader& reader) { promise.set_value(reader.LastEventSeq()); });
   EXPECT_EQ(promise.get_future().get().error().code, Code::kUnavailable);
+}
+
+TEST_F(ReaderTest, TheHistoryOfAccountsIsKeptWhole) {
+  const auto version = [](std::int64_t id, std::int64_t parent, const std::string& name,
+                          std::int64_t number, std::int64_t actor) {
+    Account account{.id = AccountId{id}, .parent = AccountId{parent}, .name = name};
+    account.kind = parent == 1 ? "sector" : "project";
+    account.version = number;
+    account.attributes = {{"country", "KZ"}};
+    account.closed = number == 4;
+    account.settings.shares["h200"].weight_milli = 1000 * number;
+    return AccountVersion{account, UserId{actor}, 100 * number, "order " + std::to_string(number)};
+  };
+  const std::vector<AccountVersion> rows = {
+      version(2, 1, "a", 2, 5), version(3, 1, "b", 2, 5), version(4, 2, "p", 2, 5),
+      version(2, 1, "b", 3, 6), version(3, 1, "a", 3, 6),  // they exchange their names
+      version(4, 3, "p", 4, 5), version(4, 3, "q", 5, 6),  // twice in one commit
+  };
+  Changes first;
+  first.accounts = {rows[0], rows[1], rows[2]};
+  Commit(first);
+  Changes second;
+  second.accounts = {rows[3], rows[4]};
+  Commit(second);
+  Changes third;
+  third.accounts = {rows[5], rows[6]};
+  Commit(third);
+  const auto history = Ask([](Reader& reader) { return reader.AccountHistory(); });
+  ASSERT_TRUE(history.has_value()) << history.error().message;
+  ASSERT_EQ(history->size(), rows.size() + 1);  // and the root's
+  EXPECT_EQ(history->front().account.id, kRootAccount);
+  EXPECT_TRUE(std::ranges::equal(rows, std::span(*history).subspan(1)));
+  const auto snapshot = store_.Lead();
+  ASSERT_TRUE(snapshot.has_value());
+  EXPECT_TRUE(snapshot->accounts.back() == rows.back().account);
+  const std::vector<AccountPlace> places = {{AccountId{4}, 2, AccountId{2}},
+                                            {AccountId{4}, 4, AccountId{3}},
+                                            {AccountId{4}, 5, AccountId{3}}};
+  EXPECT_TRUE(snapshot->places == places);
 }
 
 }  // namespace

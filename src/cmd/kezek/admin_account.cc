@@ -1,13 +1,12 @@
-#include <google/protobuf/util/json_util.h>
 #include <kezek/v1/cluster.pb.h>
 #include <kezek/v1/quota.pb.h>
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <memory>
 #include <ostream>
 #include <utility>
 
+#include "cmd/kezek/change_text.h"
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/settings_flags.h"
@@ -57,39 +56,6 @@ Error WithOwnFlags(Error error) {
     flags.emplace_back(detail.field, FlagOf(detail.field));
   }
   return WithFlags(std::move(error), flags);
-}
-
-std::string Unquoted(const std::string& json) {
-  if (json.empty()) return "-";
-  const bool quoted = json.size() > 1 && json.front() == '"' && json.back() == '"';
-  return quoted ? json.substr(1, json.size() - 2) : json;
-}
-
-// `universities/enu  weight h200  1 → 2`: what people set, of settings that stand in JSON.
-void PrintChange(const Host& host, const v1::FieldChange& change) {
-  const auto print = [&](const std::string& what, const std::string& before,
-                         const std::string& after) {
-    *host.out << change.account() << (what.empty() ? "" : "  " + what) << "  "
-              << (before.empty() ? "-" : before) << " → " << (after.empty() ? "-" : after) << '\n';
-  };
-  v1::AccountSettings before;
-  v1::AccountSettings after;
-  using google::protobuf::util::JsonStringToMessage;
-  if (change.field() != "settings" || !JsonStringToMessage(change.before(), &before).ok() ||
-      !JsonStringToMessage(change.after(), &after).ok()) {
-    print(change.field(), Unquoted(change.before()), Unquoted(change.after()));
-    return;
-  }
-  Facts facts_before;
-  Facts facts_after;
-  AddSettings(before, facts_before);
-  AddSettings(after, facts_after);
-  std::map<std::string, std::pair<std::string, std::string>> both;
-  for (const auto& [name, value] : facts_before.all()) both[name].first = value;
-  for (const auto& [name, value] : facts_after.all()) both[name].second = value;
-  for (const auto& [name, values] : both) {
-    if (values.first != values.second) print(name, values.first, values.second);
-  }
 }
 
 Result<int> Apply(Session& session, const AccountFlags& flags, v1::AccountChange change,

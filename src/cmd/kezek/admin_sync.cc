@@ -2,15 +2,14 @@
 #include <kezek/v1/access.pb.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
-#include <istream>
 #include <memory>
 #include <ostream>
-#include <sstream>
 #include <utility>
 
+#include "cmd/kezek/change_text.h"
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/directory_file.h"
+#include "cmd/kezek/read_input.h"
 #include "cmd/kezek/render.h"
 
 namespace kezek::cli {
@@ -26,19 +25,6 @@ struct SyncFlags {
   bool unix_accounts = false;
   bool yes = false;
 };
-
-Result<std::string> ReadInput(const Host& host, const std::string& path) {
-  std::ostringstream text;
-  if (path == "-") {
-    text << host.in->rdbuf();
-    return text.str();
-  }
-  std::ifstream file(path);
-  if (!file || !(text << file.rdbuf())) {
-    return Error{Code::kNotFound, path + " cannot be read, or is empty", {}};
-  }
-  return text.str();
-}
 
 Result<std::vector<DirectoryUser>> ReadUsers(const Host& host, const SyncFlags& flags) {
   if (flags.groups.empty() == flags.file.empty()) {
@@ -91,21 +77,6 @@ void PrintPlan(Session& session, const v1::SyncUsersResponse& plan) {
   table.Print(host);
 }
 
-// Asks on a terminal; elsewhere only --yes is a yes.
-bool MayApply(const Host& host, const SyncFlags& flags, int changes) {
-  if (flags.yes) return true;
-  const bool taken = flags.groups == "-" || flags.passwd == "-" || flags.file == "-";
-  if (!host.out_is_terminal || taken) {
-    *host.err << "Nothing was changed. With --yes this is applied.\n";
-    return false;
-  }
-  *host.out << "Apply " << changes << (changes == 1 ? " change? [y/N] " : " changes? [y/N] ")
-            << std::flush;
-  std::string answer;
-  std::getline(*host.in, answer);
-  return answer == "y" || answer == "yes";
-}
-
 Result<int> RunSync(Session& session, const SyncFlags& flags) {
   const Host& host = session.host;
   const auto users = ReadUsers(host, flags);
@@ -127,7 +98,10 @@ Result<int> RunSync(Session& session, const SyncFlags& flags) {
     return kDone;
   }
   if (!flags.yes || for_people) PrintPlan(session, *plan);
-  if (plan->changes().empty() || !MayApply(host, flags, plan->changes_size())) return kDone;
+  const bool from_input = flags.groups == "-" || flags.passwd == "-" || flags.file == "-";
+  if (plan->changes().empty() || !MayApply(host, flags.yes, from_input, plan->changes_size())) {
+    return kDone;
+  }
   request.set_apply_plan(plan->plan());
   auto applied = Ask<v1::SyncUsersResponse>(session, request, Repeat::kNo);
   if (!applied) return applied.error();

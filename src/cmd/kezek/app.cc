@@ -60,9 +60,13 @@ void AddCommands(CLI::App& app, Session& session) {
   AddConfig(app, session);
   AddCompletion(app, session);
   AddManual(app, session);
-  CLI::App* admin = app.add_subcommand("admin", "accounts, users, tokens, nodes, sync");
+  CLI::App* admin = app.add_subcommand("admin", "accounts, settings, users, tokens, nodes, sync");
   admin->require_subcommand(1);
   AddAdminAccount(*admin, session);
+  AddAdminApply(*admin, session);
+  AddAdminExport(*admin, session);
+  AddAdminHistory(*admin, session);
+  AddAdminRevert(*admin, session);
   AddAdminUser(*admin, session);
   AddAdminToken(*admin, session);
   AddAdminSync(*admin, session);

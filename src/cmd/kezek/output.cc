@@ -107,6 +107,8 @@ Format FormatNamed(std::string_view name) {
   return found == names.end() ? Format::kTable : static_cast<Format>(found - names.begin());
 }
 
+std::string YamlText(const std::string& text) { return IsPlain(text) ? text : Escaped(text); }
+
 std::string YamlFromJson(const std::string& json) {
   const YAML::Node root = YAML::Load(json);
   std::string text;

@@ -22,6 +22,9 @@ Format FormatNamed(std::string_view name);
 // Prints a message as JSON or YAML and says true, or does nothing for the other forms.
 bool PrintMessage(const Host& host, Format format, const google::protobuf::Message& message);
 
+// A text as YAML writes it, so that it is read back as that text.
+std::string YamlText(const std::string& text);
+
 // JSON text as YAML in block style.
 std::string YamlFromJson(const std::string& json);
 

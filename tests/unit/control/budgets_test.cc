@@ -22,6 +22,7 @@ class BudgetsTest : public testing::Test {
                                AtExhaustion at_exhaustion = AtExhaustion::kStop) {
     PutAccounts put;
     put.reason = "a quarter";
+    put.plan_only = plan_only;
     Account account = desk.controller->view()->directory->accounts.at(DeskOfOne::kProject);
     account.settings.budgets = {{.name = "q4",
                                  .milli_gpu_hours = hours * 1000,
@@ -38,6 +39,7 @@ class BudgetsTest : public testing::Test {
   }
 
   DeskOfOne desk;
+  bool plan_only = false;
 };
 
 TEST_F(BudgetsTest, HoldsInTheCommitOfTheStartAndSettlesAtTheEnd) {
@@ -79,6 +81,9 @@ TEST_F(BudgetsTest, IsNotCutBelowWhatIsHeld) {
   const auto cut = Grant(1);
   ASSERT_FALSE(cut.has_value());
   EXPECT_EQ(cut.error().details.at(0).reason, "BUDGET_BELOW_SPENT");
+  plan_only = true;
+  EXPECT_FALSE(Grant(1).has_value()) << "a plan says so, too";
+  EXPECT_TRUE(Grant(20).has_value()) << "and this could be done";
   EXPECT_EQ(Balance().granted, 10 * kGpuHour) << "nothing has changed";
 }
 

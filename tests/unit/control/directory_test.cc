@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/control/places.h"
 #include "scheduler/sim/workload.h"
 
 namespace kezek::control {
@@ -48,7 +49,74 @@ TEST_F(DirectoryTest, AParentMayBeMadeInTheSameCommand) {
   ASSERT_TRUE(accounts.has_value()) << accounts.error().message;
   EXPECT_EQ(accounts->at(0).parent, kRootAccount);
   EXPECT_EQ(accounts->at(1).parent, accounts->at(0).id);
-  EXPECT_EQ(accounts->at(1).version, directory.settings_version + 2);
+  EXPECT_EQ(accounts->at(0).version, directory.settings_version + 1);
+  EXPECT_EQ(accounts->at(1).version, directory.settings_version + 1) << "one version for all";
+}
+
+TEST_F(DirectoryTest, AccountsMoveAndExchangeTheirNames) {
+  const Account project = directory.accounts.at(AccountId{5});
+  Account moved = project;
+  moved.parent = {};
+  moved.settings = {};  // the new sector has no guarantee to give
+  PutAccounts put;
+  put.accounts = {{Named("firms", "sector"), ""}, {moved, "firms"}};
+  auto accounts = PrepareAccounts(directory, put, rules);
+  ASSERT_TRUE(accounts.has_value()) << accounts.error().message;
+  EXPECT_EQ(accounts->at(1).parent, accounts->at(0).id);
+  EXPECT_EQ(accounts->at(1).id, project.id) << "with its history";
+
+  Account other = directory.accounts.at(AccountId{6});
+  ASSERT_EQ(other.parent, project.parent);
+  moved = project;
+  std::swap(moved.name, other.name);
+  put.accounts = {{moved, ""}, {other, ""}};
+  accounts = PrepareAccounts(directory, put, rules);
+  ASSERT_TRUE(accounts.has_value()) << accounts.error().message;
+  EXPECT_EQ(accounts->at(1).name, project.name);
+  put.accounts = {{moved, ""}};
+  EXPECT_EQ(PrepareAccounts(directory, put, rules).error().details.at(0).reason, "NAME_TAKEN");
+}
+
+// A project is moved from one sector to another by version 7, and back by version 9.
+TEST_F(DirectoryTest, UsageCountsForTheAccountsAboveWhenItWasPlanned) {
+  const AccountId project{5};
+  const AccountId old_parent = directory.accounts.at(project).parent;
+  const AccountId new_parent{50};
+  directory.accounts[new_parent] = {.id = new_parent, .parent = kRootAccount, .name = "new"};
+  Places live;
+  EXPECT_TRUE(live.Above(directory, project, 3).empty()) << "nothing was moved: as the tree is";
+  for (const auto& [version, parent] : {std::pair{7, new_parent}, std::pair{9, old_parent}}) {
+    const Account before = directory.accounts.at(project);
+    Account& now = directory.accounts.at(project);
+    now.parent = parent;
+    now.version = version;
+    live.Note(before, now);
+  }
+  const Places restarted(
+      {{project, 1, old_parent}, {project, 7, new_parent}, {project, 9, old_parent}});
+  for (const Places& places : {live, restarted}) {
+    const auto first = [&](std::int64_t version) {
+      return places.Above(directory, project, version).front();
+    };
+    EXPECT_EQ(first(0), old_parent);
+    EXPECT_EQ(first(6), old_parent);
+    EXPECT_EQ(first(7), new_parent);
+    EXPECT_EQ(first(8), new_parent);
+    EXPECT_EQ(first(9), old_parent);
+    EXPECT_EQ(places.Above(directory, project, 8),
+              (std::vector<AccountId>{new_parent, kRootAccount}));
+  }
+}
+
+TEST_F(DirectoryTest, NothingIsMovedBelowItself) {
+  PutAccounts put;
+  Account sector = directory.accounts.at(AccountId{2});
+  sector.parent = AccountId{5};
+  sector.kind = "sector";
+  put.accounts = {{sector, ""}};
+  const auto refused = PrepareAccounts(directory, put, rules);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
 }
 
 TEST_F(DirectoryTest, AChangeKeepsTheParent) {

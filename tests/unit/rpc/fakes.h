@@ -193,8 +193,10 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   Result<Correction> GetCorrection(std::int64_t) override {
     return Error{Code::kNotFound, "no such correction", {}};
   }
+  Result<std::vector<AccountVersion>> AccountHistory() override { return history; }
 
   std::vector<UsageQuery> usage_asked;
+  std::vector<AccountVersion> history;
   int listings = 0;
   int event_reads = 0;
 

@@ -37,6 +37,7 @@ class Pool final : public ReadStore {
     Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return None(); }
     Result<Correction> GetCorrection(std::int64_t) override { return None(); }
     Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return None(); }
+    Result<std::vector<AccountVersion>> AccountHistory() override { return None(); }
 
    private:
     static Error None() { return {Code::kNotFound, "none", {}}; }

@@ -1,0 +1,269 @@
+#include "rpc/account_plan.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "rpc/account_convert.h"
+#include "rpc/account_diff.h"
+#include "rpc/status.h"
+
+namespace kezek::rpc {
+namespace {
+
+constexpr int kAttributesMost = 100;
+
+// Splits "a/b/c" into "a/b" and "c".
+std::pair<std::string, std::string> SplitPath(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {"", path};
+  return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+// Path an account has after its change.
+const std::string& FinalPath(const v1::AccountChange& change) {
+  return change.move_to().empty() ? change.path() : change.move_to();
+}
+
+Error NotRuled(const std::string& path) {
+  return Denied("NOT_ADMINISTRATOR", "you do not administer '" + path + "'");
+}
+
+// What somebody rules begins below the own account: nobody changes what was given to them. By the
+// nearest account above the path that there is: whether there is one at the path is not told.
+bool RulesPath(const Caller& caller, const std::string& path) {
+  if (caller.everywhere) return true;
+  const auto& known = caller.directory().account_by_path;
+  for (std::string above = path; !above.empty();) {
+    above = SplitPath(above).first;
+    const auto found = known.find(above);
+    if (found != known.end()) return caller.ReachesAccount(found->second);
+  }
+  return false;
+}
+
+// What the change says besides the path.
+Result<void> Amend(const v1::AccountChange& change, const std::string& field, Account* account) {
+  if (!change.kind().empty()) account->kind = change.kind();
+  if (account->kind.empty()) {
+    return Invalid(field + ".kind", "a new account needs a kind, such as institution or project");
+  }
+  if (change.has_title()) account->title = change.title();
+  if (change.attributes_size() > kAttributesMost) {
+    return Invalid(field + ".attributes", "are more than " + std::to_string(kAttributesMost));
+  }
+  for (const auto& [name, value] : change.attributes()) {
+    if (value.empty()) {
+      account->attributes.erase(name);
+    } else {
+      account->attributes[name] = value;
+    }
+  }
+  if (change.has_closed()) account->closed = change.closed();
+  if (change.has_settings()) {
+    auto settings = ReadSettings(change.settings(), field + ".settings");
+    if (!settings) return settings.error();
+    account->settings = std::move(*settings);
+  }
+  return {};
+}
+
+// Under which names jobs are run in Slurm is for those who administer the cluster.
+Result<void> CheckSlurmNames(const Caller& caller, const AccountSettings& before,
+                             const AccountSettings& after, const std::string& field) {
+  if (caller.everywhere) return {};
+  for (const auto& [name, member] : {std::pair{"slurm_account", &AccountSettings::slurm_account},
+                                     std::pair{"slurm_qos", &AccountSettings::slurm_qos}}) {
+    if (before.*member == after.*member) continue;
+    return FieldProblem(Code::kPermissionDenied, {field + "." + name,
+                                                  "NOT_ADMINISTRATOR",
+                                                  "is set by those who administer the cluster",
+                                                  {}});
+  }
+  return {};
+}
+
+class Planning {
+ public:
+  Planning(const Caller& caller, const v1::ApplyAccountsRequest& request)
+      : caller_(caller), directory_(caller.directory()), request_(request) {
+    plan_.command.reason = request.reason();
+  }
+
+  Result<void> Take(int index) {
+    const auto& change = request_.changes(index);
+    const std::string field = "changes[" + std::to_string(index) + "]";
+    if (!named_.insert(change.path()).second) return Invalid(field + ".path", "is there twice");
+    // Before anything else: whether there is an account is not told to those who do not rule it.
+    for (const std::string& path : {change.path(), FinalPath(change)}) {
+      if (!RulesPath(caller_, path)) return NotRuled(path);
+    }
+    auto item = Begin(change, field);
+    if (!item) return item.error();
+    const AccountSettings before = item->account.settings;
+    if (const auto amended = Amend(change, field, &item->account); !amended) return amended;
+    if (const auto names =
+            CheckSlurmNames(caller_, before, item->account.settings, field + ".settings");
+        !names) {
+      return names;
+    }
+    made_.insert(FinalPath(change));
+    return Put(std::move(*item), change.path(), FinalPath(change));
+  }
+
+  // Closes what is below `complete_below` and not named.
+  Result<void> CloseOthers() {
+    const std::string& top = request_.complete_below();
+    if (top.empty()) return {};
+    const auto found = directory_.account_by_path.find(top);
+    if (!RulesPath(caller_, top + "/")) return NotRuled(top);
+    if (found == directory_.account_by_path.end()) {
+      return NotFound("ACCOUNT_NOT_FOUND", "complete_below", "there is no account '" + top + "'");
+    }
+    for (const auto& [path, id] : directory_.account_by_path) {
+      if (!path.starts_with(top + "/") || named_.contains(path)) continue;
+      PutAccounts::Item item{directory_.accounts.at(id), {}};
+      item.account.closed = true;
+      if (const auto put = Put(std::move(item), path, path); !put) return put;
+    }
+    return {};
+  }
+
+  AccountPlan plan() && { return std::move(plan_); }
+
+ private:
+  // The account as it is, or a new one, where it shall hang.
+  Result<PutAccounts::Item> Begin(const v1::AccountChange& change, const std::string& field) {
+    PutAccounts::Item item;
+    const auto existing = directory_.account_by_path.find(change.path());
+    const bool known = existing != directory_.account_by_path.end();
+    if (known) item.account = directory_.accounts.at(existing->second);
+    if (!known && !change.move_to().empty()) {
+      return NotFound("ACCOUNT_NOT_FOUND", field + ".path",
+                      "there is no account '" + change.path() + "' to move");
+    }
+    if (known && FinalPath(change) == change.path()) return item;
+    if (item.account.id == kRootAccount) {
+      return Invalid(field + ".move_to", "the root stays where it is");
+    }
+    const auto [parent_path, name] = SplitPath(FinalPath(change));
+    if (!directory_.account_by_path.contains(parent_path) && !made_.contains(parent_path)) {
+      return NotFound("ACCOUNT_NOT_FOUND", field + (known ? ".move_to" : ".path"),
+                      "there is no account '" + parent_path + "' to make '" + name + "' in");
+    }
+    item.account.name = name;
+    item.account.parent = parent_path.empty() ? kRootAccount : AccountId{};
+    item.parent_path = parent_path;
+    return item;
+  }
+
+  Result<void> Put(PutAccounts::Item item, const std::string& path, const std::string& final_path) {
+    v1::Account before;
+    if (item.account.id) {
+      const Account& known = directory_.accounts.at(item.account.id);
+      if (const auto unchanged = CheckVersion(path, known); !unchanged) return unchanged;
+      before = ToWire(directory_, known);
+    } else {
+      *before.mutable_settings() = ToWire(AccountSettings{});
+    }
+    v1::Account after = ToWire(directory_, item.account);
+    after.set_path(final_path);
+    const std::size_t changes = plan_.changes.size();
+    AddDifferences(before, after, &plan_.changes);
+    if (plan_.changes.size() > changes) plan_.command.accounts.push_back(std::move(item));
+    return {};
+  }
+
+  // Whether somebody was faster: the account has changed since the version that was looked at.
+  Result<void> CheckVersion(const std::string& path, const Account& account) const {
+    if (request_.base_version() == 0 || account.version <= request_.base_version()) return {};
+    const std::string version = std::to_string(account.version);
+    return FieldProblem(Code::kAborted, {"base_version",
+                                         "VERSION_CHANGED",
+                                         "'" + path + "' was changed by version " + version +
+                                             " of the settings: look again",
+                                         {{"version", version}, {"account", path}}});
+  }
+
+  const Caller& caller_;
+  const Directory& directory_;
+  const v1::ApplyAccountsRequest& request_;
+  std::set<std::string> named_;
+  std::set<std::string> made_;  // paths that there are by now
+  AccountPlan plan_;
+};
+
+}  // namespace
+
+Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRequest& request) {
+  if (request.what_if()) return NotYet("what_if", "trying settings on the queue");
+  std::vector<int> order;
+  for (int i = 0; i < request.changes_size(); ++i) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    return FinalPath(request.changes(a)) < FinalPath(request.changes(b));  // parents first
+  });
+  Planning planning(caller, request);
+  for (const int i : order) {
+    if (const auto taken = planning.Take(i); !taken) return taken.error();
+  }
+  if (const auto closed = planning.CloseOthers(); !closed) return closed.error();
+  return std::move(planning).plan();
+}
+
+Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
+                               const std::map<AccountId, Account>& past,
+                               const v1::RevertAccountsRequest& request) {
+  const Directory& directory = caller.directory();
+  Directory draft;
+  draft.accounts = directory.accounts;
+  std::vector<AccountId> changed;
+  for (const auto& [id, now] : directory.accounts) {
+    if (!IsWithin(directory, id, top)) continue;
+    Account& wanted = draft.accounts.at(id);
+    if (const auto then = past.find(id); then != past.end()) {
+      wanted = then->second;
+      wanted.version = now.version;  // what it is made on
+    } else {
+      wanted.closed = true;
+    }
+    if (wanted != now) changed.push_back(id);
+  }
+  AccountPlan plan;
+  plan.command.reason = request.reason();
+  for (const AccountId id : changed) {
+    const Account& wanted = draft.accounts.at(id);
+    for (const AccountId parent : {directory.accounts.at(id).parent, wanted.parent}) {
+      if (!caller.everywhere && !(parent && caller.ReachesAccount(parent))) {
+        return NotRuled(PathOf(directory, id));
+      }
+    }
+    const AccountSettings& now = directory.accounts.at(id).settings;
+    const auto names = CheckSlurmNames(caller, now, wanted.settings, "account");
+    if (!names) return names.error();
+    AddDifferences(ToWire(directory, directory.accounts.at(id)), ToWire(draft, wanted),
+                   &plan.changes);
+    plan.command.accounts.push_back({wanted, {}});
+  }
+  return plan;
+}
+
+Error InRequest(const v1::ApplyAccountsRequest& request, const Error& error) {
+  if (error.details.size() != 1 || error.details.front().field.empty()) return error;
+  FieldError detail = error.details.front();
+  const auto found = detail.values.find("account");
+  if (found == detail.values.end()) return error;
+  const std::string& account = found->second;
+  std::string place = "changes";
+  for (int i = 0; i < request.changes_size(); ++i) {
+    const std::string& path = FinalPath(request.changes(i));
+    if (path != account && !path.ends_with("/" + account)) continue;
+    place = "changes[" + std::to_string(i) + "]." + detail.field;
+    if (path == account) break;
+  }
+  detail.field = place;
+  detail.message = "account '" + account + "': " + detail.message;
+  return FieldProblem(error.code, std::move(detail));
+}
+
+}  // namespace kezek::rpc

@@ -1,0 +1,34 @@
+// What changes of accounts come to: the command for the desk, and every difference it makes. Pure.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/desk.h"
+#include "kezek/result.h"
+#include "kezek/v1/quota.pb.h"
+#include "rpc/caller.h"
+
+namespace kezek::rpc {
+
+struct AccountPlan {
+  PutAccounts command;  // without accounts: everything is so already
+  std::vector<v1::FieldChange> changes;
+};
+
+// Makes the tree as the changes say. PERMISSION_DENIED NOT_ADMINISTRATOR where the caller does not
+// rule: an institution's admins rule below it, and what Slurm calls an account is not theirs.
+Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRequest& request);
+
+// Makes `top` and what is below it as `past` has it: accounts that were not there then are closed.
+// PERMISSION_DENIED NOT_ADMINISTRATOR: something differs that the caller does not rule.
+Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
+                               const std::map<AccountId, Account>& past,
+                               const v1::RevertAccountsRequest& request);
+
+// The desk's refusal of such a command, with its field as a path of the request: it says which
+// account it is about, and the field below that account's change. `changes`, if it has none.
+Error InRequest(const v1::ApplyAccountsRequest& request, const Error& error);
+
+}  // namespace kezek::rpc

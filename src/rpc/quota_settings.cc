@@ -1,0 +1,170 @@
+// Settings of accounts: applied, looked at as they were, brought back.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rpc/account_convert.h"
+#include "rpc/account_past.h"
+#include "rpc/account_plan.h"
+#include "rpc/paging.h"
+#include "rpc/quota_service.h"
+
+namespace kezek::rpc {
+namespace {
+
+// Of the service's method.
+std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
+
+// The account as it was, with what it had from its parents then.
+Result<void> FillPast(const Directory& directory, const std::vector<AccountVersion>& history,
+                      AccountId id, std::int64_t version, v1::GetAccountResponse* response) {
+  auto past = AccountsAt(history, version, "settings_version");
+  if (!past) return past.error();
+  Directory then = directory;
+  then.accounts = std::move(*past);
+  const auto found = then.accounts.find(id);
+  if (found == then.accounts.end()) {
+    return NotFound("ACCOUNT_NOT_FOUND", "account",
+                    "there was no such account under version " + std::to_string(version));
+  }
+  *response->mutable_account() = ToWire(then, found->second);
+  *response->mutable_effective() = ToWire(Effective(then, id));
+  return {};
+}
+
+Result<void> CheckReason(const std::string& reason, bool plan_only) {
+  if (plan_only || !reason.empty()) return {};
+  return Invalid("reason", "say why, for the record");
+}
+
+// The account a request is about; the root if it names none.
+Result<AccountId> TopOf(const Caller& caller, const std::string& path) {
+  if (path.empty()) return kRootAccount;
+  return FindVisibleAccount(caller, path, "account");
+}
+
+Result<void> CheckBase(const Directory& directory, std::int64_t base_version) {
+  if (base_version == 0 || directory.settings_version <= base_version) return {};
+  const std::string version = std::to_string(directory.settings_version);
+  return FieldProblem(Code::kAborted, {"base_version",
+                                       "VERSION_CHANGED",
+                                       "the settings are at version " + version + " by now",
+                                       {{"version", version}}});
+}
+
+// Has the desk check the plan, and carry it out unless only that was asked for. `in_request` finds
+// the place of an error of the desk in the request.
+template <class InTheRequest>
+void Carry(const Parts& parts, const Caller& caller, AccountPlan plan, bool plan_only,
+           v1::ApplyAccountsResponse* response, const Reply& reply, InTheRequest in_request) {
+  response->mutable_changes()->Add(plan.changes.begin(), plan.changes.end());
+  if (plan.command.accounts.empty()) return reply.Ok();
+  plan.command.plan_only = plan_only;
+  Command command{caller.user, caller.name, std::move(plan.command)};
+  parts.desk->Do(std::move(command), [desk = parts.desk, response, reply, plan_only,
+                                      in_request = std::move(in_request)](const auto& outcome) {
+    if (!outcome) {
+      response->Clear();
+      return reply.Fail(in_request(outcome.error()));
+    }
+    if (!plan_only) {
+      response->set_settings_version(desk->view()->directory->settings_version);
+    }
+    reply.Ok();
+  });
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::GetAccount(grpc::CallbackServerContext* context,
+                                                       const v1::GetAccountRequest* request,
+                                                       v1::GetAccountResponse* response) {
+  return Serve(
+      context, parts_, Method("GetAccount"), *request, [&](const auto& caller, const Reply& reply) {
+        const auto here = CheckCluster(settings_, request->cluster());
+        if (!here) return reply.Fail(here.error());
+        const auto id = FindVisibleAccount(*caller, request->account(), "account");
+        if (!id) return reply.Fail(id.error());
+        const Directory& directory = caller->directory();
+        if (request->settings_version() == 0) {
+          *response->mutable_account() = ToWire(directory, directory.accounts.at(*id));
+          *response->mutable_effective() = ToWire(Effective(directory, *id));
+          return reply.Ok();
+        }
+        parts_.read->Read([caller, id = *id, request, response, reply](Reader& reader) {
+          const auto history = reader.AccountHistory();
+          if (!history) return reply.Fail(history.error());
+          reply.Finish(
+              FillPast(caller->directory(), *history, id, request->settings_version(), response));
+        });
+      });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ApplyAccounts(grpc::CallbackServerContext* context,
+                                                          const v1::ApplyAccountsRequest* request,
+                                                          v1::ApplyAccountsResponse* response) {
+  return Serve(context, parts_, Method("ApplyAccounts"), *request,
+               [&](const auto& caller, const Reply& reply) {
+                 const auto here = CheckCluster(settings_, request->cluster());
+                 if (!here) return reply.Fail(here.error());
+                 const auto reason = CheckReason(request->reason(), request->plan_only());
+                 if (!reason) return reply.Fail(reason.error());
+                 auto plan = PlanAccounts(*caller, *request);
+                 if (!plan) return reply.Fail(plan.error());
+                 Carry(parts_, *caller, std::move(*plan), request->plan_only(), response, reply,
+                       [request](const Error& error) { return InRequest(*request, error); });
+               });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ListChanges(grpc::CallbackServerContext* context,
+                                                        const v1::ListChangesRequest* request,
+                                                        v1::ListChangesResponse* response) {
+  return Serve(context, parts_, Method("ListChanges"), *request,
+               [&](const auto& caller, const Reply& reply) {
+                 const auto here = CheckCluster(settings_, request->cluster());
+                 if (!here) return reply.Fail(here.error());
+                 const auto page = ReadPage(request->page());
+                 if (!page) return reply.Fail(page.error());
+                 const auto top = TopOf(*caller, request->account());
+                 if (!top) return reply.Fail(top.error());
+                 parts_.read->Read(
+                     [caller, top = *top, page = *page, request, response, reply](Reader& reader) {
+                       const auto history = reader.AccountHistory();
+                       if (!history) return reply.Fail(history.error());
+                       FillPage(ChangesOf(*caller, *history, top, request->time()), page,
+                                response->mutable_page(), [&](const v1::SettingsChange& change) {
+                                  *response->add_changes() = change;
+                                });
+                       reply.Ok();
+                     });
+               });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerContext* context,
+                                                           const v1::RevertAccountsRequest* request,
+                                                           v1::ApplyAccountsResponse* response) {
+  return Serve(
+      context, parts_, Method("RevertAccounts"), *request,
+      [&](const auto& caller, const Reply& reply) {
+        const auto here = CheckCluster(settings_, request->cluster());
+        if (!here) return reply.Fail(here.error());
+        const auto reason = CheckReason(request->reason(), request->plan_only());
+        if (!reason) return reply.Fail(reason.error());
+        const auto top = TopOf(*caller, request->account());
+        if (!top) return reply.Fail(top.error());
+        const auto base = CheckBase(caller->directory(), request->base_version());
+        if (!base) return reply.Fail(base.error());
+        parts_.read->Read([this, caller, top = *top, request, response, reply](Reader& reader) {
+          const auto history = reader.AccountHistory();
+          if (!history) return reply.Fail(history.error());
+          const auto past = AccountsAt(*history, request->to_version(), "to_version");
+          if (!past) return reply.Fail(past.error());
+          auto plan = PlanRevert(*caller, top, *past, *request);
+          if (!plan) return reply.Fail(plan.error());
+          Carry(parts_, *caller, std::move(*plan), request->plan_only(), response, reply,
+                [](const Error& error) { return error; });
+        });
+      });
+}
+
+}  // namespace kezek::rpc
