@@ -145,7 +145,8 @@ struct UpdateJobs {
   std::optional<TimeMs> begin_ms;
   std::optional<TimeMs> deadline_ms;
   std::optional<std::int32_t> array_max_running;
-  std::string text;  // why
+  bool by_admin = false;  // of what is another's
+  std::string text;       // why
 };
 using JobChange = std::variant<CancelJobs, SignalJobs, HoldJobs, ReleaseJobs, UpdateJobs>;
 // All or nothing: each change is checked for each of its jobs, as they are before the command,

@@ -32,6 +32,16 @@ struct Event {
   bool operator==(const Event&) const = default;
 };
 
+// Of the reason of an event by which an admin has put another's will in the place of the rules: a
+// field of this name with what was overridden, one of these. Once for each job or array named.
+inline constexpr const char* kOverrideField = "override";
+inline constexpr const char* kOverridePriority = "priority";  // order: own priority, class
+inline constexpr const char* kOverrideHold = "hold";          // set or lifted
+inline constexpr const char* kOverrideReservation = "reservation";
+inline constexpr const char* kOverrideLimit = "limit";  // time, or how many of an array run
+inline constexpr const char* kOverrides[] = {kOverridePriority, kOverrideHold, kOverrideReservation,
+                                             kOverrideLimit};
+
 enum class Book : std::uint8_t {
   kUsage,   // pieces that fair-share order is computed from
   kCharge,  // what attempts cost, and what of it was given back

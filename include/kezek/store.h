@@ -213,6 +213,9 @@ class Reader {
   // What budgets have spent in bookings since then, less what was refunded; without those of 0.
   virtual Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) = 0;
   virtual Result<Correction> GetCorrection(std::int64_t id) = 0;  // NOT_FOUND
+  // Overrides of admins from `since_ms` on, before `until_ms` (0: no end), by kind (kOverrides).
+  virtual Result<std::map<std::string, std::int64_t>> Overrides(TimeMs since_ms,
+                                                                TimeMs until_ms) = 0;
   // Every version there has been of every account, by version, then by account.
   virtual Result<std::vector<AccountVersion>> AccountHistory() = 0;
 };

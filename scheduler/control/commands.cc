@@ -119,22 +119,31 @@ Result<void> Check(const Core& core, const ReleaseJobs& release) {
   return CheckSomeLive(core, release.jobs);
 }
 
+void SetHold(Core& core, Job job, Hold hold, const Reason& reason, Event event) {
+  job.hold = hold;
+  job.hold_reason = hold == Hold::kNone ? Reason{} : reason;
+  core.Say(std::move(event));
+  core.Put(job);
+}
+
 // What runs goes on; the hold is for when it waits again. An admin's hold of an element stays when
 // somebody else holds or releases the array.
 void Hold1(Core& core, const JobRef& ref, Hold hold, bool by_admin, const Reason& reason,
            std::string_view actor) {
-  Job job = RowFor(core, ref);
-  job.hold = hold;
-  job.hold_reason = hold == Hold::kNone ? Reason{} : reason;
-  core.Say(Note(job, reason, actor, 0, core.now));
-  core.Put(job);
+  const Job job = RowFor(core, ref);
+  Event event = Note(job, reason, actor, 0, core.now);
+  if (by_admin) event.reason.fields[kOverrideField] = kOverrideHold;
+  SetHold(core, job, hold, reason, std::move(event));
   if (!IsArrayRow(job)) return;
   std::vector<JobRef> elements;
   for (const Job* element : core.state.Elements(ref.id)) {
     if (IsFinal(element->state) || element->hold == hold) continue;
     if (element->hold != Hold::kAdmin || by_admin) elements.push_back(element->ref);
   }
-  for (const JobRef& element : elements) Hold1(core, element, hold, by_admin, reason, actor);
+  for (const JobRef& element : elements) {
+    const Job row = core.JobOf(element);
+    SetHold(core, row, hold, reason, Note(row, reason, actor, 0, core.now));
+  }
 }
 
 void Apply(Core& core, const HoldJobs& hold, const Command& command, CommandOutcome& outcome) {

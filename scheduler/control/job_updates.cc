@@ -86,6 +86,12 @@ Result<void> CheckStarted(const JobRef& job, const JobSpec& before, const JobSpe
   return {};
 }
 
+// What of the rules an admin overrides by changing this field of another's job; null: nothing.
+const char* OverriddenBy(std::string_view field) {
+  if (field == "time_limit_ms" || field == "array_max_running") return kOverrideLimit;
+  return field == "user_priority" || field == "job_class" ? kOverridePriority : nullptr;
+}
+
 // One job's spec as asked for, complete; or why not.
 Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRef& ref,
                        const UpdateJobs& update) {
@@ -107,6 +113,8 @@ Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRe
   Edited edited = EditSpec(*source->spec, update);
   for (Reason& change : edited.changes) {
     if (!update.text.empty()) change.fields["text"] = update.text;
+    const char* overridden = update.by_admin ? OverriddenBy(change.fields.at("field")) : nullptr;
+    if (overridden != nullptr) change.fields[kOverrideField] = overridden;
   }
   if (known != nullptr && known->state != JobState::kQueued) {
     const auto valid = CheckStarted(ref, *source->spec, edited.spec);

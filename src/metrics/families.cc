@@ -73,6 +73,8 @@ constexpr FamilyInfo kTable[] = {
      "part of it.", kWaitBuckets},
     {"kezek_job_events_total", kC, "events", "reason", "60 reasons",
      "Events of jobs that were committed by the controller, by reason code."},
+    {"kezek_overrides_total", kC, "overrides", "kind", "4 kinds",
+     "What admins did to others' jobs besides the rules: priority, hold, reservation, limit."},
     // The controller.
     {"kezek_tick_seconds", kH, "seconds", "", "1",
      "Rounds of the controller with a tick, commit included.", kTickBuckets},

@@ -132,6 +132,7 @@ struct Metrics::Instruments {
   Counters charged = MakeCounters(registry, "kezek_account_charged_gpu_seconds_total");
   Histograms waits = MakeHistograms(registry, "kezek_job_wait_seconds");
   Counters events = MakeCounters(registry, "kezek_job_events_total");
+  Counters overrides = MakeCounters(registry, "kezek_overrides_total");
   Histograms tick = MakeHistograms(registry, "kezek_tick_seconds");
   Histograms phase = MakeHistograms(registry, "kezek_tick_phase_seconds");
   Counters reloads = MakeCounters(registry, "kezek_controller_reloads_total");
@@ -158,6 +159,7 @@ struct Metrics::Instruments {
       histograms->At({});
     }
     for (std::size_t worker = 0; worker < kWorkers; ++worker) busy.At({WorkerName(worker)});
+    for (const char* kind : kOverrides) overrides.At({kind});
   }
 };
 
@@ -227,6 +229,10 @@ void Metrics::OnRound(const RoundMeasure& measure) {
     }
   }
   for (const Event& event : measure.events) {
+    const auto overridden = event.reason.fields.find(kOverrideField);
+    if (overridden != event.reason.fields.end()) {
+      instruments_->overrides.At({overridden->second}).Increment();
+    }
     if (event.subject != Subject::kJob) continue;
     instruments_->events.At({std::string(WireName(event.reason.code))}).Increment();
   }

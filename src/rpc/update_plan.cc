@@ -18,9 +18,10 @@ bool ChangesSpec(const v1::UpdateRequest& request) {
          request.has_deadline_ms() || request.has_array_max_running();
 }
 
-UpdateJobs ChangeOf(const v1::UpdateRequest& request, const std::vector<JobRecord>& records) {
+UpdateJobs ChangeOf(const v1::UpdateRequest& request, std::vector<JobRef> jobs, bool by_admin) {
   UpdateJobs update;
-  for (const auto& record : records) update.jobs.push_back(record.job.ref);
+  update.jobs = std::move(jobs);
+  update.by_admin = by_admin;
   if (request.has_time_limit_ms()) update.time_limit_ms = request.time_limit_ms();
   if (request.has_user_priority()) update.user_priority = request.user_priority();
   if (request.has_comment()) update.comment = request.comment();
@@ -140,7 +141,15 @@ Result<ChangeJobs> PlanUpdate(const Caller& caller, const v1::UpdateRequest& req
   }
   ChangeJobs command;
   if (request.has_hold()) AddHolds(caller, request, records, &command.changes);
-  if (ChangesSpec(request)) command.changes.push_back(ChangeOf(request, records));
+  for (const bool by_admin : {false, true}) {
+    std::vector<JobRef> jobs;
+    for (const auto& record : records) {
+      if (ActsAsAdmin(caller, record.job) == by_admin) jobs.push_back(record.job.ref);
+    }
+    if (ChangesSpec(request) && !jobs.empty()) {
+      command.changes.push_back(ChangeOf(request, std::move(jobs), by_admin));
+    }
+  }
   return command;
 }
 

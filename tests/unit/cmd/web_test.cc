@@ -55,6 +55,7 @@ class SwitchedStore final : public ReadStore, public Reader {
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return Away(); }
   Result<Correction> GetCorrection(std::int64_t) override { return Away(); }
   Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return Away(); }
+  Result<std::map<std::string, std::int64_t>> Overrides(TimeMs, TimeMs) override { return Away(); }
   Result<std::vector<AccountVersion>> AccountHistory() override { return Away(); }
 
   bool fails = false;

@@ -100,6 +100,7 @@ void TellAll(Metrics& metrics) {
   metrics.OnHttp("/metrics", 200);
   Event event;
   event.reason.code = ReasonCode::kStarted;
+  event.reason.fields[kOverrideField] = kOverrideLimit;
   Event other;
   other.subject = Subject::kNode;
   metrics.OnRound({.ticked = true,
@@ -165,6 +166,8 @@ TEST(Exposition, SaysWhatWasTold) {
       {"kezek_job_wait_seconds_bucket{class=\"normal\",le=\"300\"}", "1"},
       {"kezek_job_wait_seconds_sum{class=\"normal\"}", "90"},
       {"kezek_job_events_total{reason=\"STARTED\"}", "1"},
+      {"kezek_overrides_total{kind=\"limit\"}", "1"},
+      {"kezek_overrides_total{kind=\"hold\"}", "0"},
       {"kezek_tick_seconds_count", "1"},
       {"kezek_tick_seconds_sum", "0.02"},
       {"kezek_tick_phase_seconds_sum{phase=\"walk\"}", "0.015"},

@@ -196,6 +196,27 @@ TEST_F(ChangeTest, EveryFieldReachesTheDesk) {
   EXPECT_EQ(updated_.jobs_size(), 1);
 }
 
+TEST_F(ChangeTest, WhatAnAdminChangesOfOthersNeedsAReasonAndIsMarked) {
+  const auto both = [this](const char* reason) {
+    return Update("chief@kaznu", mine_, [&](auto& r) {
+      r.add_jobs(colleague_);
+      r.set_user_priority(7);
+      r.set_reason(reason);
+    });
+  };
+  EXPECT_EQ(both(""), "FIELD_INVALID");
+  EXPECT_TRUE(desk_.commands().empty());
+  EXPECT_EQ(both("the exam"), "OK");
+  const auto theirs = Only<UpdateJobs>(desk_.commands().back());
+  EXPECT_TRUE(theirs.by_admin);
+  EXPECT_EQ(theirs.text, "the exam");
+  EXPECT_EQ(theirs.jobs.size(), 2U);
+  EXPECT_EQ(Update("both@kaznu", colleague_, [](auto& r) { r.set_user_priority(3); }), "OK");
+  EXPECT_FALSE(Only<UpdateJobs>(desk_.commands().back()).by_admin) << "one's own";
+  EXPECT_EQ(Update("bolat@kaznu", mine_, [](auto& r) { r.set_user_priority(3); }), "OK");
+  EXPECT_FALSE(Only<UpdateJobs>(desk_.commands().back()).by_admin) << "the project's lead";
+}
+
 TEST_F(ChangeTest, WhatCannotBeChangedIsRefused) {
   const auto limit = [](std::int64_t ms) {
     return [ms](v1::UpdateRequest& r) { r.set_time_limit_ms(ms); };

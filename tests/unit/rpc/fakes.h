@@ -193,6 +193,9 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   Result<Correction> GetCorrection(std::int64_t) override {
     return Error{Code::kNotFound, "no such correction", {}};
   }
+  Result<std::map<std::string, std::int64_t>> Overrides(TimeMs, TimeMs) override {
+    return std::map<std::string, std::int64_t>();
+  }
   Result<std::vector<AccountVersion>> AccountHistory() override { return history; }
 
   std::vector<UsageQuery> usage_asked;

@@ -37,6 +37,9 @@ class Pool final : public ReadStore {
     Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return None(); }
     Result<Correction> GetCorrection(std::int64_t) override { return None(); }
     Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return None(); }
+    Result<std::map<std::string, std::int64_t>> Overrides(TimeMs, TimeMs) override {
+      return None();
+    }
     Result<std::vector<AccountVersion>> AccountHistory() override { return None(); }
 
    private:
