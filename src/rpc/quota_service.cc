@@ -128,10 +128,12 @@ v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
   const Standing standing = StandingOf(view, id, type);
   double siblings_usage = 0;
   std::int64_t siblings_weight = 0;
+  MilliGpus siblings_entitled = 0;
   for (const auto& [other, account] : directory.accounts) {
     if (account.parent != directory.accounts.at(id).parent || account.closed) continue;
     siblings_usage += StandingOf(view, other, type).usage_gpu_hours;
     siblings_weight += ShareOf(account, type).weight_milli;
+    siblings_entitled += StandingOf(view, other, type).entitled_milli;
   }
   v1::UsageRow row;
   row.set_account(PathOf(directory, id));
@@ -147,10 +149,14 @@ v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
   if (siblings_usage > 0) {
     row.set_usage_ppm(static_cast<std::int64_t>(1e6 * standing.usage_gpu_hours / siblings_usage));
   }
+  const Share share = ShareOf(directory.accounts.at(id), type);
   if (siblings_weight > 0) {
-    const Share share = ShareOf(directory.accounts.at(id), type);
     row.set_weight_ppm(share.weight_milli * 1'000'000 / siblings_weight);
   }
+  if (siblings_entitled > 0) {
+    row.set_entitled_ppm(standing.entitled_milli * 1'000'000 / siblings_entitled);
+  }
+  if (share.target_ppm) row.set_target_ppm(*share.target_ppm);
   AddJobCounts(view, id, type, &row);
   return row;
 }

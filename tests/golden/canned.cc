@@ -172,7 +172,8 @@ v1::GetUsageResponse CannedUsage() {
     half_life_ms: 604800000 as_of_ms: 1795246200000
     rows { account: "universities/kaznu" gpu_type: "h200" usage_milli_gpu_ms: 4320000000000
            charged_milli_gpu_ms: 44446400000000 running_milli_gpus: 17500 usage_ppm: 381000
-           weight_ppm: 400000 jobs_running: 12 jobs_queued: 30 }
+           weight_ppm: 400000 jobs_running: 12 jobs_queued: 30 target_ppm: 400000
+           entitled_ppm: 395000 }
     rows { account: "universities/kaznu/nlp" gpu_type: "h200" usage_milli_gpu_ms: 3600000000
            charged_milli_gpu_ms: 3600000000 running_milli_gpus: 1000 usage_ppm: 833
            weight_ppm: 1000000 jobs_running: 1 }

@@ -3,8 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/help.h"
@@ -56,6 +60,47 @@ std::int64_t PartsPerMillion(std::int64_t part, std::int64_t whole) {
                                                 static_cast<double>(whole));
 }
 
+// In percentage points, with its sign.
+std::string Distance(const v1::UsageRow& row) {
+  const std::int64_t off = row.usage_ppm() - row.target_ppm();
+  return (off < 0 ? "-" : "+") + Percent(std::abs(off));
+}
+
+void PrintRows(Session& session, const v1::GetUsageResponse& answer) {
+  const bool targets = std::any_of(answer.rows().begin(), answer.rows().end(),
+                                   [](const v1::UsageRow& row) { return row.has_target_ppm(); });
+  std::vector<std::string> headings = {"ACCOUNT", "USER",       "TYPE",    "RUNNING",     "JOBS",
+                                       "QUEUED",  "USED GPU-H", "DECAYED", "OF SIBLINGS", "SHARE"};
+  if (targets) headings.insert(headings.end(), {"ENTITLED", "TARGET", "OFF BY"});
+  Table table(std::move(headings));
+  table.MayCut({"USER"});
+  if (targets) {  // the distance and what it is measured from stay longest
+    table.MayLeaveOut({"TYPE", "DECAYED", "QUEUED", "JOBS", "SHARE", "ENTITLED", "OF SIBLINGS"});
+  } else {
+    table.MayLeaveOut({"TYPE", "DECAYED", "OF SIBLINGS", "QUEUED", "JOBS"});
+  }
+  if (session.format() == Format::kWide) table.KeepWhole();
+  for (const v1::UsageRow& row : answer.rows()) {
+    std::vector<std::string> cells = {row.account().empty() ? "(all)" : row.account(),
+                                      row.user(),
+                                      row.gpu_type(),
+                                      Gpus(row.running_milli_gpus()),
+                                      std::to_string(row.jobs_running()),
+                                      std::to_string(row.jobs_queued()),
+                                      GpuHours(row.charged_milli_gpu_ms()),
+                                      GpuHours(row.usage_milli_gpu_ms()),
+                                      Percent(row.usage_ppm()),
+                                      row.user().empty() ? Percent(row.weight_ppm()) : ""};
+    if (targets) {
+      const bool has = row.has_target_ppm();
+      cells.insert(cells.end(), {row.user().empty() ? Percent(row.entitled_ppm()) : "",
+                                 has ? Percent(row.target_ppm()) : "", has ? Distance(row) : ""});
+    }
+    table.Add(std::move(cells));
+  }
+  table.Print(session.host);
+}
+
 // What is left of each budget that covers the account, and how long it will last.
 void PrintBudgets(const Host& host, const v1::ListBudgetsResponse& answer) {
   for (const v1::Budget& budget : answer.budgets()) {
@@ -95,19 +140,7 @@ Result<int> RunUsage(Session& session, const UsageFlags& flags) {
     for (const v1::UsageRow& row : answer->rows()) *host.out << row.account() << '\n';
     return kDone;
   }
-  Table table({"ACCOUNT", "USER", "TYPE", "RUNNING", "JOBS", "QUEUED", "USED GPU-H", "DECAYED",
-               "OF SIBLINGS", "SHARE"});
-  table.MayCut({"USER"});
-  table.MayLeaveOut({"TYPE", "DECAYED", "OF SIBLINGS", "QUEUED", "JOBS"});
-  if (session.format() == Format::kWide) table.KeepWhole();
-  for (const v1::UsageRow& row : answer->rows()) {
-    table.Add({row.account().empty() ? "(all)" : row.account(), row.user(), row.gpu_type(),
-               Gpus(row.running_milli_gpus()), std::to_string(row.jobs_running()),
-               std::to_string(row.jobs_queued()), GpuHours(row.charged_milli_gpu_ms()),
-               GpuHours(row.usage_milli_gpu_ms()), Percent(row.usage_ppm()),
-               row.user().empty() ? Percent(row.weight_ppm()) : ""});
-  }
-  table.Print(host);
+  PrintRows(session, *answer);
   if (host.out_is_terminal && answer->half_life_ms() > 0) {
     *host.out << "Usage halves every " << Length(answer->half_life_ms()) << ".\n";
   }
@@ -137,7 +170,9 @@ void AddUsage(CLI::App& app, Session& session) {
   command->footer(
       "USED is all that was charged, DECAYED what fair share counts of it, OF SIBLINGS its part "
       "of\n"
-      "what the accounts beside it have used, SHARE the part that its weight gives it.\n"
+      "what the accounts beside it have used, SHARE the part that its weight gives it. Where an\n"
+      "account has a target: ENTITLED is its part of what all beside it should have now, TARGET\n"
+      "what policy aims at, OFF BY how far OF SIBLINGS is from that.\n"
       "Examples:\n"
       "  kezek usage\n"
       "  kezek usage universities/kaznu\n"

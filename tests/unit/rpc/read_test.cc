@@ -377,6 +377,27 @@ TEST_F(ReadTest, UsageReadsTheChargesOfWhatIsShownAlone) {
   EXPECT_EQ(asked("root@kezek", "").size(), 8U);
 }
 
+TEST_F(ReadTest, UsageShowsTargetsBesideWhatIsDueAndReceived) {
+  World world;
+  world.directory.rate_milli["h200"] = 1000;
+  world.directory.accounts.at(World::kFirms).settings.shares["h200"].target_ppm = 400'000;
+  View view = *world.MakeView();
+  view.standings[{World::kFirms, "h200"}] = {.entitled_milli = 6000, .usage_gpu_hours = 30};
+  view.standings[{World::kUniversities, "h200"}] = {.entitled_milli = 18'000,
+                                                    .usage_gpu_hours = 90};
+  desk_.SetView(std::make_shared<const View>(view));
+  const auto quota = v1::QuotaService::NewStub(channel_);
+  v1::GetUsageResponse response;
+  ASSERT_TRUE(quota->GetUsage(As("root@kezek").get(), {}, &response).ok());
+  std::map<std::string, v1::UsageRow> rows;
+  for (const v1::UsageRow& row : response.rows()) rows[row.account()] = row;
+  EXPECT_EQ(rows.at("firms").target_ppm(), 400'000);
+  EXPECT_EQ(rows.at("firms").usage_ppm(), 250'000);
+  EXPECT_EQ(rows.at("firms").entitled_ppm(), 250'000);
+  EXPECT_FALSE(rows.at("universities").has_target_ppm());
+  EXPECT_EQ(rows.at("universities").entitled_ppm(), 750'000);
+}
+
 TEST_F(ReadTest, ReasonsAndPlacesAreOfTheLastTick) {
   auto view = std::make_shared<View>(*World().MakeView());
   view->waiting =
