@@ -18,6 +18,7 @@
 #include "kezek/result.h"
 #include "kezek/snapshot_map.h"
 #include "kezek/user.h"
+#include "kezek/what_if.h"
 
 namespace kezek {
 
@@ -156,7 +157,8 @@ struct ChangeJobs {
 };
 // Creates (id 0), changes, moves and renames accounts, all or nothing, in this order, as one
 // version of the settings. Parents by id, or by the path that one has by then. ABORTED
-// VERSION_CHANGED: a row's version is not the stored one.
+// VERSION_CHANGED: a row's version is not the stored one; RESOURCE_EXHAUSTED QUEUE_TOO_LONG, of
+// `what_if`.
 struct PutAccounts {
   struct Item {
     Account account;
@@ -165,6 +167,7 @@ struct PutAccounts {
   std::vector<Item> accounts;
   std::string reason;
   bool plan_only = false;  // everything is checked, and nothing changes
+  bool what_if = false;    // with plan_only: the outcome can say what would come of it
 };
 // All or nothing, in this order, each on top of the user as it is by then. FAILED_PRECONDITION
 // LAST_ADMIN: nobody would be left who administers the cluster.
@@ -214,6 +217,9 @@ struct CommandOutcome {
   std::vector<JobRef> jobs;
   std::vector<JobRef> unchanged;
   std::vector<std::int64_t> ids;
+  // Of PutAccounts with `what_if`: to be called once, and takes as long as some ticks. Empty
+  // otherwise.
+  std::function<WhatIf()> what_if;
 };
 
 // Port. The controller's front desk. Thread-safe; never blocks.

@@ -1,11 +1,13 @@
 // Changes of accounts, users, tokens and nodes. All is checked before anything changes.
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "scheduler/control/core.h"
 #include "scheduler/control/directory.h"
+#include "scheduler/engine/what_if.h"
 
 namespace kezek::control {
 namespace {
@@ -62,6 +64,32 @@ Result<void> CheckJobsStay(const Core& core, const std::vector<Account>& account
   return {};
 }
 
+// Copying what the plans are made from is all that is done here, and bounded: the caller makes them
+// while this thread goes on.
+Result<CommandOutcome> TryOut(const Core& core, Directory directory,
+                              std::vector<LedgerEntry> grants) {
+  constexpr std::size_t kMostCopied = 100'000;
+  const std::size_t rows = core.engine.waiting() + core.engine.holdings().size();
+  if (rows > kMostCopied) {
+    return FieldProblem(
+        Code::kResourceExhausted,
+        {"what_if",
+         "QUEUE_TOO_LONG",
+         std::to_string(rows) + " jobs wait or run: what comes of new settings is worked out for " +
+             std::to_string(kMostCopied) + " at most",
+         {}});
+  }
+  Reindex(directory);
+  const auto facts = std::make_shared<engine::Facts>(core.engine.CopyFacts());
+  const engine::NewSettings after{std::make_shared<const Directory>(std::move(directory)),
+                                  std::move(grants)};
+  CommandOutcome outcome;
+  outcome.what_if = [facts, before = core.state.directory(), after, now = core.now] {
+    return engine::TryOut(std::move(*facts), before, after, now);
+  };
+  return outcome;
+}
+
 }  // namespace
 
 Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const Command& command) {
@@ -76,6 +104,7 @@ Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const
   if (!tree) return tree.error();
   const auto grants = quota::GrantsDue(core.state.tree(), *tree, core.engine.budgets(), core.now);
   if (!grants) return grants.error();
+  if (put.plan_only && put.what_if) return TryOut(core, std::move(directory), *grants);
   if (put.plan_only) return CommandOutcome{};
   for (const Account& account : *accounts) {
     const auto before = core.state.directory()->accounts.find(account.id);

@@ -44,6 +44,19 @@ std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) co
 
 const std::map<AttemptRef, Holding>& Engine::holdings() const { return world_->holdings(); }
 
+std::size_t Engine::waiting() const { return world_->waiting().size(); }
+
+Facts Engine::CopyFacts() const {
+  Facts facts{.config = world_->config(),
+              .nodes = world_->nodes(),
+              .waiting = world_->waiting(),
+              .holdings = world_->holdings(),
+              .usage = world_->usage(),
+              .budgets = world_->budgets()};
+  facts.config.phase_ended = nullptr;
+  return facts;
+}
+
 std::map<std::string, std::int32_t> Engine::FreeGpus() const {
   const World& world = *world_;
   const Machine machine(world.nodes(), world.used(), world.now_ms());

@@ -5,6 +5,7 @@
 // engine keeps indexes between calls so that this costs less; tests hold it equal to that model.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -23,6 +24,7 @@
 #include "kezek/resources.h"
 #include "kezek/time.h"
 #include "quota/budget.h"
+#include "quota/usage.h"
 
 namespace kezek::engine {
 
@@ -113,6 +115,16 @@ struct Plan {
   std::vector<Start> dropped_starts;  // the starts among them
 };
 
+// All that plans are made from, settings excepted: what SetDirectory has told.
+struct Facts {
+  EngineConfig config;  // its `phase_ended` is empty
+  std::map<std::string, Node> nodes;
+  std::map<JobRef, Waiting> waiting;
+  std::map<AttemptRef, Holding> holdings;
+  std::map<std::string, quota::UsageBook> usage;  // by GPU type
+  quota::Budgets budgets;
+};
+
 class Engine {
  public:
   Engine(EngineConfig config, std::shared_ptr<const Directory> directory);
@@ -146,6 +158,10 @@ class Engine {
   std::vector<std::string> Audit(std::int32_t part, std::int32_t parts) const;
   // What SetHolding has told.
   const std::map<AttemptRef, Holding>& holdings() const;
+  // How many rows SetWaiting has told.
+  std::size_t waiting() const;
+  // A copy, for plans that are made elsewhere.
+  Facts CopyFacts() const;
 
   // Free GPUs by node as of the last Decide's time, for display; 0 of a node out of service.
   std::map<std::string, std::int32_t> FreeGpus() const;

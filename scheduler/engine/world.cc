@@ -66,6 +66,15 @@ World::World(EngineConfig config, std::shared_ptr<const Directory> directory)
   SetDirectory(std::move(directory));
 }
 
+World::World(const Facts& facts, std::shared_ptr<const Directory> directory)
+    : World(facts.config, std::move(directory)) {
+  usage_ = facts.usage;
+  budgets_ = facts.budgets;
+  for (const auto& [name, node] : facts.nodes) SetNode(node);
+  for (const auto& [ref, attempt] : facts.holdings) SetHolding(attempt);
+  for (const auto& [ref, job] : facts.waiting) SetWaiting(job);
+}
+
 void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   KEZEK_CHECK(directory != nullptr, "no directory");
   // A change of quota alone leaves the waiting jobs as they are.

@@ -35,6 +35,8 @@ JobRef StartableRef(const Waiting& job, std::int32_t nth);
 class World {
  public:
   World(EngineConfig config, std::shared_ptr<const Directory> directory);
+  // As if all of these had been told one by one.
+  World(const Facts& facts, std::shared_ptr<const Directory> directory);
 
   void SetDirectory(std::shared_ptr<const Directory> directory);
   void SetNode(const Node& node);
@@ -60,6 +62,7 @@ class World {
   const std::map<std::string, NodeUse>& used() const { return used_; }
   const quota::RunningTable& running() const { return running_; }
   const quota::UsageBook& usage(const std::string& gpu_type) const;
+  const std::map<std::string, quota::UsageBook>& usage() const { return usage_; }
   const std::map<std::string, quota::GpuType>& types() const { return types_; }
   const quota::Budgets& budgets() const { return budgets_; }
   // Waiting jobs in order, by GPU type. Up to date after Refresh.

@@ -30,19 +30,6 @@ Error NotRuled(const std::string& path) {
   return Denied("NOT_ADMINISTRATOR", "you do not administer '" + path + "'");
 }
 
-// What somebody rules begins below the own account: nobody changes what was given to them. By the
-// nearest account above the path that there is: whether there is one at the path is not told.
-bool RulesPath(const Caller& caller, const std::string& path) {
-  if (caller.everywhere) return true;
-  const auto& known = caller.directory().account_by_path;
-  for (std::string above = path; !above.empty();) {
-    above = SplitPath(above).first;
-    const auto found = known.find(above);
-    if (found != known.end()) return caller.ReachesAccount(found->second);
-  }
-  return false;
-}
-
 // What the change says besides the path.
 Result<void> Amend(const v1::AccountChange& change, const std::string& field, Account* account) {
   if (!change.kind().empty()) account->kind = change.kind();
@@ -196,8 +183,18 @@ class Planning {
 
 }  // namespace
 
+bool RulesPath(const Caller& caller, const std::string& path) {
+  if (caller.everywhere) return true;
+  const auto& known = caller.directory().account_by_path;
+  for (std::string above = path; !above.empty();) {
+    above = SplitPath(above).first;
+    const auto found = known.find(above);
+    if (found != known.end()) return caller.ReachesAccount(found->second);
+  }
+  return false;
+}
+
 Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRequest& request) {
-  if (request.what_if()) return NotYet("what_if", "trying settings on the queue");
   std::vector<int> order;
   for (int i = 0; i < request.changes_size(); ++i) order.push_back(i);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "kezek/account.h"
@@ -16,6 +17,11 @@ struct AccountPlan {
   PutAccounts command;  // without accounts: everything is so already
   std::vector<v1::FieldChange> changes;
 };
+
+// Whether the caller rules what is at the path. That begins below the own account: nobody changes
+// what was given to them. Goes by the nearest account above the path that there is: whether there
+// is one at the path is not told.
+bool RulesPath(const Caller& caller, const std::string& path);
 
 // Makes the tree as the changes say. PERMISSION_DENIED NOT_ADMINISTRATOR where the caller does not
 // rule: an institution's admins rule below it, and what Slurm calls an account is not theirs.

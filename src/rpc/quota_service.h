@@ -1,9 +1,11 @@
 // QuotaService: accounts, usage and entitlement.
 #pragma once
 
+#include <memory>
 #include <utility>
 
 #include "kezek/v1/quota.grpc.pb.h"
+#include "rpc/lane.h"
 #include "rpc/unary.h"
 
 namespace kezek::rpc {
@@ -11,7 +13,9 @@ namespace kezek::rpc {
 class QuotaServiceImpl : public v1::QuotaService::CallbackService {
  public:
   QuotaServiceImpl(Parts parts, Settings settings)
-      : parts_(parts), settings_(std::move(settings)) {}
+      : parts_(parts),
+        settings_(std::move(settings)),
+        trials_(std::make_shared<Lane>(parts_.read, 1)) {}
 
   grpc::ServerUnaryReactor* GetAccount(grpc::CallbackServerContext* context,
                                        const v1::GetAccountRequest* request,
@@ -62,6 +66,7 @@ class QuotaServiceImpl : public v1::QuotaService::CallbackService {
  private:
   Parts parts_;
   Settings settings_;
+  std::shared_ptr<Lane> trials_;  // of settings on the queue
 };
 
 }  // namespace kezek::rpc

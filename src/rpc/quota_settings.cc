@@ -1,4 +1,6 @@
 // Settings of accounts: applied, looked at as they were, brought back.
+#include <future>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "rpc/account_plan.h"
 #include "rpc/paging.h"
 #include "rpc/quota_service.h"
+#include "rpc/what_if_convert.h"
 
 namespace kezek::rpc {
 namespace {
@@ -52,26 +55,53 @@ Result<void> CheckBase(const Directory& directory, std::int64_t base_version) {
                                        {{"version", version}}});
 }
 
+struct Asked {
+  std::shared_ptr<const Caller> caller;
+  bool plan_only = false;
+  bool what_if = false;
+};
+
+// The desk's answer, waited for.
+Result<CommandOutcome> Await(Desk& desk, Command command) {
+  auto answer = std::make_shared<std::promise<Result<CommandOutcome>>>();
+  auto outcome = answer->get_future();
+  desk.Do(std::move(command), [answer](auto done) { answer->set_value(std::move(done)); });
+  return outcome.get();
+}
+
 // Has the desk check the plan, and carry it out unless only that was asked for. `in_request` finds
 // the place of an error of the desk in the request.
 template <class InTheRequest>
-void Carry(const Parts& parts, const Caller& caller, AccountPlan plan, bool plan_only,
+void Carry(const Parts& parts, Lane& trials, const Asked& asked, AccountPlan plan,
            v1::ApplyAccountsResponse* response, const Reply& reply, InTheRequest in_request) {
   response->mutable_changes()->Add(plan.changes.begin(), plan.changes.end());
   if (plan.command.accounts.empty()) return reply.Ok();
-  plan.command.plan_only = plan_only;
-  Command command{caller.user, caller.name, std::move(plan.command)};
-  parts.desk->Do(std::move(command), [desk = parts.desk, response, reply, plan_only,
-                                      in_request = std::move(in_request)](const auto& outcome) {
+  plan.command.plan_only = asked.plan_only;
+  plan.command.what_if = asked.what_if;
+  Command command{asked.caller->user, asked.caller->name, std::move(plan.command)};
+  const auto done = [desk = parts.desk, response, reply, asked,
+                     in_request = std::move(in_request)](const auto& outcome) {
     if (!outcome) {
       response->Clear();
       return reply.Fail(in_request(outcome.error()));
     }
-    if (!plan_only) {
+    if (!asked.plan_only) {
       response->set_settings_version(desk->view()->directory->settings_version);
     }
+    if (outcome->what_if) {
+      *response->mutable_what_if() = ToWire(*asked.caller, outcome->what_if());
+    }
     reply.Ok();
-  });
+  };
+  if (!asked.what_if) return parts.desk->Do(std::move(command), done);
+  // One after the other: each holds a copy of the queue.
+  trials.Work(asked.caller->user,
+              [desk = parts.desk, command, done](Reader&) { done(Await(*desk, command)); });
+}
+
+Result<void> CheckWhatIf(bool what_if, bool plan_only) {
+  if (!what_if || plan_only) return {};
+  return Invalid("what_if", "goes with plan_only alone");
 }
 
 }  // namespace
@@ -109,9 +139,12 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ApplyAccounts(grpc::CallbackServerCo
                  if (!here) return reply.Fail(here.error());
                  const auto reason = CheckReason(request->reason(), request->plan_only());
                  if (!reason) return reply.Fail(reason.error());
+                 const auto alone = CheckWhatIf(request->what_if(), request->plan_only());
+                 if (!alone) return reply.Fail(alone.error());
                  auto plan = PlanAccounts(*caller, *request);
                  if (!plan) return reply.Fail(plan.error());
-                 Carry(parts_, *caller, std::move(*plan), request->plan_only(), response, reply,
+                 Carry(parts_, *trials_, {caller, request->plan_only(), request->what_if()},
+                       std::move(*plan), response, reply,
                        [request](const Error& error) { return InRequest(*request, error); });
                });
 }
@@ -150,6 +183,8 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerC
         if (!here) return reply.Fail(here.error());
         const auto reason = CheckReason(request->reason(), request->plan_only());
         if (!reason) return reply.Fail(reason.error());
+        const auto alone = CheckWhatIf(request->what_if(), request->plan_only());
+        if (!alone) return reply.Fail(alone.error());
         const auto top = TopOf(*caller, request->account());
         if (!top) return reply.Fail(top.error());
         const auto base = CheckBase(caller->directory(), request->base_version());
@@ -161,8 +196,8 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerC
           if (!past) return reply.Fail(past.error());
           auto plan = PlanRevert(*caller, top, *past, *request);
           if (!plan) return reply.Fail(plan.error());
-          Carry(parts_, *caller, std::move(*plan), request->plan_only(), response, reply,
-                [](const Error& error) { return error; });
+          Carry(parts_, *trials_, {caller, request->plan_only(), request->what_if()},
+                std::move(*plan), response, reply, [](const Error& error) { return error; });
         });
       });
 }

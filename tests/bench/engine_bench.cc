@@ -1,6 +1,7 @@
 // How long a tick decides: 1,250 nodes of 8 GPUs, 10,000 waiting jobs of 300 projects in 40
 // institutions, three quarters of the machine taken. A full machine blocks every shape; a tick with
-// room starts what it may.
+// room starts what it may. Of trying other settings on that queue: what the controller's thread
+// copies, and what is worked out elsewhere.
 
 #include <benchmark/benchmark.h>
 
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "scheduler/engine/engine.h"
+#include "scheduler/engine/what_if.h"
 #include "tests/support/random_world.h"
 
 namespace {
@@ -100,8 +102,29 @@ void DecideOnce(benchmark::State& state, int nodes_taken) {
 void FullMachine(benchmark::State& state) { DecideOnce(state, kNodes); }
 void QuarterFree(benchmark::State& state) { DecideOnce(state, kNodes * 3 / 4); }
 
+void CopyForWhatIf(benchmark::State& state) {
+  const kezek::engine::Engine engine = Filled(kNodes);
+  for (auto unused : state) benchmark::DoNotOptimize(engine.CopyFacts());
+}
+
+void WhatIf(benchmark::State& state) {
+  const kezek::engine::Engine engine = Filled(kNodes);
+  const kezek::Directory directory = Tree();
+  kezek::Directory changed = directory;
+  changed.accounts.at(AccountId{100}).settings.shares["h200"].guarantee_milli = 300'000;
+  const auto before = std::make_shared<const kezek::Directory>(directory);
+  const auto after = std::make_shared<const kezek::Directory>(changed);
+  std::size_t rows = 0;
+  for (auto unused : state) {
+    rows = kezek::engine::TryOut(engine.CopyFacts(), before, {after, {}}, kNow).rows.size();
+  }
+  state.counters["rows"] = static_cast<double>(rows);
+}
+
 BENCHMARK(FullMachine)->Unit(benchmark::kMillisecond);
 BENCHMARK(QuarterFree)->Unit(benchmark::kMillisecond);
+BENCHMARK(CopyForWhatIf)->Unit(benchmark::kMillisecond);
+BENCHMARK(WhatIf)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

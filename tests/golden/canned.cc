@@ -297,7 +297,25 @@ v1::ApplyAccountsResponse EchoedChanges(const v1::ApplyAccountsRequest& request)
     field.set_after(text);
   }
   response.set_settings_version(13);
+  if (request.what_if()) *response.mutable_what_if() = CannedWhatIf();
   return response;
+}
+
+v1::WhatIf CannedWhatIf() {
+  return Parse<v1::WhatIf>(R"(
+    tick_ms: 1795246200000
+    accounts { account: "startups" gpu_type: "h200" running_milli_gpus: 40000
+               entitlement_before_milli_gpus: 40000 entitlement_after_milli_gpus: 24000 }
+    accounts { account: "startups/agro/vision" gpu_type: "h200" running_milli_gpus: 16000
+               entitlement_before_milli_gpus: 16000 waits: "48240" farther: 3
+               unguaranteed: "48101" unguaranteed: "48144" unguaranteed_milli_gpu_ms: 4320000000 }
+    accounts { account: "universities/kaznu" gpu_type: "h200" running_milli_gpus: 17500
+               entitlement_before_milli_gpus: 32000 entitlement_after_milli_gpus: 48000 }
+    accounts { account: "universities/kaznu/nlp" gpu_type: "h200" running_milli_gpus: 1000
+               entitlement_before_milli_gpus: 1000 entitlement_after_milli_gpus: 17500
+               starts: "48230" starts: "48300_7" stopped: "48231" freed: "48232" nearer: 12 }
+    next { gpu_type: "h200" before: "48240" before: "48230" after: "48230" after: "48240" }
+  )");
 }
 
 v1::CreateTokenResponse CannedNewToken(const v1::CreateTokenRequest& request) {

@@ -30,6 +30,7 @@ v1::User CannedUser();
 std::vector<v1::Token> CannedTokens();
 
 v1::ListChangesResponse CannedChanges(const v1::ListChangesRequest& request);
+v1::WhatIf CannedWhatIf();
 v1::ApplyAccountsResponse EchoedChanges(const v1::ApplyAccountsRequest& request);
 v1::CreateTokenResponse CannedNewToken(const v1::CreateTokenRequest& request);
 

@@ -313,6 +313,7 @@ class FakeQuota final : public v1::QuotaService::Service {
     *response->mutable_changes() = CannedChanges({}).changes(0).changes();
     if (request->to_version() == 15) response->clear_changes();
     if (!request->plan_only()) response->set_settings_version(16);
+    if (request->what_if()) *response->mutable_what_if() = v1::WhatIf();
     return Status::OK;
   }
 };

@@ -17,6 +17,7 @@
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/times.h"
 #include "cmd/kezek/usage_error.h"
+#include "cmd/kezek/what_if_text.h"
 
 namespace kezek::cli {
 namespace {
@@ -26,6 +27,7 @@ struct ApplyFlags {
   std::string complete_below;
   std::string reason;
   bool plan = false;
+  bool what_if = false;
   bool yes = false;
 };
 
@@ -42,12 +44,13 @@ bool ForPeople(const Session& session) {
   return session.format() == Format::kTable || session.format() == Format::kWide;
 }
 
-void PrintPlan(Session& session, const v1::ApplyAccountsResponse& plan) {
+void PrintPlan(Session& session, const v1::ApplyAccountsResponse& plan, bool what_if) {
   const Host& host = session.host;
   for (const v1::Reason& warning : plan.warnings()) PrintWarning(host, warning.sentence());
   if (PrintMessage(host, session.format(), plan)) return;
   if (session.format() != Format::kName) {
     for (const v1::FieldChange& change : plan.changes()) PrintChange(host, change);
+    if (what_if) PrintWhatIf(session, plan.what_if());
     return;
   }
   std::string last = "\n";  // no account has this path
@@ -59,6 +62,7 @@ void PrintPlan(Session& session, const v1::ApplyAccountsResponse& plan) {
 
 struct Asking {
   bool plan_only = false;
+  bool what_if = false;
   bool yes = false;
   bool input_is_data = false;
   std::string reason;
@@ -74,30 +78,41 @@ Result<int> PlanAndDo(Session& session, Request request, const Asking& asking, E
   request.set_base_version(*version);
   request.set_reason(asking.reason);
   request.set_plan_only(true);
+  request.set_what_if(asking.what_if);
   auto plan = Ask<v1::ApplyAccountsResponse>(session, request);
   if (!plan) return explain(plan.error());
   if (plan->changes().empty() && ForPeople(session)) {
     *host.out << asking.nothing << '\n';
     return kDone;
   }
-  if (!asking.yes || asking.plan_only || ForPeople(session)) PrintPlan(session, *plan);
+  if (!asking.yes || asking.plan_only || ForPeople(session)) {
+    PrintPlan(session, *plan, asking.what_if);
+  }
   if (plan->changes().empty() || asking.plan_only) return kDone;
   if (!MayApply(host, asking.yes, asking.input_is_data, plan->changes_size())) return kDone;
   request.set_plan_only(false);
+  request.set_what_if(false);
   auto applied = Ask<v1::ApplyAccountsResponse>(session, request, Repeat::kNo);
   if (!applied) return explain(applied.error());
   if (ForPeople(session)) {
     *host.out << "Applied as version " << applied->settings_version() << " of the settings.\n";
   } else {
-    PrintPlan(session, *applied);
+    if (asking.what_if) *applied->mutable_what_if() = plan->what_if();
+    PrintPlan(session, *applied, false);
   }
   return kDone;
 }
 
+// Nobody changes anything without a reason; to look at what would come of it none is needed.
+Result<void> CheckReason(const std::string& reason, bool plan, bool what_if) {
+  if (!reason.empty() || plan || what_if) return {};
+  return Error{
+      Code::kInvalidArgument, "--reason: say why, for the record; or only --plan or --what-if", {}};
+}
+
 Result<int> RunApply(Session& session, const ApplyFlags& flags) {
-  if (flags.reason.empty() && !flags.plan) {
-    return Error{Code::kInvalidArgument, "--reason: say why, for the record; or only --plan", {}};
-  }
+  const Result<void> reason = CheckReason(flags.reason, flags.plan, flags.what_if);
+  if (!reason) return reason.error();
   const Result<std::string> text = ReadInput(session.host, flags.file);
   if (!text) return text.error();
   const std::string name = flags.file == "-" ? "standard input" : flags.file;
@@ -106,7 +121,8 @@ Result<int> RunApply(Session& session, const ApplyFlags& flags) {
   v1::ApplyAccountsRequest request;
   request.mutable_changes()->Add(file->changes.begin(), file->changes.end());
   request.set_complete_below(flags.complete_below);
-  const Asking asking{.plan_only = flags.plan,
+  const Asking asking{.plan_only = flags.plan || flags.reason.empty(),
+                      .what_if = flags.what_if,
                       .yes = flags.yes,
                       .input_is_data = flags.file == "-",
                       .reason = flags.reason,
@@ -195,17 +211,18 @@ struct RevertFlags {
   std::string account;
   std::string reason;
   bool plan = false;
+  bool what_if = false;
   bool yes = false;
 };
 
 Result<int> RunRevert(Session& session, const RevertFlags& flags) {
-  if (flags.reason.empty() && !flags.plan) {
-    return Error{Code::kInvalidArgument, "--reason: say why, for the record; or only --plan", {}};
-  }
+  const Result<void> reason = CheckReason(flags.reason, flags.plan, flags.what_if);
+  if (!reason) return reason.error();
   v1::RevertAccountsRequest request;
   request.set_to_version(flags.version);
   request.set_account(flags.account);
-  const Asking asking{.plan_only = flags.plan,
+  const Asking asking{.plan_only = flags.plan || flags.reason.empty(),
+                      .what_if = flags.what_if,
                       .yes = flags.yes,
                       .reason = flags.reason,
                       .nothing = "All is as version " + std::to_string(flags.version) + " had it."};
@@ -226,13 +243,17 @@ void AddAdminApply(CLI::App& admin, Session& session) {
       ->type_name("ACCOUNT");
   apply->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   apply->add_flag("--plan", flags->plan, "only say what would change");
+  apply->add_flag("--what-if", flags->what_if,
+                  "say, too, what it would do to the queue and to what runs");
   apply->add_flag("-y,--yes", flags->yes, "apply without asking");
   apply->footer(
       "Says first what would change, then changes all of it, as one version, or nothing. What the\n"
-      "file does not name stays as it is; settings that it names are replaced as a whole.\n"
+      "file does not name stays as it is; settings that it names are replaced as a whole. Without\n"
+      "--reason nothing is changed.\n"
       "Examples:\n"
       "  kezek admin export > accounts.yaml\n"
       "  kezek admin apply -f accounts.yaml --plan\n"
+      "  kezek admin apply -f accounts.yaml --what-if\n"
       "  kezek admin apply -f accounts.yaml --reason 'order 118'");
   apply->callback([&session, flags] {
     session.action = [&session, flags] { return RunApply(session, *flags); };
@@ -280,6 +301,8 @@ void AddAdminRevert(CLI::App& admin, Session& session) {
   revert->add_option("ACCOUNT", flags->account, "only this one and all below it");
   revert->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   revert->add_flag("--plan", flags->plan, "only say what would change");
+  revert->add_flag("--what-if", flags->what_if,
+                   "say, too, what it would do to the queue and to what runs");
   revert->add_flag("-y,--yes", flags->yes, "revert without asking");
   revert->footer(
       "Makes a new version; nothing of the history is lost. Accounts made since are closed.\n"
