@@ -18,6 +18,7 @@
 #include "kezek/ids.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
+#include "kezek/report.h"
 #include "kezek/result.h"
 #include "kezek/user.h"
 
@@ -66,11 +67,12 @@ struct Changes {
   std::vector<JobId> final_jobs;           // their environments are deleted
   std::optional<std::string> stop;         // why nothing may be started; empty: it goes on
   std::set<std::int64_t> accepted_epochs;  // of attempts that this database lacks
+  HistoryChange history;
   bool empty() const {
     return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
            accounts.empty() && budget_warnings.empty() && corrections.empty() && users.empty() &&
            tokens.empty() && nodes.empty() && final_jobs.empty() && !stop &&
-           accepted_epochs.empty();
+           accepted_epochs.empty() && history == HistoryChange{};
   }
 };
 
@@ -104,6 +106,7 @@ struct Snapshot {
   std::vector<Correction> corrections;  // not decided yet
   std::int64_t last_correction = 0;     // highest id given
   std::vector<AccountPlace> places;     // of accounts that have been moved, by version
+  TimeMs history_until_ms = 0;          // all before is in the history already
 };
 
 // Port. The controller's side. One thread at a time.
@@ -218,6 +221,11 @@ class Reader {
                                                                 TimeMs until_ms) = 0;
   // Every version there has been of every account, by version, then by account.
   virtual Result<std::vector<AccountVersion>> AccountHistory() = 0;
+  virtual Result<ReportFigures> Report(const ReportQuery& query) = 0;
+  // By account, GPU type and period.
+  virtual Result<std::vector<HistoryRow>> History(const HistoryQuery& query) = 0;
+  // By project, actor and kind. What a project's lead did is among it.
+  virtual Result<std::vector<OverrideCount>> Overrides(TimeMs since_ms, TimeMs until_ms) = 0;
 };
 
 // Port. Runs reads on a small pool of threads. Thread-safe, never blocks.

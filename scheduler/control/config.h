@@ -37,7 +37,9 @@ struct ControlConfig {
   DurationMs retry_ms = 5 * kSecondMs;            // of releases, cancels and looks
   DurationMs backoff_ms = 10 * kSecondMs;         // after a failed launch; doubles
   DurationMs backoff_max_ms = 10 * kMinuteMs;
-  DurationMs reconcile_ms = 5 * kMinuteMs;  // full listings of the cluster's jobs
+  DurationMs reconcile_ms = 5 * kMinuteMs;     // full listings of the cluster's jobs
+  DurationMs history_commit_ms = kMinuteMs;    // of how accounts stand, at least; a crash loses it
+  DurationMs history_hours_ms = 400 * kDayMs;  // by the hour so long, then by the day
   // Keyed hash of a text, as hex. Pure: the same text gives the same hash in every process with
   // the installation's key. Tags of attempts are made and checked with it.
   std::function<std::string(std::string_view)> keyed_hash;

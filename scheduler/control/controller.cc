@@ -136,11 +136,13 @@ engine::EngineConfig EngineConfigOf(const ControlConfig& config) {
 
 }  // namespace
 
-Core::Core(const ControlConfig& config_in, const Snapshot& snapshot)
+Core::Core(const ControlConfig& config_in, const Snapshot& snapshot, TimeMs now_in)
     : config(config_in),
       state(config_in, snapshot),
       engine(EngineConfigOf(config_in), state.directory()),
-      stop(snapshot.stop) {}
+      stop(snapshot.stop),
+      history(std::max(now_in, snapshot.history_until_ms)),
+      now(now_in) {}
 
 void Core::Put(const Job& job) {
   state.PutJob(job);
@@ -203,9 +205,8 @@ Event ClusterNote(const Core& core, Reason reason) {
 }
 
 Controller::Controller(const ControlConfig& config, const Snapshot& snapshot, TimeMs now)
-    : core_(std::make_unique<Core>(config, snapshot)) {
+    : core_(std::make_unique<Core>(config, snapshot, std::max(now, snapshot.last_time_ms))) {
   KEZEK_CHECK(config.keyed_hash != nullptr, "tags need a key");
-  core_->now = std::max(now, snapshot.last_time_ms);
   core_->cluster_since_ms = core_->now;
   BeginBudgets(*core_, snapshot);
   BeginFollowing(*core_, snapshot);
@@ -235,6 +236,7 @@ Ready Controller::Step(TimeMs now) {
   if (TickDue(core)) {
     Tick(core);
     Settle(core);
+    KeepHistory(core);
   }
   FollowAll(core);
   WarnOfBudgets(core);

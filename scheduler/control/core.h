@@ -18,6 +18,7 @@
 #include "kezek/snapshot_map.h"
 #include "quota/budget.h"
 #include "quota/charge.h"
+#include "quota/history.h"
 #include "scheduler/control/config.h"
 #include "scheduler/control/controller.h"
 #include "scheduler/control/life.h"
@@ -44,7 +45,7 @@ struct FollowUp {
 };
 
 struct Core {
-  Core(const ControlConfig& config_in, const Snapshot& snapshot);
+  Core(const ControlConfig& config_in, const Snapshot& snapshot, TimeMs now_in);
 
   const ControlConfig config;
   const ClassRules unknown_class;  // of jobs whose class has left the configuration
@@ -85,6 +86,16 @@ struct Core {
   std::map<std::int64_t, Correction> corrections;  // not decided
   std::int64_t last_correction = 0;                // highest id given
   std::shared_ptr<const std::vector<BudgetStanding>> budgets_shown;  // null: make it anew
+
+  // How accounts stand over time.
+  struct Due {
+    std::shared_ptr<const Directory> directory;  // that it was worked out of
+    MilliGpus capacity_milli = 0;
+    std::vector<MilliGpus> milli;  // by index
+  };
+  quota::History history;
+  std::map<std::string, Due> due;  // by GPU type
+  TimeMs days_before_ms = 0;       // hours before have been put together
 
   // Time and ticks.
   TimeMs now = 0;
@@ -221,6 +232,10 @@ Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& prop
                                        const Command& command);
 Result<CommandOutcome> ExecuteDecision(Core& core, const DecideCorrection& decide,
                                        const Command& command);
+
+// --- history.cc ---
+// After a tick, its plan carried out.
+void KeepHistory(Core& core);
 
 // --- tick.cc ---
 bool TickDue(const Core& core);

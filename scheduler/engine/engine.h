@@ -101,6 +101,13 @@ struct Reservation {  // no pass makes one yet; verify knows its rules
   bool operator==(const Reservation&) const = default;
 };
 
+// Of what jobs of a project ask for besides, GPUs that more than the lack of GPUs stops.
+struct StoppedDemand {
+  MilliGpus by_limits = 0;
+  MilliGpus by_budgets = 0;
+  bool operator==(const StoppedDemand&) const = default;
+};
+
 struct Plan {
   std::vector<Start> starts;  // in order of decision
   std::vector<Preempt> preempts;
@@ -108,6 +115,9 @@ struct Plan {
   // Every waiting job that does not start has one; the array's row for its pending elements.
   std::map<JobRef, JobStanding> waiting;
   std::map<std::pair<AccountId, std::string>, Standing> standings;
+  std::map<std::pair<AccountId, std::string>, StoppedDemand>
+      stopped;                                      // of projects; not scavengers
+  std::map<std::string, MilliGpus> capacity_milli;  // of nodes in service, by GPU type
   // `starts_max` was reached: decide again as soon as this one is committed. Never without starts.
   bool more = false;
   // Decisions that verify dropped: the job is set aside by the controller, with an alarm.

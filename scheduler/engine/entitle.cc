@@ -35,9 +35,16 @@ class DemandCount {
     }
     for (std::int32_t i = 0; i < jobs; ++i) {
       const auto& allocated = allocated_[count.gpu_type];
-      if (StopOf(world_, running_, allocated, count).code != ReasonCode::kNone) return;
+      StoppedDemand& stopped = stopped_[{count.project, count.gpu_type}];
+      if (StopOf(world_, running_, allocated, count).code != ReasonCode::kNone) {
+        stopped.by_limits += count.counted_milli * (jobs - i);
+        return;
+      }
       const quota::Draw draw = world_.DrawOf(job, taken_);
-      if (StopOf(world_, draw).code != ReasonCode::kNone) return;
+      if (StopOf(world_, draw).code != ReasonCode::kNone) {
+        stopped.by_budgets += count.counted_milli * (jobs - i);
+        return;
+      }
       Take(draw, taken_);
       running_.Add(tree_, count);
       demand += count.counted_milli;
@@ -46,6 +53,9 @@ class DemandCount {
   }
 
   const std::vector<MilliGpus>& demand(const std::string& type) { return demand_[type]; }
+  std::map<std::pair<AccountId, std::string>, StoppedDemand> TakeStopped() {
+    return std::move(stopped_);
+  }
 
  private:
   void GiveAbove(quota::AccountIndex project, const quota::JobCount& count, std::int32_t jobs) {
@@ -59,6 +69,7 @@ class DemandCount {
   const quota::AccountTree& tree_;
   quota::RunningTable running_;
   quota::Taken taken_;
+  std::map<std::pair<AccountId, std::string>, StoppedDemand> stopped_;
   std::map<std::string, std::vector<MilliGpus>> demand_;     // by type; by index
   std::map<std::string, std::vector<MilliGpus>> allocated_;  // the same, summed up the tree
 };
@@ -105,7 +116,9 @@ void Entitle(const World& world, Draft& draft) {
     const Pool* pool = draft.free.FindPool(type);
     const MilliGpus capacity = pool == nullptr ? 0 : pool->capacity_gpus * 1000;
     draft.entitled[type] = quota::Entitle(world.tree(), type, capacity, count.demand(type));
+    draft.plan.capacity_milli[type] = capacity;
   }
+  draft.plan.stopped = count.TakeStopped();
 }
 
 void Stand(const World& world, Draft& draft) {

@@ -27,6 +27,9 @@ void CheckOnce(const Changes& changes) {
   CheckOnce(changes.users, [](const User& user) { return user.id; });
   CheckOnce(changes.tokens, [](const Token& token) { return token.id; });
   CheckOnce(changes.nodes, [](const Node& node) { return node.name; });
+  CheckOnce(changes.history.hours, [](const AccountHour& hour) {
+    return MemoryStore::HourKey{hour.from_ms, hour.account, hour.gpu_type};
+  });
 }
 
 }  // namespace
@@ -45,6 +48,7 @@ Result<Snapshot> MemoryStore::Lead() {
   snapshot.accepted_epochs = accepted_epochs_;
   snapshot.installation = installation_;
   snapshot.stop = stop_;
+  snapshot.history_until_ms = history_until_ms_;
   snapshot.last_time_ms = events_.empty() ? 0 : events_.back().time_ms;
   std::set<JobRef> waited_for;
   for (const auto& [ref, job] : jobs_) {
@@ -126,6 +130,10 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
     const auto payload = payloads_.find(job);
     if (payload != payloads_.end()) payload->second.environment.clear();
   }
+  for (const AccountHour& hour : changes.history.hours) {
+    hours_[{hour.from_ms, hour.account, hour.gpu_type}] += hour.figures;
+  }
+  history_until_ms_ = std::max(history_until_ms_, changes.history.until_ms);
   stop_ = changes.stop.value_or(stop_);
   accepted_epochs_.insert(changes.accepted_epochs.begin(), changes.accepted_epochs.end());
   Committed committed;

@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,9 @@ class MemoryStore final : public StateStore, public SubmitStore {
   // Added up from the ledger.
   quota::Budgets Budgets() const;
   const std::map<JobId, JobPayload>& payloads() const { return payloads_; }
+  // How accounts stood, by hour.
+  using HourKey = std::tuple<TimeMs, AccountId, std::string>;
+  const std::map<HourKey, AccountFigures>& hours() const { return hours_; }
   std::int64_t epoch() const { return epoch_; }
   const std::set<std::int64_t>& issued_epochs() const { return issued_epochs_; }
   const std::set<std::int64_t>& accepted_epochs() const { return accepted_epochs_; }
@@ -59,6 +63,8 @@ class MemoryStore final : public StateStore, public SubmitStore {
   std::map<AttemptRef, Attempt> attempts_;
   std::vector<Event> events_;
   std::vector<LedgerEntry> ledger_;
+  std::map<HourKey, AccountFigures> hours_;
+  TimeMs history_until_ms_ = 0;
   std::map<BudgetRef, std::int32_t> warned_;
   std::map<std::int64_t, Correction> corrections_;
   std::map<AccountId, Account> accounts_;

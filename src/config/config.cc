@@ -76,6 +76,7 @@ void ReadScheduling(Section& section, SchedulingConfig* out) {
   section.Number("look_project", 1, kMost, &out->look_project);
   section.Duration("topology_wait", 0, &out->topology_wait_ms);
   section.Duration("half_life", kHourMs, &out->half_life_ms);
+  section.Duration("history_hours", kDayMs, &out->history_hours_ms);
   section.Duration("age_max", kMinuteMs, &out->age_max_ms);
   section.Duration("gather", 0, &out->gather_ms);
   section.Duration("heartbeat", 100, &out->heartbeat_ms);

@@ -38,6 +38,7 @@ struct SchedulingConfig {
   std::int32_t look_project = 200;
   DurationMs topology_wait_ms = 10 * kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;
+  DurationMs history_hours_ms = 400 * kDayMs;  // by the hour so long, then by the day
   DurationMs age_max_ms = kDayMs;
   DurationMs gather_ms = 100;  // events within this of a tick share the next
   DurationMs heartbeat_ms = 5 * kSecondMs;

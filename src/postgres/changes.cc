@@ -7,6 +7,7 @@
 #include "kezek/names.h"
 #include "postgres/bulk.h"
 #include "postgres/codec.h"
+#include "postgres/history_changes.h"
 
 namespace kezek::postgres {
 namespace {
@@ -169,6 +170,7 @@ class Calls {
     rows.AddTo(call.params);
     calls_.push_back(std::move(call));
   }
+  void Add(Call call) { calls_.push_back(std::move(call)); }
   std::vector<Call> Take() && { return std::move(calls_); }
 
  private:
@@ -338,6 +340,7 @@ std::vector<Call> EncodeChanges(const Changes& changes) {
   AddEvents(changes, calls);
   AddLedger(changes, calls);
   AddBudgets(changes, calls);
+  for (Call& call : HistoryCalls(changes.history)) calls.Add(std::move(call));
   Bulk final_jobs(1);
   for (const JobId& job : changes.final_jobs) final_jobs.Int(job.value);
   calls.Add("drop_environments", final_jobs);
@@ -383,6 +386,7 @@ void ForEachChangeStatement(
        "insert into epochs (epoch, time_ms, host, issued)"
        " select u.epoch, $1::bigint, '', false from unnest($2::bigint[]) u(epoch)"
        " on conflict do nothing");
+  ForEachHistoryStatement(take);
   take("set_stop", "update leader set stop = ($1::text[])[1]");
   take("drop_environments",
        "update job_payloads set environment = null where job_id = any($1::bigint[])"

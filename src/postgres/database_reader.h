@@ -34,6 +34,9 @@ class DatabaseReader : public Reader {
   Result<Correction> GetCorrection(std::int64_t id) override;
   Result<std::map<std::string, std::int64_t>> Overrides(TimeMs since_ms, TimeMs until_ms) override;
   Result<std::vector<AccountVersion>> AccountHistory() override;
+  Result<ReportFigures> Report(const ReportQuery& query) override;
+  Result<std::vector<HistoryRow>> History(const HistoryQuery& query) override;
+  Result<std::vector<OverrideCount>> Overrides(TimeMs since_ms, TimeMs until_ms) override;
 
  private:
   // Calls `read` in one read-only transaction, once more if the connection was lost.

@@ -78,7 +78,9 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
   const std::string select = "select ";
   Snapshot snapshot;
   snapshot.installation = work.exec1("select id from installation")[0].c_str();
-  snapshot.stop = work.exec1("select stop from leader")[0].c_str();
+  const pqxx::row leader = work.exec1("select stop, history_until_ms from leader");
+  snapshot.stop = leader[0].c_str();
+  snapshot.history_until_ms = leader[1].as<std::int64_t>();
   const Counters counters = ReadCounters(work);
   snapshot.last_time_ms = counters.last_time_ms;
   for (const auto& row : work.exec("select epoch, issued from epochs")) {

@@ -64,6 +64,7 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.engine.topology_wait_ms = config.scheduling.topology_wait_ms;
   control.engine.half_life_ms = config.scheduling.half_life_ms;
   control.engine.age_max_ms = config.scheduling.age_max_ms;
+  control.history_hours_ms = config.scheduling.history_hours_ms;
   control.classes = config.classes;
   control.classifications = config.classifications;
   control.alone_from = config.alone_from;

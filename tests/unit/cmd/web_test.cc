@@ -57,6 +57,9 @@ class SwitchedStore final : public ReadStore, public Reader {
   Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return Away(); }
   Result<std::map<std::string, std::int64_t>> Overrides(TimeMs, TimeMs) override { return Away(); }
   Result<std::vector<AccountVersion>> AccountHistory() override { return Away(); }
+  Result<ReportFigures> Report(const ReportQuery&) override { return Away(); }
+  Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return Away(); }
+  Result<std::vector<OverrideCount>> Overrides(TimeMs, TimeMs) override { return Away(); }
 
   bool fails = false;
   bool silent = false;

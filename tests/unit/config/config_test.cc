@@ -92,6 +92,13 @@ TEST(Config, OutputIsKeptForATimeUnlessForEver) {
   EXPECT_FALSE(ParseConfig(std::string("output_keep: 30\n") + kGood, "k.yaml"));
 }
 
+TEST(Config, HoursOfTheHistoryAreKeptForATime) {
+  EXPECT_EQ(ParseConfig(kGood, "k.yaml")->scheduling.history_hours_ms, 400 * kDayMs);
+  std::string shorter = kGood;
+  shorter.replace(shorter.find("  half_life"), 0, "  history_hours: 90d\n");
+  EXPECT_EQ(ParseConfig(shorter, "k.yaml")->scheduling.history_hours_ms, 90 * kDayMs);
+}
+
 TEST(Config, RefusesEachFaultWithKeyAndLine) {
   const std::vector<Fault> faults = {
       {"cluster: alem", "clustr: alem",

@@ -20,7 +20,7 @@ class AlarmsTest : public ::testing::Test {
   AlarmsTest() { desk.Up(); }
   // With the nodes, and what has been submitted.
   Core& Make() {
-    core_ = std::make_unique<Core>(desk.config, *desk.store.Lead());
+    core_ = std::make_unique<Core>(desk.config, *desk.store.Lead(), 0);
     Core& core = *core_;
     core.now = desk.now;
     core.cluster_answers = core.nodes_seen = core.listed = true;

@@ -197,8 +197,27 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     return std::map<std::string, std::int64_t>();
   }
   Result<std::vector<AccountVersion>> AccountHistory() override { return history; }
+  Result<ReportFigures> Report(const ReportQuery& query) override {
+    const std::lock_guard lock(mutex_);
+    reports_asked.push_back(query);
+    return report ? report(query) : ReportFigures();
+  }
+  Result<std::vector<HistoryRow>> History(const HistoryQuery& query) override {
+    std::vector<HistoryRow> rows = hours;
+    std::erase_if(rows, [&](const HistoryRow& row) {
+      return std::find(query.accounts.begin(), query.accounts.end(), row.account) ==
+                 query.accounts.end() ||
+             (!query.gpu_type.empty() && query.gpu_type != row.gpu_type);
+    });
+    return rows;
+  }
+  Result<std::vector<OverrideCount>> Overrides(TimeMs, TimeMs) override { return overrides; }
 
   std::vector<UsageQuery> usage_asked;
+  std::vector<ReportQuery> reports_asked;
+  std::function<ReportFigures(const ReportQuery&)> report;  // none: nothing happened
+  std::vector<HistoryRow> hours;
+  std::vector<OverrideCount> overrides;
   std::vector<AccountVersion> history;
   int listings = 0;
   int event_reads = 0;

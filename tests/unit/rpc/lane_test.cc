@@ -41,6 +41,9 @@ class Pool final : public ReadStore {
       return None();
     }
     Result<std::vector<AccountVersion>> AccountHistory() override { return None(); }
+    Result<ReportFigures> Report(const ReportQuery&) override { return None(); }
+    Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return None(); }
+    Result<std::vector<OverrideCount>> Overrides(TimeMs, TimeMs) override { return None(); }
 
    private:
     static Error None() { return {Code::kNotFound, "none", {}}; }

@@ -1,0 +1,254 @@
+// What reports are made from, summed up by the database.
+#include <utility>
+
+#include "kezek/names.h"
+#include "postgres/array_literal.h"
+#include "postgres/database_reader.h"
+#include "postgres/rows.h"
+
+namespace kezek::postgres {
+namespace {
+
+using Work = pqxx::transaction_base;
+
+std::string PeriodSql(ReportPeriod period, const std::string& time_ms) {
+  if (period == ReportPeriod::kNone) return "''";
+  const char* form = period == ReportPeriod::kDay ? "YYYY-MM-DD" : "YYYY-MM";
+  return "to_char(to_timestamp(" + time_ms + " / 1000) at time zone 'UTC', '" + form + "')";
+}
+
+// Where a query has what rows are told apart by.
+struct KeySql {
+  const char* user;
+  const char* job_class;
+  const char* gpu_type;
+  const char* time_ms;
+};
+
+constexpr KeySql kOfEntry = {"l.user_id", "l.job_class", "l.gpu_type", "l.time_ms"};
+constexpr KeySql kOfEnd = {"j.user_id", "j.job_class", "j.spec -> 'shape' ->> 'gpu_type'",
+                           "j.ended_ms"};
+constexpr KeySql kOfStart = {"j.user_id", "j.job_class", "j.spec -> 'shape' ->> 'gpu_type'",
+                             "j.started_ms"};
+constexpr KeySql kOfAttempt = {"j.user_id", "j.job_class", "j.spec -> 'shape' ->> 'gpu_type'",
+                               "a.end_ms"};
+
+// "g, u, c, t, k, p": what is not asked for is the same in all rows.
+std::string KeysOf(const ReportQuery& query, const KeySql& at) {
+  const auto text = [](bool wanted, const std::string& sql) { return wanted ? sql : "''"; };
+  return "m.g, " + (query.by_user ? std::string(at.user) : "0") + " as u, " +
+         text(query.by_class, at.job_class) + " as c, " + text(query.by_gpu_type, at.gpu_type) +
+         " as t, " + text(query.by_kind, "coalesce(j.spec ->> 'kind', 'batch')") + " as k, " +
+         PeriodSql(query.period, at.time_ms) + " as p";
+}
+
+// In the time asked for ($1, $2) and of the type ($3); `m` maps projects ($4) to groups ($5).
+std::string Where(const KeySql& at) {
+  const std::string time = at.time_ms;
+  return " where " + time + " >= $1::bigint and " + time + " < $2::bigint and ($3::text = '' or " +
+         at.gpu_type + " = $3::text)";
+}
+
+std::string Groups(const std::string& project) {
+  return " join unnest($4::bigint[], $5::integer[]) as m(project, g) on m.project = " + project;
+}
+
+// An array's row is not a job that ran: its elements are.
+constexpr const char* kNoArrayRow = " and not (j.element = -1 and j.spec ? 'array')";
+constexpr const char* kJobOf = " join jobs j on j.id = a.job_id and j.element = a.element";
+constexpr const char* kRunMs = "greatest(0, (a.end_ms - a.start_ms) / 1000 * 1000)";
+
+ReportKey ReadKey(RowCursor& row) {
+  ReportKey key;
+  key.group = row.Int32();
+  key.user.value = row.Int();
+  key.job_class = row.String();
+  key.gpu_type = row.String();
+  key.kind = row.String();
+  key.period = row.String();
+  return key;
+}
+
+WaitSums ReadWaits(RowCursor& row) {
+  WaitSums waits;
+  waits.jobs = row.Int();
+  waits.sum_ms = row.Int();
+  waits.p50_ms = row.Int();
+  waits.p95_ms = row.Int();
+  waits.max_ms = row.Int();
+  return waits;
+}
+
+// One report's queries, in one transaction.
+class ReportReading {
+ public:
+  ReportReading(Work& work, const ReportQuery& query) : work_(work), query_(query) {
+    ArrayLiteral projects;
+    ArrayLiteral groups;
+    for (const auto& [project, group] : query.projects) {
+      projects.AddInt(project.value);
+      groups.AddInt(group);
+    }
+    params_ = {std::to_string(query.since_ms), std::to_string(query.until_ms), query.gpu_type,
+               projects.Text(), groups.Text()};
+  }
+
+  ReportFigures Read() {
+    ReadCharges();
+    ReadEnds();
+    ReadLosses();
+    ReadStarts();
+    ReadRange();
+    return std::move(figures_);
+  }
+
+ private:
+  template <class Take>
+  void ForEach(const std::string& sql, Take take) {
+    for (const auto& row : work_.exec_params(sql, pqxx::prepare::make_dynamic_params(params_))) {
+      RowCursor cursor(row);
+      take(cursor);
+    }
+  }
+
+  void ReadCharges() {
+    ForEach("select " + KeysOf(query_, kOfEntry) +
+                ", coalesce(sum(l.amount) filter (where l.kind <> 'refund'), 0)::bigint,"
+                " coalesce(-sum(l.amount) filter (where l.kind = 'refund'), 0)::bigint,"
+                " coalesce(sum(a.counted_milli * " +
+                kRunMs + ") filter (where l.kind = 'settlement' and a.start_ms > 0), 0)::bigint" +
+                " from ledger l left join attempts a on a.job_id = l.job_id"
+                " and a.element = l.element and a.number = l.attempt"
+                " left join jobs j on j.id = l.job_id and j.element = l.element" +
+                Groups("l.project_id") + Where(kOfEntry) +
+                " and l.book = 'charge' group by 1, 2, 3, 4, 5, 6",
+            [this](RowCursor& row) {
+              ReportSums& sums = figures_.rows[ReadKey(row)];
+              sums.charged = row.Int();
+              sums.refunded = row.Int();
+              sums.used = row.Int();
+            });
+  }
+
+  void ReadEnds() {
+    ForEach("select " + KeysOf(query_, kOfEnd) +
+                ", count(*), count(*) filter (where j.state in ('failed', 'timed_out'))"
+                " from jobs j" +
+                Groups("j.project_id") + Where(kOfEnd) + kNoArrayRow +
+                " and j.ended_ms > 0 and j.state in"
+                " ('succeeded', 'failed', 'timed_out', 'cancelled') group by 1, 2, 3, 4, 5, 6",
+            [this](RowCursor& row) {
+              ReportSums& sums = figures_.rows[ReadKey(row)];
+              sums.jobs = row.Int();
+              sums.failed = row.Int();
+            });
+  }
+
+  void ReadLosses() {
+    ForEach("select " + KeysOf(query_, kOfAttempt) +
+                ", count(*) filter (where a.outcome = 'preempted'),"
+                " coalesce(sum(a.counted_milli * " +
+                kRunMs + ") filter (where a.start_ms > 0), 0)::bigint from attempts a" + kJobOf +
+                Groups("j.project_id") + Where(kOfAttempt) +
+                " and a.outcome in ('preempted', 'node_failed') group by 1, 2, 3, 4, 5, 6",
+            [this](RowCursor& row) {
+              ReportSums& sums = figures_.rows[ReadKey(row)];
+              sums.preempted = row.Int();
+              sums.lost = row.Int();
+            });
+  }
+
+  // Percentiles by nearest rank: the least wait that so many of a hundred do not exceed.
+  void ReadStarts() {
+    ForEach(
+        "select g, u, c, t, k, p, grouping(g), count(*), sum(w)::bigint,"
+        " (array_agg(w order by w))[((count(*) * 50 + 99) / 100)::integer],"
+        " (array_agg(w order by w))[((count(*) * 95 + 99) / 100)::integer], max(w) from"
+        " (select " +
+            KeysOf(query_, kOfStart) +
+            ", greatest(0, j.started_ms - j.submitted_ms) as w from jobs j" +
+            Groups("j.project_id") + Where(kOfStart) + kNoArrayRow +
+            " and j.started_ms > 0) s group by grouping sets ((g, u, c, t, k, p), ())",
+        [this](RowCursor& row) {
+          const ReportKey key = ReadKey(row);
+          const bool all = row.Int() != 0;
+          (all ? figures_.waits : figures_.rows[key].waits) = ReadWaits(row);
+        });
+  }
+
+  void ReadRange() {
+    const auto row = work_.exec_params1(
+        "select coalesce(min(seq), 0), coalesce(max(seq), 0) from ledger where book = 'charge'"
+        " and time_ms >= $1 and time_ms < $2",
+        query_.since_ms, query_.until_ms);
+    figures_.first_ledger_seq = row[0].as<std::int64_t>();
+    figures_.last_ledger_seq = row[1].as<std::int64_t>();
+  }
+
+  Work& work_;
+  const ReportQuery& query_;
+  std::vector<std::string> params_;
+  ReportFigures figures_;
+};
+
+}  // namespace
+
+Result<ReportFigures> DatabaseReader::Report(const ReportQuery& query) {
+  return With<ReportFigures>([&](Work& work) { return ReportReading(work, query).Read(); });
+}
+
+Result<std::vector<HistoryRow>> DatabaseReader::History(const HistoryQuery& query) {
+  ArrayLiteral accounts;
+  for (const AccountId& account : query.accounts) accounts.AddInt(account.value);
+  const std::vector<std::string> params = {std::to_string(query.since_ms),
+                                           std::to_string(query.until_ms), query.gpu_type,
+                                           accounts.Text()};
+  std::string sql = "select account_id, gpu_type, " + PeriodSql(query.period, "from_ms");
+  for (const char* figure : {"due", "entitled", "held", "demanded", "borrowed", "lent", "no_demand",
+                             "by_limits", "by_budgets", "unfit", "taken", "away"}) {
+    sql += std::string(", sum(") + figure + ")::bigint";
+  }
+  sql +=
+      " from account_hours where from_ms >= $1::bigint and from_ms < $2::bigint"
+      " and ($3::text = '' or gpu_type = $3::text) and account_id = any($4::bigint[])"
+      " group by 1, 2, 3 order by 1, 2, 3";
+  return With<std::vector<HistoryRow>>([&](Work& work) {
+    std::vector<HistoryRow> rows;
+    for (const auto& row : work.exec_params(sql, pqxx::prepare::make_dynamic_params(params))) {
+      RowCursor cursor(row);
+      HistoryRow& one = rows.emplace_back();
+      one.account.value = cursor.Int();
+      one.gpu_type = cursor.String();
+      one.period = cursor.String();
+      for (const auto member : kAccountFigures) one.figures.*member = cursor.Int();
+    }
+    return rows;
+  });
+}
+
+Result<std::vector<OverrideCount>> DatabaseReader::Overrides(TimeMs since_ms, TimeMs until_ms) {
+  return With<std::vector<OverrideCount>>([&](Work& work) {
+    std::vector<OverrideCount> rows;
+    for (const auto& row : work.exec_params(
+             "select e.project_id, e.actor, case e.reason -> 'fields' ->> 'field'"
+             "   when 'user_priority' then 'priority' when 'time_limit_ms' then 'limit'"
+             "   else 'hold' end as kind, count(distinct (e.job_id, e.element))"
+             " from events e join users u on u.id = e.user_id"
+             " where e.subject = 'job' and e.reason ->> 'code' in ('HELD_BY_ADMIN', 'UPDATED')"
+             " and e.time_ms >= $1 and e.time_ms < $2 and e.actor not in ('kezek', u.name)"
+             " and (e.reason ->> 'code' = 'HELD_BY_ADMIN' or"
+             "   e.reason -> 'fields' ->> 'field' in ('user_priority', 'time_limit_ms'))"
+             " group by 1, 2, 3 order by 1, 2, 3",
+             since_ms, until_ms)) {
+      RowCursor cursor(row);
+      OverrideCount& one = rows.emplace_back();
+      one.project.value = cursor.Int();
+      one.actor = cursor.String();
+      one.kind = cursor.String();
+      one.jobs = cursor.Int();
+    }
+    return rows;
+  });
+}
+
+}  // namespace kezek::postgres
