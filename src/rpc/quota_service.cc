@@ -272,24 +272,6 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerC
                });
 }
 
-grpc::ServerUnaryReactor* QuotaServiceImpl::ReportUsage(grpc::CallbackServerContext* context,
-                                                        const v1::ReportUsageRequest*,
-                                                        v1::ReportUsageResponse*) {
-  return ServeNotYet(context, parts_, Method("ReportUsage"), "reports");
-}
-
-grpc::ServerUnaryReactor* QuotaServiceImpl::ReportEquity(grpc::CallbackServerContext* context,
-                                                         const v1::ReportEquityRequest*,
-                                                         v1::ReportEquityResponse*) {
-  return ServeNotYet(context, parts_, Method("ReportEquity"), "reports");
-}
-
-grpc::ServerUnaryReactor* QuotaServiceImpl::ExplainShare(grpc::CallbackServerContext* context,
-                                                         const v1::ExplainShareRequest*,
-                                                         v1::ExplainShareResponse*) {
-  return ServeNotYet(context, parts_, Method("ExplainShare"), "reports");
-}
-
 grpc::ServerUnaryReactor* QuotaServiceImpl::ReportReconcile(grpc::CallbackServerContext* context,
                                                             const v1::ReportReconcileRequest*,
                                                             v1::ReportReconcileResponse*) {

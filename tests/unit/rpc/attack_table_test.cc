@@ -143,11 +143,16 @@ std::vector<Question> AboutAccounts() {
     request.add_changes()->set_path(object.account);
     request.mutable_changes(0)->set_title("ours");
   };
+  const auto all = [](const auto&, auto&) {};
+  const std::set<std::string> any = {"own", "same institution", "another institution"};
   return {{"QuotaService/GetAccount", {"own"}, About<v1::GetAccountRequest>(account), {}},
           {"QuotaService/ListAccounts", {"own"}, About<v1::ListAccountsRequest>(account), {}},
           {"QuotaService/ApplyAccounts", {"own"}, About<v1::ApplyAccountsRequest>(title), {}},
           {"QuotaService/GetUsage", {"own"}, About<v1::GetUsageRequest>(account), {}},
-          {"QuotaService/GetEntitlement", {"own"}, About<v1::GetEntitlementRequest>(account), {}}};
+          {"QuotaService/GetEntitlement", {"own"}, About<v1::GetEntitlementRequest>(account), {}},
+          {"QuotaService/ReportUsage", {"own"}, About<v1::ReportUsageRequest>(account), {}},
+          {"QuotaService/ReportEquity", any, About<v1::ReportEquityRequest>(all), {}},
+          {"QuotaService/ExplainShare", {"own"}, About<v1::ExplainShareRequest>(account), {}}};
 }
 
 std::vector<Question> AboutNodes() {
@@ -234,9 +239,6 @@ const std::set<std::string> kNotAsked = {"AccessService/WhoAmI",
                                          "QuotaService/ProposeCorrection",
                                          "QuotaService/DecideCorrection",
                                          "QuotaService/ListLedger",
-                                         "QuotaService/ReportUsage",
-                                         "QuotaService/ReportEquity",
-                                         "QuotaService/ExplainShare",
                                          "QuotaService/ReportReconcile",
                                          "ClusterService/ListReservations",
                                          "ClusterService/PutReservation",
