@@ -24,6 +24,10 @@ v1::GetUsageResponse CannedUsage();
 // Of KazNU and what is below only: one runs out, one does not.
 v1::ListBudgetsResponse CannedBudgets(const v1::ListBudgetsRequest& request);
 v1::GetEntitlementResponse CannedEntitlement();
+// Two groups, labelled by what they are grouped by.
+v1::ReportUsageResponse CannedReport(const v1::ReportUsageRequest& request);
+v1::ReportEquityResponse CannedEquity(const v1::ReportEquityRequest& request);
+v1::ExplainShareResponse CannedShare(const v1::ExplainShareRequest& request);
 v1::WhoAmIResponse CannedWhoAmI();
 std::vector<v1::Account> CannedAccounts();
 v1::User CannedUser();

@@ -278,6 +278,22 @@ class FakeQuota final : public v1::QuotaService::Service {
                         v1::GetEntitlementResponse* response) override {
     return Answer(response, CannedEntitlement());
   }
+  Status ReportUsage(ServerContext*, const v1::ReportUsageRequest* request,
+                     v1::ReportUsageResponse* response) override {
+    return Answer(response, CannedReport(*request));
+  }
+  Status ReportEquity(ServerContext*, const v1::ReportEquityRequest* request,
+                      v1::ReportEquityResponse* response) override {
+    return Answer(response, CannedEquity(*request));
+  }
+  Status ExplainShare(ServerContext*, const v1::ExplainShareRequest* request,
+                      v1::ExplainShareResponse* response) override {
+    if (request->account() == "universities/kaznu") {
+      return Answer(response, CannedShare(*request));
+    }
+    return Refused(StatusCode::NOT_FOUND, "account", "ACCOUNT_NOT_FOUND",
+                   "there is no account " + request->account());
+  }
   Status ListAccounts(ServerContext*, const v1::ListAccountsRequest* request,
                       v1::ListAccountsResponse* response) override {
     for (const v1::Account& account : CannedAccounts()) {

@@ -9,6 +9,7 @@
 
 #include "cmd/kezek/commands.h"
 #include "cmd/kezek/help.h"
+#include "cmd/kezek/report.h"
 #include "cmd/kezek/usage_error.h"
 #include "kezek/text.h"
 
@@ -26,10 +27,16 @@ Examples:
   kezek why 48211
   kezek logs -f 48211)";
 
+// Reports have one form more.
+std::vector<std::string> WithCsv(std::vector<std::string> formats) {
+  formats.emplace_back(kCsv);
+  return formats;
+}
+
 void AddCommonFlags(CLI::App& app, Session& session) {
   app.add_option("-o,--format", session.format_name, "form of the answer; table if not given")
       ->type_name(Bars(FormatNames()))
-      ->check(OneOf(FormatNames()));
+      ->check(OneOf(WithCsv(FormatNames())));
   app.add_option("--context", session.flags.context, "context of the configuration file")
       ->type_name("CONTEXT");
   app.add_option("--endpoint", session.flags.endpoint, "where kezekd listens")
@@ -53,6 +60,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddNodes(app, session);
   AddUsage(app, session);
   AddQuota(app, session);
+  AddReport(app, session);
   AddWhoAmI(app, session);
   AddLogin(app, session);
   AddToken(app, session);
@@ -67,6 +75,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminExport(*admin, session);
   AddAdminHistory(*admin, session);
   AddAdminRevert(*admin, session);
+  AddAdminExplainShare(*admin, session);
   AddAdminUser(*admin, session);
   AddAdminToken(*admin, session);
   AddAdminSync(*admin, session);
@@ -175,6 +184,12 @@ int Run(Session& session, std::vector<std::string> arguments) {
     return kDone;
   } catch (const CLI::ParseError& error) {
     return Finish(session, UsageError(app, error));
+  }
+  if (IsCsv(session) && !WritesCsv(Deepest(app))) {
+    return Finish(session, Error{Code::kInvalidArgument,
+                                 "--format: csv is a form of reports: kezek report, kezek admin "
+                                 "explain-share",
+                                 {}});
   }
   return Finish(session, session.action());
 }

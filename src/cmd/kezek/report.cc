@@ -1,0 +1,301 @@
+// report usage, report equity: figures over a time.
+#include "cmd/kezek/report.h"
+
+#include <kezek/v1/quota.pb.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cmd/kezek/help.h"
+#include "cmd/kezek/render.h"
+#include "cmd/kezek/usage_error.h"
+#include "cmd/kezek/way_out.h"
+
+namespace kezek::cli {
+namespace {
+
+struct ReportFlags {
+  std::string account;
+  std::string gpu_type;
+  ReportTimes times;
+  std::vector<std::string> by;
+  bool anonymous = false;
+};
+
+const std::vector<std::string>& EquityGroups() {
+  static const std::vector<std::string> groups = {"sector", "institution", "ownership", "country",
+                                                  "funding"};
+  return groups;
+}
+
+// In the order of v1::ReportGroup, which begins with "not set".
+const std::vector<std::string>& UsageGroups() {
+  static const std::vector<std::string> groups = {"sector",  "institution", "project", "user",
+                                                  "class",   "gpu-type",    "kind",    "ownership",
+                                                  "country", "funding",     "day",     "month"};
+  return groups;
+}
+
+v1::ReportGroup GroupNamed(const std::string& name) {
+  const auto& groups = UsageGroups();
+  const auto found = std::find(groups.begin(), groups.end(), name);
+  return static_cast<v1::ReportGroup>(found - groups.begin() + 1);
+}
+
+std::string Upper(std::string text) {
+  for (char& c : text) c = c == '-' ? ' ' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  return text;
+}
+
+std::string Text(std::int64_t number) { return std::to_string(number); }
+
+// --- report usage ---
+
+const std::vector<std::string>& UsageColumns() {
+  static const std::vector<std::string> columns = {"jobs",
+                                                   "charged_milli_gpu_ms",
+                                                   "refunded_milli_gpu_ms",
+                                                   "used_milli_gpu_ms",
+                                                   "guaranteed_milli_gpu_ms",
+                                                   "borrowed_milli_gpu_ms",
+                                                   "entitled_milli_gpu_ms",
+                                                   "unused_milli_gpu_ms",
+                                                   "started",
+                                                   "wait_mean_ms",
+                                                   "wait_p50_ms",
+                                                   "wait_p95_ms",
+                                                   "wait_max_ms",
+                                                   "preempted",
+                                                   "lost_milli_gpu_ms",
+                                                   "failed"};
+  return columns;
+}
+
+std::vector<std::string> UsageCells(const v1::ReportUsageRow& row) {
+  return {Text(row.jobs()),
+          Text(row.charged_milli_gpu_ms()),
+          Text(row.refunded_milli_gpu_ms()),
+          Text(row.used_milli_gpu_ms()),
+          Text(row.guaranteed_milli_gpu_ms()),
+          Text(row.borrowed_milli_gpu_ms()),
+          Text(row.entitled_milli_gpu_ms()),
+          Text(row.unused_milli_gpu_ms()),
+          Text(row.waits().jobs()),
+          Text(row.waits().mean_ms()),
+          Text(row.waits().p50_ms()),
+          Text(row.waits().p95_ms()),
+          Text(row.waits().max_ms()),
+          Text(row.preempted()),
+          Text(row.lost_milli_gpu_ms()),
+          Text(row.failed())};
+}
+
+void PrintUsageCsv(const Host& host, const ReportFlags& flags,
+                   const v1::ReportUsageResponse& answer) {
+  std::vector<std::string> heading = flags.by;
+  std::replace(heading.begin(), heading.end(), std::string("gpu-type"), std::string("gpu_type"));
+  heading.insert(heading.end(), UsageColumns().begin(), UsageColumns().end());
+  PrintCsv(host, heading);
+  for (const v1::ReportUsageRow& row : answer.rows()) {
+    std::vector<std::string> cells(row.group().begin(), row.group().end());
+    const std::vector<std::string> figures = UsageCells(row);
+    cells.insert(cells.end(), figures.begin(), figures.end());
+    PrintCsv(host, cells);
+  }
+}
+
+void PrintUsageTable(Session& session, const ReportFlags& flags,
+                     const v1::ReportUsageResponse& answer) {
+  const bool wide = session.format() == Format::kWide;
+  std::vector<std::string> headings;
+  for (const std::string& by : flags.by) headings.push_back(Upper(by));
+  if (headings.empty()) headings = {"GROUP"};
+  headings.insert(headings.end(), {"JOBS", "FAILED", "USED GPU-H", "CHARGED", "REFUNDED",
+                                   "ENTITLED", "NOT ASKED", "WAITED p50 / p95"});
+  if (wide) headings.insert(headings.end(), {"GUARANTEED", "BORROWED", "PREEMPTED", "LOST"});
+  Table table(headings);
+  table.MayLeaveOut({"FAILED", "NOT ASKED", "REFUNDED", "CHARGED"});
+  if (wide) table.KeepWhole();
+  const auto add = [&](std::vector<std::string> cells, const v1::ReportUsageRow& row) {
+    cells.insert(cells.end(),
+                 {Thousands(row.jobs()), Thousands(row.failed()), GpuHours(row.used_milli_gpu_ms()),
+                  GpuHours(row.charged_milli_gpu_ms()), GpuHours(row.refunded_milli_gpu_ms()),
+                  GpuHours(row.entitled_milli_gpu_ms()), GpuHours(row.unused_milli_gpu_ms()),
+                  WaitedText(row.waits())});
+    if (wide) {
+      cells.insert(cells.end(),
+                   {GpuHours(row.guaranteed_milli_gpu_ms()), GpuHours(row.borrowed_milli_gpu_ms()),
+                    Thousands(row.preempted()), GpuHours(row.lost_milli_gpu_ms())});
+    }
+    table.Add(std::move(cells));
+  };
+  for (const v1::ReportUsageRow& row : answer.rows()) {
+    if (row.group_size() == 0) continue;  // the total says it
+    add({row.group().begin(), row.group().end()}, row);
+  }
+  std::vector<std::string> total(std::max<std::size_t>(1, flags.by.size()));
+  total[0] = "(total)";
+  add(std::move(total), answer.total());
+  table.Print(session.host);
+  if (session.host.out_is_terminal) {
+    *session.host.out << "GPU-hours; " << BasisText(answer.basis()) << '\n';
+  }
+}
+
+Result<int> RunReportUsage(Session& session, const ReportFlags& flags) {
+  v1::ReportUsageRequest request;
+  request.set_account(flags.account);
+  request.set_gpu_type(flags.gpu_type);
+  for (const std::string& by : flags.by) request.add_group_by(GroupNamed(by));
+  if (const auto times = ReadTimes(session.host, flags.times, request.mutable_time()); !times) {
+    return times.error();
+  }
+  const auto answer = Ask<v1::ReportUsageResponse>(session, request);
+  if (!answer) return WithFlags(answer.error(), {{"gpu_type", "--gpu-type"}, {"time", "--since"}});
+  if (IsCsv(session)) {
+    PrintUsageCsv(session.host, flags, *answer);
+  } else if (session.format() == Format::kName) {
+    for (const v1::ReportUsageRow& row : answer->rows()) {
+      for (int i = 0; i < row.group_size(); ++i) {
+        *session.host.out << (i == 0 ? "" : " ") << row.group(i);
+      }
+      *session.host.out << '\n';
+    }
+  } else if (!PrintMessage(session.host, session.format(), *answer)) {
+    PrintUsageTable(session, flags, *answer);
+  }
+  return kDone;
+}
+
+// --- report equity ---
+
+// Millionths as `0.97`.
+std::string Index(std::int64_t ppm) {
+  const std::int64_t hundredths = (ppm + 5000) / 10'000;
+  const std::string part = Text(hundredths % 100);
+  return Text(hundredths / 100) + "." + (part.size() == 1 ? "0" : "") + part;
+}
+
+// Millionths as `1.3 points`.
+std::string Points(std::int64_t ppm) {
+  const std::int64_t tenths = (ppm + 500) / 1000;
+  return Text(tenths / 10) + "." + Text(tenths % 10) + " points";
+}
+
+void PrintEquityCsv(const Host& host, const std::string& by,
+                    const v1::ReportEquityResponse& answer) {
+  PrintCsv(host, {by, "target_ppm", "entitled_ppm", "received_ppm", "unmet_ppm",
+                  "received_milli_gpu_ms", "started", "wait_p50_ms", "wait_p95_ms"});
+  for (const v1::EquityRow& row : answer.rows()) {
+    PrintCsv(host,
+             {row.group(), Text(row.target_ppm()), Text(row.entitled_ppm()),
+              Text(row.received_ppm()), Text(row.unmet_ppm()), Text(row.received_milli_gpu_ms()),
+              Text(row.waits().jobs()), Text(row.waits().p50_ms()), Text(row.waits().p95_ms())});
+  }
+}
+
+void PrintEquityTable(Session& session, const std::string& by,
+                      const v1::ReportEquityResponse& answer) {
+  const Host& host = session.host;
+  Table table({Upper(by), "TARGET", "ENTITLED", "RECEIVED", "WAITED p50 / p95", "DEMAND UNMET"});
+  for (const v1::EquityRow& row : answer.rows()) {
+    table.Add({row.group(), Percent(row.target_ppm()), Percent(row.entitled_ppm()),
+               Percent(row.received_ppm()), WaitedText(row.waits()), Percent(row.unmet_ppm())});
+  }
+  table.Print(host);
+  *host.out << "Jain's index over " << Count(answer.institutions(), "institution")
+            << " with demand " << Index(answer.jain_ppm()) << " · policy error "
+            << Points(answer.policy_error_ppm()) << " · " << BasisText(answer.basis()) << '\n';
+  std::string by_hand;
+  for (const auto& kind : {"hold", "limit", "priority", "reservation"}) {
+    const auto found = answer.overrides().find(kind);
+    const std::int64_t jobs = found == answer.overrides().end() ? 0 : found->second;
+    if (jobs > 0) by_hand += (by_hand.empty() ? "" : ", ") + std::string(kind) + " " + Text(jobs);
+  }
+  *host.out << "Jobs that admins changed by hand: " << (by_hand.empty() ? "none" : by_hand) << '\n';
+}
+
+Result<int> RunReportEquity(Session& session, const ReportFlags& flags) {
+  const std::string by = flags.by.empty() ? "sector" : flags.by.front();
+  v1::ReportEquityRequest request;
+  request.set_group_by(GroupNamed(by));
+  request.set_gpu_type(flags.gpu_type);
+  request.set_anonymous(flags.anonymous);
+  if (const auto times = ReadTimes(session.host, flags.times, request.mutable_time()); !times) {
+    return times.error();
+  }
+  const auto answer = Ask<v1::ReportEquityResponse>(session, request);
+  if (!answer) return WithFlags(answer.error(), {{"gpu_type", "--gpu-type"}, {"time", "--since"}});
+  if (IsCsv(session)) {
+    PrintEquityCsv(session.host, by, *answer);
+  } else if (session.format() == Format::kName) {
+    for (const v1::EquityRow& row : answer->rows()) *session.host.out << row.group() << '\n';
+  } else if (!PrintMessage(session.host, session.format(), *answer)) {
+    PrintEquityTable(session, by, *answer);
+  }
+  return kDone;
+}
+
+void AddReportUsage(CLI::App& report, Session& session) {
+  CLI::App* command =
+      report.add_subcommand("usage", "what was used, charged, given back, waited for");
+  const auto flags = std::make_shared<ReportFlags>();
+  command->add_option("ACCOUNT", flags->account,
+                      "account and all below it; without: all you may see");
+  command->add_option("--by", flags->by, "rows, one for each combination; one in all if not given")
+      ->type_name(Bars(UsageGroups()))
+      ->delimiter(',')
+      ->check(OneOf(UsageGroups()));
+  flags->times.AddTo(*command);
+  command->add_option("--gpu-type", flags->gpu_type, "only this type of GPU")->type_name("TYPE");
+  command->footer(
+      "USED is counted GPUs by time, of what was settled; ENTITLED and NOT ASKED (due, but not\n"
+      "asked for) are kept by the hour, UTC, and are not told by user, class or kind.\n"
+      "-o csv gives all figures, GPU time in milli-GPU-milliseconds.\n"
+      "Examples:\n"
+      "  kezek report usage --since 2026-10-01 --by sector,month\n"
+      "  kezek report usage universities/kaznu --by user -o csv");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] { return RunReportUsage(session, *flags); };
+  });
+}
+
+void AddReportEquity(CLI::App& report, Session& session) {
+  CLI::App* command =
+      report.add_subcommand("equity", "what groups should have had, and what they got");
+  const auto flags = std::make_shared<ReportFlags>();
+  flags->by = {"sector"};
+  command->add_option("--by", flags->by, "rows; sector if not given")
+      ->type_name(Bars(EquityGroups()))
+      ->expected(1)
+      ->check(OneOf(EquityGroups()));
+  flags->times.AddTo(*command);
+  command->add_option("--gpu-type", flags->gpu_type, "only this type; else all, each by its rate")
+      ->type_name("TYPE");
+  command->add_flag("--public", flags->anonymous,
+                    "no institution's name, groups of fewer than three put together");
+  command->footer(
+      "Figures are of full hours, UTC. -o csv gives them in millionths.\n"
+      "Examples:\n"
+      "  kezek report equity --since 2026-10-01\n"
+      "  kezek report equity --since 2026-01-01 --by ownership --public -o csv");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] { return RunReportEquity(session, *flags); };
+  });
+}
+
+}  // namespace
+
+void AddReport(CLI::App& app, Session& session) {
+  CLI::App* report = app.add_subcommand("report", "figures over a time");
+  report->require_subcommand(1);
+  AddReportUsage(*report, session);
+  AddReportEquity(*report, session);
+}
+
+}  // namespace kezek::cli

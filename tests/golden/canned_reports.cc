@@ -1,0 +1,101 @@
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+
+#include "kezek/check.h"
+#include "tests/golden/canned.h"
+
+namespace kezek::golden {
+namespace {
+
+template <class Message>
+Message Parse(const std::string& text) {
+  Message message;
+  KEZEK_CHECK(google::protobuf::TextFormat::ParseFromString(text, &message), text);
+  return message;
+}
+
+v1::ReportBasis BasisOf(const v1::TimeRange& time) {
+  auto basis = Parse<v1::ReportBasis>(R"(
+    first_ledger_seq: 1 last_ledger_seq: 8412006 settings_version: 15 made_ms: 1795246200000)");
+  *basis.mutable_time() = time;
+  if (time.until_ms() == 0) basis.mutable_time()->set_until_ms(1795244400000);
+  return basis;
+}
+
+}  // namespace
+
+v1::ReportUsageResponse CannedReport(const v1::ReportUsageRequest& request) {
+  auto answer = Parse<v1::ReportUsageResponse>(R"(
+    rows { jobs: 1204 charged_milli_gpu_ms: 44446400000000 refunded_milli_gpu_ms: 7200000000
+           used_milli_gpu_ms: 46800000000000 guaranteed_milli_gpu_ms: 40000000000000
+           borrowed_milli_gpu_ms: 6800000000000 entitled_milli_gpu_ms: 45000000000000
+           unused_milli_gpu_ms: 3600000000000 preempted: 3 lost_milli_gpu_ms: 3600000000 failed: 17
+           waits { jobs: 1200 mean_ms: 900000 p50_ms: 240000 p95_ms: 11400000 max_ms: 90000000 } }
+    rows { jobs: 2 used_milli_gpu_ms: 3600000000 charged_milli_gpu_ms: 1800000000
+           entitled_milli_gpu_ms: 3600000000 }
+    total { jobs: 1206 charged_milli_gpu_ms: 44448200000000 refunded_milli_gpu_ms: 7200000000
+            used_milli_gpu_ms: 46803600000000 guaranteed_milli_gpu_ms: 40000000000000
+            borrowed_milli_gpu_ms: 6800000000000 entitled_milli_gpu_ms: 45003600000000
+            unused_milli_gpu_ms: 3600000000000 preempted: 3 lost_milli_gpu_ms: 3600000000
+            failed: 17
+            waits { jobs: 1200 mean_ms: 900000 p50_ms: 240000 p95_ms: 11400000
+                    max_ms: 90000000 } }
+  )");
+  *answer.mutable_basis() = BasisOf(request.time());
+  for (int row = 0; row < answer.rows_size(); ++row) {
+    for (const int group : request.group_by()) {
+      std::string label = v1::ReportGroup_Name(static_cast<v1::ReportGroup>(group)).substr(13);
+      std::transform(label.begin(), label.end(), label.begin(),
+                     [](char c) { return c == '_' ? ',' : static_cast<char>(c | 0x20); });
+      answer.mutable_rows(row)->add_group(label + " " + std::to_string(row + 1));
+    }
+  }
+  if (request.group_by_size() == 0) answer.mutable_rows()->RemoveLast();
+  return answer;
+}
+
+v1::ReportEquityResponse CannedEquity(const v1::ReportEquityRequest& request) {
+  auto answer = Parse<v1::ReportEquityResponse>(R"(
+    rows { group: "start-ups" target_ppm: 300000 entitled_ppm: 310000 received_ppm: 306000
+           unmet_ppm: 30000 received_milli_gpu_ms: 30600000000000
+           waits { jobs: 90 p50_ms: 360000 p95_ms: 14520000 } }
+    rows { group: "universities" target_ppm: 700000 entitled_ppm: 690000 received_ppm: 694000
+           unmet_ppm: 21000 received_milli_gpu_ms: 69400000000000
+           waits { jobs: 1200 p50_ms: 240000 p95_ms: 11400000 } }
+    jain_ppm: 968123 institutions: 41 policy_error_ppm: 6000
+    overrides { key: "hold" value: 2 } overrides { key: "limit" value: 0 }
+    overrides { key: "priority" value: 1 } overrides { key: "reservation" value: 0 }
+  )");
+  *answer.mutable_basis() = BasisOf(request.time());
+  if (!request.anonymous()) return answer;
+  answer.clear_overrides();
+  if (request.group_by() != v1::REPORT_GROUP_INSTITUTION) return answer;
+  answer.mutable_rows(0)->set_group("institution 1");
+  answer.mutable_rows(1)->set_group("institution 2");
+  return answer;
+}
+
+v1::ExplainShareResponse CannedShare(const v1::ExplainShareRequest& request) {
+  auto answer = Parse<v1::ExplainShareResponse>(R"(
+    account { group: "universities/kaznu" jobs: 1204 charged_milli_gpu_ms: 44446400000000
+              refunded_milli_gpu_ms: 7200000000 guaranteed_milli_gpu_ms: 40000000000000
+              borrowed_milli_gpu_ms: 3200000000000 entitled_milli_gpu_ms: 45000000000000
+              failed: 17 waits { jobs: 1200 p50_ms: 240000 p95_ms: 11400000 } }
+    siblings { group: "another 1" guaranteed_milli_gpu_ms: 20000000000000
+               entitled_milli_gpu_ms: 20000000000000 waits { jobs: 7 p50_ms: 60000 p95_ms: 60000 } }
+    due_milli_gpu_ms: 50000000000000 held_milli_gpu_ms: 43200000000000
+    causes { reason { code: "NO_DEMAND" sentence: "Nobody asked for it." }
+             milli_gpu_ms: -6000000000000 }
+    causes { reason { code: "LEFT_BY_OTHERS" sentence: "Others did not ask for theirs." }
+             milli_gpu_ms: 1000000000000 }
+    causes { reason { code: "TAKEN_BY_OTHERS"
+                      sentence: "Others held them until their jobs ended." }
+             milli_gpu_ms: -1800000000000 }
+    settings_versions: 12
+  )");
+  *answer.mutable_basis() = BasisOf(request.time());
+  return answer;
+}
+
+}  // namespace kezek::golden
