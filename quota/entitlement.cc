@@ -22,13 +22,18 @@ struct Sibling {
   Int128 numerator = 0;
 };
 
+std::optional<MilliGpus> Least(std::optional<MilliGpus> a, std::optional<MilliGpus> b) {
+  if (!a) return b;
+  return b ? std::min(*a, *b) : a;
+}
+
 Sibling MakeSibling(const Claim& claim) {
   KEZEK_CHECK(claim.weight_milli >= 1 && claim.weight_milli <= kMaxWeightMilli, "weight");
   KEZEK_CHECK(claim.guarantee_milli >= 0 && claim.demand_milli >= 0, "a negative claim");
   Sibling sibling{.id = claim.id, .weight = claim.weight_milli};
   sibling.high = claim.demand_milli;
-  if (claim.cap_milli)
-    sibling.high = std::min(sibling.high, std::max<MilliGpus>(0, *claim.cap_milli));
+  if (const auto cap = Least(claim.cap_milli, claim.limit_milli))
+    sibling.high = std::min(sibling.high, std::max<MilliGpus>(0, *cap));
   // A cap below the guarantee (a limit on what runs) lowers the floor too.
   sibling.low = std::min(claim.guarantee_milli, sibling.high);
   if (claim.lend_max_milli) {
@@ -137,7 +142,10 @@ Rounded Round(const std::vector<Sibling>& siblings, Int128 denominator, MilliGpu
 EntitledBy BoundOf(const Sibling& sibling, const Claim& claim, Int128 denominator, bool scaled) {
   if (scaled) return EntitledBy::kScaled;
   if (sibling.numerator >= denominator * sibling.high) {
-    return sibling.high < claim.demand_milli ? EntitledBy::kCap : EntitledBy::kDemand;
+    if (sibling.high >= claim.demand_milli) return EntitledBy::kDemand;
+    const bool limit =
+        claim.limit_milli && std::max<MilliGpus>(0, *claim.limit_milli) == sibling.high;
+    return limit ? EntitledBy::kRunningLimit : EntitledBy::kBorrowMax;
   }
   const bool at_floor = sibling.low > 0 && sibling.numerator == denominator * sibling.low;
   return at_floor ? EntitledBy::kGuarantee : EntitledBy::kShare;
@@ -206,15 +214,28 @@ std::vector<Entitlement> FillLevel(std::span<const Claim> claims, MilliGpus amou
     out.entitled_gpus = rounded.gpus[at];
     out.idle_milli = sibling.idle;
     out.by = BoundOf(sibling, claim, filled.denominator, filled.scaled);
+    out.guarantee_milli = filled.scaled ? out.entitled_milli : claim.guarantee_milli;
   }
   return entitled;
 }
 
 namespace {
 
-std::optional<MilliGpus> Least(std::optional<MilliGpus> a, std::optional<MilliGpus> b) {
-  if (!a) return b;
-  return b ? std::min(*a, *b) : a;
+// `amount` in proportion to `shares`, whose sum is at least that: whole units by largest remainder.
+std::vector<MilliGpus> Parts(const std::vector<MilliGpus>& shares, MilliGpus amount) {
+  std::vector<MilliGpus> parts(shares.size(), 0);
+  const Int128 all = std::accumulate(shares.begin(), shares.end(), MilliGpus{0});
+  if (all == 0) return parts;
+  std::vector<Int128> rest;
+  Int128 left = amount;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    const Int128 exact = static_cast<Int128>(shares[i]) * amount;
+    parts[i] = static_cast<MilliGpus>(exact / all);
+    rest.push_back(exact % all);
+    left -= parts[i];
+  }
+  GiveRemainders(rest, left, &parts, [](std::size_t) { return true; });
+  return parts;
 }
 
 // Claims of all accounts, demand and idle GPUs added up from below.
@@ -229,8 +250,8 @@ std::vector<Claim> MakeClaims(const AccountTree& tree, const std::string& gpu_ty
     claim.weight_milli = share.weight_milli;
     claim.guarantee_milli = share.guarantee_milli;
     claim.lend_max_milli = share.lend_max_milli;
-    claim.cap_milli =
-        Least(tree.ShareCap(i, gpu_type), tree.account(i).settings.account_limits.running_milli);
+    claim.cap_milli = tree.ShareCap(i, gpu_type);
+    claim.limit_milli = tree.account(i).settings.account_limits.running_milli;
     if (tree.children(i).empty()) claim.demand_milli = demand[at];
     if (i == kRootIndex) continue;
     const Sibling own = MakeSibling(claim);
@@ -262,6 +283,45 @@ std::vector<Entitlement> Entitle(const AccountTree& tree, const std::string& gpu
     }
   }
   return entitled;
+}
+
+std::vector<MilliGpus> GuaranteesNow(std::span<const Entitlement> entitled) {
+  std::vector<MilliGpus> guarantees;
+  guarantees.reserve(entitled.size());
+  for (const Entitlement& one : entitled) guarantees.push_back(one.guarantee_milli);
+  return guarantees;
+}
+
+std::vector<MilliGpus> Lent(const AccountTree& tree, std::span<const Entitlement> entitled,
+                            std::span<const MilliGpus> allocated, MilliGpus free_milli) {
+  std::vector<MilliGpus> lent(entitled.size(), 0);
+  if (lent.empty()) return lent;
+  std::vector<MilliGpus> kept(entitled.size(), 0);  // idle, with what is below
+  for (AccountIndex i = tree.size() - 1; i >= 0; --i) {
+    const auto at = static_cast<std::size_t>(i);
+    kept[at] += entitled[at].idle_milli;
+    if (i != kRootIndex) kept[static_cast<std::size_t>(tree.parent(i))] += kept[at];
+  }
+  std::vector<MilliGpus> free(entitled.size(), 0);
+  free[0] = std::max<MilliGpus>(0, free_milli - kept[0]);
+  for (AccountIndex parent = 0; parent < tree.size(); ++parent) {
+    const auto children = tree.children(parent);  // ascending by id
+    const MilliGpus here = free[static_cast<std::size_t>(parent)];
+    std::vector<MilliGpus> unused;
+    for (const AccountIndex child : children) {
+      const auto at = static_cast<std::size_t>(child);
+      unused.push_back(
+          std::max<MilliGpus>(0, entitled[at].guarantee_milli - allocated[at] - kept[at]));
+    }
+    const MilliGpus all = std::accumulate(unused.begin(), unused.end(), MilliGpus{0});
+    const std::vector<MilliGpus> parts = Parts(unused, std::max<MilliGpus>(0, all - here));
+    for (std::size_t i = 0; i < unused.size(); ++i) {
+      const auto at = static_cast<std::size_t>(children[i]);
+      lent[at] = parts[i];
+      free[at] = unused[i] - parts[i] + std::max<MilliGpus>(0, here - all);
+    }
+  }
+  return lent;
 }
 
 }  // namespace kezek::quota

@@ -8,7 +8,8 @@
 //
 // Idle GPUs (lend_max): an account keeps max(0, guarantee - lend_max - demand) to itself: taken off
 // before filling, part of its parent's demand. If what there is falls short of guarantees in demand
-// and idle GPUs together, both are scaled in proportion (`scaled`).
+// and idle GPUs together, both are scaled in proportion (`scaled`). What a level's guarantees are
+// scaled to is what counts as guarantee wherever "inside the guarantee" is asked.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "kezek/account.h"
 #include "kezek/ids.h"
 #include "kezek/resources.h"
 #include "quota/account_tree.h"
@@ -28,18 +30,10 @@ struct Claim {
   AccountId id;  // breaks ties
   std::int64_t weight_milli = 1000;
   MilliGpus guarantee_milli = 0;
-  std::optional<MilliGpus> cap_milli;  // none: no cap
+  std::optional<MilliGpus> cap_milli;    // guarantee + borrow_max; none: no cap
+  std::optional<MilliGpus> limit_milli;  // on what runs; none: no limit
   std::optional<MilliGpus> lend_max_milli;
   MilliGpus demand_milli = 0;
-};
-
-// What an entitlement stopped at.
-enum class EntitledBy : std::uint8_t {
-  kShare,      // its weight's share of what there is
-  kGuarantee,  // the floor: its share would be less
-  kDemand,     // it asks for no more
-  kCap,        // guarantee + borrow_max, or a limit on what runs
-  kScaled,     // even guarantees had to be cut
 };
 
 struct Entitlement {
@@ -48,6 +42,7 @@ struct Entitlement {
   std::int64_t entitled_gpus = 0;  // whole
   MilliGpus idle_milli = 0;        // kept from others (lend_max)
   EntitledBy by = EntitledBy::kDemand;
+  MilliGpus guarantee_milli = 0;  // that counts now: of a scaled level what is entitled
   bool operator==(const Entitlement&) const = default;
 };
 
@@ -62,5 +57,15 @@ std::vector<Entitlement> FillLevel(std::span<const Claim> claims, MilliGpus amou
 // less.
 std::vector<Entitlement> Entitle(const AccountTree& tree, const std::string& gpu_type,
                                  MilliGpus capacity_milli, std::span<const MilliGpus> demand);
+
+// The guarantees that count now, by index.
+std::vector<MilliGpus> GuaranteesNow(std::span<const Entitlement> entitled);
+
+// Of guarantees, what others run, by index. What of a guarantee is neither allocated nor kept idle
+// (by the account or one below it) is unused. Level by level GPUs that are free (`free_milli`, less
+// what is kept idle) make up for what is unused; what is missing is lent, by siblings in proportion
+// to what they do not use, by largest remainder, ties by id.
+std::vector<MilliGpus> Lent(const AccountTree& tree, std::span<const Entitlement> entitled,
+                            std::span<const MilliGpus> allocated, MilliGpus free_milli);
 
 }  // namespace kezek::quota

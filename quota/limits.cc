@@ -212,13 +212,17 @@ Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const Cl
 }
 
 Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,
-                        const std::vector<MilliGpus>& allocated) {
+                        const std::vector<MilliGpus>& allocated,
+                        const std::vector<MilliGpus>& guarantees) {
   if (job_class.preemptible || job.scavenger) return {};
   for (AccountIndex i = tree.IndexOf(job.project); i != kNoAccount; i = tree.parent(i)) {
-    const MilliGpus guarantee = tree.share(i, job.gpu_type).guarantee_milli;
-    if (allocated[static_cast<std::size_t>(i)] + job.counted_milli > guarantee) {
-      return Reason{ReasonCode::kClassNotPreemptible, {{"account", tree.path(i)}}};
-    }
+    const auto at = static_cast<std::size_t>(i);
+    const MilliGpus set = tree.share(i, job.gpu_type).guarantee_milli;
+    const MilliGpus now = guarantees.empty() ? set : guarantees.at(at);
+    if (allocated[at] + job.counted_milli <= now) continue;
+    Reason reason{ReasonCode::kClassNotPreemptible, {{"account", tree.path(i)}}};
+    if (now < set) reason.fields["guarantee_now"] = GpusText(now);
+    return reason;
   }
   return {};
 }

@@ -67,9 +67,11 @@ Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const Cl
 
 // kClassNotPreemptible with the first account (from the project up) whose guarantee the job would
 // pass, for a class that may not be preempted; else kNone. `allocated` by index, with what the
-// plan has given. Scavengers are always preemptible.
+// plan has given; `guarantees` that count now, by index, or empty: as they are set. Scavengers are
+// always preemptible.
 Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,
-                        const std::vector<MilliGpus>& allocated);
+                        const std::vector<MilliGpus>& allocated,
+                        const std::vector<MilliGpus>& guarantees = {});
 
 // What of a submission can never start with today's settings: the reason, and `field`, a path below
 // the API's JobSpec.

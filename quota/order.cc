@@ -28,11 +28,13 @@ OrderTree::OrderTree(OrderInput input)
   accounts_.reserve(static_cast<std::size_t>(tree.size()));
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     const Share& share = tree.share(i, input_.gpu_type);
-    accounts_.push_back(
-        {.weight_milli = share.weight_milli,
-         .slack_milli = share.guarantee_milli - input_.running_milli[static_cast<std::size_t>(i)],
-         .usage = input_.usage->OfAccount(tree.id(i)).At(period),
-         .least_milli = kNothing});
+    const auto at = static_cast<std::size_t>(i);
+    const MilliGpus guarantee =
+        input_.guarantee_milli.empty() ? share.guarantee_milli : input_.guarantee_milli.at(at);
+    accounts_.push_back({.weight_milli = share.weight_milli,
+                         .slack_milli = guarantee - input_.running_milli[at],
+                         .usage = input_.usage->OfAccount(tree.id(i)).At(period),
+                         .least_milli = kNothing});
   }
   for (const auto& [id, project] : input_.waiting->projects()) {
     const AccountIndex index = tree.IndexOf(id);

@@ -38,7 +38,9 @@ struct OrderInput {
   std::string gpu_type;
   const WaitingJobs* waiting = nullptr;  // arranged
   std::vector<MilliGpus> running_milli;  // by index, scavengers left out (AllocatedByIndex)
-  const UsageBook* usage = nullptr;      // of this type
+  // The guarantees that count now (GuaranteesNow), by index; empty: all as they are set.
+  std::vector<MilliGpus> guarantee_milli = {};
+  const UsageBook* usage = nullptr;  // of this type
   TimeMs now_ms = 0;
 };
 

@@ -61,6 +61,16 @@ struct BudgetSpec {
   bool operator==(const BudgetSpec&) const = default;
 };
 
+// What an account's entitlement stopped at.
+enum class EntitledBy : std::uint8_t {
+  kShare,         // its weight's share of what its parent got
+  kGuarantee,     // the floor: its share would be less
+  kDemand,        // it asks for no more
+  kBorrowMax,     // guarantee + borrow_max
+  kRunningLimit,  // the limit on GPUs running
+  kScaled,        // even guarantees had to be cut
+};
+
 // One version of an account's settings. Versions are never edited.
 struct AccountSettings {
   std::map<std::string, Share> shares;    // by GPU type; a missing type: Share{}

@@ -1,6 +1,7 @@
 // Ports between the shell that people talk to and the controller.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,6 +45,18 @@ struct Standing {
   double usage_gpu_hours = 0;  // decayed; for people, decides nothing
   std::int64_t place = 0;      // among its siblings, 1 is next; 0: has nothing to start
   std::int64_t siblings = 0;
+  // The guarantee that counts now: less than what is set while guarantees are scaled.
+  MilliGpus guarantee_now_milli = 0;
+  std::int64_t entitled_gpus = 0;  // whole
+  MilliGpus lent_milli = 0;        // of its guarantee, what others run
+  MilliGpus idle_milli = 0;        // of its guarantee, what it keeps free (lend_max)
+  EntitledBy entitled_by = EntitledBy::kDemand;
+
+  // Of what it runs: inside its guarantee, and above it.
+  MilliGpus Inside() const { return std::min(allocated_milli, guarantee_now_milli); }
+  MilliGpus Borrowed() const { return allocated_milli - Inside(); }
+  // Entitled to, and not run.
+  MilliGpus Owed() const { return std::max<MilliGpus>(0, entitled_milli - allocated_milli); }
 };
 
 struct JobStanding {

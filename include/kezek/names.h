@@ -50,6 +50,8 @@ KEZEK_NAMES(EntryKind, kAdjustment,
 KEZEK_NAMES(Pot, kExpired, {"", "grants", "carried", "left", "held", "spent", "expired"});
 KEZEK_NAMES(AtExhaustion, kScavenge, {"stop", "scavenge"});
 KEZEK_NAMES(CorrectionState, kDeclined, {"proposed", "booked", "declined"});
+KEZEK_NAMES(EntitledBy, kScaled,
+            {"weight_share", "guarantee", "demand", "borrow_max", "running_limit", "scaled"});
 KEZEK_NAMES(ProjectRule, kShortest, {"fair", "fifo", "shortest"});
 KEZEK_NAMES(Role, kMetricsReader,
             {"researcher", "project_lead", "institution_admin", "cluster_admin", "auditor",

@@ -12,10 +12,10 @@ namespace kezek {
 enum class ReasonCode : std::uint8_t {
   kNone,
   // Waiting, not now.
-  kNotLookedAt,          // further back than the tick looks; place
-  kWaitsForGpus,         // no room now; nodes, gpus_per_node, gpu_type, free
-  kWaitsForDomain,       // room, but not under one leaf/block; within, nodes
-  kWaitsForTopology,     // prefers a leaf and still waits for one; until_ms
+  kNotLookedAt,       // further back than the tick looks; place
+  kWaitsForGpus,      // no room now; nodes, gpus_per_node, gpu_type, free, guarantee_now if scaled
+  kWaitsForDomain,    // room, but not under one leaf/block; within, nodes
+  kWaitsForTopology,  // prefers a leaf and still waits for one; until_ms
   kGuaranteeProtected,   // room, but it would take what others keep for themselves (lend_max)
   kGuaranteeFragmented,  // inside its guarantee, and neither free GPUs nor reclaim frees its shape
   kWiderThanGuarantee,   // the gang is wider than its account's guarantee and weight share
@@ -33,14 +33,15 @@ enum class ReasonCode : std::uint8_t {
   kLimitAccountJobs,
   kLimitUserGpus,
   kLimitUserJobs,
-  kLimitBorrow,          // borrow_max reached; account, limit
-  kBudgetExhausted,      // account, budget, left, needed; fits: the longest limit it holds, ms
-  kBudgetPeriodEnds,     // too long for its period, no later one; account, budget, end_ms, fits
-  kClassNotPreemptible,  // may not be preempted, so starts only inside the guarantee; account
-  kClusterAway,          // the cluster below does not answer; since_ms
-  kLaunchBackoff,        // a launch failed lately; until_ms
-  kSetAside,             // verify dropped the decision; an admin was told
-  kSchedulingStopped,    // until an admin decides; text
+  kLimitBorrow,       // borrow_max reached; account, limit
+  kBudgetExhausted,   // account, budget, left, needed; fits: the longest limit it holds, ms
+  kBudgetPeriodEnds,  // too long for its period, no later one; account, budget, end_ms, fits
+  // May not be preempted, so starts only inside the guarantee; account, guarantee_now if scaled.
+  kClassNotPreemptible,
+  kClusterAway,        // the cluster below does not answer; since_ms
+  kLaunchBackoff,      // a launch failed lately; until_ms
+  kSetAside,           // verify dropped the decision; an admin was told
+  kSchedulingStopped,  // until an admin decides; text
   // Refused or impossible until somebody changes something.
   kNeverFitsMachine,          // no set of configured nodes has this shape; field, largest
   kNeverFitsLimit,            // above a limit of an account; account, limit, asked
@@ -78,7 +79,10 @@ enum class ReasonCode : std::uint8_t {
   kBudgetWarning,     // account, budget, percent, left
   kBudgetEnded,       // the end of its period; account, budget, carried, expired
   kCorrection,        // of the ledger; id, state, account, amount, text
-  kWarning,           // taken, but without effect; field, text
+  // Guarantees in demand exceed what serves: gpu_type, accounts, due, kept (in GPUs).
+  kGuaranteesScaled,
+  kGuaranteesWhole,  // no longer; gpu_type
+  kWarning,          // taken, but without effect; field, text
 };
 
 // A code and the fields its sentence needs; the code's wire name is WireName of reason_text.h.

@@ -39,7 +39,7 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "The queue is long: this job is further back than each round looks[ (place {place})]."},
     {kWaitsForGpus, "WAITS_FOR_GPUS",
      "Waits for [{nodes:node} with {gpus_per_node} free {gpu_type} each|free resources]"
-     "[; {free:GPU} free now]."},
+     "[; {free:GPU} free now][; of its project's guarantee {guarantee_now:GPU} can be kept now]."},
     {kWaitsForDomain, "WAITS_FOR_DOMAIN",
      "There is room, but not under one {within}[: {nodes:node} must be free together]."},
     {kWaitsForTopology, "WAITS_FOR_TOPOLOGY",
@@ -81,7 +81,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "Budget {budget} of {account} ends {end_ms}, no later one is set, and it may run no more than"
      " a day beyond[; with a limit of {fits:length} it would fit]."},
     {kClassNotPreemptible, "CLASS_NOT_PREEMPTIBLE",
-     "Its class may not be preempted, so it starts only inside the guarantee[ of {account}]."},
+     "Its class may not be preempted, so it starts only inside the guarantee[ of {account}]"
+     "[, of which {guarantee_now:GPU} can be kept now]."},
     {kClusterAway, "CLUSTER_AWAY", "The cluster does not answer[ since {since_ms}]."},
     {kLaunchBackoff, "LAUNCH_BACKOFF", "A launch failed; tried again[ after {until_ms}]."},
     {kSetAside, "SET_ASIDE",
@@ -142,6 +143,10 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      " over]."},
     {kCorrection, "CORRECTION",
      "Correction {id} of {amount} GPU-hours in {account} is {state}[: {text}]."},
+    {kGuaranteesScaled, "GUARANTEES_SCALED",
+     "Guarantees in demand of {gpu_type} exceed the GPUs in service: those of {accounts:account}"
+     " count in proportion now, {kept} of {due:GPU}."},
+    {kGuaranteesWhole, "GUARANTEES_WHOLE", "Guarantees of {gpu_type} count in full again."},
     {kWarning, "WARNING", "[{field}: ]{text}."},
 });
 

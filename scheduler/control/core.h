@@ -102,9 +102,10 @@ struct Core {
   TimeMs last_tick_ms = 0;
   std::int64_t tick = 0;
   bool tick_wanted = true;
-  std::int32_t bad_plans = 0;     // in a row, with decisions that verify dropped
-  TimeMs recount_at_ms = 0;       // when the next part of everything is counted anew
-  std::int32_t recount_part = 0;  // which
+  std::int32_t bad_plans = 0;            // in a row, with decisions that verify dropped
+  TimeMs recount_at_ms = 0;              // when the next part of everything is counted anew
+  std::int32_t recount_part = 0;         // which
+  std::map<std::string, TimeMs> scaled;  // GPU types whose guarantees are scaled: last seen so
 
   // The draft.
   Ready ready;
@@ -200,6 +201,11 @@ void OnLoaded(Core& core, const LoadedJobs& loaded);
 void JudgePlan(Core& core);
 // Every ten seconds a sixtieth of all totals and holdings, counted anew; what differs is an alarm.
 void RecountPart(Core& core);
+
+// --- guarantees.cc ---
+// An event when the last plan's guarantees in demand exceed what serves, and when they no longer
+// do.
+void SayWhatIsScaled(Core& core);
 
 // --- nodes.cc ---
 void OnNodes(Core& core, const NodesObserved& observed);

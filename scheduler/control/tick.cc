@@ -108,6 +108,7 @@ void Tick(Core& core) {
   if (core.config.engine.phase_ended) core.config.engine.phase_ended("take_in");
   core.plan = core.engine.Decide(core.now);
   JudgePlan(core);
+  SayWhatIsScaled(core);
   RecountPart(core);
   if (!core.cluster_answers || !core.nodes_seen || !core.MayAct()) Withhold(core);
   for (const engine::Start& start : core.plan.starts) Launch1(core, start);

@@ -127,6 +127,9 @@ void Stand(const World& world, Draft& draft) {
     const std::vector<MilliGpus> allocated = draft.running.AllocatedByIndex(tree, type);
     const std::vector<std::int64_t> places = PlacesOfWaiting(world, draft, type);
     const quota::UsageBook& usage = world.usage(type);
+    const Pool* pool = draft.free.FindPool(type);
+    const MilliGpus free = pool == nullptr ? 0 : pool->free_gpus * 1000;
+    const std::vector<MilliGpus> lent = quota::Lent(tree, entitled, allocated, free);
     for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
       const auto index = static_cast<std::size_t>(i);
       Standing standing;
@@ -134,6 +137,11 @@ void Stand(const World& world, Draft& draft) {
       standing.entitled_milli = entitled[index].entitled_milli;
       standing.allocated_milli = allocated[index];
       standing.demand_milli = entitled[index].demand_milli;
+      standing.guarantee_now_milli = entitled[index].guarantee_milli;
+      standing.entitled_gpus = entitled[index].entitled_gpus;
+      standing.lent_milli = lent[index];
+      standing.idle_milli = entitled[index].idle_milli;
+      standing.entitled_by = entitled[index].by;
       standing.usage_gpu_hours =
           quota::UsageGpuHours(usage.decay(), usage.OfAccount(tree.id(i)), draft.now_ms);
       standing.place = places[index];

@@ -16,12 +16,17 @@ bool Passes(const Limits& limits, MilliGpus counted_milli, std::int64_t jobs, Mi
 
 }  // namespace
 
-Recount::Recount(const World& world)
-    : world_(world), accounts_(static_cast<std::size_t>(world.tree().size())) {
+Recount::Recount(const World& world, const Entitled* entitled)
+    : world_(world), entitled_(entitled), accounts_(static_cast<std::size_t>(world.tree().size())) {
   for (const auto& [ref, attempt] : world.holdings()) {
     AddUse(attempt.shape, attempt.placement, 1, used_);
     if (attempt.counts) Count(world.CountOf(attempt), 1);
   }
+}
+
+void Recount::Remove(const Holding& attempt) {
+  AddUse(attempt.shape, attempt.placement, -1, used_);
+  Count(world_.CountOf(attempt), -1);
 }
 
 void Recount::Change(const Start& start, int sign) {
@@ -56,8 +61,17 @@ MilliGpus Recount::Allocated(quota::AccountIndex account, const std::string& gpu
 }
 
 bool Recount::Inside(quota::AccountIndex account, const quota::JobCount& job) const {
-  return Allocated(account, job.gpu_type) + job.counted_milli <=
-         world_.tree().share(account, job.gpu_type).guarantee_milli;
+  return Allocated(account, job.gpu_type) + job.counted_milli <= Guarantee(account, job.gpu_type);
+}
+
+MilliGpus Recount::Guarantee(quota::AccountIndex account, const std::string& gpu_type) const {
+  if (entitled_ != nullptr) {
+    const auto found = entitled_->find(gpu_type);
+    if (found != entitled_->end()) {
+      return found->second.at(static_cast<std::size_t>(account)).guarantee_milli;
+    }
+  }
+  return world_.tree().share(account, gpu_type).guarantee_milli;
 }
 
 std::vector<std::string> Recount::Differences(const std::map<std::string, NodeUse>& used,

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "quota/entitlement.h"
 #include "quota/limits.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/machine.h"
@@ -19,14 +20,21 @@ namespace kezek::engine {
 
 class Recount {
  public:
-  // Of all that holds resources now.
-  explicit Recount(const World& world);
+  // Entitlements by GPU type, by index.
+  using Entitled = std::map<std::string, std::vector<quota::Entitlement>>;
+  // Of all that holds resources now. Guarantees are those that count by `entitled`, which must
+  // outlive this; of a type it lacks, or null: as they are set.
+  explicit Recount(const World& world, const Entitled* entitled = nullptr);
 
   void Add(const Start& start) { Change(start, 1); }
   void Remove(const Start& start) { Change(start, -1); }
+  // One of what holds resources and counts.
+  void Remove(const Holding& attempt);
 
   const std::map<std::string, NodeUse>& used() const { return used_; }
   MilliGpus Allocated(quota::AccountIndex account, const std::string& gpu_type) const;
+  // The guarantee that counts now.
+  MilliGpus Guarantee(quota::AccountIndex account, const std::string& gpu_type) const;
   // Whether the job would stay inside the guarantee of this account.
   bool Inside(quota::AccountIndex account, const quota::JobCount& job) const;
 
@@ -50,6 +58,7 @@ class Recount {
                                        const quota::JobCount& job) const;
 
   const World& world_;
+  const Entitled* entitled_;
   std::map<std::string, NodeUse> used_;
   std::vector<Total> accounts_;  // by index
   std::map<std::string, std::vector<MilliGpus>> allocated_;

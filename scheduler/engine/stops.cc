@@ -17,7 +17,8 @@ Reason TooLarge(const Limits& limits, const std::string& field, const std::strin
 }  // namespace
 
 Reason StopOf(const World& world, const quota::RunningTable& running,
-              const std::vector<MilliGpus>& allocated, const quota::JobCount& job) {
+              const std::vector<MilliGpus>& allocated, const quota::JobCount& job,
+              const std::vector<MilliGpus>& guarantees) {
   const quota::AccountTree& tree = world.tree();
   const ClassRules& rules = world.ClassOf(job.job_class);
   for (auto i = tree.IndexOf(job.project); i != quota::kNoAccount; i = tree.parent(i)) {
@@ -29,7 +30,9 @@ Reason StopOf(const World& world, const quota::RunningTable& running,
   }
   Reason reason = TooLarge(rules.user_limits, "class", job.job_class, job.counted_milli);
   if (reason.code == ReasonCode::kNone) reason = FirstLimit(tree, running, rules, job);
-  if (reason.code == ReasonCode::kNone) reason = OutsideGuarantee(tree, rules, job, allocated);
+  if (reason.code == ReasonCode::kNone) {
+    reason = OutsideGuarantee(tree, rules, job, allocated, guarantees);
+  }
   return reason;
 }
 

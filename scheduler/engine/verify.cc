@@ -170,7 +170,7 @@ class Idle {
 };
 
 std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
-  Recount recount(*basis.world);
+  Recount recount(*basis.world, basis.entitled);
   Idle idle(basis, recount);
   quota::Taken taken;
   std::set<JobRef> started;

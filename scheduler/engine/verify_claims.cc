@@ -1,6 +1,7 @@
 // Preemptions and reservations. No pass makes them yet; what they must keep is settled.
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -66,7 +67,8 @@ std::optional<Violation> Broken(const Basis& basis, const Plan& plan, std::size_
 }
 
 // Whether the guarantee of `account` covers the attempt: oldest start first, each that still fits.
-bool Covers(const World& world, AccountIndex account, const Holding& victim) {
+bool Covers(const World& world, const Recount& recount, AccountIndex account,
+            const Holding& victim) {
   const quota::AccountTree& tree = world.tree();
   std::vector<const Holding*> runs;
   for (const auto& [ref, attempt] : world.holdings()) {
@@ -80,7 +82,7 @@ bool Covers(const World& world, AccountIndex account, const Holding& victim) {
   };
   std::sort(runs.begin(), runs.end(),
             [&age](const Holding* a, const Holding* b) { return age(a) < age(b); });
-  MilliGpus left = tree.share(account, victim.shape.gpu_type).guarantee_milli;
+  MilliGpus left = recount.Guarantee(account, victim.shape.gpu_type);
   for (const Holding* attempt : runs) {
     if (attempt->counted_milli > left) continue;
     if (attempt == &victim) return true;
@@ -111,7 +113,7 @@ std::optional<std::string> BrokenBetween(const World& world, const Recount& reco
     return "the job is not inside its side's guarantee";
   }
   for (AccountIndex i = from; i != ancestor; i = tree.parent(i)) {
-    if (Covers(world, i, victim)) {
+    if (Covers(world, recount, i, victim)) {
       return "the guarantee of '" + tree.path(i) + "' covers the victim";
     }
   }
@@ -149,8 +151,14 @@ std::optional<Violation> BrokenReservation(const Basis& basis, const Plan& plan)
 
 std::optional<Violation> BrokenPreempt(const Basis& basis, const Plan& plan) {
   if (plan.preempts.empty()) return std::nullopt;
-  Recount recount(*basis.world);
+  Recount recount(*basis.world, basis.entitled);
   for (const Start& start : plan.starts) recount.Add(start);
+  std::set<AttemptRef> victims;  // what a job starts in place of is gone by then
+  for (const Preempt& preempt : plan.preempts) {
+    const auto found = basis.world->holdings().find(preempt.victim);
+    if (found == basis.world->holdings().end() || !found->second.counts) continue;
+    if (victims.insert(preempt.victim).second) recount.Remove(found->second);
+  }
   for (std::size_t i = 0; i < plan.preempts.size(); ++i) {
     if (auto broken = BrokenPreemptRule(basis, recount, plan.preempts[i])) {
       return Violation{Decision::kPreempt, i, std::move(*broken)};

@@ -36,7 +36,7 @@ struct Tiered {
 class OrderCheck {
  public:
   OrderCheck(const Basis& basis, const Plan& plan)
-      : basis_(basis), plan_(plan), after_(*basis.world) {
+      : basis_(basis), plan_(plan), after_(*basis.world, basis.entitled) {
     const Machine before(basis.world->nodes(), after_.used(), basis.now_ms);
     for (const auto& [type, pool] : before.pools()) free_milli_[type] = pool.free_gpus * 1000;
     for (std::size_t i = 0; i < plan.starts.size(); ++i) {

@@ -58,8 +58,9 @@ class TypeWalk {
   quota::OrderTree order_;
   const std::vector<quota::Entitlement>& entitled_;
   Kept kept_;
-  std::vector<MilliGpus> allocated_;  // by index, with what the plan has given
-  MilliGpus free_milli_ = 0;          // GPUs free, less counted GPUs given
+  std::vector<MilliGpus> guarantees_;  // by index, those that count now
+  std::vector<MilliGpus> allocated_;   // by index, with what the plan has given
+  MilliGpus free_milli_ = 0;           // GPUs free, less counted GPUs given
   std::int32_t looked_ = 0;
   std::int64_t rank_ = 0;
   std::map<quota::AccountIndex, std::int32_t> looked_of_;
@@ -74,6 +75,7 @@ quota::OrderInput InputOf(const World& world, const Draft& draft, const std::str
           .gpu_type = type,
           .waiting = &world.order().at(type),
           .running_milli = draft.running.AllocatedByIndex(world.tree(), type),
+          .guarantee_milli = quota::GuaranteesNow(draft.entitled.at(type)),
           .usage = &world.usage(type),
           .now_ms = draft.now_ms};
 }
@@ -86,6 +88,7 @@ TypeWalk::TypeWalk(const World& world, Draft& draft, const std::string& type)
       order_(InputOf(world, draft, type)),
       entitled_(draft.entitled.at(type)),
       kept_(world.tree(), entitled_),
+      guarantees_(quota::GuaranteesNow(entitled_)),
       allocated_(draft.running.AllocatedByIndex(world.tree(), type)),
       free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000) {
   draft.places[type] = order_.Places();
@@ -111,7 +114,7 @@ void TypeWalk::Examine(const quota::Candidate& candidate) {
   const quota::JobCount count = world_.CountOf(job);
   quota::Draw draw;
   if (world_.MayBeStopped(candidate.project, count.job_class)) {
-    Reason stop = StopOf(world_, draft_.running, allocated_, count);
+    Reason stop = StopOf(world_, draft_.running, allocated_, count, guarantees_);
     if (stop.code == ReasonCode::kNone) {
       draw = world_.DrawOf(job, draft_.taken);
       stop = StopOf(world_, draw);
@@ -159,8 +162,11 @@ Reason TypeWalk::NoRoom(const Request& request, const Waiting& job,
         std::to_string(job.queued_since_ms + world_.config().topology_wait_ms);
   }
   const auto index = static_cast<std::size_t>(candidate.project);
-  const MilliGpus share = std::max(world_.tree().share(candidate.project, type_).guarantee_milli,
-                                   entitled_[index].entitled_milli);
+  const MilliGpus set = world_.tree().share(candidate.project, type_).guarantee_milli;
+  if (reason.code == ReasonCode::kWaitsForGpus && guarantees_[index] < set) {
+    reason.fields["guarantee_now"] = quota::GpusText(guarantees_[index]);
+  }
+  const MilliGpus share = std::max(guarantees_[index], entitled_[index].entitled_milli);
   if (reason.code == ReasonCode::kWaitsForGpus && candidate.job->counted_milli > share) {
     reason.fields["wider_than_share"] = quota::GpusText(share);
   }

@@ -19,26 +19,38 @@ constexpr double kSecondsPerHour = 3600;
 double Gpus(MilliGpus milli) { return static_cast<double>(milli) / kPerMilli; }
 
 void AddAccounts(const View& view, std::vector<prometheus::MetricFamily>& all) {
-  GaugeFamily guarantee("kezek_account_guarantee_gpus");
-  GaugeFamily entitlement("kezek_account_entitlement_gpus");
-  GaugeFamily allocated("kezek_account_allocated_gpus");
-  GaugeFamily demand("kezek_account_demand_gpus");
-  GaugeFamily usage("kezek_account_usage_gpu_seconds");
+  struct Figure {
+    GaugeFamily family;
+    double (*of)(const Standing& standing);
+  };
+  using S = const Standing&;
+  Figure figures[] = {
+      {GaugeFamily("kezek_account_guarantee_gpus"), [](S s) { return Gpus(s.guarantee_milli); }},
+      {GaugeFamily("kezek_account_guarantee_now_gpus"),
+       [](S s) { return Gpus(s.guarantee_now_milli); }},
+      {GaugeFamily("kezek_account_entitlement_gpus"), [](S s) { return Gpus(s.entitled_milli); }},
+      {GaugeFamily("kezek_account_allocated_gpus"), [](S s) { return Gpus(s.allocated_milli); }},
+      {GaugeFamily("kezek_account_borrowed_gpus"), [](S s) { return Gpus(s.Borrowed()); }},
+      {GaugeFamily("kezek_account_lent_gpus"), [](S s) { return Gpus(s.lent_milli); }},
+      {GaugeFamily("kezek_account_kept_idle_gpus"), [](S s) { return Gpus(s.idle_milli); }},
+      {GaugeFamily("kezek_account_owed_gpus"), [](S s) { return Gpus(s.Owed()); }},
+      {GaugeFamily("kezek_account_demand_gpus"), [](S s) { return Gpus(s.demand_milli); }},
+      {GaugeFamily("kezek_account_usage_gpu_seconds"),
+       [](S s) { return s.usage_gpu_hours * kSecondsPerHour; }},
+  };
+  GaugeFamily bound("kezek_account_entitlement_bound");
   GaugeFamily info("kezek_account_info");
   for (const auto& [key, standing] : view.standings) {
-    const std::vector<std::string> labels = {AccountLabel(*view.directory, key.first), key.second};
-    guarantee.Add(labels, Gpus(standing.guarantee_milli));
-    entitlement.Add(labels, Gpus(standing.entitled_milli));
-    allocated.Add(labels, Gpus(standing.allocated_milli));
-    demand.Add(labels, Gpus(standing.demand_milli));
-    usage.Add(labels, standing.usage_gpu_hours * kSecondsPerHour);
+    const std::string account = AccountLabel(*view.directory, key.first);
+    for (Figure& figure : figures) figure.family.Add({account, key.second}, figure.of(standing));
+    bound.Add({account, key.second, std::string(NameOf(standing.entitled_by))}, 1);
   }
   for (const auto& [id, account] : view.directory->accounts) {
     info.Add({AccountLabel(*view.directory, id), account.kind}, 1);
   }
-  for (GaugeFamily* family : {&guarantee, &entitlement, &allocated, &demand, &usage, &info}) {
-    family->AddTo(all);
-  }
+  for (Figure& figure : figures) figure.family.AddTo(all);
+  bound.AddTo(all);
+  info.AddTo(all);
 }
 
 // GPUs that our attempts hold, by node.

@@ -50,10 +50,10 @@ void FillPlace(const View& view, const JobRecord& record, MilliGpus counted, Acc
   wire->set_siblings(static_cast<std::int32_t>(standing.siblings));
   wire->set_guarantee_milli_gpus(standing.guarantee_milli);
   wire->set_running_milli_gpus(standing.allocated_milli);
-  wire->set_borrowed_milli_gpus(
-      std::max<MilliGpus>(0, standing.allocated_milli - standing.guarantee_milli));
+  wire->set_guarantee_now_milli_gpus(standing.guarantee_now_milli);
+  wire->set_borrowed_milli_gpus(standing.Borrowed());
   wire->set_entitlement_milli_gpus(standing.entitled_milli);
-  wire->set_inside_guarantee(standing.allocated_milli + counted <= standing.guarantee_milli);
+  wire->set_inside_guarantee(standing.allocated_milli + counted <= standing.guarantee_now_milli);
 }
 
 // All GPUs of the machine are of one type.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rpc/account_convert.h"
+#include "rpc/entitlement_convert.h"
 #include "rpc/paging.h"
 
 namespace kezek::rpc {
@@ -45,34 +46,6 @@ Result<std::vector<std::string>> TypesOf(const Directory& directory, const std::
   }
   if (!types.empty()) return types;
   return NotFound("NO_SUCH_GPU_TYPE", "gpu_type", "this cluster has no '" + type + "'");
-}
-
-// The most it may have: none, if nothing bounds it.
-std::optional<MilliGpus> CapOf(const Account& account, const Share& share) {
-  std::optional<MilliGpus> cap = account.settings.account_limits.running_milli;
-  if (!share.borrow_max_milli) return cap;
-  const MilliGpus borrowing = share.guarantee_milli + *share.borrow_max_milli;
-  return cap ? std::min(*cap, borrowing) : borrowing;
-}
-
-v1::EntitlementRow EntitlementOf(const View& view, AccountId id, const std::string& type) {
-  const Account& account = view.directory->accounts.at(id);
-  const Share share = ShareOf(account, type);
-  const Standing standing = StandingOf(view, id, type);
-  const MilliGpus inside = std::min(standing.allocated_milli, share.guarantee_milli);
-  v1::EntitlementRow row;
-  row.set_account(PathOf(*view.directory, id));
-  row.set_gpu_type(type);
-  row.set_weight_milli(share.weight_milli);
-  row.set_guarantee_milli_gpus(share.guarantee_milli);
-  row.set_demand_milli_gpus(standing.demand_milli);
-  if (const auto cap = CapOf(account, share)) row.set_cap_milli_gpus(*cap);
-  row.set_entitlement_milli_gpus(standing.entitled_milli);
-  row.set_entitlement_gpus(standing.entitled_milli / 1000);
-  row.set_running_milli_gpus(standing.allocated_milli);
-  row.set_guaranteed_milli_gpus(inside);
-  row.set_borrowed_milli_gpus(standing.allocated_milli - inside);
-  return row;
 }
 
 // Accounts whose usage a request asks for: the account and its children, or the caller's own.
@@ -158,6 +131,9 @@ v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
   }
   if (share.target_ppm) row.set_target_ppm(*share.target_ppm);
   AddJobCounts(view, id, type, &row);
+  *row.mutable_entitlement() = ToEntitlementRow(view, id, type);
+  row.mutable_entitlement()->clear_account();
+  row.mutable_entitlement()->clear_gpu_type();
   return row;
 }
 
@@ -259,7 +235,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerC
                      continue;
                    }
                    for (const auto& type : *types)
-                     *response->add_rows() = EntitlementOf(view, id, type);
+                     *response->add_rows() = ToEntitlementRow(view, id, type);
                  }
                  for (const auto& [name, node] : view.nodes) {
                    if (node.health != NodeHealth::kUp) continue;

@@ -173,7 +173,14 @@ v1::GetUsageResponse CannedUsage() {
     rows { account: "universities/kaznu" gpu_type: "h200" usage_milli_gpu_ms: 4320000000000
            charged_milli_gpu_ms: 44446400000000 running_milli_gpus: 17500 usage_ppm: 381000
            weight_ppm: 400000 jobs_running: 12 jobs_queued: 30 target_ppm: 400000
-           entitled_ppm: 395000 }
+           entitled_ppm: 395000
+           entitlement { weight_milli: 2500 guarantee_milli_gpus: 16000 demand_milli_gpus: 40000
+                         cap_milli_gpus: 32000 entitlement_milli_gpus: 20500 entitlement_gpus: 20
+                         running_milli_gpus: 17500 guaranteed_milli_gpus: 16000
+                         borrowed_milli_gpus: 1500 owed_milli_gpus: 3000
+                         guarantee_now_milli_gpus: 16000
+                         bound_by { code: "WEIGHT_SHARE"
+                                    sentence: "Its weight gives it this much." } } }
     rows { account: "universities/kaznu/nlp" gpu_type: "h200" usage_milli_gpu_ms: 3600000000
            charged_milli_gpu_ms: 3600000000 running_milli_gpus: 1000 usage_ppm: 833
            weight_ppm: 1000000 jobs_running: 1 }
@@ -206,12 +213,17 @@ v1::GetEntitlementResponse CannedEntitlement() {
     tick_ms: 1795246200000 settings_version: 15 capacity_milli_gpus { key: "h200" value: 64000 }
     rows { gpu_type: "h200" weight_milli: 1000 guarantee_milli_gpus: 64000
            demand_milli_gpus: 80000 entitlement_milli_gpus: 64000 entitlement_gpus: 64
-           running_milli_gpus: 56500 guaranteed_milli_gpus: 56500 }
+           running_milli_gpus: 56500 guaranteed_milli_gpus: 56500 owed_milli_gpus: 7500
+           guarantee_now_milli_gpus: 64000 bound_by { code: "GUARANTEE" } }
     rows { account: "universities/kaznu" gpu_type: "h200" weight_milli: 2500
            guarantee_milli_gpus: 16000 demand_milli_gpus: 40000 cap_milli_gpus: 32000
-           entitlement_milli_gpus: 17500 entitlement_gpus: 17 running_milli_gpus: 20000
-           guaranteed_milli_gpus: 16000 borrowed_milli_gpus: 4000 }
-    rows { account: "universities/kaznu/nlp" gpu_type: "h200" weight_milli: 1000 }
+           entitlement_milli_gpus: 32000 entitlement_gpus: 32 running_milli_gpus: 20000
+           guaranteed_milli_gpus: 16000 borrowed_milli_gpus: 4000 owed_milli_gpus: 12000
+           guarantee_now_milli_gpus: 16000
+           bound_by { code: "BORROW_MAX" fields { key: "limit" value: "16" } } }
+    rows { account: "universities/kaznu/nlp" gpu_type: "h200" weight_milli: 1000
+           guarantee_milli_gpus: 8000 guarantee_now_milli_gpus: 4500 lent_milli_gpus: 2500
+           kept_idle_milli_gpus: 2000 bound_by { code: "SCALED" } }
   )");
 }
 

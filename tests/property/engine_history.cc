@@ -156,7 +156,9 @@ std::string PlanText(const engine::Plan& plan) {
          << standing.guarantee_milli << " entitled " << standing.entitled_milli << " allocated "
          << standing.allocated_milli << " demand " << standing.demand_milli << " usage "
          << std::hexfloat << standing.usage_gpu_hours << " place " << standing.place << " of "
-         << standing.siblings << '\n';
+         << standing.siblings << " now " << standing.guarantee_now_milli << " gpus "
+         << standing.entitled_gpus << " lent " << standing.lent_milli << " idle "
+         << standing.idle_milli << " by " << static_cast<int>(standing.entitled_by) << '\n';
   }
   for (const auto& [job, rule] : plan.dropped) {
     text << "dropped " << ToText(job) << ": " << rule << '\n';

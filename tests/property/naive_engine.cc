@@ -174,7 +174,7 @@ std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(TimeMs now)
     const quota::JobCount count = CountOf(job);
     if (count.scavenger || tree_->IndexOf(count.project) == quota::kNoAccount) continue;
     for (int i = 0; i < Startable(job); ++i) {
-      if (Stopped(running, count).code != ReasonCode::kNone) break;
+      if (Stopped(running, count, {}).code != ReasonCode::kNone) break;
       running.Add(*tree_, count);
     }
   }
@@ -220,6 +220,7 @@ void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
                           .gpu_type = type,
                           .waiting = &jobs,
                           .running_milli = tick.running.AllocatedByIndex(*tree_, type),
+                          .guarantee_milli = Guarantees(tick, type),
                           .usage = &usage,
                           .now_ms = tick.now});
   tick.places[type] = order.Places();
@@ -272,8 +273,19 @@ void NaiveEngine::Start(Tick& tick, const Waiting& job, int nth, const Placement
   tick.free_milli -= count.counted_milli;
 }
 
-Reason NaiveEngine::Stopped(const quota::RunningTable& running,
-                            const quota::JobCount& count) const {
+// That count now.
+std::vector<MilliGpus> NaiveEngine::Guarantees(const Tick& tick, const std::string& type) const {
+  std::vector<MilliGpus> guarantees;
+  for (quota::AccountIndex i = 0; i < tree_->size(); ++i) {
+    const quota::Entitlement& own = tick.entitled.at(type)[static_cast<std::size_t>(i)];
+    const bool scaled = own.by == EntitledBy::kScaled;
+    guarantees.push_back(scaled ? own.entitled_milli : tree_->share(i, type).guarantee_milli);
+  }
+  return guarantees;
+}
+
+Reason NaiveEngine::Stopped(const quota::RunningTable& running, const quota::JobCount& count,
+                            const std::vector<MilliGpus>& guarantees) const {
   const ClassRules rules = ClassOf(count.job_class);
   std::vector<std::tuple<std::string, std::string, Limits>> all;
   for (auto i = tree_->IndexOf(count.project); i != quota::kNoAccount; i = tree_->parent(i)) {
@@ -290,7 +302,8 @@ Reason NaiveEngine::Stopped(const quota::RunningTable& running,
   }
   Reason limit = FirstLimit(*tree_, running, rules, count);
   if (limit.code != ReasonCode::kNone) return limit;
-  return OutsideGuarantee(*tree_, rules, count, running.AllocatedByIndex(*tree_, count.gpu_type));
+  return OutsideGuarantee(*tree_, rules, count, running.AllocatedByIndex(*tree_, count.gpu_type),
+                          guarantees);
 }
 
 // Starts, blocks or passes over; true if it is blocked and counts as looked at.
@@ -306,7 +319,8 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
     if (!blocked) order.PassOver();
     order.DropRest();
   };
-  const Reason stop = Stopped(tick.running, count);
+  const std::vector<MilliGpus> guarantees = Guarantees(tick, count.gpu_type);
+  const Reason stop = Stopped(tick.running, count, guarantees);
   if (stop.code != ReasonCode::kNone) {
     wait(stop, false);
     return false;
@@ -328,9 +342,12 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
     if (reason.code == ReasonCode::kWaitsForTopology) {
       reason.fields["until_ms"] = std::to_string(job.queued_since_ms + config_.topology_wait_ms);
     }
-    const MilliGpus share =
-        std::max(tree_->share(candidate.project, count.gpu_type).guarantee_milli,
-                 entitled[static_cast<std::size_t>(candidate.project)].entitled_milli);
+    const auto project = static_cast<std::size_t>(candidate.project);
+    const MilliGpus set = tree_->share(candidate.project, count.gpu_type).guarantee_milli;
+    if (reason.code == ReasonCode::kWaitsForGpus && guarantees[project] < set) {
+      reason.fields["guarantee_now"] = quota::GpusText(guarantees[project]);
+    }
+    const MilliGpus share = std::max(guarantees[project], entitled[project].entitled_milli);
     if (reason.code == ReasonCode::kWaitsForGpus && count.counted_milli > share) {
       reason.fields["wider_than_share"] = quota::GpusText(share);
     }
@@ -368,6 +385,11 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
   const auto at = [&places](quota::AccountIndex i) {
     return places.empty() ? 0 : places[static_cast<std::size_t>(i)];
   };
+  const std::vector<MilliGpus> guarantees = Guarantees(tick, type);
+  MilliGpus free = 0;
+  for (const NaiveNode& node : tick.free) free += node.node.gpu_type == type ? node.gpus * 1000 : 0;
+  const std::vector<MilliGpus> lent = quota::Lent(
+      *tree_, tick.entitled.at(type), tick.running.AllocatedByIndex(*tree_, type), free);
   for (quota::AccountIndex i = 0; i < tree_->size(); ++i) {
     const quota::Entitlement& entitled = tick.entitled.at(type)[static_cast<std::size_t>(i)];
     Standing standing{tree_->share(i, type).guarantee_milli,
@@ -376,7 +398,12 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
                       entitled.demand_milli,
                       quota::UsageGpuHours(usage.decay(), usage.OfAccount(tree_->id(i)), tick.now),
                       0,
-                      1};
+                      1,
+                      guarantees[static_cast<std::size_t>(i)],
+                      entitled.entitled_gpus,
+                      lent[static_cast<std::size_t>(i)],
+                      entitled.idle_milli,
+                      entitled.by};
     const auto parent = tree_->parent(i);
     if (parent == quota::kNoAccount) {
       standing.place = waits.contains(i) && !places.empty() ? 1 : 0;

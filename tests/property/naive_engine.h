@@ -46,7 +46,9 @@ class NaiveEngine {
   quota::UsageBook Usage(const std::string& type) const;
   std::map<std::string, Entitled> EntitleAll(TimeMs now) const;
   void Walk(Tick& tick, const std::string& type) const;
-  Reason Stopped(const quota::RunningTable& running, const quota::JobCount& count) const;
+  std::vector<MilliGpus> Guarantees(const Tick& tick, const std::string& type) const;
+  Reason Stopped(const quota::RunningTable& running, const quota::JobCount& count,
+                 const std::vector<MilliGpus>& guarantees) const;
   void Start(Tick& tick, const engine::Waiting& job, int nth, const Placement& placement) const;
   bool WalkOne(Tick& tick, quota::OrderTree& order, const quota::Candidate& candidate) const;
   void Leave(Tick& tick, const quota::OrderTree& order, const std::string& type, AccountId project,

@@ -52,6 +52,7 @@ void CheckOne(const Claim& claim, const Entitlement& entitled, bool short_of) {
   EXPECT_LE(entitled.entitled_gpus * 1000, High(claim)) << "above demand or cap";
   EXPECT_LT(std::abs(entitled.entitled_gpus * 1000 - entitled.entitled_milli), 1001);
   EXPECT_EQ(entitled.by == EntitledBy::kScaled, short_of);
+  EXPECT_EQ(entitled.guarantee_milli, short_of ? entitled.entitled_milli : claim.guarantee_milli);
   if (short_of) {
     EXPECT_LE(entitled.entitled_milli, Low(claim) + 1);
     EXPECT_LE(entitled.idle_milli, Idle(claim));
@@ -266,6 +267,46 @@ void SplitInside(std::uint64_t seed) {
   }
 }
 
+// What is lent of guarantees is not used, and is exactly what free GPUs do not make up for.
+void LentFits(std::uint64_t seed) {
+  Dice dice(seed);
+  const AccountTree tree = testing::Tree(RandomRows(dice));
+  std::vector<MilliGpus> demand(At(tree.size()), 0);
+  std::vector<MilliGpus> allocated(At(tree.size()), 0);
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    if (!tree.children(i).empty()) continue;
+    demand[At(i)] = Amount(dice, 60);
+    const MilliGpus runs = dice.Chance(70) ? Amount(dice, 30) : 0;
+    for (AccountIndex j = i; j != kNoAccount; j = tree.parent(j)) allocated[At(j)] += runs;
+  }
+  const MilliGpus free = Amount(dice, 60);
+  const auto entitled = Entitle(tree, kType, allocated[0] + free, demand);
+  const std::vector<MilliGpus> lent = Lent(tree, entitled, allocated, free);
+  const auto kept = [&](AccountIndex i) {
+    MilliGpus idle = 0;
+    for (AccountIndex j = i; j < tree.subtree_end(i); ++j) idle += entitled[At(j)].idle_milli;
+    return idle;
+  };
+  const MilliGpus idle = kept(kRootIndex);
+  const auto unused = [&](AccountIndex i) {
+    return std::max<MilliGpus>(0, entitled[At(i)].guarantee_milli - allocated[At(i)] - kept(i));
+  };
+  for (AccountIndex parent = 0; parent < tree.size(); ++parent) {
+    MilliGpus all = 0;
+    MilliGpus all_lent = 0;
+    for (const AccountIndex child : tree.children(parent)) {
+      EXPECT_GE(lent[At(child)], 0);
+      EXPECT_LE(lent[At(child)], unused(child));
+      all += unused(child);
+      all_lent += lent[At(child)];
+    }
+    if (parent == kRootIndex) {
+      EXPECT_EQ(all_lent, std::max<MilliGpus>(0, all - std::max<MilliGpus>(0, free - idle)));
+    }
+  }
+}
+
+TEST(QuotaEntitlement, WhatIsLentIsNotUsed) { property::ForEachSeed(LentFits); }
 TEST(QuotaEntitlement, EveryClauseOfALevel) { property::ForEachSeed(Level); }
 TEST(QuotaEntitlement, OrderOfSiblingsDoesNotMatter) { property::ForEachSeed(Permuted); }
 TEST(QuotaEntitlement, MoreWeightNeverGetsLess) { property::ForEachSeed(MoreWeight); }

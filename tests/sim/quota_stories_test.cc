@@ -239,6 +239,31 @@ TEST(QuotaStories, AdmissionDoesNotOvershootBetweenRefreshes) {
     crowd.Submit(2, 1);
     EXPECT_EQ(crowd.Allocated(2), 8000);
     EXPECT_EQ(crowd.Allocated(3), 5000);
+// 8 GPUs serve for two guarantees of 8: whoever has used less does not take the other's half.
+TEST(QuotaStories, GuaranteesThatExceedTheMachineAreScaled) {
+  SmallTree tree;
+  tree.Add(2, 1, 8);
+  tree.Add(3, 1, 8);
+  tree.Add(4, 1);
+  Crowd crowd(tree, 8);
+  crowd.refill = false;
+  crowd.town.engine().Book({AccountId{3}, UserId{3}, "h200", kNoon, kDayMs * 1000});
+  for (const std::int64_t project : {2, 3, 4}) crowd.Submit(project, 8);
+  crowd.town.RunUntil(kNoon + kMinuteMs);
+  EXPECT_EQ(crowd.Allocated(2), 4000);
+  EXPECT_EQ(crowd.Allocated(3), 4000) << "inside what its guarantee is cut to, too";
+  EXPECT_EQ(crowd.Allocated(4), 0) << "nothing is left for who has no guarantee";
+  EXPECT_EQ(crowd.Of(2).guarantee_now_milli, 4000);
+  EXPECT_EQ(crowd.Of(2).entitled_by, EntitledBy::kScaled);
+  EXPECT_EQ(engine::ReasonOf(crowd.last, 5).fields.at("guarantee_now"), "4");
+  crowd.town.engine().SetNode(Machine(16));
+  crowd.Submit(4, 1);
+  crowd.town.RunUntil(kNoon + 2 * kMinuteMs);
+  EXPECT_EQ(crowd.Allocated(2), 8000) << "the machine is whole again";
+  EXPECT_EQ(crowd.Allocated(3), 8000);
+  EXPECT_EQ(crowd.Of(2).entitled_by, EntitledBy::kDemand);
+}
+
   }
 }
 

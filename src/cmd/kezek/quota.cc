@@ -20,23 +20,36 @@ struct QuotaFlags {
 
 std::string OrNone(std::int64_t milli_gpus) { return milli_gpus == 0 ? "" : Gpus(milli_gpus); }
 
+// `16`; `10 of 16` while it is scaled.
+std::string Guarantee(const v1::EntitlementRow& row) {
+  const bool scaled = row.has_guarantee_now_milli_gpus() &&
+                      row.guarantee_now_milli_gpus() < row.guarantee_milli_gpus();
+  return (scaled ? Gpus(row.guarantee_now_milli_gpus()) + " of " : "") +
+         OrNone(row.guarantee_milli_gpus());
+}
+
 void PrintRows(Session& session, const v1::GetEntitlementResponse& answer) {
   const bool wide = session.format() == Format::kWide;
   std::vector<std::string> headings = {"ACCOUNT", "TYPE",   "GUARANTEE", "ENTITLED",
                                        "RUNNING", "DEMAND", "BORROWED",  "LIMIT"};
-  if (wide) headings.insert(headings.end(), {"WEIGHT", "IN GUARANTEE"});
+  if (wide) {
+    headings.insert(headings.end(),
+                    {"WEIGHT", "IN GUARANTEE", "LENT", "KEPT IDLE", "OWED", "BOUND BY"});
+  }
   Table table(headings);
   for (const v1::EntitlementRow& row : answer.rows()) {
     std::vector<std::string> cells = {row.account().empty() ? "(all)" : row.account(),
                                       row.gpu_type(),
-                                      OrNone(row.guarantee_milli_gpus()),
+                                      Guarantee(row),
                                       Gpus(row.entitlement_milli_gpus()),
                                       Gpus(row.running_milli_gpus()),
                                       Gpus(row.demand_milli_gpus()),
                                       OrNone(row.borrowed_milli_gpus()),
                                       OrNone(row.cap_milli_gpus())};
     if (wide) {
-      cells.insert(cells.end(), {Gpus(row.weight_milli()), OrNone(row.guaranteed_milli_gpus())});
+      cells.insert(cells.end(), {Gpus(row.weight_milli()), OrNone(row.guaranteed_milli_gpus()),
+                                 OrNone(row.lent_milli_gpus()), OrNone(row.kept_idle_milli_gpus()),
+                                 OrNone(row.owed_milli_gpus()), BoundBy(row)});
     }
     table.Add(std::move(cells));
   }

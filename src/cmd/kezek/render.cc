@@ -1,7 +1,10 @@
 #include "cmd/kezek/render.h"
 
+#include <kezek/v1/quota.pb.h>
+
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstddef>
 #include <cstdio>
 #include <ctime>
@@ -182,6 +185,13 @@ std::string Words(std::string_view enumerator, std::size_t skip) {
     c = c == '_' ? ' ' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   }
   return text;
+}
+
+std::string BoundBy(const v1::EntitlementRow& row) {
+  std::string text = row.bound_by().code();
+  for (char& c : text) c = c == '_' ? ' ' : static_cast<char>(std::tolower(c));
+  const auto limit = row.bound_by().fields().find("limit");
+  return limit == row.bound_by().fields().end() ? text : text + " " + limit->second;
 }
 
 }  // namespace kezek::cli

@@ -11,6 +11,10 @@
 
 #include "cmd/kezek/host.h"
 
+namespace kezek::v1 {
+class EntitlementRow;
+}
+
 namespace kezek::cli {
 
 // Columns on a terminal, aligned and with a bold heading; in a pipe, fields between tabs. On a
@@ -88,6 +92,8 @@ std::string Percent(std::int64_t ppm);
 std::string Count(std::int64_t number, const std::string& one);
 
 // A reason's sentence, with times in the user's zone instead of UTC.
+// What an entitlement stopped at: `demand`, `borrow max 16`; empty if it is not known.
+std::string BoundBy(const v1::EntitlementRow& row);
 std::string SentenceOf(const Host& host, const v1::Reason& reason);
 // A sentence without its full stop, to stand in a cell.
 std::string WithoutStop(const std::string& sentence);

@@ -66,41 +66,6 @@ std::string Distance(const v1::UsageRow& row) {
   return (off < 0 ? "-" : "+") + Percent(std::abs(off));
 }
 
-void PrintRows(Session& session, const v1::GetUsageResponse& answer) {
-  const bool targets = std::any_of(answer.rows().begin(), answer.rows().end(),
-                                   [](const v1::UsageRow& row) { return row.has_target_ppm(); });
-  std::vector<std::string> headings = {"ACCOUNT", "USER",       "TYPE",    "RUNNING",     "JOBS",
-                                       "QUEUED",  "USED GPU-H", "DECAYED", "OF SIBLINGS", "SHARE"};
-  if (targets) headings.insert(headings.end(), {"ENTITLED", "TARGET", "OFF BY"});
-  Table table(std::move(headings));
-  table.MayCut({"USER"});
-  if (targets) {  // the distance and what it is measured from stay longest
-    table.MayLeaveOut({"TYPE", "DECAYED", "QUEUED", "JOBS", "SHARE", "ENTITLED", "OF SIBLINGS"});
-  } else {
-    table.MayLeaveOut({"TYPE", "DECAYED", "OF SIBLINGS", "QUEUED", "JOBS"});
-  }
-  if (session.format() == Format::kWide) table.KeepWhole();
-  for (const v1::UsageRow& row : answer.rows()) {
-    std::vector<std::string> cells = {row.account().empty() ? "(all)" : row.account(),
-                                      row.user(),
-                                      row.gpu_type(),
-                                      Gpus(row.running_milli_gpus()),
-                                      std::to_string(row.jobs_running()),
-                                      std::to_string(row.jobs_queued()),
-                                      GpuHours(row.charged_milli_gpu_ms()),
-                                      GpuHours(row.usage_milli_gpu_ms()),
-                                      Percent(row.usage_ppm()),
-                                      row.user().empty() ? Percent(row.weight_ppm()) : ""};
-    if (targets) {
-      const bool has = row.has_target_ppm();
-      cells.insert(cells.end(), {row.user().empty() ? Percent(row.entitled_ppm()) : "",
-                                 has ? Percent(row.target_ppm()) : "", has ? Distance(row) : ""});
-    }
-    table.Add(std::move(cells));
-  }
-  table.Print(session.host);
-}
-
 // What is left of each budget that covers the account, and how long it will last.
 void PrintBudgets(const Host& host, const v1::ListBudgetsResponse& answer) {
   for (const v1::Budget& budget : answer.budgets()) {
@@ -122,6 +87,74 @@ void PrintBudgets(const Host& host, const v1::ListBudgetsResponse& answer) {
     if (budget.refunded_milli_gpu_ms() == 0) continue;
     *host.out << "  Refunded: " << GpuHours(budget.refunded_milli_gpu_ms()) << " GPU-h\n";
   }
+}
+
+// Guarantee, entitlement and its parts.
+std::vector<std::string> Parts(const v1::EntitlementRow& row) {
+  const auto or_none = [](std::int64_t milli) { return milli == 0 ? "" : Gpus(milli); };
+  return {or_none(row.guarantee_milli_gpus()), Gpus(row.entitlement_milli_gpus()),
+          Gpus(row.demand_milli_gpus()),       or_none(row.borrowed_milli_gpus()),
+          or_none(row.lent_milli_gpus()),      or_none(row.kept_idle_milli_gpus()),
+          or_none(row.owed_milli_gpus()),      BoundBy(row)};
+}
+
+// What a table has beside the columns that are always there.
+struct Columns {
+  bool targets = false;  // policy targets, where any account has one
+  bool parts = false;    // those of the entitlement
+};
+
+std::vector<std::string> Headings(const Columns& columns) {
+  std::vector<std::string> headings = {"ACCOUNT", "USER",       "TYPE",    "RUNNING",     "JOBS",
+                                       "QUEUED",  "USED GPU-H", "DECAYED", "OF SIBLINGS", "SHARE"};
+  if (columns.targets) headings.insert(headings.end(), {"SHARE NOW", "TARGET", "OFF BY"});
+  if (columns.parts) {
+    headings.insert(headings.end(), {"GUARANTEE", "ENTITLED", "DEMAND", "BORROWED", "LENT",
+                                     "KEPT IDLE", "OWED", "BOUND BY"});
+  }
+  return headings;
+}
+
+std::vector<std::string> Cells(const v1::UsageRow& row, const Columns& columns) {
+  const bool of_account = row.user().empty();
+  std::vector<std::string> cells = {row.account().empty() ? "(all)" : row.account(),
+                                    row.user(),
+                                    row.gpu_type(),
+                                    Gpus(row.running_milli_gpus()),
+                                    std::to_string(row.jobs_running()),
+                                    std::to_string(row.jobs_queued()),
+                                    GpuHours(row.charged_milli_gpu_ms()),
+                                    GpuHours(row.usage_milli_gpu_ms()),
+                                    Percent(row.usage_ppm()),
+                                    of_account ? Percent(row.weight_ppm()) : ""};
+  if (columns.targets) {
+    const bool has = row.has_target_ppm();
+    cells.insert(cells.end(), {of_account ? Percent(row.entitled_ppm()) : "",
+                               has ? Percent(row.target_ppm()) : "", has ? Distance(row) : ""});
+  }
+  if (columns.parts && row.has_entitlement()) {
+    const std::vector<std::string> parts = Parts(row.entitlement());
+    cells.insert(cells.end(), parts.begin(), parts.end());
+  }
+  cells.resize(Headings(columns).size());
+  return cells;
+}
+
+void PrintRows(Session& session, const v1::GetUsageResponse& answer) {
+  Columns columns;
+  columns.targets = std::any_of(answer.rows().begin(), answer.rows().end(),
+                                [](const v1::UsageRow& row) { return row.has_target_ppm(); });
+  columns.parts = session.format() == Format::kWide;
+  Table table(Headings(columns));
+  table.MayCut({"USER"});
+  if (columns.targets) {  // the distance and what it is measured from stay longest
+    table.MayLeaveOut({"TYPE", "DECAYED", "QUEUED", "JOBS", "SHARE", "SHARE NOW", "OF SIBLINGS"});
+  } else {
+    table.MayLeaveOut({"TYPE", "DECAYED", "OF SIBLINGS", "QUEUED", "JOBS"});
+  }
+  if (columns.parts) table.KeepWhole();
+  for (const v1::UsageRow& row : answer.rows()) table.Add(Cells(row, columns));
+  table.Print(session.host);
 }
 
 Result<int> RunUsage(Session& session, const UsageFlags& flags) {
@@ -171,8 +204,9 @@ void AddUsage(CLI::App& app, Session& session) {
       "USED is all that was charged, DECAYED what fair share counts of it, OF SIBLINGS its part "
       "of\n"
       "what the accounts beside it have used, SHARE the part that its weight gives it. Where an\n"
-      "account has a target: ENTITLED is its part of what all beside it should have now, TARGET\n"
-      "what policy aims at, OFF BY how far OF SIBLINGS is from that.\n"
+      "account has a target: SHARE NOW is its part of what all beside it should have now, TARGET\n"
+      "what policy aims at, OFF BY how far OF SIBLINGS is from that. -o wide has what it should\n"
+      "have now, too, as kezek quota.\n"
       "Examples:\n"
       "  kezek usage\n"
       "  kezek usage universities/kaznu\n"

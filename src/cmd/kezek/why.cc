@@ -33,6 +33,10 @@ std::string Standing(const v1::AccountPlace& place) {
     const std::int64_t inside = place.running_milli_gpus() - place.borrowed_milli_gpus();
     text += Gpus(inside) + " of " + Gpus(place.guarantee_milli_gpus()) +
             " guaranteed GPUs in use, " + Gpus(place.borrowed_milli_gpus()) + " borrowed";
+    if (place.has_guarantee_now_milli_gpus() &&
+        place.guarantee_now_milli_gpus() < place.guarantee_milli_gpus()) {
+      text += ", only " + Gpus(place.guarantee_now_milli_gpus()) + " can be kept now";
+    }
   } else {
     text += Gpus(place.running_milli_gpus()) + " GPUs in use, none guaranteed";
   }

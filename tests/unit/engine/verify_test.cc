@@ -368,7 +368,8 @@ TEST_F(VerifyPreemptTest, NobodyPreemptsItsOwnProjectButRealtime) {
   world_->SetWaiting(Queued(2, Gang(3, 1, 8)));
   plan = Decide();
   ExpectCaught(plan, Victim(10, 2), "same project");
-  tree_.Add(3, 1, 64);
+  tree_.Add(2, 1);
+  tree_.Add(3, 1, 32);  // the whole machine; it is full, and the victim makes room
   Rebuild();
   Blocked(kNoon - kHourMs);
   JobSpec realtime = Gang(3, 1, 8);

@@ -72,7 +72,11 @@ std::shared_ptr<const View> KnownView() {
                                        .entitled_milli = 12'500,
                                        .allocated_milli = 5'000,
                                        .demand_milli = 20'000,
-                                       .usage_gpu_hours = 1.5};
+                                       .usage_gpu_hours = 1.5,
+                                       .guarantee_now_milli = 4'000,
+                                       .lent_milli = 500,
+                                       .idle_milli = 250,
+                                       .entitled_by = EntitledBy::kScaled};
   return view;
 }
 
@@ -123,6 +127,14 @@ TEST(Exposition, SaysHowTheMachineAndItsAccountsStand) {
       {"kezek_account_entitlement_gpus" + kaznu, "12.5"},
       {"kezek_account_allocated_gpus" + kaznu, "5"},
       {"kezek_account_demand_gpus" + kaznu, "20"},
+      {"kezek_account_guarantee_now_gpus" + kaznu, "4"},
+      {"kezek_account_borrowed_gpus" + kaznu, "1"},
+      {"kezek_account_lent_gpus" + kaznu, "0.5"},
+      {"kezek_account_kept_idle_gpus" + kaznu, "0.25"},
+      {"kezek_account_owed_gpus" + kaznu, "7.5"},
+      {"kezek_account_entitlement_bound{account=\"universities/kaznu\",gpu_type=\"h200\","
+       "by=\"scaled\"}",
+       "1"},
       {"kezek_account_usage_gpu_seconds" + kaznu, "5400"},
       {"kezek_account_guarantee_gpus{account=\"/\",gpu_type=\"h200\"}", "32"},
       {"kezek_account_info{account=\"universities\",kind=\"sector\"}", "1"},

@@ -14,6 +14,7 @@ Claim Of(std::int64_t id, std::int64_t guarantee, std::int64_t demand, std::int6
           .weight_milli = weight * 1000,
           .guarantee_milli = guarantee * 1000,
           .cap_milli = std::nullopt,
+          .limit_milli = std::nullopt,
           .lend_max_milli = std::nullopt,
           .demand_milli = demand * 1000};
 }
@@ -60,7 +61,11 @@ TEST(Entitlement, CapsHold) {
   capped.cap_milli = 15'000;
   const auto entitled = Fill({capped, Of(2, 0, 100)}, 100);
   EXPECT_EQ(Gpus(entitled), (Shares{15, 85}));
-  EXPECT_EQ(entitled[0].by, EntitledBy::kCap);
+  EXPECT_EQ(entitled[0].by, EntitledBy::kBorrowMax);
+  capped.limit_milli = 12'000;
+  const auto limited = Fill({capped, Of(2, 0, 100)}, 100);
+  EXPECT_EQ(Gpus(limited), (Shares{12, 88}));
+  EXPECT_EQ(limited[0].by, EntitledBy::kRunningLimit) << "whichever is less";
 }
 
 TEST(Entitlement, LargestRemainderTiesById) {
@@ -74,6 +79,8 @@ TEST(Entitlement, ShortCapacityScalesGuarantees) {
   const auto entitled = Fill({Of(1, 60, 100), Of(2, 30, 100), Of(3, 0, 100)}, 30);
   EXPECT_EQ(Gpus(entitled), (Shares{20, 10, 0}));
   EXPECT_EQ(entitled[0].by, EntitledBy::kScaled);
+  EXPECT_EQ(entitled[0].guarantee_milli, 20'000) << "what counts as its guarantee now";
+  EXPECT_EQ(Fill({Of(1, 60, 100), Of(2, 30, 100)}, 100)[1].guarantee_milli, 30'000);
 }
 
 TEST(Entitlement, LendMaxKeepsGpusIdle) {
@@ -152,6 +159,44 @@ TEST(Entitlement, IdleGpusAreTheParentsDemand) {
   EXPECT_EQ(
       Named(tree, entitled),
       (Named_{{"kz", 100}, {"uni", 60}, {"firms", 40}, {"kaznu", 0}, {"nu", 20}, {"asyl", 40}}));
+}
+
+TEST(Entitlement, GuaranteesAreScaledOnlyWhereTheyExceed) {
+  const AccountTree tree = Tree(National());
+  // 50 of 100 GPUs serve: uni's guarantee is cut to 50. Its children's 40 and 10 fit in that.
+  const auto entitled =
+      Entitle(tree, kType, 50'000, Demand(tree, {{"kaznu", 100}, {"nu", 100}, {"asyl", 100}}));
+  const std::vector<MilliGpus> now = GuaranteesNow(entitled);
+  EXPECT_EQ(now[At(tree.Find("uni"))], 50'000);
+  EXPECT_EQ(now[At(tree.Find("uni/kaznu"))], 40'000);
+  EXPECT_EQ(now[At(tree.Find("uni/nu"))], 10'000);
+  // With 25 they are cut in proportion: 20 and 5.
+  const auto half =
+      Entitle(tree, kType, 25'000, Demand(tree, {{"kaznu", 100}, {"nu", 100}, {"asyl", 100}}));
+  EXPECT_EQ(half[At(tree.Find("uni/kaznu"))].guarantee_milli, 20'000);
+  EXPECT_EQ(half[At(tree.Find("uni/nu"))].guarantee_milli, 5'000);
+  EXPECT_EQ(half[At(tree.Find("uni/nu"))].by, EntitledBy::kScaled);
+}
+
+TEST(Entitlement, WhatOthersRunOfAGuaranteeIsLent) {
+  const AccountTree tree = Tree(National());
+  const auto entitled = Entitle(tree, kType, 100'000, Demand(tree, {{"asyl", 100}}));
+  const auto lent = [&](std::int64_t kaznu, std::int64_t nu, std::int64_t asyl) {
+    std::vector<MilliGpus> allocated = Demand(tree, {{"kz", kaznu + nu + asyl},
+                                                     {"uni", kaznu + nu},
+                                                     {"kaznu", kaznu},
+                                                     {"nu", nu},
+                                                     {"firms", asyl},
+                                                     {"asyl", asyl}});
+    const MilliGpus free = (100 - kaznu - nu - asyl) * 1000;
+    const auto all = Lent(tree, entitled, allocated, free);
+    return Shares{all[At(tree.Find("uni"))] / 1000, all[At(tree.Find("uni/kaznu"))] / 1000,
+                  all[At(tree.Find("uni/nu"))] / 1000};
+  };
+  EXPECT_EQ(lent(0, 0, 40), (Shares{0, 0, 0})) << "the free 60 are uni's";
+  EXPECT_EQ(lent(0, 0, 90), (Shares{50, 32, 8})) << "10 are left of 60, and 10 of 40 and 10";
+  EXPECT_EQ(lent(0, 60, 40), (Shares{0, 40, 0})) << "nu runs what is kaznu's";
+  EXPECT_EQ(lent(40, 20, 0), (Shares{0, 0, 0}));
 }
 
 }  // namespace

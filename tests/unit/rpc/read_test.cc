@@ -404,8 +404,11 @@ TEST_F(ReadTest, ReasonsAndPlacesAreOfTheLastTick) {
       std::make_shared<const std::map<JobRef, JobStanding>>(std::map<JobRef, JobStanding>{
           {Ref(mine_), {{ReasonCode::kWaitsForGpus, {{"nodes", "1"}}}, 3, 2}}});
   view->queued_in_account[World::kNlp] = 2;
-  view->standings[{World::kNlp, "h200"}] = {
-      .guarantee_milli = 500, .allocated_milli = 4'000, .place = 1, .siblings = 2};
+  view->standings[{World::kNlp, "h200"}] = {.guarantee_milli = 900,
+                                            .allocated_milli = 4'000,
+                                            .place = 1,
+                                            .siblings = 2,
+                                            .guarantee_now_milli = 500};
   desk_.SetView(view);
   v1::ExplainRequest request;
   request.set_job(std::to_string(mine_));
@@ -419,6 +422,8 @@ TEST_F(ReadTest, ReasonsAndPlacesAreOfTheLastTick) {
   ASSERT_EQ(response.accounts_size(), 3);
   EXPECT_EQ(response.accounts(0).account(), "universities");
   EXPECT_EQ(response.accounts(2).account(), "universities/kaznu/nlp");
+  EXPECT_EQ(response.accounts(2).guarantee_milli_gpus(), 900);
+  EXPECT_EQ(response.accounts(2).guarantee_now_milli_gpus(), 500);
   EXPECT_EQ(response.accounts(2).borrowed_milli_gpus(), 3'500);
   EXPECT_FALSE(response.accounts(2).inside_guarantee());
   request.set_job(std::to_string(foreign_));
