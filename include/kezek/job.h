@@ -208,4 +208,21 @@ inline bool IsArrayRow(const JobRef& ref, const JobSpec& spec) {
 }
 inline bool IsArrayRow(const Job& job) { return IsArrayRow(job.ref, *job.spec); }
 
+// Whether a run that ended so took as long as such jobs take.
+constexpr bool IsTypical(AttemptOutcome outcome) {
+  return outcome == AttemptOutcome::kSucceeded || outcome == AttemptOutcome::kTimedOut;
+}
+
+// An attempt that has run and ended: what the lengths of a project's jobs are learned from.
+struct EndedRun {
+  AccountId project;
+  UserId user;
+  std::string name;  // of the job
+  Shape shape;
+  TimeMs start_ms = 0;
+  TimeMs end_ms = 0;
+  bool typical = false;  // ran as long as it takes: succeeded, or reached its limit
+  bool operator==(const EndedRun&) const = default;
+};
+
 }  // namespace kezek

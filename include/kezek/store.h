@@ -106,6 +106,8 @@ struct Snapshot {
   std::vector<Correction> corrections;  // not decided yet
   std::int64_t last_correction = 0;     // highest id given
   std::vector<AccountPlace> places;     // of accounts that have been moved, by version
+  // The last ones of projects with ProjectRule::kShortest, by end, then by attempt.
+  std::vector<EndedRun> ended_runs;
   TimeMs history_until_ms = 0;          // all before is in the history already
 };
 

@@ -77,6 +77,16 @@ void TellEngine(Core& core, const Attempt& attempt, const Job& job) {
                           .counts = attempt.end_ms == 0});
 }
 
+EndedRun RunOf(const Attempt& attempt, const Job& job) {
+  return {.project = job.spec->project,
+          .user = job.user,
+          .name = job.spec->name,
+          .shape = job.spec->shape,
+          .start_ms = attempt.start_ms,
+          .end_ms = attempt.end_ms,
+          .typical = IsTypical(attempt.outcome)};
+}
+
 // The next of several times, 0 standing for none.
 class Earliest {
  public:
@@ -275,6 +285,7 @@ void Attend(Core& core, const AttemptRef& ref) {
     Book(core, changed->second, row, core.follow[ref].booked);
     core.follow.erase(ref);
     core.engine.RemoveHolding(ref);
+    if (changed->second.start_ms != 0) core.engine.Ended(RunOf(changed->second, row));
     core.timers.Set(ref, 0);
     return;
   }

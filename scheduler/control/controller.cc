@@ -38,6 +38,7 @@ void BeginFollowing(Core& core, const Snapshot& snapshot) {
       core.follow[entry.attempt].booked.Add(entry);
     }
   }
+  for (const EndedRun& run : snapshot.ended_runs) core.engine.Ended(run);
   for (const auto& [ref, attempt] : core.state.attempts()) {
     FollowUp& follow = core.follow[ref];
     if (attempt.cluster_job_id == 0) {

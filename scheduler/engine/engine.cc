@@ -24,6 +24,7 @@ void Engine::RemoveWaiting(const JobRef& job) { world_->RemoveWaiting(job); }
 void Engine::SetHolding(const Holding& attempt) { world_->SetHolding(attempt); }
 void Engine::RemoveHolding(const AttemptRef& attempt) { world_->RemoveHolding(attempt); }
 void Engine::Book(const UsageBooking& booking) { world_->Book(booking); }
+void Engine::Ended(const EndedRun& run) { world_->Ended(run); }
 
 void Engine::SetBudget(const BudgetRef& ref, const BudgetBalance& balance) {
   world_->mutable_budgets().Restore(ref, balance);

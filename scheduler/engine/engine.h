@@ -37,7 +37,7 @@ struct EngineConfig {
   std::int32_t starts_max = 512;    // per tick, so that a commit stays small
   DurationMs topology_wait_ms = 10 * kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;
-  DurationMs age_max_ms = kDayMs;  // of ProjectRule::kShortest
+  DurationMs age_max_ms = kDayMs;  // of ProjectRule::kShortest; more than 0
   quota::ChargeRules charge;       // what a start holds of budgets
   // Told of every phase of a tick when it ends, by name ("walk"); for measuring only. May be empty.
   std::function<void(std::string_view phase)> phase_ended;
@@ -152,6 +152,8 @@ class Engine {
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
   void Book(const UsageBooking& booking);
+  // A run that has ended: looked at only if its project's rule is kShortest now.
+  void Ended(const EndedRun& run);
   // As stored, at the beginning; then every entry of Book::kBudget, and warnings.
   void SetBudget(const BudgetRef& ref, const BudgetBalance& balance);
   void BookBudget(const LedgerEntry& entry);

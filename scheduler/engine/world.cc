@@ -1,5 +1,6 @@
 #include "scheduler/engine/world.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -93,6 +94,11 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   for (const auto& [ref, job] : waiting_) {
     if (MayScavenge(tree_, job.spec->project)) may_scavenge_.insert(ref);
   }
+  for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
+    if (!IsShortest(tree_.id(i)) || paces_.contains(tree_.id(i))) continue;
+    paces_[tree_.id(i)].clock = quota::RunClock(config_.age_max_ms);
+  }
+  for (auto& [project, pace] : paces_) pace.stale |= !IsShortest(project);
   running_ = {};
   for (const auto& [ref, attempt] : holdings_) {
     if (attempt.counts) running_.Add(tree_, CountOf(attempt));
@@ -108,6 +114,7 @@ void World::SetWaiting(const Waiting& job) {
   KEZEK_CHECK(job.spec != nullptr, "a waiting job without its spec");
   RemoveWaiting(job.ref);
   waiting_[job.ref] = job;
+  waits_since_[job.spec->project].insert({job.queued_since_ms, job.ref});
   if (DrawsOnBudgets(job.spec->project) && MayScavenge(tree_, job.spec->project)) {
     may_scavenge_.insert(job.ref);
   }
@@ -117,7 +124,9 @@ void World::SetWaiting(const Waiting& job) {
 void World::RemoveWaiting(const JobRef& job) {
   const auto found = waiting_.find(job);
   if (found == waiting_.end()) return;
-  ages_at_.erase({found->second.queued_since_ms + config_.age_max_ms, job});
+  const auto waits = waits_since_.find(found->second.spec->project);
+  waits->second.erase({found->second.queued_since_ms, job});
+  if (waits->second.empty()) waits_since_.erase(waits);
   const auto order = order_.find(found->second.spec->shape.gpu_type);
   if (order != order_.end()) order->second.Remove(job);
   waiting_.erase(found);
@@ -130,6 +139,7 @@ void World::SetHolding(const Holding& attempt) {
   holdings_[attempt.attempt] = attempt;
   AddUse(attempt.shape, attempt.placement, 1, used_);
   if (attempt.counts) running_.Add(tree_, CountOf(attempt));
+  if (attempt.start_ms != 0) runs_since_[attempt.project].insert(attempt.start_ms);
 }
 
 void World::RemoveHolding(const AttemptRef& attempt) {
@@ -137,6 +147,11 @@ void World::RemoveHolding(const AttemptRef& attempt) {
   if (found == holdings_.end()) return;
   AddUse(found->second.shape, found->second.placement, -1, used_);
   if (found->second.counts) running_.Remove(tree_, CountOf(found->second));
+  if (found->second.start_ms != 0) {
+    const auto runs = runs_since_.find(found->second.project);
+    runs->second.extract(found->second.start_ms);
+    if (runs->second.empty()) runs_since_.erase(runs);
+  }
   holdings_.erase(found);
 }
 
@@ -150,6 +165,47 @@ void World::Book(const UsageBooking& booking) {
   }
 }
 
+bool World::IsShortest(AccountId project) const {
+  const quota::AccountIndex index = tree_.IndexOf(project);
+  return index != quota::kNoAccount && tree_.children(index).empty() &&
+         tree_.account(index).settings.rule == ProjectRule::kShortest;
+}
+
+void World::Ended(const EndedRun& run) {
+  if (!IsShortest(run.project)) return;
+  Pace& pace = paces_.at(run.project);
+  pace.clock.Add(run.start_ms, run.end_ms);
+  lengths_.Learn(run);
+  pace.learned.insert(run.user);
+}
+
+// Puts anew the jobs about which something was learned, and those that have come of age, or no
+// longer are (an end is known late).
+void World::RefreshShortest(AccountId project) {
+  Pace& pace = paces_.at(project);
+  std::optional<TimeMs> running_since;
+  const auto runs = runs_since_.find(project);
+  if (runs != runs_since_.end()) running_since = *runs->second.begin();
+  const TimeMs before = std::exchange(
+      pace.aged_until,
+      pace.clock.RanSince(config_.age_max_ms, now_ms_, running_since).value_or(kNobody));
+  const std::set<UserId> learned = std::exchange(pace.learned, {});
+  const bool stale = std::exchange(pace.stale, false);
+  const auto waits = waits_since_.find(project);
+  if (waits == waits_since_.end()) return;
+  if (stale || !learned.empty()) {
+    for (const auto& [queued_ms, ref] : waits->second) {
+      const Waiting& job = waiting_.at(ref);
+      if (stale || learned.contains(job.user)) Order(job);
+    }
+  }
+  const auto [low, high] = std::minmax(before, pace.aged_until);
+  for (auto it = waits->second.lower_bound({low + 1, {}});
+       it != waits->second.end() && it->first <= high; ++it) {
+    Order(waiting_.at(it->second));
+  }
+}
+
 void World::Refresh(TimeMs now) {
   now_ms_ = now;
   if (types_stale_) {
@@ -159,10 +215,8 @@ void World::Refresh(TimeMs now) {
     types_stale_ = false;
   }
   if (order_stale_) OrderAll();
-  while (!ages_at_.empty() && ages_at_.begin()->first <= now) {
-    const JobRef ref = ages_at_.begin()->second;
-    ages_at_.erase(ages_at_.begin());
-    Order(waiting_.at(ref));
+  for (const auto& [project, pace] : paces_) {
+    if (IsShortest(project)) RefreshShortest(project);
   }
   RefreshScavengers();
   for (auto& [type, jobs] : order_) jobs.Arrange(tree_);
@@ -271,8 +325,13 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   order.expected_charge = quota::ExpectedCharge(
       order.counted_milli, spec.time_limit_ms,
       rate == directory_->rate_milli.end() ? 1000 : rate->second, rules.factor_milli);
-  order.predicted = Predicted(order.counted_milli, spec.time_limit_ms);
-  order.aged = job.queued_since_ms + config_.age_max_ms <= now_ms_;
+  DurationMs length = spec.time_limit_ms;
+  if (IsShortest(spec.project)) {
+    const auto known = lengths_.Predict(spec.project, job.user, spec.name, spec.shape);
+    length = std::min(known.value_or(length), length);
+    order.aged = job.queued_since_ms <= paces_.at(spec.project).aged_until;
+  }
+  order.predicted = Predicted(order.counted_milli, length);
   order.submitted_ms = job.submitted_ms;
   order.user_priority = spec.user_priority;
   order.count = StartableCount(job);
@@ -281,14 +340,11 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
 
 void World::Order(const Waiting& job) {
   if (StartableCount(job) == 0) return;
-  const quota::OrderJob order = OrderOf(job);
-  order_[job.spec->shape.gpu_type].Set(order);
-  if (!order.aged) ages_at_.insert({job.queued_since_ms + config_.age_max_ms, job.ref});
+  order_[job.spec->shape.gpu_type].Set(OrderOf(job));
 }
 
 void World::OrderAll() {
   order_.clear();
-  ages_at_.clear();
   for (const auto& [ref, job] : waiting_) Order(job);
   order_stale_ = false;
 }

@@ -21,6 +21,7 @@
 #include "quota/counted.h"
 #include "quota/limits.h"
 #include "quota/order.h"
+#include "quota/run_history.h"
 #include "quota/usage.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/machine.h"
@@ -45,6 +46,7 @@ class World {
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
   void Book(const UsageBooking& booking);
+  void Ended(const EndedRun& run);
   quota::Budgets& mutable_budgets() { return budgets_; }
 
   // Brings what depends on several events, or on the time, up to date. Before a tick.
@@ -90,6 +92,8 @@ class World {
   bool DrawsOnBudgets(AccountId project) const;
   quota::Draw FullDrawOf(const Waiting& job, const quota::Taken& taken) const;
   void RefreshScavengers();
+  bool IsShortest(AccountId project) const;
+  void RefreshShortest(AccountId project);
 
   EngineConfig config_;
   std::shared_ptr<const Directory> directory_;
@@ -113,9 +117,22 @@ class World {
   bool types_stale_ = true;
   bool order_stale_ = true;  // all of it: sizes, rates or classes changed
   TimeMs now_ms_ = 0;
-  std::set<std::pair<TimeMs, JobRef>> ages_at_;  // jobs not aged yet (rule shortest)
-  std::map<JobRef, BudgetRef> scavenges_;        // waiting jobs that budgets make scavengers
-  std::set<JobRef> may_scavenge_;                // waiting jobs below budgets that may
+  std::map<JobRef, BudgetRef> scavenges_;  // waiting jobs that budgets make scavengers
+  std::set<JobRef> may_scavenge_;          // waiting jobs below budgets that may
+
+  // Of projects with rule shortest.
+  static constexpr TimeMs kNobody = -1;
+  struct Pace {
+    quota::RunClock clock;
+    TimeMs aged_until = kNobody;  // jobs that wait since then or longer go first
+    bool stale = true;            // the rule is new
+    std::set<UserId> learned;     // something about their jobs since the last Refresh
+  };
+  std::map<AccountId, Pace> paces_;  // ever since they had that rule
+  quota::RunLengths lengths_;
+  // Of all projects.
+  std::map<AccountId, std::set<std::pair<TimeMs, JobRef>>> waits_since_;
+  std::map<AccountId, std::multiset<TimeMs>> runs_since_;  // what has nodes
 };
 
 }  // namespace kezek::engine

@@ -79,7 +79,29 @@ Result<Snapshot> MemoryStore::Lead() {
     snapshot.last_correction = id;
     if (correction.state == CorrectionState::kProposed) snapshot.corrections.push_back(correction);
   }
+  snapshot.ended_runs = EndedRuns();
   return snapshot;
+}
+
+std::vector<EndedRun> MemoryStore::EndedRuns() const {
+  std::map<std::pair<TimeMs, AttemptRef>, EndedRun> runs;
+  for (const auto& [ref, attempt] : attempts_) {
+    if (attempt.state != AttemptState::kEnded || attempt.start_ms == 0) continue;
+    const Job& job = jobs_.at(ref.job);
+    const auto account = accounts_.find(job.spec->project);
+    if (account == accounts_.end()) continue;
+    if (account->second.settings.rule != ProjectRule::kShortest) continue;
+    runs[{attempt.end_ms, ref}] = {.project = job.spec->project,
+                                   .user = job.user,
+                                   .name = job.spec->name,
+                                   .shape = job.spec->shape,
+                                   .start_ms = attempt.start_ms,
+                                   .end_ms = attempt.end_ms,
+                                   .typical = IsTypical(attempt.outcome)};
+  }
+  std::vector<EndedRun> ended;
+  for (auto& [key, run] : runs) ended.push_back(std::move(run));
+  return ended;
 }
 
 void MemoryStore::Put(Account account) {

@@ -56,6 +56,7 @@ class MemoryStore final : public StateStore, public SubmitStore {
  private:
   void Append(std::vector<Event> events, Committed& committed);
   void Put(Account account);
+  std::vector<EndedRun> EndedRuns() const;
 
   std::string installation_;
   std::string stop_;

@@ -79,6 +79,13 @@ void Town::TellEnds() {
     const TimeMs start = running.holding.start_ms;
     Book(&running, start, ChargeOf(running.holding, running.end_ms - start));
     engine_.RemoveHolding(ref);
+    engine_.Ended({.project = running.holding.project,
+                   .user = running.holding.user,
+                   .name = running.name,
+                   .shape = running.holding.shape,
+                   .start_ms = start,
+                   .end_ms = running.end_ms,
+                   .typical = true});
     running_.erase(ref);
     changed_ = true;
   }
@@ -104,6 +111,7 @@ void Town::Commit(const engine::Start& start) {
                      .counted_milli = start.counted_milli,
                      .start_ms = 0,
                      .limit_ms = job.spec->time_limit_ms};
+  running.name = job.spec->name;
   const AttemptRef ref = running.holding.attempt;
   engine_.SetHolding(running.holding);
   const DurationMs limit = running.holding.limit_ms;

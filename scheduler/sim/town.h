@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "scheduler/engine/engine.h"
@@ -50,6 +51,7 @@ class Town {
  private:
   struct Running {
     engine::Holding holding;
+    std::string name;  // of the job
     TimeMs end_ms = 0;
     TimeMs booked_ms = 0;  // date of what is booked; 0: nothing
   };

@@ -57,6 +57,44 @@ std::vector<User> ReadUsers(pqxx::transaction_base& work) {
   return users;
 }
 
+// The last ones of projects with rule `shortest`, oldest first. Most sites have no such project.
+std::vector<EndedRun> ReadEndedRuns(pqxx::transaction_base& work,
+                                    const std::vector<Account>& accounts) {
+  constexpr int kMost = 20'000;
+  std::string projects;
+  for (const Account& account : accounts) {
+    if (account.settings.rule != ProjectRule::kShortest) continue;
+    projects += (projects.empty() ? "" : ", ") + std::to_string(account.id.value);
+  }
+  if (projects.empty()) return {};
+  const pqxx::result rows = work.exec(
+      "select j.project_id, j.user_id, j.spec, a.start_ms, a.end_ms, a.outcome"
+      " from jobs j join attempts a on a.job_id = j.id and a.element = j.element"
+      " where j.project_id in (" +
+      projects +
+      ") and a.state = 'ended' and a.start_ms > 0"
+      " order by a.end_ms desc, a.job_id desc, a.element desc, a.number desc limit " +
+      std::to_string(kMost));
+  std::vector<EndedRun> runs;
+  runs.reserve(static_cast<std::size_t>(rows.size()));
+  SpecCache specs;
+  for (const auto& row : rows) {
+    RowCursor cursor(row);
+    EndedRun run;
+    run.project = AccountId{cursor.Int()};
+    run.user = UserId{cursor.Int()};
+    const auto spec = specs.Get(cursor.Text());
+    run.name = spec->name;
+    run.shape = spec->shape;
+    run.start_ms = cursor.Int();
+    run.end_ms = cursor.Int();
+    run.typical = IsTypical(cursor.Enum<AttemptOutcome>());
+    runs.push_back(std::move(run));
+  }
+  std::ranges::reverse(runs);
+  return runs;
+}
+
 }  // namespace
 
 Counters ReadCounters(pqxx::transaction_base& work) {
@@ -140,6 +178,7 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
         place.parent.value = row.Int();
         return place;
       });
+  snapshot.ended_runs = ReadEndedRuns(work, snapshot.accounts);
   return snapshot;
 }
 

@@ -314,6 +314,53 @@ TEST_F(StoreTest, UsageOfWhatIsNotSettledIsLoadedHoweverOld) {
   EXPECT_EQ(loaded, (std::vector<std::int64_t>{1, 2, 4})) << "not 3, which is settled";
 }
 
+// Rule `shortest` knows after a restart how long jobs ran before it.
+TEST_F(StoreTest, WhatHasEndedOfProjectsThatLearnIsLoadedOldestFirst) {
+  Changes changes;
+  for (const std::int64_t project : {5, 6}) {
+    Account account{.id = AccountId{project}, .parent = kRootAccount, .kind = "project"};
+    account.name = "p" + std::to_string(project);
+    account.version = 2;
+    if (project == 5) account.settings.rule = ProjectRule::kShortest;
+    changes.accounts.push_back({.account = account, .reason = "test"});
+  }
+  for (std::int64_t id = 1; id <= 4; ++id) {
+    Job job;
+    job.ref = {JobId{id}, kNoElement};
+    job.user = UserId{3};
+    JobSpec spec;
+    spec.project = AccountId{id == 2 ? 6 : 5};
+    spec.name = "job" + std::to_string(id);
+    spec.shape = {.nodes = 2, .gpus_per_node = 4, .gpu_type = "h200"};
+    job.spec = std::make_shared<const JobSpec>(spec);
+    job.state = JobState::kSucceeded;
+    changes.jobs.push_back(job);
+    Attempt attempt;
+    attempt.ref = {job.ref, 1};
+    attempt.state = AttemptState::kEnded;
+    attempt.outcome = id == 3 ? AttemptOutcome::kFailed : AttemptOutcome::kSucceeded;
+    attempt.start_ms = id == 4 ? 0 : 1000;  // the last never ran
+    attempt.end_ms = 9000 - id * 1000;
+    changes.attempts.push_back(attempt);
+  }
+  const auto committed = store_.Commit(changes);
+  ASSERT_TRUE(committed.has_value()) << committed.error().message;
+  const auto snapshot = store_.Lead();
+  ASSERT_TRUE(snapshot.has_value()) << snapshot.error().message;
+  ASSERT_EQ(snapshot->ended_runs.size(), 2U) << "3, then 1; not 2, of a project that is fair";
+  const EndedRun& failed = snapshot->ended_runs[0];
+  EXPECT_EQ(failed.name, "job3");
+  EXPECT_FALSE(failed.typical);
+  EXPECT_EQ(snapshot->ended_runs[1],
+            (EndedRun{.project = AccountId{5},
+                      .user = UserId{3},
+                      .name = "job1",
+                      .shape = {.nodes = 2, .gpus_per_node = 4, .gpu_type = "h200"},
+                      .start_ms = 1000,
+                      .end_ms = 8000,
+                      .typical = true}));
+}
+
 TEST(StoreQueueTest, FullQueueAnswersResourceExhausted) {
   const auto database = test::FreshDatabase(test::ServerFolder());
   test::StepClock clock;

@@ -91,6 +91,16 @@ void EngineHistory::EndOne() {
   } else {
     holdings_.erase(attempt.attempt);
     for (const EventSink& sink : sinks_) sink.not_holding(attempt.attempt);
+    if (attempt.start_ms == 0) return;
+    EndedRun run{.project = attempt.project,
+                 .user = attempt.user,
+                 .name = names_[attempt.attempt],
+                 .shape = attempt.shape,
+                 .start_ms = attempt.start_ms,
+                 .end_ms = now_ms_};
+    if (random_.Chance(30)) run.end_ms = random_.Int(run.start_ms, now_ms_);  // known late
+    run.typical = random_.Chance(80);
+    for (const EventSink& sink : sinks_) sink.ended(run);
   }
 }
 
@@ -123,6 +133,7 @@ void EngineHistory::Commit(const engine::Plan& plan) {
                  .placement = start.placement,
                  .counted_milli = start.counted_milli,
                  .limit_ms = spec.time_limit_ms});
+    names_[{start.job, 1}] = spec.name;
     if (spec.job_class != "scavenger") {
       const engine::UsageBooking booking{spec.project, row.user, spec.shape.gpu_type, now_ms_,
                                          start.counted_milli * kHourMs};

@@ -22,6 +22,7 @@ struct EventSink {
   std::function<void(const engine::Holding&)> holding;
   std::function<void(const AttemptRef&)> not_holding;
   std::function<void(const engine::UsageBooking&)> book;
+  std::function<void(const EndedRun&)> ended;
 };
 
 template <class T>
@@ -32,7 +33,8 @@ EventSink SinkOf(T& engine) {
           [&engine](const JobRef& job) { engine.RemoveWaiting(job); },
           [&engine](const engine::Holding& attempt) { engine.SetHolding(attempt); },
           [&engine](const AttemptRef& attempt) { engine.RemoveHolding(attempt); },
-          [&engine](const engine::UsageBooking& booking) { engine.Book(booking); }};
+          [&engine](const engine::UsageBooking& booking) { engine.Book(booking); },
+          [&engine](const EndedRun& run) { engine.Ended(run); }};
 }
 
 class EngineHistory {
@@ -64,6 +66,7 @@ class EngineHistory {
   std::map<std::string, Node> nodes_;
   std::map<JobRef, engine::Waiting> waiting_;
   std::map<AttemptRef, engine::Holding> holdings_;
+  std::map<AttemptRef, std::string> names_;  // of their jobs
   std::vector<EventSink> sinks_;
   TimeMs now_ms_ = 1'790'000'000'000;
   std::int64_t next_job_ = 1;

@@ -98,8 +98,8 @@ quota::OrderJob NaiveEngine::OrderOf(const Waiting& job, TimeMs now) const {
           .expected_charge = quota::ExpectedCharge(
               counted, limit, rate == directory_->rate_milli.end() ? 1000 : rate->second,
               rules.factor_milli),
-          .predicted = quota::Charge(counted, limit, 1000, 1000),
-          .aged = now >= job.queued_since_ms + config_.age_max_ms,
+          .predicted = quota::Charge(counted, Length(job), 1000, 1000),
+          .aged = RanSince(job.spec->project, job.queued_since_ms, now) >= config_.age_max_ms,
           .submitted_ms = job.submitted_ms,
           .user_priority = job.spec->user_priority,
           .count = Startable(job)};

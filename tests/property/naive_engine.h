@@ -29,6 +29,9 @@ class NaiveEngine {
   void RemoveWaiting(const JobRef& job) { waiting_.erase(job); }
   void SetHolding(const engine::Holding& attempt) { holdings_[attempt.attempt] = attempt; }
   void RemoveHolding(const AttemptRef& attempt) { holdings_.erase(attempt); }
+  void Ended(const EndedRun& run) {
+    if (IsShortest(run.project)) ended_.push_back(run);
+  }
   void Book(const engine::UsageBooking& booking) { bookings_.push_back({booking, tree_}); }
 
   engine::Plan Decide(TimeMs now) const;
@@ -39,6 +42,9 @@ class NaiveEngine {
   ClassRules ClassOf(const std::string& name) const;
   MilliGpus Counted(const Shape& shape) const;
   quota::JobCount CountOf(const engine::Waiting& job) const;
+  bool IsShortest(AccountId project) const;
+  DurationMs Length(const engine::Waiting& job) const;
+  DurationMs RanSince(AccountId project, TimeMs since, TimeMs now) const;
   quota::OrderJob OrderOf(const engine::Waiting& job, TimeMs now) const;
   NaiveNodes Free(TimeMs now) const;
   NaiveNodes Configured() const;
@@ -61,6 +67,7 @@ class NaiveEngine {
   std::map<std::string, Node> nodes_;
   std::map<JobRef, engine::Waiting> waiting_;
   std::map<AttemptRef, engine::Holding> holdings_;
+  std::vector<EndedRun> ended_;
   // With the tree at the time: usage goes to the accounts above the project then.
   std::vector<std::pair<engine::UsageBooking, std::shared_ptr<const quota::AccountTree>>> bookings_;
 };

@@ -49,9 +49,14 @@ class Crowd {
     });
     town.OnPlan([this](const Plan& plan) { last = plan; });
   }
-  void Submit(std::int64_t project, int jobs, std::int32_t gpus = 1) {
-    for (; jobs > 0; --jobs) town.Submit(Queued(next_++, Gang(project, 1, gpus), project));
+  void Submit(std::int64_t project, int jobs, std::int32_t gpus = 1, const std::string& name = "") {
+    for (; jobs > 0; --jobs) {
+      JobSpec spec = Gang(project, 1, gpus);
+      spec.name = names_[JobId{next_}] = name;
+      town.Submit(Queued(next_++, std::move(spec), project));
+    }
   }
+  const std::string& NameOf(JobId job) const { return names_.at(job); }
   MilliGpus Allocated(std::int64_t account) const { return Of(account).allocated_milli; }
   MilliGpus Entitled(std::int64_t account) const { return Of(account).entitled_milli; }
   Standing Of(std::int64_t account) const {
@@ -66,6 +71,32 @@ class Crowd {
 
  private:
   std::int64_t next_ = 1;
+  std::map<JobId, std::string> names_;
+};
+
+// One GPU, one project whose shortest job is next. All ask for an hour; "long" ones take 50
+// minutes, "short" ones 10, and of each one has ended.
+class Shortest : public Crowd {
+ public:
+  Shortest() : Crowd(Tree(), 1) {
+    refill = false;
+    run_ms = [this](const Started& start) {
+      const bool is_short = NameOf(start.job.id) == "short";
+      if (is_short && more) Submit(2, 1, 1, "short");
+      return (is_short ? 10 : 50) * kMinuteMs;
+    };
+    Submit(2, 1, 1, "long");
+    Submit(2, 1, 1, "short");
+    town.RunUntil(kNoon + 2 * kHourMs);
+  }
+  bool more = false;  // there is always another short one
+
+ private:
+  static SmallTree Tree() {
+    SmallTree tree;
+    tree.Add(2, 1).rule = ProjectRule::kShortest;
+    return tree;
+  }
 };
 
 // Ends that never fall together: GPUs come free one at a time.
@@ -208,37 +239,6 @@ TEST(QuotaStories, BookingAtCommitKeepsEqualAccountsTogetherAtAnyLaunchLatency) 
   EXPECT_GT(Spread(10 * kMinuteMs, true), 2) << "booked at launch, who is first gets everything";
 }
 
-TEST(QuotaStories, LentGpusComeBackAndTheFloorStaysFree) {
-  SmallTree tree;
-  tree.Add(2, 1, 60).shares["h200"].lend_max_milli = 20'000;
-  tree.Add(3, 1);
-  Crowd crowd(tree, 100);
-  crowd.refill = false;
-  crowd.Submit(3, 200);
-  crowd.town.RunUntil(kNoon + kMinuteMs);
-  EXPECT_EQ(crowd.Allocated(3), 60'000) << "the careful one keeps 40 of its 60 idle";
-  EXPECT_EQ(crowd.Entitled(3), 60'000);
-  crowd.Submit(2, 50);
-  crowd.town.RunUntil(kNoon + 2 * kMinuteMs);
-  EXPECT_EQ(crowd.Allocated(2), 40'000) << "which it has at once when it wants them";
-  crowd.town.RunUntil(kNoon + kHourMs + 5 * kMinuteMs);
-  EXPECT_EQ(crowd.Allocated(2), 10'000);
-  EXPECT_EQ(crowd.Allocated(3), 60'000) << "its guarantee less 20 lent and 10 that run stay free";
-}
-
-// A peer's failure: limits are checked against figures that are refreshed now and then.
-TEST(QuotaStories, AdmissionDoesNotOvershootBetweenRefreshes) {
-  SmallTree tree;
-  tree.Add(2, 1).account_limits.running_milli = 8000;
-  tree.Add(3, 1).shares["h200"].borrow_max_milli = 5000;
-  Crowd crowd(tree, 100, {.launch_ms = 10 * kMinuteMs});
-  crowd.Submit(2, 100);
-  crowd.Submit(3, 100);
-  for (int minute = 1; minute < 10; ++minute) {  // nothing has launched yet
-    crowd.town.RunUntil(kNoon + minute * kMinuteMs);
-    crowd.Submit(2, 1);
-    EXPECT_EQ(crowd.Allocated(2), 8000);
-    EXPECT_EQ(crowd.Allocated(3), 5000);
 // 8 GPUs serve for two guarantees of 8: whoever has used less does not take the other's half.
 TEST(QuotaStories, GuaranteesThatExceedTheMachineAreScaled) {
   SmallTree tree;
@@ -264,6 +264,69 @@ TEST(QuotaStories, GuaranteesThatExceedTheMachineAreScaled) {
   EXPECT_EQ(crowd.Of(2).entitled_by, EntitledBy::kDemand);
 }
 
+TEST(QuotaStories, LentGpusComeBackAndTheFloorStaysFree) {
+  SmallTree tree;
+  tree.Add(2, 1, 60).shares["h200"].lend_max_milli = 20'000;
+  tree.Add(3, 1);
+  Crowd crowd(tree, 100);
+  crowd.refill = false;
+  crowd.Submit(3, 200);
+  crowd.town.RunUntil(kNoon + kMinuteMs);
+  EXPECT_EQ(crowd.Allocated(3), 60'000) << "the careful one keeps 40 of its 60 idle";
+  EXPECT_EQ(crowd.Entitled(3), 60'000);
+  crowd.Submit(2, 50);
+  crowd.town.RunUntil(kNoon + 2 * kMinuteMs);
+  EXPECT_EQ(crowd.Allocated(2), 40'000) << "which it has at once when it wants them";
+  crowd.town.RunUntil(kNoon + kHourMs + 5 * kMinuteMs);
+  EXPECT_EQ(crowd.Allocated(2), 10'000);
+  EXPECT_EQ(crowd.Allocated(3), 60'000) << "its guarantee less 20 lent and 10 that run stay free";
+}
+
+TEST(QuotaStories, ShortestGoesByWhatSuchJobsHaveTaken) {
+  Shortest project;
+  project.Submit(2, 1, 1, "long");  // first in the queue, with the same limit
+  project.Submit(2, 3, 1, "short");
+  project.town.RunUntil(kNoon + 5 * kHourMs);
+  std::string order;
+  for (const Started& start : project.starts) order += " " + project.NameOf(start.job.id);
+  EXPECT_EQ(order, " long short short short short long");
+}
+
+TEST(QuotaStories, AJobComesOfAgeByItsProjectsRunningTime) {
+  Shortest project;
+  Node machine = Machine(1);
+  machine.health = NodeHealth::kDown;
+  project.town.engine().SetNode(machine);
+  const TimeMs back = kNoon + 48 * kHourMs;
+  project.more = true;
+  project.Submit(2, 1, 1, "long");
+  project.town.RunUntil(back);
+  ASSERT_EQ(project.starts.size(), 2U) << "nothing runs while the machine is away";
+  project.town.engine().SetNode(Machine(1));
+  project.Submit(2, 1, 1, "short");
+  project.town.RunUntil(back + 30 * kHourMs);
+  const auto passed =
+      std::find_if(project.starts.begin(), project.starts.end(), [&](const Started& start) {
+        return start.at_ms >= back && project.NameOf(start.job.id) == "long";
+      });
+  ASSERT_NE(passed, project.starts.end()) << "it is not passed for ever";
+  EXPECT_GT(passed->at_ms, back + 22 * kHourMs) << "two days without a machine do not count";
+  EXPECT_LT(passed->at_ms, back + 25 * kHourMs);
+}
+
+// A peer's failure: limits are checked against figures that are refreshed now and then.
+TEST(QuotaStories, AdmissionDoesNotOvershootBetweenRefreshes) {
+  SmallTree tree;
+  tree.Add(2, 1).account_limits.running_milli = 8000;
+  tree.Add(3, 1).shares["h200"].borrow_max_milli = 5000;
+  Crowd crowd(tree, 100, {.launch_ms = 10 * kMinuteMs});
+  crowd.Submit(2, 100);
+  crowd.Submit(3, 100);
+  for (int minute = 1; minute < 10; ++minute) {  // nothing has launched yet
+    crowd.town.RunUntil(kNoon + minute * kMinuteMs);
+    crowd.Submit(2, 1);
+    EXPECT_EQ(crowd.Allocated(2), 8000);
+    EXPECT_EQ(crowd.Allocated(3), 5000);
   }
 }
 

@@ -162,6 +162,7 @@ JobSpec RandomWorld::Job(const std::vector<AccountId>& projects) {
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
   }
   spec.time_limit_ms = Int(1, 48) * 30 * kMinuteMs;
+  if (Chance(50)) spec.name = Chance(50) ? "train" : "eval";
   spec.user_priority = Chance(20) ? static_cast<std::int32_t>(Int(-2, 2)) : 0;
   if (Chance(15)) {
     const auto last = static_cast<std::int32_t>(Int(1, 12));

@@ -1,0 +1,57 @@
+// The simple model of what rule `shortest` looks at.
+#include <algorithm>
+#include <utility>
+
+#include "tests/property/naive_engine.h"
+
+namespace kezek::test {
+
+using engine::Waiting;
+
+bool NaiveEngine::IsShortest(AccountId project) const {
+  const quota::AccountIndex index = tree_->IndexOf(project);
+  return index != quota::kNoAccount &&
+         tree_->account(index).settings.rule == ProjectRule::kShortest;
+}
+
+// Mean of the last eight that ran as long as they take: with this name, or else of this shape.
+DurationMs NaiveEngine::Length(const Waiting& job) const {
+  const JobSpec& spec = *job.spec;
+  for (const bool by_name : {true, false}) {
+    DurationMs sum = 0;
+    int count = 0;
+    for (auto run = ended_.rbegin(); run != ended_.rend() && count < 8; ++run) {
+      if (!run->typical || run->project != spec.project || run->user != job.user) continue;
+      const bool same = by_name ? run->name == spec.name && !spec.name.empty()
+                                : run->shape.nodes == spec.shape.nodes &&
+                                      run->shape.gpus_per_node == spec.shape.gpus_per_node &&
+                                      run->shape.gpu_type == spec.shape.gpu_type;
+      if (!same) continue;
+      sum += run->end_ms - run->start_ms;
+      ++count;
+    }
+    if (count > 0) return std::min(sum / count, spec.time_limit_ms);
+  }
+  return spec.time_limit_ms;
+}
+
+// How long the project has run anything since then: all its runs, overlaps counted once.
+DurationMs NaiveEngine::RanSince(AccountId project, TimeMs since, TimeMs now) const {
+  std::vector<std::pair<TimeMs, TimeMs>> runs;
+  for (const EndedRun& run : ended_) {
+    if (run.project == project) runs.push_back({run.start_ms, run.end_ms});
+  }
+  for (const auto& [ref, attempt] : holdings_) {
+    if (attempt.project == project && attempt.start_ms != 0)
+      runs.push_back({attempt.start_ms, now});
+  }
+  std::sort(runs.begin(), runs.end());
+  DurationMs ran = 0;
+  for (const auto& [from, to] : runs) {
+    if (to > std::max(from, since)) ran += to - std::max(from, since);
+    since = std::max(since, to);
+  }
+  return ran;
+}
+
+}  // namespace kezek::test
