@@ -12,8 +12,6 @@
 namespace kezek::quota {
 namespace {
 
-constexpr DurationMs kBeyondMs = kDayMs;  // past a period's end that a start may hold of it
-
 // Where a pot stands in a balance; null: outside of what is kept apart.
 MilliGpuMs* PotOf(BudgetBalance& balance, Pot pot) {
   switch (pot) {
@@ -88,7 +86,7 @@ class OneDraw {
     const BudgetSpec* spec = &first;
     DurationMs from = 0;
     while (true) {
-      const DurationMs most = spec->end_ms + kBeyondMs - now_;
+      const DurationMs most = spec->end_ms + kHeldBeyondMs - now_;
       const DurationMs to = std::min(whole, most);
       Slice(account, *spec, from, to);
       if (to == whole) return;
@@ -113,7 +111,7 @@ class OneDraw {
       if (!draw_.scavenges) draw_.scavenges = ref;
       return;
     }
-    Fits(from + TimeFor(left));
+    Fits(from + TimeFor(cost_, left));
     Stop({ReasonCode::kBudgetExhausted,
           {{"account", tree_.path(account)},
            {"budget", spec.name},
@@ -127,14 +125,6 @@ class OneDraw {
           {{"account", tree_.path(account)},
            {"budget", spec.name},
            {"end_ms", std::to_string(spec.end_ms)}}});
-  }
-
-  // The time that costs no more than this.
-  DurationMs TimeFor(MilliGpuMs amount) const {
-    const Int128 price = Int128{cost_.rate_milli} * cost_.factor_milli;
-    if (amount <= 0 || price == 0 || cost_.counted_milli == 0) return 0;
-    const Int128 time = Int128{amount} * 1'000'000 / price / cost_.counted_milli;
-    return static_cast<DurationMs>(std::min<Int128>(time, cost_.limit_ms));
   }
 
   void Fits(DurationMs held_ms) {
@@ -208,6 +198,14 @@ const BudgetSpec* FindBudget(const AccountTree& tree, const BudgetRef& ref) {
 Draw DrawOf(const AccountTree& tree, const Budgets& budgets, const Cost& cost, TimeMs now,
             const Taken& taken, const ChargeRules& rules) {
   return OneDraw(tree, budgets, cost, now, taken, rules).Run();
+}
+
+DurationMs TimeFor(const Cost& cost, MilliGpuMs amount) {
+  const Int128 price = Int128{cost.rate_milli} * cost.factor_milli;
+  if (amount <= 0 || price == 0 || cost.counted_milli == 0) return 0;
+  constexpr Int128 kMost = std::numeric_limits<DurationMs>::max() / 4;
+  const Int128 time = Int128{amount} * 1'000'000 / price / cost.counted_milli;
+  return static_cast<DurationMs>(std::min(time, kMost));
 }
 
 bool HasBudgets(const AccountTree& tree, AccountIndex project) {

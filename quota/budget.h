@@ -12,11 +12,12 @@
 //   carry_over  left -> carried -> left of the next period; of a late refund: spent -> carried
 //   expiry      left -> expired    at the end of the period, and of what comes back later
 //
-// A hold belongs to the period of its start, which keeps it up to `beyond_ms` past the period's
+// A hold belongs to the period of its start, which keeps it up to kHeldBeyondMs past the period's
 // end; what it may run after that is held of the next period. So a hold is a few slices of the
 // attempt's time, each dated at its beginning; what the attempt cost is taken from them in order.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
@@ -33,6 +34,8 @@ namespace kezek::quota {
 
 // Keeps every sum of a budget below 2^63.
 inline constexpr std::int64_t kMaxMilliGpuHours = 2'000'000'000'000;
+// What a start may hold of a period past its end.
+inline constexpr DurationMs kHeldBeyondMs = kDayMs;
 
 // The budgets' balances: the fold of Book::kBudget.
 class Budgets {
@@ -85,6 +88,18 @@ using Taken = std::map<BudgetRef, MilliGpuMs>;
 // needed (GPU-hours) or end_ms, and fits: the longest limit, in ms, that no budget would stop.
 Draw DrawOf(const AccountTree& tree, const Budgets& budgets, const Cost& cost, TimeMs now,
             const Taken& taken = {}, const ChargeRules& rules = {});
+// The longest time that costs no more than `amount`, rounded down; saturates. 0: of what costs
+// nothing.
+DurationMs TimeFor(const Cost& cost, MilliGpuMs amount);
+
+// What has been carried into a budget so far.
+using CarriedIn = std::function<MilliGpuMs(const BudgetRef&)>;
+// kBudgetExhausted, as DrawOf, if no start from `from` on could be held by the budgets that are
+// set, even if nothing else drew on them (`left` is all that the budget may ever have); else kNone.
+// Times behind the last period do not count: whoever set a budget did not mean them.
+Reason NeverHeld(const AccountTree& tree, const Cost& cost, TimeMs from,
+                 const CarriedIn& carried_in, const ChargeRules& rules = {});
+
 // Whether any account on the path has budgets at all.
 bool HasBudgets(const AccountTree& tree, AccountIndex project);
 

@@ -145,12 +145,11 @@ struct ReportFigures {
   bool operator==(const ReportFigures&) const = default;
 };
 
-// What somebody other than its owner did to jobs of a project, jobs by kind.
+// How often admins put their will in the place of the rules, in jobs of a project.
 struct OverrideCount {
   AccountId project;
-  std::string actor;
-  std::string kind;  // hold, priority, limit
-  std::int64_t jobs = 0;
+  std::string kind;  // of kOverrides
+  std::int64_t count = 0;
   bool operator==(const OverrideCount&) const = default;
 };
 

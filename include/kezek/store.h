@@ -108,7 +108,7 @@ struct Snapshot {
   std::vector<AccountPlace> places;     // of accounts that have been moved, by version
   // The last ones of projects with ProjectRule::kShortest, by end, then by attempt.
   std::vector<EndedRun> ended_runs;
-  TimeMs history_until_ms = 0;          // all before is in the history already
+  TimeMs history_until_ms = 0;  // all before is in the history already
 };
 
 // Port. The controller's side. One thread at a time.
@@ -192,6 +192,12 @@ struct LedgerQuery {
   std::int32_t limit = 100;
 };
 
+struct CorrectionQuery {
+  bool decided = false;        // those that have been, too
+  std::int64_t before_id = 0;  // continue with lower numbers
+  std::int32_t limit = 100;
+};
+
 struct LedgerRow {
   LedgerEntry entry;
   std::int64_t rate_milli = 0;  // of the attempt; 0: it is about none
@@ -218,15 +224,14 @@ class Reader {
   // What budgets have spent in bookings since then, less what was refunded; without those of 0.
   virtual Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) = 0;
   virtual Result<Correction> GetCorrection(std::int64_t id) = 0;  // NOT_FOUND
-  // Overrides of admins from `since_ms` on, before `until_ms` (0: no end), by kind (kOverrides).
-  virtual Result<std::map<std::string, std::int64_t>> Overrides(TimeMs since_ms,
-                                                                TimeMs until_ms) = 0;
+  // Latest first.
+  virtual Result<std::vector<Correction>> ListCorrections(const CorrectionQuery& query) = 0;
   // Every version there has been of every account, by version, then by account.
   virtual Result<std::vector<AccountVersion>> AccountHistory() = 0;
   virtual Result<ReportFigures> Report(const ReportQuery& query) = 0;
   // By account, GPU type and period.
   virtual Result<std::vector<HistoryRow>> History(const HistoryQuery& query) = 0;
-  // By project, actor and kind. What a project's lead did is among it.
+  // From `since_ms` on, before `until_ms` (0: no end), by project and kind.
   virtual Result<std::vector<OverrideCount>> Overrides(TimeMs since_ms, TimeMs until_ms) = 0;
 };
 

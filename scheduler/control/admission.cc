@@ -70,6 +70,7 @@ Admission::Admission(const ControlConfig& config, std::shared_ptr<const Director
       default_class_(config.default_class),
       classifications_(config.classifications),
       alone_from_(config.alone_from),
+      charge_(config.charge),
       directory_(std::move(directory)),
       nodes_(std::move(nodes)),
       types_(quota::GpuTypes(nodes_)),
@@ -189,6 +190,31 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
       quota::NeverFits(tree_, classes_.at(spec.job_class), spec, Counted(spec), classifications_);
   if (refusal.reason.code == ReasonCode::kNone) return {};
   return Barred(Code::kFailedPrecondition, refusal.field, refusal.reason);
+}
+
+Result<void> Admission::CheckBudgets(const JobSpec& spec, TimeMs now,
+                                     const quota::CarriedIn& carried_in) const {
+  const ClassRules& rules = classes_.at(spec.job_class);
+  if (rules.scavenger) return {};
+  const auto rate = directory_->rate_milli.find(spec.shape.gpu_type);
+  const quota::Cost cost{.project = spec.project,
+                         .gpu_type = spec.shape.gpu_type,
+                         .counted_milli = Counted(spec),
+                         .limit_ms = spec.time_limit_ms,
+                         .rate_milli = rate == directory_->rate_milli.end() ? 1000 : rate->second,
+                         .factor_milli = rules.factor_milli};
+  Reason never = quota::NeverHeld(tree_, cost, std::max(now, spec.begin_ms), carried_in, charge_);
+  if (never.code == ReasonCode::kNone) return {};
+  std::map<std::string, std::string>& fields = never.fields;
+  std::string message = "budget " + fields["budget"] + " of " + fields["account"] +
+                        " could not hold it even if nothing were drawn on it: it has " +
+                        fields["left"] + " GPU-hours, " + fields["needed"] + " are needed";
+  if (const auto fits = fields.find("fits"); fits != fields.end()) {
+    message +=
+        "; a time limit of " + reason_text::LengthText(std::stoll(fits->second)) + " would fit";
+  }
+  return FieldProblem(Code::kFailedPrecondition, {"time_limit_ms", "NEVER_FITS_BUDGET",
+                                                  std::move(message), std::move(fields)});
 }
 
 Result<void> Admission::CheckQueue(const QueuedJobs& queued, UserId owner,

@@ -17,6 +17,8 @@
 #include "kezek/node.h"
 #include "kezek/result.h"
 #include "quota/account_tree.h"
+#include "quota/budget.h"
+#include "quota/charge.h"
 #include "quota/counted.h"
 #include "scheduler/control/config.h"
 #include "scheduler/engine/machine.h"
@@ -40,6 +42,10 @@ class Admission {
 
   // Defaults (desk.h says which), and what could never run.
   Result<JobSpec> Complete(JobSpec spec) const;
+  // FAILED_PRECONDITION NEVER_FITS_BUDGET: of a complete spec, what its budgets could not hold even
+  // if nothing else drew on them, from `now` or its own begin time on.
+  Result<void> CheckBudgets(const JobSpec& spec, TimeMs now,
+                            const quota::CarriedIn& carried_in) const;
   // Whether the queue has room for the spec's jobs beside these.
   Result<void> CheckQueue(const QueuedJobs& queued, UserId owner, const JobSpec& spec) const;
   // Counted GPUs over all nodes; 0 for a type the machine does not have.
@@ -60,6 +66,7 @@ class Admission {
   std::string default_class_;
   std::vector<std::string> classifications_;
   std::string alone_from_;
+  quota::ChargeRules charge_;
   std::shared_ptr<const Directory> directory_;
   std::map<std::string, Node> nodes_;
   quota::AccountTree tree_;

@@ -123,6 +123,10 @@ Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRe
   }
   Result<JobSpec> complete = admission.Complete(edited.spec);
   if (!complete) return OfUpdate(complete.error());
+  const auto held = admission.CheckBudgets(*complete, core.now, [&core](const BudgetRef& budget) {
+    return core.engine.budgets().Of(budget).carried_in;
+  });
+  if (!held) return OfUpdate(held.error());
   edited.spec = std::move(*complete);
   return edited;
 }

@@ -35,6 +35,8 @@ constexpr auto kH = Kind::kHistogram;
 
 constexpr std::string_view kByAccount = "account, gpu_type";
 constexpr std::string_view kAccounts = "accounts × GPU types";
+constexpr std::string_view kByBudget = "account, budget, gpu_type";
+constexpr std::string_view kBudgets = "current budgets";
 
 // clang-format off
 constexpr FamilyInfo kTable[] = {
@@ -67,6 +69,17 @@ constexpr FamilyInfo kTable[] = {
      "GPU-time settled on the ledger since this process leads, times rate and factor."},
     {"kezek_account_info", kG, "1", "account, kind", "accounts",
      "Always 1; the kind of every account."},
+    // Budgets.
+    {"kezek_budget_granted_gpu_seconds", kG, "GPU-seconds", kByBudget, kBudgets,
+     "What the budget was granted for its period, with what was carried over into it."},
+    {"kezek_budget_spent_gpu_seconds", kG, "GPU-seconds", kByBudget, kBudgets,
+     "What jobs that have ended cost it, less what was given back."},
+    {"kezek_budget_held_gpu_seconds", kG, "GPU-seconds", kByBudget, kBudgets,
+     "What jobs that have not ended may still cost it."},
+    {"kezek_budget_left_gpu_seconds", kG, "GPU-seconds", kByBudget, kBudgets,
+     "What may still be held of it: granted, less spent and held."},
+    {"kezek_budget_end_timestamp_seconds", kG, "seconds", kByBudget, kBudgets,
+     "When its period ends, in Unix time."},
     // The machine.
     {"kezek_nodes", kG, "nodes", "gpu_type, state", "GPU types × 4",
      "Nodes by state: up, draining, down, unknown."},

@@ -53,6 +53,32 @@ void AddAccounts(const View& view, std::vector<prometheus::MetricFamily>& all) {
   info.AddTo(all);
 }
 
+double GpuSeconds(MilliGpuMs amount) {
+  return static_cast<double>(amount) / kPerMilli / static_cast<double>(kSecondMs);
+}
+
+// Only of periods that are current: else the number of series would grow with the years.
+void AddBudgets(const View& view, std::vector<prometheus::MetricFamily>& all) {
+  if (view.budgets == nullptr) return;
+  GaugeFamily granted("kezek_budget_granted_gpu_seconds");
+  GaugeFamily spent("kezek_budget_spent_gpu_seconds");
+  GaugeFamily held("kezek_budget_held_gpu_seconds");
+  GaugeFamily left("kezek_budget_left_gpu_seconds");
+  GaugeFamily end("kezek_budget_end_timestamp_seconds");
+  for (const BudgetStanding& budget : *view.budgets) {
+    const BudgetSpec& spec = budget.spec;
+    if (view.now_ms < spec.start_ms || view.now_ms >= spec.end_ms) continue;
+    const std::vector<std::string> labels = {AccountLabel(*view.directory, budget.ref.account),
+                                             spec.name, spec.gpu_type};
+    granted.Add(labels, GpuSeconds(budget.balance.granted + budget.balance.carried_in));
+    spent.Add(labels, GpuSeconds(budget.balance.spent));
+    held.Add(labels, GpuSeconds(budget.balance.held));
+    left.Add(labels, GpuSeconds(budget.balance.left));
+    end.Add(labels, static_cast<double>(spec.end_ms) / static_cast<double>(kSecondMs));
+  }
+  for (GaugeFamily* family : {&granted, &spent, &held, &left, &end}) family->AddTo(all);
+}
+
 // GPUs that our attempts hold, by node.
 std::map<std::string, std::int32_t> Held(const View& view) {
   std::map<std::string, std::int32_t> held;
@@ -126,7 +152,10 @@ void AddGauge(std::string_view name, double value, std::vector<prometheus::Metri
 }
 
 void AddViewFamilies(const View& view, std::vector<prometheus::MetricFamily>& all) {
-  if (view.directory != nullptr) AddAccounts(view, all);
+  if (view.directory != nullptr) {
+    AddAccounts(view, all);
+    AddBudgets(view, all);
+  }
   AddNodes(view, all);
   const double now_s = static_cast<double>(view.now_ms) / static_cast<double>(kSecondMs);
   AddGauge("kezek_last_tick_timestamp_seconds", now_s, all);

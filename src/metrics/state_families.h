@@ -24,7 +24,7 @@ class GaugeFamily {
   prometheus::MetricFamily family_;
 };
 
-// Accounts, nodes, GPUs, the last tick, whether Slurm answers, the epoch.
+// Accounts, budgets, nodes, GPUs, the last tick, whether Slurm answers, the epoch.
 void AddViewFamilies(const View& view, std::vector<prometheus::MetricFamily>& all);
 void AddQueueFamilies(const QueueTally& tally, std::vector<prometheus::MetricFamily>& all);
 // A gauge without labels.

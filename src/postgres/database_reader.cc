@@ -307,23 +307,6 @@ Result<std::vector<LedgerEntry>> DatabaseReader::Ledger(const JobRef& job) {
   });
 }
 
-Result<std::map<std::string, std::int64_t>> DatabaseReader::Overrides(TimeMs since_ms,
-                                                                      TimeMs until_ms) {
-  return With<std::map<std::string, std::int64_t>>([&](Work& work) {
-    std::map<std::string, std::int64_t> overrides;
-    for (const auto& row :
-         work.exec_params("select reason->'fields'->>$1, count(*) from events"
-                          " where reason->'fields' ? $1 and time_ms >= $2::bigint"
-                          " and ($3::bigint = 0 or time_ms < $3::bigint) group by 1",
-                          kOverrideField, since_ms, until_ms)) {
-      RowCursor cursor(row);
-      std::string kind = cursor.String();
-      overrides[std::move(kind)] = cursor.Int();
-    }
-    return overrides;
-  });
-}
-
 Result<std::vector<AccountVersion>> DatabaseReader::AccountHistory() {
   return With<std::vector<AccountVersion>>([&](Work& work) {
     return ReadAll<AccountVersion>(

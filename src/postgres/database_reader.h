@@ -32,7 +32,7 @@ class DatabaseReader : public Reader {
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) override;
   Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) override;
   Result<Correction> GetCorrection(std::int64_t id) override;
-  Result<std::map<std::string, std::int64_t>> Overrides(TimeMs since_ms, TimeMs until_ms) override;
+  Result<std::vector<Correction>> ListCorrections(const CorrectionQuery& query) override;
   Result<std::vector<AccountVersion>> AccountHistory() override;
   Result<ReportFigures> Report(const ReportQuery& query) override;
   Result<std::vector<HistoryRow>> History(const HistoryQuery& query) override;

@@ -85,6 +85,22 @@ Result<std::map<BudgetRef, MilliGpuMs>> DatabaseReader::SpentSince(TimeMs since_
   });
 }
 
+Result<std::vector<Correction>> DatabaseReader::ListCorrections(const CorrectionQuery& query) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  return With<std::vector<Correction>>([&](pqxx::transaction_base& work) {
+    std::vector<Correction> rows;
+    for (const auto& row : work.exec_params(
+             std::string("select ") + kCorrectionFields +
+                 " from corrections c where ($1::boolean or c.state = 'proposed')"
+                 " and c.id < $2::bigint order by c.id desc limit $3::integer",
+             query.decided, query.before_id == 0 ? kMost : query.before_id, query.limit)) {
+      RowCursor cursor(row);
+      rows.push_back(ReadCorrection(cursor));
+    }
+    return rows;
+  });
+}
+
 Result<Correction> DatabaseReader::GetCorrection(std::int64_t id) {
   const auto found = With<std::vector<Correction>>([&](pqxx::transaction_base& work) {
     std::vector<Correction> rows;

@@ -228,26 +228,20 @@ Result<std::vector<HistoryRow>> DatabaseReader::History(const HistoryQuery& quer
 
 Result<std::vector<OverrideCount>> DatabaseReader::Overrides(TimeMs since_ms, TimeMs until_ms) {
   return With<std::vector<OverrideCount>>([&](Work& work) {
-    std::vector<OverrideCount> rows;
-    for (const auto& row : work.exec_params(
-             "select e.project_id, e.actor, case e.reason -> 'fields' ->> 'field'"
-             "   when 'user_priority' then 'priority' when 'time_limit_ms' then 'limit'"
-             "   else 'hold' end as kind, count(distinct (e.job_id, e.element))"
-             " from events e join users u on u.id = e.user_id"
-             " where e.subject = 'job' and e.reason ->> 'code' in ('HELD_BY_ADMIN', 'UPDATED')"
-             " and e.time_ms >= $1 and e.time_ms < $2 and e.actor not in ('kezek', u.name)"
-             " and (e.reason ->> 'code' = 'HELD_BY_ADMIN' or"
-             "   e.reason -> 'fields' ->> 'field' in ('user_priority', 'time_limit_ms'))"
-             " group by 1, 2, 3 order by 1, 2, 3",
-             since_ms, until_ms)) {
+    std::vector<OverrideCount> counts;
+    for (const auto& row :
+         work.exec_params("select project_id, reason->'fields'->>$1 as kind, count(*) from events"
+                          " where reason->'fields' ? $1 and time_ms >= $2::bigint"
+                          " and ($3::bigint = 0 or time_ms < $3::bigint)"
+                          " group by 1, 2 order by 1, 2",
+                          kOverrideField, since_ms, until_ms)) {
       RowCursor cursor(row);
-      OverrideCount& one = rows.emplace_back();
+      OverrideCount& one = counts.emplace_back();
       one.project.value = cursor.Int();
-      one.actor = cursor.String();
       one.kind = cursor.String();
-      one.jobs = cursor.Int();
+      one.count = cursor.Int();
     }
-    return rows;
+    return counts;
   });
 }
 

@@ -43,6 +43,7 @@ constexpr AccessRow kTable[] = {
   {"/kezek.v1.QuotaService/ListBudgets",       false, kRd, {kAcc, kAcc, kAcc, kAll, kAll, kNo}},
   {"/kezek.v1.QuotaService/ProposeCorrection", false, kAd, {kNo,  kNo,  kNo,  kAll, kNo,  kNo}},
   {"/kezek.v1.QuotaService/DecideCorrection",  false, kAd, {kNo,  kNo,  kNo,  kAll, kNo,  kNo}},
+  {"/kezek.v1.QuotaService/ListCorrections",   false, kRd, {kNo,  kNo,  kNo,  kAll, kAll, kNo}},
   {"/kezek.v1.QuotaService/ListLedger",        false, kRd, {kOwn, kAcc, kAcc, kAll, kAll, kNo}},
   {"/kezek.v1.QuotaService/ReportUsage",       false, kRd, {kNo,  kAcc, kAcc, kAll, kAll, kNo}},
   {"/kezek.v1.QuotaService/ReportEquity",      false, kRd, {kNo,  kNo,  kAcc, kAll, kAll, kNo}},

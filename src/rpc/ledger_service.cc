@@ -182,17 +182,32 @@ v1::Correction ToWire(const Caller& caller, const Correction& correction) {
   return wire;
 }
 
+// Where a listing by falling numbers goes on.
+struct Place {
+  std::int64_t before = 0;  // 0: at its begin
+  std::int32_t size = 0;
+};
+
+Result<Place> PlaceOf(const v1::PageRequest& page) {
+  const auto size = ReadPageSize(page);
+  if (!size) return size.error();
+  Place place{.size = *size};
+  const std::string& token = page.token();
+  if (token.empty()) return place;
+  const auto [end, error] =
+      std::from_chars(token.data(), token.data() + token.size(), place.before);
+  const bool number = error == std::errc() && end == token.data() + token.size();
+  if (!number || place.before <= 0) return PageTokenInvalid();
+  return place;
+}
+
 // What the caller may see of what is asked for; one row more than the page, to know of the next.
 Result<LedgerQuery> PlanListing(const Caller& caller, const v1::ListLedgerRequest& request) {
-  const auto size = ReadPageSize(request.page());
-  if (!size) return size.error();
+  const auto place = PlaceOf(request.page());
+  if (!place) return place.error();
   LedgerQuery query;
-  query.limit = *size + 1;
-  const std::string& token = request.page().token();
-  const auto [end, error] =
-      std::from_chars(token.data(), token.data() + token.size(), query.before_seq);
-  const bool number = error == std::errc() && end == token.data() + token.size();
-  if (!token.empty() && (!number || query.before_seq <= 0)) return PageTokenInvalid();
+  query.limit = place->size + 1;
+  query.before_seq = place->before;
   AccountId top = kRootAccount;
   if (!request.account().empty()) {
     const auto account = FindVisibleAccount(caller, request.account(), "account");
@@ -293,6 +308,33 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListBudgets(grpc::CallbackServerCont
           if (!spent) return reply.Fail(spent.error());
           for (const BudgetStanding& standing : wanted) {
             *response->add_budgets() = ToWire(*caller->view, standing, *spent);
+          }
+          reply.Ok();
+        });
+      });
+}
+
+grpc::ServerUnaryReactor* QuotaServiceImpl::ListCorrections(
+    grpc::CallbackServerContext* context, const v1::ListCorrectionsRequest* request,
+    v1::ListCorrectionsResponse* response) {
+  return Serve(
+      context, parts_, Method("ListCorrections"), *request,
+      [&](const auto& caller, const Reply& reply) {
+        const auto here = CheckCluster(settings_, request->cluster());
+        if (!here) return reply.Fail(here.error());
+        const auto place = PlaceOf(request->page());
+        if (!place) return reply.Fail(place.error());
+        const CorrectionQuery query{
+            .decided = request->decided(), .before_id = place->before, .limit = place->size + 1};
+        parts_.read->Read([caller, query, response, reply](Reader& reader) {
+          const auto rows = reader.ListCorrections(query);
+          if (!rows) return reply.Fail(rows.error());
+          const auto most = static_cast<std::size_t>(query.limit) - 1;
+          for (std::size_t i = 0; i < rows->size() && i < most; ++i) {
+            *response->add_corrections() = ToWire(*caller, rows->at(i));
+          }
+          if (rows->size() > most) {
+            response->mutable_page()->set_next_token(std::to_string(rows->at(most - 1).id));
           }
           reply.Ok();
         });

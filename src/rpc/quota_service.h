@@ -47,6 +47,9 @@ class QuotaServiceImpl : public v1::QuotaService::CallbackService {
   grpc::ServerUnaryReactor* DecideCorrection(grpc::CallbackServerContext* context,
                                              const v1::DecideCorrectionRequest* request,
                                              v1::Correction* response) override;
+  grpc::ServerUnaryReactor* ListCorrections(grpc::CallbackServerContext* context,
+                                            const v1::ListCorrectionsRequest* request,
+                                            v1::ListCorrectionsResponse* response) override;
   grpc::ServerUnaryReactor* ListLedger(grpc::CallbackServerContext* context,
                                        const v1::ListLedgerRequest* request,
                                        v1::ListLedgerResponse* response) override;

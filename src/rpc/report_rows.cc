@@ -250,15 +250,7 @@ std::map<std::string, std::int64_t> OverridesOf(const Caller& caller,
   for (const OverrideCount& count : counts) {
     if (!directory.accounts.contains(count.project)) continue;
     if (!caller.everywhere && !caller.ReachesAccount(count.project)) continue;
-    const auto actor = directory.user_by_name.find(count.actor);
-    if (actor != directory.user_by_name.end()) {
-      const auto& roles = directory.users.at(actor->second).roles;
-      const bool leads = std::any_of(roles.begin(), roles.end(), [&](const RoleGrant& grant) {
-        return grant.role == Role::kProjectLead && grant.account == count.project;
-      });
-      if (leads) continue;
-    }
-    overrides[count.kind] += count.jobs;
+    overrides[count.kind] += count.count;
   }
   return overrides;
 }

@@ -29,13 +29,13 @@ fi
 
 
 class Submitters:
-    """Threads that submit until `jobs` submissions have been acknowledged."""
+    """Threads that submit, each time with what `words` gives, until `jobs` are acknowledged."""
 
-    def __init__(self, cluster, jobs, script):
-        self.cluster, self.jobs, self.script = cluster, jobs, script
+    def __init__(self, cluster, jobs, words, clients=CLIENTS):
+        self.cluster, self.jobs, self.words = cluster, jobs, words
         self.lock = threading.Lock()
         self.acknowledged, self.unanswered, self.wrong = [], 0, []
-        self.threads = [threading.Thread(target=self.work) for _ in range(CLIENTS)]
+        self.threads = [threading.Thread(target=self.work) for _ in range(clients)]
 
     def start(self):
         for thread in self.threads:
@@ -50,9 +50,18 @@ class Submitters:
             return len(self.acknowledged) >= self.jobs or bool(self.wrong)
 
     def work(self):
+        try:
+            self.submit()
+        except BaseException as problem:
+            self.wrong.append(f"a submitter: {problem!r}")
+            raise
+
+    def submit(self):
         while not self.enough():
-            status, output, errors = self.cluster.kezek("daulet", "submit", "-o", "name",
-                                                        self.script, timeout=600)
+            with self.lock:
+                words = self.words()
+            status, output, errors = self.cluster.kezek("daulet", "submit", "-o", "name", *words,
+                                                        timeout=600)
             with self.lock:
                 if status == 0:
                     self.acknowledged.append(output.strip())
@@ -165,7 +174,7 @@ def run(cluster, kills, jobs, seed):
     rng = random.Random(seed)
     script, folder = workplace(cluster)
     start = time.monotonic()
-    submitters = Submitters(cluster, jobs, script)
+    submitters = Submitters(cluster, jobs, lambda: [script])
     submitters.start()
     try:
         kill_now_and_then(cluster, submitters, kills, jobs, rng)

@@ -90,7 +90,7 @@ def run(cluster, jobs):
     with Second(cluster) as second:
         script, folder = kill.workplace(cluster)
         check_standing_by(cluster, cluster.endpoint, second, script)
-        submitters = kill.Submitters(cluster, jobs, script)
+        submitters = kill.Submitters(cluster, jobs, lambda: [script])
         submitters.start()
         try:
             kill_leader_midway(cluster, submitters, jobs)

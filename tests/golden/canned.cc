@@ -271,6 +271,33 @@ std::vector<v1::Token> CannedTokens() {
   };
 }
 
+v1::Correction CannedCorrection(const v1::DecideCorrectionRequest& request) {
+  auto correction = Parse<v1::Correction>(R"(
+    request { account: "universities/kaznu" budget: "2026-Q4" gpu_type: "h200"
+              amount_milli_gpu_ms: -45000000000 job: "47001" reason: "the file system was away" }
+    proposed_by: "dana@kaznu" proposed_ms: 1795159800000
+    decided_by: "root@kezek" decided_ms: 1795244400000
+  )");
+  correction.set_id(request.id());
+  correction.set_state(request.approve() ? v1::CORRECTION_STATE_BOOKED
+                                         : v1::CORRECTION_STATE_DECLINED);
+  if (request.approve()) correction.set_ledger_seq(8412);
+  return correction;
+}
+
+v1::ListCorrectionsResponse CannedCorrections(bool decided) {
+  auto corrections = Parse<v1::ListCorrectionsResponse>(R"(
+    corrections { id: 7 state: CORRECTION_STATE_PROPOSED proposed_by: "root@kezek"
+      proposed_ms: 1795244400000
+      request { gpu_type: "h200" amount_milli_gpu_ms: 10800000000 reason: "a meter was wrong" } }
+  )");
+  if (!decided) return corrections;
+  v1::DecideCorrectionRequest request;
+  request.set_id(6);
+  *corrections.add_corrections() = CannedCorrection(request);
+  return corrections;
+}
+
 v1::ListChangesResponse CannedChanges(const v1::ListChangesRequest& request) {
   if (request.account() == "quiet") return {};
   return Parse<v1::ListChangesResponse>(R"(

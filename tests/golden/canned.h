@@ -33,6 +33,8 @@ std::vector<v1::Account> CannedAccounts();
 v1::User CannedUser();
 std::vector<v1::Token> CannedTokens();
 
+v1::ListCorrectionsResponse CannedCorrections(bool decided);
+v1::Correction CannedCorrection(const v1::DecideCorrectionRequest& request);
 v1::ListChangesResponse CannedChanges(const v1::ListChangesRequest& request);
 v1::WhatIf CannedWhatIf();
 v1::ApplyAccountsResponse EchoedChanges(const v1::ApplyAccountsRequest& request);

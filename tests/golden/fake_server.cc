@@ -4,7 +4,6 @@
 #include <grpcpp/grpcpp.h>
 #include <kezek/v1/access.grpc.pb.h>
 #include <kezek/v1/job_service.grpc.pb.h>
-#include <kezek/v1/quota.grpc.pb.h>
 
 #include <algorithm>
 #include <map>
@@ -16,6 +15,7 @@
 #include "tests/golden/failures.h"
 #include "tests/golden/fake_cluster.h"
 #include "tests/golden/fake_logs.h"
+#include "tests/golden/fake_quota.h"
 
 namespace kezek::golden {
 namespace {
@@ -264,76 +264,6 @@ class FakeJobs final : public v1::JobService::Service {
   bool watched_ = false;
 };
 
-class FakeQuota final : public v1::QuotaService::Service {
- public:
-  Status GetUsage(ServerContext*, const v1::GetUsageRequest*,
-                  v1::GetUsageResponse* response) override {
-    return Answer(response, CannedUsage());
-  }
-  Status ListBudgets(ServerContext*, const v1::ListBudgetsRequest* request,
-                     v1::ListBudgetsResponse* response) override {
-    return Answer(response, CannedBudgets(*request));
-  }
-  Status GetEntitlement(ServerContext*, const v1::GetEntitlementRequest*,
-                        v1::GetEntitlementResponse* response) override {
-    return Answer(response, CannedEntitlement());
-  }
-  Status ReportUsage(ServerContext*, const v1::ReportUsageRequest* request,
-                     v1::ReportUsageResponse* response) override {
-    return Answer(response, CannedReport(*request));
-  }
-  Status ReportEquity(ServerContext*, const v1::ReportEquityRequest* request,
-                      v1::ReportEquityResponse* response) override {
-    return Answer(response, CannedEquity(*request));
-  }
-  Status ExplainShare(ServerContext*, const v1::ExplainShareRequest* request,
-                      v1::ExplainShareResponse* response) override {
-    if (request->account() == "universities/kaznu") {
-      return Answer(response, CannedShare(*request));
-    }
-    return Refused(StatusCode::NOT_FOUND, "account", "ACCOUNT_NOT_FOUND",
-                   "there is no account " + request->account());
-  }
-  Status ListAccounts(ServerContext*, const v1::ListAccountsRequest* request,
-                      v1::ListAccountsResponse* response) override {
-    for (const v1::Account& account : CannedAccounts()) {
-      if (account.path().starts_with(request->account())) *response->add_accounts() = account;
-    }
-    response->set_settings_version(15);
-    if (response->accounts_size() > 0) return Status::OK;
-    return Refused(StatusCode::NOT_FOUND, "account", "ACCOUNT_NOT_FOUND",
-                   "there is no account " + request->account());
-  }
-  Status GetAccount(ServerContext*, const v1::GetAccountRequest* request,
-                    v1::GetAccountResponse* response) override {
-    for (const v1::Account& account : CannedAccounts()) {
-      if (account.path() != request->account()) continue;
-      *response->mutable_account() = account;
-      *response->mutable_effective() = account.settings();
-      return Status::OK;
-    }
-    return Refused(StatusCode::NOT_FOUND, "account", "ACCOUNT_NOT_FOUND",
-                   "there is no account " + request->account());
-  }
-  // Echoes each change, as if all of it were new.
-  Status ApplyAccounts(ServerContext*, const v1::ApplyAccountsRequest* request,
-                       v1::ApplyAccountsResponse* response) override {
-    return Answer(response, EchoedChanges(*request));
-  }
-  Status ListChanges(ServerContext*, const v1::ListChangesRequest* request,
-                     v1::ListChangesResponse* response) override {
-    return Answer(response, CannedChanges(*request));
-  }
-  Status RevertAccounts(ServerContext*, const v1::RevertAccountsRequest* request,
-                        v1::ApplyAccountsResponse* response) override {
-    *response->mutable_changes() = CannedChanges({}).changes(0).changes();
-    if (request->to_version() == 15) response->clear_changes();
-    if (!request->plan_only()) response->set_settings_version(16);
-    if (request->what_if()) *response->mutable_what_if() = v1::WhatIf();
-    return Status::OK;
-  }
-};
-
 class FakeAccess final : public v1::AccessService::Service {
  public:
   Status WhoAmI(ServerContext* context, const v1::WhoAmIRequest*,
@@ -399,7 +329,7 @@ class FakeAccess final : public v1::AccessService::Service {
 struct FakeServer::Parts {
   FakeJobs jobs;
   std::unique_ptr<v1::ClusterService::Service> cluster = MakeFakeCluster();
-  FakeQuota quota;
+  std::unique_ptr<v1::QuotaService::Service> quota = MakeFakeQuota();
   FakeAccess access;
   int port = 0;
   std::unique_ptr<grpc::Server> server;
@@ -411,7 +341,7 @@ FakeServer::FakeServer() : parts_(std::make_unique<Parts>()) {
   builder.SetMaxReceiveMessageSize(16 << 20);  // as kezekd has it unless told otherwise
   builder.RegisterService(&parts_->jobs);
   builder.RegisterService(parts_->cluster.get());
-  builder.RegisterService(&parts_->quota);
+  builder.RegisterService(parts_->quota.get());
   builder.RegisterService(&parts_->access);
   parts_->server = builder.BuildAndStart();
 }

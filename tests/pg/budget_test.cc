@@ -180,6 +180,9 @@ TEST_F(BudgetTest, ReadersFindEntriesSpendingAndCorrections) {
     correction.ledger_seq = 7;
     EXPECT_EQ(*found, correction);
     EXPECT_EQ(reader.GetCorrection(4).error().code, Code::kNotFound);
+    EXPECT_EQ(reader.ListCorrections({})->size(), 0U) << "it is decided";
+    EXPECT_EQ(reader.ListCorrections({.decided = true}).value(), std::vector{correction});
+    EXPECT_EQ(reader.ListCorrections({.decided = true, .before_id = 3})->size(), 0U);
     const auto spent = reader.SpentSince(0);
     ASSERT_TRUE(spent.has_value());
     EXPECT_EQ(spent->at(kBudget), 37);

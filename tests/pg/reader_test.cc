@@ -313,12 +313,13 @@ TEST_F(ReaderTest, TheHistoryOfAccountsIsKeptWhole) {
   EXPECT_TRUE(snapshot->places == places);
 }
 
-TEST_F(ReaderTest, CountsOverridesByKindAndTime) {
+TEST_F(ReaderTest, CountsOverridesByProjectKindAndTime) {
+  static constexpr AccountId kSeven = {7};
   const auto event = [](TimeMs time, const char* kind) {
     Event one;
     one.time_ms = time;
     one.job = {JobId{1}};
-    one.project = AccountId{7};
+    one.project = kSeven;
     one.reason = {ReasonCode::kUpdated, {{"field", "settings"}, {"text", "override"}}};
     if (*kind != 0) one.reason.fields[kOverrideField] = kind;
     one.actor = "root@kezek";
@@ -328,15 +329,16 @@ TEST_F(ReaderTest, CountsOverridesByKindAndTime) {
   changes.events = {event(100, "hold"), event(200, "limit"), event(300, ""), event(300, "hold"),
                     event(400, "hold")};
   Commit(changes);
-  using Counts = std::map<std::string, std::int64_t>;
+  using Counts = std::vector<OverrideCount>;
   const auto between = [this](TimeMs since, TimeMs until) {
     const auto counts = Ask([&](Reader& reader) { return reader.Overrides(since, until); });
     EXPECT_TRUE(counts.has_value()) << counts.error().message;
     return counts ? *counts : Counts{};
   };
-  EXPECT_EQ(between(0, 0), (Counts{{"hold", 3}, {"limit", 1}}));
-  EXPECT_EQ(between(200, 400), (Counts{{"hold", 1}, {"limit", 1}})) << "the end is not in it";
-  EXPECT_EQ(between(401, 0), Counts{});
+  EXPECT_EQ(between(0, 0), (Counts{{kSeven, "hold", 3}, {kSeven, "limit", 1}}));
+  EXPECT_EQ(between(200, 400), (Counts{{kSeven, "hold", 1}, {kSeven, "limit", 1}}))
+      << "the end is not in it";
+  EXPECT_EQ(between(401, 0), Counts());
 }
 
 }  // namespace

@@ -241,40 +241,5 @@ TEST_F(ReportTest, HoursGrowAndArePutTogetherWithoutLoss) {
   EXPECT_TRUE(History(one).empty());
 }
 
-TEST_F(ReportTest, OverridesAreWhatOthersDid) {
-  Changes changes;
-  Add({.id = 1}, changes);
-  Add({.id = 2}, changes);
-  User user;
-  user.id = UserId{1};
-  user.name = "aizhan@kaznu";
-  changes.users = {user};
-  const auto note = [&](std::int64_t job, Reason reason, const std::string& actor) {
-    Event event;
-    event.time_ms = kDay + 1;
-    event.job = {JobId{job}, kNoElement};
-    event.project = kNlp;
-    event.user = UserId{1};
-    event.reason = std::move(reason);
-    event.actor = actor;
-    changes.events.push_back(event);
-  };
-  const auto updated = [](const char* field) {
-    return Reason{ReasonCode::kUpdated, {{"field", field}}};
-  };
-  note(1, {ReasonCode::kHeldByAdmin, {{"text", "maintenance"}}}, "root");
-  note(1, {ReasonCode::kHeldByAdmin, {}}, "root");
-  note(2, updated("time_limit_ms"), "root");
-  note(2, updated("user_priority"), "aizhan@kaznu");
-  note(2, updated("comment"), "root");
-  note(1, updated("user_priority"), "chief");
-  Commit(changes);
-  const auto counts = Ask<std::vector<OverrideCount>>(
-      [](Reader& reader) { return reader.Overrides(kDay, kDay + kDayMs); });
-  EXPECT_EQ(counts, (std::vector<OverrideCount>{{kNlp, "chief", "priority", 1},
-                                                {kNlp, "root", "hold", 1},
-                                                {kNlp, "root", "limit", 1}}));
-}
-
 }  // namespace
 }  // namespace kezek::postgres

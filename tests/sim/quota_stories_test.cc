@@ -132,7 +132,7 @@ TEST(QuotaStories, AGangInAnAccountWithGuaranteeOneDoesNotShieldItself) {
   SmallTree tree;
   tree.Add(2, 1, 1);
   tree.Add(3, 1, 600);
-  engine::World world({}, tree.Make());
+  engine::World world(engine::EngineConfig{}, tree.Make());
   engine::Holding gang = {.attempt = {{JobId{1}}, 1},
                           .user = UserId{1},
                           .project = AccountId{2},

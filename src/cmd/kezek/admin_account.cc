@@ -1,4 +1,3 @@
-#include <kezek/v1/cluster.pb.h>
 #include <kezek/v1/quota.pb.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +7,7 @@
 
 #include "cmd/kezek/change_text.h"
 #include "cmd/kezek/commands.h"
+#include "cmd/kezek/nodes.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/settings_flags.h"
 #include "cmd/kezek/usage_error.h"
@@ -28,16 +28,6 @@ struct AccountFlags {
   int depth = 0;
   SettingsFlags settings;
 };
-
-// The GPU type meant where none is named: the cluster's first.
-Result<std::string> DefaultGpuType(Session& session) {
-  Result<v1::Cluster> cluster = Ask<v1::Cluster>(session, v1::GetClusterRequest());
-  if (!cluster) return cluster.error();
-  if (cluster->gpu_types().empty()) {
-    return Error{Code::kFailedPrecondition, "the cluster has no GPUs: name the type, h200=48", {}};
-  }
-  return cluster->gpu_types(0).name();
-}
 
 // The flag that sets a field of the tree that is made; empty if the message says it all.
 std::string FlagOf(const std::string& field) {

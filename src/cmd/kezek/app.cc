@@ -75,6 +75,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminExport(*admin, session);
   AddAdminHistory(*admin, session);
   AddAdminRevert(*admin, session);
+  AddAdminCorrection(*admin, session);
   AddAdminExplainShare(*admin, session);
   AddAdminUser(*admin, session);
   AddAdminToken(*admin, session);

@@ -32,6 +32,7 @@ void AddAdminApply(CLI::App& admin, Session& session);
 void AddAdminExport(CLI::App& admin, Session& session);
 void AddAdminHistory(CLI::App& admin, Session& session);
 void AddAdminRevert(CLI::App& admin, Session& session);
+void AddAdminCorrection(CLI::App& admin, Session& session);
 void AddAdminUser(CLI::App& admin, Session& session);
 void AddAdminToken(CLI::App& admin, Session& session);
 void AddAdminSync(CLI::App& admin, Session& session);

@@ -99,6 +99,15 @@ Result<int> RunNodes(Session& session, const NodeFlags& flags) {
 
 }  // namespace
 
+Result<std::string> DefaultGpuType(Session& session) {
+  Result<v1::Cluster> cluster = Ask<v1::Cluster>(session, v1::GetClusterRequest());
+  if (!cluster) return cluster.error();
+  if (cluster->gpu_types().empty()) {
+    return Error{Code::kFailedPrecondition, "the cluster has no GPUs: name the type", {}};
+  }
+  return cluster->gpu_types(0).name();
+}
+
 Result<v1::ListNodesResponse> ListAllNodes(Session& session, v1::ListNodesRequest request) {
   v1::ListNodesResponse all;
   request.mutable_page()->set_size(kPage);

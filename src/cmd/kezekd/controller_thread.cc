@@ -299,10 +299,21 @@ ClusterSink ControllerThread::sink() {
 
 Result<JobSpec> ControllerThread::Admit(JobSpec spec) const {
   const auto admission = state_->Admitting();
-  if (admission == nullptr) {
+  const auto seen = view();
+  if (admission == nullptr || seen == nullptr) {
     return Error{Code::kUnavailable, "kezekd is starting; try again", {}};
   }
-  return admission->Complete(std::move(spec));
+  Result<JobSpec> complete = admission->Complete(std::move(spec));
+  if (!complete) return complete;
+  const auto carried_in = [&seen](const BudgetRef& budget) -> MilliGpuMs {
+    if (seen->budgets == nullptr) return 0;
+    const auto found = std::find_if(seen->budgets->begin(), seen->budgets->end(),
+                                    [&](const auto& known) { return known.ref == budget; });
+    return found == seen->budgets->end() ? 0 : found->balance.carried_in;
+  };
+  const auto held = admission->CheckBudgets(*complete, seen->now_ms, carried_in);
+  if (!held) return held.error();
+  return complete;
 }
 
 Result<void> ControllerThread::TakePlaces(UserId owner, const JobSpec& spec) {

@@ -177,6 +177,15 @@ struct Row {
   const char* outcome;
 };
 
+void SetBudget(Wire& settings) {
+  settings.clear_budgets();
+  v1::BudgetSpec& one = *settings.add_budgets();
+  one.set_name("more");
+  one.set_milli_gpu_hours(500'000);
+  one.set_start_ms(1);
+  one.set_end_ms(80 * kDayMs);
+}
+
 std::vector<Row> Rows() {
   const auto weight = [](Wire& s) { H200(s).set_weight_milli(9000); };
   const auto guarantee = [](std::int64_t gpus) {
@@ -192,14 +201,6 @@ std::vector<Row> Rows() {
   };
   const auto data = [](const char* highest) {
     return [highest](Wire& s) { s.set_highest_classification(highest); };
-  };
-  const auto budget = [](Wire& s) {
-    s.clear_budgets();
-    v1::BudgetSpec& one = *s.add_budgets();
-    one.set_name("more");
-    one.set_milli_gpu_hours(500'000);
-    one.set_start_ms(1);
-    one.set_end_ms(80 * kDayMs);
   };
   const auto target = [](Wire& s) { H200(s).set_target_ppm(500'000); };
   const auto borrow = [](Wire& s) { H200(s).set_borrow_max_milli_gpus(4000); };
@@ -230,7 +231,7 @@ std::vector<Row> Rows() {
       {kNlp, "classification as above", data(""), "ok"},
       {kNlp, "classification not given", data("secret"),
        "changes[0].settings.highest_classification ABOVE_PARENT"},
-      {kNlp, "budget", budget, "ok"},
+      {kNlp, "budget", SetBudget, "ok"},
       {kNlp, "rule", rule, "ok"},
       {kNlp, "default time", time, "ok"},
       {kNlp, "account in Slurm", account, "changes[0].settings.slurm_account NOT_ADMINISTRATOR"},
@@ -241,7 +242,7 @@ std::vector<Row> Rows() {
       {kaznu, "own limits", no_limits, kDenied},
       {kaznu, "own classes", classes({}), kDenied},
       {kaznu, "own classification", data("secret"), kDenied},
-      {kaznu, "own budget", budget, kDenied},
+      {kaznu, "own budget", SetBudget, kDenied},
       {"universities", "the sector's weight", weight, kDenied},
       {acme, "another's weight", weight, kDenied},
       {acme, "another's guarantee", guarantee(0), kDenied},

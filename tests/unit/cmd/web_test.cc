@@ -54,8 +54,10 @@ class SwitchedStore final : public ReadStore, public Reader {
   Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override { return Away(); }
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return Away(); }
   Result<Correction> GetCorrection(std::int64_t) override { return Away(); }
+  Result<std::vector<Correction>> ListCorrections(const CorrectionQuery&) override {
+    return Away();
+  }
   Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return Away(); }
-  Result<std::map<std::string, std::int64_t>> Overrides(TimeMs, TimeMs) override { return Away(); }
   Result<std::vector<AccountVersion>> AccountHistory() override { return Away(); }
   Result<ReportFigures> Report(const ReportQuery&) override { return Away(); }
   Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return Away(); }

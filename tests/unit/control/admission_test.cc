@@ -170,6 +170,39 @@ TEST_F(AdmissionTest, RefusalsNameTheField) {
   }
 }
 
+TEST_F(AdmissionTest, WhatNoBudgetCouldEverHoldIsRefused) {
+  constexpr TimeMs kNow = 100 * kDayMs;
+  const Admission admission = Make([](Account& account) {
+    account.settings.budgets = {{.name = "2026",
+                                 .milli_gpu_hours = 10'000,
+                                 .start_ms = kNow - kDayMs,
+                                 .end_ms = kNow + 30 * kDayMs}};
+  });
+  const auto nothing = [](const BudgetRef&) -> MilliGpuMs { return 0; };
+  JobSpec spec = Open(2, 8);
+  spec.time_limit_ms = kHourMs;
+  const Result<JobSpec> complete = admission.Complete(spec);
+  ASSERT_TRUE(complete.has_value()) << complete.error().message;
+  const Result<void> refused = admission.CheckBudgets(*complete, kNow, nothing);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(refused.error().details.at(0).reason, "NEVER_FITS_BUDGET");
+  EXPECT_EQ(refused.error().details.at(0).field, "time_limit_ms");
+  EXPECT_NE(refused.error().details.at(0).message.find("a time limit of 35 min would fit"),
+            std::string::npos)
+      << refused.error().details.at(0).message;
+  EXPECT_TRUE(admission
+                  .CheckBudgets(*complete, kNow,
+                                [](const BudgetRef&) -> MilliGpuMs { return 10'000 * kHourMs; })
+                  .has_value());
+  JobSpec later = *complete;
+  later.begin_ms = kNow + 40 * kDayMs;
+  EXPECT_TRUE(admission.CheckBudgets(later, kNow, nothing).has_value());
+  JobSpec scavenger = *complete;
+  scavenger.job_class = "scavenger";
+  EXPECT_TRUE(admission.CheckBudgets(scavenger, kNow, nothing).has_value());
+}
+
 TEST_F(AdmissionTest, FullQueuesRefuse) {
   const Admission admission =
       Make([](Account& account) { account.settings.account_limits.jobs_queued = 3; });

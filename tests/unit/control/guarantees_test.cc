@@ -16,7 +16,7 @@ namespace {
 
 class GuaranteesTest : public ::testing::Test {
  protected:
-  GuaranteesTest() : core(desk.config, *desk.store.Lead()) {
+  GuaranteesTest() : core(desk.config, *desk.store.Lead(), desk.now) {
     core.now = desk.now;
     core.cluster_answers = core.nodes_seen = true;
     const quota::AccountTree& tree = core.state.tree();

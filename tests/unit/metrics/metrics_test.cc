@@ -77,6 +77,21 @@ std::shared_ptr<const View> KnownView() {
                                        .lent_milli = 500,
                                        .idle_milli = 250,
                                        .entitled_by = EntitledBy::kScaled};
+  // A current budget of one type, one of all types, and one whose period is over.
+  const auto budget = [&](const char* name, const char* type, TimeMs end_ms) {
+    BudgetStanding standing{.ref = {kKaznu, name}, .spec = {.name = name, .gpu_type = type}};
+    standing.spec.start_ms = end_ms - 10 * kDayMs;
+    standing.spec.end_ms = end_ms;
+    standing.balance = {.granted = 7'000'000'000,
+                        .carried_in = 500'000'000,
+                        .left = 4'000'000'000,
+                        .held = 2'000'000'000,
+                        .spent = 1'500'000'000};
+    return standing;
+  };
+  view->budgets = std::make_shared<const std::vector<BudgetStanding>>(std::vector<BudgetStanding>{
+      budget("past", "h200", view->now_ms), budget("2026-Q4", "h200", view->now_ms + kDayMs),
+      budget("all", "", view->now_ms + 1)});
   return view;
 }
 
@@ -122,6 +137,7 @@ TEST(Exposition, SaysHowTheMachineAndItsAccountsStand) {
   const Metrics metrics("0.1", 1'794'000'000'250);
   const std::string text = metrics.Expose(KnownState());
   const std::string kaznu = "{account=\"universities/kaznu\",gpu_type=\"h200\"}";
+  const std::string q4 = "{account=\"universities/kaznu\",budget=\"2026-Q4\",gpu_type=\"h200\"}";
   const std::map<std::string, std::string> wanted = {
       {"kezek_account_guarantee_gpus" + kaznu, "8"},
       {"kezek_account_entitlement_gpus" + kaznu, "12.5"},
@@ -138,6 +154,13 @@ TEST(Exposition, SaysHowTheMachineAndItsAccountsStand) {
       {"kezek_account_usage_gpu_seconds" + kaznu, "5400"},
       {"kezek_account_guarantee_gpus{account=\"/\",gpu_type=\"h200\"}", "32"},
       {"kezek_account_info{account=\"universities\",kind=\"sector\"}", "1"},
+      {"kezek_budget_granted_gpu_seconds" + q4, "7500"},
+      {"kezek_budget_spent_gpu_seconds" + q4, "1500"},
+      {"kezek_budget_held_gpu_seconds" + q4, "2000"},
+      {"kezek_budget_left_gpu_seconds" + q4, "4000"},
+      {"kezek_budget_end_timestamp_seconds" + q4, "1795086400.5"},
+      {"kezek_budget_left_gpu_seconds{account=\"universities/kaznu\",budget=\"all\",gpu_type=\"\"}",
+       "4000"},
       {"kezek_nodes{gpu_type=\"h200\",state=\"up\"}", "2"},
       {"kezek_nodes{gpu_type=\"h200\",state=\"draining\"}", "1"},
       {"kezek_nodes{gpu_type=\"h200\",state=\"down\"}", "1"},
@@ -161,6 +184,7 @@ TEST(Exposition, SaysHowTheMachineAndItsAccountsStand) {
   for (const auto& [series, value] : wanted) {
     EXPECT_EQ(Value(text, series), value) << series << " in:\n" << text;
   }
+  EXPECT_EQ(text.find("budget=\"past\""), std::string::npos) << text;
   EXPECT_EQ(text.find("kezek_slurm_follower_lag_seconds"), std::string::npos) << "nothing listed";
 }
 

@@ -193,8 +193,15 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   Result<Correction> GetCorrection(std::int64_t) override {
     return Error{Code::kNotFound, "no such correction", {}};
   }
-  Result<std::map<std::string, std::int64_t>> Overrides(TimeMs, TimeMs) override {
-    return std::map<std::string, std::int64_t>();
+  Result<std::vector<Correction>> ListCorrections(const CorrectionQuery& query) override {
+    std::vector<Correction> found;
+    for (auto at = corrections.rbegin(); at != corrections.rend(); ++at) {
+      const bool wanted = query.decided || at->state == CorrectionState::kProposed;
+      const bool later = query.before_id == 0 || at->id < query.before_id;
+      const bool room = found.size() < static_cast<std::size_t>(query.limit);
+      if (wanted && later && room) found.push_back(*at);
+    }
+    return found;
   }
   Result<std::vector<AccountVersion>> AccountHistory() override { return history; }
   Result<ReportFigures> Report(const ReportQuery& query) override {
@@ -219,6 +226,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   std::vector<HistoryRow> hours;
   std::vector<OverrideCount> overrides;
   std::vector<AccountVersion> history;
+  std::vector<Correction> corrections;  // by id
   int listings = 0;
   int event_reads = 0;
 

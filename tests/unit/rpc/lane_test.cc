@@ -36,10 +36,10 @@ class Pool final : public ReadStore {
     Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override { return None(); }
     Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return None(); }
     Result<Correction> GetCorrection(std::int64_t) override { return None(); }
-    Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return None(); }
-    Result<std::map<std::string, std::int64_t>> Overrides(TimeMs, TimeMs) override {
+    Result<std::vector<Correction>> ListCorrections(const CorrectionQuery&) override {
       return None();
     }
+    Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return None(); }
     Result<std::vector<AccountVersion>> AccountHistory() override { return None(); }
     Result<ReportFigures> Report(const ReportQuery&) override { return None(); }
     Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return None(); }
