@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "kezek/account.h"
-#include "kezek/desk.h"
+#include "quota/account_tree.h"
+#include "quota/entitlement.h"
 #include "scheduler/sim/random.h"
 #include "scheduler/sim/town.h"
 
@@ -14,13 +15,7 @@ namespace kezek::sim {
 namespace {
 
 constexpr TimeMs kStart = 1'800'000'000'000;
-constexpr std::int64_t kSectors = 4;
-constexpr std::int64_t kInstitutions = 10;  // of each sector
-constexpr std::int64_t kProjects = 5;       // of each institution
-constexpr std::int64_t kUsers = 5;          // of each project
-constexpr std::int64_t kRows = 2;           // arrays that each user has waiting
-constexpr std::int32_t kElements = 100;     // of each
-constexpr std::int64_t kLargestJob = 16;
+constexpr std::int32_t kElements = 100;  // of each array
 constexpr DurationMs kTick = kMinuteMs;  // every job starts and ends on one
 
 const std::string kType = "h200";
@@ -33,7 +28,8 @@ struct Sums {
 
 class LongRun {
  public:
-  explicit LongRun(const LongRunOptions& options) : options_(options), random_(options.seed) {}
+  explicit LongRun(const LongRunOptions& options)
+      : options_(options), sizes_(options.sizes), random_(options.seed) {}
   LongRunResult Run();
 
  private:
@@ -42,18 +38,23 @@ class LongRun {
   void AddNodes();
   void SubmitRow(AccountId project, UserId user);
   DurationMs Start(const Started& started);
+  void See(const engine::Plan& plan);
   void Sample();
   void AddLine(const std::string& path, std::int32_t level, const Sums& own, const Sums& parent);
   void AddLines(AccountId parent, const std::string& path, std::int32_t level);
 
   const LongRunOptions options_;
+  const LongRunSizes sizes_;
   Random random_;
   Directory directory_;
   std::map<AccountId, std::vector<AccountId>> children_;
+  quota::AccountTree tree_;
   std::unique_ptr<Town> town_;
   std::map<JobId, std::int32_t> left_;  // of each row: elements that have not started
   std::int64_t next_job_ = 1;
-  std::map<std::pair<AccountId, std::string>, Standing> standings_;  // of the last plan
+  // By the last plan, by index.
+  std::vector<quota::Entitlement> entitled_;
+  std::vector<MilliGpus> allocated_;
   std::map<UserId, MilliGpus> running_;
   std::multimap<TimeMs, std::pair<UserId, MilliGpus>> ends_;
   std::map<AccountId, Sums> sums_;
@@ -92,11 +93,11 @@ void LongRun::MakeTree() {
   root.settings.shares[kType].guarantee_milli = MilliGpus{1000} * options_.gpus;
   directory_.accounts[root.id] = root;
   directory_.classes["normal"] = {.name = "normal"};
-  AddChildren(kRootAccount, kSectors, "sector");
+  AddChildren(kRootAccount, sizes_.sectors, "sector");
   for (const AccountId sector : children_.at(kRootAccount)) {
-    AddChildren(sector, kInstitutions, "institution");
+    AddChildren(sector, sizes_.institutions, "institution");
     for (const AccountId institution : children_.at(sector)) {
-      AddChildren(institution, kProjects, "project");
+      AddChildren(institution, sizes_.projects, "project");
     }
   }
 }
@@ -116,7 +117,7 @@ void LongRun::AddNodes() {
 
 // What is wider than a node is of two.
 void LongRun::SubmitRow(AccountId project, UserId user) {
-  auto gpus = static_cast<std::int32_t>(random_.Between(1, kLargestJob));
+  auto gpus = static_cast<std::int32_t>(random_.Between(1, sizes_.largest_job));
   JobSpec spec;
   spec.project = project;
   spec.shape.gpu_type = kType;
@@ -152,6 +153,17 @@ DurationMs LongRun::Start(const Started& started) {
   return runs;
 }
 
+void LongRun::See(const engine::Plan& plan) {
+  std::vector<MilliGpus> demand;
+  allocated_.clear();
+  for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
+    const Standing& standing = plan.standings.at({tree_.id(i), kType});
+    demand.push_back(standing.demand_milli);
+    allocated_.push_back(standing.allocated_milli);
+  }
+  entitled_ = quota::Entitle(tree_, kType, plan.capacity_milli.at(kType), demand);
+}
+
 // What is held from the tick that has just been until the next.
 void LongRun::Sample() {
   const TimeMs tick = town_->now_ms() - kTick;
@@ -161,9 +173,10 @@ void LongRun::Sample() {
   }
   if (tick < kStart + kDayMs) return;
   ++samples_;
-  for (const auto& [key, standing] : standings_) {
-    sums_[key.first].allocated += standing.allocated_milli;
-    sums_[key.first].entitled += standing.entitled_milli;
+  for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
+    Sums& sums = sums_[tree_.id(i)];
+    sums.allocated += allocated_[static_cast<std::size_t>(i)];
+    sums.entitled += entitled_[static_cast<std::size_t>(i)].entitled_milli;
   }
   for (const auto& [user, milli] : running_) user_sums_[user] += milli;
 }
@@ -175,7 +188,8 @@ void LongRun::AddLine(const std::string& path, std::int32_t level, const Sums& o
        .level = level,
        .entitled_milli = own.entitled / samples_,
        .allocated_milli = own.allocated / samples_,
-       .allowed_milli = std::max(parent.entitled / samples_ * 15 / 1000, kLargestJob * 1000)});
+       .allowed_milli = std::max(parent.entitled / samples_ * options_.allowed_permille / 1000,
+                                 sizes_.largest_job * 1000)});
 }
 
 void LongRun::AddLines(AccountId parent, const std::string& path, std::int32_t level) {
@@ -186,10 +200,10 @@ void LongRun::AddLines(AccountId parent, const std::string& path, std::int32_t l
     AddLines(child, own, level + 1);
   }
   if (!children_[parent].empty()) return;
-  for (std::int64_t i = 0; i < kUsers; ++i) {
-    const UserId user{parent.value * kUsers + i};
+  for (std::int64_t i = 0; i < sizes_.users; ++i) {
+    const UserId user{parent.value * sizes_.users + i};
     AddLine(path + "/u" + std::to_string(i + 1), level,
-            {.allocated = user_sums_[user], .entitled = above.entitled / kUsers}, above);
+            {.allocated = user_sums_[user], .entitled = above.entitled / sizes_.users}, above);
   }
 }
 
@@ -197,15 +211,18 @@ LongRunResult LongRun::Run() {
   MakeTree();
   engine::EngineConfig config;
   config.half_life_ms = kDayMs;
-  town_ = std::make_unique<Town>(config, std::make_shared<const Directory>(directory_), kStart,
+  tree_ = quota::AccountTree::Build(directory_.accounts).value();
+  Directory told = directory_;
+  if (options_.mistell) options_.mistell(told);
+  town_ = std::make_unique<Town>(config, std::make_shared<const Directory>(std::move(told)), kStart,
                                  TownRules{.tick_ms = kTick});
   AddNodes();
   town_->OnStart([this](const Started& started) { return Start(started); });
-  town_->OnPlan([this](const engine::Plan& plan) { standings_ = plan.standings; });
+  town_->OnPlan([this](const engine::Plan& plan) { See(plan); });
   for (const auto& [id, account] : directory_.accounts) {
     if (account.kind != "project") continue;
-    for (std::int64_t i = 0; i < kUsers * kRows; ++i) {
-      SubmitRow(id, UserId{id.value * kUsers + i % kUsers});
+    for (std::int64_t i = 0; i < sizes_.users * sizes_.rows; ++i) {
+      SubmitRow(id, UserId{id.value * sizes_.users + i % sizes_.users});
     }
   }
   const TimeMs end = kStart + options_.days * kDayMs;
