@@ -27,6 +27,10 @@ struct WhatIfRow {
   // Running, and in no account's guarantee then, while in one now; and the GPU-time they have had.
   std::vector<AttemptRef> unguaranteed;
   MilliGpuMs unguaranteed_ms = 0;
+  // Of all that runs, what jobs inside a guarantee would reclaim then, and not now; and the jobs of
+  // this account that would.
+  std::vector<AttemptRef> preempted;
+  std::vector<JobRef> reclaims;
   std::int64_t nearer = 0;   // jobs that wait both times: nearer to the front then
   std::int64_t farther = 0;  // or farther from it
   bool operator==(const WhatIfRow&) const = default;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "scheduler/engine/passes.h"
+#include "scheduler/engine/reclaim.h"
 
 namespace kezek::engine {
 namespace {
@@ -40,12 +41,20 @@ struct Trial {
     plan = DecideAll(world, now);
     for (const JobRef& ref : closed) plan.waiting[ref].reason = {ReasonCode::kProjectClosed, {}};
     for (const Start& start : plan.starts) starts.insert(start.job);
-    guaranteed = Guaranteed(world);
+    for (const auto& [account, covered] : CoveredBy(world, now)) {
+      if (account.first != quota::kRootIndex) guaranteed.insert(covered.begin(), covered.end());
+    }
+    for (Reclaimed& one : Reclaim(world, plan, now)) {
+      preempted.insert(one.victims.begin(), one.victims.end());
+      reclaims.emplace(one.row, std::move(one.job));
+    }
   }
   World world;
   Plan plan;
   std::set<JobRef> starts;
   std::set<AttemptRef> guaranteed;
+  std::set<AttemptRef> preempted;
+  std::map<JobRef, JobRef> reclaims;  // by row
 };
 
 class Comparison {
@@ -65,6 +74,7 @@ class Comparison {
     }
     for (const auto& [ref, job] : facts_.waiting) Waits(ref);
     Runs();
+    Reclaims();
     WhatIf result;
     for (auto& [key, row] : rows_) {
       const WhatIfRow same{.account = row.account,
@@ -149,6 +159,17 @@ class Comparison {
     }
   }
 
+  void Reclaims() {
+    for (const AttemptRef& ref : after_.preempted) {
+      if (before_.preempted.contains(ref)) continue;
+      const Holding& victim = facts_.holdings.at(ref);
+      Row(victim.project, victim.shape.gpu_type).preempted.push_back(ref);
+    }
+    for (const auto& [row, job] : after_.reclaims) {
+      if (!before_.reclaims.contains(row)) RowOf(row).reclaims.push_back(job);
+    }
+  }
+
   // kNone: it does not wait.
   static JobStanding WaitOf(const Trial& trial, const JobRef& row) {
     const auto found = trial.plan.waiting.find(row);
@@ -180,32 +201,6 @@ class Comparison {
 };
 
 }  // namespace
-
-std::set<AttemptRef> Guaranteed(const World& world) {
-  const quota::AccountTree& tree = world.tree();
-  std::vector<const Holding*> runs;
-  for (const auto& [ref, attempt] : world.holdings()) {
-    const bool known = tree.IndexOf(attempt.project) != quota::kNoAccount;
-    if (known && attempt.counts && !world.CountOf(attempt).scavenger) runs.push_back(&attempt);
-  }
-  const auto age = [](const Holding* attempt) {  // not running yet: youngest
-    return std::tuple(attempt->start_ms == 0, attempt->start_ms, attempt->attempt);
-  };
-  std::sort(runs.begin(), runs.end(),
-            [&age](const Holding* a, const Holding* b) { return age(a) < age(b); });
-  std::map<std::pair<quota::AccountIndex, std::string>, MilliGpus> left;
-  std::set<AttemptRef> covered;
-  for (const Holding* attempt : runs) {
-    const std::string& type = attempt->shape.gpu_type;
-    for (auto i = tree.IndexOf(attempt->project); i != quota::kRootIndex; i = tree.parent(i)) {
-      const auto [rest, first] = left.try_emplace({i, type}, tree.share(i, type).guarantee_milli);
-      if (attempt->counted_milli > rest->second) continue;
-      rest->second -= attempt->counted_milli;
-      covered.insert(attempt->attempt);
-    }
-  }
-  return covered;
-}
 
 WhatIf TryOut(Facts facts, std::shared_ptr<const Directory> before, const NewSettings& after,
               TimeMs now) {

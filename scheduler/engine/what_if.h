@@ -26,8 +26,4 @@ struct NewSettings {
 WhatIf TryOut(Facts facts, std::shared_ptr<const Directory> before, const NewSettings& after,
               TimeMs now);
 
-// Running attempts that the guarantee of some account on their path, the root's excepted, covers:
-// of what an account runs, oldest start first, each that still fits in what is left of it.
-std::set<AttemptRef> Guaranteed(const World& world);
-
 }  // namespace kezek::engine

@@ -26,6 +26,8 @@ v1::WhatIfAccount ToWire(const WhatIfRow& row, const std::string& path) {
   AddAll(row.freed, wire.mutable_freed());
   for (const AttemptRef& attempt : row.unguaranteed) wire.add_unguaranteed(ToText(attempt.job));
   wire.set_unguaranteed_milli_gpu_ms(row.unguaranteed_ms);
+  for (const AttemptRef& attempt : row.preempted) wire.add_preempted(ToText(attempt.job));
+  AddAll(row.reclaims, wire.mutable_reclaims());
   wire.set_nearer(static_cast<std::int32_t>(row.nearer));
   wire.set_farther(static_cast<std::int32_t>(row.farther));
   return wire;

@@ -347,7 +347,8 @@ v1::WhatIf CannedWhatIf() {
                entitlement_before_milli_gpus: 40000 entitlement_after_milli_gpus: 24000 }
     accounts { account: "startups/agro/vision" gpu_type: "h200" running_milli_gpus: 16000
                entitlement_before_milli_gpus: 16000 waits: "48240" farther: 3
-               unguaranteed: "48101" unguaranteed: "48144" unguaranteed_milli_gpu_ms: 4320000000 }
+               unguaranteed: "48101" unguaranteed: "48144" unguaranteed_milli_gpu_ms: 4320000000
+               preempted: "48144" }
     accounts { account: "universities/kaznu" gpu_type: "h200" running_milli_gpus: 17500
                entitlement_before_milli_gpus: 32000 entitlement_after_milli_gpus: 48000 }
     accounts { account: "universities/kaznu/nlp" gpu_type: "h200" running_milli_gpus: 1000

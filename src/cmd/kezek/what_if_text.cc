@@ -35,7 +35,7 @@ std::string Number(std::int64_t number) { return number == 0 ? "" : Thousands(nu
 
 void PrintAccounts(Session& session, const v1::WhatIf& what_if) {
   Table table({"ACCOUNT", "TYPE", "RUNS", "ENTITLED", "THEN", "DIFFERENCE", "START", "WAIT",
-               "STOPPED", "FREED", "UNGUARANTEED", "NEARER", "FARTHER"});
+               "STOPPED", "FREED", "UNGUARANTEED", "PREEMPTED", "NEARER", "FARTHER"});
   table.MayLeaveOut({"TYPE", "RUNS", "FARTHER", "NEARER", "FREED", "STOPPED"});
   if (session.format() == Format::kWide) table.KeepWhole();
   for (const v1::WhatIfAccount& account : what_if.accounts()) {
@@ -44,8 +44,8 @@ void PrintAccounts(Session& session, const v1::WhatIf& what_if) {
                Gpus(account.entitlement_after_milli_gpus()), Difference(session.host, account),
                Number(account.starts_size()), Number(account.waits_size()),
                Number(account.stopped_size()), Number(account.freed_size()),
-               Number(account.unguaranteed_size()), Number(account.nearer()),
-               Number(account.farther())});
+               Number(account.unguaranteed_size()), Number(account.preempted_size()),
+               Number(account.nearer()), Number(account.farther())});
   }
   table.Print(session.host);
 }
@@ -62,6 +62,8 @@ void PrintJobs(const Host& host, const v1::WhatIfAccount& account, int most) {
   line(account.unguaranteed(), "run, and would be in no guarantee (" +
                                    GpuHours(account.unguaranteed_milli_gpu_ms()) +
                                    " GPU-h so far)");
+  line(account.preempted(), "would be preempted");
+  line(account.reclaims(), "would get the GPUs of such jobs");
 }
 
 }  // namespace

@@ -79,12 +79,15 @@ std::string Text(const WhatIf& what_if) {
   for (const WhatIfRow& row : what_if.rows) {
     std::vector<JobRef> unguaranteed;
     for (const AttemptRef& attempt : row.unguaranteed) unguaranteed.push_back(attempt.job);
+    std::vector<JobRef> preempted;
+    for (const AttemptRef& attempt : row.preempted) preempted.push_back(attempt.job);
     text += (text.empty() ? "" : "\n") + std::string("a") + std::to_string(row.account.value) +
             " " + std::to_string(row.entitled_before_milli / 1000) + "→" +
             std::to_string(row.entitled_after_milli / 1000) + " runs " +
             std::to_string(row.running_milli / 1000) + ListText("starts", row.starts) +
             ListText("waits", row.waits) + ListText("stopped", row.stopped) +
-            ListText("freed", row.freed) + ListText("unguaranteed", unguaranteed);
+            ListText("freed", row.freed) + ListText("unguaranteed", unguaranteed) +
+            ListText("preempted", preempted) + ListText("reclaims", row.reclaims);
     if (row.nearer != 0) text += " nearer " + std::to_string(row.nearer);
     if (row.farther != 0) text += " farther " + std::to_string(row.farther);
   }
@@ -116,8 +119,11 @@ TEST_F(WhatIfTest, AGuaranteeThatMovesLeavesBorrowersUncovered) {
   ShareOf(after, 2).guarantee_milli = 24'000;
   ShareOf(after, 3).guarantee_milli = 8000;
   const WhatIf result = Try(after);
-  // 13 and 14 are borrowed as it is; 12, the second oldest, would be.
-  EXPECT_EQ(Text(result), "a2 16→24 runs 0\na3 16→8 runs 32 unguaranteed 12");
+  // 13 and 14 are borrowed as it is, and 21 may have the GPUs of one of them; 12, the second
+  // oldest, would be borrowed, too, and all three would be asked for.
+  EXPECT_EQ(Text(result),
+            "a2 16→24 runs 0 reclaims 22 23\n"
+            "a3 16→8 runs 32 unguaranteed 12 preempted 12 14");
   EXPECT_EQ(result.rows.at(1).unguaranteed_ms, 8000 * 8 * kHourMs) << "it has run for 8 hours";
   EXPECT_EQ(result.paths.at(AccountId{3}), "a3");
 }

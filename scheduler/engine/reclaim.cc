@@ -1,0 +1,397 @@
+#include "scheduler/engine/reclaim.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "scheduler/engine/passes.h"
+#include "scheduler/engine/placement.h"
+
+namespace kezek::engine {
+namespace {
+
+using quota::AccountIndex;
+
+constexpr DurationMs kLostMax = kHourMs;  // of an attempt's time, what its end counts as lost
+
+// What holds resources, with what has been decided.
+struct State {
+  std::map<std::string, NodeUse> used;
+  quota::RunningTable running;
+  std::set<AttemptRef> gone;
+};
+
+// A job that asks.
+struct Ask {
+  quota::JobCount count;
+  Request request;
+};
+
+struct Victim {
+  const Holding* attempt = nullptr;
+  bool scavenger = false;
+  MilliGpus over_milli = 0;  // of its side of L, above its guarantee
+  MilliGpuMs lost = 0;
+  // Cheapest first.
+  auto Cost() const { return std::tuple(!scavenger, -over_milli, lost, attempt->attempt); }
+};
+
+struct Choice {
+  Placement placement;
+  std::vector<Victim> victims;
+  // Smaller is better.
+  auto Loss() const {
+    MilliGpuMs all = 0;
+    MilliGpuMs of_others = 0;
+    std::vector<AttemptRef> ids;
+    for (const Victim& victim : victims) {
+      all += victim.lost;
+      of_others += victim.scavenger ? 0 : victim.lost;
+      ids.push_back(victim.attempt->attempt);
+    }
+    return std::tuple(of_others, all, victims.size(), std::move(ids));
+  }
+};
+
+using Nodes = std::map<std::string, Node>;
+
+// GPU type, whether a single node is asked for, and within what.
+using DomainKey = std::tuple<std::string, bool, Domain>;
+
+DomainKey KeyOf(const Request& request) {
+  const Shape& shape = request.spec->shape;
+  return {shape.gpu_type, shape.nodes == 1, request.within};
+}
+
+// Sets of nodes among which such a job may be placed.
+std::vector<Nodes> DomainsOf(const World& world, const DomainKey& key) {
+  const auto& [type, single, within] = key;
+  std::map<std::vector<std::string>, Nodes> domains;
+  for (const auto& [name, node] : world.nodes()) {
+    if (node.gpu_type != type) continue;
+    const auto add = [&, &name = name, &node = node](std::vector<std::string> domain) {
+      domains[std::move(domain)][name] = node;
+    };
+    if (single) {
+      add({"node", name});
+      continue;
+    }
+    if (!node.leaf.empty()) add({"leaf", node.block, node.leaf});
+    if (!node.block.empty() && within != Domain::kLeaf) add({"block", node.block});
+    if (within == Domain::kAny) add({"machine"});
+  }
+  std::vector<Nodes> all;
+  for (auto& [domain, nodes] : domains) all.push_back(std::move(nodes));
+  return all;
+}
+
+// The guarantee that counts now.
+MilliGpus GuaranteeOf(const World& world, const Draft& draft, AccountIndex account,
+                      const std::string& type) {
+  const auto entitled = draft.entitled.find(type);
+  if (entitled == draft.entitled.end()) return world.tree().share(account, type).guarantee_milli;
+  return entitled->second[static_cast<std::size_t>(account)].guarantee_milli;
+}
+
+Covers CoversOf(const World& world, const Draft& draft) {
+  std::vector<const Holding*> runs;
+  for (const auto& [ref, attempt] : world.holdings()) {
+    const bool known = world.tree().IndexOf(attempt.project) != quota::kNoAccount;
+    if (known && attempt.counts && !world.CountOf(attempt).scavenger) runs.push_back(&attempt);
+  }
+  const auto age = [](const Holding* attempt) {  // not running yet: youngest
+    return std::tuple(attempt->start_ms == 0, attempt->start_ms, attempt->attempt);
+  };
+  std::sort(runs.begin(), runs.end(),
+            [&age](const Holding* a, const Holding* b) { return age(a) < age(b); });
+  std::map<std::pair<AccountIndex, std::string>, MilliGpus> left;
+  Covers covers;
+  for (const Holding* attempt : runs) {
+    const std::string& type = attempt->shape.gpu_type;
+    for (auto i = world.tree().IndexOf(attempt->project); i != quota::kNoAccount;
+         i = world.tree().parent(i)) {
+      const auto [rest, first] = left.try_emplace({i, type}, GuaranteeOf(world, draft, i, type));
+      if (attempt->counted_milli > rest->second) continue;
+      rest->second -= attempt->counted_milli;
+      covers[{i, type}].insert(attempt->attempt);
+    }
+  }
+  return covers;
+}
+
+class Reclaimer {
+ public:
+  Reclaimer(const World& world, const Plan& plan, TimeMs now);
+  std::vector<Reclaimed> Run();
+
+ private:
+  bool IsInside(const State& state, AccountIndex account, const quota::JobCount& job) const;
+  bool MayTake(const State& state, const quota::JobCount& job, const Holding& victim) const;
+  bool MayTakeAcross(const State& state, const quota::JobCount& job, const Holding& victim,
+                     AccountIndex from, AccountIndex to) const;
+  MilliGpus OverOf(const State& state, const quota::JobCount& job, const Holding& victim) const;
+  std::vector<Victim> VictimsFor(const State& state, const quota::JobCount& job) const;
+  std::optional<Placement> PlaceWithout(const State& state, const Ask& ask, const Nodes& nodes,
+                                        const std::vector<Victim>& victims) const;
+  std::optional<Choice> In(const State& state, const Ask& ask, const Nodes& nodes,
+                           const std::vector<Victim>& victims) const;
+  std::optional<Choice> Best(const State& state, const Ask& ask,
+                             const std::vector<Victim>& victims);
+  std::optional<Choice> Choose(const State& state, const Ask& ask);
+  std::optional<AttemptRef> ReclaimsBack(const State& state, const Ask& ask, const Choice& choice);
+  bool LeavesWhatIsKept(const State& after, const quota::JobCount& job) const;
+  State After(State state, const Ask& ask, const Choice& choice) const;
+
+  const World& world_;
+  const Plan& plan_;
+  Draft draft_;
+  Covers covered_;
+  State state_;
+  std::map<DomainKey, std::vector<Nodes>> domains_;
+};
+
+Reclaimer::Reclaimer(const World& world, const Plan& plan, TimeMs now)
+    : world_(world), plan_(plan), draft_(world, now) {
+  Entitle(world, draft_);
+  covered_ = CoversOf(world, draft_);
+  state_ = {world.used(), world.running(), {}};
+  for (const Start& start : plan.starts) {
+    const Waiting& job = world.waiting().at(start.row);
+    AddUse(job.spec->shape, start.placement, 1, state_.used);
+    state_.running.Add(world.tree(), world.CountOf(job));
+  }
+}
+
+bool Reclaimer::IsInside(const State& state, AccountIndex account,
+                         const quota::JobCount& job) const {
+  const MilliGpus runs = state.running.Allocated(world_.tree().id(account), job.gpu_type);
+  return runs + job.counted_milli <= GuaranteeOf(world_, draft_, account, job.gpu_type);
+}
+
+AccountIndex ChildToward(const quota::AccountTree& tree, AccountIndex above, AccountIndex below) {
+  while (tree.parent(below) != above) below = tree.parent(below);
+  return below;
+}
+
+bool Reclaimer::MayTake(const State& state, const quota::JobCount& job,
+                        const Holding& victim) const {
+  const AccountIndex from = world_.tree().IndexOf(victim.project);
+  const AccountIndex to = world_.tree().IndexOf(job.project);
+  if (!victim.counts || state.gone.contains(victim.attempt)) return false;
+  if (from == quota::kNoAccount || to == quota::kNoAccount) return false;
+  if (job.scavenger || victim.shape.gpu_type != job.gpu_type) return false;
+  if (world_.CountOf(victim).scavenger) return true;
+  const ClassRules& rules = world_.ClassOf(victim.job_class);
+  const bool has_run = victim.start_ms != 0 && draft_.now_ms - victim.start_ms >= rules.min_run_ms;
+  return rules.preemptible && has_run && MayTakeAcross(state, job, victim, from, to);
+}
+
+bool Reclaimer::MayTakeAcross(const State& state, const quota::JobCount& job, const Holding& victim,
+                              AccountIndex from, AccountIndex to) const {
+  const quota::AccountTree& tree = world_.tree();
+  if (from == to) {
+    return job.job_class == "realtime" &&
+           world_.ClassOf(victim.job_class).rank > world_.ClassOf(job.job_class).rank;
+  }
+  const AccountIndex ancestor = tree.LowestCommonAncestor(from, to);
+  if (!IsInside(state, ChildToward(tree, ancestor, to), job)) return false;
+  for (AccountIndex i = from; i != ancestor; i = tree.parent(i)) {
+    const auto covered = covered_.find({i, job.gpu_type});
+    if (covered != covered_.end() && covered->second.contains(victim.attempt)) return false;
+  }
+  return true;
+}
+
+MilliGpus Reclaimer::OverOf(const State& state, const quota::JobCount& job,
+                            const Holding& victim) const {
+  const quota::AccountTree& tree = world_.tree();
+  const AccountIndex from = tree.IndexOf(victim.project);
+  const AccountIndex to = tree.IndexOf(job.project);
+  const AccountIndex side =
+      from == to ? from : ChildToward(tree, tree.LowestCommonAncestor(from, to), from);
+  return state.running.Allocated(tree.id(side), job.gpu_type) -
+         GuaranteeOf(world_, draft_, side, job.gpu_type);
+}
+
+std::vector<Victim> Reclaimer::VictimsFor(const State& state, const quota::JobCount& job) const {
+  std::vector<Victim> victims;
+  for (const auto& [ref, attempt] : world_.holdings()) {
+    if (!MayTake(state, job, attempt)) continue;
+    const DurationMs ran =
+        attempt.start_ms == 0 ? 0 : std::max<DurationMs>(0, draft_.now_ms - attempt.start_ms);
+    victims.push_back({&attempt, world_.CountOf(attempt).scavenger, OverOf(state, job, attempt),
+                       attempt.counted_milli * std::min(ran, kLostMax)});
+  }
+  std::sort(victims.begin(), victims.end(),
+            [](const Victim& a, const Victim& b) { return a.Cost() < b.Cost(); });
+  return victims;
+}
+
+std::optional<Placement> Reclaimer::PlaceWithout(const State& state, const Ask& ask,
+                                                 const Nodes& nodes,
+                                                 const std::vector<Victim>& victims) const {
+  std::map<std::string, NodeUse> used;
+  for (const auto& [name, node] : nodes) {
+    const auto use = state.used.find(name);
+    if (use != state.used.end()) used.insert(*use);
+  }
+  for (const Victim& victim : victims) {
+    for (const NodeGrant& grant : victim.attempt->placement) {
+      if (nodes.contains(grant.node)) AddUse(victim.attempt->shape, {grant}, -1, used);
+    }
+  }
+  const Machine machine(nodes, used, draft_.now_ms);
+  const Pool* pool = machine.FindPool(ask.count.gpu_type);
+  return pool == nullptr ? std::nullopt : Place(*pool, ask.request);
+}
+
+// The cheapest victims of the domain that make room, without those that are not needed: none at
+// all, where there is room.
+std::optional<Choice> Reclaimer::In(const State& state, const Ask& ask, const Nodes& nodes,
+                                    const std::vector<Victim>& victims) const {
+  std::vector<Victim> here;
+  for (const Victim& victim : victims) {
+    const Placement& placement = victim.attempt->placement;
+    if (std::any_of(placement.begin(), placement.end(),
+                    [&](const NodeGrant& grant) { return nodes.contains(grant.node); })) {
+      here.push_back(victim);
+    }
+  }
+  if (!PlaceWithout(state, ask, nodes, here)) return std::nullopt;
+  if (auto room = PlaceWithout(state, ask, nodes, {})) return Choice{std::move(*room), {}};
+  std::size_t few = 0;  // too few
+  std::size_t enough = here.size();
+  while (enough - few > 1) {
+    const std::size_t middle = few + (enough - few) / 2;
+    const std::vector<Victim> first(here.begin(),
+                                    here.begin() + static_cast<std::ptrdiff_t>(middle));
+    (PlaceWithout(state, ask, nodes, first) ? enough : few) = middle;
+  }
+  here.resize(enough);
+  for (std::size_t i = here.size(); i-- > 0;) {
+    std::vector<Victim> without = here;
+    without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+    if (PlaceWithout(state, ask, nodes, without)) here = std::move(without);
+  }
+  return Choice{*PlaceWithout(state, ask, nodes, here), std::move(here)};
+}
+
+std::optional<Choice> Reclaimer::Best(const State& state, const Ask& ask,
+                                      const std::vector<Victim>& victims) {
+  if (victims.empty()) return std::nullopt;
+  const DomainKey key = KeyOf(ask.request);
+  const auto [domains, first] = domains_.try_emplace(key);
+  if (first) domains->second = DomainsOf(world_, key);
+  std::optional<Choice> best;
+  for (const Nodes& nodes : domains->second) {
+    auto choice = In(state, ask, nodes, victims);
+    if (choice && (!best || choice->Loss() < best->Loss())) best = std::move(choice);
+  }
+  return best;
+}
+
+State Reclaimer::After(State state, const Ask& ask, const Choice& choice) const {
+  for (const Victim& victim : choice.victims) {
+    AddUse(victim.attempt->shape, victim.attempt->placement, -1, state.used);
+    state.running.Remove(world_.tree(), world_.CountOf(*victim.attempt));
+    state.gone.insert(victim.attempt->attempt);
+  }
+  AddUse(ask.request.spec->shape, choice.placement, 1, state.used);
+  state.running.Add(world_.tree(), ask.count);
+  return state;
+}
+
+// A victim that could at once reclaim from anybody.
+std::optional<AttemptRef> Reclaimer::ReclaimsBack(const State& state, const Ask& ask,
+                                                  const Choice& choice) {
+  const State after = After(state, ask, choice);
+  for (const Victim& victim : choice.victims) {
+    if (victim.scavenger) continue;
+    JobSpec spec;
+    spec.shape = victim.attempt->shape;
+    const Ask again{world_.CountOf(*victim.attempt), {&spec, Domain::kAny, false}};
+    const auto back = Best(after, again, VictimsFor(after, again.count));
+    if (back && !back->victims.empty()) return victim.attempt->attempt;
+  }
+  return std::nullopt;
+}
+
+// Whether accounts the job is not in still have free what they keep idle.
+bool Reclaimer::LeavesWhatIsKept(const State& after, const quota::JobCount& job) const {
+  const auto entitled = draft_.entitled.find(job.gpu_type);
+  if (entitled == draft_.entitled.end()) return true;
+  MilliGpus kept = 0;
+  for (const quota::Entitlement& account : entitled->second) kept += account.idle_milli;
+  if (kept == 0) return true;
+  for (auto i = world_.tree().IndexOf(job.project); i != quota::kNoAccount;
+       i = world_.tree().parent(i)) {
+    kept -= entitled->second[static_cast<std::size_t>(i)].idle_milli;
+  }
+  const Machine machine(world_.nodes(), after.used, draft_.now_ms);
+  return machine.FindPool(job.gpu_type)->free_gpus * 1000 >= kept;
+}
+
+std::optional<Choice> Reclaimer::Choose(const State& state, const Ask& ask) {
+  std::vector<Victim> victims = VictimsFor(state, ask.count);
+  while (!victims.empty()) {
+    auto choice = Best(state, ask, victims);
+    if (!choice || !LeavesWhatIsKept(After(state, ask, *choice), ask.count)) return std::nullopt;
+    const auto back = ReclaimsBack(state, ask, *choice);
+    if (!back) return choice;
+    std::erase_if(victims, [&](const Victim& one) { return one.attempt->attempt == *back; });
+  }
+  return std::nullopt;
+}
+
+bool WaitsForRoom(const Reason& reason) {
+  return reason.code == ReasonCode::kWaitsForGpus || reason.code == ReasonCode::kWaitsForDomain;
+}
+
+std::vector<Reclaimed> Reclaimer::Run() {
+  std::vector<std::pair<std::int64_t, const Waiting*>> order;
+  for (const auto& [ref, standing] : plan_.waiting) {
+    const auto job = world_.waiting().find(ref);
+    if (job == world_.waiting().end() || StartableCount(job->second) == 0) continue;
+    if (standing.rank != 0 && WaitsForRoom(standing.reason)) {
+      order.push_back({standing.rank, &job->second});
+    }
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<Reclaimed> all;
+  std::set<std::tuple<AccountId, std::string, Request>> in_vain;  // what is left only gets less
+  for (const auto& [rank, job] : order) {
+    const Request request = RequestOf(*job->spec, job->queued_since_ms, draft_.now_ms,
+                                      world_.config().topology_wait_ms);
+    const Ask ask{world_.CountOf(*job), request};
+    const std::tuple key{ask.count.project, ask.count.job_class, request};
+    if (in_vain.contains(key)) continue;
+    const auto choice = Choose(state_, ask);
+    if (!choice) {
+      in_vain.insert(key);
+      continue;
+    }
+    state_ = After(std::move(state_), ask, *choice);
+    Reclaimed& one = all.emplace_back();
+    one = {StartableRef(*job, 0), job->ref, choice->placement, {}};
+    for (const Victim& victim : choice->victims) one.victims.push_back(victim.attempt->attempt);
+  }
+  return all;
+}
+
+}  // namespace
+
+Covers CoveredBy(const World& world, TimeMs now) {
+  Draft draft(world, now);
+  Entitle(world, draft);
+  return CoversOf(world, draft);
+}
+
+std::vector<Reclaimed> Reclaim(const World& world, const Plan& plan, TimeMs now) {
+  return Reclaimer(world, plan, now).Run();
+}
+
+}  // namespace kezek::engine
