@@ -10,7 +10,6 @@ Then Slurm's accounting, the second judge, is compared with every charge (`deplo
 its seconds alone stay within each grant."""
 
 import collections
-import json
 import os
 import random
 import subprocess
@@ -44,9 +43,9 @@ class Drill:
             for k in range(PROJECTS_EACH):
                 self.projects.append(f"{institution}/p{k}")
                 lines += self.account(self.projects[-1], "project", now, self.rng.randint(1, 2))
-        self.admin("admin", "apply", "-f", "-", "--yes", "--reason", "a drill",
+        self.cluster.admin("admin", "apply", "-f", "-", "--yes", "--reason", "a drill",
                    script="\n".join(lines) + "\n")
-        self.admin("admin", "user", "grant", "daulet@kaznu", "cluster-admin")
+        self.cluster.admin("admin", "user", "grant", "daulet@kaznu", "cluster-admin")
 
     def account(self, path, kind, now, holds):
         """So many holds, and something for their charges."""
@@ -57,37 +56,15 @@ class Drill:
                 f"    - {{name: drill, milli_gpu_hours: {milli_hours}, start_ms: {start}, "
                 f"end_ms: {end}}}"]
 
-    def admin(self, *arguments, script=None):
-        with open(f"{self.cluster.folder}/kezek/admin.token", encoding="utf-8") as file:
-            token = file.read().strip()
-        env = dict(os.environ, KEZEK_ENDPOINT=self.cluster.endpoint, KEZEK_TOKEN=token,
-                   KEZEK_CONFIG="/dev/null")
-        done = subprocess.run([f"{self.cluster.folder}/bin/kezek", *arguments], env=env,
-                              input=script, text=True, check=False, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE)
-        assert done.returncode == 0, f"kezek {' '.join(arguments)}: {done.stderr}"
-        return done.stdout
-
-    def sql(self, statement):
-        """Rows of texts."""
-        with open(f"{self.cluster.folder}/env", encoding="utf-8") as file:
-            values = dict(line.removeprefix("export ").strip().split("=", 1) for line in file)
-        env = dict(os.environ)
-        env.update((name, value) for name, value in values.items() if name.startswith("PG"))
-        env.update(PGDATABASE="kezek", PGOPTIONS="-c search_path=kezek")
-        done = subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-c", statement], env=env,
-                              check=True, text=True, stdout=subprocess.PIPE)
-        return [line.split("|") for line in done.stdout.splitlines()]
-
     def nothing_fits(self):
         """Nothing runs, and of every project where jobs wait a budget is below a hold."""
-        if self.sql("select 1 from attempts where not settled limit 1"):
+        if self.cluster.sql("select 1 from attempts where not settled limit 1"):
             return False
-        stuck = self.sql(
+        stuck = self.cluster.sql(
             "select distinct j.project_id from jobs j join accounts p on p.id = j.project_id"
             " join budget_totals b on b.account_id in (p.id, p.parent_id)"
             f" where j.state = 'queued' and b.left_amount < {HOLD_S * 1_000_000}")
-        waiting = self.sql("select distinct project_id from jobs where state = 'queued'")
+        waiting = self.cluster.sql("select distinct project_id from jobs where state = 'queued'")
         return sorted(stuck) == sorted(waiting)
 
 
@@ -134,17 +111,17 @@ where (b.left_amount, b.held, b.spent, b.granted)
 
 
 def judge_ledger(drill):
-    for account, budget, seq in drill.sql(REPLAY):
+    for account, budget, seq in drill.cluster.sql(REPLAY):
         yield f"budget {budget} of {account} was overshot by entry {seq}"
-    for account, budget in drill.sql(DIFFERENT):
+    for account, budget in drill.cluster.sql(DIFFERENT):
         yield f"budget {budget} of {account}: what is stored is not what its entries come to"
-    both = drill.sql("select coalesce(sum(amount), 0), count(*) from budget_postings")[0]
+    both = drill.cluster.sql("select coalesce(sum(amount), 0), count(*) from budget_postings")[0]
     if both[0] != "0" or both[1] == "0":
         yield f"both sides of {both[1]} postings come to {both[0]}"
-    for account, held in drill.sql("select budget_account_id, held from budget_balances"
+    for account, held in drill.cluster.sql("select budget_account_id, held from budget_balances"
                                    " where held <> 0"):
         yield f"a budget of {account} still holds {held}"
-    paid = drill.sql(
+    paid = drill.cluster.sql(
         "select l.job_id from ledger l join accounts a on a.id = l.project_id"
         " where l.job_id > 0 and l.book <> 'usage' group by l.job_id having"
         " coalesce(sum(amount) filter (where book = 'charge'), 0) * 2 <>"
@@ -154,7 +131,7 @@ def judge_ledger(drill):
 
 def judge_shown(drill):
     stored = {}
-    for path, left, spent in drill.sql(
+    for path, left, spent in drill.cluster.sql(
             "with recursive paths as (select id, name::text as path from accounts"
             " where parent_id = 1 union all select a.id, p.path || '/' || a.name from accounts a"
             " join paths p on p.id = a.parent_id)"
@@ -164,7 +141,7 @@ def judge_shown(drill):
     if len(stored) != len(drill.granted_s):
         yield f"{len(stored)} budgets are stored, {len(drill.granted_s)} were set"
     metrics = subprocess.run(
-        ["curl", "-sfH", "Authorization: Bearer " + drill.admin(
+        ["curl", "-sfH", "Authorization: Bearer " + drill.cluster.admin(
             "admin", "token", "create", "--user", "daulet@kaznu", "--label", "drill", "-o",
             "name").strip(), f"{drill.cluster.http}/metrics"],
         check=True, text=True, stdout=subprocess.PIPE).stdout
@@ -252,7 +229,7 @@ def run(cluster, options):
     finally:
         submitters.join()
     problems, states = settle(drill, submitters, options.jobs)
-    entries = drill.sql("select count(*) from ledger where book = 'budget'")[0][0]
+    entries = drill.cluster.sql("select count(*) from ledger where book = 'budget'")[0][0]
     print(f"{len(submitters.acknowledged)} acknowledged by {options.clients} clients, "
           f"{submitters.unanswered} without an answer, {options.kills} kills, {options.restarts} "
           f"restarts of PostgreSQL, {len(drill.granted_s)} budgets, {entries} entries, "

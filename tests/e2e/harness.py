@@ -93,6 +93,30 @@ class Cluster:
             raise AssertionError(f"kezek {' '.join(arguments)}: no end in {timeout} s") from None
         return process.returncode, output, errors
 
+    def admin(self, *arguments, script=None, status=0):
+        """What kezek says to the cluster's admin; errors, too, where another status is expected."""
+        with open(f"{self.folder}/kezek/admin.token", encoding="utf-8") as file:
+            token = file.read().strip()
+        env = dict(os.environ, KEZEK_ENDPOINT=self.endpoint, KEZEK_TOKEN=token,
+                   KEZEK_CONFIG="/dev/null")
+        done = subprocess.run([f"{self.folder}/bin/kezek", *arguments], env=env, input=script or "",
+                              text=True, check=False, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        assert done.returncode == status, \
+            f"kezek {' '.join(arguments)}: status {done.returncode}: {done.stderr}"
+        return done.stdout if status == 0 else done.stdout + done.stderr
+
+    def sql(self, statement):
+        """Rows of texts, of Kezek's own tables."""
+        with open(f"{self.folder}/env", encoding="utf-8") as file:
+            values = dict(line.removeprefix("export ").strip().split("=", 1) for line in file)
+        env = dict(os.environ)
+        env.update((name, value) for name, value in values.items() if name.startswith("PG"))
+        env.update(PGDATABASE="kezek", PGOPTIONS="-c search_path=kezek")
+        done = subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-c", statement], env=env,
+                              check=True, text=True, stdout=subprocess.PIPE)
+        return [line.split("|") for line in done.stdout.splitlines()]
+
     def submit(self, user, *arguments, script=None):
         status, output, errors = self.kezek(user, "submit", "-o", "name", *arguments, script=script)
         assert status == 0, f"submit {arguments}: status {status}: {errors}"

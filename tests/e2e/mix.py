@@ -8,6 +8,7 @@ import subprocess
 import time
 import traceback
 
+import accounts
 import harness
 import prometheus
 import walk
@@ -323,6 +324,11 @@ def serves_a_foreign_client(cluster):
                           check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=180)
     expect(done.returncode, 0, f"the exit status of foreign_client.py, which says: {done.stdout}")
+
+
+@check
+def rules_accounts_by_a_file_and_reports(cluster):
+    accounts.run(cluster)
 
 
 @check

@@ -89,7 +89,10 @@ Result<int> PlanAndDo(Session& session, Request request, const Asking& asking, E
     PrintPlan(session, *plan, asking.what_if);
   }
   if (plan->changes().empty() || asking.plan_only) return kDone;
-  if (!MayApply(host, asking.yes, asking.input_is_data, plan->changes_size())) return kDone;
+  if (!MayApply(host, asking.yes, asking.input_is_data, plan->changes_size())) {
+    const bool was_asked = host.out_is_terminal && !asking.input_is_data;
+    return was_asked ? kDone : kUsage;
+  }
   request.set_plan_only(false);
   request.set_what_if(false);
   auto applied = Ask<v1::ApplyAccountsResponse>(session, request, Repeat::kNo);
