@@ -1,6 +1,6 @@
-"""Goal: accounts are ruled by a file that comes back as it went in, nothing changes by asking, what was
-changed can be taken back, and the reports of a time are those of the ledger. Method: on a cluster
-that has run jobs, one weight is changed and changed back; figures are added up in SQL as well."""
+"""Goal: accounts are ruled by a file that comes back as it went in, nothing changes by asking, what
+was changed can be taken back, and the reports of a time are those of the ledger. Method: on a
+cluster that has run jobs, one weight is changed and changed back; figures are added up in SQL."""
 
 import csv
 import io
