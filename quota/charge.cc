@@ -161,7 +161,10 @@ DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules) {
 }
 
 DurationMs RefundedTime(const Attempt& attempt, const ChargeRules& rules) {
-  return attempt.outcome == AttemptOutcome::kNodeFailed ? ChargedTime(attempt, rules) : 0;
+  // An end that nobody saw is no evidence of a fault.
+  const bool fault = attempt.outcome == AttemptOutcome::kNodeFailed &&
+                     attempt.reason.code == ReasonCode::kNodeFailed;
+  return fault ? ChargedTime(attempt, rules) : 0;
 }
 
 MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now, const ChargeRules& rules) {

@@ -55,7 +55,7 @@ DurationMs HeldTime(DurationMs limit_ms, const ChargeRules& rules = {});
 DurationMs RunTime(const Attempt& attempt);
 // What is charged of it: at most the held time.
 DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules = {});
-// What of that is given back: all, of an attempt that a fault of the machine ended.
+// What of that is given back: all, if a node's failure ended it; none of a lost end record.
 DurationMs RefundedTime(const Attempt& attempt, const ChargeRules& rules = {});
 
 // What an attempt that has not ended would be charged if it ended at `now`.

@@ -172,6 +172,7 @@ class History {
     life.attempt.outcome = !ran               ? AttemptOutcome::kLaunchFailed
                            : dice_.Chance(20) ? AttemptOutcome::kNodeFailed
                                               : AttemptOutcome::kSucceeded;
+    life.attempt.reason.code = ReasonCode::kNodeFailed;
     BookDue(life);
     EXPECT_TRUE(life.booked.holds.empty()) << "all of a hold goes somewhere at the end";
     if (!ran || life.attempt.outcome == AttemptOutcome::kNodeFailed) {

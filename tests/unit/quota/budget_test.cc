@@ -232,6 +232,7 @@ TEST(Budget, ARefundAfterTheEndGoesToTheCurrentPeriod) {
   Started run = StartOf(world, 1, 5 * kHourMs);
   world.now = kEnd + kHourMs;
   world.Close();
+  run.attempt.reason = {ReasonCode::kNodeFailed, {{"nodes", "n3"}}};
   EndOf(world, run, 2 * kHourMs, AttemptOutcome::kNodeFailed);
   EXPECT_EQ(world.second().left, 12 * kGpuHour);
   EXPECT_EQ(world.first().spent, 0);

@@ -156,6 +156,20 @@ TEST(Charge, SoFarIsWhatAnEndNowWouldSettle) {
   EXPECT_EQ(ChargeSoFar(attempt, kPlanned + kHourMs), 2000 * kMinuteMs);
 }
 
+TEST(Charge, OnlyANodesFailureIsGivenBack) {
+  for (const ReasonCode code : {ReasonCode::kNodeFailed, ReasonCode::kLostByCluster}) {
+    Attempt attempt = TwoGpus(3 * kHourMs);
+    attempt.start_ms = kPlanned;
+    attempt.reason = {code, {}};
+    End(&attempt, kPlanned + 2 * kHourMs, AttemptOutcome::kNodeFailed);
+    Ledger ledger;
+    ledger.Step(attempt, kPayer, attempt.end_ms);
+    const bool lost = code == ReasonCode::kLostByCluster;
+    EXPECT_EQ(ledger.booked.charged, lost ? 4 * kGpuHour : 0);
+    EXPECT_EQ(ledger.booked.usage.empty(), !lost);
+  }
+}
+
 TEST(Charge, ScavengersBookNoUsage) {
   Ledger ledger;
   Payer payer = kPayer;
