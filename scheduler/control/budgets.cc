@@ -188,8 +188,13 @@ Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& prop
 Result<CommandOutcome> ExecuteDecision(Core& core, const DecideCorrection& decide,
                                        const Command& command) {
   const auto found = core.corrections.find(decide.id);
-  if (found == core.corrections.end()) {
-    if (decide.id > 0 && decide.id <= core.last_correction) {
+  // Who guesses the id of a proposal that is not committed yet has not seen it.
+  const auto& drafts = core.ready.changes.corrections;
+  const bool draft = found != core.corrections.end() &&
+                     std::any_of(drafts.begin(), drafts.end(),
+                                 [&](const Correction& one) { return one.id == decide.id; });
+  if (draft || found == core.corrections.end()) {
+    if (!draft && decide.id > 0 && decide.id <= core.last_correction) {
       return Refused(Code::kFailedPrecondition, "CORRECTION_DECIDED",
                      "this correction has been decided", decide.id);
     }

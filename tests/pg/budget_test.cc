@@ -150,9 +150,16 @@ TEST_F(BudgetTest, AnAttemptIsSettledOnceOnEachBudget) {
   EXPECT_FALSE(Commit({Entry(EntryKind::kSettlement, Pot::kHeld, Pot::kSpent, 1, 1)}).has_value());
 }
 
-TEST_F(BudgetTest, ReadersFindEntriesSpendingAndCorrections) {
-  Live();
-  Changes changes;
+// An entry of correction 3, in the budget's book.
+LedgerEntry Adjusting(Pot from, Pot to, MilliGpuMs amount) {
+  LedgerEntry entry = Entry(EntryKind::kAdjustment, from, to, amount);
+  entry.project = kBudget.account;
+  entry.correction = 3;
+  return entry;
+}
+
+// Proposed by aida, of 7.
+Correction Proposal() {
   Correction correction;
   correction.id = 3;
   correction.budget = kBudget;
@@ -160,17 +167,88 @@ TEST_F(BudgetTest, ReadersFindEntriesSpendingAndCorrections) {
   correction.amount = 7;
   correction.reason = "a meter was wrong";
   correction.proposed_by = "aida";
+  correction.proposed_ms = 1000;
+  return correction;
+}
+
+TEST_F(BudgetTest, WhoRunsTheDaemonCannotDecideForTwo) {
+  Live();
+  Correction correction = Proposal();
+  const auto put = [this](const Correction& one, std::vector<LedgerEntry> entries = {}) {
+    Changes changes;
+    changes.corrections = {one};
+    changes.ledger = std::move(entries);
+    const bool taken = store_.Commit(changes).has_value();
+    EXPECT_TRUE(taken || store_.Lead().has_value());
+    return taken;
+  };
+  Correction decided = correction;
+  decided.state = CorrectionState::kBooked;
+  decided.decided_by = "berik";
+  decided.decided_ms = 2000;
+  EXPECT_FALSE(put(decided)) << "nobody has proposed it";
+  ASSERT_TRUE(put(correction));
+  EXPECT_TRUE(put(correction)) << "the same again";
+  Correction more = decided;
+  more.amount = 8;
+  EXPECT_FALSE(put(more)) << "what was proposed stays";
+  more = decided;
+  more.proposed_by = "dana";
+  EXPECT_FALSE(put(more));
+  more = decided;
+  more.decided_by = "aida";
+  EXPECT_FALSE(put(more)) << "one person";
+  more.decided_by = "";
+  EXPECT_FALSE(put(more)) << "nobody";
+  const std::vector<LedgerEntry> due = {Adjusting(Pot::kLeft, Pot::kSpent, 7)};
+  EXPECT_FALSE(Commit(due).has_value()) << "not before it is decided";
+  ASSERT_TRUE(store_.Lead().has_value());
+  EXPECT_FALSE(put(decided, {Adjusting(Pot::kLeft, Pot::kSpent, 6)})) << "another amount";
+  EXPECT_FALSE(put(decided, {Adjusting(Pot::kSpent, Pot::kLeft, 7)})) << "the other way";
+  LedgerEntry elsewhere = due[0];
+  elsewhere.budget.name = "2027-Q1";
+  EXPECT_FALSE(put(decided, {elsewhere}));
+  LedgerEntry usage = due[0];
+  usage.book = Book::kUsage;
+  usage.budget = {};
+  usage.pot = Pot::kNone;
+  usage.contra = "operator";
+  LedgerEntry of_another = usage;
+  of_another.project = AccountId{9};
+  EXPECT_FALSE(put(decided, {of_another, due[0]}));
+  ASSERT_TRUE(put(decided, {usage, due[0]}));
+  EXPECT_TRUE(put(decided)) << "the same again";
+  EXPECT_FALSE(Commit(due).has_value()) << "corrected once";
+  ASSERT_TRUE(store_.Lead().has_value());
+  Correction undone = decided;
+  undone.state = CorrectionState::kDeclined;
+  EXPECT_FALSE(put(undone)) << "decided once";
+  LedgerEntry bare = due[0];
+  bare.correction = 0;
+  EXPECT_FALSE(Commit({bare}).has_value()) << "of no decision";
+  ASSERT_TRUE(store_.Lead().has_value());
+  for (const char* sql :
+       {"update kezek.corrections set amount = 1", "update kezek.corrections set proposed_by = 'x'",
+        "update kezek.corrections set state = 'proposed'", "delete from kezek.corrections"}) {
+    EXPECT_ANY_THROW(test::Sql(database_.app, sql)) << sql;
+  }
+}
+
+TEST_F(BudgetTest, ReadersFindEntriesSpendingAndCorrections) {
+  Live();
+  Changes changes;
+  Correction correction = Proposal();
   changes.corrections = {correction};
   ASSERT_TRUE(store_.Commit(changes).has_value());
   correction.state = CorrectionState::kBooked;
+  correction.decided_ms = 1000;
   correction.decided_by = "aida";
   changes.corrections = {correction};
   EXPECT_FALSE(store_.Commit(changes).has_value()) << "two people";
   ASSERT_TRUE(store_.Lead().has_value());
   correction.decided_by = "berik";
   changes.corrections = {correction};
-  changes.ledger = {Entry(EntryKind::kAdjustment, Pot::kLeft, Pot::kSpent, 7)};
-  changes.ledger[0].correction = 3;
+  changes.ledger = {Adjusting(Pot::kLeft, Pot::kSpent, 7)};
   changes.ledger[0].actor = "berik";
   ASSERT_TRUE(store_.Commit(changes).has_value());
   std::promise<void> done;
