@@ -129,7 +129,7 @@ std::optional<BudgetWarning> WarningDue(const BudgetRef& ref, const BudgetBalanc
 
 // A correction that is approved, as entries: usage at `now`, and of a budget its charge.
 // NOT_FOUND BUDGET_NOT_FOUND; FAILED_PRECONDITION BUDGET_BELOW_SPENT: it is not left, or gives back
-// more than is spent.
+// more than is spent; BUDGET_OF_ANOTHER_TYPE.
 Result<std::vector<LedgerEntry>> AdjustmentEntries(const AccountTree& tree, const Budgets& budgets,
                                                    const Correction& correction,
                                                    std::int64_t settings_version, TimeMs now);

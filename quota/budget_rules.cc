@@ -256,6 +256,13 @@ Result<std::vector<LedgerEntry>> AdjustmentEntries(const AccountTree& tree, cons
                                           "there is no budget " + correction.budget.name,
                                           {{"budget", correction.budget.name}}});
   }
+  if (!spec->gpu_type.empty() && spec->gpu_type != correction.gpu_type) {
+    return FieldProblem(Code::kFailedPrecondition,
+                        {"gpu_type",
+                         "BUDGET_OF_ANOTHER_TYPE",
+                         "budget " + spec->name + " is of " + spec->gpu_type,
+                         {{"budget", spec->name}, {"gpu_type", spec->gpu_type}}});
+  }
   const BudgetBalance& balance = budgets.Of(correction.budget);
   const MilliGpuMs size = correction.amount < 0 ? -correction.amount : correction.amount;
   if (size > (correction.amount > 0 ? balance.left : balance.spent)) {

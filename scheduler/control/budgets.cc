@@ -171,9 +171,18 @@ std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core) {
 Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& propose,
                                        const Command& command) {
   Correction correction = propose.draft;
-  if (correction.budget && quota::FindBudget(core.state.tree(), correction.budget) == nullptr) {
-    return FieldProblem(Code::kNotFound,
-                        {"budget", "BUDGET_NOT_FOUND", "there is no such budget", {}});
+  if (correction.budget) {
+    const BudgetSpec* spec = quota::FindBudget(core.state.tree(), correction.budget);
+    if (spec == nullptr) {
+      return FieldProblem(Code::kNotFound,
+                          {"budget", "BUDGET_NOT_FOUND", "there is no such budget", {}});
+    }
+    if (!spec->gpu_type.empty() && spec->gpu_type != correction.gpu_type) {
+      return FieldProblem(Code::kFailedPrecondition, {"gpu_type",
+                                                      "BUDGET_OF_ANOTHER_TYPE",
+                                                      "the budget is of " + spec->gpu_type,
+                                                      {{"gpu_type", spec->gpu_type}}});
+    }
   }
   correction.id = ++core.last_correction;
   correction.state = CorrectionState::kProposed;

@@ -17,6 +17,7 @@ namespace {
 using quota::AccountIndex;
 
 constexpr DurationMs kLostMax = kHourMs;  // of an attempt's time, what its end counts as lost
+constexpr std::size_t kAsksMost = 200;    // an ask costs milliseconds on a large machine
 
 // What holds resources, with what has been decided.
 struct State {
@@ -58,6 +59,11 @@ struct Choice {
 };
 
 using Nodes = std::map<std::string, Node>;
+// Victims in the order of their cost, and their places there by the nodes that they are on.
+struct Victims {
+  std::vector<Victim> by_cost;
+  std::map<std::string, std::vector<std::size_t>> on;
+};
 
 // GPU type, whether a single node is asked for, and within what.
 using DomainKey = std::tuple<std::string, bool, Domain>;
@@ -134,13 +140,13 @@ class Reclaimer {
   bool MayTakeAcross(const State& state, const quota::JobCount& job, const Holding& victim,
                      AccountIndex from, AccountIndex to) const;
   MilliGpus OverOf(const State& state, const quota::JobCount& job, const Holding& victim) const;
-  std::vector<Victim> VictimsFor(const State& state, const quota::JobCount& job) const;
+  Victims VictimsFor(const State& state, const quota::JobCount& job,
+                     const std::set<AttemptRef>& but = {}) const;
   std::optional<Placement> PlaceWithout(const State& state, const Ask& ask, const Nodes& nodes,
                                         const std::vector<Victim>& victims) const;
   std::optional<Choice> In(const State& state, const Ask& ask, const Nodes& nodes,
-                           const std::vector<Victim>& victims) const;
-  std::optional<Choice> Best(const State& state, const Ask& ask,
-                             const std::vector<Victim>& victims);
+                           const Victims& victims) const;
+  std::optional<Choice> Best(const State& state, const Ask& ask, const Victims& victims);
   std::optional<Choice> Choose(const State& state, const Ask& ask);
   std::optional<AttemptRef> ReclaimsBack(const State& state, const Ask& ask, const Choice& choice);
   bool LeavesWhatIsKept(const State& after, const quota::JobCount& job) const;
@@ -217,17 +223,24 @@ MilliGpus Reclaimer::OverOf(const State& state, const quota::JobCount& job,
          GuaranteeOf(world_, draft_, side, job.gpu_type);
 }
 
-std::vector<Victim> Reclaimer::VictimsFor(const State& state, const quota::JobCount& job) const {
-  std::vector<Victim> victims;
+Victims Reclaimer::VictimsFor(const State& state, const quota::JobCount& job,
+                              const std::set<AttemptRef>& but) const {
+  Victims victims;
   for (const auto& [ref, attempt] : world_.holdings()) {
-    if (!MayTake(state, job, attempt)) continue;
+    if (but.contains(ref) || !MayTake(state, job, attempt)) continue;
     const DurationMs ran =
         attempt.start_ms == 0 ? 0 : std::max<DurationMs>(0, draft_.now_ms - attempt.start_ms);
-    victims.push_back({&attempt, world_.CountOf(attempt).scavenger, OverOf(state, job, attempt),
-                       attempt.counted_milli * std::min(ran, kLostMax)});
+    victims.by_cost.push_back({&attempt, world_.CountOf(attempt).scavenger,
+                               OverOf(state, job, attempt),
+                               attempt.counted_milli * std::min(ran, kLostMax)});
   }
-  std::sort(victims.begin(), victims.end(),
+  std::sort(victims.by_cost.begin(), victims.by_cost.end(),
             [](const Victim& a, const Victim& b) { return a.Cost() < b.Cost(); });
+  for (std::size_t i = 0; i < victims.by_cost.size(); ++i) {
+    for (const NodeGrant& grant : victims.by_cost[i].attempt->placement) {
+      victims.on[grant.node].push_back(i);
+    }
+  }
   return victims;
 }
 
@@ -252,15 +265,14 @@ std::optional<Placement> Reclaimer::PlaceWithout(const State& state, const Ask& 
 // The cheapest victims of the domain that make room, without those that are not needed: none at
 // all, where there is room.
 std::optional<Choice> Reclaimer::In(const State& state, const Ask& ask, const Nodes& nodes,
-                                    const std::vector<Victim>& victims) const {
-  std::vector<Victim> here;
-  for (const Victim& victim : victims) {
-    const Placement& placement = victim.attempt->placement;
-    if (std::any_of(placement.begin(), placement.end(),
-                    [&](const NodeGrant& grant) { return nodes.contains(grant.node); })) {
-      here.push_back(victim);
-    }
+                                    const Victims& victims) const {
+  std::set<std::size_t> indexes;
+  for (const auto& [name, node] : nodes) {
+    const auto on = victims.on.find(name);
+    if (on != victims.on.end()) indexes.insert(on->second.begin(), on->second.end());
   }
+  std::vector<Victim> here;
+  for (const std::size_t i : indexes) here.push_back(victims.by_cost[i]);
   if (!PlaceWithout(state, ask, nodes, here)) return std::nullopt;
   if (auto room = PlaceWithout(state, ask, nodes, {})) return Choice{std::move(*room), {}};
   std::size_t few = 0;  // too few
@@ -280,9 +292,8 @@ std::optional<Choice> Reclaimer::In(const State& state, const Ask& ask, const No
   return Choice{*PlaceWithout(state, ask, nodes, here), std::move(here)};
 }
 
-std::optional<Choice> Reclaimer::Best(const State& state, const Ask& ask,
-                                      const std::vector<Victim>& victims) {
-  if (victims.empty()) return std::nullopt;
+std::optional<Choice> Reclaimer::Best(const State& state, const Ask& ask, const Victims& victims) {
+  if (victims.by_cost.empty()) return std::nullopt;
   const DomainKey key = KeyOf(ask.request);
   const auto [domains, first] = domains_.try_emplace(key);
   if (first) domains->second = DomainsOf(world_, key);
@@ -336,15 +347,14 @@ bool Reclaimer::LeavesWhatIsKept(const State& after, const quota::JobCount& job)
 }
 
 std::optional<Choice> Reclaimer::Choose(const State& state, const Ask& ask) {
-  std::vector<Victim> victims = VictimsFor(state, ask.count);
-  while (!victims.empty()) {
-    auto choice = Best(state, ask, victims);
+  std::set<AttemptRef> reclaiming;  // what would come back at once
+  while (true) {
+    auto choice = Best(state, ask, VictimsFor(state, ask.count, reclaiming));
     if (!choice || !LeavesWhatIsKept(After(state, ask, *choice), ask.count)) return std::nullopt;
     const auto back = ReclaimsBack(state, ask, *choice);
     if (!back) return choice;
-    std::erase_if(victims, [&](const Victim& one) { return one.attempt->attempt == *back; });
+    reclaiming.insert(*back);
   }
-  return std::nullopt;
 }
 
 bool WaitsForRoom(const Reason& reason) {
@@ -369,6 +379,7 @@ std::vector<Reclaimed> Reclaimer::Run() {
     const Ask ask{world_.CountOf(*job), request};
     const std::tuple key{ask.count.project, ask.count.job_class, request};
     if (in_vain.contains(key)) continue;
+    if (all.size() + in_vain.size() >= kAsksMost) break;
     const auto choice = Choose(state_, ask);
     if (!choice) {
       in_vain.insert(key);

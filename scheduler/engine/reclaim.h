@@ -38,7 +38,8 @@ using Covers = std::map<std::pair<quota::AccountIndex, std::string>, std::set<At
 Covers CoveredBy(const World& world, TimeMs now);
 
 // For the jobs that wait for room in `plan`, made of this world for `now`, in their order; what one
-// takes is taken for those behind it. Of an array: for its first element.
+// takes is taken for those behind it. Of an array: for its first element. Of all that ask, equal
+// ones counted once, the first 200.
 std::vector<Reclaimed> Reclaim(const World& world, const Plan& plan, TimeMs now);
 
 }  // namespace kezek::engine

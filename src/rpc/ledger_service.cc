@@ -254,10 +254,13 @@ Result<Correction> DraftOf(const Caller& caller, const v1::ProposeCorrectionRequ
   const auto account = FindVisibleAccount(caller, request.account(), "account");
   if (!account) return account.error();
   if (request.reason().empty()) return Invalid("reason", "say why, for the record");
-  constexpr std::int64_t kMost = std::int64_t{1} << 62;
+  constexpr std::int64_t kMost = std::int64_t{10'000'000} * 1000 * kHourMs;
   const std::int64_t amount = request.amount_milli_gpu_ms();
-  if (amount == 0 || amount > kMost || amount < -kMost) {
+  if (amount == 0) {
     return Invalid("amount_milli_gpu_ms", "is positive to charge, negative to give back");
+  }
+  if (amount > kMost || amount < -kMost) {
+    return Invalid("amount_milli_gpu_ms", "at most 10 million GPU-hours at once");
   }
   if (!caller.directory().rate_milli.contains(request.gpu_type())) {
     return Invalid("gpu_type", "this cluster has no '" + request.gpu_type() + "'");
@@ -383,6 +386,9 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ProposeCorrection(
               if (draft.job.id) {
                 const auto job = reader.GetJob(draft.job);
                 if (!job) return reply.Fail(job.error());
+                if (!IsWithin(caller->directory(), job->job.spec->project, draft.budget.account)) {
+                  return reply.Fail(Invalid("job", "is of a project that is not in this account"));
+                }
                 draft.user = job->job.user;
               }
               Change(caller, parts, kezek::ProposeCorrection{std::move(draft)}, response, reply);

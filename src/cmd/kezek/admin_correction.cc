@@ -31,6 +31,8 @@ struct CorrectionFlags {
   bool all = false;
 };
 
+constexpr std::int64_t kMostMilliGpuHours = 10'000'000'000;  // as the server has it
+
 Result<std::int64_t> Amount(const CorrectionFlags& flags) {
   if (flags.charge.empty() == flags.give_back.empty()) {
     return Error{Code::kInvalidArgument, "say --charge or --give-back, one of them", {}};
@@ -42,6 +44,12 @@ Result<std::int64_t> Amount(const CorrectionFlags& flags) {
   if (!milli) {
     return Error{
         milli.error().code, (charges ? "--charge: " : "--give-back: ") + milli.error().message, {}};
+  }
+  if (*milli > kMostMilliGpuHours) {
+    return Error{Code::kInvalidArgument,
+                 std::string(charges ? "--charge" : "--give-back") +
+                     ": at most 10 million GPU-hours at once",
+                 {}};
   }
   return (charges ? *milli : -*milli) * kHourMs;
 }
@@ -107,6 +115,22 @@ Result<int> RunList(Session& session, const CorrectionFlags& flags) {
   return kDone;
 }
 
+// The budget's, if it has one; else the cluster's first.
+Result<std::string> GpuTypeFor(Session& session, const CorrectionFlags& flags) {
+  if (!flags.budget.empty()) {
+    v1::ListBudgetsRequest request;
+    request.set_account(flags.account);
+    request.set_all_periods(true);
+    const auto budgets = Ask<v1::ListBudgetsResponse>(session, request);
+    if (!budgets) return budgets.error();
+    for (const v1::Budget& budget : budgets->budgets()) {
+      const bool is_it = budget.account() == flags.account && budget.spec().name() == flags.budget;
+      if (is_it && !budget.spec().gpu_type().empty()) return budget.spec().gpu_type();
+    }
+  }
+  return DefaultGpuType(session);
+}
+
 Result<int> RunPropose(Session& session, const CorrectionFlags& flags) {
   const Result<std::int64_t> amount = Amount(flags);
   if (!amount) return amount.error();
@@ -118,7 +142,7 @@ Result<int> RunPropose(Session& session, const CorrectionFlags& flags) {
   request.set_job(flags.job);
   request.set_reason(flags.reason);
   if (flags.gpu_type.empty()) {
-    const Result<std::string> type = DefaultGpuType(session);
+    const Result<std::string> type = GpuTypeFor(session, flags);
     if (!type) return type.error();
     request.set_gpu_type(*type);
   }
@@ -150,7 +174,9 @@ void AddPropose(CLI::App& correction, Session& session,
       ->type_name("GPU-HOURS");
   propose->add_option("--budget", flags->budget, "budget of the account, too; else usage only")
       ->type_name("NAME");
-  propose->add_option("--gpu-type", flags->gpu_type, "the cluster's first if not given")
+  propose
+      ->add_option("--gpu-type", flags->gpu_type,
+                   "the budget's, or the cluster's first, if not given")
       ->type_name("TYPE");
   propose->add_option("--job", flags->job, "job that it is about")->type_name("JOB");
   propose->add_option("--reason", flags->reason, "why, for the record")

@@ -159,7 +159,8 @@ std::string Thousands(std::int64_t number) {
 
 std::string GpuHours(std::int64_t milli_gpu_ms) {
   const std::int64_t tenths = milli_gpu_ms / 1000 / (kHour / 10);
-  return Thousands(tenths / 10) + "." + std::to_string(tenths < 0 ? -(tenths % 10) : tenths % 10);
+  const std::int64_t size = tenths < 0 ? -tenths : tenths;
+  return (tenths < 0 ? "-" : "") + Thousands(size / 10) + "." + std::to_string(size % 10);
 }
 
 std::string Memory(std::int64_t mib) {

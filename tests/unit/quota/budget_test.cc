@@ -294,6 +294,22 @@ TEST(Budget, ACorrectionNeedsWhatIsLeft) {
   EXPECT_EQ(world.first().left, 6 * kGpuHour);
 }
 
+TEST(Budget, ACorrectionIsOfTheBudgetsGpuType) {
+  BudgetSpec spec = Spec("first", 10, kStart, kEnd);
+  spec.gpu_type = "a100";
+  World world({spec});
+  Correction correction;
+  correction.id = 1;
+  correction.budget = kFirst;
+  correction.gpu_type = "h200";
+  correction.amount = kGpuHour;
+  const auto entries = AdjustmentEntries(world.tree, world.budgets, correction, 1, world.now);
+  ASSERT_FALSE(entries.has_value());
+  EXPECT_EQ(entries.error().details.at(0).reason, "BUDGET_OF_ANOTHER_TYPE");
+  correction.gpu_type = "a100";
+  EXPECT_TRUE(AdjustmentEntries(world.tree, world.budgets, correction, 1, world.now).has_value());
+}
+
 TEST(Budget, SettingsAreCheckedWithPathAndReason) {
   const TreeRules rules{{{"h200", 8000}}, {}, {}};
   const auto reason = [&](std::vector<BudgetSpec> specs) {

@@ -61,6 +61,21 @@ TEST_F(CorrectionsTest, GoOnPageByPageWithThoseThatAreDecided) {
   EXPECT_EQ(ids, (std::vector<std::int64_t>{5, 4, 3, 2, 1}));
 }
 
+TEST_F(CorrectionsTest, NobodyProposesMoreThanALedgerBears) {
+  v1::ProposeCorrectionRequest request;
+  request.set_account("universities/kaznu/nlp");
+  request.set_gpu_type("h200");
+  request.set_reason("a meter was wrong");
+  for (const std::int64_t amount : {std::int64_t{1} << 61, -(std::int64_t{1} << 61)}) {
+    request.set_amount_milli_gpu_ms(amount);
+    v1::Correction response;
+    const auto refused = v1::QuotaService::NewStub(channel_)->ProposeCorrection(
+        As("root@kezek").get(), request, &response);
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(Detail(refused).field(), "amount_milli_gpu_ms");
+  }
+}
+
 TEST_F(CorrectionsTest, BadPagesAndOtherPeopleAreRefused) {
   v1::ListCorrectionsResponse response;
   v1::ListCorrectionsRequest request;
