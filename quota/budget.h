@@ -32,7 +32,7 @@
 
 namespace kezek::quota {
 
-// Keeps every sum of a budget below 2^63.
+// Of an account's periods for a GPU type together: keeps every sum of a budget below 2^63.
 inline constexpr std::int64_t kMaxMilliGpuHours = 2'000'000'000'000;
 // What a start may hold of a period past its end.
 inline constexpr DurationMs kHeldBeyondMs = kDayMs;

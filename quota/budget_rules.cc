@@ -2,6 +2,7 @@
 // warnings, corrections.
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -133,6 +134,7 @@ Result<void> CheckBudgets(const AccountTree& tree, AccountIndex account, const T
                    field);
   };
   std::set<std::string> names;
+  std::map<std::string, std::int64_t> sums;  // by GPU type
   for (const BudgetSpec& spec : specs) {
     if (!GoodName(spec.name)) {
       return bad(spec, "name", "FIELD_INVALID",
@@ -145,6 +147,13 @@ Result<void> CheckBudgets(const AccountTree& tree, AccountIndex account, const T
     }
     if (spec.milli_gpu_hours < 0 || spec.milli_gpu_hours > kMaxMilliGpuHours) {
       return bad(spec, "milli_gpu_hours", "OUT_OF_RANGE", "is from 0 to 2,000,000,000 GPU-hours");
+    }
+    std::int64_t& sum = sums[spec.gpu_type];
+    sum += spec.milli_gpu_hours;
+    if (sum > kMaxMilliGpuHours) {
+      return bad(spec, "milli_gpu_hours", "OUT_OF_RANGE",
+                 "all periods of an account for one GPU type come to no more than 2,000,000,000 "
+                 "GPU-hours together");
     }
     if (spec.start_ms < 0 || spec.end_ms <= spec.start_ms) {
       return bad(spec, "end_ms", "OUT_OF_RANGE", "a period ends after it starts");

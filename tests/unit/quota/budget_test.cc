@@ -328,6 +328,13 @@ TEST(Budget, SettingsAreCheckedWithPathAndReason) {
             "NAME_TAKEN at settings.budgets[2026-Q4].name");
   EXPECT_EQ(reason({Spec("a", -1, kStart, kEnd)}),
             "OUT_OF_RANGE at settings.budgets[a].milli_gpu_hours");
+  EXPECT_EQ(
+      reason({Spec("a", 1'000'000'000, kStart, kEnd), Spec("b", 1'000'000'000, kEnd, kEnd + 1)}),
+      "")
+      << "the most there can be";
+  EXPECT_EQ(reason({Spec("a", 2'000'000'000, kStart, kEnd), Spec("b", 1, kEnd, kEnd + 1)}),
+            "OUT_OF_RANGE at settings.budgets[b].milli_gpu_hours")
+      << "carried over they would not fit 63 bits";
   EXPECT_EQ(reason({Spec("a", 1, kEnd, kEnd)}), "OUT_OF_RANGE at settings.budgets[a].end_ms");
   good.gpu_type = "a100";
   EXPECT_EQ(reason({good}), "NO_SUCH_GPU_TYPE at settings.budgets[2026-Q4].gpu_type");
