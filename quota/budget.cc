@@ -254,11 +254,14 @@ std::vector<LedgerEntry> Completed(const AccountTree& tree, const Budgets& budge
 }
 
 std::string GpuHoursText(MilliGpuMs amount) {
-  const std::int64_t tenths = amount / (kHourMs * 100);
-  const std::int64_t size = tenths < 0 ? -tenths : tenths;
-  std::string text = (tenths < 0 ? "-" : "") + std::to_string(size / 10);
-  if (size % 10 != 0) text += "." + std::to_string(size % 10);
-  return text;
+  constexpr std::int64_t kSmall = 10;  // below, thousandths matter
+  const std::int64_t milli = amount / kHourMs;
+  const std::int64_t size = milli < 0 ? -milli : milli;
+  std::string decimals = std::to_string(1000 + size % 1000).substr(1);
+  if (size >= kSmall * 1000) decimals.resize(1);
+  while (!decimals.empty() && decimals.back() == '0') decimals.pop_back();
+  const std::string whole = (milli < 0 ? "-" : "") + std::to_string(size / 1000);
+  return decimals.empty() ? whole : whole + "." + decimals;
 }
 
 }  // namespace kezek::quota

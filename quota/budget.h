@@ -134,7 +134,7 @@ Result<std::vector<LedgerEntry>> AdjustmentEntries(const AccountTree& tree, cons
                                                    const Correction& correction,
                                                    std::int64_t settings_version, TimeMs now);
 
-// GPU-hours for people, "1234.5": rounded down to a tenth.
+// GPU-hours for people, "1234.5": rounded down to a tenth, below 10 to a thousandth.
 std::string GpuHoursText(MilliGpuMs amount);
 
 // The budgets of one account against each other and the machine; the field is below

@@ -157,13 +157,22 @@ Result<void> CheckUser(const Directory& draft, const User& user, std::int64_t mi
   return {};
 }
 
-bool HasAdmin(const Directory& directory) {
-  return std::any_of(directory.users.begin(), directory.users.end(), [](const auto& entry) {
-    const User& user = entry.second;
-    return !user.disabled && std::any_of(user.roles.begin(), user.roles.end(), [](const auto& g) {
-      return g.role == Role::kClusterAdmin;
-    });
-  });
+// 2: a cluster admin who can sign in, by a Unix account or a token that is not revoked; 1: one who
+// cannot; 0: none.
+int AdminsLeft(const Directory& directory) {
+  int left = 0;
+  for (const auto& [id, user] : directory.users) {
+    const bool is_admin =
+        std::any_of(user.roles.begin(), user.roles.end(),
+                    [](const RoleGrant& grant) { return grant.role == Role::kClusterAdmin; });
+    if (user.disabled || !is_admin) continue;
+    const bool has_token = std::any_of(
+        directory.tokens.begin(), directory.tokens.end(), [&id = id](const auto& token) {
+          return token.second.user == id && token.second.revoked_ms == 0;
+        });
+    left = std::max(left, has_token || !user.unix_account.empty() ? 2 : 1);
+  }
+  return left;
 }
 
 }  // namespace
@@ -248,9 +257,10 @@ Result<std::vector<User>> PrepareUsers(const Directory& directory, const PutUser
     draft.users[user.id] = user;
     result.push_back(std::move(user));
   }
-  if (HasAdmin(directory) && !HasAdmin(draft)) {
+  if (AdminsLeft(draft) < AdminsLeft(directory)) {
     return Problem(Code::kFailedPrecondition, "name", "LAST_ADMIN",
-                   "this is the last cluster admin: make another one first");
+                   "no cluster admin would be left who can sign in: make another one, or a token "
+                   "for one, first");
   }
   return result;
 }

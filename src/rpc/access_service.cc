@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "rpc/field_checks.h"
 #include "rpc/match.h"
 #include "rpc/paging.h"
 #include "rpc/sync_plan.h"
@@ -11,6 +12,8 @@
 
 namespace kezek::rpc {
 namespace {
+
+constexpr std::size_t kDisplayNameBytes = 200;
 
 constexpr std::string_view kService = "/kezek.v1.AccessService/";
 
@@ -104,6 +107,9 @@ grpc::ServerUnaryReactor* AccessServiceImpl::CreateUser(grpc::CallbackServerCont
               Code::kAlreadyExists,
               {"name", "USER_EXISTS", "there is a user '" + request->name() + "' already", {}}));
         }
+        FieldChecks checks;
+        checks.Line("display_name", request->display_name(), kDisplayNameBytes);
+        if (!checks.ok()) return reply.Fail(checks.error());
         UserChange user{.name = request->name(), .display_name = request->display_name()};
         for (int i = 0; i < request->roles_size(); ++i) {
           const auto grant =
@@ -132,6 +138,9 @@ grpc::ServerUnaryReactor* AccessServiceImpl::UpdateUser(grpc::CallbackServerCont
                  auto user = FindUser(*caller, request->name(), "name");
                  if (!user) return reply.Fail(user.error());
                  UserChange change{.id = user->id};
+                 FieldChecks checks;
+                 checks.Line("display_name", request->display_name(), kDisplayNameBytes);
+                 if (!checks.ok()) return reply.Fail(checks.error());
                  if (request->has_display_name()) change.display_name = request->display_name();
                  if (request->has_disabled()) {
                    if (request->reason().empty()) {

@@ -7,12 +7,15 @@
 
 #include "rpc/account_convert.h"
 #include "rpc/account_diff.h"
+#include "rpc/field_checks.h"
 #include "rpc/status.h"
 
 namespace kezek::rpc {
 namespace {
 
 constexpr int kAttributesMost = 100;
+constexpr std::size_t kTitleBytes = 200;
+constexpr std::size_t kAttributeBytes = 200;  // of a name, or a value
 
 // Splits "a/b/c" into "a/b" and "c".
 std::pair<std::string, std::string> SplitPath(const std::string& path) {
@@ -36,6 +39,14 @@ Result<void> Amend(const v1::AccountChange& change, const std::string& field, Ac
   if (account->kind.empty()) {
     return Invalid(field + ".kind", "a new account needs a kind, such as institution or project");
   }
+  FieldChecks checks(field + ".");
+  checks.Line("title", change.title(), kTitleBytes);
+  for (const auto& [name, value] : change.attributes()) {
+    checks.Require(!name.empty(), "attributes", "a name is empty");
+    checks.Line("attributes", name, kAttributeBytes);
+    checks.Line("attributes[" + name + "]", value, kAttributeBytes);
+  }
+  if (!checks.ok()) return checks.error();
   if (change.has_title()) account->title = change.title();
   if (change.attributes_size() > kAttributesMost) {
     return Invalid(field + ".attributes", "are more than " + std::to_string(kAttributesMost));
@@ -46,6 +57,9 @@ Result<void> Amend(const v1::AccountChange& change, const std::string& field, Ac
     } else {
       account->attributes[name] = value;
     }
+  }
+  if (change.closed() && account->id == kRootAccount) {
+    return Invalid(field + ".closed", "the root is not closed: close what is below it");
   }
   if (change.has_closed()) account->closed = change.closed();
   if (change.has_settings()) {
@@ -232,7 +246,8 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
     const Account& wanted = draft.accounts.at(id);
     for (const AccountId parent : {directory.accounts.at(id).parent, wanted.parent}) {
       if (!caller.everywhere && !(parent && caller.ReachesAccount(parent))) {
-        return NotRuled(PathOf(directory, id));
+        // What the caller does not see is not named.
+        return NotRuled(caller.ReachesAccount(id) ? PathOf(directory, id) : request.account());
       }
     }
     const AccountSettings& now = directory.accounts.at(id).settings;

@@ -139,6 +139,9 @@ Result<RoleGrant> ReadGrant(const Caller& caller, const v1::RoleGrant& wire,
       return Invalid(field + ".account", "must be empty: this role holds everywhere");
     }
   } else {
+    if (wire.account().empty()) {
+      return Invalid(field + ".account", "say where; of everything there are cluster admins");
+    }
     const auto account = FindVisibleAccount(caller, wire.account(), field + ".account");
     if (!account) return account.error();
     grant.account = *account;

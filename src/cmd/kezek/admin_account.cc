@@ -85,6 +85,22 @@ Result<int> Apply(Session& session, const AccountFlags& flags, v1::AccountChange
 }
 
 Result<int> RunCreate(Session& session, const AccountFlags& flags) {
+  v1::ListAccountsRequest request;
+  request.set_account(flags.path);
+  request.set_include_closed(true);
+  request.mutable_page()->set_size(1);
+  const auto there = Ask<v1::ListAccountsResponse>(session, request);
+  const bool exists = there && !there->accounts().empty();
+  if (!there && there.error().code != Code::kNotFound) return there.error();
+  if (exists) {
+    const std::string name = flags.path.empty() ? "(root)" : flags.path;
+    return Error{
+        Code::kAlreadyExists,
+        "there is an account " + name + " already" +
+            (there->accounts(0).closed() ? ", closed" : ""),
+        {},
+    };
+  }
   v1::AccountChange change;
   change.set_path(flags.path);
   change.set_kind(flags.kind);

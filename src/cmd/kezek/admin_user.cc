@@ -70,7 +70,11 @@ Result<int> RunCreate(Session& session, const UserFlags& flags) {
     grant.set_role(*role);
     grant.set_account(project);
   }
-  if (flags.projects.empty() && *role >= v1::ROLE_CLUSTER_ADMIN) {
+  if (flags.projects.empty() && !flags.role.empty()) {
+    if (*role < v1::ROLE_CLUSTER_ADMIN) {
+      return Error{
+          Code::kInvalidArgument, "--role " + flags.role + ": say where, by --member-of", {}};
+    }
     request.add_roles()->set_role(*role);
   }
   return PrintUser(session, Ask<v1::User>(session, request, Repeat::kNo));
@@ -180,7 +184,7 @@ void AddAdminUser(CLI::App& admin, Session& session) {
   create->add_option("--member-of,--project", flags->projects, "projects to submit to")
       ->type_name("PROJECT")
       ->allow_extra_args(false);
-  create->add_option("--role", flags->role, "role there, or everywhere without a project")
+  create->add_option("--role", flags->role, "role there; of cluster-wide roles without a project")
       ->type_name(Bars(RoleNames()))
       ->check(OneOf(RoleNames()));
   create->footer(

@@ -158,9 +158,14 @@ std::string Thousands(std::int64_t number) {
 }
 
 std::string GpuHours(std::int64_t milli_gpu_ms) {
-  const std::int64_t tenths = milli_gpu_ms / 1000 / (kHour / 10);
-  const std::int64_t size = tenths < 0 ? -tenths : tenths;
-  return (tenths < 0 ? "-" : "") + Thousands(size / 10) + "." + std::to_string(size % 10);
+  constexpr std::int64_t kSmall = 10;  // below, thousandths matter
+  const std::int64_t milli = milli_gpu_ms / kHour;
+  const std::int64_t size = milli < 0 ? -milli : milli;
+  std::string decimals = std::to_string(1000 + size % 1000).substr(1);
+  while (decimals.size() > 1 && (size >= kSmall * 1000 || decimals.back() == '0')) {
+    decimals.pop_back();
+  }
+  return (milli < 0 ? "-" : "") + Thousands(size / 1000) + "." + decimals;
 }
 
 std::string Memory(std::int64_t mib) {

@@ -27,6 +27,21 @@ std::size_t Total(const Columns& columns) {
   return total - std::min(total, kGap);
 }
 
+// A row stays a row, whatever somebody has called a thing: of control characters only colours stay.
+void Tame(std::string& cell) {
+  for (std::size_t i = 0; i < cell.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(cell[i]);
+    if (byte >= 0x20 && byte != 0x7F) continue;
+    const std::size_t end =
+        cell.compare(i, 2, "\x1b[") == 0 ? cell.find_first_not_of("0123456789;", i + 2) : i;
+    if (end != i && end != std::string::npos && cell[end] == 'm') {
+      i = end;
+    } else {
+      cell[i] = '?';
+    }
+  }
+}
+
 }  // namespace
 
 Table::Table(std::vector<std::string> headings) : headings_(std::move(headings)) {}
@@ -35,6 +50,7 @@ void Table::Add(std::vector<std::string> cells) {
   KEZEK_CHECK(cells.size() == headings_.size(), "a row has a cell for each heading");
   for (std::string& cell : cells) {
     if (cell.empty()) cell = "-";
+    Tame(cell);
   }
   rows_.push_back(std::move(cells));
 }

@@ -71,8 +71,24 @@ Result<std::string> Init(const config::Config& config, const std::string& admin,
   postgres::PostgresStore store(options, clock, {});
   const auto snapshot = store.Lead();
   if (!snapshot) return snapshot.error();
+  const auto known = std::find_if(snapshot->users.begin(), snapshot->users.end(),
+                                  [&](const User& user) { return user.name == admin; });
+  const bool is_admin = known != snapshot->users.end() && IsAdmin(*known);
   for (const User& user : snapshot->users) {
-    if (IsAdmin(user)) return "there is a cluster admin already: " + user.name;
+    if (!IsAdmin(user)) continue;
+    if (!is_admin) {
+      return Error{Code::kFailedPrecondition,
+                   "--admin: there is a cluster admin already: " + user.name + "; --admin " +
+                       user.name + " makes a new token for this one",
+                   {}};
+    }
+    if (access(token_file.c_str(), F_OK) == 0) {
+      return "nothing to do: " + admin + " is a cluster admin, and " + token_file + " is there";
+    }
+  }
+  if (!is_admin && known != snapshot->users.end()) {
+    return Error{
+        Code::kFailedPrecondition, "--admin: " + admin + " is a user without that role", {}};
   }
   const auto secret = rpc::MakeSecret();
   if (!secret) return secret.error();
@@ -83,21 +99,24 @@ Result<std::string> Init(const config::Config& config, const std::string& admin,
   Changes changes;
   User user{.id = UserId{NextId(snapshot->users)}, .name = admin, .display_name = "first admin"};
   user.roles = {{Role::kClusterAdmin, kRootAccount}};
+  if (is_admin) user.id = known->id;
   Token token{.id = TokenId{NextId(snapshot->tokens)},
               .user = user.id,
-              .label = "first admin",
+              .label = "kezekd init",
               .hash = rpc::HashToken(*secret),
               .created_ms = now,
               .expires_ms = now + config.limits.token_lifetime_ms};
-  changes.users.push_back(std::move(user));
+  if (!is_admin) changes.users.push_back(std::move(user));
   changes.tokens.push_back(std::move(token));
-  changes.events.push_back(Made(Subject::kUser, admin, now));
+  changes.events.push_back(is_admin ? Made(Subject::kToken, std::to_string(token.id.value), now)
+                                    : Made(Subject::kUser, admin, now));
   const auto committed = store.Commit(changes);
   if (!committed) {
     unlink(token_file.c_str());
     return committed.error();
   }
-  return "made cluster admin " + admin + ", token in " + token_file;
+  return is_admin ? "made a new token for " + admin + ", in " + token_file
+                  : "made cluster admin " + admin + ", token in " + token_file;
 }
 
 }  // namespace kezek::kezekd

@@ -68,6 +68,10 @@ TEST(RenderTest, Quantities) {
   EXPECT_EQ(GpuHours(std::int64_t{3'210'500} * 3'600'000), "3,210.5");
   EXPECT_EQ(GpuHours(std::int64_t{-500} * 3'600'000), "-0.5");
   EXPECT_EQ(GpuHours(std::int64_t{-1'012'500} * 3'600'000), "-1,012.5");
+  EXPECT_EQ(GpuHours(std::int64_t{83} * 3'600'000), "0.083");
+  EXPECT_EQ(GpuHours(std::int64_t{9'250} * 3'600'000), "9.25");
+  EXPECT_EQ(GpuHours(std::int64_t{10'250} * 3'600'000), "10.2");
+  EXPECT_EQ(GpuHours(0), "0.0");
   EXPECT_EQ(Thousands(-1'234'567), "-1,234,567");
   EXPECT_EQ(Thousands(123), "123");
   EXPECT_EQ(Memory(512), "512 MiB");

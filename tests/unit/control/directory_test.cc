@@ -204,6 +204,28 @@ TEST_F(DirectoryTest, TwoAdminsCannotRemoveEachOther) {
   EXPECT_EQ(take(2).error().details.at(0).reason, "LAST_ADMIN");
 }
 
+TEST_F(DirectoryTest, AnAdminIsLeftWhoCanSignIn) {
+  const RoleGrant admin{Role::kClusterAdmin, kRootAccount};
+  for (const std::int64_t id : {1, 2}) {
+    directory.users[UserId{id}].roles = {admin};
+    directory.users[UserId{id}].unix_account.clear();
+    Token token;
+    token.id = TokenId{id};
+    token.user = UserId{id};
+    token.hash[0] = static_cast<std::uint8_t>(id);
+    directory.tokens[token.hash] = token;
+  }
+  for (auto& [hash, token] : directory.tokens) {
+    if (token.user == UserId{1}) token.revoked_ms = 5;
+  }
+  const auto take = [&](std::int64_t from) {
+    return PrepareUsers(directory, PutUsers{{{.id = UserId{from}, .take = {admin}}}, ""},
+                        kDefaultMinUid);
+  };
+  EXPECT_TRUE(take(1).has_value()) << "who cannot sign in anyway";
+  EXPECT_EQ(take(2).error().details.at(0).reason, "LAST_ADMIN");
+}
+
 TEST_F(DirectoryTest, TokensGetNumbersAndOwners) {
   Token token;
   token.user = UserId{1};

@@ -118,7 +118,7 @@ TEST(Budget, WhatItDoesNotHoldWaitsAndIsToldWhatFits) {
   Draw draw = world.DrawFor(2, 3 * kHourMs);
   EXPECT_EQ(draw.stop.code, ReasonCode::kBudgetExhausted);
   EXPECT_EQ(draw.stop.fields.at("left"), "3");
-  EXPECT_EQ(draw.stop.fields.at("needed"), "6");
+  EXPECT_EQ(draw.stop.fields.at("needed"), "6.066");
   EXPECT_EQ(draw.stop.fields.at("budget"), "first");
   EXPECT_EQ(draw.stop.fields.at("fits"), std::to_string(88 * kMinuteMs));
   EXPECT_EQ(world.DrawFor(2, 88 * kMinuteMs).stop.code, ReasonCode::kNone);
