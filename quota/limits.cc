@@ -58,6 +58,37 @@ std::optional<Reason> OverAccount(const AccountTree& tree, AccountIndex i,
               running.Allocated(tree.id(i), job.gpu_type), job.counted_milli, true);
 }
 
+// The most GPUs a job like this one could have now, by all limits; 0 where limits of jobs stop it.
+MilliGpus MostNow(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
+                  const JobCount& job) {
+  MilliGpus most = job.counted_milli;
+  const auto within = [&most](const Limits& limits, const RunningTable::Count& now) {
+    if (limits.running_milli) most = std::min(most, *limits.running_milli - now.counted_milli);
+    if (limits.jobs_running && now.jobs + 1 > *limits.jobs_running) most = 0;
+  };
+  for (AccountIndex i = tree.IndexOf(job.project); i != kNoAccount; i = tree.parent(i)) {
+    const AccountId id = tree.id(i);
+    const AccountSettings& settings = tree.account(i).settings;
+    within(settings.account_limits, running.OfAccount(id));
+    within(settings.user_limits, running.OfUser(id, job.user));
+    const auto cap = tree.ShareCap(i, job.gpu_type);
+    if (cap && !job.scavenger) most = std::min(most, *cap - running.Allocated(id, job.gpu_type));
+  }
+  within(job_class.user_limits, running.OfClassUser(job_class.name, job.user));
+  return std::max<MilliGpus>(0, most);
+}
+
+// Says how many GPUs would fit, if any would.
+Reason WithFits(Reason reason, MilliGpus fits) {
+  if (fits > 0) reason.fields["fits"] = GpusText(fits);
+  return reason;
+}
+
+bool IsOfGpus(ReasonCode code) {
+  return code == ReasonCode::kLimitAccountGpus || code == ReasonCode::kLimitUserGpus ||
+         code == ReasonCode::kLimitBorrow;
+}
+
 Reason Never(ReasonCode code, std::map<std::string, std::string> fields) {
   return Reason{code, std::move(fields)};
 }
@@ -203,28 +234,35 @@ Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const Cl
                   const JobCount& job) {
   AccountIndex i = tree.IndexOf(job.project);
   KEZEK_CHECK(i != kNoAccount, "a job of a project that is not in the tree");
-  for (; i != kNoAccount; i = tree.parent(i)) {
-    if (auto over = OverAccount(tree, i, running, job)) return *over;
+  std::optional<Reason> over;
+  for (; i != kNoAccount && !over; i = tree.parent(i)) over = OverAccount(tree, i, running, job);
+  if (!over) {
+    over = OverUser("class", job_class.name, job_class.user_limits,
+                    running.OfClassUser(job_class.name, job.user), job);
   }
-  auto over = OverUser("class", job_class.name, job_class.user_limits,
-                       running.OfClassUser(job_class.name, job.user), job);
-  return over ? *over : Reason{};
+  if (!over) return {};
+  if (!IsOfGpus(over->code)) return *over;
+  return WithFits(std::move(*over), MostNow(tree, running, job_class, job));
 }
 
 Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,
                         const std::vector<MilliGpus>& allocated,
                         const std::vector<MilliGpus>& guarantees) {
   if (job_class.preemptible || job.scavenger) return {};
+  Reason reason;
+  MilliGpus fits = job.counted_milli;
   for (AccountIndex i = tree.IndexOf(job.project); i != kNoAccount; i = tree.parent(i)) {
     const auto at = static_cast<std::size_t>(i);
     const MilliGpus set = tree.share(i, job.gpu_type).guarantee_milli;
     const MilliGpus now = guarantees.empty() ? set : guarantees.at(at);
-    if (allocated[at] + job.counted_milli <= now) continue;
-    Reason reason{ReasonCode::kClassNotPreemptible, {{"account", tree.path(i)}}};
+    fits = std::min(fits, now - allocated[at]);
+    if (allocated[at] + job.counted_milli <= now || reason.code != ReasonCode::kNone) continue;
+    reason = {ReasonCode::kClassNotPreemptible,
+              {{"account", tree.path(i)}, {"asked", GpusText(job.counted_milli)}}};
     if (now < set) reason.fields["guarantee_now"] = GpusText(now);
-    return reason;
   }
-  return {};
+  if (reason.code == ReasonCode::kNone) return reason;
+  return WithFits(std::move(reason), fits);
 }
 
 Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const JobSpec& spec,

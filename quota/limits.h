@@ -61,12 +61,14 @@ class RunningTable {
 // account its GPUs, its jobs, the user's GPUs and jobs in it, then borrow_max (not for
 // scavengers); last the class's limits per user. Codes kLimitAccountGpus, kLimitAccountJobs,
 // kLimitUserGpus, kLimitUserJobs, kLimitBorrow; fields account (path) or class, limit, running,
-// asked: GPUs as "2.5", jobs as numbers.
+// asked: GPUs as "2.5", jobs as numbers; for GPUs `fits`: what the job could have by all these
+// limits, if anything. Of kLimitBorrow the limit is guarantee and borrow_max together.
 Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
                   const JobCount& job);
 
 // kClassNotPreemptible with the first account (from the project up) whose guarantee the job would
-// pass, for a class that may not be preempted; else kNone. `allocated` by index, with what the
+// pass, for a class that may not be preempted; else kNone. Fields account, asked, and `fits`: what
+// it could have inside all of them, if anything. `allocated` by index, with what the
 // plan has given; `guarantees` that count now, by index, or empty: as they are set. Scavengers are
 // always preemptible.
 Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,

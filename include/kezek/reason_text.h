@@ -39,7 +39,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "The queue is long: this job is further back than each round looks[ (place {place})]."},
     {kWaitsForGpus, "WAITS_FOR_GPUS",
      "Waits for [{nodes:node} with {gpus_per_node} free {gpu_type} each|free resources]"
-     "[; {free:GPU} free now][; of its project's guarantee {guarantee_now:GPU} can be kept now]."},
+     "[; {free:GPU} free now][; of its project's guarantee {guarantee_now:GPU} can be kept now]"
+     "[; wider than the {wider_than_share:GPU} that its project is guaranteed or entitled to]."},
     {kWaitsForDomain, "WAITS_FOR_DOMAIN",
      "There is room, but not under one {within}[: {nodes:node} must be free together]."},
     {kWaitsForTopology, "WAITS_FOR_TOPOLOGY",
@@ -65,15 +66,19 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kHeldByCluster, "HELD_BY_CLUSTER",
      "Held: the cluster refuses it[: {text}]. Mend it, then release the job."},
     {kLimitAccountGpus, "LIMIT_ACCOUNT_GPUS",
-     "Account {account} runs as many GPUs as it may[: {running} of {limit}]."},
+     "Account {account} runs as many GPUs as it may[: {running} of {limit}][; it asks for {asked}]"
+     "[; {fits:GPU} would fit now]."},
     {kLimitAccountJobs, "LIMIT_ACCOUNT_JOBS",
      "Account {account} has as many jobs as it may[: {running} of {limit}]."},
     {kLimitUserGpus, "LIMIT_USER_GPUS",
-     "Its user runs as many GPUs as one may[ in {account}][: {running} of {limit}]."},
+     "Its user runs as many GPUs as one may[ in {account}][: {running} of {limit}]"
+     "[; it asks for {asked}][; {fits:GPU} would fit now]."},
     {kLimitUserJobs, "LIMIT_USER_JOBS",
      "Its user has as many jobs as one may[ in {account}][: {running} of {limit}]."},
     {kLimitBorrow, "LIMIT_BORROW",
-     "Account {account} borrows as many GPUs as it may[: {limit} above its guarantee]."},
+     "Account {account} borrows as many GPUs as it may[: {running} of {limit}, its guarantee and "
+     "what"
+     " it may borrow][; it asks for {asked}][; {fits:GPU} would fit now]."},
     {kBudgetExhausted, "BUDGET_EXHAUSTED",
      "Budget [{budget} ]of {account} does not hold it[: {left} GPU-hours left, {needed} needed]"
      "[; with a limit of {fits:length} it would]."},
@@ -82,7 +87,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      " a day beyond[; with a limit of {fits:length} it would fit]."},
     {kClassNotPreemptible, "CLASS_NOT_PREEMPTIBLE",
      "Its class may not be preempted, so it starts only inside the guarantee[ of {account}]"
-     "[, of which {guarantee_now:GPU} can be kept now]."},
+     "[, of which {guarantee_now:GPU} can be kept now][; it asks for {asked}]"
+     "[; {fits:GPU} would fit now]."},
     {kClusterAway, "CLUSTER_AWAY", "The cluster does not answer[ since {since_ms}]."},
     {kLaunchBackoff, "LAUNCH_BACKOFF", "A launch failed; tried again[ after {until_ms}]."},
     {kSetAside, "SET_ASIDE",

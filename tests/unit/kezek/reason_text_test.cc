@@ -54,6 +54,21 @@ TEST(ReasonTextTest, FieldsAreShown) {
   EXPECT_EQ(Sentence({ReasonCode::kWaitsForGpus, {{"nodes", "4"}}}), "Waits for free resources.");
   EXPECT_EQ(Sentence({ReasonCode::kWaitsForGpus, {{"free", "1"}}}),
             "Waits for free resources; 1 GPU free now.");
+  EXPECT_EQ(
+      Sentence({ReasonCode::kLimitBorrow,
+                {{"account", "kaznu/nlp"},
+                 {"limit", "10"},
+                 {"running", "9"},
+                 {"asked", "2"},
+                 {"fits", "1"}}}),
+      "Account kaznu/nlp borrows as many GPUs as it may: 9 of 10, its guarantee and what it may"
+      " borrow; it asks for 2; 1 GPU would fit now.");
+  EXPECT_EQ(Sentence({ReasonCode::kLimitUserGpus,
+                      {{"class", "debug"}, {"limit", "4"}, {"running", "4"}, {"asked", "1"}}}),
+            "Its user runs as many GPUs as one may: 4 of 4; it asks for 1.");
+  EXPECT_EQ(Sentence({ReasonCode::kWaitsForGpus, {{"free", "1"}, {"wider_than_share", "8"}}}),
+            "Waits for free resources; 1 GPU free now; wider than the 8 GPUs that its project is"
+            " guaranteed or entitled to.");
   EXPECT_EQ(Sentence({ReasonCode::kFinished, {{"exit_code", "3"}}}), "Ended with exit code 3.");
   EXPECT_EQ(Sentence({ReasonCode::kClassNotAllowed, {{"class", "realtime"}}}),
             "Class realtime is not allowed in its account.");

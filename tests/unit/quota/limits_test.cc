@@ -5,6 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <random>
+#include <string>
+
 #include "tests/unit/quota/trees.h"
 
 namespace kezek::quota::testing {
@@ -66,10 +70,12 @@ TEST(Limits, AccountGpusAndJobs) {
   RunningTable table;
   table.Add(tree, Job(2));
   EXPECT_EQ(FirstLimit(tree, table, Normal(), Job(2)), Reason{});
-  EXPECT_EQ(
-      FirstLimit(tree, table, Normal(), Job(3)),
-      (Reason{ReasonCode::kLimitAccountGpus,
-              Fields{{"account", "kaznu"}, {"limit", "4"}, {"running", "2"}, {"asked", "3"}}}));
+  EXPECT_EQ(FirstLimit(tree, table, Normal(), Job(3)),
+            (Reason{ReasonCode::kLimitAccountGpus, Fields{{"account", "kaznu"},
+                                                          {"limit", "4"},
+                                                          {"running", "2"},
+                                                          {"asked", "3"},
+                                                          {"fits", "2"}}}));
   accounts[AccountId{3}].settings.account_limits.jobs_running = 1;
   tree = Build(accounts);
   // The project's own limit is named before the institution's.
@@ -100,11 +106,12 @@ TEST(Limits, BorrowMaxIsAboveTheOwnGuarantee) {
   RunningTable table;
   table.Add(tree, Job(9));
   EXPECT_EQ(FirstLimit(tree, table, Normal(), Job(1)), Reason{});
-  EXPECT_EQ(
-      FirstLimit(tree, table, Normal(), Job(2)),
-      (Reason{
-          ReasonCode::kLimitBorrow,
-          Fields{{"account", "kaznu/nlp"}, {"limit", "10"}, {"running", "9"}, {"asked", "2"}}}));
+  EXPECT_EQ(FirstLimit(tree, table, Normal(), Job(2)),
+            (Reason{ReasonCode::kLimitBorrow, Fields{{"account", "kaznu/nlp"},
+                                                     {"limit", "10"},
+                                                     {"running", "9"},
+                                                     {"asked", "2"},
+                                                     {"fits", "1"}}}));
   JobCount scavenger = Job(20);
   scavenger.scavenger = true;
   EXPECT_EQ(FirstLimit(tree, table, Normal(), scavenger), Reason{});
@@ -117,7 +124,42 @@ TEST(Limits, NotPreemptibleStaysInsideEveryGuarantee) {
   rules.preemptible = false;
   EXPECT_EQ(OutsideGuarantee(tree, rules, Job(8), {0, 0, 0}), Reason{});
   EXPECT_EQ(OutsideGuarantee(tree, rules, Job(8), {0, 25'000, 0}),
-            (Reason{ReasonCode::kClassNotPreemptible, Fields{{"account", "kaznu"}}}));
+            (Reason{ReasonCode::kClassNotPreemptible,
+                    Fields{{"account", "kaznu"}, {"asked", "8"}, {"fits", "7"}}}));
+}
+
+// What a reason says would fit does fit, and a thousandth more does not.
+TEST(Limits, WhatWouldFitIsTheMostThatDoes) {
+  for (int seed = 0; seed < 500; ++seed) {
+    std::mt19937_64 dice(static_cast<std::uint64_t>(seed));
+    const auto roll = [&dice](std::int64_t most) {
+      return static_cast<std::int64_t>(dice() % static_cast<std::uint64_t>(most + 1));
+    };
+    const auto some = [&](std::int64_t most) {
+      return roll(2) == 0 ? std::optional<std::int64_t>(roll(most)) : std::nullopt;
+    };
+    auto accounts = Small();
+    for (auto& [id, account] : accounts) {
+      for (Limits* limits : {&account.settings.account_limits, &account.settings.user_limits}) {
+        limits->running_milli = some(9000);
+        limits->jobs_running = some(6);
+      }
+      account.settings.shares[kType].borrow_max_milli = some(3000);
+    }
+    const AccountTree tree = Build(accounts);
+    ClassRules rules = Normal();
+    rules.user_limits.running_milli = some(9000);
+    RunningTable table;
+    for (std::int64_t i = roll(3); i > 0; --i) table.Add(tree, Job(roll(2), 1 + roll(1)));
+    JobCount job = Job(10);
+    const Reason reason = FirstLimit(tree, table, rules, job);
+    const auto fits = reason.fields.find("fits");
+    if (fits == reason.fields.end()) continue;
+    job.counted_milli = static_cast<MilliGpus>(std::stod(fits->second) * 1000 + 0.5);
+    EXPECT_EQ(FirstLimit(tree, table, rules, job), Reason{}) << "seed " << seed;
+    ++job.counted_milli;
+    EXPECT_NE(FirstLimit(tree, table, rules, job), Reason{}) << "seed " << seed;
+  }
 }
 
 JobSpec Spec(std::int64_t limit_hours = 1) {
