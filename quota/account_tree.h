@@ -107,6 +107,7 @@ class AccountTree {
   const Node& node(AccountIndex i) const;
   Result<void> ValidateShares(AccountIndex i, const TreeRules& rules) const;
   Result<void> ValidateGuarantees(AccountIndex i, const TreeRules& rules) const;
+  Result<void> ValidateTargets(AccountIndex i, const TreeRules& rules) const;
   Result<void> ValidateNames(AccountIndex i, const TreeRules& rules) const;
 
   std::vector<Node> nodes_;

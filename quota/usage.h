@@ -77,6 +77,8 @@ class UsageBook {
             MilliGpuMs amount);
   const UsageSum& OfAccount(AccountId account) const;
   const UsageSum& OfUser(AccountId project, UserId user) const;
+  // Of every project and user that have any.
+  const std::map<std::pair<AccountId, UserId>, UsageSum>& users() const { return users_; }
   const Decay& decay() const { return decay_; }
   bool operator==(const UsageBook&) const = default;
 

@@ -66,6 +66,7 @@ Result<void> AccountTree::Validate(const TreeRules& rules) const {
   for (AccountIndex i = 0; i < size(); ++i) {
     if (auto shares = ValidateShares(i, rules); !shares) return shares;
     if (auto guarantees = ValidateGuarantees(i, rules); !guarantees) return guarantees;
+    if (auto targets = ValidateTargets(i, rules); !targets) return targets;
     if (auto limits = CheckLimits(*this, i); !limits) return limits;
     if (auto budgets = CheckBudgets(*this, i, rules); !budgets) return budgets;
     if (auto names = ValidateNames(i, rules); !names) return names;
@@ -94,6 +95,22 @@ Result<void> AccountTree::ValidateShares(AccountIndex i, const TreeRules& rules)
     if (!InRange(own.lend_max_milli, kMaxMilliGpus)) {
       return Problem(*this, i, ShareField(type, "lend_max_milli_gpus"), "OUT_OF_RANGE",
                      "lend_max is from 0 to 1000000 GPUs; leave it out to lend all");
+    }
+  }
+  return {};
+}
+
+Result<void> AccountTree::ValidateTargets(AccountIndex i, const TreeRules& rules) const {
+  constexpr std::int64_t kWhole = 1'000'000;
+  for (const auto& [type, configured] : rules.configured_milli) {
+    Int128 sum = 0;
+    for (const AccountIndex child : children(i)) {
+      const std::int64_t target = share(child, type).target_ppm.value_or(0);
+      if (account(child).closed || target == 0) continue;
+      sum += target;
+      if (sum <= kWhole) continue;
+      return Problem(*this, child, ShareField(type, "target_ppm"), "TARGETS_ABOVE_WHOLE",
+                     "with its siblings' targets it passes the whole of the account above");
     }
   }
   return {};

@@ -78,6 +78,15 @@ struct Alive {
   bool operator==(const Alive&) const = default;
 };
 
+// A user in a project, in one GPU type.
+struct UserInProject {
+  AccountId project;
+  UserId user;
+  std::string gpu_type;
+  auto operator<=>(const UserInProject&) const = default;
+};
+using UserUsage = std::map<UserInProject, double>;  // GPU-hours, for people
+
 // What the controller knew after its last tick. Immutable; cheap to hold.
 struct View {
   TimeMs now_ms = 0;
@@ -96,8 +105,11 @@ struct View {
   SnapshotMap<JobRef, JobStanding>::Snapshot stopped;
   std::shared_ptr<const std::vector<Alive>> alive;                  // by attempt; null: none
   std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
-  std::shared_ptr<const std::vector<BudgetStanding>> budgets;       // by account, then by start
-  std::map<std::string, std::int32_t> free_gpus;                    // by node
+  std::int64_t settings_version = 0;  // that the tick behind the standings used; 0: there was none
+  // Of users that have any; a few seconds old. For people, decides nothing.
+  std::shared_ptr<const UserUsage> user_usage;                 // null: none
+  std::shared_ptr<const std::vector<BudgetStanding>> budgets;  // by account, then by start
+  std::map<std::string, std::int32_t> free_gpus;               // by node
   // Queued jobs of an account and of a (project, user), for limits at submission.
   std::map<AccountId, std::int64_t> queued_in_account;
   std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user;

@@ -71,7 +71,15 @@ struct HistoryChange {
 // Into what time is cut: the label of each part is "2026-11-21", "2026-11" or "".
 enum class ReportPeriod : std::uint8_t { kNone, kDay, kMonth };
 
-// Which hours: those that begin in [since, until).
+// How far the history goes, and how finely it is kept: by the day before `days_before_ms`.
+struct HistoryKept {
+  TimeMs until_ms = 0;  // all before is in
+  TimeMs days_before_ms = 0;
+  bool operator==(const HistoryKept&) const = default;
+};
+
+// Which hours: those that lie in [since, until) as a whole; before HistoryKept::days_before_ms
+// both are the beginnings of days.
 struct HistoryQuery {
   std::vector<AccountId> accounts;
   std::string gpu_type;  // empty: all
@@ -96,6 +104,7 @@ struct ReportQuery {
   std::string gpu_type;  // empty: all
   TimeMs since_ms = 0;
   TimeMs until_ms = 0;
+  std::int64_t last_ledger_seq = 0;  // nothing booked after it; 0: all
   bool by_user = false;
   bool by_class = false;
   bool by_gpu_type = false;
@@ -132,6 +141,8 @@ struct ReportSums {
   MilliGpuMs refunded = 0;
   MilliGpuMs used = 0;  // counted GPUs x time of what was settled, without rate and factor
   MilliGpuMs lost = 0;  // of that, by attempts that preemption and faults ended
+  // Of the groups' accounts' budgets; not told apart by user, class or kind.
+  MilliGpuMs expired = 0;
   WaitSums waits;
   bool operator==(const ReportSums&) const = default;
 };

@@ -85,8 +85,9 @@ struct Satisfaction {
   MilliGpuMs entitled = 0;
 };
 
-// Jain's index (sum x)^2 / (n sum x^2) of x = received / entitled, of those entitled to anything; x
-// is taken in millionths and at most 1000. In millionths, rounded down; a million if nobody got
+// Jain's index (sum x)^2 / (n sum x^2) of x = received / entitled, over all of them; x is taken in
+// millionths and at most 1000. Of one that was entitled to nothing it is 0 if it got nothing, and
+// 1 if it got something all the same. In millionths, rounded down; a million if nobody got
 // anything.
 inline std::int64_t JainPpm(std::span<const Satisfaction> all) {
   constexpr std::int64_t kMost = 1000 * kMillion;
@@ -94,9 +95,10 @@ inline std::int64_t JainPpm(std::span<const Satisfaction> all) {
   WideInt sum = 0;
   WideInt squares = 0;
   for (const Satisfaction& one : all) {
-    if (one.entitled <= 0) continue;
     const WideInt x =
-        std::min<WideInt>(kMost, static_cast<WideInt>(one.received) * kMillion / one.entitled);
+        one.entitled > 0
+            ? std::min<WideInt>(kMost, static_cast<WideInt>(one.received) * kMillion / one.entitled)
+            : WideInt{one.received > 0 ? kMillion : 0};
     ++count;
     sum += x;
     squares += x * x;

@@ -229,6 +229,7 @@ class Reader {
   // Every version there has been of every account, by version, then by account.
   virtual Result<std::vector<AccountVersion>> AccountHistory() = 0;
   virtual Result<ReportFigures> Report(const ReportQuery& query) = 0;
+  virtual Result<HistoryKept> Kept() = 0;
   // By account, GPU type and period.
   virtual Result<std::vector<HistoryRow>> History(const HistoryQuery& query) = 0;
   // From `since_ms` on, before `until_ms` (0: no end), by project and kind.

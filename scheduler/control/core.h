@@ -119,7 +119,9 @@ struct Core {
   bool follow_changed = true;
   bool directory_changed = true;  // or nodes, or the cluster
   std::shared_ptr<const View> view;
-  engine::Plan plan;  // the last one, its `waiting` moved into the view
+  engine::Plan plan;              // the last one, its `waiting` moved into the view
+  std::int64_t plan_version = 0;  // of the settings it was made with
+  TimeMs users_shown_ms = 0;      // when the view's usage of users was worked out
 
   // Applied to `state` at once and noted for the commit.
   void Put(const Job& job);

@@ -15,6 +15,8 @@ View StandbyView(const ControlConfig& config, const Snapshot& snapshot,
   view.waiting.reset();
   view.stopped = {};
   view.standings.clear();
+  view.settings_version = 0;
+  view.user_usage.reset();
   return view;
 }
 

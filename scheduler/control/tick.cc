@@ -107,6 +107,7 @@ void Tick(Core& core) {
   core.ask_again.clear();
   if (core.config.engine.phase_ended) core.config.engine.phase_ended("take_in");
   core.plan = core.engine.Decide(core.now);
+  core.plan_version = core.state.directory()->settings_version;
   JudgePlan(core);
   SayWhatIsScaled(core);
   RecountPart(core);

@@ -23,6 +23,22 @@ std::shared_ptr<const std::vector<Alive>> AliveOf(const Core& core) {
   return alive;
 }
 
+// Of many users: not at every tick.
+std::shared_ptr<const UserUsage> UsageOfUsers(Core& core) {
+  constexpr DurationMs kEvery = 10 * kSecondMs;
+  const bool known = core.view != nullptr && core.view->user_usage != nullptr;
+  if (known && core.now - core.users_shown_ms < kEvery) return core.view->user_usage;
+  core.users_shown_ms = core.now;
+  auto usage = std::make_shared<UserUsage>();
+  for (const auto& [type, book] : core.engine.usage()) {
+    for (const auto& [who, sum] : book.users()) {
+      const auto gpu_hours = quota::UsageGpuHours(book.decay(), sum, core.now);
+      if (gpu_hours > 0) usage->emplace(UserInProject{who.first, who.second, type}, gpu_hours);
+    }
+  }
+  return usage;
+}
+
 }  // namespace
 
 void MakeView(Core& core) {
@@ -38,6 +54,8 @@ void MakeView(Core& core) {
     view.stopped = core.stopped.Take();
     view.standings = std::move(core.plan.standings);
     core.plan.standings.clear();
+    view.settings_version = core.plan_version;
+    view.user_usage = UsageOfUsers(core);
   }
   if (core.view != nullptr && !core.directory_changed) {
     view.nodes = core.view->nodes;

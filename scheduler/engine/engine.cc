@@ -58,6 +58,8 @@ Facts Engine::CopyFacts() const {
   return facts;
 }
 
+const std::map<std::string, quota::UsageBook>& Engine::usage() const { return world_->usage(); }
+
 std::map<std::string, std::int32_t> Engine::FreeGpus() const {
   const World& world = *world_;
   const Machine machine(world.nodes(), world.used(), world.now_ms());

@@ -175,6 +175,9 @@ class Engine {
   // A copy, for plans that are made elsewhere.
   Facts CopyFacts() const;
 
+  // Books of usage, by GPU type.
+  const std::map<std::string, quota::UsageBook>& usage() const;
+
   // Free GPUs by node as of the last Decide's time, for display; 0 of a node out of service.
   std::map<std::string, std::int32_t> FreeGpus() const;
 

@@ -35,6 +35,7 @@ class DatabaseReader : public Reader {
   Result<std::vector<Correction>> ListCorrections(const CorrectionQuery& query) override;
   Result<std::vector<AccountVersion>> AccountHistory() override;
   Result<ReportFigures> Report(const ReportQuery& query) override;
+  Result<HistoryKept> Kept() override;
   Result<std::vector<HistoryRow>> History(const HistoryQuery& query) override;
   Result<std::vector<OverrideCount>> Overrides(TimeMs since_ms, TimeMs until_ms) override;
 

@@ -56,6 +56,12 @@ std::string Groups(const std::string& project) {
 // An array's row is not a job that ran: its elements are.
 constexpr const char* kNoArrayRow = " and not (j.element = -1 and j.spec ? 'array')";
 constexpr const char* kJobOf = " join jobs j on j.id = a.job_id and j.element = a.element";
+// What counts up to the entry asked for ($6).
+constexpr const char* kBooked = " and ($6::bigint = 0 or l.seq <= $6::bigint)";
+constexpr const char* kSettled =
+    " and ($6::bigint = 0 or not exists (select from ledger s where s.job_id = a.job_id"
+    " and s.element = a.element and s.attempt = a.number and s.kind = 'settlement'"
+    " and s.book = 'charge' and s.seq > $6::bigint))";
 constexpr const char* kRunMs = "greatest(0, (a.end_ms - a.start_ms) / 1000 * 1000)";
 
 ReportKey ReadKey(RowCursor& row) {
@@ -91,11 +97,14 @@ class ReportReading {
     }
     params_ = {std::to_string(query.since_ms), std::to_string(query.until_ms), query.gpu_type,
                projects.Text(), groups.Text()};
+    with_seq_ = params_;
+    with_seq_.push_back(std::to_string(query.last_ledger_seq));
   }
 
   ReportFigures Read() {
     ReadCharges();
     ReadEnds();
+    ReadExpiries();
     ReadLosses();
     ReadStarts();
     ReadRange();
@@ -104,30 +113,47 @@ class ReportReading {
 
  private:
   template <class Take>
-  void ForEach(const std::string& sql, Take take) {
-    for (const auto& row : work_.exec_params(sql, pqxx::prepare::make_dynamic_params(params_))) {
+  void ForEach(const std::string& sql, Take take, bool with_seq = false) {
+    const std::vector<std::string>& params = with_seq ? with_seq_ : params_;
+    for (const auto& row : work_.exec_params(sql, pqxx::prepare::make_dynamic_params(params))) {
       RowCursor cursor(row);
       take(cursor);
     }
   }
 
   void ReadCharges() {
-    ForEach("select " + KeysOf(query_, kOfEntry) +
-                ", coalesce(sum(l.amount) filter (where l.kind <> 'refund'), 0)::bigint,"
-                " coalesce(-sum(l.amount) filter (where l.kind = 'refund'), 0)::bigint,"
-                " coalesce(sum(a.counted_milli * " +
-                kRunMs + ") filter (where l.kind = 'settlement' and a.start_ms > 0), 0)::bigint" +
-                " from ledger l left join attempts a on a.job_id = l.job_id"
-                " and a.element = l.element and a.number = l.attempt"
-                " left join jobs j on j.id = l.job_id and j.element = l.element" +
-                Groups("l.project_id") + Where(kOfEntry) +
-                " and l.book = 'charge' group by 1, 2, 3, 4, 5, 6",
-            [this](RowCursor& row) {
-              ReportSums& sums = figures_.rows[ReadKey(row)];
-              sums.charged = row.Int();
-              sums.refunded = row.Int();
-              sums.used = row.Int();
-            });
+    ForEach(
+        "select " + KeysOf(query_, kOfEntry) +
+            ", coalesce(sum(l.amount) filter (where l.kind <> 'refund'), 0)::bigint,"
+            " coalesce(-sum(l.amount) filter (where l.kind = 'refund'), 0)::bigint,"
+            " coalesce(sum(a.counted_milli * " +
+            kRunMs + ") filter (where l.kind = 'settlement' and a.start_ms > 0), 0)::bigint" +
+            " from ledger l left join attempts a on a.job_id = l.job_id"
+            " and a.element = l.element and a.number = l.attempt"
+            " left join jobs j on j.id = l.job_id and j.element = l.element" +
+            Groups("l.project_id") + Where(kOfEntry) + " and l.book = 'charge'" + kBooked +
+            " group by 1, 2, 3, 4, 5, 6",
+        [this](RowCursor& row) {
+          ReportSums& sums = figures_.rows[ReadKey(row)];
+          sums.charged = row.Int();
+          sums.refunded = row.Int();
+          sums.used = row.Int();
+        },
+        true);
+  }
+
+  // Of budgets, whose entries name nobody's job.
+  void ReadExpiries() {
+    if (query_.by_user || query_.by_class || query_.by_kind) return;
+    ForEach(
+        "select " + KeysOf(query_, kOfEntry) + ", sum(l.amount)::bigint from ledger l" +
+            Groups("l.budget_account_id") + Where(kOfEntry) +
+            " and l.book = 'budget' and l.kind = 'expiry'" + kBooked + " group by 1, 2, 3, 4, 5, 6",
+        [this](RowCursor& row) {
+          ReportSums& sums = figures_.rows[ReadKey(row)];
+          sums.expired = row.Int();
+        },
+        true);
   }
 
   void ReadEnds() {
@@ -145,17 +171,20 @@ class ReportReading {
   }
 
   void ReadLosses() {
-    ForEach("select " + KeysOf(query_, kOfAttempt) +
-                ", count(*) filter (where a.outcome = 'preempted'),"
-                " coalesce(sum(a.counted_milli * " +
-                kRunMs + ") filter (where a.start_ms > 0), 0)::bigint from attempts a" + kJobOf +
-                Groups("j.project_id") + Where(kOfAttempt) +
-                " and a.outcome in ('preempted', 'node_failed') group by 1, 2, 3, 4, 5, 6",
-            [this](RowCursor& row) {
-              ReportSums& sums = figures_.rows[ReadKey(row)];
-              sums.preempted = row.Int();
-              sums.lost = row.Int();
-            });
+    ForEach(
+        "select " + KeysOf(query_, kOfAttempt) +
+            ", count(*) filter (where a.outcome = 'preempted'),"
+            " coalesce(sum(a.counted_milli * " +
+            kRunMs + ") filter (where a.start_ms > 0), 0)::bigint from attempts a" + kJobOf +
+            Groups("j.project_id") + Where(kOfAttempt) +
+            " and a.outcome in ('preempted', 'node_failed')" + kSettled +
+            " group by 1, 2, 3, 4, 5, 6",
+        [this](RowCursor& row) {
+          ReportSums& sums = figures_.rows[ReadKey(row)];
+          sums.preempted = row.Int();
+          sums.lost = row.Int();
+        },
+        true);
   }
 
   // Percentiles by nearest rank: the least wait that so many of a hundred do not exceed.
@@ -179,8 +208,9 @@ class ReportReading {
   void ReadRange() {
     const auto row = work_.exec_params1(
         "select coalesce(min(seq), 0), coalesce(max(seq), 0) from ledger where book = 'charge'"
-        " and time_ms >= $1 and time_ms < $2",
-        query_.since_ms, query_.until_ms);
+        " and time_ms >= $1::bigint and time_ms < $2::bigint"
+        " and ($3::bigint = 0 or seq <= $3::bigint)",
+        query_.since_ms, query_.until_ms, query_.last_ledger_seq);
     figures_.first_ledger_seq = row[0].as<std::int64_t>();
     figures_.last_ledger_seq = row[1].as<std::int64_t>();
   }
@@ -188,6 +218,7 @@ class ReportReading {
   Work& work_;
   const ReportQuery& query_;
   std::vector<std::string> params_;
+  std::vector<std::string> with_seq_;  // with $6
   ReportFigures figures_;
 };
 
@@ -195,6 +226,13 @@ class ReportReading {
 
 Result<ReportFigures> DatabaseReader::Report(const ReportQuery& query) {
   return With<ReportFigures>([&](Work& work) { return ReportReading(work, query).Read(); });
+}
+
+Result<HistoryKept> DatabaseReader::Kept() {
+  return With<HistoryKept>([&](Work& work) {
+    const auto row = work.exec1("select history_until_ms, history_days_before_ms from leader");
+    return HistoryKept{row[0].as<std::int64_t>(), row[1].as<std::int64_t>()};
+  });
 }
 
 Result<std::vector<HistoryRow>> DatabaseReader::History(const HistoryQuery& query) {
@@ -209,7 +247,7 @@ Result<std::vector<HistoryRow>> DatabaseReader::History(const HistoryQuery& quer
     sql += std::string(", sum(") + figure + ")::bigint";
   }
   sql +=
-      " from account_hours where from_ms >= $1::bigint and from_ms < $2::bigint"
+      " from account_hours where from_ms >= $1::bigint and from_ms + 3600000 <= $2::bigint"
       " and ($3::text = '' or gpu_type = $3::text) and account_id = any($4::bigint[])"
       " group by 1, 2, 3 order by 1, 2, 3";
   return With<std::vector<HistoryRow>>([&](Work& work) {
@@ -229,12 +267,13 @@ Result<std::vector<HistoryRow>> DatabaseReader::History(const HistoryQuery& quer
 Result<std::vector<OverrideCount>> DatabaseReader::Overrides(TimeMs since_ms, TimeMs until_ms) {
   return With<std::vector<OverrideCount>>([&](Work& work) {
     std::vector<OverrideCount> counts;
-    for (const auto& row :
-         work.exec_params("select project_id, reason->'fields'->>$1 as kind, count(*) from events"
-                          " where reason->'fields' ? $1 and time_ms >= $2::bigint"
-                          " and ($3::bigint = 0 or time_ms < $3::bigint)"
-                          " group by 1, 2 order by 1, 2",
-                          kOverrideField, since_ms, until_ms)) {
+    // In the words of the index events_of_overrides, or it does not serve.
+    const std::string has = "reason -> 'fields' ? '" + std::string(kOverrideField) + "'";
+    const std::string sql =
+        "select project_id, reason -> 'fields' ->> '" + std::string(kOverrideField) +
+        "' as kind, count(*) from events where " + has + " and time_ms >= $1::bigint" +
+        " and ($2::bigint = 0 or time_ms < $2::bigint)" + " group by 1, 2 order by 1, 2";
+    for (const auto& row : work.exec_params(sql, since_ms, until_ms)) {
       RowCursor cursor(row);
       OverrideCount& one = counts.emplace_back();
       one.project.value = cursor.Int();

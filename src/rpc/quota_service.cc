@@ -10,6 +10,7 @@
 #include "rpc/account_convert.h"
 #include "rpc/entitlement_convert.h"
 #include "rpc/paging.h"
+#include "rpc/usage_rows.h"
 
 namespace kezek::rpc {
 namespace {
@@ -26,16 +27,6 @@ std::int32_t DepthOf(const Directory& directory, AccountId account) {
     ++depth;
   }
   return depth;
-}
-
-Share ShareOf(const Account& account, const std::string& type) {
-  const auto found = account.settings.shares.find(type);
-  return found == account.settings.shares.end() ? Share{} : found->second;
-}
-
-Standing StandingOf(const View& view, AccountId account, const std::string& type) {
-  const auto found = view.standings.find({account, type});
-  return found == view.standings.end() ? Standing{} : found->second;
 }
 
 // The GPU types a request is about. NOT_FOUND NO_SUCH_GPU_TYPE.
@@ -73,68 +64,6 @@ std::vector<AccountId> ProjectsWithin(const Directory& directory,
     if (at) projects.push_back(id);
   }
   return projects;
-}
-
-struct Charged {
-  AccountId project;
-  std::string gpu_type;
-  MilliGpuMs amount = 0;
-};
-
-void AddJobCounts(const View& view, AccountId account, const std::string& type, v1::UsageRow* row) {
-  std::int64_t running = 0;
-  if (view.alive) {
-    for (const auto& attempt : *view.alive) {
-      const bool here = IsWithin(*view.directory, attempt.project, account);
-      running += here && attempt.shape.gpu_type == type ? 1 : 0;
-    }
-  }
-  row->set_jobs_running(running);
-  const auto queued = view.queued_in_account.find(account);
-  row->set_jobs_queued(queued == view.queued_in_account.end() ? 0 : queued->second);
-}
-
-v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
-                     const std::vector<Charged>& charged) {
-  constexpr double kMilliGpuMsPerHour = 1000.0 * static_cast<double>(kHourMs);
-  const Directory& directory = *view.directory;
-  const Standing standing = StandingOf(view, id, type);
-  double siblings_usage = 0;
-  std::int64_t siblings_weight = 0;
-  MilliGpus siblings_entitled = 0;
-  for (const auto& [other, account] : directory.accounts) {
-    if (account.parent != directory.accounts.at(id).parent || account.closed) continue;
-    siblings_usage += StandingOf(view, other, type).usage_gpu_hours;
-    siblings_weight += ShareOf(account, type).weight_milli;
-    siblings_entitled += StandingOf(view, other, type).entitled_milli;
-  }
-  v1::UsageRow row;
-  row.set_account(PathOf(directory, id));
-  row.set_gpu_type(type);
-  row.set_usage_milli_gpu_ms(
-      static_cast<std::int64_t>(standing.usage_gpu_hours * kMilliGpuMsPerHour));
-  for (const auto& charge : charged) {
-    if (charge.gpu_type == type && IsWithin(directory, charge.project, id)) {
-      row.set_charged_milli_gpu_ms(row.charged_milli_gpu_ms() + charge.amount);
-    }
-  }
-  row.set_running_milli_gpus(standing.allocated_milli);
-  if (siblings_usage > 0) {
-    row.set_usage_ppm(static_cast<std::int64_t>(1e6 * standing.usage_gpu_hours / siblings_usage));
-  }
-  const Share share = ShareOf(directory.accounts.at(id), type);
-  if (siblings_weight > 0) {
-    row.set_weight_ppm(share.weight_milli * 1'000'000 / siblings_weight);
-  }
-  if (siblings_entitled > 0) {
-    row.set_entitled_ppm(standing.entitled_milli * 1'000'000 / siblings_entitled);
-  }
-  if (share.target_ppm) row.set_target_ppm(*share.target_ppm);
-  AddJobCounts(view, id, type, &row);
-  *row.mutable_entitlement() = ToEntitlementRow(view, id, type);
-  row.mutable_entitlement()->clear_account();
-  row.mutable_entitlement()->clear_gpu_type();
-  return row;
 }
 
 }  // namespace
@@ -182,30 +111,32 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext
       context, parts_, Method("GetUsage"), *request, [&](const auto& caller, const Reply& reply) {
         const auto here = CheckCluster(settings_, request->cluster());
         if (!here) return reply.Fail(here.error());
-        if (request->by_user()) return reply.Fail(NotYet("by_user", "usage by user"));
         auto accounts = UsageAccounts(*caller, request->account());
         if (!accounts) return reply.Fail(accounts.error());
         auto types = TypesOf(caller->directory(), request->gpu_type());
         if (!types) return reply.Fail(types.error());
         response->set_half_life_ms(settings_.half_life_ms);
         response->set_as_of_ms(caller->view->now_ms);
-        parts_.read->Read(
-            [caller, accounts = *accounts, types = *types, response, reply](Reader& reader) {
-              std::vector<Charged> charged;
-              const UsageQuery query{.projects = ProjectsWithin(caller->directory(), accounts)};
-              if (!query.projects.empty()) {  // none would stand for all
-                const auto rows = reader.Usage(query);
-                if (!rows) return reply.Fail(rows.error());
-                for (const auto& row : *rows)
-                  charged.push_back({row.project, row.gpu_type, row.charged});
-              }
-              for (const AccountId id : accounts) {
-                for (const auto& type : types) {
-                  *response->add_rows() = UsageOf(*caller->view, id, type, charged);
-                }
-              }
-              reply.Ok();
-            });
+        response->set_settings_version(caller->view->settings_version);
+        parts_.read->Read([caller, accounts = *accounts, types = *types,
+                           by_user = request->by_user(), response, reply](Reader& reader) {
+          std::vector<Charged> charged;
+          const UsageQuery query{.projects = ProjectsWithin(caller->directory(), accounts)};
+          if (!query.projects.empty()) {  // none would stand for all
+            const auto rows = reader.Usage(query);
+            if (!rows) return reply.Fail(rows.error());
+            for (const auto& row : *rows) {
+              charged.push_back({row.project, row.user, row.gpu_type, row.charged});
+            }
+          }
+          for (const AccountId id : accounts) {
+            for (const auto& type : types) {
+              *response->add_rows() = UsageOf(*caller->view, id, type, charged);
+            }
+          }
+          if (by_user) AddUsers(*caller, accounts, types, charged, response);
+          reply.Ok();
+        });
       });
 }
 
@@ -243,7 +174,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerC
                        1000LL * (node.gpus - node.foreign_gpus);
                  }
                  response->set_tick_ms(view.now_ms);
-                 response->set_settings_version(view.directory->settings_version);
+                 response->set_settings_version(view.settings_version);
                  reply.Ok();
                });
 }

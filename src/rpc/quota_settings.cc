@@ -8,6 +8,7 @@
 #include "rpc/account_convert.h"
 #include "rpc/account_past.h"
 #include "rpc/account_plan.h"
+#include "rpc/account_warnings.h"
 #include "rpc/paging.h"
 #include "rpc/quota_service.h"
 #include "rpc/what_if_convert.h"
@@ -76,6 +77,9 @@ void Carry(const Parts& parts, Lane& trials, const Asked& asked, AccountPlan pla
            v1::ApplyAccountsResponse* response, const Reply& reply, InTheRequest in_request) {
   response->mutable_changes()->Add(plan.changes.begin(), plan.changes.end());
   if (plan.command.accounts.empty()) return reply.Ok();
+  for (v1::Reason& warning : WarningsOf(*asked.caller->view, plan.command)) {
+    *response->add_warnings() = std::move(warning);
+  }
   plan.command.plan_only = asked.plan_only;
   plan.command.what_if = asked.what_if;
   Command command{asked.caller->user, asked.caller->name, std::move(plan.command)};

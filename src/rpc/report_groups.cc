@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "kezek/report_arithmetic.h"
-#include "rpc/caller.h"
 
 namespace kezek::rpc {
 namespace {
@@ -128,6 +127,13 @@ ReportGroups GroupAccounts(const Directory& directory, const std::set<AccountId>
   }
   groups.labels = numbers.Labels();
   return groups;
+}
+
+void KeepReached(const Caller& caller, ReportGroups* groups) {
+  if (caller.everywhere) return;
+  for (auto* list : {&groups->accounts, &groups->units}) {
+    std::erase_if(*list, [&](const auto& row) { return !caller.ReachesAccount(row.first); });
+  }
 }
 
 void DropEmpty(ReportGroups* groups) {

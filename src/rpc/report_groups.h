@@ -11,6 +11,7 @@
 
 #include "kezek/desk.h"
 #include "kezek/v1/reports.pb.h"
+#include "rpc/caller.h"
 
 namespace kezek::rpc {
 
@@ -33,6 +34,9 @@ bool IsAboutAccounts(v1::ReportGroup by);
 // account itself; nothing above a top.
 ReportGroups GroupAccounts(const Directory& directory, const std::set<AccountId>& tops,
                            const std::vector<v1::ReportGroup>& by);
+
+// Leaves out accounts that the caller does not reach now: a tree of the past had some elsewhere.
+void KeepReached(const Caller& caller, ReportGroups* groups);
 
 // Leaves out groups that nothing stands for, such as that of the root alone.
 void DropEmpty(ReportGroups* groups);

@@ -11,8 +11,6 @@
 namespace kezek::rpc {
 namespace {
 
-constexpr TimeMs kEndOfTime = 32'503'680'000'000;  // the year 3000
-
 // What a key has for a group that is asked for.
 std::string LabelOf(const Directory& directory, const ReportGroups& groups, const ReportKey& key,
                     v1::ReportGroup by, std::size_t at) {
@@ -94,18 +92,6 @@ void Number(v1::ReportEquityResponse* response) {
 
 }  // namespace
 
-Result<ReportTime> ReadTime(const v1::TimeRange& wire, TimeMs now, bool full_hours) {
-  ReportTime time{wire.since_ms(), wire.until_ms() == 0 ? now : wire.until_ms()};
-  if (time.since_ms < 0 || time.until_ms < 0 || time.until_ms > kEndOfTime) {
-    return Invalid("time", "is not a time there is");
-  }
-  if (full_hours) time.until_ms = std::min(time.until_ms, now / kHourMs * kHourMs);
-  if (time.since_ms >= time.until_ms) {
-    return Invalid("time", full_hours ? "has no full hour that is over" : "ends before it begins");
-  }
-  return time;
-}
-
 Result<void> CheckGpuType(const Directory& directory, const std::string& gpu_type) {
   if (gpu_type.empty() || directory.rate_milli.contains(gpu_type)) return {};
   return NotFound("NO_SUCH_GPU_TYPE", "gpu_type", "this cluster has no '" + gpu_type + "'");
@@ -116,18 +102,6 @@ Result<AccountId> ReachedAccount(const Caller& caller, const std::string& path) 
   if (!account || caller.everywhere || caller.ReachesAccount(*account)) return account;
   return NotFound("ACCOUNT_NOT_FOUND", "account",
                   "there is no account '" + path + "' whose figures you may see");
-}
-
-v1::ReportBasis BasisOf(const ReportFigures& figures, const Directory& directory,
-                        const ReportTime& time, TimeMs now) {
-  v1::ReportBasis basis;
-  basis.set_first_ledger_seq(figures.first_ledger_seq);
-  basis.set_last_ledger_seq(figures.last_ledger_seq);
-  basis.set_settings_version(directory.settings_version);
-  basis.mutable_time()->set_since_ms(time.since_ms);
-  basis.mutable_time()->set_until_ms(time.until_ms);
-  basis.set_made_ms(now);
-  return basis;
 }
 
 void SetWaits(const WaitSums& waits, v1::WaitFigures* wire) {
@@ -146,6 +120,7 @@ void AddSums(const ReportSums& sums, v1::ReportUsageRow* row) {
   row->set_preempted(row->preempted() + sums.preempted);
   row->set_lost_milli_gpu_ms(row->lost_milli_gpu_ms() + sums.lost);
   row->set_failed(row->failed() + sums.failed);
+  row->set_expired_milli_gpu_ms(row->expired_milli_gpu_ms() + sums.expired);
 }
 
 void AddFigures(const AccountFigures& figures, v1::ReportUsageRow* row) {
@@ -224,6 +199,7 @@ void FillEquity(const Directory& directory, const EquityBasis& basis, const Repo
     row.set_target_ppm(targets[i]);
     row.set_entitled_ppm(entitled_ppm[i]);
     row.set_received_ppm(received_ppm[i]);
+    row.set_off_ppm(received_ppm[i] - targets[i]);
     row.set_unmet_ppm(Ppm(sums[i].demanded - sums[i].held, sums[i].demanded));
     row.set_received_milli_gpu_ms(sums[i].held);
     ReportKey key;

@@ -14,24 +14,11 @@
 
 namespace kezek::rpc {
 
-// [since, until); until is never 0.
-struct ReportTime {
-  TimeMs since_ms = 0;
-  TimeMs until_ms = 0;
-};
-
-// INVALID_ARGUMENT FIELD_INVALID. Without an end until now; with `full_hours` at most until the end
-// of the last full hour, so that the same question has the same answer later.
-Result<ReportTime> ReadTime(const v1::TimeRange& wire, TimeMs now, bool full_hours);
-
 // Empty, or one there is. NOT_FOUND NO_SUCH_GPU_TYPE.
 Result<void> CheckGpuType(const Directory& directory, const std::string& gpu_type);
 
 // The account a report is about; NOT_FOUND ACCOUNT_NOT_FOUND, unless the caller reaches it.
 Result<AccountId> ReachedAccount(const Caller& caller, const std::string& path);
-
-v1::ReportBasis BasisOf(const ReportFigures& figures, const Directory& directory,
-                        const ReportTime& time, TimeMs now);
 
 void SetWaits(const WaitSums& waits, v1::WaitFigures* wire);
 // Adds; `group` and waits are left alone.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rpc/quota_service.h"
+#include "rpc/report_ground.h"
 #include "rpc/report_groups.h"
 #include "rpc/report_rows.h"
 
@@ -46,8 +47,8 @@ Result<std::vector<v1::ReportGroup>> ReadGroups(const v1::ReportUsageRequest& re
   return by;
 }
 
-Result<UsageQuestion> Read(const Caller& caller, const v1::ReportUsageRequest& request,
-                           TimeMs now) {
+Result<UsageQuestion> Read(const Caller& caller, const ReportGround& ground,
+                           const v1::ReportUsageRequest& request) {
   UsageQuestion asked;
   auto by = ReadGroups(request);
   if (!by) return by.error();
@@ -58,23 +59,28 @@ Result<UsageQuestion> Read(const Caller& caller, const v1::ReportUsageRequest& r
   if (has(v1::REPORT_GROUP_DAY) && has(v1::REPORT_GROUP_MONTH)) {
     return Invalid("group_by", "is by day or by month, not by both");
   }
-  const auto time = ReadTime(request.time(), now, false);
+  const auto time = ReadTime(request.time(), ground, false);
   if (!time) return time.error();
   asked.time = *time;
-  const Directory& directory = caller.directory();
+  const Directory& directory = *ground.directory;
   if (const auto known = CheckGpuType(directory, request.gpu_type()); !known) return known.error();
   std::set<AccountId> tops = TopsOf(caller);
   if (!request.account().empty()) {
     const auto account = ReachedAccount(caller, request.account());
     if (!account) return account.error();
+    if (!directory.accounts.contains(*account)) {
+      return NotFound("ACCOUNT_NOT_FOUND", "account", "it was not there under that version");
+    }
     tops = {*account};
   }
   asked.groups = GroupAccounts(directory, tops, asked.by);
+  KeepReached(caller, &asked.groups);
   ReportQuery& query = asked.query;
   query.projects = asked.groups.accounts;
   query.gpu_type = request.gpu_type();
   query.since_ms = asked.time.since_ms;
   query.until_ms = asked.time.until_ms;
+  query.last_ledger_seq = request.last_ledger_seq();
   query.by_user = has(v1::REPORT_GROUP_USER);
   query.by_class = has(v1::REPORT_GROUP_CLASS);
   query.by_gpu_type = has(v1::REPORT_GROUP_GPU_TYPE);
@@ -112,8 +118,8 @@ void HideOthers(const Caller& caller, ReportGroups* groups) {
   });
 }
 
-Result<EquityQuestion> Read(const Caller& caller, const v1::ReportEquityRequest& request,
-                            TimeMs now) {
+Result<EquityQuestion> Read(const Caller& caller, const ReportGround& ground,
+                            const v1::ReportEquityRequest& request) {
   EquityQuestion asked;
   const int by = request.group_by() == 0 ? v1::REPORT_GROUP_SECTOR : request.group_by();
   const bool known = v1::ReportGroup_IsValid(by);
@@ -123,10 +129,10 @@ Result<EquityQuestion> Read(const Caller& caller, const v1::ReportEquityRequest&
   if (!IsAboutAccounts(asked.basis.by) || asked.basis.by == v1::REPORT_GROUP_PROJECT) {
     return Invalid("group_by", "is sector, institution, ownership, country or funding");
   }
-  const auto time = ReadTime(request.time(), now, true);
+  const auto time = ReadTime(request.time(), ground, true);
   if (!time) return time.error();
   asked.time = *time;
-  const Directory& directory = caller.directory();
+  const Directory& directory = *ground.directory;
   if (const auto type = CheckGpuType(directory, request.gpu_type()); !type) return type.error();
   asked.groups = GroupAccounts(directory, {kRootAccount}, {asked.basis.by});
   DropEmpty(&asked.groups);
@@ -137,7 +143,8 @@ Result<EquityQuestion> Read(const Caller& caller, const v1::ReportEquityRequest&
   asked.query = {.projects = asked.groups.accounts,
                  .gpu_type = request.gpu_type(),
                  .since_ms = asked.time.since_ms,
-                 .until_ms = asked.time.until_ms};
+                 .until_ms = asked.time.until_ms,
+                 .last_ledger_seq = request.last_ledger_seq()};
   asked.history = {.gpu_type = request.gpu_type(),
                    .since_ms = asked.time.since_ms,
                    .until_ms = asked.time.until_ms};
@@ -157,14 +164,14 @@ struct ShareQuestion {
   HistoryQuery history;
 };
 
-Result<ShareQuestion> Read(const Caller& caller, const v1::ExplainShareRequest& request,
-                           TimeMs now) {
+Result<ShareQuestion> Read(const Caller& caller, const ReportGround& ground,
+                           const v1::ExplainShareRequest& request) {
   ShareQuestion asked;
   if (request.account().empty()) return Invalid("account", "say whose share to explain");
   const auto account = ReachedAccount(caller, request.account());
   if (!account) return account.error();
   asked.account = *account;
-  const auto time = ReadTime(request.time(), now, true);
+  const auto time = ReadTime(request.time(), ground, true);
   if (!time) return time.error();
   asked.time = *time;
   const Directory& directory = caller.directory();
@@ -247,6 +254,73 @@ void FillVersions(const Directory& directory, const ShareQuestion& asked,
   for (const std::int64_t version : versions) response->add_settings_versions(version);
 }
 
+// Each makes one report on its ground.
+Result<void> Make(const Caller& caller, const ReportGround& ground, Reader& reader,
+                  const v1::ReportUsageRequest& request, v1::ReportUsageResponse* response) {
+  const auto asked = Read(caller, ground, request);
+  if (!asked) return asked.error();
+  const auto figures = reader.Report(asked->query);
+  if (!figures) return figures.error();
+  std::vector<HistoryRow> history;
+  if (!asked->history.accounts.empty()) {
+    auto rows = reader.History(asked->history);
+    if (!rows) return rows.error();
+    history = std::move(*rows);
+  }
+  FillUsage(*ground.directory, asked->by, asked->groups, *figures, history, response);
+  *response->mutable_basis() = BasisOf(*figures, ground, asked->time);
+  return {};
+}
+
+Result<void> Make(const Caller& caller, const ReportGround& ground, Reader& reader,
+                  const v1::ReportEquityRequest& request, v1::ReportEquityResponse* response) {
+  const auto asked = Read(caller, ground, request);
+  if (!asked) return asked.error();
+  const auto figures = reader.Report(asked->query);
+  if (!figures) return figures.error();
+  const auto history = reader.History(asked->history);
+  if (!history) return history.error();
+  const auto overrides = reader.Overrides(asked->time.since_ms, asked->time.until_ms);
+  if (!overrides) return overrides.error();
+  FillEquity(*ground.directory, asked->basis, asked->groups, *figures, *history, response);
+  for (const auto& [kind, jobs] : OverridesOf(caller, *overrides)) {
+    (*response->mutable_overrides())[kind] = jobs;
+  }
+  *response->mutable_basis() = BasisOf(*figures, ground, asked->time);
+  return {};
+}
+
+Result<void> Make(const Caller& caller, const ReportGround& ground, Reader& reader,
+                  const v1::ExplainShareRequest& request, v1::ExplainShareResponse* response) {
+  const auto asked = Read(caller, ground, request);
+  if (!asked) return asked.error();
+  const auto figures = reader.Report(asked->query);
+  if (!figures) return figures.error();
+  const auto history = reader.History(asked->history);
+  if (!history) return history.error();
+  const auto versions = reader.AccountHistory();
+  if (!versions) return versions.error();
+  Fill(caller, *asked, *figures, *history, response);
+  FillVersions(caller.directory(), *asked, *versions, response);
+  *response->mutable_basis() = BasisOf(*figures, ground, asked->time);
+  return {};
+}
+
+// `request` and `response` live until the reply.
+template <class Request, class Response>
+void Answer(const Parts& parts, const std::shared_ptr<const Caller>& caller, GroundAsked ground,
+            const Request* request, Response* response, const Reply& reply) {
+  const TimeMs now = parts.clock->Now();
+  parts.read->Read(
+      [caller, asked = std::move(ground), now, request, response, reply](Reader& reader) {
+        const auto laid = LayGround(*caller, reader, asked, now);
+        if (!laid) return reply.Fail(laid.error());
+        const auto made = Make(*caller, *laid, reader, *request, response);
+        if (!made) return reply.Fail(made.error());
+        reply.Ok();
+      });
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ReportUsage(grpc::CallbackServerContext* context,
@@ -256,24 +330,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ReportUsage(grpc::CallbackServerCont
                [&](const auto& caller, const Reply& reply) {
                  const auto here = CheckCluster(settings_, request->cluster());
                  if (!here) return reply.Fail(here.error());
-                 const TimeMs now = parts_.clock->Now();
-                 auto asked = Read(*caller, *request, now);
-                 if (!asked) return reply.Fail(asked.error());
-                 parts_.read->Read(
-                     [caller, asked = std::move(*asked), now, response, reply](Reader& reader) {
-                       const auto figures = reader.Report(asked.query);
-                       if (!figures) return reply.Fail(figures.error());
-                       std::vector<HistoryRow> history;
-                       if (!asked.history.accounts.empty()) {
-                         auto rows = reader.History(asked.history);
-                         if (!rows) return reply.Fail(rows.error());
-                         history = std::move(*rows);
-                       }
-                       const Directory& directory = caller->directory();
-                       FillUsage(directory, asked.by, asked.groups, *figures, history, response);
-                       *response->mutable_basis() = BasisOf(*figures, directory, asked.time, now);
-                       reply.Ok();
-                     });
+                 Answer(parts_, caller, GroundOf(*request), request, response, reply);
                });
 }
 
@@ -284,26 +341,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ReportEquity(grpc::CallbackServerCon
                [&](const auto& caller, const Reply& reply) {
                  const auto here = CheckCluster(settings_, request->cluster());
                  if (!here) return reply.Fail(here.error());
-                 const TimeMs now = parts_.clock->Now();
-                 auto asked = Read(*caller, *request, now);
-                 if (!asked) return reply.Fail(asked.error());
-                 parts_.read->Read([caller, asked = std::move(*asked), now, response,
-                                    reply](Reader& reader) {
-                   const auto figures = reader.Report(asked.query);
-                   if (!figures) return reply.Fail(figures.error());
-                   const auto history = reader.History(asked.history);
-                   if (!history) return reply.Fail(history.error());
-                   const auto overrides =
-                       reader.Overrides(asked.time.since_ms, asked.time.until_ms);
-                   if (!overrides) return reply.Fail(overrides.error());
-                   const Directory& directory = caller->directory();
-                   FillEquity(directory, asked.basis, asked.groups, *figures, *history, response);
-                   for (const auto& [kind, jobs] : OverridesOf(*caller, *overrides)) {
-                     (*response->mutable_overrides())[kind] = jobs;
-                   }
-                   *response->mutable_basis() = BasisOf(*figures, directory, asked.time, now);
-                   reply.Ok();
-                 });
+                 Answer(parts_, caller, GroundOf(*request), request, response, reply);
                });
 }
 
@@ -314,23 +352,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ExplainShare(grpc::CallbackServerCon
                [&](const auto& caller, const Reply& reply) {
                  const auto here = CheckCluster(settings_, request->cluster());
                  if (!here) return reply.Fail(here.error());
-                 const TimeMs now = parts_.clock->Now();
-                 auto asked = Read(*caller, *request, now);
-                 if (!asked) return reply.Fail(asked.error());
-                 parts_.read->Read(
-                     [caller, asked = std::move(*asked), now, response, reply](Reader& reader) {
-                       const auto figures = reader.Report(asked.query);
-                       if (!figures) return reply.Fail(figures.error());
-                       const auto history = reader.History(asked.history);
-                       if (!history) return reply.Fail(history.error());
-                       const auto versions = reader.AccountHistory();
-                       if (!versions) return reply.Fail(versions.error());
-                       Fill(*caller, asked, *figures, *history, response);
-                       FillVersions(caller->directory(), asked, *versions, response);
-                       *response->mutable_basis() =
-                           BasisOf(*figures, caller->directory(), asked.time, now);
-                       reply.Ok();
-                     });
+                 Answer(parts_, caller, {}, request, response, reply);
                });
 }
 

@@ -258,6 +258,12 @@ std::vector<v1::Account> CannedAccounts() {
           account_limits { running_milli_gpus: 48000 } user_limits { jobs_queued: 500 }
           job_classes: "normal" job_classes: "debug" default_time_limit_ms: 43200000 })"),
       Parse<v1::Account>(R"(path: "universities/kaznu/nlp" id: 8 kind: "project" members: 5
+        settings { shares { key: "h200" value { weight_milli: 1000 target_ppm: 125000
+                   lend_max_milli_gpus: 0 } }
+          user_limits { job_milli_gpus: 4000 time_limit_ms: 43200000 }
+          highest_classification: "internal" slurm_qos: "nlp"
+          budgets { name: "2026-q4" gpu_type: "h200" milli_gpu_hours: 20000000
+                    start_ms: 1790812800000 end_ms: 1798761600000 carry_over_percent: 10 } }
         settings_version: 12 closed: true)"),
   };
 }

@@ -23,6 +23,8 @@ std::vector<v1::Node> CannedNodes();
 v1::GetUsageResponse CannedUsage();
 // Of KazNU and what is below only: one runs out, one does not.
 v1::ListBudgetsResponse CannedBudgets(const v1::ListBudgetsRequest& request);
+// A start, its end and a refund of it, latest first, of a budget too; cut to the page.
+v1::ListLedgerResponse CannedLedger(const v1::ListLedgerRequest& request);
 v1::GetEntitlementResponse CannedEntitlement();
 // Two groups, labelled by what they are grouped by.
 v1::ReportUsageResponse CannedReport(const v1::ReportUsageRequest& request);

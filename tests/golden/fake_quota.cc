@@ -44,6 +44,10 @@ class FakeQuota final : public v1::QuotaService::Service {
                      v1::ListBudgetsResponse* response) override {
     return Answer(response, CannedBudgets(*request));
   }
+  Status ListLedger(ServerContext*, const v1::ListLedgerRequest* request,
+                    v1::ListLedgerResponse* response) override {
+    return Answer(response, CannedLedger(*request));
+  }
   Status ListCorrections(ServerContext*, const v1::ListCorrectionsRequest* request,
                          v1::ListCorrectionsResponse* response) override {
     return Answer(response, CannedCorrections(request->decided()));

@@ -182,6 +182,49 @@ TEST_F(ReportTest, GroupsAddUpToTheTotal) {
   EXPECT_EQ(Report(early).rows.size(), 1U);
 }
 
+TEST_F(ReportTest, LeavesOutWhatWasBookedAfterAnEntry) {
+  Changes changes;
+  Add({.id = 1, .outcome = AttemptOutcome::kPreempted, .charged = 100}, changes);
+  Commit(changes);
+  const ReportFigures before = Report(Both());
+  EXPECT_EQ(before.last_ledger_seq, 1);
+  changes = {};
+  Add({.id = 2, .outcome = AttemptOutcome::kNodeFailed, .charged = 50, .refunded = 50}, changes);
+  LedgerEntry grant;
+  grant.time_ms = kDay;
+  grant.book = Book::kBudget;
+  grant.kind = EntryKind::kGrant;
+  grant.project = kNlp;
+  grant.budget = {kNlp, "2026-q4"};
+  grant.contra = "grants";
+  grant.pot = Pot::kLeft;
+  grant.amount = 90;
+  LedgerEntry expiry = grant;
+  expiry.kind = EntryKind::kExpiry;
+  expiry.contra = "left";
+  expiry.pot = Pot::kExpired;
+  expiry.amount = 70;
+  changes.ledger.push_back(grant);
+  changes.ledger.push_back(expiry);
+  Commit(changes);
+  ReportKey nlp;
+  const ReportSums now = Report(Both()).rows.at(nlp);
+  EXPECT_EQ(now.charged, 150);
+  EXPECT_EQ(now.lost, 2 * 2000 * kHourMs);
+  EXPECT_EQ(now.expired, 70) << "of what was granted";
+  ReportQuery past = Both();
+  past.last_ledger_seq = before.last_ledger_seq;
+  const ReportFigures again = Report(past);
+  EXPECT_EQ(again.last_ledger_seq, before.last_ledger_seq);
+  for (const auto member : {&ReportSums::charged, &ReportSums::refunded, &ReportSums::used,
+                            &ReportSums::lost, &ReportSums::expired}) {
+    EXPECT_EQ(again.rows.at(nlp).*member, before.rows.at(nlp).*member);
+  }
+  ReportQuery by_user = Both();
+  by_user.by_user = true;
+  for (const auto& [key, sums] : Report(by_user).rows) EXPECT_EQ(sums.expired, 0);
+}
+
 TEST_F(ReportTest, PercentilesAreWaitsThatWere) {
   Changes changes;
   for (std::int64_t i = 1; i <= 100; ++i) Add({.id = i, .wait_ms = (101 - i) * 1000}, changes);
@@ -214,6 +257,10 @@ TEST_F(ReportTest, HoursGrowAndArePutTogetherWithoutLoss) {
   const auto snapshot = store_.Lead();
   ASSERT_TRUE(snapshot.has_value());
   EXPECT_EQ(snapshot->history_until_ms, kDay + kDayMs + 7);
+  const auto kept = [this] {
+    return Ask<HistoryKept>([](Reader& reader) { return reader.Kept(); });
+  };
+  EXPECT_EQ(kept(), (HistoryKept{kDay + kDayMs + 7, 0}));
   const HistoryQuery query{.accounts = {kNlp, kBot},
                            .since_ms = kDay,
                            .until_ms = kDay + 2 * kDayMs,
@@ -233,6 +280,10 @@ TEST_F(ReportTest, HoursGrowAndArePutTogetherWithoutLoss) {
     EXPECT_EQ(test::Sql(database_.admin, rows).at(0), "3");
     EXPECT_EQ(History(query), before);
   }
+  EXPECT_EQ(kept().days_before_ms, kDay + kDayMs);
+  HistoryQuery half = query;
+  half.until_ms = kDay + kDayMs + kHourMs - 1;
+  EXPECT_EQ(History(half).size(), 2U) << "only hours that lie in it as a whole";
   HistoryQuery one = query;
   one.accounts = {kBot};
   one.period = ReportPeriod::kNone;

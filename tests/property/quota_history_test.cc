@@ -184,7 +184,7 @@ void Arithmetic(std::uint64_t seed) {
   std::vector<Satisfaction> all;
   const std::int64_t count = dice.Roll(1, 10);
   for (std::int64_t i = 0; i < count; ++i) {
-    all.push_back({dice.Roll(0, 1'000'000), dice.Roll(1, 1'000'000)});
+    all.push_back({dice.Roll(0, 1'000'000), dice.Roll(0, 1'000'000)});
   }
   const std::int64_t jain = JainPpm(all);
   EXPECT_LE(jain, kMillion);
@@ -205,7 +205,8 @@ TEST(QuotaHistory, JainsIndexOfKnownCases) {
   EXPECT_EQ(index({{10, 10}, {0, 10}}), 500'000) << "one of two has all";
   EXPECT_EQ(index({{10, 10}, {0, 10}, {0, 1}, {0, 99}}), 250'000) << "one of four";
   EXPECT_EQ(index({{10, 10}, {5, 10}}), 900'000) << "1.5^2 / (2 x 1.25)";
-  EXPECT_EQ(index({{10, 10}, {3, 0}}), kMillion) << "who is entitled to nothing is not in it";
+  EXPECT_EQ(index({{10, 10}, {3, 0}}), kMillion) << "entitled to nothing, and has something";
+  EXPECT_EQ(index({{10, 10}, {0, 0}}), 500'000) << "starved to nothing: it is not left out";
 }
 
 TEST(QuotaHistory, PolicyErrorIsTheMeanDistance) {

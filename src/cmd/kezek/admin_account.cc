@@ -33,8 +33,8 @@ struct AccountFlags {
 std::string FlagOf(const std::string& field) {
   for (const auto& [ending, flag] :
        {std::pair{".guarantee_milli", "--guarantee"}, std::pair{".weight_milli", "--weight"},
-        std::pair{".borrow_max_milli", "--borrow-max"},
-        std::pair{".lend_max_milli", "--lend-max"}}) {
+        std::pair{".borrow_max_milli", "--borrow-max"}, std::pair{".lend_max_milli", "--lend-max"},
+        std::pair{".target_ppm", "--target"}}) {
     if (field.ends_with(ending)) return flag;
   }
   return field.ends_with(".name") || field.ends_with(".path") ? "" : field;

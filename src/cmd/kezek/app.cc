@@ -76,6 +76,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminHistory(*admin, session);
   AddAdminRevert(*admin, session);
   AddAdminCorrection(*admin, session);
+  AddAdminLedger(*admin, session);
   AddAdminExplainShare(*admin, session);
   AddAdminUser(*admin, session);
   AddAdminToken(*admin, session);
@@ -189,7 +190,7 @@ int Run(Session& session, std::vector<std::string> arguments) {
   if (IsCsv(session) && !WritesCsv(Deepest(app))) {
     return Finish(session, Error{Code::kInvalidArgument,
                                  "--format: csv is a form of reports: kezek report, kezek admin "
-                                 "explain-share",
+                                 "explain-share, kezek admin ledger",
                                  {}});
   }
   return Finish(session, session.action());

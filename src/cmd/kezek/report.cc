@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -23,6 +25,7 @@ struct ReportFlags {
   std::string account;
   std::string gpu_type;
   ReportTimes times;
+  BasisFlags basis;
   std::vector<std::string> by;
   bool anonymous = false;
 };
@@ -54,6 +57,12 @@ std::string Upper(std::string text) {
 
 std::string Text(std::int64_t number) { return std::to_string(number); }
 
+const std::vector<std::pair<std::string, std::string>> kFlags = {
+    {"gpu_type", "--gpu-type"},
+    {"time", "--since"},
+    {"settings_version", "--settings-version"},
+    {"last_ledger_seq", "--ledger-until"}};
+
 // --- report usage ---
 
 const std::vector<std::string>& UsageColumns() {
@@ -72,7 +81,10 @@ const std::vector<std::string>& UsageColumns() {
                                                    "wait_max_ms",
                                                    "preempted",
                                                    "lost_milli_gpu_ms",
-                                                   "failed"};
+                                                   "failed",
+                                                   "idle_milli_gpu_ms",
+                                                   "idle_known_milli_gpu_ms",
+                                                   "expired_milli_gpu_ms"};
   return columns;
 }
 
@@ -92,7 +104,10 @@ std::vector<std::string> UsageCells(const v1::ReportUsageRow& row) {
           Text(row.waits().max_ms()),
           Text(row.preempted()),
           Text(row.lost_milli_gpu_ms()),
-          Text(row.failed())};
+          Text(row.failed()),
+          row.has_idle_milli_gpu_ms() ? Text(row.idle_milli_gpu_ms()) : "",
+          row.has_idle_known_milli_gpu_ms() ? Text(row.idle_known_milli_gpu_ms()) : "",
+          Text(row.expired_milli_gpu_ms())};
 }
 
 void PrintUsageCsv(const Host& host, const ReportFlags& flags,
@@ -107,6 +122,7 @@ void PrintUsageCsv(const Host& host, const ReportFlags& flags,
     cells.insert(cells.end(), figures.begin(), figures.end());
     PrintCsv(host, cells);
   }
+  PrintCsvBasis(host, answer.basis());
 }
 
 void PrintUsageTable(Session& session, const ReportFlags& flags,
@@ -117,7 +133,10 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
   if (headings.empty()) headings = {"GROUP"};
   headings.insert(headings.end(), {"JOBS", "FAILED", "USED GPU-H", "CHARGED", "REFUNDED",
                                    "ENTITLED", "NOT ASKED", "WAITED p50 / p95"});
-  if (wide) headings.insert(headings.end(), {"GUARANTEED", "BORROWED", "PREEMPTED", "LOST"});
+  if (wide) {
+    headings.insert(headings.end(),
+                    {"GUARANTEED", "BORROWED", "PREEMPTED", "LOST", "IDLE", "EXPIRED"});
+  }
   Table table(headings);
   table.MayLeaveOut({"FAILED", "NOT ASKED", "REFUNDED", "CHARGED"});
   if (wide) table.KeepWhole();
@@ -130,7 +149,9 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
     if (wide) {
       cells.insert(cells.end(),
                    {GpuHours(row.guaranteed_milli_gpu_ms()), GpuHours(row.borrowed_milli_gpu_ms()),
-                    Thousands(row.preempted()), GpuHours(row.lost_milli_gpu_ms())});
+                    Thousands(row.preempted()), GpuHours(row.lost_milli_gpu_ms()),
+                    row.has_idle_milli_gpu_ms() ? GpuHours(row.idle_milli_gpu_ms()) : "not known",
+                    GpuHours(row.expired_milli_gpu_ms())});
     }
     table.Add(std::move(cells));
   };
@@ -152,11 +173,12 @@ Result<int> RunReportUsage(Session& session, const ReportFlags& flags) {
   request.set_account(flags.account);
   request.set_gpu_type(flags.gpu_type);
   for (const std::string& by : flags.by) request.add_group_by(GroupNamed(by));
+  if (const auto basis = flags.basis.Set(&request); !basis) return basis.error();
   if (const auto times = ReadTimes(session.host, flags.times, request.mutable_time()); !times) {
     return times.error();
   }
   const auto answer = Ask<v1::ReportUsageResponse>(session, request);
-  if (!answer) return WithFlags(answer.error(), {{"gpu_type", "--gpu-type"}, {"time", "--since"}});
+  if (!answer) return WithFlags(answer.error(), kFlags);
   if (IsCsv(session)) {
     PrintUsageCsv(session.host, flags, *answer);
   } else if (session.format() == Format::kName) {
@@ -187,34 +209,52 @@ std::string Points(std::int64_t ppm) {
   return Text(tenths / 10) + "." + Text(tenths % 10) + " points";
 }
 
+// What admins may put in the place of the rules.
+constexpr std::array kByHand = {"hold", "limit", "priority", "reservation"};
+
+std::int64_t ByHand(const v1::ReportEquityResponse& answer, const char* kind) {
+  const auto found = answer.overrides().find(kind);
+  return found == answer.overrides().end() ? 0 : found->second;
+}
+
 void PrintEquityCsv(const Host& host, const std::string& by,
                     const v1::ReportEquityResponse& answer) {
-  PrintCsv(host, {by, "target_ppm", "entitled_ppm", "received_ppm", "unmet_ppm",
+  PrintCsv(host, {by, "target_ppm", "entitled_ppm", "received_ppm", "off_ppm", "unmet_ppm",
                   "received_milli_gpu_ms", "started", "wait_p50_ms", "wait_p95_ms"});
   for (const v1::EquityRow& row : answer.rows()) {
-    PrintCsv(host,
-             {row.group(), Text(row.target_ppm()), Text(row.entitled_ppm()),
-              Text(row.received_ppm()), Text(row.unmet_ppm()), Text(row.received_milli_gpu_ms()),
-              Text(row.waits().jobs()), Text(row.waits().p50_ms()), Text(row.waits().p95_ms())});
+    PrintCsv(host, {row.group(), Text(row.target_ppm()), Text(row.entitled_ppm()),
+                    Text(row.received_ppm()), Text(row.off_ppm()), Text(row.unmet_ppm()),
+                    Text(row.received_milli_gpu_ms()), Text(row.waits().jobs()),
+                    Text(row.waits().p50_ms()), Text(row.waits().p95_ms())});
   }
+  *host.out << "# jain_ppm " << answer.jain_ppm() << " over " << answer.institutions()
+            << " institutions with demand, policy_error_ppm " << answer.policy_error_ppm() << '\n';
+  *host.out << "# by hand:";
+  for (const auto& kind : kByHand) *host.out << ' ' << kind << ' ' << ByHand(answer, kind);
+  *host.out << '\n';
+  PrintCsvBasis(host, answer.basis());
 }
+
+// Percentage points with their sign.
+std::string Signed(std::int64_t ppm) { return (ppm < 0 ? "-" : "+") + Percent(std::abs(ppm)); }
 
 void PrintEquityTable(Session& session, const std::string& by,
                       const v1::ReportEquityResponse& answer) {
   const Host& host = session.host;
-  Table table({Upper(by), "TARGET", "ENTITLED", "RECEIVED", "WAITED p50 / p95", "DEMAND UNMET"});
+  Table table(
+      {Upper(by), "TARGET", "ENTITLED", "RECEIVED", "OFF BY", "WAITED p50 / p95", "DEMAND UNMET"});
   for (const v1::EquityRow& row : answer.rows()) {
     table.Add({row.group(), Percent(row.target_ppm()), Percent(row.entitled_ppm()),
-               Percent(row.received_ppm()), WaitedText(row.waits()), Percent(row.unmet_ppm())});
+               Percent(row.received_ppm()), Signed(row.off_ppm()), WaitedText(row.waits()),
+               Percent(row.unmet_ppm())});
   }
   table.Print(host);
   *host.out << "Jain's index over " << Count(answer.institutions(), "institution")
             << " with demand " << Index(answer.jain_ppm()) << " · policy error "
             << Points(answer.policy_error_ppm()) << " · " << BasisText(answer.basis()) << '\n';
   std::string by_hand;
-  for (const auto& kind : {"hold", "limit", "priority", "reservation"}) {
-    const auto found = answer.overrides().find(kind);
-    const std::int64_t jobs = found == answer.overrides().end() ? 0 : found->second;
+  for (const auto& kind : kByHand) {
+    const std::int64_t jobs = ByHand(answer, kind);
     if (jobs > 0) by_hand += (by_hand.empty() ? "" : ", ") + std::string(kind) + " " + Text(jobs);
   }
   *host.out << "Jobs that admins changed by hand: " << (by_hand.empty() ? "none" : by_hand) << '\n';
@@ -226,11 +266,12 @@ Result<int> RunReportEquity(Session& session, const ReportFlags& flags) {
   request.set_group_by(GroupNamed(by));
   request.set_gpu_type(flags.gpu_type);
   request.set_anonymous(flags.anonymous);
+  if (const auto basis = flags.basis.Set(&request); !basis) return basis.error();
   if (const auto times = ReadTimes(session.host, flags.times, request.mutable_time()); !times) {
     return times.error();
   }
   const auto answer = Ask<v1::ReportEquityResponse>(session, request);
-  if (!answer) return WithFlags(answer.error(), {{"gpu_type", "--gpu-type"}, {"time", "--since"}});
+  if (!answer) return WithFlags(answer.error(), kFlags);
   if (IsCsv(session)) {
     PrintEquityCsv(session.host, by, *answer);
   } else if (session.format() == Format::kName) {
@@ -252,11 +293,14 @@ void AddReportUsage(CLI::App& report, Session& session) {
       ->delimiter(',')
       ->check(OneOf(UsageGroups()));
   flags->times.AddTo(*command);
+  flags->basis.AddTo(*command);
   command->add_option("--gpu-type", flags->gpu_type, "only this type of GPU")->type_name("TYPE");
   command->footer(
       "USED is counted GPUs by time, of what was settled; ENTITLED and NOT ASKED (due, but not\n"
       "asked for) are kept by the hour, UTC, and are not told by user, class or kind.\n"
-      "-o csv gives all figures, GPU time in milli-GPU-milliseconds.\n"
+      "IDLE (-o wide) is what did nothing of it, EXPIRED what budgets that ended left unused.\n"
+      "-o csv gives all figures, GPU time in milli-GPU-milliseconds, and the flags that make the\n"
+      "same report again.\n"
       "Examples:\n"
       "  kezek report usage --since 2026-10-01 --by sector,month\n"
       "  kezek report usage universities/kaznu --by user -o csv");
@@ -275,12 +319,14 @@ void AddReportEquity(CLI::App& report, Session& session) {
       ->expected(1)
       ->check(OneOf(EquityGroups()));
   flags->times.AddTo(*command);
+  flags->basis.AddTo(*command);
   command->add_option("--gpu-type", flags->gpu_type, "only this type; else all, each by its rate")
       ->type_name("TYPE");
   command->add_flag("--public", flags->anonymous,
                     "no institution's name, groups of fewer than three put together");
   command->footer(
-      "Figures are of full hours, UTC. -o csv gives them in millionths.\n"
+      "Figures are of full hours, UTC; OFF BY is RECEIVED less TARGET. -o csv gives them in\n"
+      "millionths, and the flags that make the same report again.\n"
       "Examples:\n"
       "  kezek report equity --since 2026-10-01\n"
       "  kezek report equity --since 2026-01-01 --by ownership --public -o csv");
@@ -296,6 +342,7 @@ void AddReport(CLI::App& app, Session& session) {
   report->require_subcommand(1);
   AddReportUsage(*report, session);
   AddReportEquity(*report, session);
+  AddReportBudgets(*report, session);
 }
 
 }  // namespace kezek::cli

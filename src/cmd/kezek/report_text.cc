@@ -1,16 +1,25 @@
 #include <CLI/CLI.hpp>
+#include <limits>
+#include <map>
 #include <ostream>
 #include <tuple>
 
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/report.h"
 #include "cmd/kezek/times.h"
+#include "cmd/kezek/usage_error.h"
+#include "script/values.h"
 
 namespace kezek::cli {
+namespace {
+
+constexpr std::int64_t kMostRate = 1'000'000'000;
+
+}  // namespace
 
 bool WritesCsv(const CLI::App& command) {
   const CLI::App* above = command.get_parent();
-  return command.get_name() == "explain-share" ||
+  return command.get_name() == "explain-share" || command.get_name() == "ledger" ||
          (above != nullptr && above->get_name() == "report");
 }
 
@@ -19,12 +28,42 @@ void ReportTimes::AddTo(CLI::App& command) {
   command.add_option("--until", until, "before then; now if not given")->type_name("TIME");
 }
 
+void BasisFlags::AddTo(CLI::App& command) {
+  command
+      .add_option("--settings-version", settings_version,
+                  "accounts as they were under it; as they are if not given")
+      ->type_name("N")
+      ->check(Between(1, std::numeric_limits<std::int64_t>::max()));
+  command.add_option("--ledger-until", ledger_until, "no ledger entry after this one")
+      ->type_name("N")
+      ->check(Between(1, std::numeric_limits<std::int64_t>::max()));
+  command.add_option("--rates-milli", rates, "rates in place of today's, thousandths")
+      ->type_name("TYPE=N")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+}
+
+Result<std::pair<std::string, std::int64_t>> BasisFlags::ReadRate(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  const Result<std::int64_t> number =
+      equals == std::string::npos ? Result<std::int64_t>(Error{Code::kInvalidArgument, "", {}})
+                                  : script::ParseNumber(text.substr(equals + 1), 0, kMostRate);
+  if (!number || equals == 0) {
+    return Error{
+        Code::kInvalidArgument, "--rates-milli: '" + text + "' is no rate: expected h200=1000", {}};
+  }
+  return std::pair{text.substr(0, equals), *number};
+}
+
 Result<void> ReadTimes(const Host& host, const ReportTimes& times, v1::TimeRange* range) {
   for (const auto& [option, text, set] :
        {std::tuple{"--since", &times.since, &v1::TimeRange::set_since_ms},
         std::tuple{"--until", &times.until, &v1::TimeRange::set_until_ms}}) {
     if (text->empty()) continue;
-    const Result<std::int64_t> moment = ParsePast(*text, host.now_ms());
+    const bool exact = text->starts_with('@');
+    const Result<std::int64_t> moment = exact
+                                            ? script::ParseNumber(text->substr(1), 0, host.now_ms())
+                                            : ParsePast(*text, host.now_ms());
     if (!moment) {
       return Error{Code::kInvalidArgument, std::string(option) + ": " + moment.error().message, {}};
     }
@@ -51,6 +90,24 @@ std::string BasisText(const v1::ReportBasis& basis) {
          Thousands(basis.last_ledger_seq()) + ", settings version " +
          std::to_string(basis.settings_version()) + ", " + ExactMoment(basis.time().since_ms()) +
          " to " + ExactMoment(basis.time().until_ms());
+}
+
+void PrintCsvBasis(const Host& host, const v1::ReportBasis& basis) {
+  std::ostream& out = *host.out;
+  out << "# basis: ledger entries " << basis.first_ledger_seq() << " to " << basis.last_ledger_seq()
+      << ", settings version " << basis.settings_version() << ", UTC milliseconds from "
+      << basis.time().since_ms() << " to " << basis.time().until_ms() << '\n';
+  out << "# again: --since @" << basis.time().since_ms() << " --until @" << basis.time().until_ms();
+  if (basis.settings_version() > 0) out << " --settings-version " << basis.settings_version();
+  if (basis.last_ledger_seq() > 0) out << " --ledger-until " << basis.last_ledger_seq();
+  const std::map<std::string, std::int64_t> rates(basis.rates_milli().begin(),
+                                                  basis.rates_milli().end());
+  std::string joined;
+  for (const auto& [type, rate] : rates) {
+    joined += (joined.empty() ? "" : ",") + type + "=" + std::to_string(rate);
+  }
+  if (!joined.empty()) out << " --rates-milli " << joined;
+  out << '\n';
 }
 
 std::string WaitedText(const v1::WaitFigures& waits) {

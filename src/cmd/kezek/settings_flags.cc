@@ -30,19 +30,39 @@ Result<std::int64_t> Milli(const std::string& flag, const std::string& text) {
   return *whole * 1000 + *part;
 }
 
-using ShareSetter = void (*)(v1::Share&, std::int64_t);
+// Percent as millionths: `12.5`.
+Result<std::int64_t> Millionths(const std::string& flag, const std::string& text) {
+  const bool percent = text.ends_with('%');
+  Result<std::int64_t> milli = Milli(flag, percent ? text.substr(0, text.size() - 1) : text);
+  if (!milli) return milli;
+  return *milli * 10;
+}
 
-Result<void> ApplyShares(const std::string& flag, const std::vector<std::string>& values,
-                         const std::string& default_type, ShareSetter setter,
+struct ShareFlag {
+  const char* flag;
+  const std::vector<std::string>* values;
+  Result<std::int64_t> (*read)(const std::string& flag, const std::string& text);
+  void (*set)(v1::Share&, std::int64_t);
+  void (*clear)(v1::Share&);  // null: `none` is no value of it
+};
+
+Result<void> ApplyShares(const ShareFlag& share, const std::string& default_type,
                          v1::AccountSettings& settings) {
+  const std::string& flag = share.flag;
+  const std::vector<std::string>& values = *share.values;
   for (const std::string& value : values) {
     const std::size_t equals = value.find('=');
     const std::string type = equals == std::string::npos ? default_type : value.substr(0, equals);
     if (type.empty()) return BadFlag(flag, "'" + value + "' names no type: expected h200=48");
-    const Result<std::int64_t> milli =
-        Milli(flag, equals == std::string::npos ? value : value.substr(equals + 1));
-    if (!milli) return milli.error();
-    setter((*settings.mutable_shares())[type], *milli);
+    const std::string figure = equals == std::string::npos ? value : value.substr(equals + 1);
+    v1::Share& slot = (*settings.mutable_shares())[type];
+    if (figure == "none" && share.clear != nullptr) {
+      share.clear(slot);
+      continue;
+    }
+    const Result<std::int64_t> number = share.read(flag, figure);
+    if (!number) return number.error();
+    share.set(slot, *number);
   }
   return {};
 }
@@ -81,8 +101,9 @@ void SettingsFlags::AddTo(CLI::App& command) {
   };
   shares("--weight", weight, "share among its siblings: 2, h200=1.5");
   shares("--guarantee", guarantee, "GPUs it gets back on demand");
-  shares("--borrow-max", borrow_max, "GPUs above the guarantee at most");
-  shares("--lend-max", lend_max, "GPUs of the guarantee lent at most");
+  shares("--borrow-max", borrow_max, "GPUs above the guarantee at most, or none: no cap");
+  shares("--lend-max", lend_max, "GPUs of the guarantee lent at most, or none: lends all");
+  shares("--target", target, "part of the parent's that policy aims at, percent, or none");
   const auto one = [&command](const char* name, std::string& value, const char* type,
                               const char* about) {
     return command.add_option(name, value, about)->type_name(type);
@@ -95,7 +116,10 @@ void SettingsFlags::AddTo(CLI::App& command) {
   one("--user-max-gpus", user_max_gpus, "N", "of each user: GPUs running at most");
   one("--user-max-running", user_max_running, "N", "of each user: jobs running at most");
   one("--user-max-queued", user_max_queued, "N", "of each user: jobs queued at most");
-  command.add_option("--classes", classes, "classes allowed, joined by commas")
+  one("--user-max-job-gpus", user_max_job_gpus, "N", "of each user: GPUs of a job at most");
+  one("--user-max-time", user_max_time, "TIME", "of each user: time limit of a job at most");
+  command
+      .add_option("--classes", classes, "classes allowed, joined by commas, or none: the parent's")
       ->type_name("CLASS")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -103,30 +127,34 @@ void SettingsFlags::AddTo(CLI::App& command) {
   one("--default-time", default_time, "TIME", "time limit of a job that names none");
   one("--rule", rule, "fair|fifo|shortest", "order in a project")
       ->check(OneOf({"fair", "fifo", "shortest"}));
-  one("--slurm-account", slurm_account, "NAME", "account in Slurm");
+  one("--classification", classification, "NAME", "highest data classification, or none: parent's");
+  one("--slurm-account", slurm_account, "NAME", "account in Slurm, or none: the parent's");
+  one("--slurm-qos", slurm_qos, "NAME", "QOS in Slurm, or none: the parent's");
 }
 
 bool SettingsFlags::NeedsGpuType() const {
-  return Untyped(weight) || Untyped(guarantee) || Untyped(borrow_max) || Untyped(lend_max);
+  return Untyped(weight) || Untyped(guarantee) || Untyped(borrow_max) || Untyped(lend_max) ||
+         Untyped(target);
 }
 
 Result<void> SettingsFlags::ApplyTo(const std::string& default_type,
                                     v1::AccountSettings& settings) const {
-  struct ShareFlag {
-    const char* flag;
-    const std::vector<std::string>* values;
-    ShareSetter set;
-  };
   const ShareFlag shares[] = {
-      {"--weight", &weight, [](v1::Share& s, std::int64_t n) { s.set_weight_milli(n); }},
-      {"--guarantee", &guarantee,
-       [](v1::Share& s, std::int64_t n) { s.set_guarantee_milli_gpus(n); }},
-      {"--borrow-max", &borrow_max,
-       [](v1::Share& s, std::int64_t n) { s.set_borrow_max_milli_gpus(n); }},
-      {"--lend-max", &lend_max, [](v1::Share& s, std::int64_t n) { s.set_lend_max_milli_gpus(n); }},
+      {"--weight", &weight, Milli, [](v1::Share& s, std::int64_t n) { s.set_weight_milli(n); },
+       nullptr},
+      {"--guarantee", &guarantee, Milli,
+       [](v1::Share& s, std::int64_t n) { s.set_guarantee_milli_gpus(n); }, nullptr},
+      {"--borrow-max", &borrow_max, Milli,
+       [](v1::Share& s, std::int64_t n) { s.set_borrow_max_milli_gpus(n); },
+       [](v1::Share& s) { s.clear_borrow_max_milli_gpus(); }},
+      {"--lend-max", &lend_max, Milli,
+       [](v1::Share& s, std::int64_t n) { s.set_lend_max_milli_gpus(n); },
+       [](v1::Share& s) { s.clear_lend_max_milli_gpus(); }},
+      {"--target", &target, Millionths, [](v1::Share& s, std::int64_t n) { s.set_target_ppm(n); },
+       [](v1::Share& s) { s.clear_target_ppm(); }},
   };
   for (const ShareFlag& share : shares) {
-    Result<void> set = ApplyShares(share.flag, *share.values, default_type, share.set, settings);
+    Result<void> set = ApplyShares(share, default_type, settings);
     if (!set) return set;
   }
   using L = v1::Limits;
@@ -155,6 +183,10 @@ Result<void> SettingsFlags::ApplyTo(const std::string& default_type,
        &L::clear_jobs_running},
       {"--user-max-queued", &user_max_queued, Unit::kJobs, kEach, &L::set_jobs_queued,
        &L::clear_jobs_queued},
+      {"--user-max-job-gpus", &user_max_job_gpus, Unit::kGpus, kEach, &L::set_job_milli_gpus,
+       &L::clear_job_milli_gpus},
+      {"--user-max-time", &user_max_time, Unit::kTime, kEach, &L::set_time_limit_ms,
+       &L::clear_time_limit_ms},
   };
   for (const LimitFlag& limit : limits) {
     if (limit.value->empty()) continue;
@@ -162,9 +194,20 @@ Result<void> SettingsFlags::ApplyTo(const std::string& default_type,
                                   limit.set, limit.clear);
     if (!set) return set;
   }
-  if (!classes.empty()) settings.mutable_job_classes()->Assign(classes.begin(), classes.end());
+  return ApplyNames(settings);
+}
+
+Result<void> SettingsFlags::ApplyNames(v1::AccountSettings& settings) const {
+  const bool no_classes = classes == std::vector<std::string>{"none"};
+  if (no_classes) settings.clear_job_classes();
+  if (!classes.empty() && !no_classes) {
+    settings.mutable_job_classes()->Assign(classes.begin(), classes.end());
+  }
+  const auto name = [](const std::string& value) { return value == "none" ? "" : value; };
+  if (!classification.empty()) settings.set_highest_classification(name(classification));
+  if (!slurm_qos.empty()) settings.set_slurm_qos(name(slurm_qos));
   if (!default_class.empty()) settings.set_default_class(default_class);
-  if (!slurm_account.empty()) settings.set_slurm_account(slurm_account);
+  if (!slurm_account.empty()) settings.set_slurm_account(name(slurm_account));
   if (!default_time.empty()) {
     Result<std::int64_t> time = script::ParseDuration(default_time);
     if (!time) return BadFlag("--default-time", time.error().message);
@@ -191,6 +234,20 @@ std::string LimitsText(const v1::Limits& limits) {
   return text;
 }
 
+// `20,000.0 GPU-h of h200, 2026-10-01 00:00:00 to …, then stop`.
+std::string BudgetText(const v1::BudgetSpec& budget) {
+  constexpr std::int64_t kHourMs = 3'600'000;
+  std::string text = GpuHours(budget.milli_gpu_hours() * kHourMs) + " GPU-h";
+  if (!budget.gpu_type().empty()) text += " of " + budget.gpu_type();
+  text += ", " + ExactMoment(budget.start_ms()) + " to " + ExactMoment(budget.end_ms());
+  text += budget.at_exhaustion() == v1::BUDGET_EXHAUSTION_SCAVENGE ? ", then scavenges"
+                                                                   : ", then stops";
+  if (budget.carry_over_percent() > 0) {
+    text += ", carries over " + std::to_string(budget.carry_over_percent()) + " %";
+  }
+  return text;
+}
+
 }  // namespace
 
 void AddSettings(const v1::AccountSettings& settings, Facts& facts) {
@@ -207,6 +264,7 @@ void AddSettings(const v1::AccountSettings& settings, Facts& facts) {
     if (share.has_lend_max_milli_gpus()) {
       text += ", lends at most " + Gpus(share.lend_max_milli_gpus());
     }
+    if (share.has_target_ppm()) text += ", target " + Percent(share.target_ppm());
     facts.Add(type, text);
   }
   facts.Add("Limits", LimitsText(settings.account_limits()));
@@ -223,7 +281,12 @@ void AddSettings(const v1::AccountSettings& settings, Facts& facts) {
   if (settings.rule() != v1::PROJECT_RULE_UNSPECIFIED) {
     facts.Add("Order", Words(v1::ProjectRule_Name(settings.rule()), sizeof("PROJECT_RULE_") - 1));
   }
+  facts.Add("Highest classification", settings.highest_classification());
   facts.Add("Slurm account", settings.slurm_account());
+  facts.Add("Slurm QOS", settings.slurm_qos());
+  for (const v1::BudgetSpec& budget : settings.budgets()) {
+    facts.Add("Budget " + budget.name(), BudgetText(budget));
+  }
 }
 
 }  // namespace kezek::cli

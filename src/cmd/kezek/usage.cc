@@ -194,7 +194,7 @@ void AddUsage(CLI::App& app, Session& session) {
   command->add_option("ACCOUNT", flags->account, "account and its children; without: my projects");
   command->add_option("-A,--project", flags->account, "the same")->type_name("ACCOUNT");
   command->add_option("--gpu-type", flags->gpu_type, "only this type of GPU")->type_name("TYPE");
-  command->add_flag("--by-user", flags->by_user, "not yet: users of projects, too");
+  command->add_flag("--by-user", flags->by_user, "users of projects, too, least usage first");
   command->add_option("-s,--sort", flags->sort, "order; that of the tree if not given")
       ->type_name(Bars(SortKeys()))
       ->check(OneOf(SortKeys()));

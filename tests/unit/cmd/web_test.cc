@@ -60,6 +60,7 @@ class SwitchedStore final : public ReadStore, public Reader {
   Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return Away(); }
   Result<std::vector<AccountVersion>> AccountHistory() override { return Away(); }
   Result<ReportFigures> Report(const ReportQuery&) override { return Away(); }
+  Result<HistoryKept> Kept() override { return Away(); }
   Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return Away(); }
   Result<std::vector<OverrideCount>> Overrides(TimeMs, TimeMs) override { return Away(); }
 

@@ -154,6 +154,12 @@ TEST(AccountTree, RefusesBadSettings) {
        nlp + "shares[h200].borrow_max_milli_gpus", "OUT_OF_RANGE"},
       {"lend", [&](Rows& r) { share(r, 5).lend_max_milli = kMaxMilliGpus + 1; },
        nlp + "shares[h200].lend_max_milli_gpus", "OUT_OF_RANGE"},
+      {"targets",
+       [&](Rows& r) {
+         share(r, 5).target_ppm = 600'000;
+         share(r, 7).target_ppm = 400'001;
+       },
+       "universities/kaznu/vision: settings.shares[h200].target_ppm", "TARGETS_ABOVE_WHOLE"},
       {"type", [](Rows& r) { Of(r, 5).settings.shares["b200"] = {}; }, nlp + "shares[b200]",
        "NO_SUCH_GPU_TYPE"},
       {"limit", [](Rows& r) { Of(r, 5).settings.user_limits.jobs_running = -1; },

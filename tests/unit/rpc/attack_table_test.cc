@@ -143,16 +143,36 @@ std::vector<Question> AboutAccounts() {
     request.add_changes()->set_path(object.account);
     request.mutable_changes(0)->set_title("ours");
   };
+  const auto revert = [](const auto& object, auto& request) {
+    request.set_account(object.account);
+    request.set_to_version(1);
+    request.set_reason("as it was");
+  };
+  const auto propose = [](const auto& object, auto& request) {
+    request.set_account(object.account);
+    request.set_gpu_type("h200");
+    request.set_amount_milli_gpu_ms(-1);
+    request.set_reason("ours now");
+  };
+  const auto decide = [](const auto&, auto& request) { request.set_id(1); };
   const auto all = [](const auto&, auto&) {};
   const std::set<std::string> any = {"own", "same institution", "another institution"};
-  return {{"QuotaService/GetAccount", {"own"}, About<v1::GetAccountRequest>(account), {}},
-          {"QuotaService/ListAccounts", {"own"}, About<v1::ListAccountsRequest>(account), {}},
-          {"QuotaService/ApplyAccounts", {"own"}, About<v1::ApplyAccountsRequest>(title), {}},
-          {"QuotaService/GetUsage", {"own"}, About<v1::GetUsageRequest>(account), {}},
-          {"QuotaService/GetEntitlement", {"own"}, About<v1::GetEntitlementRequest>(account), {}},
-          {"QuotaService/ReportUsage", {"own"}, About<v1::ReportUsageRequest>(account), {}},
-          {"QuotaService/ReportEquity", any, About<v1::ReportEquityRequest>(all), {}},
-          {"QuotaService/ExplainShare", {"own"}, About<v1::ExplainShareRequest>(account), {}}};
+  return {
+      {"QuotaService/GetAccount", {"own"}, About<v1::GetAccountRequest>(account), {}},
+      {"QuotaService/ListAccounts", {"own"}, About<v1::ListAccountsRequest>(account), {}},
+      {"QuotaService/ApplyAccounts", {"own"}, About<v1::ApplyAccountsRequest>(title), {}},
+      {"QuotaService/ListChanges", {"own"}, About<v1::ListChangesRequest>(account), {}},
+      {"QuotaService/RevertAccounts", {"own"}, About<v1::RevertAccountsRequest>(revert), {}},
+      {"QuotaService/GetUsage", {"own"}, About<v1::GetUsageRequest>(account), {}},
+      {"QuotaService/GetEntitlement", {"own"}, About<v1::GetEntitlementRequest>(account), {}},
+      {"QuotaService/ListBudgets", {"own"}, About<v1::ListBudgetsRequest>(account), {}},
+      {"QuotaService/ListLedger", {"own"}, About<v1::ListLedgerRequest>(account), {}},
+      {"QuotaService/ProposeCorrection", {"own"}, About<v1::ProposeCorrectionRequest>(propose), {}},
+      {"QuotaService/DecideCorrection", any, About<v1::DecideCorrectionRequest>(decide), {}},
+      {"QuotaService/ListCorrections", any, About<v1::ListCorrectionsRequest>(all), {}},
+      {"QuotaService/ReportUsage", {"own"}, About<v1::ReportUsageRequest>(account), {}},
+      {"QuotaService/ReportEquity", any, About<v1::ReportEquityRequest>(all), {}},
+      {"QuotaService/ExplainShare", {"own"}, About<v1::ExplainShareRequest>(account), {}}};
 }
 
 std::vector<Question> AboutNodes() {
@@ -233,13 +253,6 @@ const std::set<std::string> kNotAsked = {"AccessService/WhoAmI",
                                          "AccessService/Login",
                                          "JobService/Requeue",
                                          "JobService/ReportCheckpoint",
-                                         "QuotaService/ListChanges",
-                                         "QuotaService/RevertAccounts",
-                                         "QuotaService/ListBudgets",
-                                         "QuotaService/ProposeCorrection",
-                                         "QuotaService/DecideCorrection",
-                                         "QuotaService/ListCorrections",
-                                         "QuotaService/ListLedger",
                                          "QuotaService/ReportReconcile",
                                          "ClusterService/ListReservations",
                                          "ClusterService/PutReservation",
@@ -281,6 +294,12 @@ class AttackTable : public Attack {
       object.for_another = static_cast<Role>(role) == Role::kClusterAdmin;
     }
     view.alive = std::make_shared<const std::vector<Alive>>(std::move(alive));
+    store_.history.clear();
+    for (const auto& [id, account] : world.directory.accounts) {
+      store_.history.push_back({.account = account});
+      store_.history.back().account.version = 1;
+    }
+    store_.corrections = {Correction{.id = 1, .budget = {World::kNlp, ""}, .gpu_type = "h200"}};
     desk_.SetView(std::make_shared<const View>(std::move(view)));
   }
 

@@ -191,6 +191,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     return std::map<BudgetRef, MilliGpuMs>();
   }
   Result<Correction> GetCorrection(std::int64_t) override {
+    if (!corrections.empty()) return corrections.back();
     return Error{Code::kNotFound, "no such correction", {}};
   }
   Result<std::vector<Correction>> ListCorrections(const CorrectionQuery& query) override {
@@ -209,6 +210,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     reports_asked.push_back(query);
     return report ? report(query) : ReportFigures();
   }
+  Result<HistoryKept> Kept() override { return kept; }
   Result<std::vector<HistoryRow>> History(const HistoryQuery& query) override {
     std::vector<HistoryRow> rows = hours;
     std::erase_if(rows, [&](const HistoryRow& row) {
@@ -224,6 +226,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   std::vector<ReportQuery> reports_asked;
   std::function<ReportFigures(const ReportQuery&)> report;  // none: nothing happened
   std::vector<HistoryRow> hours;
+  HistoryKept kept{.until_ms = TimeMs{1} << 60};
   std::vector<OverrideCount> overrides;
   std::vector<AccountVersion> history;
   std::vector<Correction> corrections;  // by id

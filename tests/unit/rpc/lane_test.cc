@@ -42,6 +42,7 @@ class Pool final : public ReadStore {
     Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return None(); }
     Result<std::vector<AccountVersion>> AccountHistory() override { return None(); }
     Result<ReportFigures> Report(const ReportQuery&) override { return None(); }
+    Result<HistoryKept> Kept() override { return None(); }
     Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return None(); }
     Result<std::vector<OverrideCount>> Overrides(TimeMs, TimeMs) override { return None(); }
 

@@ -179,9 +179,11 @@ TEST_F(ReportService, EquityComparesTargetEntitledAndReceived) {
   EXPECT_EQ(firms.target_ppm(), 300'000) << "what the other's target leaves";
   EXPECT_EQ(firms.entitled_ppm(), 400'000);
   EXPECT_EQ(firms.received_ppm(), 500'000);
+  EXPECT_EQ(firms.off_ppm(), 200'000);
   EXPECT_EQ(firms.unmet_ppm(), 250'000);
   const v1::EquityRow& universities = response.rows(1);
   EXPECT_EQ(universities.target_ppm(), 700'000);
+  EXPECT_EQ(universities.off_ppm(), -200'000);
   EXPECT_EQ(universities.received_milli_gpu_ms(), 45 * kGpuHour);
   EXPECT_EQ(universities.waits().jobs(), 2);
   EXPECT_EQ(response.policy_error_ppm(), 200'000);
@@ -189,6 +191,13 @@ TEST_F(ReportService, EquityComparesTargetEntitledAndReceived) {
   // x = 0.75 and 1.125: 1.875^2 / (2 x 1.828125)
   EXPECT_EQ(response.jain_ppm(), 961'538);
   EXPECT_EQ(response.basis().time().until_ms(), 100 * kHourMs) << "full hours";
+}
+
+TEST_F(ReportService, AnInstitutionStarvedToNothingLowersTheIndexThatCountsIt) {
+  store_.hours = {Hours(World::kKaznu, 60, 60, 60), Hours(World::kAcme, 0, 0, 60)};
+  const auto response = Equity("audit@kezek", v1::REPORT_GROUP_INSTITUTION);
+  EXPECT_EQ(response.institutions(), 2);
+  EXPECT_EQ(response.jain_ppm(), 500'000) << "1 and 0: 1^2 / (2 x 1)";
 }
 
 TEST_F(ReportService, EquityCountsWhatAdminsDidByHand) {

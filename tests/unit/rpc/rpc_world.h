@@ -70,6 +70,7 @@ struct World {
     auto view = std::make_shared<View>();
     view->now_ms = 1'000;
     view->tick = 1;
+    view->settings_version = directory.settings_version;
     view->directory = std::make_shared<const Directory>(directory);
     view->nodes = nodes;
     view->cluster_answers = true;
