@@ -242,18 +242,21 @@ std::vector<MilliGpus> Parts(const std::vector<MilliGpus>& shares, MilliGpus amo
 std::vector<Claim> MakeClaims(const AccountTree& tree, const std::string& gpu_type,
                               std::span<const MilliGpus> demand) {
   std::vector<Claim> claims(demand.size());
+  std::vector<char> open(demand.size(), 0);  // it or one below may start jobs
   for (AccountIndex i = tree.size() - 1; i >= 0; --i) {
     const auto at = static_cast<std::size_t>(i);
+    if (tree.HoldsJobs(i) && !tree.IsClosed(i)) open[at] = 1;
     const Share& share = tree.share(i, gpu_type);
     Claim& claim = claims[at];
     claim.id = tree.id(i);
     claim.weight_milli = share.weight_milli;
     claim.guarantee_milli = share.guarantee_milli;
-    claim.lend_max_milli = share.lend_max_milli;
+    if (open[at] != 0) claim.lend_max_milli = share.lend_max_milli;
     claim.cap_milli = tree.ShareCap(i, gpu_type);
     claim.limit_milli = tree.account(i).settings.account_limits.running_milli;
     if (tree.children(i).empty()) claim.demand_milli = demand[at];
     if (i == kRootIndex) continue;
+    if (open[at] != 0) open[static_cast<std::size_t>(tree.parent(i))] = 1;
     const Sibling own = MakeSibling(claim);
     claims[static_cast<std::size_t>(tree.parent(i))].demand_milli += own.high + own.idle;
   }

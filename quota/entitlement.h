@@ -7,9 +7,10 @@
 // demand or cap; the order of siblings does not matter; more weight never gets less.
 //
 // Idle GPUs (lend_max): an account keeps max(0, guarantee - lend_max - demand) to itself: taken off
-// before filling, part of its parent's demand. If what there is falls short of guarantees in demand
-// and idle GPUs together, both are scaled in proportion (`scaled`). What a level's guarantees are
-// scaled to is what counts as guarantee wherever "inside the guarantee" is asked.
+// before filling, part of its parent's demand. One without an open project keeps nothing: nobody
+// could use it. If what there is falls short of guarantees in demand and idle GPUs together, both
+// are scaled in proportion (`scaled`). What a level's guarantees are scaled to is what counts as
+// guarantee wherever "inside the guarantee" is asked.
 #pragma once
 
 #include <cstdint>

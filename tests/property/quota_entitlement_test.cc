@@ -174,6 +174,7 @@ std::vector<testing::Row> RandomRows(Dice& dice) {
       row.weight = dice.Roll(1, 5);
       if (dice.Chance(25)) row.borrow_max = dice.Roll(0, 30);
       if (dice.Chance(25)) row.lend_max = dice.Roll(0, 30);
+      row.closed = dice.Chance(10);
       rows.push_back(row);
     }
   };
@@ -183,6 +184,13 @@ std::vector<testing::Row> RandomRows(Dice& dice) {
     below(id, rows[static_cast<std::size_t>(id) - 1].guarantee, "project");
   }
   return rows;
+}
+
+bool HasOpenProject(const AccountTree& tree, AccountIndex account) {
+  for (AccountIndex i = account; i < tree.subtree_end(account); ++i) {
+    if (tree.HoldsJobs(i) && !tree.IsClosed(i)) return true;
+  }
+  return false;
 }
 
 // What an account asks for is what is asked for below it, as far as caps let it, and what is kept
@@ -195,7 +203,7 @@ void CheckDemand(const AccountTree& tree, const std::vector<Entitlement>& entitl
     const MilliGpus own = entitled[At(child)].demand_milli;
     const std::optional<MilliGpus> cap = tree.ShareCap(child, kType);
     demand += cap ? std::min(own, *cap) : own;
-    if (!share.lend_max_milli) continue;
+    if (!share.lend_max_milli || !HasOpenProject(tree, child)) continue;
     const MilliGpus idle =
         std::max<MilliGpus>(0, share.guarantee_milli - *share.lend_max_milli - own);
     demand += idle;

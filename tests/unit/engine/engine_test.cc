@@ -143,6 +143,22 @@ TEST(EngineTest, IdleGpusAreKeptFromOthers) {
   EXPECT_EQ(StartsText(plan), "3@n1 1@n1");
 }
 
+TEST(EngineTest, AClosedLenderKeepsNothingIdle) {
+  SmallTree tree;
+  tree.Add(4, 1, 6, "institution").shares["h200"].lend_max_milli = 2000;
+  tree.Add(2, 4, 6).shares["h200"].lend_max_milli = 2000;
+  tree.Add(3, 1);
+  Engine engine = EngineWith(tree, 1);
+  engine.SetWaiting(Queued(1, Gang(3, 1, 8)));
+  EXPECT_EQ(ReasonOf(engine.Decide(kNoon), 1).code, ReasonCode::kGuaranteeProtected);
+  tree.directory().accounts[AccountId{2}].closed = true;
+  engine.SetDirectory(tree.Make());
+  const Plan plan = engine.Decide(kNoon);
+  EXPECT_EQ(StartsText(plan), "1@n1");
+  EXPECT_EQ(plan.standings.at({AccountId{2}, "h200"}).idle_milli, 0);
+  EXPECT_EQ(plan.standings.at({AccountId{4}, "h200"}).idle_milli, 0);
+}
+
 TEST(EngineTest, ArrayStartsElementByElement) {
   Engine engine = EngineWith(TwoProjects(), 1);
   JobSpec spec = Gang(2, 1, 3);

@@ -161,6 +161,26 @@ TEST(Entitlement, IdleGpusAreTheParentsDemand) {
       (Named_{{"kz", 100}, {"uni", 60}, {"firms", 40}, {"kaznu", 0}, {"nu", 20}, {"asyl", 40}}));
 }
 
+TEST(Entitlement, NothingIsKeptIdleWhereNoProjectIsOpen) {
+  std::vector<Row> rows = National();
+  rows[1].lend_max = rows[3].lend_max = 0;  // uni and kaznu lend nothing
+  for (const bool closed : {false, true}) {
+    rows[3].closed = closed;
+    const AccountTree tree = Tree(rows);
+    const auto entitled = Entitle(tree, kType, 100'000, Demand(tree, {{"asyl", 100}}));
+    EXPECT_EQ(entitled[At(tree.Find("uni/kaznu"))].idle_milli, closed ? 0 : 40'000);
+    EXPECT_EQ(entitled[At(tree.Find("uni"))].idle_milli, closed ? 60'000 : 20'000)
+        << "nu is open and might use uni's";
+  }
+  rows[1].closed = true;
+  const AccountTree tree = Tree(rows);
+  const auto entitled = Entitle(tree, kType, 100'000, Demand(tree, {{"nu", 10}, {"asyl", 100}}));
+  EXPECT_EQ(entitled[At(tree.Find("uni"))].idle_milli, 0);
+  EXPECT_EQ(entitled[At(tree.Find("uni"))].entitled_milli, 10'000)
+      << "what it runs keeps its floor";
+  EXPECT_EQ(entitled[At(tree.Find("firms"))].entitled_milli, 90'000);
+}
+
 TEST(Entitlement, GuaranteesAreScaledOnlyWhereTheyExceed) {
   const AccountTree tree = Tree(National());
   // 50 of 100 GPUs serve: uni's guarantee is cut to 50. Its children's 40 and 10 fit in that.

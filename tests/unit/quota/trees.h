@@ -24,6 +24,7 @@ struct Row {
   std::optional<std::int64_t> borrow_max;
   std::optional<std::int64_t> lend_max;
   std::string kind = "project";
+  bool closed = false;
 };
 
 inline std::map<AccountId, Account> Accounts(const std::vector<Row>& rows) {
@@ -35,6 +36,7 @@ inline std::map<AccountId, Account> Accounts(const std::vector<Row>& rows) {
     account.parent = AccountId{row.parent};
     account.name = row.name;
     account.kind = row.kind;
+    account.closed = row.closed;
     Share share;
     share.weight_milli = row.weight * 1000;
     share.guarantee_milli = row.guarantee * 1000;
