@@ -252,18 +252,27 @@ void OrderTree::Step(ProjectWalk* walk, Item group, Item run, bool whole,
 
 void OrderTree::Take(bool starts) {
   KEZEK_CHECK(current_.has_value(), "nothing to take");
+  const OrderJob& job = *current_->job;
+  Take(starts, {job.counted_milli, job.expected_charge});
+}
+
+void OrderTree::Start(const Given& given) {
+  KEZEK_CHECK(current_.has_value(), "nothing to start");
+  Take(true, given);
+}
+
+void OrderTree::Take(bool starts, const Given& given) {
   current_.reset();
   ProjectWalk& walk = ProjectAt(last_project_);
-  const RunWalk& run = RunAt(&GroupAt(&walk, last_group_), last_run_);
   UsageValue charge = unit_;
-  charge *= static_cast<std::uint64_t>(run.head->second.expected_charge);
+  charge *= static_cast<std::uint64_t>(given.expected_charge);
   Step(&walk, last_group_, last_run_, false, charge);
   MilliGpus least = Least(walk);
   for (AccountIndex i = last_project_; i != kNoAccount; i = input_.tree->parent(i)) {
     if (i != last_project_) least = siblings_.Least(At(i).children);
     Leave(i);
     At(i).usage += charge;
-    if (starts && !scavengers_) At(i).slack_milli -= run.counted_milli;
+    if (starts && !scavengers_) At(i).slack_milli -= given.counted_milli;
     At(i).least_milli = least;
     Join(i);
   }

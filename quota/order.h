@@ -62,6 +62,12 @@ class OrderTree {
   // The job starts, or is blocked by lack of GPUs: its expected charge counts for the rest of the
   // walk; if it starts, so do its GPUs.
   void Take(bool starts);
+  // It starts, and counts as what its nodes make of it: no more than it waited with.
+  struct Given {
+    MilliGpus counted_milli = 0;
+    MilliGpuMs expected_charge = 0;
+  };
+  void Start(const Given& given);
   // A limit, budget or hold stops it: adds nothing.
   void PassOver();
   // After either: the remaining elements of that candidate's array leave the walk.
@@ -142,6 +148,7 @@ class OrderTree {
   }
   bool Before(AccountIndex a, AccountIndex b) const;
   static bool GroupBefore(const ProjectWalk& walk, Item a, Item b);
+  void Take(bool starts, const Given& given);
   void Leave(AccountIndex account);
   void Join(AccountIndex account);
   void Refresh(AccountIndex project);

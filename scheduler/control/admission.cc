@@ -229,7 +229,7 @@ Result<void> Admission::CheckQueue(const QueuedJobs& queued, UserId owner,
 MilliGpus Admission::Counted(const JobSpec& spec) const {
   const auto type = types_.find(spec.shape.gpu_type);
   if (type == types_.end()) return 0;
-  return quota::CountGpus(spec.shape, type->second.size);
+  return quota::CountAtMost(spec, type->second);
 }
 
 }  // namespace kezek::control

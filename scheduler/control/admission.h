@@ -48,7 +48,7 @@ class Admission {
                             const quota::CarriedIn& carried_in) const;
   // Whether the queue has room for the spec's jobs beside these.
   Result<void> CheckQueue(const QueuedJobs& queued, UserId owner, const JobSpec& spec) const;
-  // Counted GPUs over all nodes; 0 for a type the machine does not have.
+  // The most that it may count as, over all nodes; 0 for a type the machine does not have.
   MilliGpus Counted(const JobSpec& spec) const;
 
   const std::shared_ptr<const Directory>& directory() const { return directory_; }

@@ -25,9 +25,9 @@ std::int64_t Waiting(const Job& job) {
   return job.state == JobState::kQueued ? 1 : 0;
 }
 
-MilliGpus CountedOf(const Shape& shape, const std::map<std::string, quota::GpuType>& types) {
-  const auto type = types.find(shape.gpu_type);
-  return type == types.end() ? 0 : quota::CountGpus(shape, type->second.size);
+MilliGpus CountedOf(const JobSpec& spec, const std::map<std::string, quota::GpuType>& types) {
+  const auto type = types.find(spec.shape.gpu_type);
+  return type == types.end() ? 0 : quota::CountAtMost(spec, type->second);
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ QueueTally TallyQueue(const QueueState& state, const View& view) {
     if (waiting == 0) continue;
     const JobStanding* standing = view.FindWaiting(ref);
     const ReasonCode reason = standing == nullptr ? ReasonCode::kNone : standing->reason.code;
-    queued[{job.spec->job_class, reason}].Add(waiting, CountedOf(job.spec->shape, types));
+    queued[{job.spec->job_class, reason}].Add(waiting, CountedOf(*job.spec, types));
   }
   std::map<std::pair<std::string, bool>, Sum> alive;
   for (const auto& [ref, attempt] : state.attempts()) {

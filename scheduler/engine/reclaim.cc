@@ -168,7 +168,7 @@ Reclaimer::Reclaimer(const World& world, const Plan& plan, TimeMs now)
   for (const Start& start : plan.starts) {
     const Waiting& job = world.waiting().at(start.row);
     AddUse(job.spec->shape, start.placement, 1, state_.used);
-    state_.running.Add(world.tree(), world.CountOf(job));
+    state_.running.Add(world.tree(), world.CountOf(start));
   }
 }
 
@@ -312,7 +312,9 @@ State Reclaimer::After(State state, const Ask& ask, const Choice& choice) const 
     state.gone.insert(victim.attempt->attempt);
   }
   AddUse(ask.request.spec->shape, choice.placement, 1, state.used);
-  state.running.Add(world_.tree(), ask.count);
+  quota::JobCount placed = ask.count;
+  placed.counted_milli = world_.CountedOn(ask.request.spec->shape, choice.placement);
+  state.running.Add(world_.tree(), placed);
   return state;
 }
 

@@ -32,7 +32,7 @@ void Recount::Remove(const Holding& attempt) {
 void Recount::Change(const Start& start, int sign) {
   const Waiting& job = world_.waiting().at(start.row);
   AddUse(job.spec->shape, start.placement, sign, used_);
-  Count(world_.CountOf(job), sign);
+  Count(world_.CountOf(start), sign);
 }
 
 void Recount::Count(const quota::JobCount& job, int sign) {

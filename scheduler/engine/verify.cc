@@ -91,7 +91,11 @@ Broken WrongGang(const Basis& basis, const Waiting& job, const Start& start) {
       if (!has) return "the gang lacks node " + name + ", which the job names";
     }
   }
-  if (start.counted_milli != basis.world->CountedOf(spec.shape)) return "counted GPUs are wrong";
+  MilliGpus counted = 0;
+  for (const NodeGrant& grant : start.placement) {
+    counted += quota::CountOnNode(spec.shape, quota::SizeOf(basis.world->nodes().at(grant.node)));
+  }
+  if (start.counted_milli != counted) return "counted GPUs are wrong";
   return WrongDomain(basis, job, start.placement);
 }
 
@@ -120,11 +124,11 @@ Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, c
 }
 
 // No budget holds less than the starts take of it.
-Broken Overdrawn(const Basis& basis, const Start& start, const Waiting& job, quota::Taken& taken) {
+Broken Overdrawn(const Basis& basis, const Start& start, quota::Taken& taken) {
   if (start.scavenges != basis.world->ScavengesOf(start.row)) {
     return "whether it is a scavenger is not what its budgets say";
   }
-  const quota::Draw draw = basis.world->DrawOf(job, taken);
+  const quota::Draw draw = basis.world->DrawOf(start, taken);
   if (draw.stop.code != ReasonCode::kNone || draw.scavenges) return "a budget does not hold it";
   Take(draw, taken);
   for (const auto& [budget, amount] : taken) {
@@ -182,9 +186,9 @@ std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
     if (auto broken = NotStartable(basis, start, started)) return violation(std::move(broken));
     const Waiting& job = basis.world->waiting().at(start.row);
     if (auto broken = WrongGang(basis, job, start)) return violation(std::move(broken));
-    const quota::JobCount count = basis.world->CountOf(job);
+    const quota::JobCount count = basis.world->CountOf(start);
     if (auto broken = recount.Forbids(count)) return violation(std::move(broken));
-    if (auto broken = Overdrawn(basis, start, job, taken)) return violation(std::move(broken));
+    if (auto broken = Overdrawn(basis, start, taken)) return violation(std::move(broken));
     if (auto broken = idle.Start(count)) return violation(std::move(broken));
     recount.Add(start);
     const Shape& shape = job.spec->shape;

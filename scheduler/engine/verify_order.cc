@@ -41,7 +41,7 @@ class OrderCheck {
     for (const auto& [type, pool] : before.pools()) free_milli_[type] = pool.free_gpus * 1000;
     for (std::size_t i = 0; i < plan.starts.size(); ++i) {
       const Start& start = plan.starts[i];
-      Tiered tiered{i, basis.world->CountOf(basis.world->waiting().at(start.row)), {}, {}};
+      Tiered tiered{i, basis.world->CountOf(start), {}, {}};
       tiered.path = PathOf(basis.world->tree(), tiered.job.project);
       for (const AccountIndex account : tiered.path) {
         const bool inside = !tiered.job.scavenger && after_.Inside(account, tiered.job);
@@ -135,8 +135,7 @@ const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_
   quota::Taken taken;
   for (const Tiered& start : starts_) {
     if (std::binary_search(starts.begin(), starts.end(), start.index)) continue;
-    const Waiting& job = basis_.world->waiting().at(plan_.starts[start.index].row);
-    Take(basis_.world->DrawOf(job, {}), taken);
+    Take(basis_.world->DrawOf(plan_.starts[start.index], {}), taken);
   }
   known =
       std::make_unique<Without>(Without{std::move(recount), std::move(machine), std::move(taken)});

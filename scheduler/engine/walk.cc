@@ -112,12 +112,10 @@ void TypeWalk::Run() {
 void TypeWalk::Examine(const quota::Candidate& candidate) {
   const Waiting& job = world_.waiting().at(candidate.job->ref);
   const quota::JobCount count = world_.CountOf(job);
-  quota::Draw draw;
   if (world_.MayBeStopped(candidate.project, count.job_class)) {
     Reason stop = StopOf(world_, draft_.running, allocated_, count, guarantees_);
     if (stop.code == ReasonCode::kNone) {
-      draw = world_.DrawOf(job, draft_.taken);
-      stop = StopOf(world_, draw);
+      stop = StopOf(world_, world_.DrawOf(job, draft_.taken));
     }
     if (stop.code != ReasonCode::kNone) {
       PassOver(candidate, std::move(stop));
@@ -147,7 +145,6 @@ void TypeWalk::Examine(const quota::Candidate& candidate) {
           first);
     return;
   }
-  Take(draw, draft_.taken);
   StartOn(candidate, job, std::move(*placement));
 }
 
@@ -173,21 +170,25 @@ Reason TypeWalk::NoRoom(const Request& request, const Waiting& job,
   return reason;
 }
 
+// From here on it counts as what its nodes make of it.
 void TypeWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement) {
-  const quota::JobCount count = world_.CountOf(job);
   draft_.free.Take(job.spec->shape, placement);
+  const MilliGpus counted = world_.CountedOn(job.spec->shape, placement);
+  Start start{.job = StartableRef(job, candidate.nth),
+              .row = job.ref,
+              .placement = std::move(placement),
+              .counted_milli = counted,
+              .scavenges = world_.ScavengesOf(job.ref)};
+  const quota::JobCount count = world_.CountOf(start);
+  Take(world_.DrawOf(start, draft_.taken), draft_.taken);
   draft_.running.Add(world_.tree(), count);
   free_milli_ -= count.counted_milli;
   for (auto i = candidate.project; i != quota::kNoAccount && !count.scavenger;
        i = world_.tree().parent(i)) {
     allocated_[static_cast<std::size_t>(i)] += count.counted_milli;
   }
-  draft_.plan.starts.push_back({.job = StartableRef(job, candidate.nth),
-                                .row = job.ref,
-                                .placement = std::move(placement),
-                                .counted_milli = count.counted_milli,
-                                .scavenges = world_.ScavengesOf(job.ref)});
-  order_.Take(true);
+  draft_.plan.starts.push_back(std::move(start));
+  order_.Start({counted, world_.ExpectedChargeOf(*job.spec, counted)});
 }
 
 void TypeWalk::PassOver(const quota::Candidate& candidate, Reason reason) {

@@ -106,8 +106,10 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
 }
 
 void World::SetNode(const Node& node) {
-  nodes_[node.name] = node;
-  types_stale_ = true;
+  Node& known = nodes_[node.name];
+  types_stale_ |= known.name != node.name || known.gpu_type != node.gpu_type ||
+                  quota::SizeOf(known) != quota::SizeOf(node) || known.labels != node.labels;
+  known = node;
 }
 
 void World::SetWaiting(const Waiting& job) {
@@ -226,7 +228,7 @@ void World::Refresh(TimeMs now) {
 void World::RefreshScavengers() {
   for (const JobRef& ref : may_scavenge_) {
     const Waiting& job = waiting_.at(ref);
-    BudgetRef budget = FullDrawOf(job, {}).scavenges;
+    BudgetRef budget = FullDrawOf(job, CountedOf(*job.spec), {}).scavenges;
     const bool changes = bool{budget} != scavenges_.contains(ref);
     if (budget) {
       scavenges_[ref] = std::move(budget);
@@ -242,14 +244,15 @@ bool World::DrawsOnBudgets(AccountId project) const {
   return index != quota::kNoAccount && budgeted_[static_cast<std::size_t>(index)] != 0;
 }
 
-quota::Draw World::FullDrawOf(const Waiting& job, const quota::Taken& taken) const {
+quota::Draw World::FullDrawOf(const Waiting& job, MilliGpus counted_milli,
+                              const quota::Taken& taken) const {
   const JobSpec& spec = *job.spec;
   const ClassRules& rules = ClassOf(spec.job_class);
   if (rules.scavenger || !DrawsOnBudgets(spec.project)) return {};
   const auto rate = directory_->rate_milli.find(spec.shape.gpu_type);
   const quota::Cost cost{.project = spec.project,
                          .gpu_type = spec.shape.gpu_type,
-                         .counted_milli = CountedOf(spec.shape),
+                         .counted_milli = counted_milli,
                          .limit_ms = spec.time_limit_ms,
                          .rate_milli = rate == directory_->rate_milli.end() ? 1000 : rate->second,
                          .factor_milli = rules.factor_milli};
@@ -258,7 +261,12 @@ quota::Draw World::FullDrawOf(const Waiting& job, const quota::Taken& taken) con
 
 quota::Draw World::DrawOf(const Waiting& job, const quota::Taken& taken) const {
   if (scavenges_.contains(job.ref)) return {};
-  return FullDrawOf(job, taken);
+  return FullDrawOf(job, CountedOf(*job.spec), taken);
+}
+
+quota::Draw World::DrawOf(const Start& start, const quota::Taken& taken) const {
+  if (start.scavenges) return {};
+  return FullDrawOf(waiting_.at(start.row), start.counted_milli, taken);
 }
 
 BudgetRef World::ScavengesOf(const JobRef& waiting) const {
@@ -286,10 +294,21 @@ const ClassRules& World::ClassOf(const std::string& name) const {
   return found == directory_->classes.end() ? plain_class_ : found->second;
 }
 
-MilliGpus World::CountedOf(const Shape& shape) const {
-  const auto type = types_.find(shape.gpu_type);
-  const quota::NodeSize size = type == types_.end() ? quota::NodeSize{} : type->second.size;
-  return quota::CountGpus(shape, size);
+MilliGpus World::CountedOf(const JobSpec& spec) const {
+  const auto type = types_.find(spec.shape.gpu_type);
+  if (type == types_.end()) return quota::CountGpus(spec.shape, {});
+  return quota::CountAtMost(spec, type->second);
+}
+
+MilliGpus World::CountedOn(const Shape& shape, const Placement& placement) const {
+  return quota::CountPlaced(shape, placement, nodes_);
+}
+
+MilliGpuMs World::ExpectedChargeOf(const JobSpec& spec, MilliGpus counted_milli) const {
+  const auto rate = directory_->rate_milli.find(spec.shape.gpu_type);
+  return quota::ExpectedCharge(counted_milli, spec.time_limit_ms,
+                               rate == directory_->rate_milli.end() ? 1000 : rate->second,
+                               ClassOf(spec.job_class).factor_milli);
 }
 
 bool World::MayBeStopped(quota::AccountIndex project, const std::string& job_class) const {
@@ -300,9 +319,15 @@ bool World::MayBeStopped(quota::AccountIndex project, const std::string& job_cla
 
 quota::JobCount World::CountOf(const Waiting& job) const {
   const JobSpec& spec = *job.spec;
-  return {spec.project,          job.user,
-          spec.job_class,        spec.shape.gpu_type,
-          CountedOf(spec.shape), ClassOf(spec.job_class).scavenger || scavenges_.contains(job.ref)};
+  return {spec.project,    job.user,
+          spec.job_class,  spec.shape.gpu_type,
+          CountedOf(spec), ClassOf(spec.job_class).scavenger || scavenges_.contains(job.ref)};
+}
+
+quota::JobCount World::CountOf(const Start& start) const {
+  quota::JobCount count = CountOf(waiting_.at(start.row));
+  count.counted_milli = start.counted_milli;
+  return count;
 }
 
 quota::JobCount World::CountOf(const Holding& attempt) const {
@@ -314,17 +339,14 @@ quota::JobCount World::CountOf(const Holding& attempt) const {
 quota::OrderJob World::OrderOf(const Waiting& job) const {
   const JobSpec& spec = *job.spec;
   const ClassRules& rules = ClassOf(spec.job_class);
-  const auto rate = directory_->rate_milli.find(spec.shape.gpu_type);
   quota::OrderJob order;
   order.ref = job.ref;
   order.project = spec.project;
   order.user = job.user;
   order.class_rank = rules.rank;
   order.scavenger = rules.scavenger || scavenges_.contains(job.ref);
-  order.counted_milli = CountedOf(spec.shape);
-  order.expected_charge = quota::ExpectedCharge(
-      order.counted_milli, spec.time_limit_ms,
-      rate == directory_->rate_milli.end() ? 1000 : rate->second, rules.factor_milli);
+  order.counted_milli = CountedOf(spec);
+  order.expected_charge = ExpectedChargeOf(spec, order.counted_milli);
   DurationMs length = spec.time_limit_ms;
   if (IsShortest(spec.project)) {
     const auto known = lengths_.Predict(spec.project, job.user, spec.name, spec.shape);

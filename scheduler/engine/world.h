@@ -74,15 +74,21 @@ class World {
 
   // A class that configuration no longer knows has the rules of a plain one.
   const ClassRules& ClassOf(const std::string& name) const;
-  MilliGpus CountedOf(const Shape& shape) const;
+  // The most it may count as while it waits; what it counts as where a plan puts it.
+  MilliGpus CountedOf(const JobSpec& spec) const;
+  MilliGpus CountedOn(const Shape& shape, const Placement& placement) const;
+  MilliGpuMs ExpectedChargeOf(const JobSpec& spec, MilliGpus counted_milli) const;
   // Whether any limit or rule could stop a job of this project and class. Most have none.
   bool MayBeStopped(quota::AccountIndex project, const std::string& job_class) const;
   // What a start now draws on budgets, beside what is taken already. Nothing for scavengers, those
   // that a budget makes one included.
   quota::Draw DrawOf(const Waiting& job, const quota::Taken& taken) const;
+  // As its start draws, with what that counts as.
+  quota::Draw DrawOf(const Start& start, const quota::Taken& taken) const;
   // The budget that makes it a scavenger, by the last Refresh; or none.
   BudgetRef ScavengesOf(const JobRef& waiting) const;
   quota::JobCount CountOf(const Waiting& job) const;
+  quota::JobCount CountOf(const Start& start) const;
   quota::JobCount CountOf(const Holding& attempt) const;
 
  private:
@@ -90,7 +96,8 @@ class World {
   void Order(const Waiting& job);
   void OrderAll();
   bool DrawsOnBudgets(AccountId project) const;
-  quota::Draw FullDrawOf(const Waiting& job, const quota::Taken& taken) const;
+  quota::Draw FullDrawOf(const Waiting& job, MilliGpus counted_milli,
+                         const quota::Taken& taken) const;
   void RefreshScavengers();
   bool IsShortest(AccountId project) const;
   void RefreshShortest(AccountId project);

@@ -74,30 +74,61 @@ ClassRules NaiveEngine::ClassOf(const std::string& name) const {
   return found == directory_->classes.end() ? ClassRules{} : found->second;
 }
 
-MilliGpus NaiveEngine::Counted(const Shape& shape) const {
-  return quota::CountGpus(shape, quota::GpuTypes(nodes_)[shape.gpu_type].size);
+// The largest of its GPUs, CPUs and memory as parts of the node, or all of it.
+MilliGpus NaiveEngine::CountedOn(const Shape& shape, const std::string& name) const {
+  const Node& node = nodes_.at(name);
+  const std::int64_t all = node.gpus * 1000;
+  const std::int64_t by_cpus = (shape.cpus_per_node * all + node.cpus - 1) / node.cpus;
+  const std::int64_t by_memory =
+      (shape.memory_mib_per_node * all + node.memory_mib - 1) / node.memory_mib;
+  const std::int64_t shared =
+      std::max({std::int64_t{shape.gpus_per_node} * 1000, by_cpus, by_memory});
+  return shape.exclusive ? std::max(all, shared) : shared;
+}
+
+// Where it counts most of the nodes that would hold it if they were empty.
+MilliGpus NaiveEngine::Counted(const JobSpec& spec) const {
+  const Shape& shape = spec.shape;
+  std::vector<MilliGpus> most;
+  for (const auto& [name, node] : nodes_) {
+    NaiveNode state{node, node.gpus, node.cpus, node.memory_mib, true, true};
+    if (node.gpu_type == shape.gpu_type && NaiveHolds(state, spec)) {
+      most.push_back(CountedOn(shape, name));
+    }
+  }
+  if (most.empty()) {
+    return quota::CountGpus(shape, quota::GpuTypes(nodes_)[shape.gpu_type].size);
+  }
+  std::sort(most.rbegin(), most.rend());
+  MilliGpus counted = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(shape.nodes); ++i) {
+    counted += i < most.size() ? most[i] : most[0];
+  }
+  return counted;
 }
 
 quota::JobCount NaiveEngine::CountOf(const Waiting& job) const {
-  return {job.spec->project,        job.user,
-          job.spec->job_class,      job.spec->shape.gpu_type,
-          Counted(job.spec->shape), ClassOf(job.spec->job_class).scavenger};
+  return {job.spec->project,        job.user,           job.spec->job_class,
+          job.spec->shape.gpu_type, Counted(*job.spec), ClassOf(job.spec->job_class).scavenger};
+}
+
+MilliGpuMs NaiveEngine::ExpectedCharge(const JobSpec& spec, MilliGpus counted) const {
+  const auto rate = directory_->rate_milli.find(spec.shape.gpu_type);
+  return quota::ExpectedCharge(counted, spec.time_limit_ms,
+                               rate == directory_->rate_milli.end() ? 1000 : rate->second,
+                               ClassOf(spec.job_class).factor_milli);
 }
 
 quota::OrderJob NaiveEngine::OrderOf(const Waiting& job, TimeMs now) const {
   const ClassRules rules = ClassOf(job.spec->job_class);
-  const auto rate = directory_->rate_milli.find(job.spec->shape.gpu_type);
-  const MilliGpus counted = Counted(job.spec->shape);
-  const DurationMs limit = job.spec->time_limit_ms;
+  const MilliGpus counted = Counted(*job.spec);
   return {.ref = job.ref,
           .project = job.spec->project,
           .user = job.user,
           .class_rank = rules.rank,
           .scavenger = rules.scavenger,
           .counted_milli = counted,
-          .expected_charge = quota::ExpectedCharge(
-              counted, limit, rate == directory_->rate_milli.end() ? 1000 : rate->second,
-              rules.factor_milli),
+          .expected_charge = ExpectedCharge(*job.spec, counted),
           .predicted = quota::Charge(counted, Length(job), 1000, 1000),
           .aged = RanSince(job.spec->project, job.queued_since_ms, now) >= config_.age_max_ms,
           .submitted_ms = job.submitted_ms,
@@ -253,9 +284,12 @@ void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
   }
 }
 
-void NaiveEngine::Start(Tick& tick, const Waiting& job, int nth, const Placement& placement) const {
+MilliGpus NaiveEngine::Start(Tick& tick, const Waiting& job, int nth,
+                             const Placement& placement) const {
   const JobSpec& spec = *job.spec;
-  const quota::JobCount count = CountOf(job);
+  quota::JobCount count = CountOf(job);
+  count.counted_milli = 0;
+  for (const NodeGrant& grant : placement) count.counted_milli += CountedOn(spec.shape, grant.node);
   const JobRef ref = spec.array && job.ref.element == kNoElement
                          ? JobRef{job.ref.id, job.elements[static_cast<std::size_t>(nth)]}
                          : job.ref;
@@ -271,6 +305,7 @@ void NaiveEngine::Start(Tick& tick, const Waiting& job, int nth, const Placement
   }
   tick.running.Add(*tree_, count);
   tick.free_milli -= count.counted_milli;
+  return count.counted_milli;
 }
 
 // That count now.
@@ -368,8 +403,8 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
          true);
     return tick.kept_from.insert({count.project, count.counted_milli}).second;
   }
-  Start(tick, job, candidate.nth, *placement);
-  order.Take(true);
+  const MilliGpus counted = Start(tick, job, candidate.nth, *placement);
+  order.Start({counted, ExpectedCharge(spec, counted)});
   return false;
 }
 

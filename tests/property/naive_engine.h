@@ -40,7 +40,9 @@ class NaiveEngine {
   using Entitled = std::vector<quota::Entitlement>;
   struct Tick;
   ClassRules ClassOf(const std::string& name) const;
-  MilliGpus Counted(const Shape& shape) const;
+  MilliGpus CountedOn(const Shape& shape, const std::string& node) const;
+  MilliGpus Counted(const JobSpec& spec) const;
+  MilliGpuMs ExpectedCharge(const JobSpec& spec, MilliGpus counted) const;
   quota::JobCount CountOf(const engine::Waiting& job) const;
   bool IsShortest(AccountId project) const;
   DurationMs Length(const engine::Waiting& job) const;
@@ -55,7 +57,8 @@ class NaiveEngine {
   std::vector<MilliGpus> Guarantees(const Tick& tick, const std::string& type) const;
   Reason Stopped(const quota::RunningTable& running, const quota::JobCount& count,
                  const std::vector<MilliGpus>& guarantees) const;
-  void Start(Tick& tick, const engine::Waiting& job, int nth, const Placement& placement) const;
+  MilliGpus Start(Tick& tick, const engine::Waiting& job, int nth,
+                  const Placement& placement) const;
   bool WalkOne(Tick& tick, quota::OrderTree& order, const quota::Candidate& candidate) const;
   void Leave(Tick& tick, const quota::OrderTree& order, const std::string& type, AccountId project,
              const bool* scavengers) const;

@@ -240,6 +240,10 @@ Reason NaiveNever(const NaiveNodes& configured, const JobSpec& spec) {
 
 }  // namespace
 
+bool NaiveHolds(const NaiveNode& free, const JobSpec& spec) {
+  return Roomy(spec, free) && MayUse(spec, free.node);
+}
+
 std::optional<Placement> NaivePlace(const NaiveNodes& nodes, const JobSpec& spec, Domain within) {
   Problem problem{nodes, spec, static_cast<std::size_t>(spec.shape.nodes), {}, {}};
   std::size_t room = 0;

@@ -21,6 +21,9 @@ struct NaiveNode {
   bool idle = false;
 };
 
+// Whether it could have its part of this node by itself.
+bool NaiveHolds(const NaiveNode& free, const JobSpec& spec);
+
 // Nodes of all types, in any order.
 using NaiveNodes = std::vector<NaiveNode>;
 

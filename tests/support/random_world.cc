@@ -14,6 +14,7 @@ std::vector<Node> RandomWorld::Nodes(std::int32_t count) {
   std::vector<Node> nodes;
   const std::int64_t per_leaf = Int(2, 5);
   const bool mixed = Chance(30);
+  const bool unequal = Chance(35);
   const bool placed = !Chance(10);  // else the topology is not known
   for (std::int32_t i = 0; i < count; ++i) {
     std::string number = std::to_string(i);
@@ -23,6 +24,11 @@ std::vector<Node> RandomWorld::Nodes(std::int32_t count) {
     node.gpus = old ? 4 : 8;
     node.cpus = old ? 32 : 64;
     node.memory_mib = old ? 256 * 1024 : 1024 * 1024;
+    if (unequal && Chance(40)) {
+      node.gpus = old || Chance(50) ? node.gpus : 4;
+      node.cpus = Chance(50) ? node.cpus : 48;
+      node.memory_mib = Chance(50) ? node.memory_mib : 512 * 1024;
+    }
     if (placed && !Chance(5)) {
       node.leaf = "leaf" + std::to_string(i / per_leaf);
       node.block = "block" + std::to_string(i / (per_leaf * 3));

@@ -27,7 +27,8 @@ class RandomWorld {
     return from[static_cast<std::size_t>(Int(0, static_cast<std::int64_t>(from.size()) - 1))];
   }
 
-  // Nodes n000…, of type h200 (8 GPUs) and at times a100 (4 GPUs); most are up.
+  // Nodes n000…, of type h200 (8 GPUs) and at times a100 (4 GPUs), at times some of them with less
+  // than the others of their type; most are up.
   std::vector<Node> Nodes(std::int32_t count);
   // Another state of the same node: health, drained, foreign use, now and then a GPU less.
   Node Changed(Node node, TimeMs now);

@@ -61,7 +61,7 @@ class VerifyTest : public ::testing::Test {
 
   void Hold(std::int64_t id, JobSpec spec, Placement placement, TimeMs start_ms) {
     const Waiting job = Queued(id, std::move(spec));
-    const MilliGpus counted = world_->CountedOf(job.spec->shape);
+    const MilliGpus counted = world_->CountedOn(job.spec->shape, placement);
     world_->SetHolding(HoldingOf({job.ref, job.ref, std::move(placement), counted}, job, start_ms));
   }
 

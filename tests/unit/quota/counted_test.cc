@@ -1,5 +1,6 @@
 // Goal: a job counts as the largest of its parts of a node, rounded up to a milli-GPU.
-// Method: shapes on a node of 8 GPUs, 128 CPUs, 2 TiB; the worked example of the rules among them.
+// Method: shapes on a node of 8 GPUs, 128 CPUs, 2 TiB; the worked example of the rules among them;
+// a machine whose nodes differ, for what a job may count as at most and counts as in a place.
 #include "quota/counted.h"
 
 #include <gtest/gtest.h>
@@ -65,6 +66,65 @@ TEST(Counted, GpuTypesOfTheMachine) {
   EXPECT_EQ(type.largest, (NodeSize{8, 256, 0}));
   EXPECT_EQ(type.nodes, 3);
   EXPECT_EQ(type.configured_milli, 20'000);
+}
+
+// Two nodes with 128 CPUs, one labelled one with half of that, one with half the GPUs.
+std::map<std::string, Node> Unequal() {
+  std::map<std::string, Node> nodes;
+  const auto add = [&nodes](const std::string& name, std::int32_t gpus, std::int32_t cpus) {
+    nodes[name] = {.name = name, .gpu_type = "h200", .gpus = gpus, .cpus = cpus};
+    nodes[name].memory_mib = 1024;
+  };
+  add("a", 8, 128);
+  add("b", 8, 128);
+  add("c", 8, 64);
+  add("d", 4, 128);
+  nodes["c"].labels = {"few"};
+  return nodes;
+}
+
+MilliGpus Most(const JobSpec& spec) { return CountAtMost(spec, GpuTypes(Unequal()).at("h200")); }
+
+TEST(Counted, InAPlaceByTheNodesThere) {
+  const std::map<std::string, Node> nodes = Unequal();
+  const Shape shape = Of(1, 48, 0, 3);
+  EXPECT_EQ(CountPlaced(shape, {{"a", 1}, {"b", 1}, {"c", 1}}, nodes), 3000 + 3000 + 6000);
+  Shape whole = Of(1, 1, 0, 2);
+  whole.exclusive = true;
+  EXPECT_EQ(CountPlaced(whole, {{"a", 8}, {"d", 4}}, nodes), 12'000);
+}
+
+TEST(Counted, AtMostWhereItCountsMost) {
+  JobSpec spec;
+  spec.shape = Of(1, 48, 0);
+  EXPECT_EQ(Most(spec), 6000);  // on c
+  spec.shape.nodes = 3;
+  EXPECT_EQ(Most(spec), 6000 + 3000 + 3000);
+  spec.shape = Of(1, 100, 0, 2);  // too much for c
+  EXPECT_EQ(Most(spec), 6250 + 6250);
+  spec.shape = Of(1, 1, 0, 4);
+  spec.shape.exclusive = true;
+  EXPECT_EQ(Most(spec), 28'000);
+}
+
+TEST(Counted, AtMostAmongTheNodesItMayGoTo) {
+  JobSpec spec;
+  spec.shape = Of(1, 48, 0);
+  spec.exclude_nodes = {"c", "c", "elsewhere"};
+  EXPECT_EQ(Most(spec), 3000);
+  spec.exclude_nodes = {};
+  spec.nodes = {"d"};
+  EXPECT_EQ(Most(spec), 1500);
+  spec.shape.nodes = 2;  // d and one more
+  EXPECT_EQ(Most(spec), 6000 + 3000);
+  spec.shape.nodes = 1;
+  spec.nodes = {};
+  spec.constraints = {"few"};
+  EXPECT_EQ(Most(spec), 6000);
+  spec.shape.nodes = 2;  // there is but one: as if there were another
+  EXPECT_EQ(Most(spec), 12'000);
+  spec.constraints = {"none has it"};
+  EXPECT_EQ(Most(spec), 6000) << "by the commonest size";
 }
 
 TEST(Counted, Text) {
