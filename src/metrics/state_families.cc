@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "kezek/budget_forecast.h"
 #include "kezek/check.h"
 #include "kezek/names.h"
 #include "kezek/reason_text.h"
@@ -57,6 +58,10 @@ double GpuSeconds(MilliGpuMs amount) {
   return static_cast<double>(amount) / kPerMilli / static_cast<double>(kSecondMs);
 }
 
+double Seconds(TimeMs time_ms) {
+  return static_cast<double>(time_ms) / static_cast<double>(kSecondMs);
+}
+
 // Only of periods that are current: else the number of series would grow with the years.
 void AddBudgets(const View& view, std::vector<prometheus::MetricFamily>& all) {
   if (view.budgets == nullptr) return;
@@ -65,6 +70,9 @@ void AddBudgets(const View& view, std::vector<prometheus::MetricFamily>& all) {
   GaugeFamily held("kezek_budget_held_gpu_seconds");
   GaugeFamily left("kezek_budget_left_gpu_seconds");
   GaugeFamily end("kezek_budget_end_timestamp_seconds");
+  GaugeFamily warned("kezek_budget_warned_percent");
+  GaugeFamily runs_out("kezek_budget_runs_out_timestamp_seconds");
+  GaugeFamily will_expire("kezek_budget_will_expire_gpu_seconds");
   for (const BudgetStanding& budget : *view.budgets) {
     const BudgetSpec& spec = budget.spec;
     if (view.now_ms < spec.start_ms || view.now_ms >= spec.end_ms) continue;
@@ -74,9 +82,18 @@ void AddBudgets(const View& view, std::vector<prometheus::MetricFamily>& all) {
     spent.Add(labels, GpuSeconds(budget.balance.spent));
     held.Add(labels, GpuSeconds(budget.balance.held));
     left.Add(labels, GpuSeconds(budget.balance.left));
-    end.Add(labels, static_cast<double>(spec.end_ms) / static_cast<double>(kSecondMs));
+    end.Add(labels, Seconds(spec.end_ms));
+    warned.Add(labels, budget.balance.warned_percent);
+    const BudgetPace pace{budget.balance.spent, std::max(kHourMs, view.now_ms - spec.start_ms)};
+    const BudgetForecast forecast =
+        ForecastOf(spec, budget.balance, pace, view.now_ms, HasNextPeriod(*view.budgets, budget));
+    if (forecast.runs_out_ms != 0) runs_out.Add(labels, Seconds(forecast.runs_out_ms));
+    will_expire.Add(labels, GpuSeconds(forecast.will_expire));
   }
-  for (GaugeFamily* family : {&granted, &spent, &held, &left, &end}) family->AddTo(all);
+  for (GaugeFamily* family :
+       {&granted, &spent, &held, &left, &end, &warned, &runs_out, &will_expire}) {
+    family->AddTo(all);
+  }
 }
 
 // GPUs that our attempts hold, by node.

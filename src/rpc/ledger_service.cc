@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kezek/budget_forecast.h"
 #include "kezek/names.h"
 #include "rpc/account_convert.h"
 #include "rpc/job_refs.h"
@@ -15,29 +16,7 @@
 namespace kezek::rpc {
 namespace {
 
-constexpr DurationMs kPaceMs = 14 * kDayMs;  // what a forecast looks back on
-
 std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
-
-// The pace of the last 14 days, or of the period so far; milli-GPU-ms for each day.
-void Forecast(const BudgetStanding& standing, MilliGpuMs spent_lately, TimeMs now,
-              v1::Budget* wire) {
-  const BudgetSpec& spec = standing.spec;
-  if (now < spec.start_ms || now >= spec.end_ms) return;
-  const DurationMs looked = std::max<DurationMs>(kHourMs, std::min(kPaceMs, now - spec.start_ms));
-  const DurationMs to_come = spec.end_ms - now;
-  const MilliGpuMs free = standing.balance.left + standing.balance.held;
-  __extension__ using Wide = __int128;
-  const Wide needed = static_cast<Wide>(spent_lately) * to_come / looked;
-  if (spent_lately > 0 && needed > free) {
-    wire->set_runs_out_ms(now +
-                          static_cast<DurationMs>(static_cast<Wide>(free) * looked / spent_lately));
-  }
-  if (needed >= free) return;
-  const Wide over = free - std::max<Wide>(0, needed);
-  wire->set_will_expire_milli_gpu_ms(
-      static_cast<std::int64_t>(over * (100 - spec.carry_over_percent) / 100));
-}
 
 v1::Budget ToWire(const View& view, const BudgetStanding& standing,
                   const std::map<BudgetRef, MilliGpuMs>& spent_lately) {
@@ -53,7 +32,13 @@ v1::Budget ToWire(const View& view, const BudgetStanding& standing,
   wire.set_expired_milli_gpu_ms(balance.expired);
   wire.set_warned_percent(balance.warned_percent);
   const auto lately = spent_lately.find(standing.ref);
-  Forecast(standing, lately == spent_lately.end() ? 0 : lately->second, view.now_ms, &wire);
+  const BudgetPace pace{lately == spent_lately.end() ? 0 : lately->second,
+                        PaceTime(standing.spec, view.now_ms)};
+  const BudgetForecast forecast =
+      ForecastOf(standing.spec, balance, pace, view.now_ms,
+                 view.budgets != nullptr && HasNextPeriod(*view.budgets, standing));
+  wire.set_runs_out_ms(forecast.runs_out_ms);
+  wire.set_will_expire_milli_gpu_ms(forecast.will_expire);
   return wire;
 }
 

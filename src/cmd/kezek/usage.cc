@@ -84,6 +84,9 @@ void PrintBudgets(const Host& host, const v1::ListBudgetsResponse& answer) {
                 << GpuHours(budget.will_expire_milli_gpu_ms()) << " GPU-h would expire";
     }
     *host.out << ", at the pace of the last 14 days\n";
+    if (budget.warned_percent() > 0) {
+      *host.out << "  Warned: " << budget.warned_percent() << " % of it were spent or held\n";
+    }
     if (budget.refunded_milli_gpu_ms() == 0) continue;
     *host.out << "  Refunded: " << GpuHours(budget.refunded_milli_gpu_ms()) << " GPU-h\n";
   }

@@ -86,12 +86,15 @@ std::shared_ptr<const View> KnownView() {
                         .carried_in = 500'000'000,
                         .left = 4'000'000'000,
                         .held = 2'000'000'000,
-                        .spent = 1'500'000'000};
+                        .spent = 1'500'000'000,
+                        .warned_percent = 80};
     return standing;
   };
+  BudgetStanding scarce = budget("scarce", "h200", view->now_ms + kDayMs);
+  scarce.balance = {.granted = 9'500'000'000, .left = 500'000'000, .spent = 9'000'000'000};
   view->budgets = std::make_shared<const std::vector<BudgetStanding>>(std::vector<BudgetStanding>{
       budget("past", "h200", view->now_ms), budget("2026-Q4", "h200", view->now_ms + kDayMs),
-      budget("all", "", view->now_ms + 1)});
+      budget("all", "", view->now_ms + 1), std::move(scarce)});
   return view;
 }
 
@@ -159,6 +162,13 @@ TEST(Exposition, SaysHowTheMachineAndItsAccountsStand) {
       {"kezek_budget_held_gpu_seconds" + q4, "2000"},
       {"kezek_budget_left_gpu_seconds" + q4, "4000"},
       {"kezek_budget_end_timestamp_seconds" + q4, "1795086400.5"},
+      {"kezek_budget_warned_percent" + q4, "80"},
+      // In nine days 1,500 GPU-seconds: in the day to come less than the 2,000 that are held.
+      {"kezek_budget_will_expire_gpu_seconds" + q4, "4000"},
+      // A ninth of that a day: half a day.
+      {"kezek_budget_runs_out_timestamp_seconds{account=\"universities/kaznu\",budget=\"scarce\","
+       "gpu_type=\"h200\"}",
+       "1795043200.5"},
       {"kezek_budget_left_gpu_seconds{account=\"universities/kaznu\",budget=\"all\",gpu_type=\"\"}",
        "4000"},
       {"kezek_nodes{gpu_type=\"h200\",state=\"up\"}", "2"},
