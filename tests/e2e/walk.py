@@ -32,7 +32,7 @@ UNSTABLE = (
     (r"\b(?:\d+ min )?\d+ s\b", "LENGTH"),
     (r"(?:leaf\d: )?\bn(?:\d+|\[[\d,-]+\])(?:,n\d+)*", "NODES"),
     (r"^(research/\S+|research:).*", r"\1 FIGURES"),
-    (r"^(\d+ .*LENGTH +)\d+ +[\d.]+", r"\1SLURM HOURS"),
+    (r"^(# .*LENGTH +)\d+ +[\d.]+", r"\1SLURM HOURS"),
     (r" {2,}", "  "),
 )
 
