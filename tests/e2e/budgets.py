@@ -22,6 +22,8 @@ CLIENTS = 32
 PROJECTS_EACH = 4  # of an institution; it has a budget, too
 HOLD_S = 180       # a job of one GPU and a minute: the limit and two minutes more
 SECTOR = "drill"
+# Why a job may wait when nothing fits any more; the last until its launch may be tried again.
+WAITS = ("BUDGET_EXHAUSTED", "NOT_LOOKED_AT", "LAUNCH_BACKOFF")
 YEAR_MS = 365 * 86_400_000
 
 
@@ -57,15 +59,14 @@ class Drill:
                 f"end_ms: {end}}}"]
 
     def nothing_fits(self):
-        """Nothing runs, and of every project where jobs wait a budget is below a hold."""
-        if self.cluster.sql("select 1 from attempts where not settled limit 1"):
-            return False
-        stuck = self.cluster.sql(
-            "select distinct j.project_id from jobs j join accounts p on p.id = j.project_id"
-            " join budget_totals b on b.account_id in (p.id, p.parent_id)"
-            f" where j.state = 'queued' and b.left_amount < {HOLD_S * 1_000_000}")
-        waiting = self.cluster.sql("select distinct project_id from jobs where state = 'queued'")
-        return sorted(stuck) == sorted(waiting)
+        """Nothing runs, and of every project where jobs wait a budget is below a hold; both at one
+        moment: between two statements something may start."""
+        return self.cluster.sql(
+            "select not exists (select 1 from attempts where not settled) and not exists"
+            " (select 1 from jobs j join accounts p on p.id = j.project_id"
+            " where j.state = 'queued' and not exists"
+            " (select 1 from budget_totals b where b.account_id in (p.id, p.parent_id)"
+            f" and b.left_amount < {HOLD_S * 1_000_000}))") == [["t"]]
 
 
 def disturb(cluster, submitters, options, rng):
@@ -185,7 +186,7 @@ def judge_jobs(submitters, jobs):
             yield f"job {name} is {state}"
     for job in jobs:
         code = job.get("reason", {}).get("code", "")
-        if states[job["job"]] == "queued" and code not in ("BUDGET_EXHAUSTED", "NOT_LOOKED_AT"):
+        if states[job["job"]] == "queued" and code not in WAITS:
             yield f"job {job['job']} waits: {code}"
     if "queued" not in states.values():
         yield "no budget was used up: the drill shows nothing"
