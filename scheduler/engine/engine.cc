@@ -53,7 +53,9 @@ Facts Engine::CopyFacts() const {
               .waiting = world_->waiting(),
               .holdings = world_->holdings(),
               .usage = world_->usage(),
-              .budgets = world_->budgets()};
+              .budgets = world_->budgets(),
+              .lengths = world_->lengths(),
+              .clocks = world_->clocks()};
   facts.config.phase_ended = nullptr;
   return facts;
 }

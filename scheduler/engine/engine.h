@@ -24,6 +24,7 @@
 #include "kezek/resources.h"
 #include "kezek/time.h"
 #include "quota/budget.h"
+#include "quota/run_history.h"
 #include "quota/usage.h"
 
 namespace kezek::engine {
@@ -133,6 +134,9 @@ struct Facts {
   std::map<AttemptRef, Holding> holdings;
   std::map<std::string, quota::UsageBook> usage;  // by GPU type
   quota::Budgets budgets;
+  // Of rule kShortest: what was learned, and how long projects that ever had it have run.
+  quota::RunLengths lengths;
+  std::map<AccountId, quota::RunClock> clocks;
 };
 
 class Engine {

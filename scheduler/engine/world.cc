@@ -51,6 +51,12 @@ bool MayScavenge(const quota::AccountTree& tree, AccountId project) {
   return false;
 }
 
+bool SameTree(const std::map<AccountId, Account>& a, const std::map<AccountId, Account>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second.parent == y.second.parent;
+  });
+}
+
 }  // namespace
 
 std::int32_t StartableCount(const Waiting& job) {
@@ -71,6 +77,8 @@ World::World(const Facts& facts, std::shared_ptr<const Directory> directory)
     : World(facts.config, std::move(directory)) {
   usage_ = facts.usage;
   budgets_ = facts.budgets;
+  lengths_ = facts.lengths;
+  for (const auto& [project, clock] : facts.clocks) paces_[project].clock = clock;
   for (const auto& [name, node] : facts.nodes) SetNode(node);
   for (const auto& [ref, attempt] : facts.holdings) SetHolding(attempt);
   for (const auto& [ref, job] : facts.waiting) SetWaiting(job);
@@ -78,27 +86,23 @@ World::World(const Facts& facts, std::shared_ptr<const Directory> directory)
 
 void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   KEZEK_CHECK(directory != nullptr, "no directory");
-  // A change of quota alone leaves the waiting jobs as they are.
-  if (directory_ == nullptr || directory_->classes != directory->classes ||
-      directory_->rate_milli != directory->rate_milli) {
-    order_stale_ = true;
-  }
+  // A change of quota alone leaves the waiting jobs, and the sums of what runs, as they are.
+  const bool ruled = directory_ == nullptr || directory_->classes != directory->classes;
+  order_stale_ |= ruled || directory_->rate_milli != directory->rate_milli;
+  const bool moved = ruled || !SameTree(directory_->accounts, directory->accounts);
   directory_ = std::move(directory);
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
   limited_ = Limited(tree_);
   budgeted_ = Budgeted(tree_);
-  scavenges_.clear();
-  may_scavenge_.clear();
-  for (const auto& [ref, job] : waiting_) {
-    if (MayScavenge(tree_, job.spec->project)) may_scavenge_.insert(ref);
-  }
   for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
     if (!IsShortest(tree_.id(i)) || paces_.contains(tree_.id(i))) continue;
     paces_[tree_.id(i)].clock = quota::RunClock(config_.age_max_ms);
   }
   for (auto& [project, pace] : paces_) pace.stale |= !IsShortest(project);
+  FindScavengers();
+  if (!moved) return;
   running_ = {};
   for (const auto& [ref, attempt] : holdings_) {
     if (attempt.counts) running_.Add(tree_, CountOf(attempt));
@@ -167,6 +171,12 @@ void World::Book(const UsageBooking& booking) {
   }
 }
 
+std::map<AccountId, quota::RunClock> World::clocks() const {
+  std::map<AccountId, quota::RunClock> clocks;
+  for (const auto& [project, pace] : paces_) clocks.emplace(project, pace.clock);
+  return clocks;
+}
+
 bool World::IsShortest(AccountId project) const {
   const quota::AccountIndex index = tree_.IndexOf(project);
   return index != quota::kNoAccount && tree_.children(index).empty() &&
@@ -222,6 +232,20 @@ void World::Refresh(TimeMs now) {
   }
   RefreshScavengers();
   for (auto& [type, jobs] : order_) jobs.Arrange(tree_);
+}
+
+// Which waiting jobs budgets may make scavengers. Those that were scavengers go back to the others
+// in the order until the next Refresh says whether they still are.
+void World::FindScavengers() {
+  const auto were = std::exchange(scavenges_, {});
+  may_scavenge_.clear();
+  for (const auto& [project, waits] : waits_since_) {
+    if (!MayScavenge(tree_, project)) continue;
+    for (const auto& [queued_ms, ref] : waits) may_scavenge_.insert(ref);
+  }
+  for (const auto& [ref, budget] : were) {
+    if (!order_stale_) Order(waiting_.at(ref));
+  }
 }
 
 // Who goes on as a scavenger is in the order of scavengers.

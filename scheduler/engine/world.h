@@ -67,6 +67,8 @@ class World {
   const std::map<std::string, quota::UsageBook>& usage() const { return usage_; }
   const std::map<std::string, quota::GpuType>& types() const { return types_; }
   const quota::Budgets& budgets() const { return budgets_; }
+  const quota::RunLengths& lengths() const { return lengths_; }
+  std::map<AccountId, quota::RunClock> clocks() const;
   // Waiting jobs in order, by GPU type. Up to date after Refresh.
   const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
   // Every GPU type of a node, a waiting job or a holding.
@@ -98,6 +100,7 @@ class World {
   bool DrawsOnBudgets(AccountId project) const;
   quota::Draw FullDrawOf(const Waiting& job, MilliGpus counted_milli,
                          const quota::Taken& taken) const;
+  void FindScavengers();
   void RefreshScavengers();
   bool IsShortest(AccountId project) const;
   void RefreshShortest(AccountId project);

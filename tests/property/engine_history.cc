@@ -21,17 +21,20 @@ EngineHistory::EngineHistory(std::uint64_t seed) : random_(seed) {
     nodes_[node.name] = std::move(node);
   }
   directory_ = std::make_shared<const Directory>(random_.Accounts(gpus_, 4));
+  tree_ = quota::AccountTree::Build(directory_->accounts).value();
 }
 
 void EngineHistory::Begin() {
   for (const auto& [name, node] : nodes_) {
     for (const EventSink& sink : sinks_) sink.node(node);
   }
+  if (random_.Chance(60)) ChangeSettings();
   for (std::int64_t jobs = random_.Int(0, 12); jobs > 0; --jobs) Submit();
 }
 
 void EngineHistory::Step() {
   now_ms_ += random_.Chance(80) ? random_.Int(0, 10 * kMinuteMs) : random_.Int(0, 2 * kDayMs);
+  BookBudgets(quota::EndsDue(tree_, budgets_, now_ms_));
   for (std::int64_t events = random_.Int(1, 6); events > 0; --events) {
     const std::int64_t kind = random_.Int(0, 99);
     if (kind < 55) {
@@ -43,9 +46,103 @@ void EngineHistory::Step() {
     } else if (kind < 92) {
       ForgetOne();
     } else {
-      directory_ = std::make_shared<const Directory>(random_.Changed(*directory_, gpus_));
-      for (const EventSink& sink : sinks_) sink.directory(directory_);
+      ChangeSettings();
     }
+  }
+}
+
+// Budgets go their own way: a change that they refuse leaves them as they are.
+void EngineHistory::ChangeSettings() {
+  Directory changed = random_.Chance(70) ? random_.Changed(*directory_, gpus_) : *directory_;
+  Directory budgeted = random_.Chance(70) ? random_.Budgeted(changed, now_ms_) : changed;
+  quota::AccountTree tree = quota::AccountTree::Build(budgeted.accounts).value();
+  const auto grants = quota::GrantsDue(tree_, tree, budgets_, now_ms_);
+  if (grants) {
+    changed = std::move(budgeted);
+  } else {
+    tree = quota::AccountTree::Build(changed.accounts).value();
+  }
+  directory_ = std::make_shared<const Directory>(std::move(changed));
+  tree_ = std::move(tree);
+  for (const EventSink& sink : sinks_) sink.directory(directory_);
+  if (grants) BookBudgets(*grants);
+  ParkClosed();
+}
+
+// The controller tells the engine only of jobs whose projects are open.
+void EngineHistory::ParkClosed() {
+  const auto closed = [this](const Waiting& job) {
+    const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
+    return project != quota::kNoAccount && tree_.IsClosed(project);
+  };
+  const auto waiting = waiting_;
+  for (const auto& [ref, job] : waiting) {
+    if (!closed(job)) continue;
+    parked_[ref] = job;
+    waiting_.erase(ref);
+    for (const EventSink& sink : sinks_) sink.not_waiting(ref);
+  }
+  const auto parked = parked_;
+  for (const auto& [ref, job] : parked) {
+    if (closed(job)) continue;
+    parked_.erase(ref);
+    TellWaiting(job);
+  }
+}
+
+void EngineHistory::BookBudgets(const std::vector<LedgerEntry>& entries) {
+  for (const LedgerEntry& entry : entries) {
+    if (entry.book != Book::kBudget) continue;
+    budgets_.Book(entry);
+    for (const EventSink& sink : sinks_) sink.book_budget(entry);
+  }
+}
+
+void EngineHistory::HoldBudgets(const Waiting& row, const engine::Start& start) {
+  const JobSpec& spec = *row.spec;
+  const ClassRules& rules = directory_->classes.at(spec.job_class);
+  if (rules.scavenger || start.scavenges) return;
+  Held held;
+  held.attempt.ref = {start.job, 1};
+  held.attempt.planned_ms = now_ms_;
+  held.attempt.limit_ms = spec.time_limit_ms;
+  held.attempt.counted_milli = start.counted_milli;
+  held.attempt.rate_milli = directory_->rate_milli.at(spec.shape.gpu_type);
+  held.attempt.factor_milli = rules.factor_milli;
+  held.payer = {spec.project, row.user, spec.job_class, spec.shape.gpu_type};
+  const quota::Draw draw = quota::DrawOf(tree_, budgets_,
+                                         {.project = spec.project,
+                                          .gpu_type = spec.shape.gpu_type,
+                                          .counted_milli = start.counted_milli,
+                                          .limit_ms = spec.time_limit_ms,
+                                          .rate_milli = held.attempt.rate_milli,
+                                          .factor_milli = held.attempt.factor_milli},
+                                         now_ms_);
+  if (overdrawn_.empty() && (draw.stop.code != ReasonCode::kNone || draw.scavenges)) {
+    overdrawn_ = ToText(start.job);
+  }
+  const auto entries = quota::HoldEntries(held.attempt, held.payer, draw, now_ms_);
+  for (const LedgerEntry& entry : entries) held.booked.Add(entry);
+  BookBudgets(entries);
+  if (!entries.empty()) held_[held.attempt.ref] = std::move(held);
+}
+
+// It has ended: what it did not need goes back, at times all of it.
+void EngineHistory::Settle(const AttemptRef& ref) {
+  const auto found = held_.find(ref);
+  if (found == held_.end()) return;
+  Held held = std::move(found->second);
+  held_.erase(found);
+  const Holding& attempt = holdings_.at(ref);
+  held.attempt.state = AttemptState::kEnded;
+  held.attempt.start_ms = attempt.start_ms;
+  held.attempt.end_ms = now_ms_;
+  held.attempt.outcome = attempt.start_ms == 0 ? AttemptOutcome::kLaunchFailed
+                         : random_.Chance(10)  ? AttemptOutcome::kNodeFailed
+                                               : AttemptOutcome::kSucceeded;
+  for (const LedgerEntry& entry :
+       quota::EntriesDue(held.attempt, held.payer, held.booked, now_ms_)) {
+    BookBudgets(quota::Completed(tree_, budgets_, entry, now_ms_));
   }
 }
 
@@ -75,6 +172,7 @@ void EngineHistory::Submit() {
   }
   job.spec = std::make_shared<const JobSpec>(std::move(spec));
   TellWaiting(job);
+  ParkClosed();
 }
 
 // An attempt begins to run, ends, or is released by the cluster.
@@ -86,9 +184,11 @@ void EngineHistory::EndOne() {
     attempt.start_ms = now_ms_;
     TellHolding(attempt);
   } else if (attempt.counts && random_.Chance(60)) {
+    Settle(attempt.attempt);
     attempt.counts = false;
     TellHolding(attempt);
   } else {
+    Settle(attempt.attempt);
     holdings_.erase(attempt.attempt);
     for (const EventSink& sink : sinks_) sink.not_holding(attempt.attempt);
     if (attempt.start_ms == 0) return;
@@ -125,6 +225,7 @@ void EngineHistory::Commit(const engine::Plan& plan) {
     if (random_.Chance(15)) continue;  // the rest is planned again
     Waiting row = waiting_.at(start.row);
     const JobSpec& spec = *row.spec;
+    HoldBudgets(row, start);
     TellHolding({.attempt = {start.job, 1},
                  .user = row.user,
                  .project = spec.project,
@@ -132,9 +233,10 @@ void EngineHistory::Commit(const engine::Plan& plan) {
                  .shape = spec.shape,
                  .placement = start.placement,
                  .counted_milli = start.counted_milli,
-                 .limit_ms = spec.time_limit_ms});
+                 .limit_ms = spec.time_limit_ms,
+                 .as_scavenger = bool{start.scavenges}});
     names_[{start.job, 1}] = spec.name;
-    if (spec.job_class != "scavenger") {
+    if (spec.job_class != "scavenger" && !start.scavenges) {
       const engine::UsageBooking booking{spec.project, row.user, spec.shape.gpu_type, now_ms_,
                                          start.counted_milli * kHourMs};
       for (const EventSink& sink : sinks_) sink.book(booking);
@@ -154,7 +256,9 @@ std::string PlanText(const engine::Plan& plan) {
   for (const engine::Start& start : plan.starts) {
     text << "start " << ToText(start.job) << " of " << ToText(start.row);
     for (const NodeGrant& grant : start.placement) text << ' ' << grant.node << ':' << grant.gpus;
-    text << " counted " << start.counted_milli << '\n';
+    text << " counted " << start.counted_milli;
+    if (start.scavenges) text << " scavenges " << start.scavenges.name;
+    text << '\n';
   }
   for (const auto& [ref, standing] : plan.waiting) {
     text << "wait " << ToText(ref) << " rank " << standing.rank << " place "
@@ -170,6 +274,11 @@ std::string PlanText(const engine::Plan& plan) {
          << standing.siblings << " now " << standing.guarantee_now_milli << " gpus "
          << standing.entitled_gpus << " lent " << standing.lent_milli << " idle "
          << standing.idle_milli << " by " << static_cast<int>(standing.entitled_by) << '\n';
+  }
+  for (const auto& [key, stopped] : plan.stopped) {
+    if (stopped == engine::StoppedDemand{}) continue;
+    text << "stopped " << key.first.value << ' ' << key.second << " by limits " << stopped.by_limits
+         << " by budgets " << stopped.by_budgets << '\n';
   }
   for (const auto& [job, rule] : plan.dropped) {
     text << "dropped " << ToText(job) << ": " << rule << '\n';

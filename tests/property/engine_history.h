@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "quota/account_tree.h"
+#include "quota/budget.h"
+#include "quota/charge.h"
 #include "scheduler/engine/engine.h"
 #include "tests/support/random_world.h"
 
@@ -23,6 +26,7 @@ struct EventSink {
   std::function<void(const AttemptRef&)> not_holding;
   std::function<void(const engine::UsageBooking&)> book;
   std::function<void(const EndedRun&)> ended;
+  std::function<void(const LedgerEntry&)> book_budget;
 };
 
 template <class T>
@@ -34,7 +38,8 @@ EventSink SinkOf(T& engine) {
           [&engine](const engine::Holding& attempt) { engine.SetHolding(attempt); },
           [&engine](const AttemptRef& attempt) { engine.RemoveHolding(attempt); },
           [&engine](const engine::UsageBooking& booking) { engine.Book(booking); },
-          [&engine](const EndedRun& run) { engine.Ended(run); }};
+          [&engine](const EndedRun& run) { engine.Ended(run); },
+          [&engine](const LedgerEntry& entry) { engine.BookBudget(entry); }};
 }
 
 class EngineHistory {
@@ -44,6 +49,9 @@ class EngineHistory {
   engine::EngineConfig config() const { return config_; }
   std::shared_ptr<const Directory> directory() const { return directory_; }
   TimeMs now_ms() const { return now_ms_; }
+  const std::map<JobRef, engine::Waiting>& waiting() const { return waiting_; }  // as told
+  // The first start of all plans that its budgets do not hold at its commit; empty: there is none.
+  const std::string& overdrawn() const { return overdrawn_; }
   void Join(EventSink sink) { sinks_.push_back(std::move(sink)); }
 
   void Begin();  // nodes and the first jobs
@@ -56,6 +64,11 @@ class EngineHistory {
   void EndOne();
   void ChangeNode();
   void ForgetOne();
+  void ChangeSettings();
+  void ParkClosed();
+  void BookBudgets(const std::vector<LedgerEntry>& entries);
+  void HoldBudgets(const engine::Waiting& row, const engine::Start& start);
+  void Settle(const AttemptRef& ref);
   void TellWaiting(const engine::Waiting& job);
   void TellHolding(const engine::Holding& attempt);
 
@@ -66,7 +79,18 @@ class EngineHistory {
   std::map<std::string, Node> nodes_;
   std::map<JobRef, engine::Waiting> waiting_;
   std::map<AttemptRef, engine::Holding> holdings_;
-  std::map<AttemptRef, std::string> names_;  // of their jobs
+  std::map<AttemptRef, std::string> names_;   // of their jobs
+  std::map<JobRef, engine::Waiting> parked_;  // of projects that are closed
+  // What an attempt holds of budgets, until it has ended.
+  struct Held {
+    Attempt attempt;
+    quota::Payer payer;
+    quota::Booked booked;
+  };
+  std::map<AttemptRef, Held> held_;
+  quota::AccountTree tree_;
+  quota::Budgets budgets_;
+  std::string overdrawn_;
   std::vector<EventSink> sinks_;
   TimeMs now_ms_ = 1'790'000'000'000;
   std::int64_t next_job_ = 1;

@@ -21,6 +21,8 @@ struct Outcome {
   std::string trace;
   std::string difference;  // empty: none
   std::size_t starts = 0;
+  std::size_t scavenge = 0;    // starts that budgets make scavengers
+  std::size_t by_budgets = 0;  // steps in which budgets stop some
 };
 
 Outcome RunSeed(std::uint64_t seed, bool with_twin) {
@@ -36,6 +38,10 @@ Outcome RunSeed(std::uint64_t seed, bool with_twin) {
     const std::string text = PlanText(plan);
     outcome.trace += text;
     outcome.starts += plan.starts.size();
+    for (const engine::Start& start : plan.starts) outcome.scavenge += start.scavenges ? 1U : 0U;
+    for (const auto& [key, stopped] : plan.stopped) {
+      outcome.by_budgets += stopped.by_budgets > 0 ? 1U : 0U;
+    }
     const std::string expected = with_twin ? PlanText(twin.Decide(history.now_ms())) : text;
     if (text != expected || !plan.dropped.empty()) {
       outcome.difference = "step " + std::to_string(step) + "\n--- engine\n" + text +
@@ -43,6 +49,10 @@ Outcome RunSeed(std::uint64_t seed, bool with_twin) {
       return outcome;
     }
     history.Commit(plan);
+    if (!history.overdrawn().empty()) {
+      outcome.difference = "no budget holds job " + history.overdrawn() + "\n" + text;
+      return outcome;
+    }
     history.Step();
   }
   return outcome;
@@ -50,10 +60,14 @@ Outcome RunSeed(std::uint64_t seed, bool with_twin) {
 
 TEST(EngineTwinTest, EngineEqualsItsSimpleModel) {
   std::size_t starts = 0;
+  std::size_t scavenge = 0;
+  std::size_t by_budgets = 0;
   std::size_t seeds = 0;
   property::ForEachSeed([&](std::uint64_t seed) {
     const Outcome outcome = RunSeed(seed, true);
     starts += outcome.starts;
+    scavenge += outcome.scavenge;
+    by_budgets += outcome.by_budgets;
     ++seeds;
     EXPECT_EQ(outcome.difference, "");
     if (!outcome.difference.empty()) return;
@@ -61,6 +75,8 @@ TEST(EngineTwinTest, EngineEqualsItsSimpleModel) {
   });
   if (seeds < 20) return;
   EXPECT_GT(starts, seeds * 10) << "histories in which hardly anything starts";
+  EXPECT_GT(scavenge, seeds / 4) << "budgets that hardly make a scavenger";
+  EXPECT_GT(by_budgets, seeds) << "budgets that hardly stop anything";
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <set>
 #include <tuple>
 
-#include "quota/charge.h"
 #include "quota/counted.h"
+#include "tests/property/naive_entitlement.h"
 
 namespace kezek::test {
 
@@ -14,11 +14,6 @@ using engine::Plan;
 using engine::Waiting;
 
 namespace {
-
-int Startable(const Waiting& job) {
-  const bool row = job.spec->array && job.ref.element == kNoElement;
-  return row ? static_cast<int>(job.elements.size()) : 1;
-}
 
 bool Serves(const Node& node, TimeMs now) {
   const bool aside =
@@ -47,6 +42,7 @@ struct NaiveEngine::Tick {
   std::map<std::string, std::vector<std::int64_t>> places;
   NaiveNodes free;
   quota::RunningTable running;
+  Holds taken;  // of budgets, by the plan
   Plan plan;
   // Of one type:
   MilliGpus free_milli = 0;
@@ -72,68 +68,6 @@ void NaiveEngine::SetDirectory(std::shared_ptr<const Directory> directory) {
 ClassRules NaiveEngine::ClassOf(const std::string& name) const {
   const auto found = directory_->classes.find(name);
   return found == directory_->classes.end() ? ClassRules{} : found->second;
-}
-
-// The largest of its GPUs, CPUs and memory as parts of the node, or all of it.
-MilliGpus NaiveEngine::CountedOn(const Shape& shape, const std::string& name) const {
-  const Node& node = nodes_.at(name);
-  const std::int64_t all = node.gpus * 1000;
-  const std::int64_t by_cpus = (shape.cpus_per_node * all + node.cpus - 1) / node.cpus;
-  const std::int64_t by_memory =
-      (shape.memory_mib_per_node * all + node.memory_mib - 1) / node.memory_mib;
-  const std::int64_t shared =
-      std::max({std::int64_t{shape.gpus_per_node} * 1000, by_cpus, by_memory});
-  return shape.exclusive ? std::max(all, shared) : shared;
-}
-
-// Where it counts most of the nodes that would hold it if they were empty.
-MilliGpus NaiveEngine::Counted(const JobSpec& spec) const {
-  const Shape& shape = spec.shape;
-  std::vector<MilliGpus> most;
-  for (const auto& [name, node] : nodes_) {
-    NaiveNode state{node, node.gpus, node.cpus, node.memory_mib, true, true};
-    if (node.gpu_type == shape.gpu_type && NaiveHolds(state, spec)) {
-      most.push_back(CountedOn(shape, name));
-    }
-  }
-  if (most.empty()) {
-    return quota::CountGpus(shape, quota::GpuTypes(nodes_)[shape.gpu_type].size);
-  }
-  std::sort(most.rbegin(), most.rend());
-  MilliGpus counted = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(shape.nodes); ++i) {
-    counted += i < most.size() ? most[i] : most[0];
-  }
-  return counted;
-}
-
-quota::JobCount NaiveEngine::CountOf(const Waiting& job) const {
-  return {job.spec->project,        job.user,           job.spec->job_class,
-          job.spec->shape.gpu_type, Counted(*job.spec), ClassOf(job.spec->job_class).scavenger};
-}
-
-MilliGpuMs NaiveEngine::ExpectedCharge(const JobSpec& spec, MilliGpus counted) const {
-  const auto rate = directory_->rate_milli.find(spec.shape.gpu_type);
-  return quota::ExpectedCharge(counted, spec.time_limit_ms,
-                               rate == directory_->rate_milli.end() ? 1000 : rate->second,
-                               ClassOf(spec.job_class).factor_milli);
-}
-
-quota::OrderJob NaiveEngine::OrderOf(const Waiting& job, TimeMs now) const {
-  const ClassRules rules = ClassOf(job.spec->job_class);
-  const MilliGpus counted = Counted(*job.spec);
-  return {.ref = job.ref,
-          .project = job.spec->project,
-          .user = job.user,
-          .class_rank = rules.rank,
-          .scavenger = rules.scavenger,
-          .counted_milli = counted,
-          .expected_charge = ExpectedCharge(*job.spec, counted),
-          .predicted = quota::Charge(counted, Length(job), 1000, 1000),
-          .aged = RanSince(job.spec->project, job.queued_since_ms, now) >= config_.age_max_ms,
-          .submitted_ms = job.submitted_ms,
-          .user_priority = job.spec->user_priority,
-          .count = Startable(job)};
 }
 
 NaiveNodes NaiveEngine::Free(TimeMs now) const {
@@ -178,7 +112,8 @@ quota::RunningTable NaiveEngine::Running() const {
   for (const auto& [ref, attempt] : holdings_) {
     if (!attempt.counts) continue;
     running.Add(*tree_, {attempt.project, attempt.user, attempt.job_class, attempt.shape.gpu_type,
-                         attempt.counted_milli, ClassOf(attempt.job_class).scavenger});
+                         attempt.counted_milli,
+                         attempt.as_scavenger || ClassOf(attempt.job_class).scavenger});
   }
   return running;
 }
@@ -193,8 +128,9 @@ quota::UsageBook NaiveEngine::Usage(const std::string& type) const {
 }
 
 // Demand: as if there were GPUs for all, in the order of submission.
-std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(TimeMs now) const {
+std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(Tick& tick) const {
   quota::RunningTable running = Running();
+  Holds taken;
   std::set<std::string> types;
   for (const auto& [name, node] : nodes_) {
     if (!node.gpu_type.empty()) types.insert(node.gpu_type);
@@ -202,10 +138,18 @@ std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(TimeMs now)
   for (const auto& [ref, attempt] : holdings_) types.insert(attempt.shape.gpu_type);
   for (const auto& [ref, job] : waiting_) {
     if (Startable(job) > 0) types.insert(job.spec->shape.gpu_type);
-    const quota::JobCount count = CountOf(job);
+    const quota::JobCount count = CountOf(job, tick.now);
     if (count.scavenger || tree_->IndexOf(count.project) == quota::kNoAccount) continue;
+    engine::StoppedDemand& stopped = tick.plan.stopped[{count.project, count.gpu_type}];
     for (int i = 0; i < Startable(job); ++i) {
-      if (Stopped(running, count, {}).code != ReasonCode::kNone) break;
+      const MilliGpus rest = count.counted_milli * (Startable(job) - i);
+      const bool limited = Stopped(running, count, {}).code != ReasonCode::kNone;
+      const Drawn drawn = DrawOf(job, count.counted_milli, tick.now, taken);
+      const bool unpaid = drawn.stop.code != ReasonCode::kNone || drawn.scavenges;
+      if (limited) stopped.by_limits += rest;
+      if (!limited && unpaid) stopped.by_budgets += rest;
+      if (limited || unpaid) break;
+      for (const auto& [budget, amount] : drawn.holds) taken[budget] += amount;
       running.Add(*tree_, count);
     }
   }
@@ -213,11 +157,11 @@ std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(TimeMs now)
   for (const std::string& type : types) {
     MilliGpus capacity = 0;
     for (const auto& [name, node] : nodes_) {
-      if (node.gpu_type == type && Serves(node, now)) {
+      if (node.gpu_type == type && Serves(node, tick.now)) {
         capacity += std::max(0, node.gpus - node.foreign_gpus) * MilliGpus{1000};
       }
     }
-    entitled[type] = quota::Entitle(*tree_, type, capacity, running.AllocatedByIndex(*tree_, type));
+    entitled[type] = NaiveEntitle(*tree_, type, capacity, running.AllocatedByIndex(*tree_, type));
   }
   return entitled;
 }
@@ -287,13 +231,18 @@ void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
 MilliGpus NaiveEngine::Start(Tick& tick, const Waiting& job, int nth,
                              const Placement& placement) const {
   const JobSpec& spec = *job.spec;
-  quota::JobCount count = CountOf(job);
+  quota::JobCount count = CountOf(job, tick.now);
   count.counted_milli = 0;
   for (const NodeGrant& grant : placement) count.counted_milli += CountedOn(spec.shape, grant.node);
   const JobRef ref = spec.array && job.ref.element == kNoElement
                          ? JobRef{job.ref.id, job.elements[static_cast<std::size_t>(nth)]}
                          : job.ref;
-  tick.plan.starts.push_back({ref, job.ref, placement, count.counted_milli});
+  const BudgetRef scavenges = Scavenges(job, tick.now);
+  tick.plan.starts.push_back({ref, job.ref, placement, count.counted_milli, scavenges});
+  for (const auto& [budget, amount] :
+       DrawOf(job, count.counted_milli, tick.now, tick.taken).holds) {
+    tick.taken[budget] += amount;
+  }
   for (NaiveNode& node : tick.free) {
     for (const NodeGrant& grant : placement) {
       if (grant.node != node.node.name) continue;
@@ -341,12 +290,22 @@ Reason NaiveEngine::Stopped(const quota::RunningTable& running, const quota::Job
                           guarantees);
 }
 
+// What budgets have against it now. That it will be a scavenger counts from the next tick on.
+Reason NaiveEngine::Unpaid(const Tick& tick, const Waiting& job, MilliGpus counted) const {
+  if (Scavenges(job, tick.now)) return {};
+  const Drawn drawn = DrawOf(job, counted, tick.now, tick.taken);
+  if (!drawn.scavenges) return drawn.stop;
+  const auto account = tree_->IndexOf(drawn.scavenges.account);
+  return {ReasonCode::kBudgetExhausted,
+          {{"account", tree_->path(account)}, {"budget", drawn.scavenges.name}}};
+}
+
 // Starts, blocks or passes over; true if it is blocked and counts as looked at.
 bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
                           const quota::Candidate& candidate) const {
   const Waiting& job = waiting_.at(candidate.job->ref);
   const JobSpec& spec = *job.spec;
-  const quota::JobCount count = CountOf(job);
+  const quota::JobCount count = CountOf(job, tick.now);
   const auto wait = [&](Reason reason, bool blocked) {
     const std::int64_t rank = ++tick.rank <= config_.exact_ranks ? tick.rank : 0;
     tick.plan.waiting[job.ref] = {std::move(reason), rank, ++tick.place_of[count.project]};
@@ -355,7 +314,8 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
     order.DropRest();
   };
   const std::vector<MilliGpus> guarantees = Guarantees(tick, count.gpu_type);
-  const Reason stop = Stopped(tick.running, count, guarantees);
+  Reason stop = Stopped(tick.running, count, guarantees);
+  if (stop.code == ReasonCode::kNone) stop = Unpaid(tick, job, count.counted_milli);
   if (stop.code != ReasonCode::kNone) {
     wait(stop, false);
     return false;
@@ -456,7 +416,7 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
 Plan NaiveEngine::Decide(TimeMs now) const {
   Tick tick;
   tick.now = now;
-  tick.entitled = EntitleAll(now);
+  tick.entitled = EntitleAll(tick);
   tick.free = Free(now);
   tick.running = Running();
   std::set<std::string> types;

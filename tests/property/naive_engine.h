@@ -1,6 +1,6 @@
 // The engine's simple model: it keeps events as they came and works everything out from scratch at
-// each Decide. What quota/ decides (limits, order, entitlement, usage) has twins of its own and is
-// used as it is, but made anew each time.
+// each Decide. Budgets and entitlement are worked out here anew, too; what else quota/ decides
+// (limits, order, usage) has twins of its own and is used as it is, but made anew each time.
 #pragma once
 
 #include <map>
@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/event.h"
 #include "quota/account_tree.h"
+#include "quota/budget.h"
 #include "quota/entitlement.h"
 #include "quota/limits.h"
 #include "quota/order.h"
@@ -18,6 +20,9 @@
 #include "tests/property/naive_placement.h"
 
 namespace kezek::test {
+
+// How many of it may start now: of an array's row its elements.
+int Startable(const engine::Waiting& job);
 
 class NaiveEngine {
  public:
@@ -33,17 +38,31 @@ class NaiveEngine {
     if (IsShortest(run.project)) ended_.push_back(run);
   }
   void Book(const engine::UsageBooking& booking) { bookings_.push_back({booking, tree_}); }
+  void BookBudget(const LedgerEntry& entry) { entries_.push_back(entry); }
 
   engine::Plan Decide(TimeMs now) const;
 
  private:
   using Entitled = std::vector<quota::Entitlement>;
+  using Holds = std::map<BudgetRef, MilliGpuMs>;
+  // What a start would hold; or why it does not, or the budget that makes it a scavenger.
+  struct Drawn {
+    Holds holds;
+    Reason stop;
+    BudgetRef scavenges;
+  };
   struct Tick;
   ClassRules ClassOf(const std::string& name) const;
   MilliGpus CountedOn(const Shape& shape, const std::string& node) const;
   MilliGpus Counted(const JobSpec& spec) const;
   MilliGpuMs ExpectedCharge(const JobSpec& spec, MilliGpus counted) const;
-  quota::JobCount CountOf(const engine::Waiting& job) const;
+  quota::JobCount CountOf(const engine::Waiting& job, TimeMs now) const;
+  MilliGpuMs Left(const BudgetRef& budget) const;
+  void DrawOnChain(Drawn& drawn, quota::AccountIndex account, const BudgetSpec& first,
+                   const quota::Cost& cost, TimeMs now, const Holds& taken) const;
+  Drawn DrawAtCost(const quota::Cost& cost, TimeMs now, const Holds& taken) const;
+  Drawn DrawOf(const engine::Waiting& job, MilliGpus counted, TimeMs now, const Holds& taken) const;
+  BudgetRef Scavenges(const engine::Waiting& job, TimeMs now) const;
   bool IsShortest(AccountId project) const;
   DurationMs Length(const engine::Waiting& job) const;
   DurationMs RanSince(AccountId project, TimeMs since, TimeMs now) const;
@@ -52,11 +71,12 @@ class NaiveEngine {
   NaiveNodes Configured() const;
   quota::RunningTable Running() const;
   quota::UsageBook Usage(const std::string& type) const;
-  std::map<std::string, Entitled> EntitleAll(TimeMs now) const;
+  std::map<std::string, Entitled> EntitleAll(Tick& tick) const;
   void Walk(Tick& tick, const std::string& type) const;
   std::vector<MilliGpus> Guarantees(const Tick& tick, const std::string& type) const;
   Reason Stopped(const quota::RunningTable& running, const quota::JobCount& count,
                  const std::vector<MilliGpus>& guarantees) const;
+  Reason Unpaid(const Tick& tick, const engine::Waiting& job, MilliGpus counted) const;
   MilliGpus Start(Tick& tick, const engine::Waiting& job, int nth,
                   const Placement& placement) const;
   bool WalkOne(Tick& tick, quota::OrderTree& order, const quota::Candidate& candidate) const;
@@ -71,6 +91,7 @@ class NaiveEngine {
   std::map<JobRef, engine::Waiting> waiting_;
   std::map<AttemptRef, engine::Holding> holdings_;
   std::vector<EndedRun> ended_;
+  std::vector<LedgerEntry> entries_;  // of budgets
   // With the tree at the time: usage goes to the accounts above the project then.
   std::vector<std::pair<engine::UsageBooking, std::shared_ptr<const quota::AccountTree>>> bookings_;
 };

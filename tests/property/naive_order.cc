@@ -1,12 +1,18 @@
-// The simple model of what rule `shortest` looks at.
+// The simple model of what the order looks at in a job; most of it is of rule `shortest`.
 #include <algorithm>
 #include <utility>
 
+#include "quota/charge.h"
 #include "tests/property/naive_engine.h"
 
 namespace kezek::test {
 
 using engine::Waiting;
+
+int Startable(const Waiting& job) {
+  const bool row = job.spec->array && job.ref.element == kNoElement;
+  return row ? static_cast<int>(job.elements.size()) : 1;
+}
 
 bool NaiveEngine::IsShortest(AccountId project) const {
   const quota::AccountIndex index = tree_->IndexOf(project);
@@ -52,6 +58,23 @@ DurationMs NaiveEngine::RanSince(AccountId project, TimeMs since, TimeMs now) co
     since = std::max(since, to);
   }
   return ran;
+}
+
+quota::OrderJob NaiveEngine::OrderOf(const Waiting& job, TimeMs now) const {
+  const ClassRules rules = ClassOf(job.spec->job_class);
+  const MilliGpus counted = Counted(*job.spec);
+  return {.ref = job.ref,
+          .project = job.spec->project,
+          .user = job.user,
+          .class_rank = rules.rank,
+          .scavenger = rules.scavenger || Scavenges(job, now),
+          .counted_milli = counted,
+          .expected_charge = ExpectedCharge(*job.spec, counted),
+          .predicted = quota::Charge(counted, Length(job), 1000, 1000),
+          .aged = RanSince(job.spec->project, job.queued_since_ms, now) >= config_.age_max_ms,
+          .submitted_ms = job.submitted_ms,
+          .user_priority = job.spec->user_priority,
+          .count = Startable(job)};
 }
 
 }  // namespace kezek::test

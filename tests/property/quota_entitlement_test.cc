@@ -1,11 +1,12 @@
 // Goal: every clause of the rules about entitlement, for random claims and random trees.
 // Method: each clause checked on its own; metamorphic ones (permuting, weights, splitting) by
-// filling twice.
+// filling twice; figures, rounding and what each stopped at against a naive twin, to the unit.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "quota/entitlement.h"
+#include "tests/property/naive_entitlement.h"
 #include "tests/property/seeds.h"
 #include "tests/unit/quota/trees.h"
 
@@ -30,6 +31,7 @@ std::vector<Claim> Claims(Dice& dice) {
     if (!equal_weights) claim.weight_milli = dice.Roll(1, 5000);
     if (dice.Chance(60)) claim.guarantee_milli = Amount(dice, 30);
     if (dice.Chance(30)) claim.cap_milli = claim.guarantee_milli + Amount(dice, 20);
+    if (dice.Chance(25)) claim.limit_milli = Amount(dice, 40);
     if (dice.Chance(20)) claim.lend_max_milli = Amount(dice, 30);
     if (dice.Chance(90)) claim.demand_milli = Amount(dice, 60);
     claims.push_back(claim);
@@ -38,7 +40,10 @@ std::vector<Claim> Claims(Dice& dice) {
 }
 
 MilliGpus High(const Claim& claim) {
-  return claim.cap_milli ? std::min(claim.demand_milli, *claim.cap_milli) : claim.demand_milli;
+  MilliGpus high = claim.demand_milli;
+  if (claim.cap_milli) high = std::min(high, *claim.cap_milli);
+  if (claim.limit_milli) high = std::min(high, *claim.limit_milli);
+  return high;
 }
 MilliGpus Low(const Claim& claim) { return std::min(claim.guarantee_milli, High(claim)); }
 MilliGpus Idle(const Claim& claim) {
@@ -162,6 +167,25 @@ void MoreWeight(std::uint64_t seed) {
   EXPECT_GE(after[i].entitled_gpus, before[i].entitled_gpus);
 }
 
+std::string Text(const Entitlement& own) {
+  return std::to_string(own.demand_milli) + " asked, " + std::to_string(own.entitled_milli) + ", " +
+         std::to_string(own.entitled_gpus) + " GPUs, idle " + std::to_string(own.idle_milli) +
+         ", guarantee " + std::to_string(own.guarantee_milli) + ", by " +
+         std::to_string(static_cast<int>(own.by));
+}
+
+void LevelLikeTheTwin(std::uint64_t seed) {
+  Dice dice(seed);
+  const std::vector<Claim> claims = Claims(dice);
+  const MilliGpus amount = Amount(dice, 120);
+  const std::int64_t gpus = dice.Chance(50) ? amount / 1000 : dice.Roll(0, amount / 1000);
+  const std::vector<Entitlement> entitled = FillLevel(claims, amount, gpus);
+  const std::vector<Entitlement> expected = test::NaiveFillLevel(claims, amount, gpus);
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    EXPECT_EQ(Text(entitled[i]), Text(expected[i])) << "account " << claims[i].id.value;
+  }
+}
+
 // Three levels; guarantees fit their parents'.
 std::vector<testing::Row> RandomRows(Dice& dice) {
   std::vector<testing::Row> rows{{.name = "kz", .guarantee = 100, .kind = "cluster"}};
@@ -175,6 +199,7 @@ std::vector<testing::Row> RandomRows(Dice& dice) {
       if (dice.Chance(25)) row.borrow_max = dice.Roll(0, 30);
       if (dice.Chance(25)) row.lend_max = dice.Roll(0, 30);
       row.closed = dice.Chance(10);
+      if (dice.Chance(25)) row.max_running = dice.Roll(0, 40);
       rows.push_back(row);
     }
   };
@@ -196,18 +221,20 @@ bool HasOpenProject(const AccountTree& tree, AccountIndex account) {
 // What an account asks for is what is asked for below it, as far as caps let it, and what is kept
 // idle there.
 void CheckDemand(const AccountTree& tree, const std::vector<Entitlement>& entitled,
-                 AccountIndex parent, MilliGpus capacity) {
+                 AccountIndex parent) {
   MilliGpus demand = 0;
   for (const AccountIndex child : tree.children(parent)) {
     const Share& share = tree.share(child, kType);
     const MilliGpus own = entitled[At(child)].demand_milli;
-    const std::optional<MilliGpus> cap = tree.ShareCap(child, kType);
-    demand += cap ? std::min(own, *cap) : own;
+    MilliGpus most = own;
+    if (const auto cap = tree.ShareCap(child, kType)) most = std::min(most, *cap);
+    const auto limit = tree.account(child).settings.account_limits.running_milli;
+    demand += limit ? std::min(most, *limit) : most;
     if (!share.lend_max_milli || !HasOpenProject(tree, child)) continue;
     const MilliGpus idle =
         std::max<MilliGpus>(0, share.guarantee_milli - *share.lend_max_milli - own);
     demand += idle;
-    if (capacity == 100'000) {
+    if (entitled[At(child)].by != EntitledBy::kScaled) {
       EXPECT_EQ(entitled[At(child)].idle_milli, idle);
     }
   }
@@ -226,7 +253,7 @@ void WholeTree(std::uint64_t seed) {
     const Entitlement& own = entitled[At(i)];
     EXPECT_LE(own.entitled_milli, own.demand_milli);
     if (tree.children(i).empty()) continue;
-    CheckDemand(tree, entitled, i, capacity);
+    CheckDemand(tree, entitled, i);
     MilliGpus milli = 0;
     std::int64_t gpus = 0;
     for (const AccountIndex child : tree.children(i)) {
@@ -236,10 +263,40 @@ void WholeTree(std::uint64_t seed) {
     EXPECT_LE(milli, own.entitled_milli);
     EXPECT_LE(gpus, own.entitled_gpus);
     // Without a shortage at this level everything given is used.
-    if (own.by != EntitledBy::kScaled && capacity == 100'000) {
+    if (entitled[At(tree.children(i)[0])].by != EntitledBy::kScaled) {
       EXPECT_EQ(milli, own.entitled_milli);
     }
   }
+}
+
+void TreeLikeTheTwin(std::uint64_t seed) {
+  Dice dice(seed);
+  const AccountTree tree = testing::Tree(RandomRows(dice));
+  std::vector<MilliGpus> demand(At(tree.size()), 0);
+  for (MilliGpus& one : demand) one = Amount(dice, 50);
+  const MilliGpus capacity = dice.Chance(50) ? 100'000 : Amount(dice, 100);
+  const std::vector<Entitlement> entitled = Entitle(tree, kType, capacity, demand);
+  const std::vector<Entitlement> expected = test::NaiveEntitle(tree, kType, capacity, demand);
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    EXPECT_EQ(Text(entitled[At(i)]), Text(expected[At(i)])) << tree.path(i);
+  }
+}
+
+// Of any account, at any level, even where guarantees are cut.
+void MoreWeightInATree(std::uint64_t seed) {
+  Dice dice(seed);
+  std::vector<testing::Row> rows = RandomRows(dice);
+  const AccountTree tree = testing::Tree(rows);
+  std::vector<MilliGpus> demand(At(tree.size()), 0);
+  for (MilliGpus& one : demand) one = Amount(dice, 50);
+  const MilliGpus capacity = Amount(dice, 100);
+  const auto before = Entitle(tree, kType, capacity, demand);
+  const std::int64_t heavier = dice.Roll(2, std::ssize(rows));
+  rows[static_cast<std::size_t>(heavier) - 1].weight += dice.Roll(1, 5);
+  const auto after = Entitle(testing::Tree(rows), kType, capacity, demand);
+  const std::size_t at = At(tree.IndexOf(AccountId{heavier}));
+  EXPECT_GE(after[at].entitled_milli, before[at].entitled_milli);
+  EXPECT_GE(after[at].entitled_gpus, before[at].entitled_gpus);
 }
 
 // A project becomes an institution of several that ask for the same together: nothing changes.
@@ -318,6 +375,9 @@ TEST(QuotaEntitlement, WhatIsLentIsNotUsed) { property::ForEachSeed(LentFits); }
 TEST(QuotaEntitlement, EveryClauseOfALevel) { property::ForEachSeed(Level); }
 TEST(QuotaEntitlement, OrderOfSiblingsDoesNotMatter) { property::ForEachSeed(Permuted); }
 TEST(QuotaEntitlement, MoreWeightNeverGetsLess) { property::ForEachSeed(MoreWeight); }
+TEST(QuotaEntitlement, MoreWeightInATree) { property::ForEachSeed(MoreWeightInATree); }
+TEST(QuotaEntitlement, LevelLikeTheTwin) { property::ForEachSeed(LevelLikeTheTwin); }
+TEST(QuotaEntitlement, TreeLikeTheTwin) { property::ForEachSeed(TreeLikeTheTwin); }
 TEST(QuotaEntitlement, LevelsFitTheirParents) { property::ForEachSeed(WholeTree); }
 TEST(QuotaEntitlement, SplittingInsideChangesNothing) { property::ForEachSeed(SplitInside); }
 

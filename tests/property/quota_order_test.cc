@@ -31,11 +31,12 @@ struct Element {
 class Twin {
  public:
   Twin(const AccountTree& tree, const std::map<JobRef, OrderJob>& jobs,
-       std::vector<MilliGpus> running, std::map<AccountIndex, Int128> usage,
-       std::map<std::pair<AccountId, UserId>, Int128> users)
+       const std::vector<MilliGpus>& running, const std::vector<MilliGpus>& guarantees,
+       std::map<AccountIndex, Int128> usage, std::map<std::pair<AccountId, UserId>, Int128> users)
       : tree_(tree), usage_(std::move(usage)), users_(std::move(users)) {
     for (AccountIndex i = 0; i < tree.size(); ++i) {
-      slack_.push_back(tree.share(i, kType).guarantee_milli - running[At(i)]);
+      const MilliGpus set = tree.share(i, kType).guarantee_milli;
+      slack_.push_back((guarantees.empty() ? set : guarantees[At(i)]) - running[At(i)]);
     }
     for (const auto& [ref, job] : jobs) PlaceAll(tree.IndexOf(job.project), jobs);
     for (const auto& [ref, job] : jobs) {
@@ -52,14 +53,16 @@ class Twin {
   }
 
   void Take(const Element& element, bool starts) {
-    const OrderJob& job = *element.job;
+    Give(*element.job, starts);
+    Remove(element);
+  }
+  void Give(const OrderJob& job, bool starts) {
     const Int128 charge = static_cast<Int128>(job.expected_charge) << 40;
     users_[{job.project, job.user}] += charge;
     for (AccountIndex i = tree_.IndexOf(job.project); i != kNoAccount; i = tree_.parent(i)) {
       usage_[i] += charge;
       if (starts && !job.scavenger) slack_[At(i)] -= job.counted_milli;
     }
-    Remove(element);
   }
   void Remove(const Element& element) {
     std::erase_if(left_,
@@ -275,11 +278,16 @@ struct World {
 };
 
 void OneWalk(Dice& dice, World& world) {
-  Twin twin(world.tree, world.jobs, world.running, world.plain, world.plain_users);
+  std::vector<MilliGpus> guarantees;  // scaled at times
+  for (AccountIndex i = 0; i < world.tree.size() && dice.Chance(i == 0 ? 40 : 100); ++i) {
+    guarantees.push_back(world.tree.share(i, kType).guarantee_milli * dice.Roll(0, 10) / 10);
+  }
+  Twin twin(world.tree, world.jobs, world.running, guarantees, world.plain, world.plain_users);
   OrderTree walk({.tree = &world.tree,
                   .gpu_type = kType,
                   .waiting = &world.waiting,
                   .running_milli = world.running,
+                  .guarantee_milli = guarantees,
                   .usage = &world.usage,
                   .now_ms = kNow});
   while (true) {
@@ -291,9 +299,16 @@ void OneWalk(Dice& dice, World& world) {
     ASSERT_EQ(ToText(next->job->ref), ToText(expected.job->ref));
     ASSERT_EQ(next->nth, expected.nth);
     const std::int64_t answer = dice.Roll(0, 9);
-    if (answer < 5) {
+    if (answer < 2) {
       walk.Take(true);
       twin.Take(expected, true);
+    } else if (answer < 5) {  // its nodes make less of it than it waited with
+      OrderJob placed = *expected.job;
+      placed.counted_milli = dice.Roll(0, placed.counted_milli);
+      placed.expected_charge = dice.Roll(0, placed.expected_charge);
+      walk.Start({placed.counted_milli, placed.expected_charge});
+      twin.Give(placed, true);
+      twin.Remove(expected);
     } else if (answer < 8) {
       walk.Take(false);
       twin.Take(expected, false);

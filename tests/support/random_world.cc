@@ -62,7 +62,9 @@ Limits RandomWorld::SomeLimits() {
 
 void RandomWorld::Settle(Account& account, MilliGpus guarantee) {
   AccountSettings& settings = account.settings;
+  std::vector<BudgetSpec> budgets = std::move(settings.budgets);
   settings = {};
+  settings.budgets = std::move(budgets);
   kezek::Share& share = settings.shares["h200"];
   share.weight_milli = Chance(50) ? 1000 : Int(1, 5000);
   share.guarantee_milli = guarantee;
@@ -119,8 +121,33 @@ Directory RandomWorld::Accounts(std::int32_t gpus, std::int32_t users) {
   return directory;
 }
 
+Directory RandomWorld::Budgeted(Directory directory, TimeMs now) {
+  for (auto& [id, account] : directory.accounts) {
+    if (!Chance(30)) continue;
+    account.settings.budgets.clear();
+    if (Chance(30)) continue;
+    const std::string type = Chance(60) ? "" : "h200";
+    TimeMs start = now - Int(0, 3) * kDayMs;
+    for (std::int64_t periods = Int(1, 2); periods > 0; --periods) {
+      BudgetSpec spec{.name = "b" + std::to_string(next_budget_++), .gpu_type = type};
+      spec.milli_gpu_hours = Chance(50) ? Int(0, 600) * 1000 : Int(0, 3'000'000);
+      spec.start_ms = start;
+      spec.end_ms = std::max(start, now) + Int(1, 90) * kHourMs;
+      spec.at_exhaustion = Chance(50) ? AtExhaustion::kStop : AtExhaustion::kScavenge;
+      spec.carry_over_percent = static_cast<std::int32_t>(Int(0, 100));
+      start = spec.end_ms + (Chance(80) ? 0 : kDayMs);
+      account.settings.budgets.push_back(std::move(spec));
+    }
+  }
+  ++directory.settings_version;
+  return directory;
+}
+
 Directory RandomWorld::Changed(Directory directory, std::int32_t gpus) {
   Share(directory, kRootAccount, gpus * 1000);
+  for (auto& [id, account] : directory.accounts) {
+    if (account.kind == "project") account.closed = Chance(8);
+  }
   ++directory.settings_version;
   std::vector<AccountId> institutions;
   for (const auto& [id, account] : directory.accounts) {

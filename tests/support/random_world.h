@@ -37,8 +37,11 @@ class RandomWorld {
   // root's in `gpus`. Some have borrow_max, lend_max, limits, rules. Classes debug, realtime,
   // normal, scavenger. `users` users 1…
   Directory Accounts(std::int32_t gpus, std::int32_t users);
-  // The same accounts with other settings; at times one has moved.
+  // The same accounts with other settings, budgets excepted; at times one has moved, or is closed.
   Directory Changed(Directory directory, std::int32_t gpus);
+  // Other budgets for some accounts: none, or one or two periods in a row about `now`, of all types
+  // together or of one, that stop or make scavengers. Names are new each time.
+  Directory Budgeted(Directory directory, TimeMs now);
 
   std::vector<AccountId> Projects(const Directory& directory) const;
   // A job of one of the projects, that mostly fits on such nodes; an array at times.
@@ -50,6 +53,7 @@ class RandomWorld {
   Limits SomeLimits();
 
   std::mt19937_64 bits_;
+  std::int64_t next_budget_ = 1;
 };
 
 }  // namespace kezek::test

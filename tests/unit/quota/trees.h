@@ -25,6 +25,7 @@ struct Row {
   std::optional<std::int64_t> lend_max;
   std::string kind = "project";
   bool closed = false;
+  std::optional<std::int64_t> max_running;
 };
 
 inline std::map<AccountId, Account> Accounts(const std::vector<Row>& rows) {
@@ -43,6 +44,7 @@ inline std::map<AccountId, Account> Accounts(const std::vector<Row>& rows) {
     if (row.borrow_max) share.borrow_max_milli = *row.borrow_max * 1000;
     if (row.lend_max) share.lend_max_milli = *row.lend_max * 1000;
     account.settings.shares[kType] = share;
+    if (row.max_running) account.settings.account_limits.running_milli = *row.max_running * 1000;
     accounts[account.id] = account;
   }
   return accounts;
