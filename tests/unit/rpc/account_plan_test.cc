@@ -1,7 +1,8 @@
 // Goal: changes of accounts come to what they say and no more: exporting and applying changes
 // nothing, a revert brings back exactly what was, the history says every field, and who administers
 // an institution rules below it and nowhere else. Method: the tree of the tests, and random trees
-// whose changes are planned and carried out by a desk of one line; no server.
+// whose changes are planned and carried out by a desk of one line; no server. KEZEK_SEEDS says how
+// many trees (200), KEZEK_SEED takes one.
 
 #include "rpc/account_plan.h"
 
@@ -13,6 +14,7 @@
 
 #include "rpc/account_convert.h"
 #include "rpc/account_past.h"
+#include "tests/property/seeds.h"
 #include "tests/unit/rpc/rpc_world.h"
 
 namespace kezek::rpc {
@@ -242,7 +244,7 @@ v1::ApplyAccountsRequest RandomChanges(std::mt19937_64& random, const Directory&
 }
 
 TEST(AccountPlan, WhatIsExportedChangesNothingAndWhatWasComesBack) {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  property::ForEachSeed([](std::uint64_t seed) {
     std::mt19937_64 random(seed);
     World world;
     auto history = Beginning(world);
@@ -273,7 +275,7 @@ TEST(AccountPlan, WhatIsExportedChangesNothingAndWhatWasComesBack) {
         EXPECT_TRUE(now == state.at(id)) << "seed " << seed << ", account " << id.value;
       }
     }
-  }
+  });
 }
 
 TEST(Revert, ClosesWhatWasMadeSinceAndIsWithinWhatOneRules) {
