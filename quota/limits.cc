@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "kezek/check.h"
 #include "quota/counted.h"
@@ -144,7 +145,7 @@ std::string Joined(const std::vector<std::string>& names) {
 }
 
 std::optional<Refusal> NotAllowed(const AccountTree& tree, AccountIndex project,
-                                  const ClassRules& job_class, const JobSpec& spec,
+                                  const JobSpec& spec,
                                   const std::vector<std::string>& classifications) {
   const std::string& path = tree.path(project);
   if (!tree.HoldsJobs(project) || tree.IsClosed(project)) {
@@ -152,11 +153,11 @@ std::optional<Refusal> NotAllowed(const AccountTree& tree, AccountIndex project,
   }
   const std::vector<std::string>& allowed = tree.Classes(project);
   if (!allowed.empty() &&
-      std::find(allowed.begin(), allowed.end(), job_class.name) == allowed.end()) {
+      std::find(allowed.begin(), allowed.end(), spec.job_class) == allowed.end()) {
     return Refusal{
         "job_class",
         Never(ReasonCode::kClassNotAllowed,
-              {{"account", path}, {"class", job_class.name}, {"allowed", Joined(allowed)}})};
+              {{"account", path}, {"class", spec.job_class}, {"allowed", Joined(allowed)}})};
   }
   if (spec.classification.empty()) return std::nullopt;
   const std::string& highest = tree.HighestClassification(project);
@@ -171,6 +172,34 @@ std::optional<Refusal> NotAllowed(const AccountTree& tree, AccountIndex project,
               {{"account", path}, {"asked", spec.classification}, {"highest", highest}})};
   }
   return std::nullopt;
+}
+
+bool SameLimits(const Limits& before, const Limits& after) {
+  const auto parts = [](const Limits& limits) {
+    return std::tie(limits.running_milli, limits.jobs_running, limits.job_milli,
+                    limits.time_limit_ms);
+  };
+  return parts(before) == parts(after);
+}
+
+// What caps a single job, by GPU type.
+std::map<std::string, std::pair<MilliGpus, std::optional<MilliGpus>>> Caps(
+    const AccountSettings& settings) {
+  std::map<std::string, std::pair<MilliGpus, std::optional<MilliGpus>>> caps;
+  for (const auto& [type, share] : settings.shares) {
+    const std::pair cap{share.guarantee_milli, share.borrow_max_milli};
+    if (cap != std::pair{Share{}.guarantee_milli, Share{}.borrow_max_milli}) caps[type] = cap;
+  }
+  return caps;
+}
+
+bool SameBars(const Account& before, const Account& after) {
+  const AccountSettings& then = before.settings;
+  const AccountSettings& now = after.settings;
+  return before.id == after.id && before.name == after.name && before.closed == after.closed &&
+         SameLimits(then.account_limits, now.account_limits) &&
+         SameLimits(then.user_limits, now.user_limits) && then.classes == now.classes &&
+         then.highest_classification == now.highest_classification && Caps(then) == Caps(now);
 }
 
 }  // namespace
@@ -269,7 +298,7 @@ Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const Jo
                   MilliGpus counted_milli, const std::vector<std::string>& classifications) {
   const AccountIndex project = tree.IndexOf(spec.project);
   if (project == kNoAccount) return {"project", Never(ReasonCode::kProjectClosed, {})};
-  if (auto refusal = NotAllowed(tree, project, job_class, spec, classifications)) return *refusal;
+  if (auto refusal = NotAllowed(tree, project, spec, classifications)) return *refusal;
   if (job_class.longest_limit_ms > 0 && spec.time_limit_ms > job_class.longest_limit_ms) {
     return TooLong(job_class.name, job_class.longest_limit_ms, spec.time_limit_ms);
   }

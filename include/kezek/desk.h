@@ -31,6 +31,7 @@ struct Directory {
   std::map<Sha256, Token> tokens;                    // by hash
   std::map<std::string, AccountId> account_by_path;  // "universities/kaznu/nlp"; "" is the root
   std::map<std::string, ClassRules> classes;
+  std::vector<std::string> classifications;        // of data, lowest first
   std::map<std::string, std::int64_t> rate_milli;  // by GPU type
   std::string default_gpu_type;
   std::int64_t settings_version = 0;

@@ -31,7 +31,8 @@ void TakeOver(Core& core, Directory directory) {
   core.directory_changed = true;
 }
 
-// Closed projects, new Unix accounts: what waits is looked at again.
+// What waits and concerns the change is looked at again. What settings of accounts bar or let in,
+// the engine sees for itself.
 template <class Concerns>
 void RefreshQueue(Core& core, const Concerns& concerns) {
   core.engine.SetDirectory(core.state.directory());
@@ -62,6 +63,16 @@ Result<void> CheckJobsStay(const Core& core, const std::vector<Account>& account
                          {{"account", path}, {"job", ToText(ref)}}});
   }
   return {};
+}
+
+// Accounts that have another path: reasons name it.
+std::set<AccountId> Renamed(const quota::AccountTree& before, const quota::AccountTree& after) {
+  std::set<AccountId> renamed;
+  for (quota::AccountIndex i = 0; i < before.size(); ++i) {
+    const quota::AccountIndex now = after.IndexOf(before.id(i));
+    if (now == quota::kNoAccount || after.path(now) != before.path(i)) renamed.insert(before.id(i));
+  }
+  return renamed;
 }
 
 // Copying what the plans are made from is all that is done here, and bounded: the caller makes them
@@ -106,6 +117,7 @@ Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const
   if (!grants) return grants.error();
   if (put.plan_only && put.what_if) return TryOut(core, std::move(directory), *grants);
   if (put.plan_only) return CommandOutcome{};
+  const std::set<AccountId> renamed = Renamed(core.state.tree(), *tree);
   for (const Account& account : *accounts) {
     const auto before = core.state.directory()->accounts.find(account.id);
     if (before != core.state.directory()->accounts.end()) {
@@ -121,7 +133,11 @@ Result<CommandOutcome> ExecuteAccounts(Core& core, const PutAccounts& put, const
     BookEntry(core, std::move(entry));
   }
   core.budget_end_known = false;
-  RefreshQueue(core, [](const Job&) { return true; });
+  core.engine.SetDirectory(core.state.directory());
+  core.tick_wanted = true;
+  if (!renamed.empty()) {
+    RefreshQueue(core, [&](const Job& job) { return renamed.contains(job.spec->project); });
+  }
   for (const Account& account : *accounts) {
     Event event = Changed(core, Subject::kAccount, core.PathOf(account.id), put.reason, command);
     event.project = account.id;

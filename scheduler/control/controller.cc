@@ -100,6 +100,7 @@ void Report(Core& core) {
   report.now_ms = core.now;
   report.tick = core.tick;
   report.waiting = core.view == nullptr ? 0 : core.view->CountWaiting();
+  report.keyed = core.engine.keyed() - std::exchange(core.keyed, core.engine.keyed());
   report.alive = std::ssize(core.state.attempts());
   report.commands = std::ssize(core.ready.replies);
   report.events = core.ready.changes.events;

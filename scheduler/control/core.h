@@ -101,6 +101,7 @@ struct Core {
   TimeMs now = 0;
   TimeMs last_tick_ms = 0;
   std::int64_t tick = 0;
+  std::int64_t keyed = 0;  // by the engine, when last reported
   bool tick_wanted = true;
   std::int32_t bad_plans = 0;            // in a row, with decisions that verify dropped
   TimeMs recount_at_ms = 0;              // when the next part of everything is counted anew

@@ -180,6 +180,7 @@ int AdminsLeft(const Directory& directory) {
 Directory MakeDirectory(const ControlConfig& config, const Snapshot& snapshot) {
   Directory directory;
   directory.classes = config.classes;
+  directory.classifications = config.classifications;
   directory.rate_milli = config.rate_milli;
   directory.default_gpu_type = config.default_gpu_type;
   for (const Account& account : snapshot.accounts) directory.accounts[account.id] = account;

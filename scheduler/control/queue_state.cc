@@ -1,5 +1,7 @@
 #include "scheduler/control/queue_state.h"
 
+#include <algorithm>
+
 #include "kezek/index_ranges.h"
 #include "scheduler/control/directory.h"
 
@@ -23,6 +25,15 @@ std::map<std::string, Node> StartingNodes(const ControlConfig& config, const Sna
     node.set_aside_until_ms = stored.set_aside_until_ms;
   }
   return nodes;
+}
+
+// Of all accounts that there were.
+bool SameParents(const std::map<AccountId, Account>& before,
+                 const std::map<AccountId, Account>& after) {
+  return std::all_of(before.begin(), before.end(), [&after](const auto& entry) {
+    const auto now = after.find(entry.first);
+    return now != after.end() && now->second.parent == entry.second.parent;
+  });
 }
 
 bool HasRunOnce(const Job& job) {
@@ -99,6 +110,8 @@ void QueueState::SetDirectory(Directory directory) {
     directory_ = std::make_shared<const Directory>(std::move(directory));
     return;
   }
+  const bool counted =
+      directory_ != nullptr && SameParents(directory_->accounts, directory.accounts);
   auto tree = quota::AccountTree::Build(directory.accounts);
   KEZEK_CHECK(tree.has_value(), "accounts were checked when they were stored: " +
                                     (tree ? std::string() : tree.error().message));

@@ -18,6 +18,7 @@
 #include "kezek/node.h"
 #include "kezek/store.h"
 #include "quota/account_tree.h"
+#include "quota/limits.h"
 #include "scheduler/control/config.h"
 
 namespace kezek::control {

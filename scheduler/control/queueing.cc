@@ -60,10 +60,6 @@ bool IsMember(const User& user, AccountId project) {
 // What of its owner stands against any start. It holds until the user is back: nothing is to be
 // released by hand then.
 Reason OwnerReason(const Core& core, const Job& job) {
-  const auto account = core.state.tree().IndexOf(job.spec->project);
-  if (account == quota::kNoAccount || core.state.tree().IsClosed(account)) {
-    return {ReasonCode::kProjectClosed, {{"account", core.PathOf(job.spec->project)}}};
-  }
   const auto& users = core.state.directory()->users;
   const auto user = users.find(job.user);
   if (user == users.end() || user->second.unix_account.empty()) {

@@ -17,6 +17,7 @@ struct RoundReport {
   std::int64_t tick = 0;      // number of the last tick
   std::int64_t starts = 0;    // attempts planned
   std::int64_t waiting = 0;   // jobs and arrays in the queue
+  std::int64_t keyed = 0;     // of these, put into their order anew, so often
   std::int64_t alive = 0;     // attempts that hold resources
   std::int64_t commands = 0;  // of people, answered
   std::vector<Event> events;  // committed in this round; without numbers

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kezek/check.h"
+#include "quota/limits.h"
 #include "scheduler/control/core.h"
 #include "scheduler/control/launch_spec.h"
 #include "scheduler/control/tag.h"
@@ -80,12 +81,14 @@ void Launch1(Core& core, const engine::Start& start) {
 }
 
 // Nothing may start: what the engine would have given is said to wait for the cluster, or for an
-// admin.
+// admin. What settings bar waits for neither.
 void Withhold(Core& core) {
   Reason reason{ReasonCode::kClusterAway, {{"since_ms", std::to_string(core.cluster_since_ms)}}};
   if (!core.stop.empty()) reason = {ReasonCode::kSchedulingStopped, {{"text", core.stop}}};
   for (const engine::Start& start : core.plan.starts) core.plan.waiting[start.row];
-  for (auto& [job, standing] : core.plan.waiting) standing.reason = reason;
+  for (auto& [job, standing] : core.plan.waiting) {
+    if (!quota::IsBar(standing.reason.code)) standing.reason = reason;
+  }
   core.plan.starts.clear();
   core.plan.more = false;
 }

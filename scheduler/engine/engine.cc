@@ -47,6 +47,8 @@ const std::map<AttemptRef, Holding>& Engine::holdings() const { return world_->h
 
 std::size_t Engine::waiting() const { return world_->waiting().size(); }
 
+std::int64_t Engine::keyed() const { return world_->keyed(); }
+
 Facts Engine::CopyFacts() const {
   Facts facts{.config = world_->config(),
               .nodes = world_->nodes(),

@@ -176,6 +176,9 @@ class Engine {
   const std::map<AttemptRef, Holding>& holdings() const;
   // How many rows SetWaiting has told.
   std::size_t waiting() const;
+  // How many times a row was put into its order, for measuring: a change of settings puts only
+  // those anew that it bars or lets in.
+  std::int64_t keyed() const;
   // A copy, for plans that are made elsewhere.
   Facts CopyFacts() const;
 

@@ -81,7 +81,7 @@ std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft
   std::vector<char> waits(static_cast<std::size_t>(tree.size()), 0);
   for (const auto& [ref, standing] : draft.plan.waiting) {
     const JobSpec& spec = *world.waiting().at(ref).spec;
-    if (spec.shape.gpu_type != type) continue;
+    if (spec.shape.gpu_type != type || world.barred().contains(ref)) continue;
     for (auto i = tree.IndexOf(spec.project); i != quota::kNoAccount; i = tree.parent(i)) {
       waits[static_cast<std::size_t>(i)] = 1;
     }

@@ -9,9 +9,8 @@
 
 namespace kezek::engine {
 
-// kNeverFitsLimit (account or class, limit, asked) if today's limits on the GPUs of one job are
-// below it, which it may have passed at submission; then what quota::FirstLimit and
-// quota::OutsideGuarantee say. `allocated`: of its type, by index, with what the plan has given;
+// Of a job that settings do not bar: what quota::FirstLimit and quota::OutsideGuarantee say.
+// `allocated`: of its type, by index, with what the plan has given;
 // `guarantees` likewise, those that count now; empty: as they are set.
 Reason StopOf(const World& world, const quota::RunningTable& running,
               const std::vector<MilliGpus>& allocated, const quota::JobCount& job,

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "kezek/reason_text.h"
+#include "quota/limits.h"
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/recount.h"
 #include "scheduler/engine/stops.h"
@@ -123,6 +125,16 @@ Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, c
   return std::nullopt;
 }
 
+// Settings may have been narrowed since it was submitted.
+Broken Barred(const Basis& basis, const JobSpec& spec) {
+  const World& world = *basis.world;
+  const quota::Refusal refusal =
+      NeverFits(world.tree(), world.ClassOf(spec.job_class), spec, world.CountedOf(spec),
+                world.directory().classifications);
+  if (refusal.reason.code == ReasonCode::kNone) return std::nullopt;
+  return "settings bar it: " + Sentence(refusal.reason);
+}
+
 // No budget holds less than the starts take of it.
 Broken Overdrawn(const Basis& basis, const Start& start, quota::Taken& taken) {
   if (start.scavenges != basis.world->ScavengesOf(start.row)) {
@@ -187,6 +199,7 @@ std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
     const Waiting& job = basis.world->waiting().at(start.row);
     if (auto broken = WrongGang(basis, job, start)) return violation(std::move(broken));
     const quota::JobCount count = basis.world->CountOf(start);
+    if (auto broken = Barred(basis, *job.spec)) return violation(std::move(broken));
     if (auto broken = recount.Forbids(count)) return violation(std::move(broken));
     if (auto broken = Overdrawn(basis, start, taken)) return violation(std::move(broken));
     if (auto broken = idle.Start(count)) return violation(std::move(broken));

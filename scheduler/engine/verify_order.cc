@@ -86,7 +86,7 @@ bool OrderCheck::WasLookedAt(const JobRef& row) const {
   if (found == plan_.waiting.end()) return false;
   const ReasonCode code = found->second.reason.code;
   return code != ReasonCode::kNotLookedAt && code != ReasonCode::kSetAside &&
-         code != ReasonCode::kArrayLimit && code != ReasonCode::kProjectClosed;
+         code != ReasonCode::kArrayLimit && !quota::IsBar(code);
 }
 
 std::vector<std::size_t> OrderCheck::LaterThan(const quota::JobCount& job) const {

@@ -235,15 +235,14 @@ void TypeWalk::LeaveAll() {
   }
 }
 
-// What is in no order: rows of arrays that run as many as they may, jobs of accounts that are gone.
+// What is in no order: jobs that settings bar, rows of arrays that run as many as they may.
 void WaitOutside(const World& world, Draft& draft) {
+  for (const auto& [ref, reason] : world.barred()) draft.plan.waiting[ref].reason = reason;
   for (const auto& [ref, job] : world.waiting()) {
-    if (IsArrayRow(job.ref, *job.spec) && job.elements.empty()) {
-      const std::string limit = std::to_string(job.spec->array->max_running);
-      draft.plan.waiting[ref].reason = {ReasonCode::kArrayLimit, {{"limit", limit}}};
-    } else if (world.tree().IndexOf(job.spec->project) == quota::kNoAccount) {
-      draft.plan.waiting[ref].reason = {ReasonCode::kProjectClosed, {}};
-    }
+    if (!IsArrayRow(ref, *job.spec) || !job.elements.empty()) continue;
+    const std::string limit = std::to_string(job.spec->array->max_running);
+    Reason& reason = draft.plan.waiting[ref].reason;
+    if (reason.code == ReasonCode::kNone) reason = {ReasonCode::kArrayLimit, {{"limit", limit}}};
   }
 }
 

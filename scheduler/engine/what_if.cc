@@ -20,9 +20,9 @@ bool IsStop(const Reason& reason) {
   constexpr ReasonCode kStops[] = {ReasonCode::kLimitAccountGpus, ReasonCode::kLimitAccountJobs,
                                    ReasonCode::kLimitUserGpus,    ReasonCode::kLimitUserJobs,
                                    ReasonCode::kLimitBorrow,      ReasonCode::kBudgetExhausted,
-                                   ReasonCode::kBudgetPeriodEnds, ReasonCode::kClassNotPreemptible,
-                                   ReasonCode::kNeverFitsLimit,   ReasonCode::kProjectClosed};
-  return std::find(std::begin(kStops), std::end(kStops), reason.code) != std::end(kStops);
+                                   ReasonCode::kBudgetPeriodEnds, ReasonCode::kClassNotPreemptible};
+  return quota::IsBar(reason.code) ||
+         std::find(std::begin(kStops), std::end(kStops), reason.code) != std::end(kStops);
 }
 
 // A plan and the world it was made for.
@@ -30,16 +30,8 @@ struct Trial {
   Trial(const Facts& facts, const NewSettings& settings, TimeMs now)
       : world(facts, settings.directory) {
     for (const LedgerEntry& entry : settings.grants) world.mutable_budgets().Book(entry);
-    // The controller would take them out of the queue.
-    std::vector<JobRef> closed;
-    for (const auto& [ref, job] : world.waiting()) {
-      const quota::AccountIndex project = world.tree().IndexOf(job.spec->project);
-      if (project == quota::kNoAccount || world.tree().IsClosed(project)) closed.push_back(ref);
-    }
-    for (const JobRef& ref : closed) world.RemoveWaiting(ref);
     world.Refresh(now);
     plan = DecideAll(world, now);
-    for (const JobRef& ref : closed) plan.waiting[ref].reason = {ReasonCode::kProjectClosed, {}};
     for (const Start& start : plan.starts) starts.insert(start.job);
     for (const auto& [account, covered] : CoveredBy(world, now)) {
       if (account.first != quota::kRootIndex) guaranteed.insert(covered.begin(), covered.end());

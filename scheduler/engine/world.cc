@@ -1,6 +1,7 @@
 #include "scheduler/engine/world.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -88,9 +89,11 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   KEZEK_CHECK(directory != nullptr, "no directory");
   // A change of quota alone leaves the waiting jobs, and the sums of what runs, as they are.
   const bool ruled = directory_ == nullptr || directory_->classes != directory->classes;
-  order_stale_ |= ruled || directory_->rate_milli != directory->rate_milli;
+  order_stale_ |= ruled || directory_->rate_milli != directory->rate_milli ||
+                  directory_->classifications != directory->classifications;
   const bool moved = ruled || !SameTree(directory_->accounts, directory->accounts);
   directory_ = std::move(directory);
+  const quota::AccountTree before = std::move(tree_);
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
@@ -102,6 +105,9 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   }
   for (auto& [project, pace] : paces_) pace.stale |= !IsShortest(project);
   FindScavengers();
+  for (const auto& [project, rows] : waits_since_) {
+    if (!order_stale_ && !quota::SameBars(before, tree_, project)) JudgeProject(project);
+  }
   if (!moved) return;
   running_ = {};
   for (const auto& [ref, attempt] : holdings_) {
@@ -124,7 +130,9 @@ void World::SetWaiting(const Waiting& job) {
   if (DrawsOnBudgets(job.spec->project) && MayScavenge(tree_, job.spec->project)) {
     may_scavenge_.insert(job.ref);
   }
-  if (!order_stale_) Order(job);
+  if (order_stale_) return;
+  Judge(job);
+  Order(job);
 }
 
 void World::RemoveWaiting(const JobRef& job) {
@@ -136,6 +144,7 @@ void World::RemoveWaiting(const JobRef& job) {
   const auto order = order_.find(found->second.spec->shape.gpu_type);
   if (order != order_.end()) order->second.Remove(job);
   waiting_.erase(found);
+  barred_.erase(job);
   scavenges_.erase(job);
   may_scavenge_.erase(job);
 }
@@ -234,17 +243,18 @@ void World::Refresh(TimeMs now) {
   for (auto& [type, jobs] : order_) jobs.Arrange(tree_);
 }
 
-// Which waiting jobs budgets may make scavengers. Those that were scavengers go back to the others
-// in the order until the next Refresh says whether they still are.
+// After a change of budgets. What no budget lets go on any more is a scavenger no longer.
 void World::FindScavengers() {
-  const auto were = std::exchange(scavenges_, {});
   may_scavenge_.clear();
-  for (const auto& [project, waits] : waits_since_) {
+  for (const auto& [project, rows] : waits_since_) {
     if (!MayScavenge(tree_, project)) continue;
-    for (const auto& [queued_ms, ref] : waits) may_scavenge_.insert(ref);
+    for (const auto& [queued_ms, ref] : rows) may_scavenge_.insert(ref);
   }
-  for (const auto& [ref, budget] : were) {
-    if (!order_stale_) Order(waiting_.at(ref));
+  for (auto it = scavenges_.begin(); it != scavenges_.end();) {
+    const JobRef ref = it->first;
+    const bool stays = may_scavenge_.contains(ref);
+    it = stays ? std::next(it) : scavenges_.erase(it);
+    if (!stays && !order_stale_) Order(waiting_.at(ref));
   }
 }
 
@@ -385,13 +395,38 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
 }
 
 void World::Order(const Waiting& job) {
-  if (StartableCount(job) == 0) return;
+  if (StartableCount(job) == 0 || barred_.contains(job.ref)) return;
   order_[job.spec->shape.gpu_type].Set(OrderOf(job));
+  ++keyed_;
+}
+
+// True if it is barred now and was not, or the other way round.
+bool World::Judge(const Waiting& job) {
+  Reason reason = NeverFits(tree_, ClassOf(job.spec->job_class), *job.spec, CountedOf(*job.spec),
+                            directory_->classifications)
+                      .reason;
+  if (reason.code == ReasonCode::kNone) return barred_.erase(job.ref) > 0;
+  return barred_.insert_or_assign(job.ref, std::move(reason)).second;
+}
+
+void World::JudgeProject(AccountId project) {
+  for (const auto& [queued_ms, ref] : waits_since_.at(project)) {
+    const Waiting& job = waiting_.at(ref);
+    if (!Judge(job)) continue;
+    if (barred_.contains(ref)) {
+      order_[job.spec->shape.gpu_type].Remove(ref);
+    } else {
+      Order(job);
+    }
+  }
 }
 
 void World::OrderAll() {
   order_.clear();
-  for (const auto& [ref, job] : waiting_) Order(job);
+  for (const auto& [ref, job] : waiting_) {
+    Judge(job);
+    Order(job);
+  }
   order_stale_ = false;
 }
 

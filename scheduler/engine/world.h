@@ -69,8 +69,13 @@ class World {
   const quota::Budgets& budgets() const { return budgets_; }
   const quota::RunLengths& lengths() const { return lengths_; }
   std::map<AccountId, quota::RunClock> clocks() const;
+  // Waiting jobs that today's settings bar for good (quota::NeverFits), and why: they are in no
+  // order and no demand until settings change. Up to date after Refresh.
+  const std::map<JobRef, Reason>& barred() const { return barred_; }
   // Waiting jobs in order, by GPU type. Up to date after Refresh.
   const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
+  // How many times a row was put into its order anew.
+  std::int64_t keyed() const { return keyed_; }
   // Every GPU type of a node, a waiting job or a holding.
   std::set<std::string> AllTypes() const;
 
@@ -96,6 +101,8 @@ class World {
  private:
   quota::OrderJob OrderOf(const Waiting& job) const;
   void Order(const Waiting& job);
+  bool Judge(const Waiting& job);
+  void JudgeProject(AccountId project);
   void OrderAll();
   bool DrawsOnBudgets(AccountId project) const;
   quota::Draw FullDrawOf(const Waiting& job, MilliGpus counted_milli,
@@ -123,7 +130,9 @@ class World {
   std::map<std::string, NodeUse> used_;
   quota::RunningTable running_;
   std::map<std::string, quota::GpuType> types_;
+  std::map<JobRef, Reason> barred_;
   std::map<std::string, quota::WaitingJobs> order_;
+  std::int64_t keyed_ = 0;
   bool types_stale_ = true;
   bool order_stale_ = true;  // all of it: sizes, rates or classes changed
   TimeMs now_ms_ = 0;

@@ -40,6 +40,7 @@ kezek::Directory Tree() {
   directory.classes["debug"] = {.name = "debug", .rank = 0};
   directory.classes["realtime"] = {.name = "realtime", .rank = 1, .preemptible = false};
   directory.classes["scavenger"] = {.name = "scavenger", .rank = 3, .scavenger = true};
+  directory.classifications = {"open", "internal", "secret"};
   directory.rate_milli["h200"] = 1000;
   return directory;
 }

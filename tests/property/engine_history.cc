@@ -66,28 +66,6 @@ void EngineHistory::ChangeSettings() {
   tree_ = std::move(tree);
   for (const EventSink& sink : sinks_) sink.directory(directory_);
   if (grants) BookBudgets(*grants);
-  ParkClosed();
-}
-
-// The controller tells the engine only of jobs whose projects are open.
-void EngineHistory::ParkClosed() {
-  const auto closed = [this](const Waiting& job) {
-    const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
-    return project != quota::kNoAccount && tree_.IsClosed(project);
-  };
-  const auto waiting = waiting_;
-  for (const auto& [ref, job] : waiting) {
-    if (!closed(job)) continue;
-    parked_[ref] = job;
-    waiting_.erase(ref);
-    for (const EventSink& sink : sinks_) sink.not_waiting(ref);
-  }
-  const auto parked = parked_;
-  for (const auto& [ref, job] : parked) {
-    if (closed(job)) continue;
-    parked_.erase(ref);
-    TellWaiting(job);
-  }
 }
 
 void EngineHistory::BookBudgets(const std::vector<LedgerEntry>& entries) {
@@ -172,7 +150,6 @@ void EngineHistory::Submit() {
   }
   job.spec = std::make_shared<const JobSpec>(std::move(spec));
   TellWaiting(job);
-  ParkClosed();
 }
 
 // An attempt begins to run, ends, or is released by the cluster.

@@ -49,7 +49,6 @@ class EngineHistory {
   engine::EngineConfig config() const { return config_; }
   std::shared_ptr<const Directory> directory() const { return directory_; }
   TimeMs now_ms() const { return now_ms_; }
-  const std::map<JobRef, engine::Waiting>& waiting() const { return waiting_; }  // as told
   // The first start of all plans that its budgets do not hold at its commit; empty: there is none.
   const std::string& overdrawn() const { return overdrawn_; }
   void Join(EventSink sink) { sinks_.push_back(std::move(sink)); }
@@ -65,7 +64,6 @@ class EngineHistory {
   void ChangeNode();
   void ForgetOne();
   void ChangeSettings();
-  void ParkClosed();
   void BookBudgets(const std::vector<LedgerEntry>& entries);
   void HoldBudgets(const engine::Waiting& row, const engine::Start& start);
   void Settle(const AttemptRef& ref);
@@ -79,8 +77,7 @@ class EngineHistory {
   std::map<std::string, Node> nodes_;
   std::map<JobRef, engine::Waiting> waiting_;
   std::map<AttemptRef, engine::Holding> holdings_;
-  std::map<AttemptRef, std::string> names_;   // of their jobs
-  std::map<JobRef, engine::Waiting> parked_;  // of projects that are closed
+  std::map<AttemptRef, std::string> names_;  // of their jobs
   // What an attempt holds of budgets, until it has ended.
   struct Held {
     Attempt attempt;

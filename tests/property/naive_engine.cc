@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 
 #include "quota/counted.h"
 #include "tests/property/naive_entitlement.h"
@@ -137,12 +136,13 @@ std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(Tick& tick)
   }
   for (const auto& [ref, attempt] : holdings_) types.insert(attempt.shape.gpu_type);
   for (const auto& [ref, job] : waiting_) {
+    if (Barred(job).code != ReasonCode::kNone) continue;
     if (Startable(job) > 0) types.insert(job.spec->shape.gpu_type);
     const quota::JobCount count = CountOf(job, tick.now);
     if (count.scavenger || tree_->IndexOf(count.project) == quota::kNoAccount) continue;
     engine::StoppedDemand& stopped = tick.plan.stopped[{count.project, count.gpu_type}];
-    for (int i = 0; i < Startable(job); ++i) {
-      const MilliGpus rest = count.counted_milli * (Startable(job) - i);
+    for (std::int64_t i = 0; i < jobs; ++i) {
+      const MilliGpus rest = count.counted_milli * (jobs - i);
       const bool limited = Stopped(running, count, {}).code != ReasonCode::kNone;
       const Drawn drawn = DrawOf(job, count.counted_milli, tick.now, taken);
       const bool unpaid = drawn.stop.code != ReasonCode::kNone || drawn.scavenges;
@@ -185,6 +185,7 @@ void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
   std::set<AccountId> projects;
   for (const auto& [ref, job] : waiting_) {
     if (job.spec->shape.gpu_type != type || Startable(job) == 0) continue;
+    if (Barred(job).code != ReasonCode::kNone) continue;
     jobs.Set(OrderOf(job, tick.now));
     if (tree_->IndexOf(job.spec->project) != quota::kNoAccount) projects.insert(job.spec->project);
   }
@@ -268,22 +269,16 @@ std::vector<MilliGpus> NaiveEngine::Guarantees(const Tick& tick, const std::stri
   return guarantees;
 }
 
+// What today's settings bar for good is as if it did not wait.
+Reason NaiveEngine::Barred(const Waiting& job) const {
+  return NeverFits(*tree_, ClassOf(job.spec->job_class), *job.spec, Counted(*job.spec),
+                   directory_->classifications)
+      .reason;
+}
+
 Reason NaiveEngine::Stopped(const quota::RunningTable& running, const quota::JobCount& count,
                             const std::vector<MilliGpus>& guarantees) const {
   const ClassRules rules = ClassOf(count.job_class);
-  std::vector<std::tuple<std::string, std::string, Limits>> all;
-  for (auto i = tree_->IndexOf(count.project); i != quota::kNoAccount; i = tree_->parent(i)) {
-    all.push_back({"account", tree_->path(i), tree_->account(i).settings.account_limits});
-    all.push_back({"account", tree_->path(i), tree_->account(i).settings.user_limits});
-  }
-  all.push_back({"class", count.job_class, rules.user_limits});
-  for (const auto& [field, whose, limits] : all) {
-    if (!limits.job_milli || *limits.job_milli >= count.counted_milli) continue;
-    return {ReasonCode::kNeverFitsLimit,
-            {{field, whose},
-             {"limit", quota::GpusText(*limits.job_milli)},
-             {"asked", quota::GpusText(count.counted_milli)}}};
-  }
   Reason limit = FirstLimit(*tree_, running, rules, count);
   if (limit.code != ReasonCode::kNone) return limit;
   return OutsideGuarantee(*tree_, rules, count, running.AllocatedByIndex(*tree_, count.gpu_type),
@@ -373,6 +368,7 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
   const auto& places = tick.places[type];
   std::set<quota::AccountIndex> waits;
   for (const auto& [ref, standing] : tick.plan.waiting) {
+    if (quota::IsBar(standing.reason.code)) continue;
     const JobSpec& spec = *waiting_.at(ref).spec;
     auto i = spec.shape.gpu_type == type ? tree_->IndexOf(spec.project) : quota::kNoAccount;
     for (; i != quota::kNoAccount; i = tree_->parent(i)) waits.insert(i);
@@ -423,11 +419,12 @@ Plan NaiveEngine::Decide(TimeMs now) const {
   for (const auto& [ref, job] : waiting_) types.insert(job.spec->shape.gpu_type);
   for (const std::string& type : types) Walk(tick, type);
   for (const auto& [ref, job] : waiting_) {
-    if (Startable(job) == 0) {
+    const Reason bar = Barred(job);
+    if (bar.code != ReasonCode::kNone) {
+      tick.plan.waiting[ref].reason = bar;
+    } else if (Startable(job) == 0) {
       tick.plan.waiting[ref].reason = {ReasonCode::kArrayLimit,
                                        {{"limit", std::to_string(job.spec->array->max_running)}}};
-    } else if (tree_->IndexOf(job.spec->project) == quota::kNoAccount) {
-      tick.plan.waiting[ref].reason = {ReasonCode::kProjectClosed, {}};
     }
   }
   for (const auto& [type, entitled] : tick.entitled) Stand(tick, type);

@@ -74,6 +74,7 @@ class NaiveEngine {
   std::map<std::string, Entitled> EntitleAll(Tick& tick) const;
   void Walk(Tick& tick, const std::string& type) const;
   std::vector<MilliGpus> Guarantees(const Tick& tick, const std::string& type) const;
+  Reason Barred(const engine::Waiting& job) const;
   Reason Stopped(const quota::RunningTable& running, const quota::JobCount& count,
                  const std::vector<MilliGpus>& guarantees) const;
   Reason Unpaid(const Tick& tick, const engine::Waiting& job, MilliGpus counted) const;

@@ -73,6 +73,10 @@ void RandomWorld::Settle(Account& account, MilliGpus guarantee) {
   if (Chance(30)) settings.account_limits = SomeLimits();
   if (Chance(20)) settings.user_limits = SomeLimits();
   settings.rule = static_cast<ProjectRule>(Int(0, 2));
+  if (Chance(8)) settings.account_limits.time_limit_ms = Int(4, 48) * 30 * kMinuteMs;
+  if (Chance(5)) settings.user_limits.time_limit_ms = Int(4, 48) * 30 * kMinuteMs;
+  if (Chance(5)) settings.classes = {"normal", Chance(50) ? "debug" : "realtime"};
+  if (Chance(8)) settings.highest_classification = Chance(50) ? "open" : "internal";
 }
 
 // Gives each child a part of the parent's guarantee, and so on down.
@@ -113,6 +117,7 @@ Directory RandomWorld::Accounts(std::int32_t gpus, std::int32_t users) {
   directory.classes["normal"] = {.name = "normal", .rank = 2};
   directory.classes["scavenger"] = {.name = "scavenger", .rank = 3, .scavenger = true};
   if (Chance(30)) directory.classes["debug"].user_limits.jobs_running = 2;
+  directory.classifications = {"open", "internal", "secret"};
   directory.rate_milli = {{"h200", 1000}, {"a100", 400}};
   directory.default_gpu_type = "h200";
   for (std::int64_t user = 1; user <= users; ++user) {
@@ -149,8 +154,12 @@ Directory RandomWorld::Changed(Directory directory, std::int32_t gpus) {
     if (account.kind == "project") account.closed = Chance(8);
   }
   ++directory.settings_version;
+  if (Chance(15)) {
+    ClassRules& rules = directory.classes["debug"];
+    rules.longest_limit_ms = Chance(50) ? Int(1, 24) * kHourMs : 0;
+  }
   std::vector<AccountId> institutions;
-  for (const auto& [id, account] : directory.accounts) {
+  for (auto& [id, account] : directory.accounts) {
     if (account.kind == "institution") institutions.push_back(id);
   }
   if (institutions.empty() || Chance(60)) return directory;
@@ -195,6 +204,7 @@ JobSpec RandomWorld::Job(const std::vector<AccountId>& projects) {
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
   }
   spec.time_limit_ms = Int(1, 48) * 30 * kMinuteMs;
+  if (Chance(20)) spec.classification = Chance(50) ? "internal" : "secret";
   if (Chance(50)) spec.name = Chance(50) ? "train" : "eval";
   spec.user_priority = Chance(20) ? static_cast<std::int32_t>(Int(-2, 2)) : 0;
   if (Chance(15)) {

@@ -5,6 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <utility>
+#include <vector>
+
 #include "tests/unit/engine/small_world.h"
 
 namespace kezek::engine {
@@ -290,13 +294,86 @@ TEST(EngineTest, NodesOutOfServiceGetNothing) {
   EXPECT_EQ(StartsText(engine.Decide(kNoon + 5)), "1@n1");
 }
 
-TEST(EngineTest, ANewDirectoryCountsFromThenOn) {
-  SmallTree tree = TwoProjects();
-  Engine engine = EngineWith(tree, 1);
-  engine.SetWaiting(Queued(1, Gang(2, 1, 4)));
-  tree.Add(2, 1).account_limits.job_milli = 2000;
-  engine.SetDirectory(tree.Make());
-  EXPECT_NE(ReasonOf(engine.Decide(kNoon), 1).code, ReasonCode::kNone);
+// A job of four GPUs, two hours and secret data waits in project 2 while settings bar it.
+TEST(EngineTest, WhatNewSettingsBarIsNoDemandUntilTheyAreWidened) {
+  using enum ReasonCode;
+  using Narrow = std::function<void(Directory&)>;
+  const auto settings = [](Directory& d) -> AccountSettings& {
+    return d.accounts[AccountId{2}].settings;
+  };
+  const std::vector<std::pair<ReasonCode, Narrow>> cases = {
+      {kNeverFitsLimit, [&](Directory& d) { settings(d).account_limits.job_milli = 3999; }},
+      {kNeverFitsLimit, [&](Directory& d) { settings(d).user_limits.job_milli = 3999; }},
+      {kNeverFitsLimit, [&](Directory& d) { settings(d).account_limits.running_milli = 3999; }},
+      {kNeverFitsLimit, [&](Directory& d) { settings(d).shares["h200"].borrow_max_milli = 3999; }},
+      {kNeverFitsLimit, [](Directory& d) { d.classes["normal"].preemptible = false; }},
+      {kNeverFitsLimit, [](Directory& d) { d.classes["normal"].user_limits.job_milli = 3999; }},
+      {kTimeLimitTooLong,
+       [&](Directory& d) { settings(d).account_limits.time_limit_ms = kHourMs; }},
+      {kTimeLimitTooLong, [&](Directory& d) { settings(d).user_limits.time_limit_ms = kHourMs; }},
+      {kTimeLimitTooLong, [](Directory& d) { d.classes["normal"].longest_limit_ms = kHourMs; }},
+      {kTimeLimitTooLong,
+       [](Directory& d) { d.classes["normal"].user_limits.time_limit_ms = kHourMs; }},
+      {kTimeLimitTooLong,  // by a move
+       [](Directory& d) { d.accounts[AccountId{2}].parent = AccountId{4}; }},
+      {kClassNotAllowed, [&](Directory& d) { settings(d).classes = {"debug"}; }},
+      {kClassificationNotAllowed,
+       [&](Directory& d) { settings(d).highest_classification = "open"; }},
+      {kProjectClosed, [](Directory& d) { d.accounts[AccountId{2}].closed = true; }},
+      {kProjectClosed, [](Directory& d) { d.accounts[kRootAccount].closed = true; }},
+  };
+  for (const auto& [code, narrow] : cases) {
+    SmallTree tree = TwoProjects();
+    tree.Add(4, 1, 0, "institution").account_limits.time_limit_ms = kHourMs;
+    tree.directory().classifications = {"open", "secret"};
+    Engine engine = EngineWith(tree, 1);
+    JobSpec spec = Gang(2, 1, 4);
+    spec.job_class = "normal";
+    spec.time_limit_ms = 2 * kHourMs;
+    spec.classification = "secret";
+    engine.SetWaiting(Queued(1, spec));
+    ASSERT_EQ(StartsText(engine.Decide(kNoon)), "1@n1");
+    Directory narrowed = tree.directory();
+    narrow(narrowed);
+    engine.SetDirectory(std::make_shared<const Directory>(narrowed));
+    const Plan barred = engine.Decide(kNoon);
+    EXPECT_EQ(ReasonOf(barred, 1).code, code);
+    EXPECT_EQ(StartsText(barred), "");
+    EXPECT_EQ(barred.standings.at({AccountId{2}, "h200"}).demand_milli, 0);
+    EXPECT_EQ(barred.waiting.at({JobId{1}}).rank, 0) << "it is in no order";
+    engine.SetDirectory(tree.Make());
+    EXPECT_EQ(StartsText(engine.Decide(kNoon)), "1@n1");
+  }
+}
+
+TEST(EngineTest, ANewDirectoryPutsOnlyThoseInOrderAnewThatItConcerns) {
+  SmallTree tree = TwoProjects(8, 8);
+  Engine engine = EngineWith(tree, 0);
+  for (std::int64_t job = 1; job <= 20; ++job) {
+    JobSpec spec = Gang(2 + job % 2, 1, 1);
+    if (job <= 4) spec.time_limit_ms = kDayMs;  // two of each project
+    engine.SetWaiting(Queued(job, spec));
+  }
+  engine.Decide(kNoon);
+  auto keyed = [&engine, &tree, before = engine.keyed()]() mutable {
+    engine.SetDirectory(tree.Make());
+    engine.Decide(kNoon);
+    return engine.keyed() - std::exchange(before, engine.keyed());
+  };
+  AccountSettings& settings = tree.directory().accounts[AccountId{2}].settings;
+  settings.shares["h200"].weight_milli = 5000;
+  settings.shares["h200"].guarantee_milli = 4000;
+  settings.budgets = {{.name = "q4", .milli_gpu_hours = 0, .start_ms = 0, .end_ms = 2 * kNoon}};
+  settings.account_limits.jobs_running = 1;
+  EXPECT_EQ(keyed(), 0);
+  settings.account_limits.time_limit_ms = kHourMs;
+  EXPECT_EQ(keyed(), 0) << "two are taken out";
+  settings.account_limits.time_limit_ms = kDayMs;
+  EXPECT_EQ(keyed(), 2) << "and put back";
+  tree.directory().accounts[AccountId{2}].closed = true;
+  EXPECT_EQ(keyed(), 0);
+  tree.directory().accounts[AccountId{2}].closed = false;
+  EXPECT_EQ(keyed(), 10) << "its own only";
 }
 
 }  // namespace
