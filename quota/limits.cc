@@ -204,12 +204,12 @@ bool SameBars(const Account& before, const Account& after) {
 
 }  // namespace
 
-void RunningTable::Change(const AccountTree& tree, const JobCount& job, int sign) {
-  const MilliGpus milli = sign * job.counted_milli;
-  const auto change = [milli, sign](auto* counts, const auto& key) {
+void RunningTable::Change(const AccountTree& tree, const JobCount& job, std::int64_t jobs) {
+  const MilliGpus milli = jobs * job.counted_milli;
+  const auto change = [milli, jobs](auto* counts, const auto& key) {
     Count& count = (*counts)[key];
     count.counted_milli += milli;
-    count.jobs += sign;
+    count.jobs += jobs;
     KEZEK_CHECK(count.jobs >= 0 && count.counted_milli >= 0, "more was taken out than ran");
     if (count == Count{}) counts->erase(key);
   };

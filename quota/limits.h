@@ -35,7 +35,10 @@ class RunningTable {
     std::int64_t jobs = 0;
     bool operator==(const Count&) const = default;
   };
-  void Add(const AccountTree& tree, const JobCount& job) { Change(tree, job, 1); }
+  // So many like it; fewer than 0 are taken out.
+  void Add(const AccountTree& tree, const JobCount& job, std::int64_t jobs = 1) {
+    Change(tree, job, jobs);
+  }
   void Remove(const AccountTree& tree, const JobCount& job) { Change(tree, job, -1); }
 
   // With everything below it, over all GPU types, scavengers included.
@@ -50,7 +53,7 @@ class RunningTable {
   bool operator==(const RunningTable&) const = default;
 
  private:
-  void Change(const AccountTree& tree, const JobCount& job, int sign);
+  void Change(const AccountTree& tree, const JobCount& job, std::int64_t jobs);
   std::map<AccountId, Count> accounts_;
   std::map<std::pair<AccountId, UserId>, Count> users_;
   std::map<std::pair<std::string, UserId>, Count> class_users_;

@@ -1,5 +1,6 @@
 // Jobs that wait: what keeps them from starting, what the engine is told, arrays, cancelling.
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -11,7 +12,7 @@
 namespace kezek::control {
 namespace {
 
-// As many elements of an array as a tick can start: the engine needs no more.
+// As many elements of an array as a tick can start: of the others it is enough to say how many.
 constexpr std::int64_t kElementsShown = 512;
 
 std::string Ms(TimeMs time) { return std::to_string(time); }
@@ -159,7 +160,7 @@ void RefreshArray(Core& core, const JobRef& row_ref) {
   const Job row = *found;
   std::int64_t room = row.spec->array->max_running;
   const bool limited = room > 0;
-  if (!limited) room = kElementsShown;
+  if (!limited) room = std::numeric_limits<std::int64_t>::max();
   std::vector<Job> queued;
   for (const Job* element : core.state.Elements(row_ref.id)) {
     const bool alive =
@@ -197,6 +198,7 @@ void RefreshArray(Core& core, const JobRef& row_ref) {
   if (stop.reason.code != ReasonCode::kNone) return StandStill(core, row, std::move(stop.reason));
   engine::Waiting waiting = WaitingOf(row);
   waiting.elements = FirstIndices(row.pending, std::min(room, kElementsShown));
+  waiting.more = std::min(room, CountIndices(row.pending)) - std::ssize(waiting.elements);
   core.stopped.Erase(row_ref);
   core.engine.SetWaiting(waiting);
 }

@@ -53,6 +53,8 @@ struct Waiting {
   TimeMs submitted_ms = 0;
   TimeMs queued_since_ms = 0;
   std::vector<std::int32_t> elements;  // arrays: those that may start now, in order; else empty
+  std::int64_t more =
+      0;  // arrays: how many besides could start if there were room; 0 without elements
 };
 
 // An attempt that holds resources: starting, running, or ended but not yet released by the cluster.

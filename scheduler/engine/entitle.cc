@@ -5,6 +5,7 @@
 
 #include "quota/usage.h"
 #include "scheduler/engine/passes.h"
+#include "scheduler/engine/placement.h"
 #include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
@@ -14,8 +15,8 @@ namespace {
 // what limits stop even then is not demand.
 class DemandCount {
  public:
-  explicit DemandCount(const World& world)
-      : world_(world), tree_(world.tree()), running_(world.running()) {}
+  DemandCount(const World& world, const Machine& configured)
+      : world_(world), tree_(world.tree()), configured_(configured), running_(world.running()) {}
 
   void AddRunning(const std::string& type) {
     demand_[type] = world_.running().AllocatedByIndex(tree_, type);
@@ -25,31 +26,25 @@ class DemandCount {
   void AddQueued(const Waiting& job) {
     const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
     const quota::JobCount count = world_.CountOf(job);
-    const std::int32_t jobs = StartableCount(job);
-    if (project == quota::kNoAccount || count.scavenger || jobs == 0) return;
+    const std::int64_t jobs = StartableCount(job) + job.more;
+    if (world_.barred().contains(job.ref) || count.scavenger || jobs == 0) return;
+    if (!CouldHold(*job.spec)) return;
     MilliGpus& demand = demand_[count.gpu_type].at(static_cast<std::size_t>(project));
     if (!world_.MayBeStopped(project, count.job_class)) {  // need not be counted one by one
       demand += count.counted_milli * jobs;
       GiveAbove(project, count, jobs);
       return;
     }
-    for (std::int32_t i = 0; i < jobs; ++i) {
-      const auto& allocated = allocated_[count.gpu_type];
-      StoppedDemand& stopped = stopped_[{count.project, count.gpu_type}];
-      if (StopOf(world_, running_, allocated, count).code != ReasonCode::kNone) {
-        stopped.by_limits += count.counted_milli * (jobs - i);
-        return;
-      }
-      const quota::Draw draw = world_.DrawOf(job, taken_);
-      if (StopOf(world_, draw).code != ReasonCode::kNone) {
-        stopped.by_budgets += count.counted_milli * (jobs - i);
-        return;
-      }
-      Take(draw, taken_);
-      running_.Add(tree_, count);
-      demand += count.counted_milli;
-      GiveAbove(project, count, 1);
-    }
+    // One after the other: what stops one stops all after it. Limits are asked before budgets.
+    const std::int64_t by_limits = PassLimits(project, count, jobs);
+    const std::int64_t pass = PassBudgets(job, by_limits);
+    demand += count.counted_milli * pass;
+    running_.Add(tree_, count, pass);
+    GiveAbove(project, count, pass);
+    if (pass == jobs) return;
+    StoppedDemand& stopped = stopped_[{count.project, count.gpu_type}];
+    (pass < by_limits ? stopped.by_budgets : stopped.by_limits) +=
+        count.counted_milli * (jobs - pass);
   }
 
   const std::vector<MilliGpus>& demand(const std::string& type) { return demand_[type]; }
@@ -58,7 +53,46 @@ class DemandCount {
   }
 
  private:
-  void GiveAbove(quota::AccountIndex project, const quota::JobCount& count, std::int32_t jobs) {
+  // Whether the machine could, if it were empty and all of it in service.
+  bool CouldHold(const JobSpec& spec) {
+    const auto [held, first] = could_hold_.try_emplace({&spec, spec.within, false});
+    if (first) held->second = WhyNeverFits(configured_, spec).code == ReasonCode::kNone;
+    return held->second;
+  }
+
+  // How many of so many like it.
+  std::int64_t PassLimits(quota::AccountIndex project, const quota::JobCount& count,
+                          std::int64_t jobs) {
+    const auto passes = [&](std::int64_t before) {  // the one after these
+      running_.Add(tree_, count, before);
+      GiveAbove(project, count, before);
+      const Reason stop = StopOf(world_, running_, allocated_[count.gpu_type], count);
+      running_.Add(tree_, count, -before);
+      GiveAbove(project, count, -before);
+      return stop.code == ReasonCode::kNone;
+    };
+    std::int64_t pass = 0;
+    std::int64_t fail = jobs + 1;
+    while (fail - pass > 1) {
+      const std::int64_t middle = pass == 0 ? 1 : pass + (fail - pass) / 2;
+      (passes(middle - 1) ? pass : fail) = middle;
+    }
+    return pass;
+  }
+
+  // How many of so many; takes what they draw. Each draws the same.
+  std::int64_t PassBudgets(const Waiting& job, std::int64_t jobs) {
+    if (jobs == 0) return 0;
+    const quota::Draw draw = world_.DrawOf(job, taken_);
+    if (StopOf(world_, draw).code != ReasonCode::kNone) return 0;
+    for (const auto& [budget, from_ms, amount] : draw.holds) {
+      jobs = std::min(jobs, (world_.budgets().Of(budget).left - taken_[budget]) / amount);
+    }
+    for (const auto& [budget, from_ms, amount] : draw.holds) taken_[budget] += amount * jobs;
+    return jobs;
+  }
+
+  void GiveAbove(quota::AccountIndex project, const quota::JobCount& count, std::int64_t jobs) {
     auto& allocated = allocated_[count.gpu_type];
     for (auto i = project; i != quota::kNoAccount; i = tree_.parent(i)) {
       allocated.at(static_cast<std::size_t>(i)) += count.counted_milli * jobs;
@@ -67,6 +101,8 @@ class DemandCount {
 
   const World& world_;
   const quota::AccountTree& tree_;
+  const Machine& configured_;
+  std::map<Request, bool> could_hold_;
   quota::RunningTable running_;
   quota::Taken taken_;
   std::map<std::pair<AccountId, std::string>, StoppedDemand> stopped_;
@@ -108,7 +144,7 @@ std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft
 }  // namespace
 
 void Entitle(const World& world, Draft& draft) {
-  DemandCount count(world);
+  DemandCount count(world, draft.configured);
   const std::set<std::string> types = world.AllTypes();
   for (const std::string& type : types) count.AddRunning(type);
   for (const auto& [ref, job] : world.waiting()) count.AddQueued(job);

@@ -147,6 +147,7 @@ void EngineHistory::Submit() {
     const std::int32_t most = spec.array->max_running == 0 ? last + 1 : spec.array->max_running;
     for (std::int32_t i = 0; i <= std::min(last, most - 1); ++i) job.elements.push_back(i);
     if (random_.Chance(10)) job.elements.clear();
+    if (!job.elements.empty() && random_.Chance(40)) job.more = random_.Int(1, 60);
   }
   job.spec = std::make_shared<const JobSpec>(std::move(spec));
   TellWaiting(job);
@@ -219,6 +220,7 @@ void EngineHistory::Commit(const engine::Plan& plan) {
       for (const EventSink& sink : sinks_) sink.book(booking);
     }
     std::erase(row.elements, start.job.element);
+    if (row.elements.empty()) row.more = 0;
     if (start.job != start.row) {
       TellWaiting(row);
     } else {

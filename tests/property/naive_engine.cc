@@ -139,7 +139,8 @@ std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(Tick& tick)
     if (Barred(job).code != ReasonCode::kNone) continue;
     if (Startable(job) > 0) types.insert(job.spec->shape.gpu_type);
     const quota::JobCount count = CountOf(job, tick.now);
-    if (count.scavenger || tree_->IndexOf(count.project) == quota::kNoAccount) continue;
+    if (count.scavenger || !NaivePlace(Configured(), *job.spec, job.spec->within)) continue;
+    const std::int64_t jobs = Startable(job) + job.more;
     engine::StoppedDemand& stopped = tick.plan.stopped[{count.project, count.gpu_type}];
     for (std::int64_t i = 0; i < jobs; ++i) {
       const MilliGpus rest = count.counted_milli * (jobs - i);

@@ -163,6 +163,54 @@ TEST(EngineTest, AClosedLenderKeepsNothingIdle) {
   EXPECT_EQ(plan.standings.at({AccountId{4}, "h200"}).idle_milli, 0);
 }
 
+// 1,000 GPUs and a long array of which 512 elements are shown.
+TEST(EngineTest, TheWholeOfAnArrayIsDemand) {
+  SmallTree tree = TwoProjects();
+  Engine engine = EngineWith(tree, 125);
+  JobSpec spec = Gang(2, 1, 1);
+  spec.array = ArraySpec{{{0, 511, 1}}, 0};
+  Waiting array = Queued(1, spec);
+  array.more = 1488;
+  engine.SetWaiting(array);
+  const auto standing = [&engine] {
+    return engine.Decide(kNoon).standings.at({AccountId{2}, "h200"});
+  };
+  EXPECT_EQ(standing().demand_milli, 2'000'000);
+  EXPECT_EQ(standing().entitled_milli, 1'000'000);
+  EXPECT_EQ(engine.Decide(kNoon).starts.size(), 512U);
+
+  AccountSettings& settings = tree.directory().accounts[AccountId{2}].settings;
+  settings.account_limits.jobs_running = 700;
+  engine.SetDirectory(tree.Make());
+  EXPECT_EQ(standing().demand_milli, 700'000);
+  const auto stopped = [&engine] {
+    return engine.Decide(kNoon).stopped.at({AccountId{2}, "h200"});
+  };
+  EXPECT_EQ(stopped(), (StoppedDemand{.by_limits = 1'300'000}));
+
+  // An hour of a GPU, and two minutes: 600 of these are held, and no more.
+  settings.budgets = {
+      {.name = "q4", .milli_gpu_hours = 620'000, .start_ms = 0, .end_ms = 2 * kNoon}};
+  engine.SetDirectory(tree.Make());
+  engine.SetBudget({AccountId{2}, "q4"}, {.granted = 620'000 * kHourMs, .left = 620'000 * kHourMs});
+  EXPECT_EQ(standing().demand_milli, 600'000);
+  EXPECT_EQ(stopped(), (StoppedDemand{.by_budgets = 1'400'000}));
+}
+
+TEST(EngineTest, WhatNoNodesCouldHoldIsNoDemand) {
+  Engine engine = EngineWith(TwoProjects(), 2);
+  engine.SetWaiting(Queued(1, Gang(2, 3, 8)));
+  JobSpec other = Gang(2, 1, 1);
+  other.shape.gpu_type = "a100";
+  engine.SetWaiting(Queued(2, other));
+  engine.SetWaiting(Queued(3, Gang(2, 2, 8)));
+  const Plan plan = engine.Decide(kNoon);
+  EXPECT_EQ(ReasonOf(plan, 1).code, ReasonCode::kNeverFitsMachine);
+  EXPECT_EQ(ReasonOf(plan, 2).code, ReasonCode::kNoSuchGpuType);
+  EXPECT_EQ(plan.standings.at({AccountId{2}, "h200"}).demand_milli, 16'000);
+  EXPECT_EQ(plan.standings.at({AccountId{2}, "a100"}).demand_milli, 0);
+}
+
 TEST(EngineTest, ArrayStartsElementByElement) {
   Engine engine = EngineWith(TwoProjects(), 1);
   JobSpec spec = Gang(2, 1, 3);
