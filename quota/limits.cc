@@ -312,32 +312,66 @@ Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const Jo
   return refusal ? *refusal : Refusal{};
 }
 
-Reason QueueLimit(const AccountTree& tree, AccountId project, UserId user, std::int64_t jobs,
-                  const std::map<AccountId, std::int64_t>& queued_in_account,
-                  const std::map<std::pair<AccountId, UserId>, std::int64_t>& queued_of_user) {
-  const auto count = [](const auto& counts, const auto& key) {
-    const auto found = counts.find(key);
-    return found == counts.end() ? std::int64_t{0} : found->second;
-  };
-  const auto over = [&](ReasonCode code, AccountIndex i, std::optional<std::int64_t> limit,
-                        std::int64_t queued) -> std::optional<Reason> {
-    if (!limit || queued + jobs <= *limit) return std::nullopt;
-    return Reason{
-        code, {{"account", tree.path(i)}, {"limit", Number(*limit)}, {"queued", Number(queued)}}};
-  };
+bool IsBar(ReasonCode code) {
+  constexpr ReasonCode kBars[] = {ReasonCode::kProjectClosed, ReasonCode::kClassNotAllowed,
+                                  ReasonCode::kClassificationNotAllowed,
+                                  ReasonCode::kTimeLimitTooLong, ReasonCode::kNeverFitsLimit};
+  return std::find(std::begin(kBars), std::end(kBars), code) != std::end(kBars);
+}
+
+bool SameBars(const AccountTree& before, const AccountTree& after, AccountId project) {
+  AccountIndex i = before.IndexOf(project);
+  AccountIndex j = after.IndexOf(project);
+  if (i != kNoAccount && j != kNoAccount && before.HoldsJobs(i) != after.HoldsJobs(j)) return false;
+  for (; i != kNoAccount && j != kNoAccount; i = before.parent(i), j = after.parent(j)) {
+    if (!SameBars(before.account(i), after.account(j))) return false;
+  }
+  return i == j;
+}
+
+namespace {
+
+template <class Counts, class Key>
+std::int64_t CountOf(const Counts& counts, const Key& key) {
+  const auto found = counts.find(key);
+  return found == counts.end() ? 0 : found->second;
+}
+
+std::optional<Reason> Full(ReasonCode code, const std::string& whose_field,
+                           const std::string& whose, std::optional<std::int64_t> limit,
+                           std::int64_t queued, std::int64_t jobs) {
+  if (!limit || queued + jobs <= *limit) return std::nullopt;
+  return Reason{code,
+                {{whose_field, whose}, {"limit", Number(*limit)}, {"queued", Number(queued)}}};
+}
+
+}  // namespace
+
+Reason QueueLimit(const AccountTree& tree, const ClassRules& job_class, AccountId project,
+                  UserId user, std::int64_t jobs, const QueuedJobs& queued) {
   for (AccountIndex i = tree.IndexOf(project); i != kNoAccount; i = tree.parent(i)) {
     const AccountSettings& settings = tree.account(i).settings;
     const AccountId id = tree.id(i);
-    if (auto reason = over(ReasonCode::kLimitAccountJobs, i, settings.account_limits.jobs_queued,
-                           count(queued_in_account, id))) {
-      return *reason;
+    if (auto full =
+            Full(ReasonCode::kLimitAccountJobs, "account", tree.path(i),
+                 settings.account_limits.jobs_queued, CountOf(queued.in_account, id), jobs)) {
+      return *full;
     }
-    if (auto reason = over(ReasonCode::kLimitUserJobs, i, settings.user_limits.jobs_queued,
-                           count(queued_of_user, std::pair{id, user}))) {
-      return *reason;
+    if (auto full = Full(ReasonCode::kLimitUserJobs, "account", tree.path(i),
+                         settings.user_limits.jobs_queued,
+                         CountOf(queued.of_user, std::pair{id, user}), jobs)) {
+      return *full;
     }
   }
-  return {};
+  return ClassQueueLimit(job_class, user, jobs, queued);
+}
+
+Reason ClassQueueLimit(const ClassRules& job_class, UserId user, std::int64_t jobs,
+                       const QueuedJobs& queued) {
+  auto full =
+      Full(ReasonCode::kLimitUserJobs, "class", job_class.name, job_class.user_limits.jobs_queued,
+           CountOf(queued.of_class_user, std::pair{job_class.name, user}), jobs);
+  return full ? std::move(*full) : Reason{};
 }
 
 }  // namespace kezek::quota

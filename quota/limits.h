@@ -93,11 +93,26 @@ struct Refusal {
 Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const JobSpec& spec,
                   MilliGpus counted_milli, const std::vector<std::string>& classifications);
 
-// Whether `jobs` more may be queued: kLimitAccountJobs or kLimitUserJobs with account, limit,
-// queued, or kNone. The maps are those of a View: jobs queued in an account and below it, and of a
-// user there, for every account on the path.
-Reason QueueLimit(const AccountTree& tree, AccountId project, UserId user, std::int64_t jobs,
-                  const std::map<AccountId, std::int64_t>& queued_in_account,
-                  const std::map<std::pair<AccountId, UserId>, std::int64_t>& queued_of_user);
+// Whether it is one of the codes of NeverFits: only other settings can let the job start.
+bool IsBar(ReasonCode code);
+
+// Whether NeverFits of any job of the project is the same in both trees, by the settings that it
+// looks at: no weight, budget or rule is among them.
+bool SameBars(const AccountTree& before, const AccountTree& after, AccountId project);
+
+// Queued jobs, as a View counts them.
+struct QueuedJobs {
+  std::map<AccountId, std::int64_t> in_account;  // with all below it
+  std::map<std::pair<AccountId, UserId>, std::int64_t> of_user;
+  std::map<std::pair<std::string, UserId>, std::int64_t> of_class_user;  // of a user in a class
+};
+
+// Whether `jobs` more may be queued: kLimitAccountJobs or kLimitUserJobs with account (or class),
+// limit, queued, or kNone.
+Reason QueueLimit(const AccountTree& tree, const ClassRules& job_class, AccountId project,
+                  UserId user, std::int64_t jobs, const QueuedJobs& queued);
+// Its last part: what the class allows one user.
+Reason ClassQueueLimit(const ClassRules& job_class, UserId user, std::int64_t jobs,
+                       const QueuedJobs& queued);
 
 }  // namespace kezek::quota

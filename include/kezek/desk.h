@@ -114,6 +114,7 @@ struct View {
   // Queued jobs of an account and of a (project, user), for limits at submission.
   std::map<AccountId, std::int64_t> queued_in_account;
   std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user;
+  std::map<std::pair<std::string, UserId>, std::int64_t> queued_of_class_user;  // of one class
   bool cluster_answers = false;
   TimeMs cluster_silent_since_ms = 0;
   std::string cluster_version;

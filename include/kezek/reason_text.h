@@ -74,7 +74,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "Its user runs as many GPUs as one may[ in {account}][: {running} of {limit}]"
      "[; it asks for {asked}][; {fits:GPU} would fit now]."},
     {kLimitUserJobs, "LIMIT_USER_JOBS",
-     "Its user has as many jobs as one may[ in {account}][: {running} of {limit}]."},
+     "Its user has as many jobs as one may[ in {account}][ in class {class}]"
+     "[: {running} of {limit}][: {queued} of {limit} queued]."},
     {kLimitBorrow, "LIMIT_BORROW",
      "Account {account} borrows as many GPUs as it may[: {running} of {limit}, its guarantee and "
      "what"

@@ -220,10 +220,19 @@ Result<void> Admission::CheckBudgets(const JobSpec& spec, TimeMs now,
 Result<void> Admission::CheckQueue(const QueuedJobs& queued, UserId owner,
                                    const JobSpec& spec) const {
   const std::int64_t jobs = spec.array ? CountIndices(spec.array->indices) : 1;
-  const Reason reason =
-      quota::QueueLimit(tree_, spec.project, owner, jobs, queued.in_account, queued.of_user);
+  const auto rules = classes_.find(spec.job_class);
+  const Reason reason = QueueLimit(tree_, rules == classes_.end() ? ClassRules{} : rules->second,
+                                   spec.project, owner, jobs, queued);
   if (reason.code == ReasonCode::kNone) return {};
-  return Barred(Code::kResourceExhausted, "project", reason);
+  const bool of_class = reason.fields.contains("class");
+  return Barred(Code::kResourceExhausted, of_class ? "job_class" : "project", reason);
+}
+
+Result<void> Admission::CheckClassQueue(const QueuedJobs& queued, UserId owner, const JobSpec& spec,
+                                        std::int64_t jobs) const {
+  const Reason reason = quota::ClassQueueLimit(classes_.at(spec.job_class), owner, jobs, queued);
+  if (reason.code == ReasonCode::kNone) return {};
+  return Barred(Code::kResourceExhausted, "job_class", reason);
 }
 
 MilliGpus Admission::Counted(const JobSpec& spec) const {

@@ -20,16 +20,13 @@
 #include "quota/budget.h"
 #include "quota/charge.h"
 #include "quota/counted.h"
+#include "quota/limits.h"
 #include "scheduler/control/config.h"
 #include "scheduler/engine/machine.h"
 
 namespace kezek::control {
 
-// Queued jobs of an account with all below it, and of a user there.
-struct QueuedJobs {
-  std::map<AccountId, std::int64_t> in_account;
-  std::map<std::pair<AccountId, UserId>, std::int64_t> of_user;
-};
+using quota::QueuedJobs;
 
 // In whole minutes, as Slurm counts time limits; at least one.
 DurationMs WholeMinutes(DurationMs time_ms);
@@ -48,6 +45,9 @@ class Admission {
                             const quota::CarriedIn& carried_in) const;
   // Whether the queue has room for the spec's jobs beside these.
   Result<void> CheckQueue(const QueuedJobs& queued, UserId owner, const JobSpec& spec) const;
+  // Whether the spec's class has room for so many more of the owner's jobs. RESOURCE_EXHAUSTED.
+  Result<void> CheckClassQueue(const QueuedJobs& queued, UserId owner, const JobSpec& spec,
+                               std::int64_t jobs) const;
   // The most that it may count as, over all nodes; 0 for a type the machine does not have.
   MilliGpus Counted(const JobSpec& spec) const;
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kezek/check.h"
+#include "kezek/index_ranges.h"
 #include "scheduler/control/admission.h"
 #include "scheduler/control/targets.h"
 
@@ -152,14 +153,41 @@ void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor
   core.Put(attempt);
 }
 
+// Queued jobs that leave their class for another one, all of the update together.
+class ClassDoor {
+ public:
+  ClassDoor(const Core& core, const Admission& admission)
+      : core_(core), admission_(admission), queued_(core.state.queued()) {}
+
+  Result<void> Move(const JobRef& ref, const JobSpec& to) {
+    const Job* job = core_.state.FindJob(ref);
+    const bool waits = job != nullptr && job->state == JobState::kQueued;
+    if (!waits || job->spec->job_class == to.job_class) return {};
+    const std::int64_t jobs = IsArrayRow(*job) ? CountIndices(job->pending) : 1;
+    if (auto room = admission_.CheckClassQueue(queued_, job->user, to, jobs); !room) return room;
+    queued_.of_class_user[{job->spec->job_class, job->user}] -= jobs;
+    queued_.of_class_user[{to.job_class, job->user}] += jobs;
+    return {};
+  }
+
+ private:
+  const Core& core_;
+  const Admission& admission_;
+  quota::QueuedJobs queued_;
+};
+
 }  // namespace
 
 Result<void> Check(const Core& core, const UpdateJobs& update) {
   if (auto known = CheckAll(core, update.jobs); !known) return known;
   const Admission admission(core.config, core.state.directory(), core.state.nodes());
+  std::optional<ClassDoor> door;
+  if (update.job_class) door.emplace(core, admission);
   for (const JobRef& ref : update.jobs) {
     const Result<Edited> edited = Prepare(core, admission, ref, update);
     if (!edited) return edited.error();
+    if (!door) continue;
+    if (auto room = door->Move(ref, edited->spec); !room) return room;
   }
   return {};
 }

@@ -7,10 +7,11 @@
 //   Show    that view
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <utility>
+#include <string>
 
 #include "kezek/desk.h"
 #include "kezek/job.h"
@@ -30,7 +31,12 @@ class QueueDoor {
   void TakeIn(const Job& job);
 
  private:
-  using Who = std::pair<AccountId, UserId>;  // project, owner
+  struct Who {
+    AccountId project;
+    UserId owner;
+    std::string job_class;
+    auto operator<=>(const Who&) const = default;
+  };
   using Counts = std::map<Who, std::int64_t>;
   void Count(const Who& who, std::int64_t jobs);
 

@@ -117,8 +117,8 @@ void QueueState::SetDirectory(Directory directory) {
                                     (tree ? std::string() : tree.error().message));
   tree_ = std::move(*tree);
   directory_ = std::make_shared<const Directory>(std::move(directory));
-  queued_in_account_.clear();
-  queued_of_user_.clear();
+  if (counted) return;
+  queued_ = {};
   for (const auto& [ref, job] : jobs_) CountQueued(job, 1);
 }
 
@@ -212,15 +212,16 @@ void QueueState::CountQueued(const Job& job, std::int64_t sign) {
   if (job.state != JobState::kQueued) return;
   const std::int64_t count = IsArrayRow(job) ? CountIndices(job.pending) : 1;
   if (count == 0) return;
+  const auto change = [&](auto& map, const auto& key) {
+    if ((map[key] += sign * count) == 0) map.erase(key);
+  };
+  change(queued_.of_class_user, std::pair(job.spec->job_class, job.user));
   AccountId account = job.spec->project;
   while (account) {
     const auto found = directory_->accounts.find(account);
     if (found == directory_->accounts.end()) break;
-    const auto change = [&](auto& map, const auto& key) {
-      if ((map[key] += sign * count) == 0) map.erase(key);
-    };
-    change(queued_in_account_, account);
-    change(queued_of_user_, std::pair(account, job.user));
+    change(queued_.in_account, account);
+    change(queued_.of_user, std::pair(account, job.user));
     account = found->second.parent;
   }
 }

@@ -68,10 +68,7 @@ class QueueState {
   const std::map<std::string, Node>& nodes() const { return nodes_; }
   const std::shared_ptr<const Directory>& directory() const { return directory_; }
   const quota::AccountTree& tree() const { return tree_; }
-  const std::map<AccountId, std::int64_t>& queued_in_account() const { return queued_in_account_; }
-  const std::map<std::pair<AccountId, UserId>, std::int64_t>& queued_of_user() const {
-    return queued_of_user_;
-  }
+  const quota::QueuedJobs& queued() const { return queued_; }
   std::int64_t epoch() const { return epoch_; }
   const std::set<std::int64_t>& issued_epochs() const { return issued_epochs_; }
   const std::set<std::int64_t>& accepted_epochs() const { return accepted_epochs_; }
@@ -91,8 +88,7 @@ class QueueState {
   quota::AccountTree tree_;
   std::map<JobRef, std::set<JobRef>> dependents_;  // by what is waited for
   std::set<JobRef> missing_;
-  std::map<AccountId, std::int64_t> queued_in_account_;
-  std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user_;
+  quota::QueuedJobs queued_;
   std::int64_t epoch_ = 0;
   std::set<std::int64_t> issued_epochs_;
   std::set<std::int64_t> accepted_epochs_;

@@ -71,8 +71,9 @@ void MakeView(Core& core) {
   view.free_gpus = core.engine.FreeGpus();
   view.alive = AliveOf(core);
   view.budgets = ShowBudgets(core);
-  view.queued_in_account = core.state.queued_in_account();
-  view.queued_of_user = core.state.queued_of_user();
+  view.queued_in_account = core.state.queued().in_account;
+  view.queued_of_user = core.state.queued().of_user;
+  view.queued_of_class_user = core.state.queued().of_class_user;
   view.cluster_answers = core.cluster_answers;
   view.cluster_silent_since_ms = core.cluster_answers ? 0 : core.cluster_since_ms;
   view.cluster_version = core.cluster_version;

@@ -225,7 +225,8 @@ void Workload::SubmitOne(TimeMs now, const View& view, SubmitStore& store) {
   submission.hold = random_.Permille(50) ? Hold::kUser : Hold::kNone;
   submission.idempotency_key = "key" + std::to_string(next_submission_);
   Result<JobSpec> complete = admission.Complete(std::move(spec));
-  const control::QueuedJobs queued{view.queued_in_account, view.queued_of_user};
+  const control::QueuedJobs queued{view.queued_in_account, view.queued_of_user,
+                                   view.queued_of_class_user};
   if (!complete || !admission.CheckQueue(queued, submission.user, *complete)) {
     ++refused_;
     return;

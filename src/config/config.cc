@@ -174,6 +174,9 @@ void ReadUserLimits(Section& section, Limits* out) {
   value = -1;
   section.Milli("gpus_per_job", &value);
   if (value >= 0) out->job_milli = value;
+  DurationMs time = 0;
+  section.Duration("time_limit", kMinuteMs, &time);
+  if (time > 0) out->time_limit_ms = time;
 }
 
 void ReadClass(Section& section, ClassRules* out) {

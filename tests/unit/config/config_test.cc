@@ -33,7 +33,7 @@ classes:
     rank: 0
     factor: 1.5
     preemptible: false
-    user_limits: {gpus: 16, jobs_running: 4}
+    user_limits: {gpus: 16, jobs_running: 4, jobs_queued: 9, time_limit: 90m}
 log: {level: debug, json: true}
 http: {listen: 127.0.0.1:9480, metrics_token: false, connections: 64, idle_timeout: 30s}
 classifications: [public, internal]
@@ -110,26 +110,26 @@ TEST(Config, RefusesEachFaultWithKeyAndLine) {
       {"90s", "90", "k.yaml:12: slurm.launch_timeout: must be a length of time"},
       {"90s", "10ms", "k.yaml:12: slurm.launch_timeout: must be a length of time"},
       {"  jwt_key_file: /etc/kezek/jwt.key\n", "", "give either token_file or jwt_key_file"},
-      {"rate: 0.125", "rate: 0.1255", "k.yaml:18: gpu_types.h200-1g.18gb.rate: must be a number"},
-      {"default_gpu_type: h200", "default_gpu_type: a100", "k.yaml:19: default_gpu_type: is not"},
-      {"preemptible: false", "preemptible: nope", "k.yaml:24: classes.urgent.preemptible: must be"},
-      {"jobs_running: 4", "jobs: 4", "k.yaml:25: classes.urgent.user_limits.jobs: is not known"},
-      {"internal]", "public]", "k.yaml:28: classifications: has public twice"},
-      {"alone_from: internal", "alone_from: secret", "k.yaml:29: alone_from: is not one of"},
+      {"rate: 0.125", "rate: 0.1255", "k.yaml:20: gpu_types.h200-1g.18gb.rate: must be a number"},
+      {"default_gpu_type: h200", "default_gpu_type: a100", "k.yaml:21: default_gpu_type: is not"},
+      {"preemptible: false", "preemptible: nope", "k.yaml:26: classes.urgent.preemptible: must be"},
+      {"jobs_running: 4", "jobs: 4", "k.yaml:27: classes.urgent.user_limits.jobs: is not known"},
+      {"internal]", "public]", "k.yaml:30: classifications: has public twice"},
+      {"alone_from: internal", "alone_from: secret", "k.yaml:31: alone_from: is not one of"},
       {"readers: 8", "url: twice", "k.yaml:8: database.url: is there twice"},
-      {"log: {", "log: [", "k.yaml:26"},
-      {"127.0.0.1:9480", "here", "k.yaml:27: http.listen: must be an address with a port"},
-      {"127.0.0.1:9480", "localhost:9480", "k.yaml:27: http.listen: must be an address"},
-      {"127.0.0.1:9480", "127.0.0.1:90000", "k.yaml:27: http.listen: must be an address"},
-      {"127.0.0.1:9480", "0.0.0.0:9480", "k.yaml:27: http.listen: 0.0.0.0:9480 can be reached"},
-      {"metrics_token: false", "token: false", "k.yaml:27: http.token: is not known here"},
-      {"connections: 64", "connections: 0", "k.yaml:27: http.connections: must be a whole number"},
+      {"log: {", "log: [", "k.yaml:28"},
+      {"127.0.0.1:9480", "here", "k.yaml:29: http.listen: must be an address with a port"},
+      {"127.0.0.1:9480", "localhost:9480", "k.yaml:29: http.listen: must be an address"},
+      {"127.0.0.1:9480", "127.0.0.1:90000", "k.yaml:29: http.listen: must be an address"},
+      {"127.0.0.1:9480", "0.0.0.0:9480", "k.yaml:29: http.listen: 0.0.0.0:9480 can be reached"},
+      {"metrics_token: false", "token: false", "k.yaml:29: http.token: is not known here"},
+      {"connections: 64", "connections: 0", "k.yaml:29: http.connections: must be a whole number"},
       {"database:", "database: x\nignored:", "k.yaml:6: database: must be a mapping"},
       {"127.0.0.1:9443", "0.0.0.0:9443", "k.yaml:2: grpc_listen: 0.0.0.0:9443 can be reached"},
       {"127.0.0.1:9443", "127.0.0.1.evil.kz:9443", "can be reached from other hosts"},
       {"127.0.0.1:9443", "0.0.0.0:1\nplain_text_off_loopback: \"yes\"",
        "k.yaml:3: plain_text_off_loopback: must be left out, or say"},
-      {"log: {", "tls: {key: a}\nlog: {", "k.yaml:26: tls.certificate: is missing"},
+      {"log: {", "tls: {key: a}\nlog: {", "k.yaml:28: tls.certificate: is missing"},
   };
   for (const auto& fault : faults) {
     std::string text = kGood;

@@ -206,7 +206,7 @@ TEST_F(AdmissionTest, WhatNoBudgetCouldEverHoldIsRefused) {
 TEST_F(AdmissionTest, FullQueuesRefuse) {
   const Admission admission =
       Make([](Account& account) { account.settings.account_limits.jobs_queued = 3; });
-  const QueuedJobs queued{{{kProject, 2}}, {}};
+  const QueuedJobs queued{{{kProject, 2}}, {}, {}};
   EXPECT_TRUE(admission.CheckQueue(queued, UserId{1}, Open(1, 1)).has_value());
   JobSpec array = Open(1, 1);
   array.array = ArraySpec{{{0, 1, 1}}, 0};

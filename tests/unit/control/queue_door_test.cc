@@ -1,7 +1,7 @@
 // Goal: the queue never takes more jobs than its limits, however many come between two ticks, and
 // takes as many as that. Method: a door on a small tree with limits of a project, of the account
-// above it and of a user; first by hand, then random histories of submissions that are stored or
-// not, beside a list of all jobs there are.
+// above it, of a user, and of a user in a class; first by hand, then random histories of
+// submissions that are stored or not, beside a list of all jobs there are.
 
 #include "scheduler/control/queue_door.h"
 
@@ -33,24 +33,29 @@ class QueueDoorTest : public ::testing::Test {
     project->settings.user_limits.jobs_queued = 3;
     std::map<std::string, Node> nodes;
     for (const Node& node : sim::SimNodes()) nodes[node.name] = node;
-    const ControlConfig config = sim::SimConfig();
+    ControlConfig config = sim::SimConfig();
+    config.classes["debug"].user_limits.jobs_queued = 2;
     admission = std::make_shared<const Admission>(
         config, std::make_shared<const Directory>(MakeDirectory(config, snapshot)), nodes);
     above = admission->directory()->accounts.at(kProject).parent;
   }
 
-  static JobSpec Spec(std::int32_t jobs = 1) {
+  static JobSpec Spec(std::int32_t jobs = 1, const std::string& job_class = "normal") {
     JobSpec spec;
+    spec.job_class = job_class;
     spec.project = kProject;
     if (jobs > 1) spec.array = ArraySpec{{{1, jobs, 1}}, 0};
     return spec;
   }
-  static Job Stored(UserId user, std::int32_t jobs = 1) {
-    return {.user = user, .spec = std::make_shared<const JobSpec>(Spec(jobs))};
+  static Job Stored(UserId user, std::int32_t jobs = 1, const std::string& job_class = "normal") {
+    return {.user = user, .spec = std::make_shared<const JobSpec>(Spec(jobs, job_class))};
   }
   // A view in which these wait.
-  void Show(std::int64_t anns, std::int64_t bens) {
+  void Show(std::int64_t anns, std::int64_t bens, std::int64_t anns_debug = 0,
+            std::int64_t bens_debug = 0) {
     View view;
+    view.queued_of_class_user[{"debug", kAnn}] = anns_debug;
+    view.queued_of_class_user[{"debug", kBen}] = bens_debug;
     for (const AccountId account : {kProject, above}) {
       view.queued_in_account[account] = anns + bens;
       view.queued_of_user[{account, kAnn}] = anns;
@@ -92,6 +97,24 @@ TEST_F(QueueDoorTest, WhatNoViewCountsYetCounts) {
   EXPECT_TRUE(door.Enter(kBen, Spec(3)));
 }
 
+TEST_F(QueueDoorTest, AClassHasItsOwnLimitOfEachUser) {
+  Show(0, 0);
+  const Result<void> full = door.Enter(kAnn, Spec(3, "debug"));
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().code, Code::kResourceExhausted);
+  EXPECT_EQ(full.error().details.at(0).reason, "LIMIT_USER_JOBS");
+  EXPECT_EQ(full.error().details.at(0).field, "job_class");
+  EXPECT_EQ(full.error().details.at(0).values.at("class"), "debug");
+  EXPECT_TRUE(door.Enter(kAnn, Spec(1, "debug")));
+  EXPECT_TRUE(door.Enter(kAnn, Spec(1))) << "another class";
+  EXPECT_TRUE(door.Enter(kBen, Spec(2, "debug"))) << "another user";
+  EXPECT_FALSE(door.Enter(kAnn, Spec(2, "debug")));
+  door.TakeIn(Stored(kAnn, 1, "debug"));
+  Show(1, 0, 1);
+  EXPECT_FALSE(door.Enter(kAnn, Spec(2, "debug"))) << "the view has it now";
+  EXPECT_TRUE(door.Enter(kAnn, Spec(1, "debug")));
+}
+
 TEST_F(QueueDoorTest, WhatDidNotComeThroughTheDoorDoesNoHarm) {
   Show(0, 0);
   door.TakeIn(Stored(kAnn, 3));
@@ -105,6 +128,7 @@ TEST_F(QueueDoorTest, WhatDidNotComeThroughTheDoorDoesNoHarm) {
 struct OnItsWay {
   UserId user;
   std::int32_t jobs = 1;
+  std::string job_class;
   enum class At { kDoor, kInbox, kController } at = At::kDoor;
 };
 
@@ -114,21 +138,26 @@ TEST_F(QueueDoorTest, RandomHistoriesPassNoLimitAndWasteNoPlace) {
     door = QueueDoor();
     std::vector<OnItsWay> all;
     std::int64_t waiting[2] = {0, 0};
+    std::int64_t debug[2] = {0, 0};  // of these
     Show(0, 0);
     for (int step = 0; step < 100; ++step) {
       const UserId user = random() % 2 == 0 ? kAnn : kBen;
       const auto jobs = static_cast<std::int32_t>(1 + random() % 2);
+      const std::string job_class = random() % 2 == 0 ? "debug" : "normal";
       std::int64_t own = waiting[user == kBen];
+      std::int64_t own_debug = debug[user == kBen];
       std::int64_t both = waiting[0] + waiting[1];
       for (const OnItsWay& one : all) {
         own += one.user == user ? one.jobs : 0;
+        own_debug += one.user == user && one.job_class == "debug" ? one.jobs : 0;
         both += one.jobs;
       }
       switch (random() % 4) {
         case 0: {
-          const bool room = own + jobs <= 3 && both + jobs <= 5;
-          ASSERT_EQ(door.Enter(user, Spec(jobs)).has_value(), room) << "seed " << seed;
-          if (room) all.push_back({user, jobs, OnItsWay::At::kDoor});
+          const bool in_class = job_class != "debug" || own_debug + jobs <= 2;
+          const bool room = own + jobs <= 3 && both + jobs <= 5 && in_class;
+          ASSERT_EQ(door.Enter(user, Spec(jobs, job_class)).has_value(), room) << "seed " << seed;
+          if (room) all.push_back({user, jobs, job_class, OnItsWay::At::kDoor});
           break;
         }
         case 1: {  // the oldest at the door is stored, or not
@@ -137,24 +166,30 @@ TEST_F(QueueDoorTest, RandomHistoriesPassNoLimitAndWasteNoPlace) {
           if (one == all.end()) break;
           one->at = OnItsWay::At::kInbox;
           if (random() % 3 != 0) break;
-          door.Leave(one->user, Spec(one->jobs));
+          door.Leave(one->user, Spec(one->jobs, one->job_class));
           all.erase(one);
           break;
         }
         case 2:
           for (OnItsWay& one : all) {
             if (one.at != OnItsWay::At::kInbox) continue;
-            door.TakeIn(Stored(one.user, one.jobs));
+            door.TakeIn(Stored(one.user, one.jobs, one.job_class));
             one.at = OnItsWay::At::kController;
           }
           break;
         default:  // a view; some of what waits has started since the last
           for (const OnItsWay& one : all) {
-            if (one.at == OnItsWay::At::kController) waiting[one.user == kBen] += one.jobs;
+            if (one.at != OnItsWay::At::kController) continue;
+            waiting[one.user == kBen] += one.jobs;
+            if (one.job_class == "debug") debug[one.user == kBen] += one.jobs;
           }
           std::erase_if(all, [](const OnItsWay& o) { return o.at == OnItsWay::At::kController; });
-          for (std::int64_t& count : waiting) count -= count > 0 && random() % 2 == 0 ? 1 : 0;
-          Show(waiting[0], waiting[1]);
+          for (const int of : {0, 1}) {
+            if (waiting[of] == 0 || random() % 2 == 0) continue;
+            --waiting[of];
+            debug[of] -= debug[of] > waiting[of] || (debug[of] > 0 && random() % 2 == 0) ? 1 : 0;
+          }
+          Show(waiting[0], waiting[1], debug[0], debug[1]);
       }
     }
   }

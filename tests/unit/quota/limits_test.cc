@@ -239,12 +239,13 @@ TEST(QueueLimit, CountsWhatWaits) {
   accounts[kProject].settings.user_limits.jobs_queued = 5;
   const AccountTree tree = Build(accounts);
   const UserId user{1};
-  EXPECT_EQ(QueueLimit(tree, kProject, user, 2, {{AccountId{2}, 8}}, {{{kProject, user}, 3}}),
-            Reason{});
-  EXPECT_EQ(QueueLimit(tree, kProject, user, 3, {}, {{{kProject, user}, 3}}),
+  EXPECT_EQ(
+      QueueLimit(tree, {}, kProject, user, 2, {{{AccountId{2}, 8}}, {{{kProject, user}, 3}}, {}}),
+      Reason{});
+  EXPECT_EQ(QueueLimit(tree, {}, kProject, user, 3, {{}, {{{kProject, user}, 3}}, {}}),
             (Reason{ReasonCode::kLimitUserJobs,
                     Fields{{"account", "kaznu/nlp"}, {"limit", "5"}, {"queued", "3"}}}));
-  EXPECT_EQ(QueueLimit(tree, kProject, user, 3, {{AccountId{2}, 8}}, {}).code,
+  EXPECT_EQ(QueueLimit(tree, {}, kProject, user, 3, {{{AccountId{2}, 8}}, {}, {}}).code,
             ReasonCode::kLimitAccountJobs);
 }
 
