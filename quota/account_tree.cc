@@ -206,6 +206,14 @@ const std::string& AccountTree::HighestClassification(AccountIndex i) const {
   return kEmpty;
 }
 
+const std::string& AccountTree::DefaultClass(AccountIndex i) const {
+  for (; i != kNoAccount; i = parent(i)) {
+    const std::string& own = account(i).settings.default_class;
+    if (!own.empty()) return own;
+  }
+  return kEmpty;
+}
+
 DurationMs AccountTree::DefaultTimeLimit(AccountIndex i, const ClassRules& job_class) const {
   for (; i != kNoAccount; i = parent(i)) {
     const DurationMs own = account(i).settings.default_time_limit_ms;

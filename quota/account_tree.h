@@ -52,8 +52,9 @@ class AccountTree {
   // Checks the settings: shares (weight 1…kMaxWeightMilli; guarantee, borrow_max, lend_max
   // 0…kMaxMilliGpus; children's guarantees fit in the parent's, the root's in the machine; known
   // GPU types), limits not negative, classes known and among the parent's, classification known
-  // and not above the parent's. INVALID_ARGUMENT is of the first account (in index order), e.g.
-  // "settings.shares[h200].guarantee_milli_gpus" with the account "universities/kaznu".
+  // and not above the parent's. A default class is one that the account allows. INVALID_ARGUMENT is
+  // of the first account (in index order), e.g. "settings.shares[h200].guarantee_milli_gpus" with
+  // the account "universities/kaznu".
   Result<void> Validate(const TreeRules& rules) const;
 
   std::int32_t size() const { return static_cast<std::int32_t>(nodes_.size()); }
@@ -92,6 +93,8 @@ class AccountTree {
   const std::vector<std::string>& Classes(AccountIndex i) const;
   // "": not restricted.
   const std::string& HighestClassification(AccountIndex i) const;
+  // "": the configuration's.
+  const std::string& DefaultClass(AccountIndex i) const;
   // The nearest that is set, else the class's own default.
   DurationMs DefaultTimeLimit(AccountIndex i, const ClassRules& job_class) const;
 

@@ -159,6 +159,17 @@ Result<void> AccountTree::ValidateNames(AccountIndex i, const TreeRules& rules) 
                      {{"class", name}});
     }
   }
+  const std::string& usual = settings.default_class;
+  if (!usual.empty() && !rules.classes.contains(usual)) {
+    return Problem(*this, i, "default_class", "NO_SUCH_CLASS",
+                   "there is no class \"" + usual + "\"", {{"class", usual}});
+  }
+  const std::vector<std::string>& own_classes = Classes(i);
+  if (!usual.empty() && !own_classes.empty() &&
+      std::find(own_classes.begin(), own_classes.end(), usual) == own_classes.end()) {
+    return Problem(*this, i, "default_class", "CLASS_NOT_ALLOWED",
+                   "the account does not allow the class \"" + usual + "\"", {{"class", usual}});
+  }
   const std::string& highest = settings.highest_classification;
   if (highest.empty()) return {};
   const auto& order = rules.classifications;

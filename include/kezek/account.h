@@ -78,6 +78,7 @@ struct AccountSettings {
   Limits user_limits;                     // of each user in it
   std::vector<std::string> classes;       // allowed; empty: what the parent allows
   std::string highest_classification;     // empty: what the parent allows
+  std::string default_class;              // of jobs that name none; empty: the parent's
   DurationMs default_time_limit_ms = 0;   // projects; 0: the class's
   ProjectRule rule = ProjectRule::kFair;  // projects
   std::vector<BudgetSpec> budgets;        // by start; of one GPU type they do not overlap

@@ -82,16 +82,18 @@ Admission::Admission(const ControlConfig& config, std::shared_ptr<const Director
 
 Result<JobSpec> Admission::Complete(JobSpec spec) const {
   if (const auto valid = CheckFigures(spec); !valid) return valid.error();
+  const quota::AccountIndex project = tree_.IndexOf(spec.project);
+  if (project == quota::kNoAccount) {
+    return FieldProblem(Code::kNotFound,
+                        {"project", "NO_SUCH_ACCOUNT", "there is no such project", {}});
+  }
+  if (spec.job_class.empty()) spec.job_class = tree_.DefaultClass(project);
   if (spec.job_class.empty()) spec.job_class = default_class_;
   if (!classes_.contains(spec.job_class)) {
     std::string known;
     for (const auto& [name, rules] : classes_) known += (known.empty() ? "" : ", ") + name;
     return Invalid("job_class", "NO_SUCH_CLASS",
                    "there is no class " + spec.job_class + "; classes here: " + known);
-  }
-  if (tree_.IndexOf(spec.project) == quota::kNoAccount) {
-    return FieldProblem(Code::kNotFound,
-                        {"project", "NO_SUCH_ACCOUNT", "there is no such project", {}});
   }
   if (IsAlone(spec.classification)) spec.shape.exclusive = true;
   for (const auto step :

@@ -101,6 +101,7 @@ void Visit(auto& f, auto& value) requires
   f("user_limits", value.user_limits);
   f("classes", value.classes);
   f("highest_classification", value.highest_classification);
+  f("default_class", value.default_class);
   f("default_time_limit_ms", value.default_time_limit_ms);
   f("rule", value.rule);
   f("budgets", value.budgets);

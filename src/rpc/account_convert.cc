@@ -108,6 +108,7 @@ v1::AccountSettings ToWire(const AccountSettings& settings) {
   }
   if (settings.user_limits != Limits{}) SetLimits(settings.user_limits, wire.mutable_user_limits());
   for (const auto& name : settings.classes) wire.add_job_classes(name);
+  wire.set_default_class(settings.default_class);
   wire.set_highest_classification(settings.highest_classification);
   wire.set_default_time_limit_ms(settings.default_time_limit_ms);
   wire.set_rule(static_cast<v1::ProjectRule>(static_cast<int>(settings.rule) + 1));
@@ -145,6 +146,7 @@ AccountSettings Effective(const Directory& directory, AccountId account) {
   while (above) {
     const Account& parent = directory.accounts.at(above);
     if (result.classes.empty()) result.classes = parent.settings.classes;
+    if (result.default_class.empty()) result.default_class = parent.settings.default_class;
     if (result.highest_classification.empty()) {
       result.highest_classification = parent.settings.highest_classification;
     }
@@ -170,7 +172,6 @@ bool IsSlurmName(std::string_view text) {
 }  // namespace
 
 Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std::string& field) {
-  if (!wire.default_class().empty()) return NotYet(field + ".default_class", "a default class");
   if (!wire.dedicated_nodes().empty()) {
     return NotYet(field + ".dedicated_nodes", "dedicated nodes");
   }
@@ -192,6 +193,7 @@ Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std:
   settings.account_limits = ReadLimits(wire.account_limits());
   settings.user_limits = ReadLimits(wire.user_limits());
   settings.classes.assign(wire.job_classes().begin(), wire.job_classes().end());
+  settings.default_class = wire.default_class();
   settings.highest_classification = wire.highest_classification();
   settings.default_time_limit_ms = wire.default_time_limit_ms();
   if (!v1::ProjectRule_IsValid(wire.rule())) return Invalid(field + ".rule", "is not a known rule");

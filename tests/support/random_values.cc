@@ -109,6 +109,7 @@ AccountSettings RandomValues::Settings() {
   settings.user_limits = LimitsValue();
   if (Chance(50)) settings.classes = {"normal", Text()};
   settings.highest_classification = Text();
+  settings.default_class = Text();
   settings.default_time_limit_ms = Big();
   settings.rule = Enum(ProjectRule::kShortest);
   settings.slurm_account = Text();

@@ -123,7 +123,7 @@ void SettingsFlags::AddTo(CLI::App& command) {
       ->type_name("CLASS")
       ->delimiter(',')
       ->allow_extra_args(false);
-  one("--default-class", default_class, "CLASS", "not yet: class of a job that names none");
+  one("--default-class", default_class, "CLASS", "class of a job that names none");
   one("--default-time", default_time, "TIME", "time limit of a job that names none");
   one("--rule", rule, "fair|fifo|shortest", "order in a project")
       ->check(OneOf({"fair", "fifo", "shortest"}));
@@ -206,7 +206,7 @@ Result<void> SettingsFlags::ApplyNames(v1::AccountSettings& settings) const {
   const auto name = [](const std::string& value) { return value == "none" ? "" : value; };
   if (!classification.empty()) settings.set_highest_classification(name(classification));
   if (!slurm_qos.empty()) settings.set_slurm_qos(name(slurm_qos));
-  if (!default_class.empty()) settings.set_default_class(default_class);
+  if (!default_class.empty()) settings.set_default_class(name(default_class));
   if (!slurm_account.empty()) settings.set_slurm_account(name(slurm_account));
   if (!default_time.empty()) {
     Result<std::int64_t> time = script::ParseDuration(default_time);

@@ -78,6 +78,21 @@ TEST_F(AdmissionTest, TimeLimitsAreWholeMinutesFromProjectOrClass) {
   EXPECT_EQ(Make(with_default).Complete(Open(1, 1))->time_limit_ms, 3 * kHourMs);
 }
 
+TEST_F(AdmissionTest, AJobThatNamesNoClassGetsItsProjectsOrTheConfigurations) {
+  const auto with_default = [](Account& account) { account.settings.default_class = "debug"; };
+  const Admission admission = Make(with_default);
+  const Result<JobSpec> spec = admission.Complete(Open(1, 1));
+  ASSERT_TRUE(spec.has_value()) << spec.error().message;
+  EXPECT_EQ(spec->job_class, "debug");
+  JobSpec named = Open(1, 1);
+  named.job_class = "realtime";
+  EXPECT_EQ(admission.Complete(named)->job_class, "realtime");
+  ControlConfig config = sim::SimConfig();
+  config.default_class = "scavenger";
+  EXPECT_EQ(Make({}, config).Complete(Open(1, 1))->job_class, "scavenger");
+  EXPECT_EQ(Make(with_default, config).Complete(Open(1, 1))->job_class, "debug");
+}
+
 TEST_F(AdmissionTest, MoreThanThePartOfGpusCountsMore) {
   JobSpec spec = Open(1, 1);
   spec.shape.memory_mib_per_node = 512'000;

@@ -69,6 +69,7 @@ TEST(AccountTree, SettingsAreInherited) {
   Of(rows, 2).settings.slurm_qos = "uni";
   Of(rows, 2).settings.classes = {"normal"};
   Of(rows, 1).settings.highest_classification = "internal";
+  Of(rows, 2).settings.default_class = "normal";
   Of(rows, 3).settings.default_time_limit_ms = 7;
   Of(rows, 4).closed = true;
   const AccountTree tree = AccountTree::Build(rows).value();
@@ -83,6 +84,8 @@ TEST(AccountTree, SettingsAreInherited) {
   EXPECT_EQ(tree.Classes(nlp), std::vector<std::string>{"normal"});
   EXPECT_TRUE(tree.Classes(asyl).empty());
   EXPECT_EQ(tree.HighestClassification(asyl), "internal");
+  EXPECT_EQ(tree.DefaultClass(nlp), "normal");
+  EXPECT_EQ(tree.DefaultClass(asyl), "");
   EXPECT_EQ(tree.DefaultTimeLimit(nlp, rules), 7);
   EXPECT_EQ(tree.DefaultTimeLimit(asyl, rules), 9);
   EXPECT_TRUE(tree.IsClosed(asyl));
@@ -172,6 +175,14 @@ TEST(AccountTree, RefusesBadSettings) {
          Of(r, 5).settings.classes = {"normal", "debug"};
        },
        nlp + "job_classes", "CLASS_NOT_ALLOWED"},
+      {"default class", [](Rows& r) { Of(r, 5).settings.default_class = "x"; },
+       nlp + "default_class", "NO_SUCH_CLASS"},
+      {"default class that is not allowed",
+       [](Rows& r) {
+         Of(r, 2).settings.classes = {"debug"};
+         Of(r, 5).settings.default_class = "normal";
+       },
+       nlp + "default_class", "CLASS_NOT_ALLOWED"},
       {"classification", [](Rows& r) { Of(r, 5).settings.highest_classification = "x"; },
        nlp + "highest_classification", "NO_SUCH_CLASSIFICATION"},
       {"classification above",
