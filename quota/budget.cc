@@ -86,7 +86,7 @@ class OneDraw {
     const BudgetSpec* spec = &first;
     DurationMs from = 0;
     while (true) {
-      const DurationMs most = spec->end_ms + kHeldBeyondMs - now_;
+      const DurationMs most = spec->end_ms + rules_.hold_beyond_ms - now_;
       const DurationMs to = std::min(whole, most);
       Slice(account, *spec, from, to);
       if (to == whole) return;
@@ -124,7 +124,8 @@ class OneDraw {
     Stop({ReasonCode::kBudgetPeriodEnds,
           {{"account", tree_.path(account)},
            {"budget", spec.name},
-           {"end_ms", std::to_string(spec.end_ms)}}});
+           {"end_ms", std::to_string(spec.end_ms)},
+           {"beyond", std::to_string(rules_.hold_beyond_ms)}}});
   }
 
   void Fits(DurationMs held_ms) {

@@ -12,7 +12,7 @@
 //   carry_over  left -> carried -> left of the next period; of a late refund: spent -> carried
 //   expiry      left -> expired    at the end of the period, and of what comes back later
 //
-// A hold belongs to the period of its start, which keeps it up to kHeldBeyondMs past the period's
+// A hold belongs to the period of its start, which keeps it up to hold_beyond past the period's
 // end; what it may run after that is held of the next period. So a hold is a few slices of the
 // attempt's time, each dated at its beginning; what the attempt cost is taken from them in order.
 #pragma once
@@ -34,8 +34,6 @@ namespace kezek::quota {
 
 // Of an account's periods for a GPU type together: keeps every sum of a budget below 2^63.
 inline constexpr std::int64_t kMaxMilliGpuHours = 2'000'000'000'000;
-// What a start may hold of a period past its end.
-inline constexpr DurationMs kHeldBeyondMs = kDayMs;
 
 // The budgets' balances: the fold of Book::kBudget.
 class Budgets {
@@ -85,7 +83,8 @@ struct Draw {
 using Taken = std::map<BudgetRef, MilliGpuMs>;
 
 // What a start at `now` draws on all budgets of its path. Reasons carry account, budget, left and
-// needed (GPU-hours) or end_ms, and fits: the longest limit, in ms, that no budget would stop.
+// needed (GPU-hours) or end_ms and beyond, and fits: the longest limit, in ms, that no budget would
+// stop.
 Draw DrawOf(const AccountTree& tree, const Budgets& budgets, const Cost& cost, TimeMs now,
             const Taken& taken = {}, const ChargeRules& rules = {});
 // The longest time that costs no more than `amount`, rounded down; saturates. 0: of what costs

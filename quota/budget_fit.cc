@@ -29,8 +29,9 @@ Series SeriesOf(const Account& account, const std::string& gpu_type) {
 // The path's budgets with all that they were or will be granted and may have carried over.
 class FullBudgets {
  public:
-  FullBudgets(const AccountTree& tree, const Cost& cost, TimeMs from, const CarriedIn& carried_in)
-      : cost_(cost), from_(from) {
+  FullBudgets(const AccountTree& tree, const Cost& cost, TimeMs from, const CarriedIn& carried_in,
+              const ChargeRules& rules)
+      : cost_(cost), from_(from), hold_beyond_ms_(rules.hold_beyond_ms) {
     for (auto i = tree.IndexOf(cost.project); i != kNoAccount; i = tree.parent(i)) {
       for (const auto& [type, specs] : SeriesOf(tree.account(i), cost.gpu_type)) {
         Add(tree.id(i), specs, carried_in);
@@ -61,7 +62,7 @@ class FullBudgets {
       ends_.insert(spec->end_ms);
       last_start_ = std::max(last_start_, spec->start_ms);
       if (spec == specs.back()) continue;
-      Try(*spec, spec->end_ms + kHeldBeyondMs - TimeFor(cost_, full));
+      Try(*spec, spec->end_ms + hold_beyond_ms_ - TimeFor(cost_, full));
     }
   }
   void Try(const BudgetSpec& spec, TimeMs moment) {
@@ -71,6 +72,7 @@ class FullBudgets {
 
   const Cost& cost_;
   TimeMs from_;
+  DurationMs hold_beyond_ms_;
   Budgets budgets_;
   std::set<TimeMs> moments_;
   std::set<TimeMs> ends_;
@@ -89,7 +91,7 @@ Reason NeverHeld(const AccountTree& tree, const Cost& cost, TimeMs from,
                  const CarriedIn& carried_in, const ChargeRules& rules) {
   const AccountIndex project = tree.IndexOf(cost.project);
   if (project == kNoAccount || !HasBudgets(tree, project)) return {};
-  const FullBudgets full(tree, cost, from, carried_in);
+  const FullBudgets full(tree, cost, from, carried_in, rules);
   Reason never;
   for (const TimeMs moment : full.moments()) {
     Reason stop = DrawOf(tree, full.budgets(), cost, moment, {}, rules).stop;

@@ -37,6 +37,7 @@ namespace kezek::quota {
 struct ChargeRules {
   DurationMs piece_ms = kHourMs;
   DurationMs kill_margin_ms = 2 * kMinuteMs;
+  DurationMs hold_beyond_ms = kDayMs;  // of a budget's period, past its end
   bool operator==(const ChargeRules&) const = default;
 };
 

@@ -85,7 +85,7 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "[; with a limit of {fits:length} it would]."},
     {kBudgetPeriodEnds, "BUDGET_PERIOD_ENDS",
      "Budget {budget} of {account} ends {end_ms}, no later one is set, and it may run no more than"
-     " a day beyond[; with a limit of {fits:length} it would fit]."},
+     " [{beyond:length}|a day] beyond[; with a limit of {fits:length} it would fit]."},
     {kClassNotPreemptible, "CLASS_NOT_PREEMPTIBLE",
      "Its class may not be preempted, so it starts only inside the guarantee[ of {account}]"
      "[, of which {guarantee_now:GPU} can be kept now][; it asks for {asked}]"

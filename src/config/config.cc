@@ -78,6 +78,8 @@ void ReadScheduling(Section& section, SchedulingConfig* out) {
   section.Duration("half_life", kHourMs, &out->half_life_ms);
   section.Duration("history_hours", kDayMs, &out->history_hours_ms);
   section.Duration("age_max", kMinuteMs, &out->age_max_ms);
+  section.Duration("kill_margin", 0, &out->kill_margin_ms);
+  section.Duration("hold_beyond", 0, &out->hold_beyond_ms);
   section.Duration("gather", 0, &out->gather_ms);
   section.Duration("heartbeat", 100, &out->heartbeat_ms);
 }

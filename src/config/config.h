@@ -40,7 +40,9 @@ struct SchedulingConfig {
   DurationMs half_life_ms = 7 * kDayMs;
   DurationMs history_hours_ms = 400 * kDayMs;  // by the hour so long, then by the day
   DurationMs age_max_ms = kDayMs;
-  DurationMs gather_ms = 100;  // events within this of a tick share the next
+  DurationMs kill_margin_ms = 2 * kMinuteMs;  // at least Slurm's KillWait
+  DurationMs hold_beyond_ms = kDayMs;         // of a budget's period, past its end
+  DurationMs gather_ms = 100;                 // events within this of a tick share the next
   DurationMs heartbeat_ms = 5 * kSecondMs;
 };
 

@@ -87,7 +87,7 @@ void NaiveEngine::DrawOnChain(Drawn& drawn, quota::AccountIndex account, const B
   const DurationMs whole = quota::HeldTime(cost.limit_ms);
   DurationMs from = 0;
   for (const BudgetSpec& spec : chain) {
-    const DurationMs to = std::min(whole, spec.end_ms + kDayMs - now);
+    const DurationMs to = std::min(whole, spec.end_ms + config_.charge.hold_beyond_ms - now);
     const BudgetRef ref{tree_->id(account), spec.name};
     const MilliGpuMs amount = charge(to) - charge(from);
     const MilliGpuMs left = Left(ref) - (taken.contains(ref) ? taken.at(ref) : 0);
@@ -103,8 +103,9 @@ void NaiveEngine::DrawOnChain(Drawn& drawn, quota::AccountIndex account, const B
     from = to;
     if (to == whole) return;
   }
-  stop(ReasonCode::kBudgetPeriodEnds,
-       {{"budget", chain.back().name}, {"end_ms", std::to_string(chain.back().end_ms)}});
+  stop(ReasonCode::kBudgetPeriodEnds, {{"budget", chain.back().name},
+                                       {"end_ms", std::to_string(chain.back().end_ms)},
+                                       {"beyond", std::to_string(config_.charge.hold_beyond_ms)}});
 }
 
 NaiveEngine::Drawn NaiveEngine::DrawAtCost(const quota::Cost& cost, TimeMs now,

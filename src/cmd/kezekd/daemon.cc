@@ -64,6 +64,8 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.engine.topology_wait_ms = config.scheduling.topology_wait_ms;
   control.engine.half_life_ms = config.scheduling.half_life_ms;
   control.engine.age_max_ms = config.scheduling.age_max_ms;
+  control.charge.kill_margin_ms = config.scheduling.kill_margin_ms;
+  control.charge.hold_beyond_ms = config.scheduling.hold_beyond_ms;
   control.history_hours_ms = config.scheduling.history_hours_ms;
   control.classes = config.classes;
   control.classifications = config.classifications;

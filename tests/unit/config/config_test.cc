@@ -23,6 +23,8 @@ slurm:
   launch_timeout: 90s
 scheduling:
   half_life: 14d
+  kill_margin: 45s
+  hold_beyond: 2h
   heartbeat: 2s
 gpu_types:
   h200: {rate: 1}
@@ -54,6 +56,11 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->rate_milli.at("h200-1g.18gb"), 125);
   EXPECT_EQ(config->classes.at("urgent").factor_milli, 1500);
   EXPECT_EQ(config->classes.at("urgent").user_limits.running_milli, 16'000);
+  EXPECT_EQ(config->classes.at("urgent").user_limits.jobs_queued, 9);
+  EXPECT_EQ(config->classes.at("urgent").user_limits.time_limit_ms, 90 * kMinuteMs);
+  EXPECT_EQ(config->classes.at("normal").user_limits, Limits{});
+  EXPECT_EQ(config->scheduling.kill_margin_ms, 45 * kSecondMs);
+  EXPECT_EQ(config->scheduling.hold_beyond_ms, 2 * kHourMs);
   EXPECT_FALSE(config->classes.at("urgent").preemptible);
   EXPECT_TRUE(config->classes.contains("normal")) << "the usual classes stay";
   EXPECT_TRUE(config->log_json);

@@ -340,5 +340,20 @@ TEST(Budget, SettingsAreCheckedWithPathAndReason) {
   EXPECT_EQ(reason({good}), "NO_SUCH_GPU_TYPE at settings.budgets[2026-Q4].gpu_type");
 }
 
+TEST(Budget, RulesSayTheMarginAndHowFarBeyondAPeriodAStartHolds) {
+  World world({Spec("first", 100, kStart, kEnd)});
+  world.now = kEnd - kHourMs;
+  const Cost cost{AccountId{2}, "h200", 1000, kHourMs, 1000, 1000};
+  ChargeRules rules{.kill_margin_ms = 30 * kMinuteMs, .hold_beyond_ms = kHourMs};
+  const Draw held = DrawOf(world.tree, world.budgets, cost, world.now, {}, rules);
+  ASSERT_EQ(held.holds.size(), 1U);
+  EXPECT_EQ(held.holds.at(0).amount, kGpuHour * 3 / 2);
+  rules.hold_beyond_ms = 0;
+  const Draw waits = DrawOf(world.tree, world.budgets, cost, world.now, {}, rules);
+  EXPECT_EQ(waits.stop.code, ReasonCode::kBudgetPeriodEnds);
+  EXPECT_EQ(waits.stop.fields.at("beyond"), "0");
+  EXPECT_EQ(waits.stop.fields.at("fits"), std::to_string(30 * kMinuteMs));
+}
+
 }  // namespace
 }  // namespace kezek::quota
