@@ -30,12 +30,28 @@ std::map<TimeMs, MilliGpuMs> Pieces(const Attempt& attempt, TimeMs start, Durati
   return pieces;
 }
 
+// What is charged and stays so.
+DurationMs KeptTime(const Attempt& attempt, const Payer& payer, const ChargeRules& rules) {
+  return ChargedTime(attempt, rules) - RefundedTime(attempt, payer.checkpointed, rules);
+}
+
+// Why something is given back, with the evidence.
+Reason RefundReason(const Attempt& attempt, const Payer& payer, const ChargeRules& rules) {
+  Reason reason = attempt.reason;
+  const TimeMs since = attempt.start_ms + KeptTime(attempt, payer, rules);
+  reason.fields["since_ms"] = std::to_string(since);
+  if (attempt.last_checkpoint_ms != 0) {
+    reason.fields["checkpoint_ms"] = std::to_string(attempt.last_checkpoint_ms);
+  }
+  return reason;
+}
+
 // What should stand in the usage book now.
 std::map<TimeMs, MilliGpuMs> DueUsage(const Attempt& attempt, const Payer& payer, TimeMs now,
                                       const ChargeRules& rules) {
   if (payer.scavenger) return {};
   if (attempt.state == AttemptState::kEnded) {
-    const DurationMs kept = ChargedTime(attempt, rules) - RefundedTime(attempt, rules);
+    const DurationMs kept = KeptTime(attempt, payer, rules);
     return Pieces(attempt, attempt.start_ms, kept, rules.piece_ms);
   }
   if (attempt.start_ms == 0) {
@@ -80,7 +96,7 @@ void AddSettlement(const Attempt& attempt, const Payer& payer, TimeMs now, const
   entries->push_back(entry);
   const DurationMs charged = ChargedTime(attempt, rules);
   const MilliGpuMs beyond = entry.amount - ChargeOf(attempt, charged);
-  const DurationMs kept = charged - RefundedTime(attempt, rules);
+  const DurationMs kept = KeptTime(attempt, payer, rules);
   const MilliGpuMs refund = ChargeOf(attempt, charged) - ChargeOf(attempt, kept);
   if (beyond != 0) {
     entry.kind = EntryKind::kCorrection;
@@ -92,13 +108,13 @@ void AddSettlement(const Attempt& attempt, const Payer& payer, TimeMs now, const
   entry.kind = EntryKind::kRefund;
   entry.contra = "machine";
   entry.amount = -refund;
-  entry.reason = attempt.reason;
+  entry.reason = RefundReason(attempt, payer, rules);
   entries->push_back(std::move(entry));
 }
 
 // What becomes of one hold: a slice of the attempt's time.
-void AddOfHold(const Attempt& attempt, const ChargeRules& rules, LedgerEntry entry,
-               std::vector<LedgerEntry>* entries) {
+void AddOfHold(const Attempt& attempt, const Payer& payer, const ChargeRules& rules,
+               LedgerEntry entry, std::vector<LedgerEntry>* entries) {
   const MilliGpuMs held = entry.amount;
   const MilliGpuMs before = ChargeOf(attempt, entry.date_ms - attempt.planned_ms);
   const auto part = [&](DurationMs time_ms) {
@@ -116,12 +132,11 @@ void AddOfHold(const Attempt& attempt, const ChargeRules& rules, LedgerEntry ent
     const MilliGpuMs needed = part(HeldTime(attempt.limit_ms, rules));
     return move(EntryKind::kRelease, Pot::kHeld, Pot::kLeft, held - needed);
   }
-  const DurationMs charged = ChargedTime(attempt, rules);
-  const MilliGpuMs spent = part(charged);
+  const MilliGpuMs spent = part(ChargedTime(attempt, rules));
   move(EntryKind::kSettlement, Pot::kHeld, Pot::kSpent, spent);
   move(EntryKind::kRelease, Pot::kHeld, Pot::kLeft, held - spent);
-  const MilliGpuMs kept = part(charged - RefundedTime(attempt, rules));
-  entry.reason = attempt.reason;
+  const MilliGpuMs kept = part(KeptTime(attempt, payer, rules));
+  entry.reason = RefundReason(attempt, payer, rules);
   move(EntryKind::kRefund, Pot::kSpent, Pot::kLeft, spent - kept);
 }
 
@@ -160,11 +175,19 @@ DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules) {
   return std::min(RunTime(attempt), HeldTime(attempt.limit_ms, rules));
 }
 
-DurationMs RefundedTime(const Attempt& attempt, const ChargeRules& rules) {
+TimeMs UnsavedSince(const Attempt& attempt) {
+  return std::max(attempt.start_ms, attempt.last_checkpoint_ms);
+}
+
+DurationMs RefundedTime(const Attempt& attempt, bool checkpointed, const ChargeRules& rules) {
   // An end that nobody saw is no evidence of a fault.
   const bool fault = attempt.outcome == AttemptOutcome::kNodeFailed &&
                      attempt.reason.code == ReasonCode::kNodeFailed;
-  return fault ? ChargedTime(attempt, rules) : 0;
+  const bool preempted = attempt.outcome == AttemptOutcome::kPreempted && checkpointed;
+  if (!fault && !preempted) return 0;
+  const DurationMs saved = (UnsavedSince(attempt) - attempt.start_ms) / kSecondMs * kSecondMs;
+  const DurationMs lost = std::max<DurationMs>(0, ChargedTime(attempt, rules) - saved);
+  return fault ? lost : std::min(lost, rules.refund_max_ms);
 }
 
 MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now, const ChargeRules& rules) {
@@ -219,7 +242,7 @@ std::vector<LedgerEntry> EntriesDue(const Attempt& attempt, const Payer& payer,
     entry.date_ms = key.first;
     entry.budget = key.second;
     entry.amount = held;
-    AddOfHold(attempt, rules, std::move(entry), &entries);
+    AddOfHold(attempt, payer, rules, std::move(entry), &entries);
   }
   return entries;
 }

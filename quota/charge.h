@@ -9,8 +9,10 @@
 // it moves there; the next is due when its hour begins; at the end every piece is corrected to the
 // time that was charged. A launch that failed leaves nothing. Scavenger attempts book no usage.
 //
-// What a fault of the machine cost is given back: a refund in the charge book takes back the charge
-// since the attempt's start, its usage goes at its own dates, and budgets get theirs (budget.h).
+// What a node's failure or a preemption cost is given back (RefundedTime): a refund in the charge
+// book takes back the charge of the attempt's last such time, its usage goes at its own dates, and
+// budgets get theirs (budget.h). An attempt that the cluster lost, of which nobody saw the end, is
+// charged until it was last seen alive: without a node's failure on record nothing is given back.
 //
 // Holds of budgets are slices of the attempt's time, each dated planned_ms + its beginning. At the
 // end the cost is taken from them in order, and what is not needed goes back; a limit that is
@@ -38,6 +40,7 @@ struct ChargeRules {
   DurationMs piece_ms = kHourMs;
   DurationMs kill_margin_ms = 2 * kMinuteMs;
   DurationMs hold_beyond_ms = kDayMs;  // of a budget's period, past its end
+  DurationMs refund_max_ms = kHourMs;  // of a preemption
   bool operator==(const ChargeRules&) const = default;
 };
 
@@ -56,8 +59,13 @@ DurationMs HeldTime(DurationMs limit_ms, const ChargeRules& rules = {});
 DurationMs RunTime(const Attempt& attempt);
 // What is charged of it: at most the held time.
 DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules = {});
-// What of that is given back: all, if a node's failure ended it; none of a lost end record.
-DurationMs RefundedTime(const Attempt& attempt, const ChargeRules& rules = {});
+// From then on what an attempt has done is in no checkpoint: the later of its start and its last
+// checkpoint.
+TimeMs UnsavedSince(const Attempt& attempt);
+// What of the charged time is given back: of an attempt that a node's failure ended, all that is
+// in no checkpoint; of a preempted one the same, at most refund_max, and nothing as long as no
+// attempt of the job has reported a checkpoint (`checkpointed`). A part of a second counts whole.
+DurationMs RefundedTime(const Attempt& attempt, bool checkpointed, const ChargeRules& rules = {});
 
 // What an attempt that has not ended would be charged if it ended at `now`.
 MilliGpuMs ChargeSoFar(const Attempt& attempt, TimeMs now, const ChargeRules& rules = {});
@@ -69,6 +77,7 @@ struct Payer {
   std::string job_class;
   std::string gpu_type;
   bool scavenger = false;
+  bool checkpointed = false;  // its job has reported a checkpoint, in this attempt or before
 };
 
 // What stands in the ledger for one attempt: the fold of its entries, in any order.
@@ -84,8 +93,9 @@ struct Booked {
 
 // The entries due now. Of an attempt that has ended: corrections of usage, one kSettlement (also
 // of 0) in the charge book and, beyond the held time, one kCorrection with contra "overrun", one
-// kRefund of what is given back; and of each hold settlement, release and refund. Nothing after
-// that, ever.
+// kRefund of what is given back; and of each hold settlement, release and refund. The reason of a
+// refund is the attempt's, with `since_ms`, from when on it is given back, and `checkpoint_ms`, its
+// last checkpoint if it had one. Nothing after that, ever.
 std::vector<LedgerEntry> EntriesDue(const Attempt& attempt, const Payer& payer,
                                     const Booked& booked, TimeMs now,
                                     const ChargeRules& rules = {});

@@ -176,6 +176,13 @@ struct UpdateJobs {
   bool by_admin = false;  // of what is another's
   std::string text;       // why
 };
+// The running attempt of a job says that it has a checkpoint now. FAILED_PRECONDITION NOT_RUNNING;
+// ATTEMPT_ENDED: it is about an earlier attempt.
+struct NoteCheckpoint {
+  JobRef job;                // no array's row
+  std::int32_t attempt = 0;  // 0: the running one
+  std::string path;          // told to the next attempt; may be empty
+};
 using JobChange = std::variant<CancelJobs, SignalJobs, HoldJobs, ReleaseJobs, UpdateJobs>;
 // All or nothing: each change is checked for each of its jobs, as they are before the command,
 // before any is made; then they are made in order and committed together.
@@ -229,8 +236,9 @@ struct DecideCorrection {
   std::string text;
 };
 
-using CommandBody = std::variant<ChangeJobs, PutAccounts, PutUsers, PutToken, SetNodeService,
-                                 ResumeScheduling, ProposeCorrection, DecideCorrection>;
+using CommandBody =
+    std::variant<ChangeJobs, NoteCheckpoint, PutAccounts, PutUsers, PutToken, SetNodeService,
+                 ResumeScheduling, ProposeCorrection, DecideCorrection>;
 
 struct Command {
   UserId actor;
@@ -244,6 +252,7 @@ struct CommandOutcome {
   std::vector<JobRef> jobs;
   std::vector<JobRef> unchanged;
   std::vector<std::int64_t> ids;
+  TimeMs recorded_ms = 0;  // of NoteCheckpoint
   // Of PutAccounts with `what_if`: to be called once, and takes as long as some ticks. Empty
   // otherwise.
   std::function<WhatIf()> what_if;

@@ -160,9 +160,10 @@ struct Attempt {
   TimeMs released_ms = 0;
   TimeMs start_ms = 0;  // the cluster's, 0 until known
   TimeMs end_ms = 0;
-  TimeMs last_seen_ms = 0;     // last seen alive
-  TimeMs ending_since_ms = 0;  // when `ending` was decided
-  bool signalled = false;      // the signal before the limit has been sent
+  TimeMs last_seen_ms = 0;        // last seen alive
+  TimeMs ending_since_ms = 0;     // when `ending` was decided
+  TimeMs last_checkpoint_ms = 0;  // when it last reported one, by Kezek's clock; 0: never
+  bool signalled = false;         // the signal before the limit has been sent
   std::int32_t exit_code = 0;
   std::int32_t exit_signal = 0;
   DurationMs limit_ms = 0;           // frozen at start (a granted extension changes it)
@@ -199,7 +200,9 @@ struct Job {
   std::int32_t failed_runs = 0;      // that count against max_attempts
   std::int32_t launch_failures = 0;  // in a row
   std::int32_t preemptions = 0;
-  Reason reason;  // of the last change of state
+  TimeMs checkpointed_ms = 0;  // when it last reported a checkpoint, in any attempt; 0: never
+  std::string resume_from;     // where that is, in its own words; may be empty
+  Reason reason;               // of the last change of state
 };
 
 // True for the row of an array: its elements are what runs.

@@ -75,7 +75,8 @@ enum class ReasonCode : std::uint8_t {
   kPlacementDiffers,  // what was granted is not what was planned; planned, granted
   kSignalled,         // on request; signal, by, text
   kSignalUnsure,      // the cluster did not confirm it; signal
-  kRefunded,          // given back; amount, budget, why
+  kCheckpoint,        // the job has one; path
+  kRefunded,          // given back; amount, budget, since_ms: for the time from then on
   kBudgetWarning,     // account, budget, percent, left
   kBudgetEnded,       // the end of its period; account, budget, carried, expired
   kCorrection,        // of the ledger; id, state, account, amount, text

@@ -55,7 +55,10 @@ void Book(Core& core, const Attempt& attempt, const Job& job, quota::Booked& boo
                                                     core.now, core.config.charge)) {
     booked.Add(entry);
     if (entry.kind == EntryKind::kRefund && entry.book == Book::kCharge) {
-      core.Say(Note(job, {ReasonCode::kRefunded, {{"amount", quota::GpuHoursText(-entry.amount)}}},
+      core.Say(Note(job,
+                    {ReasonCode::kRefunded,
+                     {{"amount", quota::GpuHoursText(-entry.amount)},
+                      {"since_ms", entry.reason.fields.at("since_ms")}}},
                     kActorKezek, attempt.ref.number, core.now));
     }
     BookCompleted(core, entry);

@@ -106,7 +106,8 @@ quota::Payer PayerOf(const Core& core, const Job& job, const Attempt& attempt) {
           .user = job.user,
           .job_class = job.spec->job_class,
           .gpu_type = job.spec->shape.gpu_type,
-          .scavenger = rules.scavenger || attempt.as_scavenger};
+          .scavenger = rules.scavenger || attempt.as_scavenger,
+          .checkpointed = job.checkpointed_ms != 0};
 }
 
 quota::Draw DrawOf(const Core& core, const Job& job, const Attempt& attempt) {

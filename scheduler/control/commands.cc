@@ -1,5 +1,5 @@
-// What people ask of jobs: cancel, signal, hold, release, update. All is checked before anything
-// changes.
+// What people ask of jobs: cancel, signal, hold, release, update, note a checkpoint. All is checked
+// before anything changes.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -186,6 +186,35 @@ void Apply(Core& core, const ReleaseJobs& release, const Command& command,
     Hold1(core, ref, Hold::kNone, release.by_admin, reason, command.actor_name);
     outcome.jobs.push_back(ref);
   }
+}
+
+// --- Checkpoint. ---
+
+Result<CommandOutcome> On(Core& core, const NoteCheckpoint& note, const Command& command) {
+  if (auto known = CheckAll(core, {note.job}); !known) return known.error();
+  const Attempt* alive = core.state.AliveAttempt(note.job);
+  const auto refused = [&](const char* reason, const std::string& what) -> Error {
+    return FieldProblem(
+        Code::kFailedPrecondition,
+        {"job", reason, "job " + ToText(note.job) + what, {{"job", ToText(note.job)}}});
+  };
+  if (alive != nullptr && note.attempt != 0 && note.attempt < alive->ref.number) {
+    return refused("ATTEMPT_ENDED", ": attempt " + std::to_string(note.attempt) + " has ended");
+  }
+  const bool runs = alive != nullptr && alive->state == AttemptState::kRunning &&
+                    alive->end_ms == 0 && (note.attempt == 0 || note.attempt == alive->ref.number);
+  if (!runs) return refused("NOT_RUNNING", " does not run: it has no new checkpoint");
+  Attempt attempt = *alive;
+  attempt.last_checkpoint_ms = core.now;
+  core.Put(attempt);
+  Job job = core.JobOf(note.job);
+  job.checkpointed_ms = core.now;
+  job.resume_from = note.path;
+  core.Put(job);
+  Reason reason{ReasonCode::kCheckpoint, {}};
+  if (!note.path.empty()) reason.fields["path"] = note.path;
+  core.Say(Note(job, reason, command.actor_name, attempt.ref.number, core.now));
+  return CommandOutcome{.jobs = {note.job}, .recorded_ms = core.now};
 }
 
 // --- Commands. ---

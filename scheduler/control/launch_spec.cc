@@ -65,6 +65,7 @@ Launch MakeLaunch(const Job& job, const Attempt& attempt, const LaunchContext& c
   if (!job.spec->checkpoint_path.empty()) {
     launch.environment["KEZEK_CHECKPOINT"] = job.spec->checkpoint_path;
   }
+  if (!job.resume_from.empty()) launch.environment["KEZEK_RESUME_FROM"] = job.resume_from;
   AddArray(launch.environment, job);
   return launch;
 }

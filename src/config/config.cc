@@ -80,6 +80,7 @@ void ReadScheduling(Section& section, SchedulingConfig* out) {
   section.Duration("age_max", kMinuteMs, &out->age_max_ms);
   section.Duration("kill_margin", 0, &out->kill_margin_ms);
   section.Duration("hold_beyond", 0, &out->hold_beyond_ms);
+  section.Duration("refund_max", 0, &out->refund_max_ms);
   section.Duration("gather", 0, &out->gather_ms);
   section.Duration("heartbeat", 100, &out->heartbeat_ms);
 }

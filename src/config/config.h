@@ -42,7 +42,8 @@ struct SchedulingConfig {
   DurationMs age_max_ms = kDayMs;
   DurationMs kill_margin_ms = 2 * kMinuteMs;  // at least Slurm's KillWait
   DurationMs hold_beyond_ms = kDayMs;         // of a budget's period, past its end
-  DurationMs gather_ms = 100;                 // events within this of a tick share the next
+  DurationMs refund_max_ms = kHourMs;
+  DurationMs gather_ms = 100;  // events within this of a tick share the next
   DurationMs heartbeat_ms = 5 * kSecondMs;
 };
 

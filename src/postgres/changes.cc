@@ -33,23 +33,38 @@ constexpr auto kJobColumns = std::to_array<Column>({{"id", "bigint"},
                                                     {"failed_runs", "integer"},
                                                     {"launch_failures", "integer"},
                                                     {"preemptions", "integer"},
+                                                    {"checkpointed_ms", "bigint"},
+                                                    {"resume_from", "text"},
                                                     {"reason", "jsonb"}});
 
-constexpr auto kAttemptColumns =
-    std::to_array<Column>({{"job_id", "bigint"},         {"element", "integer"},
-                           {"number", "integer"},        {"state", "text"},
-                           {"outcome", "text"},          {"ending", "text"},
-                           {"placement", "jsonb"},       {"nodes", "text[]"},
-                           {"cluster_job_id", "bigint"}, {"released", "boolean"},
-                           {"planned_ms", "bigint"},     {"released_ms", "bigint"},
-                           {"start_ms", "bigint"},       {"end_ms", "bigint"},
-                           {"last_seen_ms", "bigint"},   {"ending_since_ms", "bigint"},
-                           {"signalled", "boolean"},     {"exit_code", "integer"},
-                           {"exit_signal", "integer"},   {"limit_ms", "bigint"},
-                           {"counted_milli", "bigint"},  {"rate_milli", "bigint"},
-                           {"factor_milli", "bigint"},   {"settings_version", "bigint"},
-                           {"epoch", "bigint"},          {"as_scavenger", "boolean"},
-                           {"reason", "jsonb"}});
+constexpr auto kAttemptColumns = std::to_array<Column>({{"job_id", "bigint"},
+                                                        {"element", "integer"},
+                                                        {"number", "integer"},
+                                                        {"state", "text"},
+                                                        {"outcome", "text"},
+                                                        {"ending", "text"},
+                                                        {"placement", "jsonb"},
+                                                        {"nodes", "text[]"},
+                                                        {"cluster_job_id", "bigint"},
+                                                        {"released", "boolean"},
+                                                        {"planned_ms", "bigint"},
+                                                        {"released_ms", "bigint"},
+                                                        {"start_ms", "bigint"},
+                                                        {"end_ms", "bigint"},
+                                                        {"last_seen_ms", "bigint"},
+                                                        {"ending_since_ms", "bigint"},
+                                                        {"signalled", "boolean"},
+                                                        {"exit_code", "integer"},
+                                                        {"exit_signal", "integer"},
+                                                        {"limit_ms", "bigint"},
+                                                        {"counted_milli", "bigint"},
+                                                        {"rate_milli", "bigint"},
+                                                        {"factor_milli", "bigint"},
+                                                        {"settings_version", "bigint"},
+                                                        {"epoch", "bigint"},
+                                                        {"as_scavenger", "boolean"},
+                                                        {"last_checkpoint_ms", "bigint"},
+                                                        {"reason", "jsonb"}});
 
 constexpr auto kEventColumns = std::to_array<Column>({{"time_ms", "bigint"},
                                                       {"subject", "text"},
@@ -194,7 +209,7 @@ void AddJobs(const Changes& changes, Calls& calls) {
     rows.Int(job.submitted_ms).Int(job.queued_since_ms).Int(job.not_before_ms);
     rows.Int(job.started_ms).Int(job.ended_ms);
     rows.Int(job.attempts).Int(job.failed_runs).Int(job.launch_failures).Int(job.preemptions);
-    rows.Text(Encode(job.reason));
+    rows.Int(job.checkpointed_ms).Text(MakeStorable(job.resume_from)).Text(Encode(job.reason));
   }
   calls.Add("put_jobs", rows);
 }
@@ -213,7 +228,7 @@ void AddAttempts(const Changes& changes, Calls& calls) {
     rows.Int(attempt.exit_code).Int(attempt.exit_signal).Int(attempt.limit_ms);
     rows.Int(attempt.counted_milli).Int(attempt.rate_milli).Int(attempt.factor_milli);
     rows.Int(attempt.settings_version).Int(attempt.epoch).Bool(attempt.as_scavenger);
-    rows.Text(Encode(attempt.reason));
+    rows.Int(attempt.last_checkpoint_ms).Text(Encode(attempt.reason));
   }
   calls.Add("put_attempts", rows);
 }

@@ -38,7 +38,7 @@ std::shared_ptr<const JobSpec> SpecCache::Get(std::string_view json) {
 const char* const kJobFields =
     "j.id, j.element, j.user_id, j.spec, j.state, j.hold, j.hold_reason, j.pending,"
     " j.submitted_ms, j.queued_since_ms, j.not_before_ms, j.started_ms, j.ended_ms, j.attempts,"
-    " j.failed_runs, j.launch_failures, j.preemptions, j.reason";
+    " j.failed_runs, j.launch_failures, j.preemptions, j.checkpointed_ms, j.resume_from, j.reason";
 
 Job ReadJob(RowCursor& row, SpecCache& specs) {
   Job job;
@@ -59,6 +59,8 @@ Job ReadJob(RowCursor& row, SpecCache& specs) {
   job.failed_runs = row.Int32();
   job.launch_failures = row.Int32();
   job.preemptions = row.Int32();
+  job.checkpointed_ms = row.Int();
+  job.resume_from = row.String();
   job.reason = row.Json<Reason>();
   return job;
 }
@@ -67,7 +69,8 @@ const char* const kAttemptFields =
     "a.job_id, a.element, a.number, a.state, a.outcome, a.ending, a.placement, a.cluster_job_id,"
     " a.released, a.planned_ms, a.released_ms, a.start_ms, a.end_ms, a.last_seen_ms,"
     " a.ending_since_ms, a.signalled, a.exit_code, a.exit_signal, a.limit_ms, a.counted_milli,"
-    " a.rate_milli, a.factor_milli, a.settings_version, a.epoch, a.as_scavenger, a.reason";
+    " a.rate_milli, a.factor_milli, a.settings_version, a.epoch, a.as_scavenger,"
+    " a.last_checkpoint_ms, a.reason";
 
 Attempt ReadAttempt(RowCursor& row) {
   Attempt attempt;
@@ -96,6 +99,7 @@ Attempt ReadAttempt(RowCursor& row) {
   attempt.settings_version = row.Int();
   attempt.epoch = row.Int();
   attempt.as_scavenger = row.Bool();
+  attempt.last_checkpoint_ms = row.Int();
   attempt.reason = row.Json<Reason>();
   return attempt;
 }

@@ -1,3 +1,4 @@
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@ namespace {
 constexpr std::string_view kGet = "/kezek.v1.JobService/Get";
 constexpr std::string_view kCancel = "/kezek.v1.JobService/Cancel";
 constexpr std::string_view kUpdate = "/kezek.v1.JobService/Update";
+constexpr std::string_view kCheckpoint = "/kezek.v1.JobService/ReportCheckpoint";
 
 // A change on its way: who asks, and of which jobs.
 template <class Response>
@@ -32,6 +34,17 @@ struct Change {
   Reply reply;
 };
 
+Error NotOwner(const JobRef& job, const std::string& field) {
+  const std::string name = ToText(job);
+  return FieldProblem(Code::kPermissionDenied,
+                      {field,
+                       "NOT_OWNER",
+                       "job " + name +
+                           " is another's, and you lead neither its project nor an "
+                           "account above it",
+                       {{"job", name}}});
+}
+
 // The jobs, all of which the caller may change. NOT_FOUND JOB_NOT_FOUND; PERMISSION_DENIED
 // NOT_OWNER.
 Result<std::vector<JobRecord>> LoadToChange(Reader& reader, const Caller& caller,
@@ -40,14 +53,7 @@ Result<std::vector<JobRecord>> LoadToChange(Reader& reader, const Caller& caller
   if (!records) return records;
   for (const auto& record : *records) {
     if (caller.Reaches(record.job.user, record.job.spec->project)) continue;
-    const std::string name = ToText(record.job.ref);
-    return FieldProblem(Code::kPermissionDenied,
-                        {"jobs",
-                         "NOT_OWNER",
-                         "job " + name +
-                             " is another's, and you lead neither its project nor an "
-                             "account above it",
-                         {{"job", name}}});
+    return NotOwner(record.job.ref, "jobs");
   }
   return records;
 }
@@ -77,6 +83,39 @@ void AnswerJobs(const Parts& parts, const Settings& settings,
     for (const auto& record : *records) writer.Fill(record, change->response->add_jobs());
     change->reply.Ok();
   });
+}
+
+// What is wrong with the request by itself; or what it notes, of which job is not known to be.
+Result<NoteCheckpoint> ReadCheckpoint(const Settings& settings,
+                                      const v1::ReportCheckpointRequest& request) {
+  const auto cluster = CheckCluster(settings, request.cluster());
+  if (!cluster) return cluster.error();
+  FieldChecks checks;
+  checks.Range("attempt", request.attempt(), 0, std::numeric_limits<std::int32_t>::max());
+  checks.Path("path", request.path());
+  if (!checks.ok()) return checks.error();
+  const auto job = ParseJob(request.job(), "job");
+  if (!job) return job.error();
+  return NoteCheckpoint{*job, request.attempt(), request.path()};
+}
+
+// Whether the caller may say so of the job; an array has no attempts of its own.
+Result<void> CheckMayNote(Reader& reader, const Caller& caller, const Caller& viewer,
+                          const JobRef& ref) {
+  const auto record = LoadJob(reader, ref);
+  if (!record && record.error().code != Code::kNotFound) return record.error();
+  if (!record || !viewer.Reaches(record->job.user, record->job.spec->project)) {
+    return JobNotFound(ref, "job");
+  }
+  const Job& job = record->job;
+  if (!caller.Reaches(job.user, job.spec->project)) return NotOwner(ref, "job");
+  if (!IsArrayRow(job)) return {};
+  return FieldProblem(Code::kInvalidArgument,
+                      {"job",
+                       "ELEMENT_NEEDED",
+                       ToText(ref) + " is an array: name one element, such as " +
+                           ToText({ref.id, job.spec->array->indices.front().first}),
+                       {}});
 }
 
 // Reads the jobs, lets `decide` turn them into one command, gives it.
@@ -151,11 +190,28 @@ grpc::ServerUnaryReactor* JobServiceImpl::Requeue(grpc::CallbackServerContext* c
   return ServeNotYet(context, parts_, "/kezek.v1.JobService/Requeue", "requeueing on request");
 }
 
-grpc::ServerUnaryReactor* JobServiceImpl::ReportCheckpoint(grpc::CallbackServerContext* context,
-                                                           const v1::ReportCheckpointRequest*,
-                                                           v1::ReportCheckpointResponse*) {
-  return ServeNotYet(context, parts_, "/kezek.v1.JobService/ReportCheckpoint",
-                     "reporting checkpoints");
+grpc::ServerUnaryReactor* JobServiceImpl::ReportCheckpoint(
+    grpc::CallbackServerContext* context, const v1::ReportCheckpointRequest* request,
+    v1::ReportCheckpointResponse* response) {
+  return rpc::Serve(
+      context, parts_, kCheckpoint, *request, [&](const auto& caller, const Reply& reply) {
+        auto note = ReadCheckpoint(settings_, *request);
+        if (!note) return reply.Fail(note.error());
+        auto viewer = Authorise(kGet, Authorization(*context), caller->view, parts_.clock->Now());
+        if (!viewer) return reply.Fail(viewer.error());
+        const auto sees = std::make_shared<const Caller>(std::move(*viewer));
+        parts_.read->Read([parts = parts_, caller, sees, note = std::move(*note), response,
+                           reply](Reader& reader) {
+          const auto may = CheckMayNote(reader, *caller, *sees, note.job);
+          if (!may) return reply.Fail(may.error());
+          parts.desk->Do({caller->user, caller->name, note},
+                         [response, reply](const Result<CommandOutcome>& outcome) {
+                           if (!outcome) return reply.Fail(outcome.error());
+                           response->set_recorded_ms(outcome->recorded_ms);
+                           reply.Ok();
+                         });
+        });
+      });
 }
 
 }  // namespace kezek::rpc

@@ -207,6 +207,7 @@ void JobWriter::FillAttempt(const JobRecord& record, const Attempt& attempt,
   wire->set_rate_milli(attempt.rate_milli);
   wire->set_factor_milli(attempt.factor_milli);
   wire->set_settings_version(attempt.settings_version);
+  wire->set_last_checkpoint_ms(attempt.last_checkpoint_ms);
   if (attempt.reason.code != ReasonCode::kNone) {
     *wire->mutable_reason() = rpc::ToWire(attempt.reason);
   }
@@ -260,6 +261,7 @@ v1::EventKind KindOf(const Event& event) {
     return v1::EVENT_KIND_WARNING;
   }
   if (event.reason.code == ReasonCode::kReservedAt) return v1::EVENT_KIND_RESERVATION;
+  if (event.reason.code == ReasonCode::kCheckpoint) return v1::EVENT_KIND_CHECKPOINT;
   return v1::EVENT_KIND_UPDATE;
 }
 

@@ -194,6 +194,21 @@ class FakeJobs final : public v1::JobService::Service {
     return found;
   }
 
+  Status ReportCheckpoint(ServerContext* context, const v1::ReportCheckpointRequest* request,
+                          v1::ReportCheckpointResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    google::protobuf::RepeatedPtrField<std::string> jobs;
+    *jobs.Add() = request->job();
+    google::protobuf::RepeatedPtrField<v1::Job> found;
+    if (Status known = Find(jobs, &found); !known.ok()) return known;
+    if (found.Get(0).state() != v1::JOB_STATE_RUNNING) {
+      return Refused(StatusCode::FAILED_PRECONDITION, "job", "NOT_RUNNING",
+                     "job " + request->job() + " does not run: it has no new checkpoint");
+    }
+    response->set_recorded_ms(kNowMs);
+    return {};
+  }
+
   Status Logs(ServerContext* context, const v1::LogsRequest* request,
               grpc::ServerWriter<v1::LogsResponse>* writer) override {
     if (Status token = CheckToken(*context); !token.ok()) return token;

@@ -42,6 +42,10 @@ struct Life {
   Payer payer;
   Booked booked;
   MilliGpuMs held = 0;
+  // Of the periods of an account, for one GPU type or all: settled, less refunds.
+  using Chain = std::pair<AccountId, std::string>;
+  std::map<Chain, MilliGpuMs> spent;
+  std::map<BudgetRef, Chain> chains;  // of what it holds
 };
 
 class History {
@@ -117,6 +121,8 @@ class History {
     for (const LedgerEntry& entry : HoldEntries(life.attempt, life.payer, draw, now_)) {
       life.booked.Add(entry);
       life.held += entry.amount;
+      const BudgetSpec* spec = FindBudget(tree_, entry.budget);
+      life.chains[entry.budget] = {entry.budget.account, spec->gpu_type};
       Book(entry);
     }
     CheckWhole(cost, draw);
@@ -152,8 +158,15 @@ class History {
   void BookDue(Life& life) {
     for (const LedgerEntry& entry : EntriesDue(life.attempt, life.payer, life.booked, now_)) {
       life.booked.Add(entry);
+      if (entry.book == Book::kBudget) Spend(life, entry);
       for (const LedgerEntry& part : Completed(tree_, budgets_, entry, now_)) Book(part);
     }
+  }
+
+  void Spend(Life& life, const LedgerEntry& entry) {
+    MilliGpuMs& spent = life.spent[life.chains.at(entry.budget)];
+    if (entry.kind == EntryKind::kSettlement) spent += entry.amount;
+    if (entry.kind == EntryKind::kRefund) spent -= entry.amount;
   }
 
   void Shorten() {
@@ -171,14 +184,38 @@ class History {
     life.attempt.end_ms = life.attempt.planned_ms + dice_.Roll(1, 5000) * kMinuteMs;
     life.attempt.outcome = !ran               ? AttemptOutcome::kLaunchFailed
                            : dice_.Chance(20) ? AttemptOutcome::kNodeFailed
+                           : dice_.Chance(20) ? AttemptOutcome::kPreempted
                                               : AttemptOutcome::kSucceeded;
-    life.attempt.reason.code = ReasonCode::kNodeFailed;
-    BookDue(life);
-    EXPECT_TRUE(life.booked.holds.empty()) << "all of a hold goes somewhere at the end";
-    if (!ran || life.attempt.outcome == AttemptOutcome::kNodeFailed) {
-      EXPECT_EQ(life.booked.charged, 0);
+    life.attempt.reason.code = life.attempt.outcome == AttemptOutcome::kNodeFailed
+                                   ? ReasonCode::kNodeFailed
+                                   : ReasonCode::kFinished;
+    if (ran && dice_.Chance(50)) {
+      life.attempt.last_checkpoint_ms = life.attempt.start_ms + dice_.Roll(0, 5000 * kMinuteMs);
     }
+    life.payer.checkpointed = life.attempt.last_checkpoint_ms != 0 || dice_.Chance(30);
+    BookDue(life);
+    CheckEnd(life);
     EXPECT_TRUE(EntriesDue(life.attempt, life.payer, life.booked, now_).empty());
+  }
+
+  // What the charge book keeps is what usage keeps and what each chain of budgets has spent for it.
+  void CheckEnd(const Life& life) {
+    EXPECT_TRUE(life.booked.holds.empty()) << "all of a hold goes somewhere at the end";
+    const Attempt& attempt = life.attempt;
+    const DurationMs charged = ChargedTime(attempt);
+    const DurationMs unsaved =
+        std::clamp<DurationMs>(attempt.start_ms + charged - UnsavedSince(attempt), 0, charged);
+    const DurationMs second = kSecondMs - 1;  // a part of one is given back whole
+    const DurationMs whole = (unsaved + second) / kSecondMs * kSecondMs;
+    const bool fault = attempt.outcome == AttemptOutcome::kNodeFailed;
+    const bool preempted = attempt.outcome == AttemptOutcome::kPreempted && life.payer.checkpointed;
+    const DurationMs refunded = fault ? whole : preempted ? std::min(whole, kHourMs) : 0;
+    EXPECT_EQ(life.booked.charged, Charge(attempt.counted_milli, charged - refunded,
+                                          attempt.rate_milli, attempt.factor_milli));
+    MilliGpuMs usage = 0;
+    for (const auto& [date, amount] : life.booked.usage) usage += amount;
+    EXPECT_EQ(usage, life.booked.charged);
+    for (const auto& [account, spent] : life.spent) EXPECT_EQ(spent, life.booked.charged);
   }
 
   void Correct() {

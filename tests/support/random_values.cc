@@ -134,6 +134,8 @@ Job RandomValues::JobRow(JobRef ref) {
   job.failed_runs = Small();
   job.launch_failures = Small();
   job.preemptions = Small();
+  job.checkpointed_ms = Big();
+  if (Chance(50)) job.resume_from = "/shared/" + Text();
   job.reason = ReasonValue();
   return job;
 }
@@ -147,8 +149,9 @@ Attempt RandomValues::AttemptRow(AttemptRef ref, AttemptState state) {
   attempt.placement = PlacementValue();
   attempt.cluster_job_id = Big();
   attempt.released = Chance(50);
-  for (TimeMs* time : {&attempt.planned_ms, &attempt.released_ms, &attempt.end_ms,
-                       &attempt.last_seen_ms, &attempt.ending_since_ms, &attempt.limit_ms}) {
+  for (TimeMs* time :
+       {&attempt.planned_ms, &attempt.released_ms, &attempt.end_ms, &attempt.last_seen_ms,
+        &attempt.ending_since_ms, &attempt.limit_ms, &attempt.last_checkpoint_ms}) {
     *time = Big();
   }
   attempt.start_ms = Int(1, 1LL << 50);

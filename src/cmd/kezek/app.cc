@@ -57,6 +57,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddHold(app, session);
   AddRelease(app, session);
   AddUpdate(app, session);
+  AddCheckpoint(app, session);
   AddNodes(app, session);
   AddUsage(app, session);
   AddQuota(app, session);

@@ -15,6 +15,7 @@ void AddCancel(CLI::App& app, Session& session);
 void AddHold(CLI::App& app, Session& session);
 void AddRelease(CLI::App& app, Session& session);
 void AddUpdate(CLI::App& app, Session& session);
+void AddCheckpoint(CLI::App& app, Session& session);
 void AddWait(CLI::App& app, Session& session);
 void AddWhy(CLI::App& app, Session& session);
 void AddNodes(CLI::App& app, Session& session);

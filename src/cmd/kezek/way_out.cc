@@ -43,6 +43,7 @@ constexpr Way kWays[] = {
     {"JOB_FINAL", "To run it again: kezek show --script JOB > again.sh && kezek submit again.sh"},
     {"JOB_STARTED", "Cancel it and submit it anew, or leave it as it is"},
     {"NOT_RUNNING", "kezek show tells what state it is in"},
+    {"ATTEMPT_ENDED", "Another attempt runs by now: kezek show lists them"},
     {"ELEMENT_NEEDED", "Name one element: 48300_7"},
     {"LOG_NOT_YET", "To wait for it: kezek logs --follow"},
     {"LOG_REMOVED", "Output is kept for a time only: kezek show has what else is known"},

@@ -66,6 +66,7 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.engine.age_max_ms = config.scheduling.age_max_ms;
   control.charge.kill_margin_ms = config.scheduling.kill_margin_ms;
   control.charge.hold_beyond_ms = config.scheduling.hold_beyond_ms;
+  control.charge.refund_max_ms = config.scheduling.refund_max_ms;
   control.history_hours_ms = config.scheduling.history_hours_ms;
   control.classes = config.classes;
   control.classifications = config.classifications;

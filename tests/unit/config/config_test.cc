@@ -25,6 +25,7 @@ scheduling:
   half_life: 14d
   kill_margin: 45s
   hold_beyond: 2h
+  refund_max: 20m
   heartbeat: 2s
 gpu_types:
   h200: {rate: 1}
@@ -53,6 +54,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->database.readers, 8);
   EXPECT_EQ(config->slurm.launch_timeout_ms, 90 * kSecondMs);
   EXPECT_EQ(config->scheduling.half_life_ms, 14 * kDayMs);
+  EXPECT_EQ(config->scheduling.refund_max_ms, 20 * kMinuteMs);
   EXPECT_EQ(config->rate_milli.at("h200-1g.18gb"), 125);
   EXPECT_EQ(config->classes.at("urgent").factor_milli, 1500);
   EXPECT_EQ(config->classes.at("urgent").user_limits.running_milli, 16'000);

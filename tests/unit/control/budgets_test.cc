@@ -111,6 +111,73 @@ TEST_F(BudgetsTest, AShorterLimitGivesBackAtOnce) {
   EXPECT_FALSE(raised.has_value()) << "a limit of what runs is not raised";
 }
 
+TEST_F(BudgetsTest, ANodesFailureGivesBackTheTimeSinceTheLastCheckpoint) {
+  ASSERT_TRUE(Grant(10).has_value());
+  const JobId job = Submit();
+  const AttemptRef ref = desk.Running(job, 7);
+  const TimeMs start = desk.Of(ref).start_ms;
+  const auto refused = [this, job](std::int32_t attempt) {
+    const auto noted = desk.Do(NoteCheckpoint{{job}, attempt, ""});
+    return noted ? "" : noted.error().details.at(0).reason;
+  };
+  desk.now = start + 30 * kMinuteMs;
+  const auto noted = desk.Do(NoteCheckpoint{{job}, 1, "ckpt/9"});
+  ASSERT_TRUE(noted.has_value());
+  EXPECT_EQ(noted->recorded_ms, desk.now);
+  EXPECT_EQ(desk.Of(ref).last_checkpoint_ms, desk.now);
+  EXPECT_EQ(desk.store.events().back().reason.code, ReasonCode::kCheckpoint);
+  desk.Begin();  // it is on record
+  desk.Up();
+  ClusterJob ended = desk.Seen(ref, 7, ClusterJobState::kNodeFailed);
+  ended.end_ms = desk.now = start + 45 * kMinuteMs;
+  desk.Offer(Observed{ended});
+  desk.Step();
+  EXPECT_EQ(Balance().spent, kGpuHour) << "two GPUs for half an hour";
+  EXPECT_EQ(Balance().refunded, kGpuHour / 2);
+  const auto& ledger = desk.store.ledger();
+  MilliGpuMs usage = 0;
+  for (const LedgerEntry& entry : ledger) usage += entry.book == Book::kUsage ? entry.amount : 0;
+  EXPECT_EQ(usage, kGpuHour);
+  for (const LedgerEntry& entry : ledger) {
+    if (entry.kind != EntryKind::kRefund) continue;
+    EXPECT_EQ(entry.reason.code, ReasonCode::kNodeFailed);
+    EXPECT_EQ(entry.reason.fields.at("checkpoint_ms"), std::to_string(noted->recorded_ms));
+  }
+  EXPECT_EQ(refused(1), "NOT_RUNNING") << "it waits, or is over";
+}
+
+TEST_F(BudgetsTest, OnlyWhatRunsHasANewCheckpoint) {
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.requeue = true; });
+  const auto refused = [this, job](std::int32_t attempt) {
+    const auto noted = desk.Do(NoteCheckpoint{{job}, attempt, "ckpt/9"});
+    return noted ? "" : noted.error().details.at(0).reason;
+  };
+  EXPECT_EQ(refused(0), "NOT_RUNNING");
+  const AttemptRef first = desk.Running(job, 7);
+  EXPECT_EQ(refused(2), "NOT_RUNNING") << "there is no such attempt yet";
+  EXPECT_EQ(refused(1), "");
+  ClusterJob ended = desk.Seen(first, 7, ClusterJobState::kNodeFailed);
+  ended.end_ms = desk.now += kMinuteMs;
+  desk.Offer(Observed{ended});
+  desk.Step();
+  desk.Tick();
+  const AttemptRef second{{job}, 2};
+  ASSERT_EQ(desk.Row(job).attempts, 2);
+  EXPECT_EQ(desk.Row(job).resume_from, "ckpt/9") << "the next attempt is told";
+  desk.Offer(LaunchAccepted{second, 8});
+  desk.Step();
+  desk.Offer(ReleaseDone{second, 8, true, ""});
+  desk.Step();
+  ClusterJob seen = desk.Seen(second, 8, ClusterJobState::kRunning);
+  seen.start_ms = desk.now;
+  desk.Offer(Observed{seen});
+  desk.Step();
+  EXPECT_EQ(refused(1), "ATTEMPT_ENDED");
+  EXPECT_EQ(desk.Of(second).last_checkpoint_ms, 0);
+  EXPECT_EQ(refused(0), "");
+  EXPECT_EQ(desk.Of(second).last_checkpoint_ms, desk.now);
+}
+
 TEST_F(BudgetsTest, WarnsOnceWithAnEvent) {
   ASSERT_TRUE(Grant(2).has_value());
   Submit();

@@ -117,6 +117,7 @@ TEST(LaunchSpecTest, EnvironmentPathsAndArrays) {
   job.ref = {JobId{48}, 7};
   job.spec = std::make_shared<const JobSpec>(spec);
   job.preemptions = 2;
+  job.resume_from = "ckpt/9";
   Attempt attempt;
   attempt.ref = {job.ref, 2};
   attempt.placement = {{"n1", 8, {}}};
@@ -136,6 +137,7 @@ TEST(LaunchSpecTest, EnvironmentPathsAndArrays) {
   EXPECT_EQ(launch.environment.at("KEZEK_ATTEMPT"), "2");
   EXPECT_EQ(launch.environment.at("KEZEK_PREEMPTED"), "2");
   EXPECT_EQ(launch.environment.at("KEZEK_CHECKPOINT"), "ckpt");
+  EXPECT_EQ(launch.environment.at("KEZEK_RESUME_FROM"), "ckpt/9");
   EXPECT_EQ(launch.environment.at("SLURM_ARRAY_TASK_ID"), "7");
   EXPECT_EQ(launch.environment.at("SLURM_ARRAY_TASK_COUNT"), "4");
   EXPECT_EQ(launch.environment.at("SLURM_ARRAY_TASK_MIN"), "1");

@@ -156,18 +156,75 @@ TEST(Charge, SoFarIsWhatAnEndNowWouldSettle) {
   EXPECT_EQ(ChargeSoFar(attempt, kPlanned + kHourMs), 2000 * kMinuteMs);
 }
 
-TEST(Charge, OnlyANodesFailureIsGivenBack) {
-  for (const ReasonCode code : {ReasonCode::kNodeFailed, ReasonCode::kLostByCluster}) {
+// What of a run of two hours (or of less, at its limit) is given back.
+struct RefundCase {
+  const char* what;
+  AttemptOutcome outcome;
+  ReasonCode code;
+  DurationMs checkpoint_ms;  // of the attempt's time; 0: it reported none
+  bool checkpointed;         // this attempt or one before it did
+  DurationMs refunded_ms;
+};
+
+TEST(Charge, RefundsGoByTheLastCheckpoint) {
+  constexpr auto kFault = AttemptOutcome::kNodeFailed;
+  constexpr auto kPreempted = AttemptOutcome::kPreempted;
+  constexpr auto kNode = ReasonCode::kNodeFailed;
+  constexpr auto kPreempt = ReasonCode::kPreempted;
+  const RefundCase cases[] = {
+      {"fault, no checkpoint", kFault, kNode, 0, false, 2 * kHourMs},
+      {"fault, one before this attempt", kFault, kNode, 0, true, 2 * kHourMs},
+      {"fault, half way", kFault, kNode, kHourMs, true, kHourMs},
+      {"fault, amid a second", kFault, kNode, kHourMs + 999, true, kHourMs},
+      {"fault, at the end", kFault, kNode, 2 * kHourMs, true, 0},
+      {"fault, noted after the end", kFault, kNode, 3 * kHourMs, true, 0},
+      {"lost: nobody saw a fault", kFault, ReasonCode::kLostByCluster, 0, false, 0},
+      {"preempted, none of any attempt", kPreempted, kPreempt, 0, false, 0},
+      {"preempted, one before it", kPreempted, kPreempt, 0, true, kHourMs},
+      {"preempted, half an hour ago", kPreempted, kPreempt, 90 * kMinuteMs, true, 30 * kMinuteMs},
+      {"preempted, long ago", kPreempted, kPreempt, kMinuteMs, true, kHourMs},
+      {"failed by itself", AttemptOutcome::kFailed, ReasonCode::kFinished, kMinuteMs, true, 0},
+      {"its limit", AttemptOutcome::kTimedOut, ReasonCode::kTimedOut, kMinuteMs, true, 0},
+      {"requeued by its owner", AttemptOutcome::kRequeued, ReasonCode::kRequeuedByUser, 1, true, 0},
+  };
+  for (const RefundCase& one : cases) {
+    SCOPED_TRACE(one.what);
+    Payer payer = kPayer;
+    payer.checkpointed = one.checkpointed;
     Attempt attempt = TwoGpus(3 * kHourMs);
-    attempt.start_ms = kPlanned;
-    attempt.reason = {code, {}};
-    End(&attempt, kPlanned + 2 * kHourMs, AttemptOutcome::kNodeFailed);
+    attempt.start_ms = kPlanned + 5 * kSecondMs;
+    if (one.checkpoint_ms != 0) attempt.last_checkpoint_ms = attempt.start_ms + one.checkpoint_ms;
+    attempt.reason = {one.code, {{"nodes", "n3"}}};
+    End(&attempt, attempt.start_ms + 2 * kHourMs, one.outcome);
+    EXPECT_EQ(RefundedTime(attempt, one.checkpointed), one.refunded_ms);
     Ledger ledger;
-    ledger.Step(attempt, kPayer, attempt.end_ms);
-    const bool lost = code == ReasonCode::kLostByCluster;
-    EXPECT_EQ(ledger.booked.charged, lost ? 4 * kGpuHour : 0);
-    EXPECT_EQ(ledger.booked.usage.empty(), !lost);
+    ledger.Step(attempt, payer, attempt.end_ms);
+    const MilliGpuMs kept = 4 * kGpuHour - 2000 * one.refunded_ms;
+    EXPECT_EQ(ledger.booked.charged, kept);
+    MilliGpuMs usage = 0;
+    for (const auto& [date, amount] : ledger.booked.usage) usage += amount;
+    EXPECT_EQ(usage, kept) << "usage takes back the same";
+    const LedgerEntry& last = ledger.entries.back();
+    ASSERT_EQ(last.kind == EntryKind::kRefund, one.refunded_ms != 0);
+    if (one.refunded_ms == 0) continue;
+    EXPECT_EQ(last.reason.code, one.code);
+    EXPECT_EQ(last.reason.fields.at("nodes"), "n3") << "the evidence";
+    EXPECT_EQ(last.reason.fields.at("since_ms"), std::to_string(attempt.end_ms - one.refunded_ms));
+    EXPECT_EQ(last.reason.fields.contains("checkpoint_ms"), one.checkpoint_ms != 0);
   }
+}
+
+TEST(Charge, ARefundEndsWithWhatWasCharged) {
+  Attempt attempt = TwoGpus(kHourMs);
+  attempt.start_ms = kPlanned;
+  attempt.last_checkpoint_ms = kPlanned + 30 * kMinuteMs;
+  attempt.reason = {ReasonCode::kNodeFailed, {}};
+  End(&attempt, kPlanned + 5 * kHourMs, AttemptOutcome::kNodeFailed);
+  EXPECT_EQ(RefundedTime(attempt, true), 32 * kMinuteMs) << "62 minutes were the project's";
+  attempt.outcome = AttemptOutcome::kPreempted;
+  ChargeRules rules;
+  rules.refund_max_ms = 10 * kMinuteMs;
+  EXPECT_EQ(RefundedTime(attempt, true, rules), 10 * kMinuteMs);
 }
 
 TEST(Charge, ScavengersBookNoUsage) {

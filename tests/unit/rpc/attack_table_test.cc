@@ -130,6 +130,7 @@ std::vector<Question> AboutJobs() {
       {"JobService/Watch", {}, About<v1::WatchRequest>(watch), {}},
       {"JobService/Cancel", {}, About<v1::CancelRequest>(comment), {}},
       {"JobService/Update", {}, About<v1::UpdateRequest>(update), {}},
+      {"JobService/ReportCheckpoint", {}, About<v1::ReportCheckpointRequest>(one), {}},
       {"JobService/Logs", {}, About<v1::LogsRequest>(one), Seen<v1::LogsResponse>(log)},
       {"JobService/Explain", {}, About<v1::ExplainRequest>(one), {}}};
 }
@@ -252,7 +253,6 @@ std::vector<Question> Questions() {
 const std::set<std::string> kNotAsked = {"AccessService/WhoAmI",
                                          "AccessService/Login",
                                          "JobService/Requeue",
-                                         "JobService/ReportCheckpoint",
                                          "QuotaService/ReportReconcile",
                                          "ClusterService/ListReservations",
                                          "ClusterService/PutReservation",

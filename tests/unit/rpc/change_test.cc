@@ -262,8 +262,38 @@ TEST_F(ChangeTest, SeveralJobsAndFieldsAreOneCommand) {
 TEST_F(ChangeTest, WhatIsNotThereYetSaysSo) {
   v1::RequeueResponse requeued;
   EXPECT_EQ(Reason(stub_->Requeue(As("aizhan@kaznu").get(), {}, &requeued)), "NOT_YET");
-  v1::ReportCheckpointResponse recorded;
-  EXPECT_EQ(Reason(stub_->ReportCheckpoint(As("aizhan@kaznu").get(), {}, &recorded)), "NOT_YET");
+}
+
+TEST_F(ChangeTest, ACheckpointIsNotedForWhoMayChangeTheJob) {
+  const auto note = [this](const std::string& user, const std::string& job,
+                           std::int32_t attempt = 0, const std::string& path = "") {
+    v1::ReportCheckpointRequest request;
+    request.set_job(job);
+    request.set_attempt(attempt);
+    request.set_path(path);
+    v1::ReportCheckpointResponse response;
+    return Reason(stub_->ReportCheckpoint(As(user).get(), request, &response));
+  };
+  const std::string array = std::to_string(Submit("aizhan@kaznu", "d", [](auto& request) {
+    request.mutable_spec()->mutable_array()->set_indices("3-9");
+  }));
+  EXPECT_EQ(note("aizhan@kaznu", mine_, 2, "ckpt/9"), "OK");
+  ASSERT_EQ(desk_.commands().size(), 1U);
+  EXPECT_EQ(desk_.commands()[0].actor_name, "aizhan@kaznu");
+  const auto noted = std::get<NoteCheckpoint>(desk_.commands()[0].body);
+  EXPECT_EQ(noted.job, RefOf(mine_));
+  EXPECT_EQ(noted.attempt, 2);
+  EXPECT_EQ(noted.path, "ckpt/9");
+  EXPECT_EQ(note("aizhan@kaznu", array + "_4"), "OK");
+  EXPECT_EQ(note("aizhan@kaznu", array), "ELEMENT_NEEDED");
+  EXPECT_EQ(note("aizhan@kaznu", colleague_), "NOT_OWNER");
+  EXPECT_EQ(note("bolat@kaznu", mine_), "OK") << "a lead of the project";
+  EXPECT_EQ(note("dana@acme", mine_), "JOB_NOT_FOUND");
+  EXPECT_EQ(note("aizhan@kaznu", "999"), "JOB_NOT_FOUND");
+  EXPECT_EQ(note("aizhan@kaznu", ""), "FIELD_INVALID");
+  EXPECT_EQ(note("aizhan@kaznu", mine_, -1), "FIELD_INVALID");
+  EXPECT_EQ(note("aizhan@kaznu", mine_, 0, "two\nlines"), "FIELD_INVALID");
+  EXPECT_EQ(desk_.commands().size(), 3U);
 }
 
 TEST_F(ChangeTest, ASignalIsSentInsteadOfACancel) {
