@@ -382,11 +382,11 @@ class SmallRing : public Served {
 
 TEST_F(SmallRing, ASlowReaderIsEndedAndResumes) {
   Serve(64, {});
-  const JobRecord record{
-      .job = {.ref = Ref(50),
-              .user = World::kAizhan,
-              .spec = std::make_shared<JobSpec>(JobSpec{.project = World::kNlp}),
-              .reason = {ReasonCode::kWarning, {{"text", std::string(4096, 'x')}}}}};
+  JobRecord record;
+  record.job.ref = Ref(50);
+  record.job.user = World::kAizhan;
+  record.job.spec = std::make_shared<JobSpec>(JobSpec{.project = World::kNlp});
+  record.job.reason = {ReasonCode::kWarning, {{"text", std::string(4096, 'x')}}};
   store_.Put(record, "", "queued");
   auto context = As("aizhan@kaznu");
   v1::WatchRequest request;
