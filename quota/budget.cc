@@ -58,36 +58,54 @@ const BudgetSpec* CurrentPeriod(const AccountTree& tree, const BudgetRef& of, Ti
   return nullptr;
 }
 
-// The draw on one budget and those behind it.
+// The draw on one budget and those behind it, of an attempt's time that is not held yet.
 class OneDraw {
  public:
-  OneDraw(const AccountTree& tree, const Budgets& budgets, const Cost& cost, TimeMs now,
+  struct When {
+    TimeMs now = 0;
+    TimeMs planned = 0;   // `now` for a start
+    DurationMs held = 0;  // of the attempt's time, already; 0 for a start
+  };
+
+  OneDraw(const AccountTree& tree, const Budgets& budgets, const Cost& cost, const When& when,
           const Taken& taken, const ChargeRules& rules)
-      : tree_(tree), budgets_(budgets), cost_(cost), now_(now), taken_(taken), rules_(rules) {}
+      : tree_(tree), budgets_(budgets), cost_(cost), when_(when), taken_(taken), rules_(rules) {}
 
   Draw Run() && {
     for (auto i = tree_.IndexOf(cost_.project); i != kNoAccount; i = tree_.parent(i)) {
       for (const BudgetSpec& spec : tree_.account(i).settings.budgets) {
         const bool covers = spec.gpu_type.empty() || spec.gpu_type == cost_.gpu_type;
-        if (covers && Covers(spec, now_)) On(i, spec);
+        if (covers && IsFirst(i, spec)) On(i, spec);
       }
     }
     const bool stops = draw_.stop.code != ReasonCode::kNone;
     if (stops || draw_.scavenges) draw_.holds.clear();
     if (!stops) return std::move(draw_);
     draw_.scavenges = {};
-    if (fits_ms_ >= kMinuteMs) draw_.stop.fields["fits"] = std::to_string(fits_ms_);
+    const bool longer = HeldTime(fits_ms_, rules_) > when_.held;
+    if (longer && fits_ms_ >= kMinuteMs) draw_.stop.fields["fits"] = std::to_string(fits_ms_);
     return std::move(draw_);
   }
 
  private:
+  // The period of the start; the one of now if none was set then.
+  bool IsFirst(AccountIndex account, const BudgetSpec& spec) const {
+    if (Covers(spec, when_.planned)) return true;
+    if (!Covers(spec, when_.now)) return false;
+    const auto& all = tree_.account(account).settings.budgets;
+    return std::none_of(all.begin(), all.end(), [&](const BudgetSpec& other) {
+      return other.gpu_type == spec.gpu_type && Covers(other, when_.planned);
+    });
+  }
+
   void On(AccountIndex account, const BudgetSpec& first) {
     const DurationMs whole = HeldTime(cost_.limit_ms, rules_);
     const BudgetSpec* spec = &first;
-    DurationMs from = 0;
+    DurationMs from = when_.held;
     while (true) {
-      const DurationMs most = spec->end_ms + rules_.hold_beyond_ms - now_;
-      const DurationMs to = std::min(whole, most);
+      const bool over = spec->end_ms <= when_.now;
+      const DurationMs most = over ? from : spec->end_ms + rules_.hold_beyond_ms - when_.planned;
+      const DurationMs to = std::clamp(most, from, whole);
       Slice(account, *spec, from, to);
       if (to == whole) return;
       const BudgetSpec* next = NextPeriod(tree_.account(account), *spec);
@@ -107,7 +125,7 @@ class OneDraw {
       draw_.holds.push_back({ref, from, amount});
       return;
     }
-    if (spec.at_exhaustion == AtExhaustion::kScavenge) {
+    if (spec.at_exhaustion == AtExhaustion::kScavenge && when_.held == 0) {
       if (!draw_.scavenges) draw_.scavenges = ref;
       return;
     }
@@ -140,7 +158,7 @@ class OneDraw {
   const AccountTree& tree_;
   const Budgets& budgets_;
   const Cost& cost_;
-  TimeMs now_;
+  When when_;
   const Taken& taken_;
   const ChargeRules& rules_;
   Draw draw_;
@@ -198,7 +216,13 @@ const BudgetSpec* FindBudget(const AccountTree& tree, const BudgetRef& ref) {
 
 Draw DrawOf(const AccountTree& tree, const Budgets& budgets, const Cost& cost, TimeMs now,
             const Taken& taken, const ChargeRules& rules) {
-  return OneDraw(tree, budgets, cost, now, taken, rules).Run();
+  return OneDraw(tree, budgets, cost, {now, now, 0}, taken, rules).Run();
+}
+
+Draw DrawOfRaise(const AccountTree& tree, const Budgets& budgets, const Cost& cost,
+                 const Attempt& attempt, TimeMs now, const Taken& taken, const ChargeRules& rules) {
+  const OneDraw::When when{now, attempt.planned_ms, HeldTime(attempt.limit_ms, rules)};
+  return OneDraw(tree, budgets, cost, when, taken, rules).Run();
 }
 
 DurationMs TimeFor(const Cost& cost, MilliGpuMs amount) {

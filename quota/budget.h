@@ -87,6 +87,12 @@ using Taken = std::map<BudgetRef, MilliGpuMs>;
 // stop.
 Draw DrawOf(const AccountTree& tree, const Budgets& budgets, const Cost& cost, TimeMs now,
             const Taken& taken = {}, const ChargeRules& rules = {});
+// What an attempt, planned by `cost` with a shorter limit, draws besides for the limit of `cost`:
+// of the periods that its start drew on, and those behind them; of one that is over, nothing more.
+// A budget that would have made it a scavenger stops the raise.
+Draw DrawOfRaise(const AccountTree& tree, const Budgets& budgets, const Cost& cost,
+                 const Attempt& attempt, TimeMs now, const Taken& taken = {},
+                 const ChargeRules& rules = {});
 // The longest time that costs no more than `amount`, rounded down; saturates. 0: of what costs
 // nothing.
 DurationMs TimeFor(const Cost& cost, MilliGpuMs amount);

@@ -69,6 +69,7 @@ struct ClusterJob {
   std::int32_t exit_code = 0;
   std::int32_t exit_signal = 0;
   std::int32_t restarts = 0;
+  DurationMs limit_ms = 0;  // its time limit; 0: none, or not told
   Placement granted;
   std::int32_t cpus = 0;  // granted, over all nodes
   std::int64_t memory_mib = 0;
@@ -170,6 +171,9 @@ class Cluster {
   virtual void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
                       const std::string& unix_account, const std::string& signal,
                       bool batch_shell_only) = 0;
+  // Gives it this time limit, in whole minutes, pending or running; repeated until an Observed
+  // shows it.
+  virtual void SetLimit(const Followed& job, DurationMs limit_ms) = 0;
   virtual void FindByName(const AttemptRef& attempt) = 0;
   // Answers Observed or Unknown for this one.
   virtual void Look(const Followed& job) = 0;

@@ -219,6 +219,10 @@ Result<void> Admission::CheckBudgets(const JobSpec& spec, TimeMs now,
                                                   std::move(message), std::move(fields)});
 }
 
+Result<void> Admission::Stopped(const char* field, const Reason& reason) {
+  return Barred(Code::kFailedPrecondition, field, reason);
+}
+
 Result<void> Admission::CheckQueue(const QueuedJobs& queued, UserId owner,
                                    const JobSpec& spec) const {
   const std::int64_t jobs = spec.array ? CountIndices(spec.array->indices) : 1;

@@ -43,6 +43,8 @@ class Admission {
   // if nothing else drew on them, from `now` or its own begin time on.
   Result<void> CheckBudgets(const JobSpec& spec, TimeMs now,
                             const quota::CarriedIn& carried_in) const;
+  // FAILED_PRECONDITION with the reason's code: what the field asks for is stopped for now.
+  static Result<void> Stopped(const char* field, const Reason& reason);
   // Whether the queue has room for the spec's jobs beside these.
   Result<void> CheckQueue(const QueuedJobs& queued, UserId owner, const JobSpec& spec) const;
   // Whether the spec's class has room for so many more of the owner's jobs. RESOURCE_EXHAUSTED.

@@ -160,6 +160,17 @@ void AttendEnding(Core& core, const Attempt& attempt, FollowUp& follow, Earliest
   next.Add(follow.cancel_at_ms);
 }
 
+// The cluster ends a job at its own limit, so that one is never to be below ours.
+void AttendLimit(Core& core, const Attempt& attempt, FollowUp& follow, Earliest& next) {
+  const bool shorter = follow.limit_seen_ms != 0 && follow.limit_seen_ms < attempt.limit_ms;
+  if (!shorter || attempt.ending != Ending::kNone || attempt.end_ms != 0) return;
+  if (core.now >= follow.limit_at_ms) {
+    core.Do(LimitAction{core.FollowedOf(attempt), attempt.limit_ms});
+    follow.limit_at_ms = core.now + core.config.retry_ms;
+  }
+  next.Add(follow.limit_at_ms);
+}
+
 void AttendInCluster(Core& core, const Attempt& attempt, const Job& job, FollowUp& follow,
                      Earliest& next) {
   if (attempt.cluster_job_id == 0) {
@@ -171,6 +182,7 @@ void AttendInCluster(Core& core, const Attempt& attempt, const Job& job, FollowU
     return;
   }
   const bool may_act = core.MayAct();
+  if (may_act) AttendLimit(core, attempt, follow, next);
   if (may_act && attempt.ending != Ending::kNone) {
     AttendEnding(core, attempt, follow, next);
   } else if (may_act && attempt.state == AttemptState::kStarting) {

@@ -81,6 +81,15 @@ void BookUsage(Core& core, const LedgerEntry& entry) {
                     .above = core.AboveAt(entry.project, entry.settings_version)});
 }
 
+quota::Cost CostOf(const Job& job, const Attempt& attempt) {
+  return {.project = job.spec->project,
+          .gpu_type = job.spec->shape.gpu_type,
+          .counted_milli = attempt.counted_milli,
+          .limit_ms = attempt.limit_ms,
+          .rate_milli = attempt.rate_milli,
+          .factor_milli = attempt.factor_milli};
+}
+
 }  // namespace
 
 void BookEntry(Core& core, LedgerEntry entry) {
@@ -112,14 +121,17 @@ quota::Payer PayerOf(const Core& core, const Job& job, const Attempt& attempt) {
 
 quota::Draw DrawOf(const Core& core, const Job& job, const Attempt& attempt) {
   if (PayerOf(core, job, attempt).scavenger) return {};
-  const quota::Cost cost{.project = job.spec->project,
-                         .gpu_type = job.spec->shape.gpu_type,
-                         .counted_milli = attempt.counted_milli,
-                         .limit_ms = attempt.limit_ms,
-                         .rate_milli = attempt.rate_milli,
-                         .factor_milli = attempt.factor_milli};
-  return quota::DrawOf(core.state.tree(), core.engine.budgets(), cost, core.now, {},
+  return quota::DrawOf(core.state.tree(), core.engine.budgets(), CostOf(job, attempt), core.now, {},
                        core.config.charge);
+}
+
+quota::Draw DrawOfRaise(const Core& core, const Job& job, const Attempt& attempt,
+                        DurationMs limit_ms, const quota::Taken& taken) {
+  if (PayerOf(core, job, attempt).scavenger) return {};
+  quota::Cost cost = CostOf(job, attempt);
+  cost.limit_ms = limit_ms;
+  return quota::DrawOfRaise(core.state.tree(), core.engine.budgets(), cost, attempt, core.now,
+                            taken, core.config.charge);
 }
 
 void BookHolds(Core& core, const Job& job, const Attempt& attempt, const quota::Draw& draw) {

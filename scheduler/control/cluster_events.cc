@@ -79,10 +79,17 @@ void HoldForCluster(Core& core, const JobRef& ref, std::int32_t attempt, const s
   core.Put(held);
 }
 
+// The cluster's own limit may be below ours: it missed a raise, or somebody shortened it there.
+void NoteLimit(Core& core, const Attempt& attempt, const ClusterJob& job) {
+  core.follow[attempt.ref].limit_seen_ms = job.limit_ms;
+  if (job.limit_ms != 0 && job.limit_ms < attempt.limit_ms) core.attend.insert(attempt.ref);
+}
+
 // The attempt is alive and the job is the one recorded for it.
 void OnOwn(Core& core, const ClusterJob& job) {
   const AttemptRef ref = job.attempt;
   Attempt attempt = *core.state.FindAttempt(ref);
+  NoteLimit(core, attempt, job);
   if (job.restarts > 0) {
     // Requeued below us, by its owner or by the cluster: this run is over, a new attempt follows.
     if (attempt.start_ms != 0 && attempt.end_ms == 0) {

@@ -63,6 +63,10 @@ struct SignalAction {
   std::string signal;
   bool batch_shell_only = false;
 };
+struct LimitAction {
+  Followed job;
+  DurationMs limit_ms = 0;
+};
 struct FindAction {
   AttemptRef attempt;
 };
@@ -73,8 +77,9 @@ struct ReconcileAction {};
 struct FollowAction {
   std::vector<Followed> jobs;
 };
-using ClusterAction = std::variant<SubmitAction, ReleaseAction, CancelAction, SignalAction,
-                                   FindAction, LookAction, ReconcileAction, FollowAction>;
+using ClusterAction =
+    std::variant<SubmitAction, ReleaseAction, CancelAction, SignalAction, LimitAction, FindAction,
+                 LookAction, ReconcileAction, FollowAction>;
 
 struct Reply {
   std::int64_t token = 0;

@@ -37,6 +37,8 @@ struct FollowUp {
   TimeMs release_at_ms = 0;       // next time the release is sent
   TimeMs cancel_at_ms = 0;        // next time the cancel is sent
   TimeMs signal_at_ms = 0;        // next time the signal before the limit is sent
+  TimeMs limit_at_ms = 0;         // next time a raised limit is sent
+  DurationMs limit_seen_ms = 0;   // as last seen there; 0: none, or not seen
   TimeMs look_at_ms = 0;          // look then; 0: no need to
   TimeMs waited_at_ms = 0;        // released, it was last seen waiting
   TimeMs check_at_ms = 0;         // too late to start: looked at again then, before it is given up
@@ -176,6 +178,9 @@ void BookCompleted(Core& core, const LedgerEntry& entry);
 quota::Payer PayerOf(const Core& core, const Job& job, const Attempt& attempt);
 // What the attempt, planned now, draws on budgets.
 quota::Draw DrawOf(const Core& core, const Job& job, const Attempt& attempt);
+// What it draws besides if its limit is raised to `limit_ms`, beside what others draw.
+quota::Draw DrawOfRaise(const Core& core, const Job& job, const Attempt& attempt,
+                        DurationMs limit_ms, const quota::Taken& taken);
 void BookHolds(Core& core, const Job& job, const Attempt& attempt, const quota::Draw& draw);
 // Books the ends of periods that are over.
 void EndBudgets(Core& core);

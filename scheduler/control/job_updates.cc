@@ -80,10 +80,36 @@ Result<void> CheckStarted(const JobRef& job, const JobSpec& before, const JobSpe
     return Started(job, "job_class", "has started: its class stays");
   }
   if (after.begin_ms != before.begin_ms) return Started(job, "begin_ms", "has started already");
-  if (after.time_limit_ms > before.time_limit_ms) {
-    return Started(job, "time_limit_ms",
-                   "has started: its limit can be shortened, not raised, by anybody");
+  return {};
+}
+
+// The limit that the attempt is to have when its job's changes. Never below what it has run: a
+// charge is capped by the limit, and that time has been used.
+DurationMs LimitOf(const Core& core, const Attempt& attempt, const JobSpec& before,
+                   const JobSpec& after) {
+  if (after.time_limit_ms == before.time_limit_ms) return attempt.limit_ms;
+  if (after.time_limit_ms >= attempt.limit_ms) return after.time_limit_ms;
+  const bool runs = attempt.start_ms != 0;
+  const DurationMs run = runs ? std::max<DurationMs>(0, core.now - attempt.start_ms) : 0;
+  return std::min(attempt.limit_ms, std::max(after.time_limit_ms, WholeMinutes(run)));
+}
+
+// A limit that is raised under way is one that the job could be submitted with today, and all
+// budgets hold what is more of it. Adds what they hold to `taken`.
+Result<void> CheckRaise(const Core& core, const Admission& admission, const JobRef& ref,
+                        const JobSpec& spec, quota::Taken& taken) {
+  const Attempt* alive = core.state.AliveAttempt(ref);
+  if (alive == nullptr) return {};
+  const Job& job = core.JobOf(ref);
+  const DurationMs limit = LimitOf(core, *alive, *job.spec, spec);
+  if (limit <= alive->limit_ms) return {};
+  if (alive->ending != Ending::kNone || alive->end_ms != 0) {
+    return Started(ref, "time_limit_ms", "is ending: its limit cannot be raised any more");
   }
+  if (auto valid = admission.Complete(spec); !valid) return OfUpdate(valid.error());
+  const quota::Draw draw = DrawOfRaise(core, job, *alive, limit, taken);
+  if (draw.stop.code != ReasonCode::kNone) return Admission::Stopped("time_limit_ms", draw.stop);
+  for (const quota::BudgetHold& hold : draw.holds) taken[hold.budget] += hold.amount;
   return {};
 }
 
@@ -134,6 +160,7 @@ Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRe
 
 void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor) {
   Job job = RowFor(core, ref);
+  const std::shared_ptr<const JobSpec> before = job.spec;
   job.spec = std::make_shared<const JobSpec>(std::move(edited.spec));
   for (Reason& reason : edited.changes) {
     core.Say(Note(job, std::move(reason), actor, 0, core.now));
@@ -141,15 +168,16 @@ void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor
   core.Put(job);
   const Attempt* alive = core.state.AliveAttempt(job.ref);
   if (alive == nullptr) return;
-  // Never below what it has run: a charge is capped by the limit, and that time has been used.
-  const DurationMs run =
-      alive->start_ms == 0 ? 0 : std::max<DurationMs>(0, core.now - alive->start_ms);
-  const DurationMs limit = std::max(job.spec->time_limit_ms, WholeMinutes(run));
-  if (alive->limit_ms <= limit) return;
+  const DurationMs limit = LimitOf(core, *alive, *before, *job.spec);
+  if (alive->limit_ms == limit) return;
   Attempt attempt = *alive;
+  const bool raised = limit > attempt.limit_ms;
+  if (raised) BookHolds(core, job, attempt, DrawOfRaise(core, job, attempt, limit, {}));
+  // The cluster counts from the limit it has: before a shorter one the signal is ours. Before a
+  // longer one it comes from whom it would have come before the old one, again if need be.
+  const bool ours = !IsClustersToSend(job.spec->signal);
+  if (ours || !raised) attempt.signalled = false;
   attempt.limit_ms = limit;
-  // The cluster counts from the limit it was given: before the new one the signal is ours.
-  if (IsClustersToSend(job.spec->signal)) attempt.signalled = false;
   core.Put(attempt);
 }
 
@@ -183,9 +211,12 @@ Result<void> Check(const Core& core, const UpdateJobs& update) {
   const Admission admission(core.config, core.state.directory(), core.state.nodes());
   std::optional<ClassDoor> door;
   if (update.job_class) door.emplace(core, admission);
+  quota::Taken taken;
   for (const JobRef& ref : update.jobs) {
     const Result<Edited> edited = Prepare(core, admission, ref, update);
     if (!edited) return edited.error();
+    auto raise = CheckRaise(core, admission, ref, edited->spec, taken);
+    if (!raise) return raise;
     if (!door) continue;
     if (auto room = door->Move(ref, edited->spec); !room) return room;
   }

@@ -31,6 +31,9 @@ struct Perform {
     cluster.Signal(action.job.attempt, action.job.cluster_job_id, action.job.unix_account,
                    action.signal, action.batch_shell_only);
   }
+  void operator()(const LimitAction& action) const {
+    cluster.SetLimit(action.job, action.limit_ms);
+  }
   void operator()(const FindAction& action) const { cluster.FindByName(action.attempt); }
   void operator()(const LookAction& action) const { cluster.Look(action.job); }
   void operator()(const ReconcileAction&) const { cluster.Reconcile(); }

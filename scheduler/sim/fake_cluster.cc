@@ -91,7 +91,7 @@ std::int64_t FakeCluster::Take(const Launch& launch, bool held) {
   entry.job.state_reason = "JobHeldUser";
   entry.job.granted = launch.placement;
   entry.nodes_text = Text(launch.placement);
-  entry.limit_ms = launch.limit_ms;
+  entry.job.limit_ms = launch.limit_ms;
   entry.run_ms = Figure(launch.script, "ms", kSecondMs);
   entry.exit_code = static_cast<std::int32_t>(Figure(launch.script, "exit", 0));
   entry.never_starts = random_.Permille(faults_.never_starts);
@@ -163,6 +163,16 @@ void FakeCluster::Signal(const AttemptRef& attempt, std::int64_t id, const std::
   const bool lost = Silent() || random_.Permille(faults_.release_lost);
   if (found != jobs_.end() && (!lost || random_.Permille(500))) ++found->second.signals;
   Answer(lost ? kRequestTimeoutMs : random_.Between(2, 20), SignalDone{attempt, id, signal, !lost});
+}
+
+void FakeCluster::SetLimit(const Followed& job, DurationMs limit_ms) {
+  const auto found = jobs_.find(job.cluster_job_id);
+  const bool lost = Silent() || random_.Permille(faults_.release_lost);
+  if (found == jobs_.end() || (lost && random_.Permille(500))) return;
+  Entry& entry = found->second;
+  if (entry.forgotten || entry.job.state > ClusterJobState::kRunning) return;
+  entry.job.limit_ms = limit_ms;
+  if (entry.job.state == ClusterJobState::kRunning && !entry.cancelled) SetEnd(entry);
 }
 
 void FakeCluster::FindByName(const AttemptRef& attempt) {

@@ -31,7 +31,7 @@ struct Faults {
   std::int32_t taken_twice = 0;         // answer lost, and two jobs are there
   std::int32_t refused = 0;
   std::int32_t refused_for_good = 0;
-  std::int32_t release_lost = 0;  // signals too; half of them have taken effect
+  std::int32_t release_lost = 0;  // signals and limits too; half of them have taken effect
   std::int32_t never_starts = 0;  // released, and pending for ever
   std::int32_t forgotten = 0;     // vanishes at its start
   std::int32_t requeued = 0;      // restarts once in the middle of its run
@@ -46,7 +46,6 @@ class FakeCluster final : public Cluster {
   struct Entry {
     ClusterJob job;
     std::string nodes_text;
-    DurationMs limit_ms = 0;
     DurationMs run_ms = 0;
     std::int32_t exit_code = 0;
     bool never_starts = false;
@@ -83,6 +82,7 @@ class FakeCluster final : public Cluster {
   void Cancel(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account) override;
   void Signal(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account,
               const std::string& signal, bool batch_shell_only) override;
+  void SetLimit(const Followed& job, DurationMs limit_ms) override;
   void FindByName(const AttemptRef& attempt) override;
   void Look(const Followed& job) override;
   void Reconcile() override;
@@ -100,6 +100,7 @@ class FakeCluster final : public Cluster {
   std::int64_t Take(const Launch& launch, bool held);
   void Happen(Entry& entry);
   void TryStart(Entry& entry);
+  void SetEnd(Entry& entry);
   void Start(Entry& entry);
   void End(Entry& entry, ClusterJobState state);
   void Requeue(Entry& entry);

@@ -90,14 +90,19 @@ void FakeCluster::Start(Entry& entry) {
   entry.job.state_reason = "None";
   entry.job.start_ms = now_ / kSecondMs * kSecondMs;  // whole seconds, as Slurm has them
   entry.runs.emplace_back(entry.job.start_ms, 0);
-  DurationMs lasts = std::min(entry.run_ms, entry.limit_ms + kLimitSlackMs);
-  if (entry.will_requeue) lasts /= 2;
-  entry.event_ms = std::max(now_ + 1, entry.job.start_ms + lasts);
+  SetEnd(entry);
   if (entry.will_vanish) {  // its process is gone too
     entry.forgotten = true;
     entry.runs.back().second = entry.job.start_ms;
     entry.event_ms = 0;
   }
+}
+
+// Of a job that runs: by itself, or by its limit.
+void FakeCluster::SetEnd(Entry& entry) {
+  DurationMs lasts = std::min(entry.run_ms, entry.job.limit_ms + kLimitSlackMs);
+  if (entry.will_requeue) lasts /= 2;
+  entry.event_ms = std::max(now_ + 1, entry.job.start_ms + lasts);
 }
 
 void FakeCluster::End(Entry& entry, ClusterJobState state) {

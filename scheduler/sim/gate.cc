@@ -66,6 +66,10 @@ void Gate::Signal(const AttemptRef& attempt, std::int64_t id, const std::string&
   if (Acts()) cluster_->Signal(attempt, id, unix_account, signal, batch_shell_only);
 }
 
+void Gate::SetLimit(const Followed& job, DurationMs limit_ms) {
+  if (Acts()) cluster_->SetLimit(job, limit_ms);
+}
+
 void Gate::FindByName(const AttemptRef& attempt) {
   if (Alive()) cluster_->FindByName(attempt);
 }

@@ -42,6 +42,7 @@ class Gate final : public StateStore, public Cluster {
   void Cancel(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account) override;
   void Signal(const AttemptRef& attempt, std::int64_t id, const std::string& unix_account,
               const std::string& signal, bool batch_shell_only) override;
+  void SetLimit(const Followed& job, DurationMs limit_ms) override;
   void FindByName(const AttemptRef& attempt) override;
   void Look(const Followed& job) override;
   void Reconcile() override;

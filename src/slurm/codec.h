@@ -53,6 +53,9 @@ SubmitOutcome ParseSubmit(long status, std::string_view body);
 // The body that releases a held job.
 inline constexpr std::string_view kReleaseBody = R"({"hold":false})";
 
+// The body that gives a job a time limit, rounded up to Slurm's minute.
+std::string LimitBody(DurationMs limit_ms);
+
 // The answer to an update, a cancellation or a signal.
 struct Verdict {
   enum class Kind : std::uint8_t {

@@ -107,6 +107,7 @@ std::optional<LiveJob> ReadJob(const Json& entry) {
   job.held = *state == ClusterJobState::kPending &&
              (job.state_reason == "JobHeldUser" || job.state_reason == "JobHeldAdmin" ||
               IntegerAt(entry, "priority", 1) == 0);
+  job.limit_ms = IntegerAt(entry, "time_limit") * kMinuteMs;
   job.restarts = static_cast<std::int32_t>(IntegerAt(entry, "restart_cnt"));
   // A pending job's start is the backfill scheduler's guess; one without nodes has never run.
   if (*state != ClusterJobState::kPending && !TextAt(entry, "nodes").empty()) {

@@ -91,16 +91,20 @@ struct SlurmCluster::Parts {
                });
   }
 
-  // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone.
-  // `done` gets the verdict, if there is one.
-  void Act(std::string method, std::string path, Followed job,
-           std::function<void(const Verdict*)> done) {
+  // In the name of the job's owner.
+  HttpRequest RequestOf(std::string method, std::string path, const Followed& job) const {
     HttpRequest request;
     request.method = std::move(method);
     request.path = std::move(path);
     request.user = job.unix_account;
     request.about = About(job.attempt, job.cluster_job_id);
     request.timeout_ms = options.request_timeout_ms;
+    return request;
+  }
+
+  // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone.
+  // `done` gets the verdict, if there is one.
+  void Act(HttpRequest request, Followed job, std::function<void(const Verdict*)> done) {
     Send(std::move(request),
          [this, job = std::move(job), done = std::move(done)](const HttpOutcome& outcome) {
            if (outcome.kind != HttpOutcome::Kind::kAnswered) return done(nullptr);
@@ -166,7 +170,8 @@ void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_i
 
 void SlurmCluster::Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
                           const std::string& unix_account) {
-  parts_->Act("DELETE", JobPath(cluster_job_id), {attempt, cluster_job_id, unix_account, false},
+  const Followed job{attempt, cluster_job_id, unix_account, false};
+  parts_->Act(parts_->RequestOf("DELETE", JobPath(cluster_job_id), job), job,
               [](const Verdict*) {});
 }
 
@@ -175,12 +180,23 @@ void SlurmCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job_id
                           bool batch_shell_only) {
   if (!IsSignalName(signal)) return parts_->sink(SignalDone{attempt, cluster_job_id, signal, true});
   const std::string sent = batch_shell_only ? kBatchShellSignal : signal;
-  parts_->Act("DELETE", JobPath(cluster_job_id) + "?signal=" + sent,
-              {attempt, cluster_job_id, unix_account, true},
+  const Followed job{attempt, cluster_job_id, unix_account, true};
+  parts_->Act(parts_->RequestOf("DELETE", JobPath(cluster_job_id) + "?signal=" + sent, job), job,
               [parts = parts_.get(), attempt, cluster_job_id, signal](const Verdict* verdict) {
                 const bool settled = verdict != nullptr && verdict->kind != Verdict::Kind::kFailed;
                 parts->sink(SignalDone{attempt, cluster_job_id, signal, settled});
               });
+}
+
+void SlurmCluster::SetLimit(const Followed& job, DurationMs limit_ms) {
+  HttpRequest request = parts_->RequestOf("POST", JobPath(job.cluster_job_id), job);
+  request.user = parts_->options.user;
+  request.body = LimitBody(limit_ms);
+  parts_->Act(std::move(request), job, [parts = parts_.get(), job](const Verdict* verdict) {
+    if (verdict == nullptr || verdict->kind == Verdict::Kind::kDone) return;
+    parts->sink(Oddity{"Slurm does not raise the time limit of its job " +
+                       std::to_string(job.cluster_job_id) + ": " + verdict->text});
+  });
 }
 
 void SlurmCluster::FindByName(const AttemptRef& attempt) { parts_->surveyor.Find(attempt); }

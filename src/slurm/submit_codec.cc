@@ -155,22 +155,25 @@ std::string AsPattern(const std::string& path) {
   return pattern;
 }
 
+std::int64_t LimitMinutes(DurationMs limit_ms) {
+  return std::max<std::int64_t>((limit_ms + kMinuteMs - 1) / kMinuteMs, 1);
+}
+
 Json SubmitJob(const Launch& launch, const std::string& partition) {
   const JobSpec& spec = launch.spec;
   std::vector<std::string> nodes;
   for (const auto& grant : launch.placement) nodes.push_back(grant.node);
   const std::string count = std::to_string(nodes.size());
-  Json job = {
-      {"name", ClusterName(launch.attempt)},
-      {"comment", launch.tag},
-      {"hold", true},
-      {"nodes", count + "-" + count},
-      {"nodelist", CompressHostList(nodes)},
-      {"cpus_per_task", CpusPerTask(spec)},
-      {"time_limit", std::max<std::int64_t>((launch.limit_ms + kMinuteMs - 1) / kMinuteMs, 1)},
-      {"environment", Environment(launch)},
-      {"current_working_directory", spec.working_directory},
-      {"standard_output", AsPattern(launch.stdout_path)}};
+  Json job = {{"name", ClusterName(launch.attempt)},
+              {"comment", launch.tag},
+              {"hold", true},
+              {"nodes", count + "-" + count},
+              {"nodelist", CompressHostList(nodes)},
+              {"cpus_per_task", CpusPerTask(spec)},
+              {"time_limit", LimitMinutes(launch.limit_ms)},
+              {"environment", Environment(launch)},
+              {"current_working_directory", spec.working_directory},
+              {"standard_output", AsPattern(launch.stdout_path)}};
   // One task a node is what Slurm takes it to be; said, srun would take it for the user's wish.
   if (spec.ntasks_per_node > 1 || spec.ntasks != static_cast<std::int64_t>(nodes.size())) {
     job["tasks"] = spec.ntasks;
@@ -281,6 +284,10 @@ Verdict ParseVerdict(long status, std::string_view body) {
     return {Verdict::Kind::kAlreadyOver, text};
   }
   return {Verdict::Kind::kFailed, text};
+}
+
+std::string LimitBody(DurationMs limit_ms) {
+  return Json{{"time_limit", LimitMinutes(limit_ms)}}.dump();
 }
 
 }  // namespace kezek::slurm

@@ -9,6 +9,9 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "kezek/names.h"
 #include "quota/budget.h"
@@ -41,11 +44,11 @@ struct Life {
   Attempt attempt;
   Payer payer;
   Booked booked;
-  MilliGpuMs held = 0;
   // Of the periods of an account, for one GPU type or all: settled, less refunds.
   using Chain = std::pair<AccountId, std::string>;
   std::map<Chain, MilliGpuMs> spent;
-  std::map<BudgetRef, Chain> chains;  // of what it holds
+  std::map<BudgetRef, Chain> chains;                                      // of what it holds
+  std::map<Chain, std::vector<std::pair<DurationMs, DurationMs>>> parts;  // held, of its time
 };
 
 class History {
@@ -91,7 +94,9 @@ class History {
     }
     if (what <= 88) return ChangeSettings();
     if (what <= 94) return Correct();
-    if (!lives_.empty()) Shorten();
+    if (lives_.empty()) return;
+    if (dice_.Chance(50)) return Shorten();
+    Raise();
   }
 
   void Book(const LedgerEntry& entry) {
@@ -118,15 +123,32 @@ class History {
     const Draw draw = DrawOf(tree_, budgets_, cost, now_);
     if (draw.stop.code != ReasonCode::kNone) return CheckAdvice(cost, draw);
     if (draw.scavenges) return;
-    for (const LedgerEntry& entry : HoldEntries(life.attempt, life.payer, draw, now_)) {
-      life.booked.Add(entry);
-      life.held += entry.amount;
-      const BudgetSpec* spec = FindBudget(tree_, entry.budget);
-      life.chains[entry.budget] = {entry.budget.account, spec->gpu_type};
-      Book(entry);
-    }
+    BookHolds(life, draw, 0, HeldTime(cost.limit_ms));
     CheckWhole(cost, draw);
     lives_.push_back(life);
+  }
+
+  // Of its time from `from` to `to`.
+  void BookHolds(Life& life, const Draw& draw, DurationMs from, DurationMs to) {
+    std::set<Life::Chain> chains;
+    for (const LedgerEntry& entry : HoldEntries(life.attempt, life.payer, draw, now_)) {
+      const BudgetSpec* spec = FindBudget(tree_, entry.budget);
+      life.chains[entry.budget] = {entry.budget.account, spec->gpu_type};
+      chains.insert(life.chains[entry.budget]);
+      life.booked.Add(entry);
+      Book(entry);
+    }
+    for (const Life::Chain& chain : chains) life.parts[chain].emplace_back(from, to);
+  }
+
+  // What of its parts lies in the first `most` of its time.
+  static MilliGpuMs Within(const Life& life, const Life::Chain& chain, DurationMs most) {
+    MilliGpuMs sum = 0;
+    for (const auto& [from, to] : life.parts.at(chain)) {
+      sum += ChargeOf(life.attempt, std::min(to, most));
+      sum -= ChargeOf(life.attempt, std::min(from, most));
+    }
+    return sum;
   }
 
   // Each chain of periods holds the whole cost, and no period more than a day past its end.
@@ -173,6 +195,50 @@ class History {
     Life& life = lives_[static_cast<std::size_t>(dice_.Roll(0, std::ssize(lives_) - 1))];
     life.attempt.limit_ms = std::max<DurationMs>(kMinuteMs, life.attempt.limit_ms / 2);
     BookDue(life);
+    const DurationMs held = HeldTime(life.attempt.limit_ms);
+    for (auto& [chain, parts] : life.parts) {
+      for (auto& [from, to] : parts)
+        std::tie(from, to) = std::pair(std::min(from, held), std::min(to, held));
+    }
+    CheckHeld(life);
+  }
+
+  // What is more is held, exactly, or nothing changes.
+  void Raise() {
+    Life& life = lives_[static_cast<std::size_t>(dice_.Roll(0, std::ssize(lives_) - 1))];
+    const DurationMs held = HeldTime(life.attempt.limit_ms);
+    Cost cost{.project = life.payer.project,
+              .gpu_type = life.payer.gpu_type,
+              .counted_milli = life.attempt.counted_milli,
+              .limit_ms = life.attempt.limit_ms + dice_.Roll(1, 2000) * kMinuteMs,
+              .rate_milli = life.attempt.rate_milli,
+              .factor_milli = life.attempt.factor_milli};
+    const Draw draw = DrawOfRaise(tree_, budgets_, cost, life.attempt, now_);
+    EXPECT_FALSE(draw.scavenges) << "what runs does not become a scavenger";
+    if (draw.stop.code != ReasonCode::kNone) {
+      const auto fits = draw.stop.fields.find("fits");
+      if (fits == draw.stop.fields.end()) return;
+      cost.limit_ms = std::stoll(fits->second);
+      EXPECT_GT(cost.limit_ms, life.attempt.limit_ms);
+      const Draw shorter = DrawOfRaise(tree_, budgets_, cost, life.attempt, now_);
+      EXPECT_EQ(shorter.stop.code, ReasonCode::kNone);
+      return;
+    }
+    BookHolds(life, draw, held, HeldTime(cost.limit_ms));
+    life.attempt.limit_ms = cost.limit_ms;
+    CheckHeld(life);
+  }
+
+  void CheckHeld(const Life& life) {
+    std::map<Life::Chain, MilliGpuMs> sums;
+    for (const auto& [key, amount] : life.booked.holds) sums[life.chains.at(key.second)] += amount;
+    for (const auto& [chain, parts] : life.parts) {
+      EXPECT_EQ(sums[chain], Within(life, chain, HeldTime(life.attempt.limit_ms)));
+    }
+  }
+
+  static MilliGpuMs ChargeOf(const Attempt& attempt, DurationMs time_ms) {
+    return Charge(attempt.counted_milli, time_ms, attempt.rate_milli, attempt.factor_milli);
   }
 
   void End(std::size_t index) {
@@ -215,7 +281,9 @@ class History {
     MilliGpuMs usage = 0;
     for (const auto& [date, amount] : life.booked.usage) usage += amount;
     EXPECT_EQ(usage, life.booked.charged);
-    for (const auto& [account, spent] : life.spent) EXPECT_EQ(spent, life.booked.charged);
+    for (const auto& [chain, spent] : life.spent) {
+      EXPECT_EQ(spent, Within(life, chain, charged - refunded));
+    }
   }
 
   void Correct() {

@@ -267,6 +267,23 @@ TEST_F(SlurmClusterTest, SignalReachesTheScript) {
   EXPECT_EQ(Ended(attempt, ClusterJobState::kFailed).exit_code, 9);
 }
 
+TEST_F(SlurmClusterTest, RaisesTheLimitOfWhatRuns) {
+  const AttemptRef attempt = NewAttempt();
+  const Launch launch = OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n");
+  const std::int64_t id = Released(launch);
+  const auto running = events_.Seen(attempt, ClusterJobState::kRunning);
+  ASSERT_TRUE(running);
+  EXPECT_EQ(running->limit_ms, launch.limit_ms);
+  const Followed job{attempt, id, test::kSlurmUser, true};
+  const DurationMs longer = launch.limit_ms + 90 * kMinuteMs;
+  cluster_.SetLimit(job, longer);
+  EXPECT_TRUE(events_.Wait<Observed>([&](const Observed& seen) {
+    return seen.job.attempt == attempt && seen.job.limit_ms == longer;
+  }));
+  cluster_.Cancel(attempt, id, test::kSlurmUser);
+  Ended(attempt, ClusterJobState::kCancelled);
+}
+
 TEST_F(SlurmClusterTest, UnknownJobIsUnknownOnlyByBoth) {
   const AttemptRef attempt = NewAttempt();
   cluster_.Look({attempt, 99'999'999, test::kSlurmUser, true});

@@ -108,7 +108,7 @@ void AddUpdate(CLI::App& app, Session& session) {
   };
   command->add_option("JOB", flags->jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
   option("-t,--time", flags->time, "TIME",
-         "limit of a run; of one that runs only admins make it longer");
+         "limit of a run; longer while it runs if budgets hold it");
   option("-q,--class", flags->job_class, "CLASS", "class; while it is queued");
   option("-n,--name", flags->name, "NAME", "name");
   option("--comment", flags->comment, "TEXT", "comment");

@@ -193,6 +193,10 @@ void PreparedCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job
   state_->ports.cluster->Signal(attempt, cluster_job_id, unix_account, signal, batch_shell_only);
 }
 
+void PreparedCluster::SetLimit(const Followed& job, DurationMs limit_ms) {
+  state_->ports.cluster->SetLimit(job, limit_ms);
+}
+
 void PreparedCluster::FindByName(const AttemptRef& attempt) {
   state_->ports.cluster->FindByName(attempt);
 }

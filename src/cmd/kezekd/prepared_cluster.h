@@ -46,6 +46,7 @@ class PreparedCluster final : public Cluster {
   void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account, const std::string& signal,
               bool batch_shell_only) override;
+  void SetLimit(const Followed& job, DurationMs limit_ms) override;
   void FindByName(const AttemptRef& attempt) override;
   void Look(const Followed& job) override;
   void Reconcile() override;

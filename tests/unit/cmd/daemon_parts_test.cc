@@ -139,6 +139,7 @@ class FakeCluster final : public Cluster {
               bool) override {
     ++others;
   }
+  void SetLimit(const Followed&, DurationMs) override {}
   void FindByName(const AttemptRef&) override { ++others; }
   void Look(const Followed&) override { ++others; }
   void Reconcile() override { ++others; }

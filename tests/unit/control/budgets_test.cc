@@ -107,8 +107,43 @@ TEST_F(BudgetsTest, AShorterLimitGivesBackAtOnce) {
   ASSERT_TRUE(
       desk.Do(JobChange{UpdateJobs{.jobs = {{job}}, .time_limit_ms = 28 * kMinuteMs}}).has_value());
   EXPECT_EQ(Balance().held, kGpuHour);
-  const auto raised = desk.Do(JobChange{UpdateJobs{.jobs = {{job}}, .time_limit_ms = kHourMs}});
-  EXPECT_FALSE(raised.has_value()) << "a limit of what runs is not raised";
+}
+
+TEST_F(BudgetsTest, ALongerLimitIsHeldFirstOrRefused) {
+  ASSERT_TRUE(Grant(5).has_value());
+  const JobId job = Submit();
+  const JobId other = desk.Submit([](JobSpec& spec) { spec.time_limit_ms = 28 * kMinuteMs; });
+  const AttemptRef ref = desk.Running(job, 7);
+  const AttemptRef beside = desk.Running(other, 8);
+  ASSERT_EQ(Balance().held, 3 * kGpuHour);
+  const auto raise = [this](std::vector<JobRef> jobs, DurationMs limit) {
+    return desk.Do(JobChange{UpdateJobs{.jobs = std::move(jobs), .time_limit_ms = limit}});
+  };
+  // Each alone would fit: together they would draw an hour more than there is.
+  const auto both = raise({{job}, {other}}, 88 * kMinuteMs);
+  ASSERT_FALSE(both.has_value());
+  EXPECT_EQ(both.error().details.at(0).field, "time_limit_ms");
+  EXPECT_EQ(both.error().details.at(0).reason, "BUDGET_EXHAUSTED");
+  EXPECT_EQ(both.error().details.at(0).values.at("fits"), std::to_string(58 * kMinuteMs));
+  EXPECT_EQ(Balance().held, 3 * kGpuHour) << "nothing has changed";
+  ASSERT_TRUE(raise({{job}}, 118 * kMinuteMs).has_value()) << "to the last unit";
+  EXPECT_EQ(Balance().held, 5 * kGpuHour);
+  EXPECT_EQ(desk.Of(ref).limit_ms, 118 * kMinuteMs);
+  EXPECT_FALSE(raise({{job}}, 119 * kMinuteMs).has_value()) << "one minute more";
+  ASSERT_TRUE(raise({{job}}, 28 * kMinuteMs).has_value());
+  EXPECT_EQ(Balance().held, 2 * kGpuHour);
+  ASSERT_TRUE(raise({{other}}, 118 * kMinuteMs).has_value()) << "what the first gave back";
+  EXPECT_EQ(desk.Of(beside).limit_ms, 118 * kMinuteMs);
+  desk.Begin();  // a new process holds what the old one held
+  desk.Up();
+  desk.Tick();
+  EXPECT_EQ(Balance().held, 5 * kGpuHour);
+  ClusterJob ended = desk.Seen(beside, 8, ClusterJobState::kCompleted);
+  ended.end_ms = desk.now = ended.start_ms + 90 * kMinuteMs;
+  desk.Offer(Observed{ended});
+  desk.Step();
+  EXPECT_EQ(Balance().spent, 3 * kGpuHour) << "two GPUs for an hour and a half";
+  EXPECT_EQ(Balance().held, kGpuHour) << "the first has passed its limit and is being ended";
 }
 
 TEST_F(BudgetsTest, ANodesFailureGivesBackTheTimeSinceTheLastCheckpoint) {

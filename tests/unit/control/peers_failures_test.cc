@@ -141,6 +141,7 @@ class Counting : public Cluster {
   void Cancel(const AttemptRef&, std::int64_t, const std::string&) override {}
   void Signal(const AttemptRef&, std::int64_t, const std::string&, const std::string&,
               bool) override {}
+  void SetLimit(const Followed&, DurationMs) override {}
   void FindByName(const AttemptRef&) override {}
   void Look(const Followed&) override {}
   void Reconcile() override {}

@@ -220,26 +220,6 @@ TEST_F(QueueTest, UpdatesAreCheckedLikeSubmissions) {
   EXPECT_EQ(desk.Do(UpdateJobs{.jobs = {{job}}, .comment = "x"})->unchanged.size(), 1U);
 }
 
-TEST_F(QueueTest, ARunningJobsLimitCanOnlyBeShortened) {
-  const JobId job = desk.Submit();
-  const AttemptRef ref = desk.Running(job, 900);
-  EXPECT_FALSE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 2 * kHourMs}).has_value());
-  EXPECT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 10 * kMinuteMs}).has_value());
-  EXPECT_EQ(desk.Of(ref).limit_ms, 10 * kMinuteMs);
-  EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step(10 * kMinuteMs)).size(), 1U);
-}
-
-TEST_F(QueueTest, AShortenedLimitDoesNotTakeBackWhatHasRun) {
-  const JobId job = desk.Submit();
-  const AttemptRef ref = desk.Running(job, 900);
-  const TimeMs start = desk.Of(ref).start_ms;
-  desk.Step(40 * kMinuteMs);
-  EXPECT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = kMinuteMs}).has_value());
-  EXPECT_EQ(desk.Row(job).spec->time_limit_ms, kMinuteMs);
-  EXPECT_GE(desk.Of(ref).limit_ms, desk.now - start) << "all that has run is charged";
-  EXPECT_LT(desk.Of(ref).limit_ms, desk.now - start + kMinuteMs);
-}
-
 TEST_F(QueueTest, ACommandForSeveralJobsChangesAllOrNone) {
   const JobId running = desk.Submit();
   desk.Running(running, 900);
@@ -254,7 +234,7 @@ TEST_F(QueueTest, ACommandForSeveralJobsChangesAllOrNone) {
   // The last of the last change cannot be made: nothing of it is.
   const ChangeJobs refused{{HoldJobs{.jobs = {{single}}},
                             UpdateJobs{.jobs = {{array, 2}}, .comment = "c"},
-                            UpdateJobs{.jobs = all, .time_limit_ms = 2 * kHourMs}}};
+                            UpdateJobs{.jobs = all, .begin_ms = 5}}};
   EXPECT_EQ(desk.Do(refused).error().details.at(0).reason, "JOB_STARTED");
   EXPECT_EQ(desk.store.events().size(), events);
   EXPECT_EQ(desk.Row(single).hold, Hold::kNone);
@@ -278,6 +258,11 @@ TEST_F(QueueTest, ACommandForSeveralJobsChangesAllOrNone) {
 TEST_F(QueueTest, WhatAJobCannotTakeIsRefusedByTheFieldOfTheRequest) {
   const JobId running = desk.Submit();
   desk.Running(running, 900);
+  const JobId brief = desk.Submit([](JobSpec& spec) {
+    spec.job_class = "debug";
+    spec.time_limit_ms = 30 * kMinuteMs;
+  });
+  desk.Running(brief, 901);
   const JobId ended = desk.Submit();
   ASSERT_TRUE(desk.Do(CancelJobs{{{ended}}}));
   desk.Offer(ClusterSilent{""});
@@ -294,11 +279,11 @@ TEST_F(QueueTest, WhatAJobCannotTakeIsRefusedByTheFieldOfTheRequest) {
     std::string reason;
   };
   const Change later = [](UpdateJobs& update) { update.begin_ms = 5; };
-  const Change longer = [](UpdateJobs& update) { update.time_limit_ms = 90 * kDayMs; };
+  const Change longer = [](UpdateJobs& update) { update.time_limit_ms = 2 * kHourMs; };
   const Change wider = [](UpdateJobs& update) { update.array_max_running = 2; };
   const std::vector<Case> cases = {
       {{running}, later, "begin_ms", "JOB_STARTED"},
-      {{running}, longer, "time_limit_ms", "JOB_STARTED"},
+      {{brief}, longer, "time_limit_ms", "TIME_LIMIT_TOO_LONG"},
       {{running}, [](UpdateJobs& u) { u.job_class = "debug"; }, "job_class", "JOB_STARTED"},
       {{ended}, later, "jobs", "JOB_FINAL"},
       {{queued}, wider, "array_max_running", "FIELD_INVALID"},
