@@ -56,6 +56,9 @@ class AccountTree {
   // of the first account (in index order), e.g. "settings.shares[h200].guarantee_milli_gpus" with
   // the account "universities/kaznu".
   Result<void> Validate(const TreeRules& rules) const;
+  // All that Validate could say, at most one of each kind for an account and what is below it. What
+  // was fine may become one: machine, classes and classifications are configuration.
+  std::vector<Error> Problems(const TreeRules& rules) const;
 
   std::int32_t size() const { return static_cast<std::int32_t>(nodes_.size()); }
   // kNoAccount: not in the tree.

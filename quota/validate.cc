@@ -63,15 +63,25 @@ Result<void> CheckLimits(const AccountTree& tree, AccountIndex i) {
 }  // namespace
 
 Result<void> AccountTree::Validate(const TreeRules& rules) const {
+  const std::vector<Error> problems = Problems(rules);
+  if (problems.empty()) return {};
+  return problems.front();
+}
+
+std::vector<Error> AccountTree::Problems(const TreeRules& rules) const {
+  std::vector<Error> problems;
+  const auto note = [&problems](const Result<void>& checked) {
+    if (!checked) problems.push_back(checked.error());
+  };
   for (AccountIndex i = 0; i < size(); ++i) {
-    if (auto shares = ValidateShares(i, rules); !shares) return shares;
-    if (auto guarantees = ValidateGuarantees(i, rules); !guarantees) return guarantees;
-    if (auto targets = ValidateTargets(i, rules); !targets) return targets;
-    if (auto limits = CheckLimits(*this, i); !limits) return limits;
-    if (auto budgets = CheckBudgets(*this, i, rules); !budgets) return budgets;
-    if (auto names = ValidateNames(i, rules); !names) return names;
+    note(ValidateShares(i, rules));
+    note(ValidateGuarantees(i, rules));
+    note(ValidateTargets(i, rules));
+    note(CheckLimits(*this, i));
+    note(CheckBudgets(*this, i, rules));
+    note(ValidateNames(i, rules));
   }
-  return {};
+  return problems;
 }
 
 Result<void> AccountTree::ValidateShares(AccountIndex i, const TreeRules& rules) const {

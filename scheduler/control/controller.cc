@@ -56,6 +56,14 @@ void BeginFollowing(Core& core, const Snapshot& snapshot) {
   for (const auto& [name, node] : core.state.nodes()) core.engine.SetNode(Effective(node));
 }
 
+// Settings that the configuration of today does not allow stand as they are until they are changed.
+void SayWhatNoLongerFits(Core& core) {
+  const quota::TreeRules rules = RulesOf(core.config, core.state.nodes());
+  for (const Error& problem : core.state.tree().Problems(rules)) {
+    core.Log("settings: " + problem.message);
+  }
+}
+
 void FollowAll(Core& core) {
   if (!core.follow_changed) return;
   core.follow_changed = false;
@@ -212,6 +220,7 @@ Controller::Controller(const ControlConfig& config, const Snapshot& snapshot, Ti
   core_->cluster_since_ms = core_->now;
   BeginBudgets(*core_, snapshot);
   BeginFollowing(*core_, snapshot);
+  SayWhatNoLongerFits(*core_);
   MakeView(*core_);
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "kezek/check.h"
 #include "quota/counted.h"
 
 namespace kezek::control {
@@ -175,6 +176,26 @@ int AdminsLeft(const Directory& directory) {
   return left;
 }
 
+// What is wrong with an account that stays as it is, and was before, is in nobody's way: a class
+// that left the configuration, or a smaller machine, concerns who set it.
+Result<void> CheckChange(const std::map<AccountId, Account>& accounts,
+                         const std::vector<Account>& changed, const quota::AccountTree& after,
+                         const quota::TreeRules& rules) {
+  const std::vector<Error> problems = after.Problems(rules);
+  if (problems.empty()) return {};
+  const Result<quota::AccountTree> before = quota::AccountTree::Build(accounts);
+  KEZEK_CHECK(before.has_value(), "accounts that were committed make no tree");
+  const std::vector<Error> known = before->Problems(rules);
+  std::set<std::string> paths;
+  for (const Account& account : changed) paths.insert(after.path(after.IndexOf(account.id)));
+  for (const Error& problem : problems) {
+    const bool own = paths.contains(problem.details.at(0).values.at("account"));
+    const bool stood = std::find(known.begin(), known.end(), problem) != known.end();
+    if (own || !stood) return problem;
+  }
+  return {};
+}
+
 }  // namespace
 
 Directory MakeDirectory(const ControlConfig& config, const Snapshot& snapshot) {
@@ -237,7 +258,9 @@ Result<std::vector<Account>> PrepareAccounts(const Directory& directory, const P
   }
   const Result<quota::AccountTree> tree = quota::AccountTree::Build(draft.accounts());
   if (!tree) return tree.error();
-  if (const Result<void> valid = tree->Validate(rules); !valid) return valid.error();
+  if (auto valid = CheckChange(directory.accounts, result, *tree, rules); !valid) {
+    return valid.error();
+  }
   return result;
 }
 

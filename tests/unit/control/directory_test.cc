@@ -119,6 +119,27 @@ TEST_F(DirectoryTest, NothingIsMovedBelowItself) {
   EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
 }
 
+TEST_F(DirectoryTest, WhatConfigurationHasBrokenElsewhereBlocksNoChange) {
+  directory.accounts.at(AccountId{5}).settings.classes = {"left"};  // the configuration
+  PutAccounts put;
+  Account other = directory.accounts.at(AccountId{4});
+  other.title = "new title";
+  put.accounts = {{other, ""}};
+  EXPECT_TRUE(PrepareAccounts(directory, put, rules).has_value());
+  Account own = directory.accounts.at(AccountId{5});
+  own.title = "new title";
+  put.accounts = {{own, ""}};
+  const auto refused = PrepareAccounts(directory, put, rules);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().details.at(0).reason, "NO_SUCH_CLASS");
+  own.settings.classes.clear();
+  put.accounts = {{own, ""}};
+  EXPECT_TRUE(PrepareAccounts(directory, put, rules).has_value());
+  other.settings.classes = {"none"};
+  put.accounts = {{other, ""}};
+  EXPECT_FALSE(PrepareAccounts(directory, put, rules).has_value()) << "a new one is refused";
+}
+
 TEST_F(DirectoryTest, AChangeKeepsTheParent) {
   PutAccounts put;
   Account account = directory.accounts.at(AccountId{5});
