@@ -163,20 +163,13 @@ struct JobRecord {
   std::map<JobState, std::int64_t> elements;
 };
 
-struct UsageQuery {
-  std::vector<AccountId> projects;  // empty: all
-  std::vector<UserId> users;
-  TimeMs since_ms = 0;
-  TimeMs until_ms = 0;  // 0: now
-};
-
-struct UsageRow {
+// What a user was charged in a project, refunds taken off. User 0: corrections that name no job.
+struct ChargeTotal {
   AccountId project;
   UserId user;
   std::string gpu_type;
-  std::string job_class;
   MilliGpuMs charged = 0;
-  std::int64_t jobs = 0;  // attempts settled
+  bool operator==(const ChargeTotal&) const = default;
 };
 
 // Which entries a listing of the ledger wants. Empty or absent: all.
@@ -217,7 +210,8 @@ class Reader {
   virtual Result<std::int64_t> LastEventSeq() = 0;
   // What a user's idempotency key has made; none: the key is not known.
   virtual Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) = 0;
-  virtual Result<std::vector<UsageRow>> Usage(const UsageQuery& query) = 0;
+  // Of all time, by project, user and GPU type. Kept as totals: cheap however long the ledger is.
+  virtual Result<std::vector<ChargeTotal>> ChargeTotals(const std::vector<AccountId>& projects) = 0;
   virtual Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) = 0;
   // Latest first.
   virtual Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) = 0;

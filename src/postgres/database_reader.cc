@@ -1,7 +1,6 @@
 #include "postgres/database_reader.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -261,38 +260,6 @@ Result<std::optional<KnownKey>> DatabaseReader::FindKey(UserId user, const std::
     std::ranges::transform(hash, known.request_hash.begin(),
                            [](char c) { return static_cast<std::uint8_t>(c); });
     return known;
-  });
-}
-
-Result<std::vector<UsageRow>> DatabaseReader::Usage(const UsageQuery& query) {
-  ArrayLiteral projects;
-  for (const AccountId& id : query.projects) projects.AddInt(id.value);
-  ArrayLiteral users;
-  for (const UserId& id : query.users) users.AddInt(id.value);
-  const TimeMs until_ms = query.until_ms == 0 ? std::numeric_limits<TimeMs>::max() : query.until_ms;
-  const Sql sql{
-      std::string("select l.project_id, l.user_id, l.gpu_type, l.job_class,"
-                  " sum(l.amount)::bigint, count(*) filter (where l.kind = 'settlement')"
-                  " from ledger l where ") +
-          kCharged +
-          " and l.time_ms >= $1::bigint and l.time_ms < $2::bigint"
-          " and ($3::bigint[] = '{}' or l.project_id = any($3::bigint[]))"
-          " and ($4::bigint[] = '{}' or l.user_id = any($4::bigint[]))"
-          " group by 1, 2, 3, 4 order by 1, 2, 3, 4",
-      {std::to_string(query.since_ms), std::to_string(until_ms), projects.Text(), users.Text()}};
-  return With<std::vector<UsageRow>>([&](Work& work) {
-    std::vector<UsageRow> rows;
-    for (const auto& row : Run(work, sql)) {
-      RowCursor cursor(row);
-      UsageRow& usage = rows.emplace_back();
-      usage.project.value = cursor.Int();
-      usage.user.value = cursor.Int();
-      usage.gpu_type = cursor.String();
-      usage.job_class = cursor.String();
-      usage.charged = cursor.Int();
-      usage.jobs = cursor.Int();
-    }
-    return rows;
   });
 }
 

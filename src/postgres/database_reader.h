@@ -27,7 +27,7 @@ class DatabaseReader : public Reader {
   Result<std::vector<Event>> JobEvents(const JobRef& job) override;
   Result<std::int64_t> LastEventSeq() override;
   Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) override;
-  Result<std::vector<UsageRow>> Usage(const UsageQuery& query) override;
+  Result<std::vector<ChargeTotal>> ChargeTotals(const std::vector<AccountId>& projects) override;
   Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) override;
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) override;
   Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) override;

@@ -2,62 +2,23 @@
 #include <limits>
 #include <utility>
 
-#include "kezek/names.h"
-#include "postgres/array_literal.h"
 #include "postgres/database_reader.h"
+#include "postgres/ledger_query.h"
 #include "postgres/rows.h"
 
 namespace kezek::postgres {
 namespace {
 
-template <class Ids>
-std::string NumbersOf(const Ids& ids) {
-  ArrayLiteral numbers;
-  for (const auto& id : ids) numbers.AddInt(id.value);
-  return numbers.Text();
-}
-
-template <class Enums>
-std::string NamesOf(const Enums& values) {
-  ArrayLiteral names;
-  for (const auto value : values) names.AddText(NameOf(value));
-  return names.Text();
-}
-
-std::string NumberOr(std::int64_t value, std::int64_t otherwise) {
-  return std::to_string(value == 0 ? otherwise : value);
+pqxx::result Run(pqxx::transaction_base& work, const Sql& sql) {
+  return work.exec_params(sql.text, pqxx::prepare::make_dynamic_params(sql.params));
 }
 
 }  // namespace
 
 Result<std::vector<LedgerRow>> DatabaseReader::ListLedger(const LedgerQuery& query) {
-  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
-  const std::vector<std::string> params = {NumbersOf(query.accounts),
-                                           query.job ? std::to_string(query.job->id.value) : "0",
-                                           query.job ? std::to_string(query.job->element) : "-1",
-                                           NumbersOf(query.users),
-                                           NamesOf(query.kinds),
-                                           NamesOf(query.books),
-                                           std::to_string(query.since_ms),
-                                           NumberOr(query.until_ms, kMost),
-                                           NumberOr(query.before_seq, kMost),
-                                           std::to_string(query.limit)};
-  const std::string sql =
-      std::string("select ") + kLedgerFields +
-      ", coalesce(a.rate_milli, 0), coalesce(a.factor_milli, 0)"
-      " from ledger l left join attempts a on a.job_id = l.job_id and a.element = l.element"
-      " and a.number = l.attempt"
-      " where ($1::bigint[] = '{}' or l.project_id = any($1::bigint[])"
-      "        or l.budget_account_id = any($1::bigint[]))"
-      " and ($2::bigint = 0 or l.job_id = $2::bigint and $3::integer in (-1, l.element))"
-      " and ($4::bigint[] = '{}' or l.user_id = any($4::bigint[]))"
-      " and ($5::text[] = '{}' or l.kind = any($5::text[]))"
-      " and ($6::text[] = '{}' or l.book = any($6::text[]))"
-      " and l.time_ms >= $7::bigint and l.time_ms < $8::bigint and l.seq < $9::bigint"
-      " order by l.seq desc limit $10::integer";
   return With<std::vector<LedgerRow>>([&](pqxx::transaction_base& work) {
     std::vector<LedgerRow> rows;
-    for (const auto& row : work.exec_params(sql, pqxx::prepare::make_dynamic_params(params))) {
+    for (const auto& row : Run(work, LedgerListSql(query, kLedgerFields))) {
       RowCursor cursor(row);
       LedgerRow& one = rows.emplace_back();
       one.entry = ReadLedgerEntry(cursor);
@@ -68,14 +29,26 @@ Result<std::vector<LedgerRow>> DatabaseReader::ListLedger(const LedgerQuery& que
   });
 }
 
+Result<std::vector<ChargeTotal>> DatabaseReader::ChargeTotals(
+    const std::vector<AccountId>& projects) {
+  return With<std::vector<ChargeTotal>>([&](pqxx::transaction_base& work) {
+    std::vector<ChargeTotal> totals;
+    for (const auto& row : Run(work, ChargeTotalsSql(projects))) {
+      RowCursor cursor(row);
+      ChargeTotal& one = totals.emplace_back();
+      one.project.value = cursor.Int();
+      one.user.value = cursor.Int();
+      one.gpu_type = cursor.String();
+      one.charged = cursor.Int();
+    }
+    return totals;
+  });
+}
+
 Result<std::map<BudgetRef, MilliGpuMs>> DatabaseReader::SpentSince(TimeMs since_ms) {
   return With<std::map<BudgetRef, MilliGpuMs>>([&](pqxx::transaction_base& work) {
     std::map<BudgetRef, MilliGpuMs> spent;
-    for (const auto& row : work.exec_params(
-             "select budget_account_id, budget, sum(amount)::bigint from budget_postings"
-             " where pot = 'spent' and time_ms >= $1::bigint group by 1, 2"
-             " having sum(amount) <> 0",
-             since_ms)) {
+    for (const auto& row : Run(work, SpentSinceSql(since_ms))) {
       RowCursor cursor(row);
       const AccountId account{cursor.Int()};
       std::string name = cursor.String();

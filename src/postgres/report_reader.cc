@@ -4,6 +4,7 @@
 #include "kezek/names.h"
 #include "postgres/array_literal.h"
 #include "postgres/database_reader.h"
+#include "postgres/ledger_query.h"
 #include "postgres/rows.h"
 
 namespace kezek::postgres {
@@ -206,11 +207,9 @@ class ReportReading {
   }
 
   void ReadRange() {
-    const auto row = work_.exec_params1(
-        "select coalesce(min(seq), 0), coalesce(max(seq), 0) from ledger where book = 'charge'"
-        " and time_ms >= $1::bigint and time_ms < $2::bigint"
-        " and ($3::bigint = 0 or seq <= $3::bigint)",
-        query_.since_ms, query_.until_ms, query_.last_ledger_seq);
+    const Sql range = LedgerRangeSql(query_.since_ms, query_.until_ms, query_.last_ledger_seq);
+    const auto row =
+        work_.exec_params1(range.text, pqxx::prepare::make_dynamic_params(range.params));
     figures_.first_ledger_seq = row[0].as<std::int64_t>();
     figures_.last_ledger_seq = row[1].as<std::int64_t>();
   }

@@ -120,21 +120,14 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext
         response->set_settings_version(caller->view->settings_version);
         parts_.read->Read([caller, accounts = *accounts, types = *types,
                            by_user = request->by_user(), response, reply](Reader& reader) {
-          std::vector<Charged> charged;
-          const UsageQuery query{.projects = ProjectsWithin(caller->directory(), accounts)};
-          if (!query.projects.empty()) {  // none would stand for all
-            const auto rows = reader.Usage(query);
-            if (!rows) return reply.Fail(rows.error());
-            for (const auto& row : *rows) {
-              charged.push_back({row.project, row.user, row.gpu_type, row.charged});
-            }
-          }
+          const auto charged = reader.ChargeTotals(ProjectsWithin(caller->directory(), accounts));
+          if (!charged) return reply.Fail(charged.error());
           for (const AccountId id : accounts) {
             for (const auto& type : types) {
-              *response->add_rows() = UsageOf(*caller->view, id, type, charged);
+              *response->add_rows() = UsageOf(*caller->view, id, type, *charged);
             }
           }
-          if (by_user) AddUsers(*caller, accounts, types, charged, response);
+          if (by_user) AddUsers(*caller, accounts, types, *charged, response);
           reply.Ok();
         });
       });

@@ -50,7 +50,7 @@ bool SeesUsersOf(const Caller& caller, AccountId project) {
 
 // The users of a project that have anything in a GPU type, by their usage.
 std::vector<v1::UsageRow> UsersOf(const Caller& caller, AccountId project, const std::string& type,
-                                  const std::vector<Charged>& charged) {
+                                  const std::vector<ChargeTotal>& charged) {
   const View& view = *caller.view;
   const Directory& directory = *view.directory;
   std::map<UserId, v1::UsageRow> rows;
@@ -64,10 +64,10 @@ std::vector<v1::UsageRow> UsersOf(const Caller& caller, AccountId project, const
       all += usage;
     }
   }
-  for (const Charged& charge : charged) {
+  for (const ChargeTotal& charge : charged) {
     if (charge.project != project || charge.gpu_type != type) continue;
     v1::UsageRow& row = rows[charge.user];
-    row.set_charged_milli_gpu_ms(row.charged_milli_gpu_ms() + charge.amount);
+    row.set_charged_milli_gpu_ms(row.charged_milli_gpu_ms() + charge.charged);
   }
   if (view.alive != nullptr) {
     for (const Alive& attempt : *view.alive) {
@@ -105,7 +105,7 @@ std::vector<v1::UsageRow> UsersOf(const Caller& caller, AccountId project, const
 }  // namespace
 
 v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
-                     const std::vector<Charged>& charged) {
+                     const std::vector<ChargeTotal>& charged) {
   const Directory& directory = *view.directory;
   const Standing standing = StandingOf(view, id, type);
   double siblings_usage = 0;
@@ -123,7 +123,7 @@ v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
   row.set_usage_milli_gpu_ms(MilliGpuMsOf(standing.usage_gpu_hours));
   for (const auto& charge : charged) {
     if (charge.gpu_type == type && IsWithin(directory, charge.project, id)) {
-      row.set_charged_milli_gpu_ms(row.charged_milli_gpu_ms() + charge.amount);
+      row.set_charged_milli_gpu_ms(row.charged_milli_gpu_ms() + charge.charged);
     }
   }
   row.set_running_milli_gpus(standing.allocated_milli);
@@ -146,7 +146,7 @@ v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
 }
 
 void AddUsers(const Caller& caller, const std::vector<AccountId>& accounts,
-              const std::vector<std::string>& types, const std::vector<Charged>& charged,
+              const std::vector<std::string>& types, const std::vector<ChargeTotal>& charged,
               v1::GetUsageResponse* response) {
   for (const AccountId id : accounts) {
     if (caller.directory().accounts.at(id).kind != "project") continue;

@@ -5,26 +5,19 @@
 #include <vector>
 
 #include "kezek/desk.h"
+#include "kezek/store.h"
 #include "kezek/v1/quota.pb.h"
 #include "rpc/caller.h"
 
 namespace kezek::rpc {
 
-// What a user was charged in a project.
-struct Charged {
-  AccountId project;
-  UserId user;
-  std::string gpu_type;
-  MilliGpuMs amount = 0;
-};
-
 v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
-                     const std::vector<Charged>& charged);
+                     const std::vector<ChargeTotal>& charged);
 
 // Rows of the users of those of `accounts` that are projects: of each that has anything, least
 // usage first. Leads and admins are shown all of them, others themselves.
 void AddUsers(const Caller& caller, const std::vector<AccountId>& accounts,
-              const std::vector<std::string>& types, const std::vector<Charged>& charged,
+              const std::vector<std::string>& types, const std::vector<ChargeTotal>& charged,
               v1::GetUsageResponse* response);
 
 }  // namespace kezek::rpc

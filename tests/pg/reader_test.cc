@@ -8,7 +8,6 @@
 #include <future>
 #include <map>
 #include <span>
-#include <tuple>
 
 #include "postgres/read_pool.h"
 #include "tests/pg/store_fixture.h"
@@ -194,41 +193,6 @@ TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
   const auto ledger = Ask([](Reader& reader) { return reader.Ledger({JobId{1}, kNoElement}); });
   ASSERT_TRUE(ledger.has_value());
   EXPECT_EQ(ledger->size(), 6U);
-}
-
-TEST_F(ReaderTest, UsageSumsTheLedger) {
-  Changes changes;
-  test::RandomValues random(6);
-  for (std::int32_t i = 0; i < 7; ++i) {
-    LedgerEntry entry = random.Entry();
-    entry.book = i == 5 ? Book::kUsage : Book::kCharge;
-    entry.kind = i == 5 ? EntryKind::kPiece : EntryKind::kSettlement;
-    if (i == 6) entry.kind = EntryKind::kCorrection;
-    entry.attempt = {{JobId{1}, i}, 1};
-    entry.project = AccountId{i < 4 ? 5 : 6};  // the correction at the end: of the second
-    entry.user = UserId{1};
-    entry.gpu_type = "h200";
-    entry.job_class = "normal";
-    entry.time_ms = 100 * (i + 1);
-    entry.amount = 1 << i;
-    changes.ledger.push_back(entry);
-  }
-  Commit(changes);
-  const auto sums = [this](const UsageQuery& query) {
-    const auto rows = Ask([&](Reader& reader) { return reader.Usage(query); });
-    EXPECT_TRUE(rows.has_value());
-    std::vector<std::tuple<std::int64_t, MilliGpuMs, std::int64_t>> found;
-    if (rows) {
-      for (const UsageRow& row : *rows)
-        found.emplace_back(row.project.value, row.charged, row.jobs);
-    }
-    return found;
-  };
-  using Sums = std::vector<std::tuple<std::int64_t, MilliGpuMs, std::int64_t>>;
-  EXPECT_EQ(sums({}), (Sums{{5, 15, 4}, {6, 80, 1}}));
-  EXPECT_EQ(sums({.projects = {AccountId{5}}}), (Sums{{5, 15, 4}}));
-  EXPECT_EQ(sums({.users = {UserId{2}}}), Sums{});
-  EXPECT_EQ(sums({.since_ms = 200, .until_ms = 400}), (Sums{{5, 6, 2}}));
 }
 
 TEST_F(ReaderTest, EventsScriptsAndKeys) {

@@ -80,7 +80,9 @@ class ReportTest : public testing::Test {
  protected:
   ReportTest() { EXPECT_TRUE(store_.Lead().has_value()); }
 
-  void Commit(const Changes& changes) {
+  // Entries in the order of their times, as the controller books them.
+  void Commit(Changes changes) {
+    std::ranges::stable_sort(changes.ledger, {}, &LedgerEntry::time_ms);
     const auto done = store_.Commit(changes);
     ASSERT_TRUE(done.has_value()) << done.error().message;
   }

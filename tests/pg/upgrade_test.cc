@@ -84,6 +84,10 @@ TEST_F(UpgradeTest, LedgerStaysAsItWas) {
             std::vector<std::string>{"0"});
   EXPECT_EQ(Rows(database_.admin, "select count(*) from budget_totals"),
             std::vector<std::string>{"0"});
+  EXPECT_EQ(Rows(database_.admin,
+                 "select format('%s %s %s %s %s', project_id, user_id, gpu_type,"
+                 " amount, entries) from charge_totals"),
+            std::vector<std::string>{"3 1 h200 600 1"});
   // What was charged before is not charged again under the new key of settlements.
   EXPECT_THROW(test::Sql(database_.app,
                          "insert into ledger (seq, time_ms, book, kind, job_id, element, attempt,"

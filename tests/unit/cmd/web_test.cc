@@ -50,7 +50,9 @@ class SwitchedStore final : public ReadStore, public Reader {
   Result<std::vector<Event>> Events(std::int64_t, std::int32_t) override { return Away(); }
   Result<std::vector<Event>> JobEvents(const JobRef&) override { return Away(); }
   Result<std::optional<KnownKey>> FindKey(UserId, const std::string&) override { return Away(); }
-  Result<std::vector<UsageRow>> Usage(const UsageQuery&) override { return Away(); }
+  Result<std::vector<ChargeTotal>> ChargeTotals(const std::vector<AccountId>&) override {
+    return Away();
+  }
   Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override { return Away(); }
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return Away(); }
   Result<Correction> GetCorrection(std::int64_t) override { return Away(); }

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -176,10 +177,10 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     if (found == keys_.end()) return std::optional<KnownKey>();
     return std::optional<KnownKey>(found->second);
   }
-  Result<std::vector<UsageRow>> Usage(const UsageQuery& query) override {
+  Result<std::vector<ChargeTotal>> ChargeTotals(const std::vector<AccountId>& projects) override {
     const std::lock_guard lock(mutex_);
-    usage_asked.push_back(query);
-    return std::vector<UsageRow>();
+    totals_asked.insert(projects.begin(), projects.end());
+    return std::vector<ChargeTotal>();
   }
   Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override {
     return std::vector<LedgerEntry>();
@@ -222,7 +223,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   }
   Result<std::vector<OverrideCount>> Overrides(TimeMs, TimeMs) override { return overrides; }
 
-  std::vector<UsageQuery> usage_asked;
+  std::set<AccountId> totals_asked;
   std::vector<ReportQuery> reports_asked;
   std::function<ReportFigures(const ReportQuery&)> report;  // none: nothing happened
   std::vector<HistoryRow> hours;

@@ -32,7 +32,9 @@ class Pool final : public ReadStore {
     Result<std::vector<Event>> JobEvents(const JobRef&) override { return None(); }
     Result<std::int64_t> LastEventSeq() override { return None(); }
     Result<std::optional<KnownKey>> FindKey(UserId, const std::string&) override { return None(); }
-    Result<std::vector<UsageRow>> Usage(const UsageQuery&) override { return None(); }
+    Result<std::vector<ChargeTotal>> ChargeTotals(const std::vector<AccountId>&) override {
+      return None();
+    }
     Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override { return None(); }
     Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override { return None(); }
     Result<Correction> GetCorrection(std::int64_t) override { return None(); }

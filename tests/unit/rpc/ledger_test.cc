@@ -37,7 +37,9 @@ class Ledgers final : public ReadStore, public Reader {
   Result<std::vector<Event>> JobEvents(const JobRef&) override { return Nothing(); }
   Result<std::int64_t> LastEventSeq() override { return Nothing(); }
   Result<std::optional<KnownKey>> FindKey(UserId, const std::string&) override { return Nothing(); }
-  Result<std::vector<UsageRow>> Usage(const UsageQuery&) override { return Nothing(); }
+  Result<std::vector<ChargeTotal>> ChargeTotals(const std::vector<AccountId>&) override {
+    return Nothing();
+  }
   Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override { return Nothing(); }
   Result<Correction> GetCorrection(std::int64_t) override { return Nothing(); }
   Result<std::vector<Correction>> ListCorrections(const CorrectionQuery&) override {
