@@ -192,8 +192,8 @@ class ReportReading {
   void ReadStarts() {
     ForEach(
         "select g, u, c, t, k, p, grouping(g), count(*), sum(w)::bigint,"
-        " (array_agg(w order by w))[((count(*) * 50 + 99) / 100)::integer],"
-        " (array_agg(w order by w))[((count(*) * 95 + 99) / 100)::integer], max(w) from"
+        " (percentile_disc(array[0.5, 0.95]::float8[]) within group (order by w))[1],"
+        " (percentile_disc(array[0.5, 0.95]::float8[]) within group (order by w))[2], max(w) from"
         " (select " +
             KeysOf(query_, kOfStart) +
             ", greatest(0, j.started_ms - j.submitted_ms) as w from jobs j" +
