@@ -18,7 +18,7 @@ namespace kezek::config {
 struct DatabaseConfig {
   std::string url;          // of kezek_app: runs
   std::string migrate_url;  // of kezek_owner: migrates at the start; empty: do not migrate
-  std::int32_t readers = 4;
+  std::int32_t readers = 8;
 };
 
 struct SlurmConfig {

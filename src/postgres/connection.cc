@@ -52,6 +52,7 @@ Error ErrorOf(const std::exception& problem) {
     return Error{Code::kInvalidArgument, std::move(text), {}};
   }
   if (state.starts_with("53")) return Error{Code::kResourceExhausted, std::move(text), {}};
+  if (state == "57014") return Error{Code::kDeadlineExceeded, std::move(text), {}};  // timed out
   if (state.starts_with("57P") || state.starts_with("08")) {
     return Error{Code::kUnavailable, std::move(text), {}};
   }

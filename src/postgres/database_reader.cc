@@ -162,6 +162,16 @@ Error NoSuchJob(const JobRef& job) {
   return Error{Code::kNotFound, "there is no job " + ToText(job), {}};
 }
 
+Error TooLong(DurationMs given_ms) {
+  const std::string seconds = std::to_string((given_ms + kSecondMs - 1) / kSecondMs);
+  return FieldProblem(Code::kDeadlineExceeded,
+                      {"",
+                       "READ_TOO_LONG",
+                       "the database was given " + seconds +
+                           " s for it: ask for a shorter time, or for fewer accounts",
+                       {{"seconds", seconds}}});
+}
+
 }  // namespace
 
 void DatabaseReader::Open() {
@@ -184,6 +194,7 @@ Result<void> DatabaseReader::InTransaction(
       if (lost) connection_.reset();
       if (lost && again) continue;
       Error error = ErrorOf(problem);
+      if (error.code == Code::kDeadlineExceeded) return TooLong(options_.statement_timeout_ms);
       if (lost) error.code = Code::kUnavailable;
       return error;
     }

@@ -13,13 +13,14 @@ namespace kezek::postgres {
 
 struct ReadOptions {
   std::string conninfo;  // libpq's, as kezek_app
-  std::size_t threads = 4;
-  DurationMs idempotency_ms = 7 * kDayMs;  // as the committer's
-  DurationMs statement_timeout_ms = 30'000;
+  std::size_t threads = 8;
+  DurationMs idempotency_ms = 7 * kDayMs;    // as the committer's
+  DurationMs statement_timeout_ms = 20'000;  // less than clients wait for an answer
 };
 
 // Works need no leader. A read whose connection was lost is tried once more on a new one; without
-// a database it answers UNAVAILABLE. Beyond what Reader says: JobEvents of an array's row are its
+// a database it answers UNAVAILABLE; what takes longer than statement_timeout is DEADLINE_EXCEEDED
+// READ_TOO_LONG. Beyond what Reader says: JobEvents of an array's row are its
 // own, without its elements'; Ledger of an array's row are all its elements'.
 class ReadPool : public ReadStore {
  public:

@@ -284,22 +284,22 @@ void Change(const std::shared_ptr<const Caller>& caller, const Parts& parts, Com
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListBudgets(grpc::CallbackServerContext* context,
                                                         const v1::ListBudgetsRequest* request,
                                                         v1::ListBudgetsResponse* response) {
-  return Serve(
-      context, parts_, Method("ListBudgets"), *request,
-      [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
-        auto wanted = Wanted(*caller, *request);
-        if (!wanted) return reply.Fail(wanted.error());
-        parts_.read->Read([caller, wanted = std::move(*wanted), response, reply](Reader& reader) {
-          const auto spent = reader.SpentSince(caller->view->now_ms - kPaceMs);
-          if (!spent) return reply.Fail(spent.error());
-          for (const BudgetStanding& standing : wanted) {
-            *response->add_budgets() = ToWire(*caller->view, standing, *spent);
-          }
-          reply.Ok();
-        });
-      });
+  return Serve(context, parts_, Method("ListBudgets"), *request,
+               [&](const auto& caller, const Reply& reply) {
+                 const auto here = CheckCluster(settings_, request->cluster());
+                 if (!here) return reply.Fail(here.error());
+                 auto wanted = Wanted(*caller, *request);
+                 if (!wanted) return reply.Fail(wanted.error());
+                 ReadLong(*caller,
+                          [caller, wanted = std::move(*wanted), response, reply](Reader& reader) {
+                            const auto spent = reader.SpentSince(caller->view->now_ms - kPaceMs);
+                            if (!spent) return reply.Fail(spent.error());
+                            for (const BudgetStanding& standing : wanted) {
+                              *response->add_budgets() = ToWire(*caller->view, standing, *spent);
+                            }
+                            reply.Ok();
+                          });
+               });
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListCorrections(
@@ -332,27 +332,27 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListCorrections(
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListLedger(grpc::CallbackServerContext* context,
                                                        const v1::ListLedgerRequest* request,
                                                        v1::ListLedgerResponse* response) {
-  return Serve(
-      context, parts_, Method("ListLedger"), *request, [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
-        auto query = PlanListing(*caller, *request);
-        if (!query) return reply.Fail(query.error());
-        parts_.read->Read(
-            [caller, query = *query, cluster = settings_.cluster, response, reply](Reader& reader) {
-              const auto rows = reader.ListLedger(query);
-              if (!rows) return reply.Fail(rows.error());
-              const auto most = static_cast<std::size_t>(query.limit) - 1;
-              for (std::size_t i = 0; i < rows->size() && i < most; ++i) {
-                *response->add_entries() = ToWire(*caller, cluster, rows->at(i));
-              }
-              if (rows->size() > most) {
-                const std::int64_t last = rows->at(most - 1).entry.seq;
-                response->mutable_page()->set_next_token(std::to_string(last));
-              }
-              reply.Ok();
-            });
-      });
+  return Serve(context, parts_, Method("ListLedger"), *request,
+               [&](const auto& caller, const Reply& reply) {
+                 const auto here = CheckCluster(settings_, request->cluster());
+                 if (!here) return reply.Fail(here.error());
+                 auto query = PlanListing(*caller, *request);
+                 if (!query) return reply.Fail(query.error());
+                 ReadLong(*caller, [caller, query = *query, cluster = settings_.cluster, response,
+                                    reply](Reader& reader) {
+                   const auto rows = reader.ListLedger(query);
+                   if (!rows) return reply.Fail(rows.error());
+                   const auto most = static_cast<std::size_t>(query.limit) - 1;
+                   for (std::size_t i = 0; i < rows->size() && i < most; ++i) {
+                     *response->add_entries() = ToWire(*caller, cluster, rows->at(i));
+                   }
+                   if (rows->size() > most) {
+                     const std::int64_t last = rows->at(most - 1).entry.seq;
+                     response->mutable_page()->set_next_token(std::to_string(last));
+                   }
+                   reply.Ok();
+                 });
+               });
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ProposeCorrection(

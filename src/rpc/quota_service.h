@@ -1,6 +1,7 @@
 // QuotaService: accounts, usage and entitlement.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -10,12 +11,15 @@
 
 namespace kezek::rpc {
 
+inline constexpr int kLongReads = 2;  // at a time
+
 class QuotaServiceImpl : public v1::QuotaService::CallbackService {
  public:
   QuotaServiceImpl(Parts parts, Settings settings)
       : parts_(parts),
         settings_(std::move(settings)),
-        trials_(std::make_shared<Lane>(parts_.read, 1)) {}
+        trials_(std::make_shared<Lane>(parts_.read, 1)),
+        long_reads_(std::make_shared<Lane>(parts_.read, kLongReads)) {}
 
   grpc::ServerUnaryReactor* GetAccount(grpc::CallbackServerContext* context,
                                        const v1::GetAccountRequest* request,
@@ -67,9 +71,15 @@ class QuotaServiceImpl : public v1::QuotaService::CallbackService {
                                             v1::ReportReconcileResponse* response) override;
 
  private:
+  // What may be long: it leaves most of the pool to single calls.
+  void ReadLong(const Caller& caller, std::function<void(Reader&)> work) {
+    long_reads_->Work(caller.user, std::move(work));
+  }
+
   Parts parts_;
   Settings settings_;
-  std::shared_ptr<Lane> trials_;  // of settings on the queue
+  std::shared_ptr<Lane> trials_;      // of settings on the queue
+  std::shared_ptr<Lane> long_reads_;  // of what only grows: the ledger, the jobs, the settings
 };
 
 }  // namespace kezek::rpc

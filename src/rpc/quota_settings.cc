@@ -125,7 +125,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetAccount(grpc::CallbackServerConte
           *response->mutable_effective() = ToWire(Effective(directory, *id));
           return reply.Ok();
         }
-        parts_.read->Read([caller, id = *id, request, response, reply](Reader& reader) {
+        ReadLong(*caller, [caller, id = *id, request, response, reply](Reader& reader) {
           const auto history = reader.AccountHistory();
           if (!history) return reply.Fail(history.error());
           reply.Finish(
@@ -164,16 +164,16 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListChanges(grpc::CallbackServerCont
                  if (!page) return reply.Fail(page.error());
                  const auto top = TopOf(*caller, request->account());
                  if (!top) return reply.Fail(top.error());
-                 parts_.read->Read(
-                     [caller, top = *top, page = *page, request, response, reply](Reader& reader) {
-                       const auto history = reader.AccountHistory();
-                       if (!history) return reply.Fail(history.error());
-                       FillPage(ChangesOf(*caller, *history, top, request->time()), page,
-                                response->mutable_page(), [&](const v1::SettingsChange& change) {
-                                  *response->add_changes() = change;
-                                });
-                       reply.Ok();
-                     });
+                 ReadLong(*caller, [caller, top = *top, page = *page, request, response,
+                                    reply](Reader& reader) {
+                   const auto history = reader.AccountHistory();
+                   if (!history) return reply.Fail(history.error());
+                   FillPage(ChangesOf(*caller, *history, top, request->time()), page,
+                            response->mutable_page(), [&](const v1::SettingsChange& change) {
+                              *response->add_changes() = change;
+                            });
+                   reply.Ok();
+                 });
                });
 }
 
@@ -193,7 +193,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerC
         if (!top) return reply.Fail(top.error());
         const auto base = CheckBase(caller->directory(), request->base_version());
         if (!base) return reply.Fail(base.error());
-        parts_.read->Read([this, caller, top = *top, request, response, reply](Reader& reader) {
+        ReadLong(*caller, [this, caller, top = *top, request, response, reply](Reader& reader) {
           const auto history = reader.AccountHistory();
           if (!history) return reply.Fail(history.error());
           const auto past = AccountsAt(*history, request->to_version(), "to_version");

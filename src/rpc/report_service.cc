@@ -308,17 +308,16 @@ Result<void> Make(const Caller& caller, const ReportGround& ground, Reader& read
 
 // `request` and `response` live until the reply.
 template <class Request, class Response>
-void Answer(const Parts& parts, const std::shared_ptr<const Caller>& caller, GroundAsked ground,
+void Answer(Lane& lane, TimeMs now, const std::shared_ptr<const Caller>& caller, GroundAsked ground,
             const Request* request, Response* response, const Reply& reply) {
-  const TimeMs now = parts.clock->Now();
-  parts.read->Read(
-      [caller, asked = std::move(ground), now, request, response, reply](Reader& reader) {
-        const auto laid = LayGround(*caller, reader, asked, now);
-        if (!laid) return reply.Fail(laid.error());
-        const auto made = Make(*caller, *laid, reader, *request, response);
-        if (!made) return reply.Fail(made.error());
-        reply.Ok();
-      });
+  lane.Work(caller->user,
+            [caller, asked = std::move(ground), now, request, response, reply](Reader& reader) {
+              const auto laid = LayGround(*caller, reader, asked, now);
+              if (!laid) return reply.Fail(laid.error());
+              const auto made = Make(*caller, *laid, reader, *request, response);
+              if (!made) return reply.Fail(made.error());
+              reply.Ok();
+            });
 }
 
 }  // namespace
@@ -330,7 +329,8 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ReportUsage(grpc::CallbackServerCont
                [&](const auto& caller, const Reply& reply) {
                  const auto here = CheckCluster(settings_, request->cluster());
                  if (!here) return reply.Fail(here.error());
-                 Answer(parts_, caller, GroundOf(*request), request, response, reply);
+                 Answer(*long_reads_, parts_.clock->Now(), caller, GroundOf(*request), request,
+                        response, reply);
                });
 }
 
@@ -341,7 +341,8 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ReportEquity(grpc::CallbackServerCon
                [&](const auto& caller, const Reply& reply) {
                  const auto here = CheckCluster(settings_, request->cluster());
                  if (!here) return reply.Fail(here.error());
-                 Answer(parts_, caller, GroundOf(*request), request, response, reply);
+                 Answer(*long_reads_, parts_.clock->Now(), caller, GroundOf(*request), request,
+                        response, reply);
                });
 }
 
@@ -352,7 +353,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ExplainShare(grpc::CallbackServerCon
                [&](const auto& caller, const Reply& reply) {
                  const auto here = CheckCluster(settings_, request->cluster());
                  if (!here) return reply.Fail(here.error());
-                 Answer(parts_, caller, {}, request, response, reply);
+                 Answer(*long_reads_, parts_.clock->Now(), caller, {}, request, response, reply);
                });
 }
 

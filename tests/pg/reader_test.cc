@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <pqxx/pqxx>
 #include <span>
 
 #include "postgres/read_pool.h"
@@ -228,6 +229,23 @@ TEST_F(ReaderTest, LostConnectionsAreReplaced) {
   for (int i = 0; i < 4; ++i) {
     EXPECT_TRUE(Ask([](Reader& reader) { return reader.LastEventSeq(); }).has_value());
   }
+}
+
+TEST_F(ReaderTest, WhatTakesTooLongSaysSoAndTheWayOut) {
+  pqxx::connection other(database_.admin);
+  pqxx::work keeps_away(other);
+  keeps_away.exec("lock table kezek.events in access exclusive mode");
+  std::promise<Result<std::int64_t>> promise;
+  ReadPool hasty({.conninfo = database_.app, .threads = 1, .statement_timeout_ms = 50}, clock_);
+  hasty.Read([&](Reader& reader) { promise.set_value(reader.LastEventSeq()); });
+  const auto answer = promise.get_future().get();
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, Code::kDeadlineExceeded);
+  EXPECT_EQ(ReasonOf(answer.error()), "READ_TOO_LONG");
+  EXPECT_EQ(answer.error().message,
+            "the database was given 1 s for it: ask for a shorter time, or for fewer accounts");
+  keeps_away.commit();
+  EXPECT_TRUE(Ask([](Reader& reader) { return reader.LastEventSeq(); }).has_value());
 }
 
 TEST(ReadPoolTest, WithoutADatabaseItIsUnavailable) {

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Goal: a reason code stands for something: whoever reads of one in the API's contract can get it
 from a server, whoever gets one finds it in the contract, and the CLI has words for no other.
-Method: reads the codes out of the sources: those that servers send (literals of src/rpc,
-scheduler/control and quota, the table of reason_text.h), those that the comments of the protos list
-as errors, those of the CLI's ways out and of the golden transcripts' failures. What only calls can
-send that are not served yet is left out. One line per finding, exit status 1 if there is any; with
---selftest, the proof on small texts that each comparison can fail.
+Method: reads the codes out of the sources: those that servers send (literals of src/rpc, of the
+readers of src/postgres, scheduler/control and quota, the table of reason_text.h), those that the
+comments of the protos list as errors, those of the CLI's ways out and of the golden transcripts'
+failures. What only calls can send that are not served yet is left out. One line per finding, exit
+status 1 if there is any; with --selftest, the proof on small texts that each comparison can fail.
 
 usage: reasons.py ROOT | --selftest"""
 
@@ -98,7 +98,7 @@ def findings(texts):
 
 def main(root):
     texts = {"protos": read(root, "proto/kezek/v1/*.proto"),
-             "rpc": read(root, "src/rpc/*.h", "src/rpc/*.cc"),
+             "rpc": read(root, "src/rpc/*.h", "src/rpc/*.cc", "src/postgres/*_reader.cc"),
              "control": read(root, "scheduler/control/*.cc"),
              "quota": read(root, "quota/*.cc"),
              "table": read(root, "include/kezek/reason_text.h"),

@@ -66,7 +66,8 @@ Error FromStatus(const grpc::Status& status, const std::string& endpoint) {
     const std::string cause = colon == std::string::npos ? story : story.substr(colon + 2);
     error.message = "no answer from " + endpoint + (cause.empty() ? "" : " (" + cause + ")");
   }
-  if (error.code == Code::kDeadlineExceeded) error.message = "no answer in time from " + endpoint;
+  if (error.code == Code::kDeadlineExceeded && error.details.empty())
+    error.message = "no answer in time from " + endpoint;
   return error;
 }
 
@@ -284,8 +285,8 @@ Result<void> Client::CallInto(const Message& request, Message& response, Repeat 
     const Result<void> called = connection_->Unary(request, response, patience_.deadline_ms);
     if (called) return called;
     Error error = called.error();
-    if (error.code == Code::kDeadlineExceeded && repeat == Repeat::kYes && !was_late &&
-        patience_.pauses_ms > 0) {
+    if (error.code == Code::kDeadlineExceeded && error.details.empty() && repeat == Repeat::kYes &&
+        !was_late && patience_.pauses_ms > 0) {
       was_late = true;
       continue;
     }

@@ -54,6 +54,7 @@ constexpr Way kWays[] = {
     {"UNIX_ACCOUNT_SYSTEM", "Name an account of a person"},
     {"UNIX_ACCOUNT_TAKEN", "Each user has a Unix account of their own"},
     {"IDEMPOTENCY_MISMATCH", "Submit it once more"},
+    {"READ_TOO_LONG", "Ask for a shorter time: --since, --until; or for one account"},
     {"RATE_LIMITED", "Wait a moment, then repeat it, with several jobs in one command"},
     {"NOT_YET", "This kezekd cannot do it yet: leave it out"},
     {"TOO_MANY", "Do it in several commands"},
@@ -69,7 +70,7 @@ std::string_view ByCode(const Error& error) {
                                      "KEZEK_ENDPOINT or kezek login"
                                    : "";
     case Code::kDeadlineExceeded:
-      return "It may be busy. Try again in a minute";
+      return !error.details.empty() ? "" : "It may be busy. Try again in a minute";
     case Code::kUnimplemented:
       return error.details.empty() ? "That kezekd may be older than this kezek: kezek --version"
                                    : "";
