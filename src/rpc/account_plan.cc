@@ -160,23 +160,28 @@ class Planning {
   }
 
   Result<void> Put(PutAccounts::Item item, const std::string& path, const std::string& final_path) {
+    const bool is_new = !item.account.id;
     v1::Account before;
-    if (item.account.id) {
-      const Account& known = directory_.accounts.at(item.account.id);
-      if (const auto unchanged = CheckVersion(path, known); !unchanged) return unchanged;
-      before = ToWire(directory_, known);
-    } else {
+    if (is_new) {
       *before.mutable_settings() = ToWire(AccountSettings{});
+    } else {
+      before = ToWire(directory_, directory_.accounts.at(item.account.id));
     }
     v1::Account after = ToWire(directory_, item.account);
     after.set_path(final_path);
     const std::size_t changes = plan_.changes.size();
     AddDifferences(before, after, &plan_.changes);
-    if (plan_.changes.size() > changes) plan_.command.accounts.push_back(std::move(item));
+    if (plan_.changes.size() == changes) return {};
+    if (!is_new) {
+      const auto unchanged = CheckVersion(path, directory_.accounts.at(item.account.id));
+      if (!unchanged) return unchanged;
+    }
+    plan_.command.accounts.push_back(std::move(item));
     return {};
   }
 
-  // Whether somebody was faster: the account has changed since the version that was looked at.
+  // Whether somebody was faster: an account that the request changes has changed since the version
+  // that was looked at.
   Result<void> CheckVersion(const std::string& path, const Account& account) const {
     if (request_.base_version() == 0 || account.version <= request_.base_version()) return {};
     const std::string version = std::to_string(account.version);

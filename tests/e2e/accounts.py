@@ -8,9 +8,10 @@ import json
 
 
 def settings_of(cluster):
-    """The version, and the file without the line that names it."""
-    first, rest = cluster.admin("admin", "export").split("\n", 1)
-    return int(first.split("version ")[1].split(".")[0]), rest
+    """The version, and the file without the lines that name it."""
+    _, version, rest = cluster.admin("admin", "export").split("\n", 2)
+    assert version.startswith("version: "), version
+    return int(version.removeprefix("version: ")), rest
 
 
 def changes_and_reverts(cluster):
@@ -34,6 +35,13 @@ def changes_and_reverts(cluster):
     assert "33 → 30" in said, said
     cluster.admin("admin", "revert", str(version), "--yes", "--reason", "order 7 is withdrawn")
     assert settings_of(cluster) == (version + 2, before), "the revert has not brought it back"
+    old = f"version: {version}\n"
+    said = cluster.admin("admin", "apply", "-f", "-", "--plan", script=old + before)
+    assert "are as the file has them" in said, "what is as the file has it overrules nobody"
+    said = cluster.admin("admin", "apply", "-f", "-", "--yes", "--reason", "order 7 again",
+                         script=old + changed, status=3)
+    assert "take the line 'version' out" in said, said
+    assert settings_of(cluster) == (version + 2, before), "an old file has overruled a later change"
 
 
 def reports_what_the_ledger_has(cluster):

@@ -129,6 +129,13 @@ class Writing {
   std::string text_;
 };
 
+bool TakeVersion(const YAML::Node& node, std::int64_t* lowest) {
+  std::int64_t version = 0;
+  if (!YAML::convert<std::int64_t>::decode(node, version) || version <= 0) return false;
+  *lowest = *lowest == 0 ? version : std::min(*lowest, version);
+  return true;
+}
+
 }  // namespace
 
 Result<AccountsFile> ReadAccounts(const std::string& text, const std::string& path) {
@@ -138,9 +145,14 @@ Result<AccountsFile> ReadAccounts(const std::string& text, const std::string& pa
   for (const YAML::Node& document : reading.Load(text)) {
     if (document.IsNull()) continue;
     const YAML::Node list = document.IsMap() ? document["accounts"] : YAML::Node();
-    if (!document.IsMap() || document.size() != 1 || !list.IsDefined() || !list.IsSequence()) {
+    const YAML::Node version = document.IsMap() ? document["version"] : YAML::Node();
+    const std::size_t known = version.IsDefined() ? 2 : 1;
+    if (!list.IsDefined() || !list.IsSequence() || document.size() != known) {
       reading.Fail(document.Mark(), "expected a list of accounts under 'accounts:'");
       break;
+    }
+    if (version.IsDefined() && !TakeVersion(version, &file.version)) {
+      reading.Fail(version.Mark(), "version: must be a number of a version, as 'export' wrote it");
     }
     for (const YAML::Node& node : list) {
       v1::AccountChange& change = file.changes.emplace_back();

@@ -1,9 +1,11 @@
 // Files of `kezek admin apply` and `export`: a list of the API's AccountChange under `accounts`, in
-// YAML, with the API's own field names or those without units (see yaml_message.h). Pure.
+// YAML, with the API's own field names or those without units (see yaml_message.h); beside it the
+// `version` of the settings that the file was made from. Pure.
 #pragma once
 
 #include <kezek/v1/quota.pb.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,7 +15,8 @@ namespace kezek::cli {
 
 struct AccountsFile {
   std::vector<v1::AccountChange> changes;
-  std::vector<int> lines;  // where each begins
+  std::vector<int> lines;    // where each begins
+  std::int64_t version = 0;  // the lowest named; 0: none is
 };
 
 // INVALID_ARGUMENT FIELD_INVALID with file, line and field.

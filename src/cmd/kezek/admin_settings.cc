@@ -66,14 +66,16 @@ struct Asking {
   bool yes = false;
   bool input_is_data = false;
   std::string reason;
-  std::string nothing;  // what is said when there is nothing to do
+  std::string nothing;            // what is said when there is nothing to do
+  std::int64_t base_version = 0;  // what the request was made from; 0: the settings as they are
 };
 
 // Shows what a request would change, asks, and carries it out.
 template <class Request, class Explain>
 Result<int> PlanAndDo(Session& session, Request request, const Asking& asking, Explain explain) {
   const Host& host = session.host;
-  const Result<std::int64_t> version = VersionNow(session);
+  const Result<std::int64_t> version =
+      asking.base_version > 0 ? asking.base_version : VersionNow(session);
   if (!version) return version.error();
   request.set_base_version(*version);
   request.set_reason(asking.reason);
@@ -113,6 +115,18 @@ Result<void> CheckReason(const std::string& reason, bool plan, bool what_if) {
       Code::kInvalidArgument, "--reason: say why, for the record; or only --plan or --what-if", {}};
 }
 
+// A file that others have overtaken says what it is of, and what to do.
+Error WithBase(Error error, std::int64_t version) {
+  for (FieldError& detail : error.details) {
+    if (detail.reason != "VERSION_CHANGED" || version == 0) continue;
+    error.message += ". The file is of version " + std::to_string(version) +
+                     ": export anew and change that; or, to overrule what was changed since, take "
+                     "the line 'version' out of it";
+    break;
+  }
+  return error;
+}
+
 Result<int> RunApply(Session& session, const ApplyFlags& flags) {
   const Result<void> reason = CheckReason(flags.reason, flags.plan, flags.what_if);
   if (!reason) return reason.error();
@@ -129,9 +143,11 @@ Result<int> RunApply(Session& session, const ApplyFlags& flags) {
                       .yes = flags.yes,
                       .input_is_data = flags.file == "-",
                       .reason = flags.reason,
-                      .nothing = "All accounts are as the file has them."};
-  return PlanAndDo(session, std::move(request), asking,
-                   [&](const Error& error) { return InFile(error, *file, name); });
+                      .nothing = "All accounts are as the file has them.",
+                      .base_version = file->version};
+  return PlanAndDo(session, std::move(request), asking, [&](const Error& error) {
+    return InFile(WithBase(error, file->version), *file, name);
+  });
 }
 
 Result<int> RunExport(Session& session, const std::string& account) {
@@ -151,8 +167,8 @@ Result<int> RunExport(Session& session, const std::string& account) {
     accounts.insert(accounts.end(), page->accounts().begin(), page->accounts().end());
     request.mutable_page()->set_token(page->page().next_token());
   } while (!request.page().token().empty());
-  *session.host.out << "# Settings of accounts, version " << version
-                    << ". To change them: kezek admin apply -f FILE\n"
+  *session.host.out << "# Settings of accounts. To change them: kezek admin apply -f FILE\n"
+                    << "version: " << version << '\n'
                     << WriteAccounts(accounts);
   return kDone;
 }
@@ -251,8 +267,9 @@ void AddAdminApply(CLI::App& admin, Session& session) {
   apply->add_flag("-y,--yes", flags->yes, "apply without asking");
   apply->footer(
       "Says first what would change, then changes all of it, as one version, or nothing. What the\n"
-      "file does not name stays as it is; settings that it names are replaced as a whole. Without\n"
-      "--reason nothing is changed.\n"
+      "file does not name stays as it is; settings that it names are replaced as a whole. What\n"
+      "somebody else has changed since the file's 'version' is not overruled. Without --reason\n"
+      "nothing is changed.\n"
       "Examples:\n"
       "  kezek admin export > accounts.yaml\n"
       "  kezek admin apply -f accounts.yaml --plan\n"

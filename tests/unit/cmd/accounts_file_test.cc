@@ -16,9 +16,26 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
+std::int64_t VersionOf(const std::string& text) {
+  const auto file = ReadAccounts(text + "\naccounts:\n- path: a\n", "accounts.yaml");
+  return file ? file->version : -1;
+}
+
 std::string Refusal(const std::string& text) {
   const auto file = ReadAccounts(text, "accounts.yaml");
   return file ? "" : file.error().message;
+}
+
+TEST(AccountsFile, MayNameTheVersionItWasMadeFrom) {
+  EXPECT_EQ(VersionOf(""), 0);
+  EXPECT_EQ(VersionOf("version: 17"), 17);
+  EXPECT_EQ(VersionOf("version: 17\naccounts:\n- path: b\n---\nversion: 9"), 9) << "the lowest";
+  for (const char* bad : {"version: 0", "version: -3", "version: new", "version: [1]",
+                          "version:", "version: 1\nversions: 2"}) {
+    EXPECT_EQ(VersionOf(bad), -1) << bad;
+  }
+  EXPECT_EQ(Refusal("version: soon\naccounts:\n- path: a\n"),
+            "accounts.yaml line 1: version: must be a number of a version, as 'export' wrote it");
 }
 
 TEST(AccountsFile, TakesUnitsOfPeopleAndTheApisOwn) {

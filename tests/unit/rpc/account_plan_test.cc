@@ -212,8 +212,10 @@ TEST(AccountPlan, AnAccountThatOthersChangedIsNotChangedAgain) {
   World world;
   world.directory.accounts.at(World::kNlp).version = 7;
   v1::ApplyAccountsRequest request;
-  *request.add_changes() = Change("universities/kaznu/nlp");
+  request.add_changes()->set_path("universities/kaznu/nlp");
   request.set_base_version(6);
+  EXPECT_EQ(Outcome(world, "root@kezek", request), "ok") << "it is as the request has it";
+  *request.mutable_changes(0) = Change("universities/kaznu/nlp");
   EXPECT_EQ(Outcome(world, "root@kezek", request), "base_version VERSION_CHANGED");
   request.set_base_version(7);
   EXPECT_EQ(Outcome(world, "root@kezek", request), "ok");
