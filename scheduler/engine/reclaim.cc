@@ -200,8 +200,8 @@ bool Reclaimer::MayTakeAcross(const State& state, const quota::JobCount& job, co
                               AccountIndex from, AccountIndex to) const {
   const quota::AccountTree& tree = world_.tree();
   if (from == to) {
-    return job.job_class == "realtime" &&
-           world_.ClassOf(victim.job_class).rank > world_.ClassOf(job.job_class).rank;
+    const ClassRules& rules = world_.ClassOf(job.job_class);
+    return rules.preempts_lower && world_.ClassOf(victim.job_class).rank > rules.rank;
   }
   const AccountIndex ancestor = tree.LowestCommonAncestor(from, to);
   if (!IsInside(state, ChildToward(tree, ancestor, to), job)) return false;

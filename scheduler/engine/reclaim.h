@@ -2,11 +2,12 @@
 //
 // For a job and a victim let L be their lowest common ancestor. The job is inside the guarantee of
 // L's child on its own side, and no account's guarantee on the victim's side below L covers the
-// victim; or the victim is a scavenger; or both are of one project, the job of class realtime and
-// the victim of a lower one. Victims may be preempted and are past min_run (scavengers need not
-// be). In each domain that can hold the job (node, leaf, block, machine) victims are taken in the
-// order of their cost until it fits, then those that are not needed are dropped, the dearest first;
-// the domain wins that loses the least GPU-time. No victim is taken that could then itself reclaim.
+// victim; or the victim is a scavenger; or both are of one project, the job of a class that
+// preempts lower ones (ClassRules) and the victim of such a one. Victims may be preempted and are
+// past min_run (scavengers need not be). In each domain that can hold the job (node, leaf, block,
+// machine) victims are taken in the order of their cost until it fits, then those that are not
+// needed are dropped, the dearest first; the domain wins that loses the least GPU-time. No victim
+// is taken that could then itself reclaim.
 //
 // No pass of the tick preempts yet: this tells who asks what would be.
 #pragma once

@@ -104,8 +104,8 @@ std::optional<std::string> BrokenBetween(const World& world, const Recount& reco
   const AccountIndex to = tree.IndexOf(job.project);
   if (from == quota::kNoAccount || to == quota::kNoAccount) return "an account is not known";
   if (from == to) {
-    const bool lower = job.job_class == "realtime" &&
-                       world.ClassOf(victim.job_class).rank > world.ClassOf(job.job_class).rank;
+    const ClassRules& rules = world.ClassOf(job.job_class);
+    const bool lower = rules.preempts_lower && world.ClassOf(victim.job_class).rank > rules.rank;
     return lower ? std::nullopt : std::optional<std::string>("the victim is of the same project");
   }
   const AccountIndex ancestor = tree.LowestCommonAncestor(from, to);

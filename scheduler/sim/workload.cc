@@ -129,7 +129,9 @@ control::ControlConfig SimConfig() {
     return rules;
   };
   add("debug", 0).longest_limit_ms = kHourMs;
-  add("realtime", 1).preemptible = false;
+  ClassRules& realtime = add("realtime", 1);
+  realtime.preemptible = false;
+  realtime.preempts_lower = true;
   add("normal", 2);
   add("scavenger", 3).scavenger = true;
   config.nodes = SimNodes();

@@ -190,6 +190,7 @@ void ReadClass(Section& section, ClassRules* out) {
   section.Duration("grace_max", 0, &out->grace_max_ms);
   section.Duration("min_run", 0, &out->min_run_ms);
   section.Flag("preemptible", &out->preemptible);
+  section.Flag("preempts_lower", &out->preempts_lower);
   section.Flag("scavenger", &out->scavenger);
   section.Child("user_limits", [&](Section& child) { ReadUserLimits(child, &out->user_limits); });
   if (out->longest_limit_ms > 0 && out->default_limit_ms > out->longest_limit_ms) {
@@ -270,7 +271,12 @@ std::map<std::string, ClassRules> DefaultClasses() {
   debug.user_limits.jobs_running = 2;
   return {
       {"debug", debug},
-      {"realtime", {.name = "realtime", .rank = 1, .factor_milli = 2000, .preemptible = false}},
+      {"realtime",
+       {.name = "realtime",
+        .rank = 1,
+        .factor_milli = 2000,
+        .preemptible = false,
+        .preempts_lower = true}},
       {"normal", {.name = "normal", .rank = 2}},
       {"scavenger", {.name = "scavenger", .rank = 3, .min_run_ms = 0, .scavenger = true}},
   };

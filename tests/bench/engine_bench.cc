@@ -38,7 +38,8 @@ kezek::Directory Tree() {
   for (int i = 0; i < 300; ++i) add(1000 + i, 100 + i % 40, "project", 20);
   directory.classes["normal"] = {.name = "normal", .rank = 2};
   directory.classes["debug"] = {.name = "debug", .rank = 0};
-  directory.classes["realtime"] = {.name = "realtime", .rank = 1, .preemptible = false};
+  directory.classes["realtime"] = {
+      .name = "realtime", .rank = 1, .preemptible = false, .preempts_lower = true};
   directory.classes["scavenger"] = {.name = "scavenger", .rank = 3, .scavenger = true};
   directory.classifications = {"open", "internal", "secret"};
   directory.rate_milli["h200"] = 1000;

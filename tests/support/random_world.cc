@@ -113,7 +113,8 @@ Directory RandomWorld::Accounts(std::int32_t gpus, std::int32_t users) {
   }
   Share(directory, kRootAccount, gpus * 1000);
   directory.classes["debug"] = {.name = "debug", .rank = 0, .factor_milli = 2000};
-  directory.classes["realtime"] = {.name = "realtime", .rank = 1, .preemptible = false};
+  directory.classes["realtime"] = {
+      .name = "realtime", .rank = 1, .preemptible = false, .preempts_lower = true};
   directory.classes["normal"] = {.name = "normal", .rank = 2};
   directory.classes["scavenger"] = {.name = "scavenger", .rank = 3, .scavenger = true};
   if (Chance(30)) directory.classes["debug"].user_limits.jobs_running = 2;

@@ -64,6 +64,8 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->scheduling.kill_margin_ms, 45 * kSecondMs);
   EXPECT_EQ(config->scheduling.hold_beyond_ms, 2 * kHourMs);
   EXPECT_FALSE(config->classes.at("urgent").preemptible);
+  EXPECT_FALSE(config->classes.at("urgent").preempts_lower);
+  EXPECT_TRUE(config->classes.at("realtime").preempts_lower);
   EXPECT_TRUE(config->classes.contains("normal")) << "the usual classes stay";
   EXPECT_TRUE(config->log_json);
   EXPECT_EQ(config->http.listen, "127.0.0.1:9480");
@@ -91,6 +93,14 @@ TEST(Config, HttpCanBeOff) {
   const auto config = ParseConfig(text, "k.yaml");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->http.listen, "");
+}
+
+TEST(Config, AClassMayPreemptLowerOnesOfItsProject) {
+  std::string text = kGood;
+  text.replace(text.find("    rank: 0"), 0, "    preempts_lower: true\n");
+  const auto config = ParseConfig(text, "k.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->classes.at("urgent").preempts_lower);
 }
 
 TEST(Config, OutputIsKeptForATimeUnlessForEver) {

@@ -132,6 +132,24 @@ TEST_F(ReclaimTest, RealtimePreemptsItsOwnProjectsLowerClasses) {
   EXPECT_EQ(Reclaims(), "");
 }
 
+// Names of classes are the site's: what a class may do is in its rules.
+TEST_F(ReclaimTest, WhatPreemptsItsOwnProjectIsARuleOfTheClassNotItsName) {
+  auto& classes = tree.directory().classes;
+  classes.at("realtime").preemptible = true;
+  classes["urgent"] = classes.at("realtime");
+  classes["urgent"].name = "urgent";
+  classes.at("realtime").preempts_lower = false;
+  for (int i = 1; i <= 4; ++i) Runs(10 + i, 2, {"n" + std::to_string(i)}, 8, 20 + i);
+  JobSpec job = Gang(2, 1, 8);
+  job.job_class = "realtime";
+  Waits(21, job);
+  EXPECT_EQ(Reclaims(), "");
+  waiting.clear();
+  job.job_class = "urgent";
+  Waits(21, job);
+  EXPECT_EQ(Reclaims(), "21@n1 for 11");
+}
+
 TEST_F(ReclaimTest, TheAccountFurthestOverGivesFirst) {
   Guarantee(2, 8);
   Guarantee(3, 8);

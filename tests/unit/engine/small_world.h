@@ -25,7 +25,8 @@ class SmallTree {
     root.settings.shares["h200"].guarantee_milli = 1'000'000;
     directory_.accounts[kRootAccount] = root;
     directory_.classes["debug"] = {.name = "debug", .rank = 0};
-    directory_.classes["realtime"] = {.name = "realtime", .rank = 1, .preemptible = false};
+    directory_.classes["realtime"] = {
+        .name = "realtime", .rank = 1, .preemptible = false, .preempts_lower = true};
     directory_.classes["normal"] = {.name = "normal", .rank = 2};
     directory_.classes["scavenger"] = {.name = "scavenger", .rank = 3, .scavenger = true};
     directory_.rate_milli["h200"] = 1000;
