@@ -88,6 +88,15 @@ void UsageSum::Book(const Decay& decay, TimeMs date, MilliGpuMs amount) {
   if (at->second == 0) by_period_.erase(at);
 }
 
+void UsageSum::Add(const UsageSum& other) {
+  for (const auto& [period, amount] : other.by_period_) {
+    auto at = FirstFrom(by_period_, period);
+    if (at == by_period_.end() || at->first != period) at = by_period_.insert(at, {period, 0});
+    at->second += amount;
+    if (at->second == 0) by_period_.erase(at);
+  }
+}
+
 UsageValue UsageSum::At(std::int64_t period) const {
   UsageValue value;
   auto at = FirstFrom(by_period_, period - kUsagePeriods + 1);
@@ -125,18 +134,26 @@ double UsageGpuHours(const Decay& decay, const UsageSum& sum, TimeMs now) {
 
 void UsageBook::Book(const AccountTree& tree, AccountId project, UserId user, TimeMs date,
                      MilliGpuMs amount) {
+  const std::pair<TimeMs, MilliGpuMs> one{date, amount};
+  Book(tree, project, user, {&one, 1});
+}
+
+void UsageBook::Book(const AccountTree& tree, AccountId project, UserId user,
+                     std::span<const std::pair<TimeMs, MilliGpuMs>> dated) {
   std::vector<AccountId> above;
   AccountIndex i = tree.IndexOf(project);
   if (i != kNoAccount) i = tree.parent(i);
   for (; i != kNoAccount; i = tree.parent(i)) above.push_back(tree.id(i));
-  Book(above, project, user, date, amount);
+  Book(above, project, user, dated);
 }
 
-void UsageBook::Book(std::span<const AccountId> above, AccountId project, UserId user, TimeMs date,
-                     MilliGpuMs amount) {
-  users_[{project, user}].Book(decay_, date, amount);
-  accounts_[project].Book(decay_, date, amount);
-  for (const AccountId account : above) accounts_[account].Book(decay_, date, amount);
+void UsageBook::Book(std::span<const AccountId> above, AccountId project, UserId user,
+                     std::span<const std::pair<TimeMs, MilliGpuMs>> dated) {
+  UsageSum sum;
+  for (const auto& [date, amount] : dated) sum.Book(decay_, date, amount);
+  users_[{project, user}].Add(sum);
+  accounts_[project].Add(sum);
+  for (const AccountId account : above) accounts_[account].Add(sum);
 }
 
 const UsageSum& UsageBook::OfAccount(AccountId account) const {

@@ -45,6 +45,8 @@ using UsageValue = Int256;
 class UsageSum {
  public:
   void Book(const Decay& decay, TimeMs date, MilliGpuMs amount);
+  // All that was booked in another sum under the same decay.
+  void Add(const UsageSum& other);
   // Dates after `period` count as if they lay in it.
   UsageValue At(std::int64_t period) const;
   bool operator==(const UsageSum&) const = default;
@@ -72,9 +74,12 @@ class UsageBook {
   // is not in the tree keeps its own figure only.
   void Book(const AccountTree& tree, AccountId project, UserId user, TimeMs date,
             MilliGpuMs amount);
+  // The same at each date.
+  void Book(const AccountTree& tree, AccountId project, UserId user,
+            std::span<const std::pair<TimeMs, MilliGpuMs>> dated);
   // To these accounts above the project instead.
-  void Book(std::span<const AccountId> above, AccountId project, UserId user, TimeMs date,
-            MilliGpuMs amount);
+  void Book(std::span<const AccountId> above, AccountId project, UserId user,
+            std::span<const std::pair<TimeMs, MilliGpuMs>> dated);
   const UsageSum& OfAccount(AccountId account) const;
   const UsageSum& OfUser(AccountId project, UserId user) const;
   // Of every project and user that have any.

@@ -127,7 +127,8 @@ struct ClassRules {
   DurationMs grace_max_ms = 5 * kMinuteMs;
   DurationMs min_run_ms = 10 * kMinuteMs;
   bool preemptible = true;
-  bool scavenger = false;  // after all others; in no guarantee, usage or demand
+  bool preempts_lower = false;  // inside its project: jobs of classes with a higher rank
+  bool scavenger = false;       // after all others; in no guarantee, usage or demand
   Limits user_limits;
   bool operator==(const ClassRules&) const = default;
 };

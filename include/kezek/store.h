@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -83,6 +84,18 @@ struct Committed {
   TimeMs time_ms = 0;
 };
 
+// Whose usage: what entries of Book::kUsage have in common that count for the same accounts.
+struct UsageOwner {
+  AccountId project;
+  UserId user;
+  std::string gpu_type;
+  std::int64_t settings_version = 0;
+  auto operator<=>(const UsageOwner&) const = default;
+};
+// What stands at each date, none of 0, in any order: sums of entries, since usage is a sum that
+// knows dates and amounts alone.
+using DatedUsage = std::vector<std::pair<TimeMs, MilliGpuMs>>;
+
 // Everything a controller needs to begin. Jobs that are final are left out, save those a waiting
 // job depends on; attempts that have ended are left out, save those whose charge is not settled.
 struct Snapshot {
@@ -100,8 +113,9 @@ struct Snapshot {
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
-  std::vector<LedgerEntry> usage;  // Book::kUsage that still counts, or is not settled
-  std::vector<LedgerEntry> holds;  // Book::kBudget, of the attempts above
+  std::vector<LedgerEntry> usage;                  // Book::kUsage, of the attempts above
+  std::map<UsageOwner, DatedUsage> settled_usage;  // of all others, as far as it still counts
+  std::vector<LedgerEntry> holds;                  // Book::kBudget, of the attempts above
   std::vector<std::pair<BudgetRef, BudgetBalance>> budgets;
   std::vector<Correction> corrections;  // not decided yet
   std::int64_t last_correction = 0;     // highest id given

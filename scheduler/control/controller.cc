@@ -34,9 +34,14 @@ void BeginFollowing(Core& core, const Snapshot& snapshot) {
                       .date_ms = entry.date_ms,
                       .amount = entry.amount,
                       .above = core.AboveAt(entry.project, entry.settings_version)});
-    if (core.state.FindAttempt(entry.attempt) != nullptr) {
-      core.follow[entry.attempt].booked.Add(entry);
-    }
+    core.follow[entry.attempt].booked.Add(entry);
+  }
+  for (const auto& [whose, dated] : snapshot.settled_usage) {
+    core.engine.Book({.project = whose.project,
+                      .user = whose.user,
+                      .gpu_type = whose.gpu_type,
+                      .above = core.AboveAt(whose.project, whose.settings_version)},
+                     dated);
   }
   for (const EndedRun& run : snapshot.ended_runs) core.engine.Ended(run);
   for (const auto& [ref, attempt] : core.state.attempts()) {

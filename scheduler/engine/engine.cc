@@ -23,7 +23,13 @@ void Engine::SetWaiting(const Waiting& job) { world_->SetWaiting(job); }
 void Engine::RemoveWaiting(const JobRef& job) { world_->RemoveWaiting(job); }
 void Engine::SetHolding(const Holding& attempt) { world_->SetHolding(attempt); }
 void Engine::RemoveHolding(const AttemptRef& attempt) { world_->RemoveHolding(attempt); }
-void Engine::Book(const UsageBooking& booking) { world_->Book(booking); }
+void Engine::Book(const UsageBooking& booking) {
+  const std::pair<TimeMs, MilliGpuMs> one{booking.date_ms, booking.amount};
+  world_->Book(booking, {&one, 1});
+}
+void Engine::Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated) {
+  world_->Book(whose, dated);
+}
 void Engine::Ended(const EndedRun& run) { world_->Ended(run); }
 
 void Engine::SetBudget(const BudgetRef& ref, const BudgetBalance& balance) {

@@ -10,8 +10,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kezek/account.h"
@@ -158,6 +160,8 @@ class Engine {
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
   void Book(const UsageBooking& booking);
+  // The same at each of these dates and amounts; `whose` says only whose they are.
+  void Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated);
   // A run that has ended: looked at only if its project's rule is kShortest now.
   void Ended(const EndedRun& run);
   // As stored, at the beginning; then every entry of Book::kBudget, and warnings.

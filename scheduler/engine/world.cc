@@ -170,14 +170,10 @@ void World::RemoveHolding(const AttemptRef& attempt) {
   holdings_.erase(found);
 }
 
-void World::Book(const UsageBooking& booking) {
-  const auto book = usage_.try_emplace(booking.gpu_type, config_.half_life_ms).first;
-  const auto& [project, user, type, date_ms, amount, above] = booking;
-  if (above.empty()) {
-    book->second.Book(tree_, project, user, date_ms, amount);
-  } else {
-    book->second.Book(above, project, user, date_ms, amount);
-  }
+void World::Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated) {
+  quota::UsageBook& book = usage_.try_emplace(whose.gpu_type, config_.half_life_ms).first->second;
+  if (!whose.above.empty()) return book.Book(whose.above, whose.project, whose.user, dated);
+  book.Book(tree_, whose.project, whose.user, dated);
 }
 
 std::map<AccountId, quota::RunClock> World::clocks() const {

@@ -45,7 +45,8 @@ class World {
   void RemoveWaiting(const JobRef& job);
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
-  void Book(const UsageBooking& booking);
+  // What stands at each date; `whose` says only whose it is.
+  void Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated);
   void Ended(const EndedRun& run);
   quota::Budgets& mutable_budgets() { return budgets_; }
 

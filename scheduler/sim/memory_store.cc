@@ -67,11 +67,20 @@ Result<Snapshot> MemoryStore::Lead() {
   for (const auto& [id, user] : users_) snapshot.users.push_back(user);
   for (const auto& [id, token] : tokens_) snapshot.tokens.push_back(token);
   for (const auto& [name, node] : nodes_) snapshot.nodes.push_back(node);
+  std::map<UsageOwner, std::map<TimeMs, MilliGpuMs>> settled;
   for (const LedgerEntry& entry : ledger_) {
-    if (entry.book == Book::kUsage) snapshot.usage.push_back(entry);
     const auto attempt = attempts_.find(entry.attempt);
     const bool alive = attempt != attempts_.end() && attempt->second.state != AttemptState::kEnded;
+    if (entry.book == Book::kUsage && alive) snapshot.usage.push_back(entry);
+    if (entry.book == Book::kUsage && !alive) {
+      settled[{entry.project, entry.user, entry.gpu_type, entry.settings_version}][entry.date_ms] +=
+          entry.amount;
+    }
     if (entry.book == Book::kBudget && alive) snapshot.holds.push_back(entry);
+  }
+  for (const auto& [whose, sums] : settled) {
+    std::ranges::copy_if(sums, std::back_inserter(snapshot.settled_usage[whose]),
+                         [](const auto& sum) { return sum.second != 0; });
   }
   const quota::Budgets budgets = Budgets();
   snapshot.budgets.assign(budgets.all().begin(), budgets.all().end());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <pqxx/cursor>
 #include <string>
 #include <utility>
 
@@ -95,6 +96,36 @@ std::vector<EndedRun> ReadEndedRuns(pqxx::transaction_base& work,
   return runs;
 }
 
+// Usage has the most entries of all books: the server adds up what was booked and taken back, and
+// what is left of it comes in parts.
+std::map<UsageOwner, DatedUsage> ReadSettledUsage(pqxx::transaction_base& work, TimeMs since_ms) {
+  constexpr pqxx::icursorstream::difference_type kRows = 20'000;
+  work.exec("set local work_mem = '256MB'");
+  pqxx::icursorstream parts(
+      work,
+      "select l.project_id, l.user_id, l.gpu_type, l.settings_version, l.date_ms,"
+      " sum(l.amount)::bigint from ledger l where l.book = 'usage' and l.date_ms >= " +
+          std::to_string(since_ms) +
+          " and not exists (select from attempts a where not a.settled and a.job_id = l.job_id"
+          " and a.element = l.element and a.number = l.attempt)"
+          " group by 1, 2, 3, 4, 5 having sum(l.amount) <> 0",
+      "settled_usage", kRows);
+  std::map<UsageOwner, DatedUsage> usage;
+  for (pqxx::result rows; parts >> rows;) {
+    for (const auto& row : rows) {
+      RowCursor cursor(row);
+      UsageOwner whose;
+      whose.project.value = cursor.Int();
+      whose.user.value = cursor.Int();
+      whose.gpu_type = cursor.String();
+      whose.settings_version = cursor.Int();
+      const TimeMs date_ms = cursor.Int();
+      usage[std::move(whose)].emplace_back(date_ms, cursor.Int());
+    }
+  }
+  return usage;
+}
+
 }  // namespace
 
 Counters ReadCounters(pqxx::transaction_base& work) {
@@ -142,16 +173,15 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
       ReadAll<Token>(work, select + kTokenFields + " from tokens t order by t.id", ReadToken);
   snapshot.nodes =
       ReadAll<Node>(work, select + kNodeFields + " from nodes n order by n.name", ReadNode);
-  // Of what is not settled all: what is booked for it is the difference from what stands there.
-  const std::string since = std::to_string(usage_since_ms);
+  // Of what is not settled all, however old: what is booked for it is the difference from what
+  // stands there.
   snapshot.usage = ReadAll<LedgerEntry>(
       work,
-      select + kLedgerFields + " from ledger l where l.book = 'usage' and l.date_ms >= " + since +
-          " union all select " + kLedgerFields +
+      select + kLedgerFields +
           " from attempts a join ledger l on l.job_id = a.job_id and l.element = a.element and"
-          " l.attempt = a.number where not a.settled and l.book = 'usage' and l.date_ms < " +
-          since + " order by seq",
+          " l.attempt = a.number where not a.settled and l.book = 'usage' order by l.seq",
       ReadLedgerEntry);
+  snapshot.settled_usage = ReadSettledUsage(work, usage_since_ms);
   snapshot.holds = ReadAll<LedgerEntry>(
       work,
       select + kLedgerFields +

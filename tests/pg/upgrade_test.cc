@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <pqxx/pqxx>
 #include <string>
 #include <vector>
@@ -129,7 +130,11 @@ TEST_F(UpgradeTest, LeaderFindsEverything) {
   EXPECT_EQ(snapshot->last_correction, 0);
   MilliGpuMs booked = 0;
   for (const LedgerEntry& entry : snapshot->usage) booked += entry.amount;
-  EXPECT_EQ(booked, 800 + 600 + 600);
+  EXPECT_EQ(booked, 800 + 600) << "of the attempts that are not settled";
+  using Settled = std::map<UsageOwner, DatedUsage>;
+  EXPECT_EQ(snapshot->settled_usage,
+            (Settled{{{AccountId{3}, UserId{1}, "h200", 5}, {{1'789'999'000'000, 600}}}}))
+      << "700 and a correction of 100, as one";
 }
 
 // The first budget of an old database: its grant and a hold of it are entries like any other.

@@ -6,6 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
+#include <random>
+#include <utility>
+#include <vector>
 
 #include "tests/unit/quota/trees.h"
 
@@ -58,6 +62,32 @@ TEST(Usage, TakingBackLeavesNothing) {
   UsageSum sum = One(kWeek + 12'345, 777);
   sum.Book(kDecay, kWeek + 12'345, -777);
   EXPECT_EQ(sum, UsageSum{});
+}
+
+// What a leader loads is summed up by date: nothing may come of it but what the entries come to.
+TEST(Usage, SumsByDateAreTheSameAsBookingEach) {
+  const AccountTree tree = Tree({{.name = "kz", .kind = "cluster"},
+                                 {.parent = 1, .name = "a", .kind = "sector"},
+                                 {.parent = 2, .name = "p"}});
+  std::mt19937_64 random(41);
+  UsageBook each(kWeek);
+  UsageBook summed(kWeek);
+  std::map<TimeMs, MilliGpuMs> sums;
+  UsageSum in_parts;
+  for (int i = 0; i < 2000; ++i) {
+    const auto date = static_cast<TimeMs>(random() % 300) * 7 * kHourMs + 123;
+    const MilliGpuMs amount = static_cast<MilliGpuMs>(random() % 2'000'001) - 1'000'000;
+    each.Book(tree, AccountId{3}, UserId{9}, date, amount);
+    sums[date] += amount;
+    in_parts.Add(One(date, amount));
+  }
+  const std::vector<std::pair<TimeMs, MilliGpuMs>> dated(sums.begin(), sums.end());
+  summed.Book(tree, AccountId{3}, UserId{9}, dated);
+  EXPECT_EQ(summed, each);
+  EXPECT_EQ(in_parts, each.OfUser(AccountId{3}, UserId{9}));
+  EXPECT_EQ(each.OfAccount(AccountId{2}), in_parts);
+  for (const auto& [date, amount] : sums) in_parts.Add(One(date, -amount));
+  EXPECT_EQ(in_parts, UsageSum{}) << "taking all of it back leaves nothing";
 }
 
 TEST(Usage, LargestFiguresDoNotOverflow) {
