@@ -49,13 +49,21 @@ const BudgetSpec* NextPeriod(const Account& account, const BudgetSpec& spec) {
   return next;
 }
 
-const BudgetSpec* CurrentPeriod(const AccountTree& tree, const BudgetRef& of, TimeMs now) {
-  const BudgetSpec* spec = FindBudget(tree, of);
-  if (spec == nullptr) return nullptr;
-  for (const BudgetSpec& other : tree.account(tree.IndexOf(of.account)).settings.budgets) {
-    if (other.gpu_type == spec->gpu_type && Covers(other, now)) return &other;
+const BudgetSpec* CurrentPeriod(const Account& account, const std::string& gpu_type, TimeMs now) {
+  for (const BudgetSpec& spec : account.settings.budgets) {
+    if (spec.gpu_type == gpu_type && Covers(spec, now)) return &spec;
   }
   return nullptr;
+}
+
+// The one that takes over what comes back of a budget, which may be taken out of the settings.
+const BudgetSpec* CurrentPeriod(const AccountTree& tree, const LedgerEntry& entry, TimeMs now) {
+  const AccountIndex i = tree.IndexOf(entry.budget.account);
+  if (i == kNoAccount) return nullptr;
+  const BudgetSpec* spec = FindBudget(tree, entry.budget);
+  if (spec != nullptr) return CurrentPeriod(tree.account(i), spec->gpu_type, now);
+  const BudgetSpec* own = CurrentPeriod(tree.account(i), entry.gpu_type, now);
+  return own != nullptr ? own : CurrentPeriod(tree.account(i), "", now);
 }
 
 // The draw on one budget and those behind it, of an attempt's time that is not held yet.
@@ -266,7 +274,7 @@ std::vector<LedgerEntry> Completed(const AccountTree& tree, const Budgets& budge
   std::vector<LedgerEntry> entries = {entry};
   if (entry.book != Book::kBudget || entry.pot != Pot::kLeft) return entries;
   if (!budgets.Of(entry.budget).closed) return entries;
-  const BudgetSpec* current = CurrentPeriod(tree, entry.budget, now);
+  const BudgetSpec* current = CurrentPeriod(tree, entry, now);
   if (entry.contra == NameOf(Pot::kSpent) && current != nullptr) {
     entries = {Moved(entry, entry.kind, Pot::kSpent, Pot::kCarried)};
     LedgerEntry arrives = Moved(entry, EntryKind::kCarryOver, Pot::kCarried, Pot::kLeft);

@@ -113,14 +113,16 @@ std::vector<LedgerEntry> HoldEntries(const Attempt& attempt, const Payer& payer,
                                      TimeMs now);
 
 // An entry of EntriesDue as it is to be booked: what comes back to a period that is over expires,
-// and a refund goes to the period that is current at `now`, if there is one.
+// and a refund goes to the period that is current at `now`, if there is one: of its GPU type, and
+// once the budget is taken out of the entry's, or of all types.
 std::vector<LedgerEntry> Completed(const AccountTree& tree, const Budgets& budgets,
                                    const LedgerEntry& entry, TimeMs now);
 
 // What a change of settings grants and cuts. FAILED_PRECONDITION BUDGET_BELOW_SPENT: less than is
 // spent and held (also of one that is taken out), or its GPU type changes while it has any;
-// INVALID_ARGUMENT: a new period that is over, or one that has been closed is changed. The field is
-// one of the API's AccountChange, the value `account` a path.
+// BUDGET_CARRIED_INTO: one is taken out that another's hours were carried into. INVALID_ARGUMENT: a
+// new period that is over, or one that has been closed is changed. The field is one of the API's
+// AccountChange, the value `account` a path.
 Result<std::vector<LedgerEntry>> GrantsDue(const AccountTree& before, const AccountTree& after,
                                            const Budgets& budgets, TimeMs now);
 

@@ -24,6 +24,10 @@ Error Problem(Code code, const AccountTree& tree, AccountIndex account, const st
                                  .values = {{"account", tree.path(account)}, {"budget", name}}});
 }
 
+bool Overlap(const BudgetSpec& a, const BudgetSpec& b) {
+  return a.gpu_type == b.gpu_type && a.start_ms < b.end_ms && b.start_ms < a.end_ms;
+}
+
 bool GoodName(const std::string& name) {
   const auto good = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -76,8 +80,20 @@ Error Below(const AccountTree& tree, AccountIndex i, const std::string& name,
             const BudgetBalance& balance) {
   return Problem(Code::kFailedPrecondition, tree, i, name, "BUDGET_BELOW_SPENT",
                  GpuHoursText(balance.spent) + " GPU-hours are spent and " +
-                     GpuHoursText(balance.held) + " held: it cannot be less",
+                     GpuHoursText(balance.held) +
+                     " held: it is not cut below that, and not taken out",
                  "milli_gpu_hours");
+}
+
+Result<void> MayGo(const AccountTree& tree, AccountIndex i, const std::string& name,
+                   const BudgetBalance& balance) {
+  if (balance.closed) return {};
+  if (balance.spent + balance.held > 0) return Below(tree, i, name, balance);
+  if (balance.carried_in == 0) return {};
+  return Problem(Code::kFailedPrecondition, tree, i, name, "BUDGET_CARRIED_INTO",
+                 GpuHoursText(balance.carried_in) +
+                     " GPU-hours were carried into it: it may be cut to 0 and end sooner, but is "
+                     "not taken out before its end");
 }
 
 void CloseOne(const AccountTree& tree, Budgets& budgets, AccountIndex i, const BudgetSpec& spec,
@@ -162,8 +178,7 @@ Result<void> CheckBudgets(const AccountTree& tree, AccountIndex account, const T
       return bad(spec, "carry_over_percent", "OUT_OF_RANGE", "is from 0 to 100 percent");
     }
     for (const BudgetSpec& other : specs) {
-      if (&other == &spec || other.gpu_type != spec.gpu_type) continue;
-      if (other.start_ms >= spec.end_ms || spec.start_ms >= other.end_ms) continue;
+      if (&other == &spec || !Overlap(other, spec)) continue;
       return bad(spec, "start_ms", "PERIODS_OVERLAP",
                  "its period overlaps that of \"" + other.name + "\"");
     }
@@ -195,14 +210,10 @@ Result<std::vector<LedgerEntry>> GrantsDue(const AccountTree& before, const Acco
       const BudgetRef ref{account, spec.name};
       if (FindBudget(after, ref) != nullptr) continue;
       const BudgetBalance& balance = budgets.Of(ref);
+      if (const auto may_go = MayGo(after, i, spec.name, balance); !may_go) return may_go.error();
       if (balance.closed) continue;
-      if (balance.spent + balance.held > 0) return Below(after, i, spec.name, balance);
-      // What was granted goes back; what was carried in expires.
-      const MilliGpuMs back = std::min(balance.left, balance.granted);
-      entries.push_back(EntryOf(ref, spec, EntryKind::kGrant, Pot::kLeft, Pot::kGrants, back, now));
-      if (balance.left == back) continue;
-      entries.push_back(EntryOf(ref, spec, EntryKind::kExpiry, Pot::kLeft, Pot::kExpired,
-                                balance.left - back, now));
+      entries.push_back(
+          EntryOf(ref, spec, EntryKind::kGrant, Pot::kLeft, Pot::kGrants, balance.left, now));
     }
   }
   return entries;

@@ -7,6 +7,7 @@
 
 #include "rpc/account_convert.h"
 #include "rpc/account_diff.h"
+#include "rpc/budgets_back.h"
 #include "rpc/field_checks.h"
 #include "rpc/status.h"
 
@@ -231,6 +232,8 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
                                const std::map<AccountId, Account>& past,
                                const v1::RevertAccountsRequest& request) {
   const Directory& directory = caller.directory();
+  AccountPlan plan;
+  plan.command.reason = request.reason();
   Directory draft;
   draft.accounts = directory.accounts;
   std::vector<AccountId> changed;
@@ -240,13 +243,16 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
     if (const auto then = past.find(id); then != past.end()) {
       wanted = then->second;
       wanted.version = now.version;  // what it is made on
+      std::vector<v1::Reason> warnings;
+      BringBudgetsBack(*caller.view, now, &wanted.settings.budgets, &warnings);
+      if (caller.ReachesAccount(id)) {
+        plan.warnings.insert(plan.warnings.end(), warnings.begin(), warnings.end());
+      }
     } else {
       wanted.closed = true;
     }
     if (wanted != now) changed.push_back(id);
   }
-  AccountPlan plan;
-  plan.command.reason = request.reason();
   for (const AccountId id : changed) {
     const Account& wanted = draft.accounts.at(id);
     for (const AccountId parent : {directory.accounts.at(id).parent, wanted.parent}) {
@@ -258,11 +264,21 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
     const AccountSettings& now = directory.accounts.at(id).settings;
     const auto names = CheckSlurmNames(caller, now, wanted.settings, "account");
     if (!names) return names.error();
+    const std::size_t before = plan.changes.size();
     AddDifferences(ToWire(directory, directory.accounts.at(id)), ToWire(draft, wanted),
                    &plan.changes);
-    plan.command.accounts.push_back({wanted, {}});
+    if (plan.changes.size() > before) plan.command.accounts.push_back({wanted, {}});
   }
   return plan;
+}
+
+Error Naming(const Error& error) {
+  if (error.details.size() != 1) return error;
+  FieldError detail = error.details.front();
+  const auto found = detail.values.find("account");
+  if (found == detail.values.end()) return error;
+  detail.message = "account '" + found->second + "': " + detail.message;
+  return FieldProblem(error.code, std::move(detail));
 }
 
 Error InRequest(const v1::ApplyAccountsRequest& request, const Error& error) {
@@ -279,8 +295,7 @@ Error InRequest(const v1::ApplyAccountsRequest& request, const Error& error) {
     if (path == account) break;
   }
   detail.field = place;
-  detail.message = "account '" + account + "': " + detail.message;
-  return FieldProblem(error.code, std::move(detail));
+  return Naming(FieldProblem(error.code, std::move(detail)));
 }
 
 }  // namespace kezek::rpc

@@ -16,6 +16,7 @@ namespace kezek::rpc {
 struct AccountPlan {
   PutAccounts command;  // without accounts: everything is so already
   std::vector<v1::FieldChange> changes;
+  std::vector<v1::Reason> warnings;  // besides WarningsOf
 };
 
 // Whether the caller rules what is at the path. That begins below the own account: nobody changes
@@ -28,10 +29,15 @@ bool RulesPath(const Caller& caller, const std::string& path);
 Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRequest& request);
 
 // Makes `top` and what is below it as `past` has it: accounts that were not there then are closed.
-// PERMISSION_DENIED NOT_ADMINISTRATOR: something differs that the caller does not rule.
+// Budgets that bookings stand against stay as they are: warnings BUDGET_KEPT and BUDGET_LEFT_OUT
+// (account, budget) say which. PERMISSION_DENIED NOT_ADMINISTRATOR: something differs that the
+// caller does not rule.
 Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
                                const std::map<AccountId, Account>& past,
                                const v1::RevertAccountsRequest& request);
+
+// The desk's refusal of a revert: its message says which account it is about.
+Error Naming(const Error& error);
 
 // The desk's refusal of such a command, with its field as a path of the request: it says which
 // account it is about, and the field below that account's change. `changes`, if it has none.

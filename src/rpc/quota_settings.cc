@@ -76,6 +76,7 @@ template <class InTheRequest>
 void Carry(const Parts& parts, Lane& trials, const Asked& asked, AccountPlan plan,
            v1::ApplyAccountsResponse* response, const Reply& reply, InTheRequest in_request) {
   response->mutable_changes()->Add(plan.changes.begin(), plan.changes.end());
+  response->mutable_warnings()->Add(plan.warnings.begin(), plan.warnings.end());
   if (plan.command.accounts.empty()) return reply.Ok();
   for (v1::Reason& warning : WarningsOf(*asked.caller->view, plan.command)) {
     *response->add_warnings() = std::move(warning);
@@ -201,7 +202,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerC
           auto plan = PlanRevert(*caller, top, *past, *request);
           if (!plan) return reply.Fail(plan.error());
           Carry(parts_, *trials_, {caller, request->plan_only(), request->what_if()},
-                std::move(*plan), response, reply, [](const Error& error) { return error; });
+                std::move(*plan), response, reply, Naming);
         });
       });
 }

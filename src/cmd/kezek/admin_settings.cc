@@ -84,7 +84,8 @@ Result<int> PlanAndDo(Session& session, Request request, const Asking& asking, E
   auto plan = Ask<v1::ApplyAccountsResponse>(session, request);
   if (!plan) return explain(plan.error());
   if (plan->changes().empty() && ForPeople(session)) {
-    *host.out << asking.nothing << '\n';
+    for (const v1::Reason& warning : plan->warnings()) PrintWarning(host, warning.sentence());
+    *host.out << (plan->warnings().empty() ? asking.nothing : "Nothing else differs.") << '\n';
     return kDone;
   }
   if (!asking.yes || asking.plan_only || ForPeople(session)) {

@@ -27,6 +27,8 @@ constexpr Way kWays[] = {
     {"NEVER_FITS_LIMIT", "What it may use: kezek quota --project PROJECT"},
     {"SECOND_PERSON_NEEDED", "Another cluster admin: kezek admin correction approve ID"},
     {"BUDGET_NOT_FOUND", "Those there are: kezek usage ACCOUNT"},
+    {"BUDGET_BELOW_SPENT", "What it has by now: kezek report budgets ACCOUNT"},
+    {"BUDGET_CARRIED_INTO", "What it has by now: kezek report budgets ACCOUNT"},
     {"NEVER_FITS_BUDGET", "Ask for less with --time, or for fewer GPUs; budgets: kezek usage"},
     {"LIMIT_USER_JOBS", "Wait until some have started: kezek queue --state queued"},
     {"LIMIT_ACCOUNT_JOBS", "Wait until some of the project's have started"},

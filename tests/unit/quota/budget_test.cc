@@ -239,6 +239,54 @@ TEST(Budget, ARefundAfterTheEndGoesToTheCurrentPeriod) {
   EXPECT_EQ(world.first().refunded, 2 * kGpuHour);
 }
 
+TEST(Budget, ARefundGoesToTheCurrentPeriodAlsoOnceItsBudgetIsTakenOut) {
+  BudgetSpec typed = Spec("second", 10, kEnd, kEnd + 10 * kDayMs);
+  BudgetSpec any = Spec("any", 10, kEnd, kEnd + 10 * kDayMs);
+  for (const char* type : {"h200", ""}) {
+    SCOPED_TRACE(type);
+    BudgetSpec first = Spec("first", 10, kStart, kEnd);
+    first.gpu_type = typed.gpu_type = type;
+    World world({first, typed});
+    world.now = kEnd - kHourMs;
+    Started run = StartOf(world, 1, 5 * kHourMs);
+    world.now = kEnd + kHourMs;
+    world.Close();
+    std::vector<BudgetSpec> next = {typed};
+    if (*type != '\0') next.push_back(any);
+    ASSERT_TRUE(world.Set(next).has_value()) << "the file of the new quarter";
+    run.attempt.reason = {ReasonCode::kNodeFailed, {{"nodes", "n3"}}};
+    EndOf(world, run, 2 * kHourMs, AttemptOutcome::kNodeFailed);
+    EXPECT_EQ(world.second().left, 12 * kGpuHour);
+    EXPECT_EQ(world.first().held, 0);
+  }
+}
+
+// What was carried into a period would be lost, and its name with it.
+TEST(Budget, IsNotTakenOutOnceHoursWereCarriedIntoIt) {
+  BudgetSpec first = Spec("first", 10, kStart, kEnd);
+  first.carry_over_percent = 50;
+  BudgetSpec second = Spec("second", 10, kEnd + kDayMs, kEnd + 10 * kDayMs);
+  World world({first, second});
+  world.now = kEnd + kHourMs;
+  world.Close();
+  ASSERT_EQ(world.second().carried_in, 5 * kGpuHour);
+  const auto gone = world.Set({first});
+  ASSERT_FALSE(gone.has_value());
+  EXPECT_EQ(gone.error().details.at(0).reason, "BUDGET_CARRIED_INTO");
+  second.milli_gpu_hours = 0;
+  second.end_ms = kEnd + 2 * kDayMs;
+  EXPECT_TRUE(world.Set({first, second}).has_value()) << "cut to 0, and shorter";
+  EXPECT_EQ(world.second().left, 5 * kGpuHour);
+}
+
+TEST(Budget, TakenOutUnusedItMayComeBack) {
+  World world({Spec("first", 10, kStart, kEnd)});
+  ASSERT_TRUE(world.Set({}).has_value());
+  EXPECT_EQ(world.first().granted, 0);
+  EXPECT_TRUE(world.Set({Spec("first", 20, kStart, kEnd)}).has_value());
+  EXPECT_EQ(world.first().left, 20 * kGpuHour);
+}
+
 TEST(Budget, IsNotCutBelowSpentAndHeld) {
   World world({Spec("first", 10, kStart, kEnd)});
   Started run = StartOf(world, 2, 58 * kMinuteMs);
