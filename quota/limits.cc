@@ -149,7 +149,11 @@ std::optional<Refusal> NotAllowed(const AccountTree& tree, AccountIndex project,
                                   const std::vector<std::string>& classifications) {
   const std::string& path = tree.path(project);
   if (!tree.HoldsJobs(project) || tree.IsClosed(project)) {
-    return Refusal{"project", Never(ReasonCode::kProjectClosed, {{"account", path}})};
+    Reason closed = Never(ReasonCode::kProjectClosed, {{"account", path}});
+    for (AccountIndex i = tree.parent(project); i != kNoAccount; i = tree.parent(i)) {
+      if (tree.account(i).closed) closed.fields["above"] = tree.path(i);
+    }
+    return Refusal{"project", std::move(closed)};
   }
   const std::vector<std::string>& allowed = tree.Classes(project);
   if (!allowed.empty() &&

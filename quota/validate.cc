@@ -1,7 +1,9 @@
 // AccountTree::Validate: settings against each other and against the machine.
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kezek/bounds.h"
 #include "quota/account_tree.h"
@@ -58,6 +60,34 @@ Result<void> CheckLimits(const AccountTree& tree, AccountIndex i) {
                    "a time limit is from 0 to 366 days; 0 takes the class's");
   }
   return {};
+}
+
+// Of the open accounts below this one.
+MilliGpus SumOfGuarantees(const AccountTree& tree, AccountIndex parent, const std::string& type) {
+  Int128 sum = 0;
+  for (const AccountIndex child : tree.children(parent)) {
+    if (!tree.account(child).closed) sum += tree.share(child, type).guarantee_milli;
+  }
+  return static_cast<MilliGpus>(std::min<Int128>(sum, std::numeric_limits<MilliGpus>::max()));
+}
+
+// "nlp 4, vision 1": the largest five.
+std::string Guaranteed(const AccountTree& tree, AccountIndex parent, const std::string& type) {
+  constexpr std::size_t kMost = 5;
+  std::vector<std::pair<MilliGpus, std::string>> all;
+  for (const AccountIndex child : tree.children(parent)) {
+    const MilliGpus guarantee = tree.share(child, type).guarantee_milli;
+    if (tree.account(child).closed || guarantee == 0) continue;
+    all.emplace_back(guarantee, tree.account(child).name);
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::string text;
+  for (std::size_t i = 0; i < std::min(all.size(), kMost); ++i) {
+    text += (i > 0 ? ", " : "") + all[i].second + " " + GpusText(all[i].first);
+  }
+  if (all.size() > kMost) text += " and " + std::to_string(all.size() - kMost) + " more";
+  return text;
 }
 
 }  // namespace
@@ -135,19 +165,21 @@ Result<void> AccountTree::ValidateGuarantees(AccountIndex i, const TreeRules& ru
                          GpusText(configured),
                      {{"guarantee", GpusText(own)}, {"machine", GpusText(configured)}});
     }
-    if (children(i).empty()) continue;
     Int128 sum = 0;
     for (const AccountIndex child : children(i)) {
+      if (account(child).closed) continue;
       sum += share(child, type).guarantee_milli;
       // A child's own range is checked later, when it is its turn; it cannot overflow this.
-      if (share(child, type).guarantee_milli > own || sum > own) {
-        return Problem(
-            *this, child, ShareField(type, "guarantee_milli_gpus"), "ABOVE_PARENT",
-            "with its siblings' guarantees it passes the parent's " + GpusText(own) + " GPUs",
-            {{"guarantee", GpusText(share(child, type).guarantee_milli)},
-             {"parent", GpusText(own)},
-             {"parent_account", path(i)}});
-      }
+      if (share(child, type).guarantee_milli <= own && sum <= own) continue;
+      const MilliGpus all = SumOfGuarantees(*this, i, type);
+      return Problem(*this, child, ShareField(type, "guarantee_milli_gpus"), "ABOVE_PARENT",
+                     "the guarantees below " + (path(i).empty() ? "the root" : path(i)) +
+                         " come to " + GpusText(all) + " GPUs, and it has " + GpusText(own) + ": " +
+                         Guaranteed(*this, i, type),
+                     {{"guarantee", GpusText(share(child, type).guarantee_milli)},
+                      {"parent", GpusText(own)},
+                      {"sum", GpusText(all)},
+                      {"parent_account", path(i)}});
     }
   }
   return {};

@@ -106,7 +106,7 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "Class {class} is not allowed in [{account}|its account][; allowed: {allowed}]."},
     {kClassificationNotAllowed, "CLASSIFICATION_NOT_ALLOWED",
      "Data classified {asked} is not allowed in [{account}|its account][; highest: {highest}]."},
-    {kProjectClosed, "PROJECT_CLOSED", "Its project[ {account}] is closed."},
+    {kProjectClosed, "PROJECT_CLOSED", "Its project[ {account}] is closed[, as all of {above}]."},
     {kNotAMember, "NOT_A_MEMBER", "Its user[ {user}] is not a member of the project[ {account}]."},
     {kTimeLimitTooLong, "TIME_LIMIT_TOO_LONG",
      "The time limit[ of {asked:length}] is longer than allowed[: {limit:length}][ ({whose})]."},

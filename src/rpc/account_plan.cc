@@ -240,6 +240,17 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
   for (const auto& [id, now] : directory.accounts) {
     if (!IsWithin(directory, id, top)) continue;
     Account& wanted = draft.accounts.at(id);
+// The change that makes this path, or -1. Where the desk knows no whole path, the last part counts.
+int ChangeOf(const v1::ApplyAccountsRequest& request, const std::string& account) {
+  int found = -1;
+  for (int i = 0; i < request.changes_size(); ++i) {
+    const std::string& path = FinalPath(request.changes(i));
+    if (path == account) return i;
+    if (path.ends_with("/" + account)) found = i;
+  }
+  return found;
+}
+
     if (const auto then = past.find(id); then != past.end()) {
       wanted = then->second;
       wanted.version = now.version;  // what it is made on
@@ -284,17 +295,15 @@ Error Naming(const Error& error) {
 Error InRequest(const v1::ApplyAccountsRequest& request, const Error& error) {
   if (error.details.size() != 1 || error.details.front().field.empty()) return error;
   FieldError detail = error.details.front();
-  const auto found = detail.values.find("account");
-  if (found == detail.values.end()) return error;
-  const std::string& account = found->second;
-  std::string place = "changes";
-  for (int i = 0; i < request.changes_size(); ++i) {
-    const std::string& path = FinalPath(request.changes(i));
-    if (path != account && !path.ends_with("/" + account)) continue;
-    place = "changes[" + std::to_string(i) + "]." + detail.field;
-    if (path == account) break;
-  }
-  detail.field = place;
+  const auto account = detail.values.find("account");
+  if (account == detail.values.end()) return error;
+  // What does not fit below an account is due to its children, or to itself.
+  const auto parent = detail.values.find("parent_account");
+  const int child = ChangeOf(request, account->second);
+  const bool by_parent = child < 0 && parent != detail.values.end();
+  const int index = by_parent ? ChangeOf(request, parent->second) : child;
+  detail.field = index < 0 ? "changes" : "changes[" + std::to_string(index) + "]." + detail.field;
+  if (by_parent && index >= 0) detail.values["account"] = parent->second;
   return Naming(FieldProblem(error.code, std::move(detail)));
 }
 

@@ -137,6 +137,19 @@ TEST(AccountTree, RefusesBadStructure) {
   for (const Refused& refused : all) ExpectRefused(refused);
 }
 
+TEST(AccountTree, AClosedAccountGivesItsGuaranteeBackUntilItIsOpened) {
+  Rows rows = National();
+  Of(rows, 5).settings.shares[kType].guarantee_milli = 32'000;
+  Of(rows, 7).closed = true;
+  EXPECT_TRUE(AccountTree::Build(rows)->Validate(Machine()).has_value());
+  Of(rows, 7).closed = false;
+  const Error refused = AccountTree::Build(rows)->Validate(Machine()).error();
+  EXPECT_EQ(refused.details.at(0).reason, "ABOVE_PARENT");
+  EXPECT_EQ(refused.details.at(0).message,
+            "the guarantees below universities/kaznu come to 40 GPUs, and it has 32: nlp 32, "
+            "vision 8");
+}
+
 TEST(AccountTree, RefusesBadSettings) {
   const auto share = [](Rows& r, std::int64_t id) -> Share& {
     return Of(r, id).settings.shares[kType];

@@ -183,7 +183,13 @@ TEST(NeverFits, AllowsWhatOnlyWaits) {
 TEST(NeverFits, WhoMayWhat) {
   auto accounts = Small();
   accounts[AccountId{2}].closed = true;
-  EXPECT_EQ(Never(accounts, Spec()).reason.code, ReasonCode::kProjectClosed);
+  const Reason closed = Never(accounts, Spec()).reason;
+  EXPECT_EQ(closed.code, ReasonCode::kProjectClosed);
+  EXPECT_EQ(closed.fields.at("above"), Build(accounts).path(Build(accounts).IndexOf(AccountId{2})))
+      << "whom to ask";
+  accounts[AccountId{2}].closed = false;
+  accounts[kProject].closed = true;
+  EXPECT_FALSE(Never(accounts, Spec()).reason.fields.contains("above"));
   JobSpec elsewhere = Spec();
   elsewhere.project = AccountId{2};
   EXPECT_EQ(Never(Small(), elsewhere).reason.code, ReasonCode::kProjectClosed);
