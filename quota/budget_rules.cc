@@ -65,7 +65,7 @@ Result<void> CheckChange(const AccountTree& tree, AccountIndex i, const BudgetSp
                    "its period is over and booked: it stays as it was", "");
   }
   if (after.end_ms <= now) {
-    return refused(Code::kInvalidArgument, "PERIOD_IS_OVER", "a period ends in the future",
+    return refused(Code::kInvalidArgument, "PERIOD_IS_OVER", "its period would be over already",
                    "end_ms");
   }
   const bool drawn = balance.held + balance.spent > 0;
@@ -172,7 +172,8 @@ Result<void> CheckBudgets(const AccountTree& tree, AccountIndex account, const T
                  "GPU-hours together");
     }
     if (spec.start_ms < 0 || spec.end_ms <= spec.start_ms) {
-      return bad(spec, "end_ms", "OUT_OF_RANGE", "a period ends after it starts");
+      return bad(spec, "end_ms", "OUT_OF_RANGE",
+                 spec.end_ms == 0 ? "its period has no end" : "a period ends after it starts");
     }
     if (spec.carry_over_percent < 0 || spec.carry_over_percent > 100) {
       return bad(spec, "carry_over_percent", "OUT_OF_RANGE", "is from 0 to 100 percent");

@@ -112,8 +112,9 @@ Result<Account> Complete(const Draft& draft, const PutAccounts::Item& item, std:
       return Problem(Code::kNotFound, "", "NO_SUCH_ACCOUNT", "there is no account with this id");
     }
     if (known->second.version != account.version) {
-      return Problem(Code::kAborted, "", "VERSION_CHANGED",
-                     "somebody else has just changed this account: look again");
+      return Problem(
+          Code::kAborted, "", "VERSION_CHANGED",
+          "somebody else has just changed this account: look at that, then repeat yours");
     }
   }
   if (account.id != kRootAccount) {

@@ -34,6 +34,25 @@ Error NotRuled(const std::string& path) {
   return Denied("NOT_ADMINISTRATOR", "you do not administer '" + path + "'");
 }
 
+// An account, and what it was given, is ruled by those above it, also where its own admins ask.
+Error NotRuled(const Caller& caller, const std::string& path) {
+  const auto known = caller.directory().account_by_path.find(path);
+  const bool own =
+      known != caller.directory().account_by_path.end() && caller.ReachesAccount(known->second);
+  if (!own) return NotRuled(path);
+  return Denied("NOT_ADMINISTRATOR",
+                "the settings of '" + path +
+                    "' itself, its weight, guarantee, limits and budgets, are set by those who "
+                    "administer the account above it; yours are those of what is below");
+}
+
+// An account of the caller's, or above one.
+bool Sees(const Caller& caller, AccountId account) {
+  return caller.ReachesAccount(account) ||
+         std::any_of(caller.accounts.begin(), caller.accounts.end(),
+                     [&](AccountId own) { return IsWithin(caller.directory(), own, account); });
+}
+
 // What the change says besides the path.
 Result<void> Amend(const v1::AccountChange& change, const std::string& field, Account* account) {
   if (!change.kind().empty()) account->kind = change.kind();
@@ -99,7 +118,9 @@ class Planning {
     if (!named_.insert(change.path()).second) return Invalid(field + ".path", "is there twice");
     // Before anything else: whether there is an account is not told to those who do not rule it.
     for (const std::string& path : {change.path(), FinalPath(change)}) {
-      if (!RulesPath(caller_, path)) return NotRuled(path);
+      if (RulesPath(caller_, path)) continue;
+      if (Changes(change)) return NotRuled(caller_, path);
+      return {};
     }
     auto item = Begin(change, field);
     if (!item) return item.error();
@@ -135,6 +156,20 @@ class Planning {
   AccountPlan plan() && { return std::move(plan_); }
 
  private:
+  // False: it says of an account that the caller sees what it is already, as an export does of
+  // those above the caller's.
+  bool Changes(const v1::AccountChange& change) const {
+    const auto known = directory_.account_by_path.find(change.path());
+    if (known == directory_.account_by_path.end() || !Sees(caller_, known->second)) return true;
+    if (FinalPath(change) != change.path()) return true;
+    Account account = directory_.accounts.at(known->second);
+    const v1::Account before = ToWire(directory_, account);
+    if (!Amend(change, "", &account)) return true;
+    std::vector<v1::FieldChange> differences;
+    AddDifferences(before, ToWire(directory_, account), &differences);
+    return !differences.empty();
+  }
+
   // The account as it is, or a new one, where it shall hang.
   Result<PutAccounts::Item> Begin(const v1::AccountChange& change, const std::string& field) {
     PutAccounts::Item item;
@@ -150,6 +185,10 @@ class Planning {
       return Invalid(field + ".move_to", "the root stays where it is");
     }
     const auto [parent_path, name] = SplitPath(FinalPath(change));
+    if (name.empty()) {
+      return Invalid(field + (known ? ".move_to" : ".path"),
+                     "'" + FinalPath(change) + "' ends with a slash: a name goes there");
+    }
     if (!directory_.account_by_path.contains(parent_path) && !made_.contains(parent_path)) {
       return NotFound("ACCOUNT_NOT_FOUND", field + (known ? ".move_to" : ".path"),
                       "there is no account '" + parent_path + "' to make '" + name + "' in");
@@ -201,6 +240,17 @@ class Planning {
   AccountPlan plan_;
 };
 
+// The change that makes this path, or -1. Where the desk knows no whole path, the last part counts.
+int ChangeOf(const v1::ApplyAccountsRequest& request, const std::string& account) {
+  int found = -1;
+  for (int i = 0; i < request.changes_size(); ++i) {
+    const std::string& path = FinalPath(request.changes(i));
+    if (path == account) return i;
+    if (path.ends_with("/" + account)) found = i;
+  }
+  return found;
+}
+
 }  // namespace
 
 bool RulesPath(const Caller& caller, const std::string& path) {
@@ -240,17 +290,6 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
   for (const auto& [id, now] : directory.accounts) {
     if (!IsWithin(directory, id, top)) continue;
     Account& wanted = draft.accounts.at(id);
-// The change that makes this path, or -1. Where the desk knows no whole path, the last part counts.
-int ChangeOf(const v1::ApplyAccountsRequest& request, const std::string& account) {
-  int found = -1;
-  for (int i = 0; i < request.changes_size(); ++i) {
-    const std::string& path = FinalPath(request.changes(i));
-    if (path == account) return i;
-    if (path.ends_with("/" + account)) found = i;
-  }
-  return found;
-}
-
     if (const auto then = past.find(id); then != past.end()) {
       wanted = then->second;
       wanted.version = now.version;  // what it is made on
@@ -269,7 +308,8 @@ int ChangeOf(const v1::ApplyAccountsRequest& request, const std::string& account
     for (const AccountId parent : {directory.accounts.at(id).parent, wanted.parent}) {
       if (!caller.everywhere && !(parent && caller.ReachesAccount(parent))) {
         // What the caller does not see is not named.
-        return NotRuled(caller.ReachesAccount(id) ? PathOf(directory, id) : request.account());
+        return caller.ReachesAccount(id) ? NotRuled(caller, PathOf(directory, id))
+                                         : NotRuled(request.account());
       }
     }
     const AccountSettings& now = directory.accounts.at(id).settings;

@@ -70,6 +70,12 @@ std::vector<v1::Reason> WarningsOf(const View& view, const PutAccounts& command)
                                      " in service now: it cannot be kept in full."));
     }
     for (const BudgetSpec& budget : account.settings.budgets) {
+      if (budget.milli_gpu_hours == 0 && budget.end_ms > view.now_ms) {
+        warnings.push_back(
+            Warning("BUDGET_IS_EMPTY", {{"account", path}, {"budget", budget.name}},
+                    "Budget " + budget.name + " of " + Named(path) +
+                        " has 0 GPU-hours: nothing can be held of it but what is carried over."));
+      }
       const bool soon = budget.end_ms > view.now_ms && budget.end_ms - view.now_ms <= kSoon;
       if (!soon || HasNext(account.settings.budgets, budget)) continue;
       warnings.push_back(Warning(

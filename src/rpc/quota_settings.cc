@@ -37,7 +37,7 @@ Result<void> FillPast(const Directory& directory, const std::vector<AccountVersi
 }
 
 Result<void> CheckReason(const std::string& reason, bool plan_only) {
-  if (plan_only || !reason.empty()) return {};
+  if (plan_only || reason.find_first_not_of(" \t\n") != std::string::npos) return {};
   return Invalid("reason", "say why, for the record");
 }
 
@@ -181,30 +181,30 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListChanges(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerContext* context,
                                                            const v1::RevertAccountsRequest* request,
                                                            v1::ApplyAccountsResponse* response) {
-  return Serve(
-      context, parts_, Method("RevertAccounts"), *request,
-      [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
-        const auto reason = CheckReason(request->reason(), request->plan_only());
-        if (!reason) return reply.Fail(reason.error());
-        const auto alone = CheckWhatIf(request->what_if(), request->plan_only());
-        if (!alone) return reply.Fail(alone.error());
-        const auto top = TopOf(*caller, request->account());
-        if (!top) return reply.Fail(top.error());
-        const auto base = CheckBase(caller->directory(), request->base_version());
-        if (!base) return reply.Fail(base.error());
-        ReadLong(*caller, [this, caller, top = *top, request, response, reply](Reader& reader) {
-          const auto history = reader.AccountHistory();
-          if (!history) return reply.Fail(history.error());
-          const auto past = AccountsAt(*history, request->to_version(), "to_version");
-          if (!past) return reply.Fail(past.error());
-          auto plan = PlanRevert(*caller, top, *past, *request);
-          if (!plan) return reply.Fail(plan.error());
-          Carry(parts_, *trials_, {caller, request->plan_only(), request->what_if()},
-                std::move(*plan), response, reply, Naming);
-        });
-      });
+  return Serve(context, parts_, Method("RevertAccounts"), *request,
+               [&](const auto& caller, const Reply& reply) {
+                 const auto here = CheckCluster(settings_, request->cluster());
+                 if (!here) return reply.Fail(here.error());
+                 const auto reason = CheckReason(request->reason(), request->plan_only());
+                 if (!reason) return reply.Fail(reason.error());
+                 const auto alone = CheckWhatIf(request->what_if(), request->plan_only());
+                 if (!alone) return reply.Fail(alone.error());
+                 const auto top = TopOf(*caller, request->account());
+                 if (!top) return reply.Fail(top.error());
+                 const auto base = CheckBase(caller->directory(), request->base_version());
+                 if (!base) return reply.Fail(base.error());
+                 ReadLong(
+                     *caller, [this, caller, top = *top, request, response, reply](Reader& reader) {
+                       const auto history = reader.AccountHistory();
+                       if (!history) return reply.Fail(history.error());
+                       const auto past = AccountsAt(*history, request->to_version(), "to_version");
+                       if (!past) return reply.Fail(past.error());
+                       auto plan = PlanRevert(*caller, top, *past, *request);
+                       if (!plan) return reply.Fail(plan.error());
+                       Carry(parts_, *trials_, {caller, request->plan_only(), request->what_if()},
+                             std::move(*plan), response, reply, Naming);
+                     });
+               });
 }
 
 }  // namespace kezek::rpc

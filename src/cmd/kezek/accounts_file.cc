@@ -6,6 +6,7 @@
 #include <cctype>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "cmd/kezek/output.h"
 #include "cmd/kezek/unit_words.h"
@@ -27,7 +28,12 @@ std::string EnumText(const google::protobuf::EnumValueDescriptor& value) {
   return name;
 }
 
-// Writes what is set, in the order of the API; a path always: the root's is empty.
+// What files have also where it is empty, as the root's path, or 0, as the amount of a budget.
+bool IsNeeded(const std::string& field) {
+  return field == "path" || field == "milli_gpu_hours" || field == "end_ms";
+}
+
+// Writes what is set, in the order of the API.
 class Writing {
  public:
   std::string Take() && { return std::move(text_); }
@@ -52,7 +58,7 @@ class Writing {
         Map(message, field, indent);
       } else if (field.is_repeated()) {
         List(message, field, indent);
-      } else if (reflection.HasField(message, &field) || field.name() == "path") {
+      } else if (reflection.HasField(message, &field) || IsNeeded(field.name())) {
         One(message, field, field.name(), indent);
       }
     }
@@ -136,6 +142,30 @@ bool TakeVersion(const YAML::Node& node, std::int64_t* lowest) {
   return true;
 }
 
+// Left out, either would be 0: a budget that refuses every job, a period without an end.
+void CheckBudgets(const YAML::Node& account, YamlReading* reading) {
+  const YAML::Node settings = account["settings"];
+  if (!settings.IsDefined() || !settings.IsMap() || !settings["budgets"].IsDefined()) return;
+  for (const YAML::Node& budget : settings["budgets"]) {
+    for (const auto& [key, unit_key] :
+         {std::pair{"gpu_hours", "milli_gpu_hours"}, std::pair{"end", "end_ms"}}) {
+      if (budget[key].IsDefined() || budget[unit_key].IsDefined()) continue;
+      reading->Fail(budget.Mark(), "settings.budgets: '" + std::string(key) + "' is missing");
+    }
+  }
+}
+
+// The first key that no such file has.
+std::string OtherKey(const YAML::Node& document) {
+  static const std::set<std::string> known = {"accounts", "version"};
+  if (!document.IsMap()) return "";
+  for (const auto& entry : document) {
+    if (!entry.first.IsScalar() || known.contains(entry.first.Scalar())) continue;
+    return ", and found '" + entry.first.Scalar() + ":'";
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<AccountsFile> ReadAccounts(const std::string& text, const std::string& path) {
@@ -148,7 +178,8 @@ Result<AccountsFile> ReadAccounts(const std::string& text, const std::string& pa
     const YAML::Node version = document.IsMap() ? document["version"] : YAML::Node();
     const std::size_t known = version.IsDefined() ? 2 : 1;
     if (!list.IsDefined() || !list.IsSequence() || document.size() != known) {
-      reading.Fail(document.Mark(), "expected a list of accounts under 'accounts:'");
+      reading.Fail(document.Mark(),
+                   "expected a list of accounts under 'accounts:'" + OtherKey(document));
       break;
     }
     if (version.IsDefined() && !TakeVersion(version, &file.version)) {
@@ -160,6 +191,7 @@ Result<AccountsFile> ReadAccounts(const std::string& text, const std::string& pa
       reading.ReadMessage(node, "", change);
       if (reading.error()) return *reading.error();
       if (!node["path"].IsDefined()) reading.Fail(node.Mark(), "'path' is missing");
+      CheckBudgets(node, &reading);
       if (!paths.insert(change.path()).second) {
         reading.Fail(node.Mark(), "path: '" + change.path() + "' is there twice");
       }

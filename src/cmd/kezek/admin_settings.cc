@@ -260,7 +260,10 @@ void AddAdminApply(CLI::App& admin, Session& session) {
   apply
       ->add_option("--complete-below", flags->complete_below,
                    "close what is below this account and not in the file")
-      ->type_name("ACCOUNT");
+      ->type_name("ACCOUNT")
+      ->check([](const std::string& account) {  // such as of a variable that is not set
+        return account.empty() ? std::string("name an account") : std::string();
+      });
   apply->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   apply->add_flag("--plan", flags->plan, "only say what would change");
   apply->add_flag("--what-if", flags->what_if,

@@ -1,8 +1,10 @@
 #include "cmd/kezek/change_text.h"
 
 #include <algorithm>
+#include <cctype>
 #include <istream>
 #include <ostream>
+#include <string_view>
 #include <utility>
 
 #include "cmd/kezek/render.h"
@@ -57,10 +59,22 @@ std::string Unquoted(const std::string& json) {
   return quoted ? json.substr(1, json.size() - 2) : json;
 }
 
+// `PROJECT_RULE_FAIR` as files have it: `fair`.
+std::string Choice(const std::string& value) {
+  for (const std::string_view front : {"PROJECT_RULE_", "BUDGET_EXHAUSTION_"}) {
+    if (!value.starts_with(front)) continue;
+    std::string text = value.substr(front.size());
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text == "unspecified" ? "-" : text;
+  }
+  return value;
+}
+
 std::string ValueText(const std::string& json, Unit unit) {
   if (json.empty()) return "-";
   const auto number = script::ParseNumber(json, -9'000'000'000'000'000, 9'000'000'000'000'000);
-  if (!number || unit == Unit::kNone) return Unquoted(json);
+  if (!number || unit == Unit::kNone) return Choice(Unquoted(json));
   switch (unit) {
     case Unit::kNone:
       break;
@@ -71,7 +85,7 @@ std::string ValueText(const std::string& json, Unit unit) {
     case Unit::kLength:
       return *number == 0 ? "-" : Length(*number);
     case Unit::kMoment:
-      return ExactMoment(*number);
+      return *number == 0 ? "-" : ExactMoment(*number);
     case Unit::kPart:
       return Percent(*number);
   }
@@ -88,12 +102,12 @@ void PrintChange(const Host& host, const v1::FieldChange& change) {
     return;
   }
   const auto [what, unit] = Words(change.field());
-  *host.out << "~ " << path << "  " << what << "  " << ValueText(change.before(), unit) << " → "
-            << ValueText(change.after(), unit)
-            << (unit == Unit::kGpus       ? " GPUs"
-                : unit == Unit::kGpuHours ? " GPU-h"
-                                          : "")
-            << '\n';
+  const std::string_view of = unit == Unit::kGpus       ? " GPUs"
+                              : unit == Unit::kGpuHours ? " GPU-h"
+                                                        : "";
+  const std::string after = ValueText(change.after(), unit);
+  *host.out << "~ " << path << "  " << what << "  " << ValueText(change.before(), unit)
+            << (after == "-" ? of : "") << " → " << after << (after == "-" ? "" : of) << '\n';
 }
 
 bool MayApply(const Host& host, bool yes, bool input_is_data, int changes) {

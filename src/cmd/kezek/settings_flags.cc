@@ -25,7 +25,7 @@ Result<std::int64_t> Milli(const std::string& flag, const std::string& text) {
   const Result<std::int64_t> whole = script::ParseNumber(text.substr(0, point), 0, kMost);
   const Result<std::int64_t> part = script::ParseNumber(fraction, 0, 999);
   if (!whole || !part || too_fine) {
-    return BadFlag(flag, "'" + text + "' is not a number with at most three decimals");
+    return BadFlag(flag, "'" + text + "' is not a number of 0 or more with at most three decimals");
   }
   return *whole * 1000 + *part;
 }

@@ -50,7 +50,7 @@ constexpr Way kWays[] = {
     {"LOG_NOT_YET", "To wait for it: kezek logs --follow"},
     {"LOG_REMOVED", "Output is kept for a time only: kezek show has what else is known"},
     {"ATTEMPT_NOT_FOUND", "kezek show lists the attempts"},
-    {"VERSION_CHANGED", "Somebody else made a change: look at it, then repeat yours"},
+    {"VERSION_CHANGED", "Who changed what: kezek admin history"},
     {"VERSION_NOT_FOUND", "All of them: kezek admin history"},
     {"UNIX_ACCOUNT_UNKNOWN", "Create it on the cluster's hosts, or name another one"},
     {"UNIX_ACCOUNT_SYSTEM", "Name an account of a person"},

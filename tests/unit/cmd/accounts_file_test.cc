@@ -95,8 +95,15 @@ TEST(AccountsFile, SaysWhereAFileIsWrong) {
   EXPECT_EQ(
       Refusal("accounts:\n- path: a\n  settings: {shares: {h200: {weight: 1, weight_milli: 2}}}\n"),
       "accounts.yaml line 3: 'settings.shares.h200.weight_milli' is there twice");
-  EXPECT_EQ(Refusal("users: []\n"),
-            "accounts.yaml line 1: expected a list of accounts under 'accounts:'");
+  const std::string budget = "accounts:\n- path: a\n  settings:\n    budgets:\n    - {name: b, ";
+  EXPECT_EQ(Refusal(budget + "end: 2027-01-01}\n"),
+            "accounts.yaml line 5: settings.budgets: 'gpu_hours' is missing");
+  EXPECT_EQ(Refusal(budget + "gpu_hours: 5}\n"),
+            "accounts.yaml line 5: settings.budgets: 'end' is missing");
+  EXPECT_EQ(Refusal(budget + "milli_gpu_hours: 0, end_ms: 1}\n"), "") << "0 if one says so";
+  EXPECT_EQ(
+      Refusal("users: []\n"),
+      "accounts.yaml line 1: expected a list of accounts under 'accounts:', and found 'users:'");
   EXPECT_EQ(Refusal("accounts: []\n"), "accounts.yaml: there is no account in it");
   EXPECT_NE(Refusal("accounts:\n- path: [\n"), "");
   EXPECT_NE(Refusal("accounts:\n- 7\n"), "");

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -123,6 +124,40 @@ TEST(InstitutionAdmins, RuleBelowTheirInstitutionAndNowhereElse) {
     EXPECT_EQ(Outcome(world, "chief@kaznu", request), row.outcome)
         << row.path << " → " << row.move_to;
   }
+}
+
+// The export has the accounts above the institution, and itself.
+TEST(InstitutionAdmins, ApplyTheirOwnExport) {
+  World world;
+  world.directory.accounts.at(World::kKaznu).settings.shares["h200"].guarantee_milli = 4'000;
+  v1::ApplyAccountsRequest request = Exported(world.directory);
+  auto& changes = *request.mutable_changes();
+  changes.erase(std::remove_if(changes.begin(), changes.end(),
+                               [](const v1::AccountChange& change) {
+                                 return change.path().starts_with("firms");
+                               }),
+                changes.end());
+  EXPECT_EQ(Outcome(world, "chief@kaznu", request), "ok");
+  for (v1::AccountChange& change : changes) {
+    if (change.path() == "universities/kaznu/nlp") change.set_title("new");
+  }
+  const auto plan = PlanAccounts(As(world, "chief@kaznu"), request);
+  ASSERT_TRUE(plan.has_value()) << plan.error().message;
+  ASSERT_EQ(plan->command.accounts.size(), 1U) << "and changes what is theirs";
+  for (v1::AccountChange& change : changes) {
+    if (change.path() == "universities/kaznu") {
+      (*change.mutable_settings()->mutable_shares())["h200"].set_guarantee_milli_gpus(5'000);
+    }
+  }
+  const auto own = PlanAccounts(As(world, "chief@kaznu"), request);
+  ASSERT_FALSE(own.has_value());
+  EXPECT_EQ(own.error().details.at(0).message,
+            "the settings of 'universities/kaznu' itself, its weight, guarantee, limits and "
+            "budgets, are set by those who administer the account above it; yours are those of "
+            "what is below");
+  *request.add_changes() = Exported(world.directory).changes(5);
+  ASSERT_TRUE(request.changes().rbegin()->path().starts_with("firms"));
+  EXPECT_NE(Outcome(world, "chief@kaznu", request), "ok") << "what one does not see is no export";
 }
 
 TEST(InstitutionAdmins, DoNotChooseTheNamesInSlurm) {

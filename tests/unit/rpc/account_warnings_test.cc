@@ -54,6 +54,7 @@ TEST_F(AccountWarnings, ABudgetThatEndsSoonWithNoneAfterIt) {
     BudgetSpec spec;
     spec.name = name;
     spec.gpu_type = type;
+    spec.milli_gpu_hours = 1'000;
     spec.start_ms = start_day * kDayMs;
     spec.end_ms = end_day * kDayMs;
     return spec;
@@ -69,6 +70,19 @@ TEST_F(AccountWarnings, ABudgetThatEndsSoonWithNoneAfterIt) {
   EXPECT_TRUE(Of(kaznu).empty());
   kaznu.settings.budgets = {budget("far", 90, 132)};
   EXPECT_TRUE(Of(kaznu).empty()) << "more than a month away";
+}
+
+TEST_F(AccountWarnings, ABudgetWithoutHours) {
+  Account kaznu = Kaznu();
+  kaznu.settings.budgets = {{.name = "none", .start_ms = 0, .end_ms = 400 * kDayMs}};
+  const auto warnings = Of(kaznu);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_EQ(warnings[0].code(), "BUDGET_IS_EMPTY");
+  EXPECT_EQ(warnings[0].sentence(),
+            "Budget none of universities/kaznu has 0 GPU-hours: nothing can be held of it but what "
+            "is carried over.");
+  kaznu.settings.budgets[0].end_ms = 90 * kDayMs;
+  EXPECT_TRUE(Of(kaznu).empty()) << "it is over";
 }
 
 }  // namespace
