@@ -193,6 +193,8 @@ void Budgets::Book(const LedgerEntry& entry) {
     KEZEK_CHECK(*pot >= 0, "budget " + entry.budget.name + ": " + entry.contra + " below 0");
   }
   if (MilliGpuMs* pot = PotOf(balance, entry.pot)) *pot += entry.amount;
+  const bool regranted = *from == Pot::kGrants || entry.pot == Pot::kGrants;
+  if (regranted && entry.amount != 0) balance.warned_percent = 0;
   if (*from == Pot::kGrants) balance.granted += entry.amount;
   if (entry.pot == Pot::kGrants) balance.granted -= entry.amount;
   if (*from == Pot::kCarried) balance.carried_in += entry.amount;

@@ -40,7 +40,8 @@ class Budgets {
  public:
   // As it was stored.
   void Restore(const BudgetRef& ref, const BudgetBalance& balance) { balances_[ref] = balance; }
-  // A pot that would fall below 0 is a bug: KEZEK_CHECK.
+  // A pot that would fall below 0 is a bug: KEZEK_CHECK. With another grant no warning counts as
+  // given.
   void Book(const LedgerEntry& entry);
   void Warned(const BudgetWarning& warning);
   const BudgetBalance& Of(const BudgetRef& ref) const;
@@ -131,7 +132,8 @@ std::vector<LedgerEntry> EndsDue(const AccountTree& tree, const Budgets& budgets
 // End of the first period that is not closed; none: there is none.
 std::optional<TimeMs> NextEnd(const AccountTree& tree, const Budgets& budgets);
 
-// 80, 95 and 100 % of what was granted and carried in, once each; the highest that is due.
+// 80, 95 and 100 % spent of what was granted and carried in, once each for one grant; the highest
+// that is due.
 std::optional<BudgetWarning> WarningDue(const BudgetRef& ref, const BudgetBalance& balance);
 
 // A correction that is approved, as entries: usage at `now`, and of a budget its charge.

@@ -239,7 +239,7 @@ std::optional<TimeMs> NextEnd(const AccountTree& tree, const Budgets& budgets) {
 
 std::optional<BudgetWarning> WarningDue(const BudgetRef& ref, const BudgetBalance& balance) {
   const Int128 all = Int128{balance.granted} + balance.carried_in;
-  const Int128 used = Int128{balance.spent} + balance.held;
+  const Int128 used = balance.spent;
   if (balance.closed || all == 0) return std::nullopt;
   for (const std::int32_t percent : std::array{100, 95, 80}) {
     if (used * 100 < all * percent) continue;

@@ -146,7 +146,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kRefunded, "REFUNDED",
      "{amount} GPU-hours given back[ to budget {budget}][, for the time since {since_ms}]."},
     {kBudgetWarning, "BUDGET_WARNING",
-     "Budget {budget} of {account} is spent or held to {percent} %[: {left} GPU-hours left]."},
+     "Budget {budget} of {account} is spent to {percent} %[, {held} GPU-hours are held][: {left}"
+     " GPU-hours left][, and job {waits} waits for more]."},
     {kBudgetEnded, "BUDGET_ENDED",
      "Budget {budget} of {account} has ended[: {expired} GPU-hours expire][, {carried} are carried"
      " over]."},

@@ -8,6 +8,7 @@
 #include "kezek/check.h"
 #include "kezek/names.h"
 #include "quota/budget.h"
+#include "quota/wide.h"
 #include "scheduler/control/core.h"
 
 namespace kezek::control {
@@ -44,16 +45,21 @@ void SayEnded(Core& core, const BudgetRef& budget, const std::vector<LedgerEntry
   core.Say(AccountNote(core, budget.account, std::move(reason), kActorKezek));
 }
 
-void Warn(Core& core, const BudgetRef& budget) {
+void SayWarning(Core& core, const BudgetRef& budget, std::int64_t percent,
+                const std::string& waits = "") {
   const BudgetBalance& balance = core.engine.budgets().Of(budget);
-  const auto warning = quota::WarningDue(budget, balance);
-  if (!warning) return;
   Reason reason = BudgetReason(core, ReasonCode::kBudgetWarning, budget);
   reason.fields["percent"] = std::to_string(warning->percent);
   reason.fields["left"] = quota::GpuHoursText(balance.left);
   core.Say(AccountNote(core, budget.account, std::move(reason), kActorKezek));
   core.engine.WarnedOf(*warning);
   core.ready.changes.budget_warnings.push_back(*warning);
+}
+
+void Warn(Core& core, const BudgetRef& budget) {
+  const auto warning = quota::WarningDue(budget, core.engine.budgets().Of(budget));
+  if (!warning) return;
+  SayWarning(core, budget, warning->percent);
 }
 
 Error Refused(Code code, const char* reason, std::string message, std::int64_t id) {
@@ -165,6 +171,27 @@ void WarnOfBudgets(Core& core) {
 
 std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core) {
   if (core.budgets_shown != nullptr && !core.directory_changed) return core.budgets_shown;
+void WarnOfWaiting(Core& core) {
+  const bool some = std::any_of(core.plan.stopped.begin(), core.plan.stopped.end(),
+                                [](const auto& one) { return one.second.by_budgets > 0; });
+  if (!some) return;
+  const Directory& directory = *core.state.directory();
+  for (const auto& [ref, standing] : core.plan.waiting) {
+    if (standing.reason.code != ReasonCode::kBudgetExhausted) continue;
+    const auto& fields = standing.reason.fields;
+    const auto account = directory.account_by_path.find(fields.at("account"));
+    if (account == directory.account_by_path.end()) continue;
+    const BudgetRef budget{account->second, fields.at("budget")};
+    const BudgetBalance& balance = core.engine.budgets().Of(budget);
+    const quota::Int128 all = quota::Int128{balance.granted} + balance.carried_in;
+    const auto known = core.waited_for.find(budget);
+    if (known != core.waited_for.end() && known->second == balance.granted) continue;
+    core.waited_for[budget] = balance.granted;
+    const quota::Int128 percent = all == 0 ? 100 : quota::Int128{balance.spent} * 100 / all;
+    SayWarning(core, budget, static_cast<std::int64_t>(percent), ToText(ref));
+  }
+}
+
   auto shown = std::make_shared<std::vector<BudgetStanding>>();
   const quota::AccountTree& tree = core.state.tree();
   for (quota::AccountIndex i = 0; i < tree.size(); ++i) {

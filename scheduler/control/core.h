@@ -105,9 +105,10 @@ struct Core {
   std::int64_t tick = 0;
   std::int64_t keyed = 0;  // by the engine, when last reported
   bool tick_wanted = true;
-  std::int32_t bad_plans = 0;            // in a row, with decisions that verify dropped
-  TimeMs recount_at_ms = 0;              // when the next part of everything is counted anew
-  std::int32_t recount_part = 0;         // which
+  std::int32_t bad_plans = 0;                  // in a row, with decisions that verify dropped
+  TimeMs recount_at_ms = 0;                    // when the next part of everything is counted anew
+  std::int32_t recount_part = 0;               // which
+  std::map<BudgetRef, MilliGpuMs> waited_for;  // said of budgets: that jobs wait, and their grant
   std::map<std::string, TimeMs> scaled;  // GPU types whose guarantees are scaled: last seen so
 
   // The draft.
@@ -186,6 +187,8 @@ void BookHolds(Core& core, const Job& job, const Attempt& attempt, const quota::
 void EndBudgets(Core& core);
 // After all of a step has been booked.
 void WarnOfBudgets(Core& core);
+// Of budgets that jobs of the plan wait for: once for each grant, and again after a restart.
+void WarnOfWaiting(Core& core);
 std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core);
 
 // --- cluster_events.cc ---

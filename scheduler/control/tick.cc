@@ -113,6 +113,7 @@ void Tick(Core& core) {
   core.plan_version = core.state.directory()->settings_version;
   JudgePlan(core);
   SayWhatIsScaled(core);
+  WarnOfWaiting(core);
   RecountPart(core);
   if (!core.cluster_answers || !core.nodes_seen || !core.MayAct()) Withhold(core);
   for (const engine::Start& start : core.plan.starts) Launch1(core, start);

@@ -146,6 +146,11 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
   for (const Job& job : changes.jobs) jobs_[job.ref] = job;
   for (const Attempt& attempt : changes.attempts) attempts_[attempt.ref] = attempt;
   for (const AccountVersion& row : changes.accounts) Put(row.account);
+  for (const LedgerEntry& entry : changes.ledger) {  // what was warned of was another grant
+    if (entry.book == Book::kBudget && entry.kind == EntryKind::kGrant && entry.amount != 0) {
+      warned_.erase(entry.budget);
+    }
+  }
   for (const BudgetWarning& warning : changes.budget_warnings) {
     warned_[warning.budget] = warning.percent;
   }

@@ -81,7 +81,7 @@ constexpr FamilyInfo kTable[] = {
     {"kezek_budget_end_timestamp_seconds", kG, "seconds", kByBudget, kBudgets,
      "When its period ends, in Unix time."},
     {"kezek_budget_warned_percent", kG, "percent", kByBudget, kBudgets,
-     "Highest warning given in its period: 80, 95, 100; 0: none."},
+     "Highest warning given of what is granted: 80, 95, 100; 0: none."},
     {"kezek_budget_runs_out_timestamp_seconds", kG, "seconds", kByBudget, kBudgets,
      "When nothing of it is left at the pace of its period so far; absent if it lasts."},
     {"kezek_budget_will_expire_gpu_seconds", kG, "GPU-seconds", kByBudget, kBudgets,

@@ -375,9 +375,10 @@ void ForEachChangeStatement(
   take("add_events", NumberedInsertSql("events", kEventColumns));
   take("add_ledger", NumberedInsertSql("ledger", kLedgerColumns));
   take("add_budget_warnings",
-       "insert into budget_warnings (account_id, name, percent, time_ms) select " +
-           SelectSql(kWarningColumns) + ", $1::bigint from " + UnnestSql(kWarningColumns, 2) +
-           " on conflict do nothing");
+       "insert into budget_warnings (account_id, name, percent, time_ms, granted) select " +
+           SelectSql(kWarningColumns) + ", $1::bigint, coalesce(t.granted, 0) from " +
+           UnnestSql(kWarningColumns, 2) +
+           " left join budget_totals t using (account_id, name) on conflict do nothing");
   take("put_corrections", InsertSql("corrections", kCorrectionColumns, "id"));
   take("settle_attempts",
        "update attempts a set settled = true"

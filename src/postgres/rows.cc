@@ -160,7 +160,7 @@ LedgerEntry ReadLedgerEntry(RowCursor& row) {
 const char* const kBudgetFields =
     "b.account_id, b.name, b.left_amount, b.held, b.spent, b.expired, b.granted, b.carried_in,"
     " b.carried_out, b.refunded, b.closed, (select max(w.percent) from budget_warnings w"
-    " where w.account_id = b.account_id and w.name = b.name)";
+    " where w.account_id = b.account_id and w.name = b.name and w.granted = b.granted)";
 
 std::pair<BudgetRef, BudgetBalance> ReadBudget(RowCursor& row) {
   std::pair<BudgetRef, BudgetBalance> budget;

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "kezek/budget_forecast.h"
 #include "kezek/names.h"
 #include "rpc/account_convert.h"
+#include "rpc/budget_rows.h"
 #include "rpc/job_refs.h"
 #include "rpc/node_convert.h"
 #include "rpc/paging.h"
@@ -17,66 +17,6 @@ namespace kezek::rpc {
 namespace {
 
 std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
-
-v1::Budget ToWire(const View& view, const BudgetStanding& standing,
-                  const std::map<BudgetRef, MilliGpuMs>& spent_lately) {
-  const BudgetBalance& balance = standing.balance;
-  v1::Budget wire;
-  wire.set_account(PathOf(*view.directory, standing.ref.account));
-  *wire.mutable_spec() = rpc::ToWire(standing.spec);
-  wire.set_granted_milli_gpu_ms(balance.granted + balance.carried_in);
-  wire.set_spent_milli_gpu_ms(balance.spent);
-  wire.set_held_milli_gpu_ms(balance.held);
-  wire.set_refunded_milli_gpu_ms(balance.refunded);
-  wire.set_left_milli_gpu_ms(balance.left);
-  wire.set_expired_milli_gpu_ms(balance.expired);
-  wire.set_warned_percent(balance.warned_percent);
-  const auto lately = spent_lately.find(standing.ref);
-  const BudgetPace pace{lately == spent_lately.end() ? 0 : lately->second,
-                        PaceTime(standing.spec, view.now_ms)};
-  const BudgetForecast forecast =
-      ForecastOf(standing.spec, balance, pace, view.now_ms,
-                 view.budgets != nullptr && HasNextPeriod(*view.budgets, standing));
-  wire.set_runs_out_ms(forecast.runs_out_ms);
-  wire.set_will_expire_milli_gpu_ms(forecast.will_expire);
-  return wire;
-}
-
-bool IsAbove(const Directory& directory, AccountId above, AccountId account) {
-  return IsWithin(directory, account, above);
-}
-
-// Budgets of the account and those above it; of what is below it, too, if asked.
-Result<std::vector<BudgetStanding>> Wanted(const Caller& caller,
-                                           const v1::ListBudgetsRequest& request) {
-  const View& view = *caller.view;
-  const Directory& directory = caller.directory();
-  std::vector<AccountId> of;
-  if (!request.account().empty()) {
-    const auto account = FindVisibleAccount(caller, request.account(), "account");
-    if (!account) return account.error();
-    of.push_back(*account);
-  } else if (caller.everywhere) {
-    of.push_back(kRootAccount);
-  } else {
-    of.assign(caller.accounts.begin(), caller.accounts.end());
-  }
-  const bool below = request.below() || (request.account().empty() && caller.everywhere);
-  const std::vector<AccountId> visible = VisibleAccounts(caller);
-  std::vector<BudgetStanding> found;
-  if (view.budgets == nullptr) return found;
-  for (const BudgetStanding& standing : *view.budgets) {
-    const AccountId owner = standing.ref.account;
-    const bool current =
-        standing.spec.start_ms <= view.now_ms && view.now_ms < standing.spec.end_ms;
-    const bool wanted = std::any_of(of.begin(), of.end(), [&](AccountId account) {
-      return IsAbove(directory, owner, account) || (below && IsWithin(directory, owner, account));
-    });
-    const bool seen = std::find(visible.begin(), visible.end(), owner) != visible.end();
-    if (wanted && seen && (current || request.all_periods())) found.push_back(standing);
-  }
-  return found;
-}
 
 v1::LedgerKind KindOf(const LedgerEntry& entry) {
   switch (entry.kind) {
@@ -284,22 +224,18 @@ void Change(const std::shared_ptr<const Caller>& caller, const Parts& parts, Com
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListBudgets(grpc::CallbackServerContext* context,
                                                         const v1::ListBudgetsRequest* request,
                                                         v1::ListBudgetsResponse* response) {
-  return Serve(context, parts_, Method("ListBudgets"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
-                 auto wanted = Wanted(*caller, *request);
-                 if (!wanted) return reply.Fail(wanted.error());
-                 ReadLong(*caller,
-                          [caller, wanted = std::move(*wanted), response, reply](Reader& reader) {
-                            const auto spent = reader.SpentSince(caller->view->now_ms - kPaceMs);
-                            if (!spent) return reply.Fail(spent.error());
-                            for (const BudgetStanding& standing : wanted) {
-                              *response->add_budgets() = ToWire(*caller->view, standing, *spent);
-                            }
-                            reply.Ok();
-                          });
-               });
+  return Serve(
+      context, parts_, Method("ListBudgets"), *request,
+      [&](const auto& caller, const Reply& reply) {
+        const auto here = CheckCluster(settings_, request->cluster());
+        if (!here) return reply.Fail(here.error());
+        auto wanted = BudgetsOf(*caller, request->account(),
+                                {.below = request->below(), .all_periods = request->all_periods()});
+        if (!wanted) return reply.Fail(wanted.error());
+        ReadLong(*caller, [caller, wanted = std::move(*wanted), response, reply](Reader& reader) {
+          reply.Finish(AddBudgets(*caller, wanted, reader, response->mutable_budgets()));
+        });
+      });
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListCorrections(

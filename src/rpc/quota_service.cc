@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rpc/account_convert.h"
+#include "rpc/budget_rows.h"
 #include "rpc/entitlement_convert.h"
 #include "rpc/paging.h"
 #include "rpc/usage_rows.h"
@@ -115,10 +116,16 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext
         if (!accounts) return reply.Fail(accounts.error());
         auto types = TypesOf(caller->directory(), request->gpu_type());
         if (!types) return reply.Fail(types.error());
+        auto budgets = BudgetsOf(*caller, request->account(), {.below = true});
+        if (!budgets) return reply.Fail(budgets.error());
+        std::erase_if(*budgets, [request](const BudgetStanding& budget) {
+          const std::string& type = budget.spec.gpu_type;
+          return !request->gpu_type().empty() && !type.empty() && type != request->gpu_type();
+        });
         response->set_half_life_ms(settings_.half_life_ms);
         response->set_as_of_ms(caller->view->now_ms);
         response->set_settings_version(caller->view->settings_version);
-        parts_.read->Read([caller, accounts = *accounts, types = *types,
+        parts_.read->Read([caller, accounts = *accounts, types = *types, budgets = *budgets,
                            by_user = request->by_user(), response, reply](Reader& reader) {
           const auto charged = reader.ChargeTotals(ProjectsWithin(caller->directory(), accounts));
           if (!charged) return reply.Fail(charged.error());
@@ -128,7 +135,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext
             }
           }
           if (by_user) AddUsers(*caller, accounts, types, *charged, response);
-          reply.Ok();
+          reply.Finish(AddBudgets(*caller, budgets, reader, response->mutable_budgets()));
         });
       });
 }

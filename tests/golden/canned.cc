@@ -204,7 +204,7 @@ v1::ListBudgetsResponse CannedBudgets(const v1::ListBudgetsRequest& request) {
                      end_ms: 1798761600000 }
               granted_milli_gpu_ms: 72000000000000 spent_milli_gpu_ms: 44446400000000
               held_milli_gpu_ms: 3600000000000 left_milli_gpu_ms: 23953600000000
-              runs_out_ms: 1797206400000 warned_percent: 80 }
+              runs_out_ms: 1797206400000 warned_percent: 80 jobs_waiting: 12 }
   )");
 }
 

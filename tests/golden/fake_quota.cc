@@ -36,9 +36,13 @@ Status DecideCanned(const v1::DecideCorrectionRequest& request, v1::Correction* 
 
 class FakeQuota final : public v1::QuotaService::Service {
  public:
-  Status GetUsage(ServerContext*, const v1::GetUsageRequest*,
+  Status GetUsage(ServerContext*, const v1::GetUsageRequest* request,
                   v1::GetUsageResponse* response) override {
-    return Answer(response, CannedUsage());
+    v1::GetUsageResponse usage = CannedUsage();
+    v1::ListBudgetsRequest of;
+    of.set_account(request->account());
+    *usage.mutable_budgets() = CannedBudgets(of).budgets();
+    return Answer(response, usage);
   }
   Status ListBudgets(ServerContext*, const v1::ListBudgetsRequest* request,
                      v1::ListBudgetsResponse* response) override {

@@ -112,6 +112,25 @@ TEST_F(BudgetTest, SqlAddsUpToWhatIsLoaded) {
   EXPECT_EQ(held, 40);
 }
 
+TEST_F(BudgetTest, WarningsBelongToWhatIsGrantedThen) {
+  Live();
+  Changes raised;
+  raised.ledger = {Entry(EntryKind::kGrant, Pot::kGrants, Pot::kLeft, 50)};
+  ASSERT_TRUE(store_.Commit(raised).has_value());
+  auto snapshot = store_.Lead();
+  ASSERT_TRUE(snapshot.has_value()) << snapshot.error().message;
+  EXPECT_EQ(snapshot->budgets.at(0).second.warned_percent, 0) << "100 was of less";
+  raised.ledger = {Entry(EntryKind::kGrant, Pot::kGrants, Pot::kLeft, 50)};
+  raised.budget_warnings = {{kBudget, 80}};
+  ASSERT_TRUE(store_.Commit(raised).has_value());
+  snapshot = store_.Lead();
+  ASSERT_TRUE(snapshot.has_value()) << snapshot.error().message;
+  EXPECT_EQ(snapshot->budgets.at(0).second.warned_percent, 80);
+  EXPECT_EQ(Ask("select string_agg(granted || ':' || percent, ' ' order by granted, percent)"
+                " from budget_warnings"),
+            "100:80 100:100 200:80");
+}
+
 TEST_F(BudgetTest, NoEntryThatOvershootsIsStored) {
   Live();
   const std::string before = Ask("select count(*) from ledger");

@@ -1,4 +1,3 @@
-#include <kezek/v1/ledger.pb.h>
 #include <kezek/v1/quota.pb.h>
 
 #include <CLI/CLI.hpp>
@@ -66,8 +65,8 @@ std::string Distance(const v1::UsageRow& row) {
   return (off < 0 ? "-" : "+") + Percent(std::abs(off));
 }
 
-// What is left of each budget that covers the account, and how long it will last.
-void PrintBudgets(const Host& host, const v1::ListBudgetsResponse& answer) {
+// What is left of each budget above and below the account, and how long it will last.
+void PrintBudgets(const Host& host, const v1::GetUsageResponse& answer) {
   for (const v1::Budget& budget : answer.budgets()) {
     const std::string of = budget.account().empty() ? "(all)" : budget.account();
     *host.out << "Budget " << budget.spec().name() << " of " << of << ": "
@@ -76,6 +75,10 @@ void PrintBudgets(const Host& host, const v1::ListBudgetsResponse& answer) {
                      PartsPerMillion(budget.spent_milli_gpu_ms(), budget.granted_milli_gpu_ms()))
               << " used, " << GpuHours(budget.held_milli_gpu_ms()) << " held by running jobs, "
               << GpuHours(budget.left_milli_gpu_ms()) << " left\n";
+    if (budget.jobs_waiting() > 0) {
+      *host.out << Styled(host, Style::kBad, "  Jobs wait")
+                << " for more than is left: " << budget.jobs_waiting() << '\n';
+    }
     *host.out << "  Forecast: ";
     if (budget.runs_out_ms() != 0) {
       *host.out << "runs out " << Moment(host, budget.runs_out_ms());
@@ -85,7 +88,8 @@ void PrintBudgets(const Host& host, const v1::ListBudgetsResponse& answer) {
     }
     *host.out << ", at the pace of the last 14 days\n";
     if (budget.warned_percent() > 0) {
-      *host.out << "  Warned: " << budget.warned_percent() << " % of it were spent or held\n";
+      *host.out << Styled(host, Style::kBold, "  Warned") << ": " << budget.warned_percent()
+                << " % of it are spent\n";
     }
     if (budget.refunded_milli_gpu_ms() == 0) continue;
     *host.out << "  Refunded: " << GpuHours(budget.refunded_milli_gpu_ms()) << " GPU-h\n";
@@ -180,12 +184,7 @@ Result<int> RunUsage(Session& session, const UsageFlags& flags) {
   if (host.out_is_terminal && answer->half_life_ms() > 0) {
     *host.out << "Usage halves every " << Length(answer->half_life_ms()) << ".\n";
   }
-  v1::ListBudgetsRequest of;
-  of.set_account(flags.account);
-  // An older daemon has none.
-  const Result<v1::ListBudgetsResponse> budgets = Ask<v1::ListBudgetsResponse>(session, of);
-  if (!budgets && budgets.error().code != Code::kUnimplemented) return budgets.error();
-  if (budgets) PrintBudgets(host, *budgets);
+  PrintBudgets(host, *answer);
   return kDone;
 }
 

@@ -37,6 +37,7 @@ void LogEvent(const Event& event) {
                        event.reason.code == ReasonCode::kPlacementDiffers ||
                        event.reason.code == ReasonCode::kSetAside ||
                        event.reason.code == ReasonCode::kGuaranteesScaled ||
+                       event.reason.code == ReasonCode::kBudgetWarning ||
                        event.reason.code == ReasonCode::kLostByCluster;
   spdlog::log(warning ? spdlog::level::warn : spdlog::level::debug,
               "event subject={} attempt={} from={} to={} reason={} actor={} text='{}'", name,

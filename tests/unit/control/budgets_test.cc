@@ -213,16 +213,35 @@ TEST_F(BudgetsTest, OnlyWhatRunsHasANewCheckpoint) {
   EXPECT_EQ(desk.Of(second).last_checkpoint_ms, desk.now);
 }
 
-TEST_F(BudgetsTest, WarnsOnceWithAnEvent) {
+TEST_F(BudgetsTest, SaysOnceForAGrantThatJobsWaitForMore) {
   ASSERT_TRUE(Grant(2).has_value());
   Submit();
   desk.Tick();
+  const auto warnings = [this] {
+    std::vector<Reason> found;
+    for (const Event& event : desk.store.events()) {
+      if (event.reason.code == ReasonCode::kBudgetWarning) found.push_back(event.reason);
+    }
+    return found;
+  };
+  EXPECT_TRUE(warnings().empty()) << "all of it is held, and nobody waits";
+  const JobId second = Submit();
   desk.Tick();
-  const auto& events = desk.store.events();
-  EXPECT_EQ(
-      std::count_if(events.begin(), events.end(),
-                    [](const Event& e) { return e.reason.code == ReasonCode::kBudgetWarning; }),
-      1);
+  desk.Tick();
+  ASSERT_EQ(warnings().size(), 1U);
+  const std::map<std::string, std::string> fields = {
+      {"account", warnings()[0].fields.at("account")},
+      {"budget", "q4"},
+      {"percent", "0"},
+      {"held", "2"},
+      {"left", "0"},
+      {"waits", std::to_string(second.value)}};
+  EXPECT_EQ(warnings()[0].fields, fields);
+  ASSERT_TRUE(Grant(3).has_value());
+  desk.Tick();
+  desk.Tick();
+  ASSERT_EQ(warnings().size(), 2U) << "raised, and it waits still";
+  EXPECT_EQ(warnings()[1].fields.at("left"), "1");
 }
 
 TEST_F(BudgetsTest, ACorrectionNeedsAnotherPerson) {

@@ -309,17 +309,37 @@ TEST(Budget, AShorterLimitGivesBackAtOnce) {
   EXPECT_EQ(world.first().held, kGpuHour);
 }
 
-TEST(Budget, WarnsOnceAtEachStep) {
+// Books it as if it had been spent, and as the warning that is given.
+std::int32_t WarnedAt(World& world, MilliGpuMs spent) {
+  Correction correction{.id = 1, .budget = kFirst, .gpu_type = "h200", .amount = spent};
+  const auto entries = AdjustmentEntries(world.tree, world.budgets, correction, 1, world.now);
+  EXPECT_TRUE(entries.has_value());
+  for (const LedgerEntry& entry : *entries) world.Book(entry);
+  const auto warning = WarningDue(kFirst, world.first());
+  if (warning) world.budgets.Warned(*warning);
+  return warning ? warning->percent : 0;
+}
+
+TEST(Budget, WarnsOnceAtEachStepOfWhatIsSpent) {
   World world({Spec("first", 100, kStart, kEnd)});
-  EXPECT_EQ(WarningDue(kFirst, world.first()), std::nullopt);
-  StartOf(world, 80, 58 * kMinuteMs);
-  auto warning = WarningDue(kFirst, world.first());
-  ASSERT_TRUE(warning);
-  EXPECT_EQ(warning->percent, 80);
-  world.budgets.Warned(*warning);
-  EXPECT_EQ(WarningDue(kFirst, world.first()), std::nullopt);
-  StartOf(world, 20, 58 * kMinuteMs);
-  EXPECT_EQ(WarningDue(kFirst, world.first())->percent, 100);
+  Started run = StartOf(world, 100, 58 * kMinuteMs);
+  EXPECT_EQ(world.first().left, 0);
+  EXPECT_EQ(WarningDue(kFirst, world.first()), std::nullopt) << "held is not spent";
+  EndOf(world, run, kMinuteMs);
+  EXPECT_EQ(WarnedAt(world, 70 * kGpuHour), 0);
+  EXPECT_EQ(WarnedAt(world, 10 * kGpuHour), 80);
+  EXPECT_EQ(WarnedAt(world, kGpuHour), 0);
+  EXPECT_EQ(WarnedAt(world, world.first().left), 100);
+}
+
+TEST(Budget, WarnsAgainAfterItIsRaised) {
+  World world({Spec("first", 100, kStart, kEnd)});
+  EXPECT_EQ(WarnedAt(world, 100 * kGpuHour), 100);
+  ASSERT_TRUE(world.Set({Spec("first", 1000, kStart, kEnd)}).has_value());
+  EXPECT_EQ(WarnedAt(world, kGpuHour), 0);
+  EXPECT_EQ(WarnedAt(world, 700 * kGpuHour), 80);
+  ASSERT_TRUE(world.Set({Spec("first", 1001, kStart, kEnd)}).has_value());
+  EXPECT_EQ(WarnedAt(world, kGpuHour), 80) << "another grant";
 }
 
 TEST(Budget, ACorrectionNeedsWhatIsLeft) {
