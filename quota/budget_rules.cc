@@ -85,6 +85,22 @@ Error Below(const AccountTree& tree, AccountIndex i, const std::string& name,
                  "milli_gpu_hours");
 }
 
+Error NoSuchBudget(const AccountTree& tree, const BudgetRef& ref) {
+  std::string known;
+  const AccountIndex i = tree.IndexOf(ref.account);
+  if (i != kNoAccount) {
+    for (const BudgetSpec& spec : tree.account(i).settings.budgets) {
+      known += (known.empty() ? "" : ", ") + spec.name;
+    }
+  }
+  return FieldProblem(Code::kNotFound,
+                      {"budget",
+                       "BUDGET_NOT_FOUND",
+                       "the account has no budget '" + ref.name + "'" +
+                           (known.empty() ? ", nor any other" : ": it has " + known),
+                       {{"budget", ref.name}}});
+}
+
 Result<void> MayGo(const AccountTree& tree, AccountIndex i, const std::string& name,
                    const BudgetBalance& balance) {
   if (balance.closed) return {};
@@ -269,14 +285,8 @@ Result<std::vector<LedgerEntry>> AdjustmentEntries(const AccountTree& tree, cons
   entry.correction = correction.id;
   std::vector<LedgerEntry> entries = {entry};
   if (!correction.budget) return entries;
-  const AccountIndex account = tree.IndexOf(correction.budget.account);
   const BudgetSpec* spec = FindBudget(tree, correction.budget);
-  if (spec == nullptr) {
-    return FieldProblem(Code::kNotFound, {"budget",
-                                          "BUDGET_NOT_FOUND",
-                                          "there is no budget " + correction.budget.name,
-                                          {{"budget", correction.budget.name}}});
-  }
+  if (spec == nullptr) return NoSuchBudget(tree, correction.budget);
   if (!spec->gpu_type.empty() && spec->gpu_type != correction.gpu_type) {
     return FieldProblem(Code::kFailedPrecondition,
                         {"gpu_type",
@@ -286,10 +296,16 @@ Result<std::vector<LedgerEntry>> AdjustmentEntries(const AccountTree& tree, cons
   }
   const BudgetBalance& balance = budgets.Of(correction.budget);
   const MilliGpuMs size = correction.amount < 0 ? -correction.amount : correction.amount;
-  if (size > (correction.amount > 0 ? balance.left : balance.spent)) {
-    Error error = Below(tree, account, spec->name, balance);
-    error.details.front().field = "amount_milli_gpu_ms";
-    return error;
+  const bool charges = correction.amount > 0;
+  const MilliGpuMs most = charges ? balance.left : balance.spent;
+  if (size > most) {
+    return FieldProblem(
+        Code::kFailedPrecondition,
+        {"amount_milli_gpu_ms",
+         "BUDGET_BELOW_SPENT",
+         GpuHoursText(most) + " GPU-hours are " + (charges ? "left" : "spent") + " of budget " +
+             spec->name + ": no more can be " + (charges ? "charged to it" : "given back to it"),
+         {{"budget", spec->name}}});
   }
   entry.book = Book::kCharge;
   entries.push_back(entry);

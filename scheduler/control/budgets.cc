@@ -49,17 +49,19 @@ void SayWarning(Core& core, const BudgetRef& budget, std::int64_t percent,
                 const std::string& waits = "") {
   const BudgetBalance& balance = core.engine.budgets().Of(budget);
   Reason reason = BudgetReason(core, ReasonCode::kBudgetWarning, budget);
-  reason.fields["percent"] = std::to_string(warning->percent);
+  reason.fields["percent"] = std::to_string(percent);
+  if (balance.held > 0) reason.fields["held"] = quota::GpuHoursText(balance.held);
   reason.fields["left"] = quota::GpuHoursText(balance.left);
+  if (!waits.empty()) reason.fields["waits"] = waits;
   core.Say(AccountNote(core, budget.account, std::move(reason), kActorKezek));
-  core.engine.WarnedOf(*warning);
-  core.ready.changes.budget_warnings.push_back(*warning);
 }
 
 void Warn(Core& core, const BudgetRef& budget) {
   const auto warning = quota::WarningDue(budget, core.engine.budgets().Of(budget));
   if (!warning) return;
   SayWarning(core, budget, warning->percent);
+  core.engine.WarnedOf(*warning);
+  core.ready.changes.budget_warnings.push_back(*warning);
 }
 
 Error Refused(Code code, const char* reason, std::string message, std::int64_t id) {
@@ -169,8 +171,6 @@ void WarnOfBudgets(Core& core) {
   core.budgets_touched.clear();
 }
 
-std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core) {
-  if (core.budgets_shown != nullptr && !core.directory_changed) return core.budgets_shown;
 void WarnOfWaiting(Core& core) {
   const bool some = std::any_of(core.plan.stopped.begin(), core.plan.stopped.end(),
                                 [](const auto& one) { return one.second.by_budgets > 0; });
@@ -192,6 +192,8 @@ void WarnOfWaiting(Core& core) {
   }
 }
 
+std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core) {
+  if (core.budgets_shown != nullptr && !core.directory_changed) return core.budgets_shown;
   auto shown = std::make_shared<std::vector<BudgetStanding>>();
   const quota::AccountTree& tree = core.state.tree();
   for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
@@ -211,19 +213,10 @@ void WarnOfWaiting(Core& core) {
 Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& propose,
                                        const Command& command) {
   Correction correction = propose.draft;
-  if (correction.budget) {
-    const BudgetSpec* spec = quota::FindBudget(core.state.tree(), correction.budget);
-    if (spec == nullptr) {
-      return FieldProblem(Code::kNotFound,
-                          {"budget", "BUDGET_NOT_FOUND", "there is no such budget", {}});
-    }
-    if (!spec->gpu_type.empty() && spec->gpu_type != correction.gpu_type) {
-      return FieldProblem(Code::kFailedPrecondition, {"gpu_type",
-                                                      "BUDGET_OF_ANOTHER_TYPE",
-                                                      "the budget is of " + spec->gpu_type,
-                                                      {{"gpu_type", spec->gpu_type}}});
-    }
-  }
+  // What could not be booked now is not proposed; whether it can be then is looked at again.
+  const auto could = quota::AdjustmentEntries(core.state.tree(), core.engine.budgets(), correction,
+                                              core.state.directory()->settings_version, core.now);
+  if (!could) return could.error();
   correction.id = ++core.last_correction;
   correction.state = CorrectionState::kProposed;
   correction.proposed_by = command.actor_name;

@@ -63,6 +63,8 @@ constexpr const char* kSettled =
     " and ($6::bigint = 0 or not exists (select from ledger s where s.job_id = a.job_id"
     " and s.element = a.element and s.attempt = a.number and s.kind = 'settlement'"
     " and s.book = 'charge' and s.seq > $6::bigint))";
+// By a refund, or a correction that two people decided.
+constexpr const char* kGivenBack = "(l.kind = 'refund' or l.kind = 'adjustment' and l.amount < 0)";
 constexpr const char* kRunMs = "greatest(0, (a.end_ms - a.start_ms) / 1000 * 1000)";
 
 ReportKey ReadKey(RowCursor& row) {
@@ -124,9 +126,12 @@ class ReportReading {
 
   void ReadCharges() {
     ForEach(
-        "select " + KeysOf(query_, kOfEntry) +
-            ", coalesce(sum(l.amount) filter (where l.kind <> 'refund'), 0)::bigint,"
-            " coalesce(-sum(l.amount) filter (where l.kind = 'refund'), 0)::bigint,"
+        "select " + KeysOf(query_, kOfEntry) + ", coalesce(sum(l.amount) filter (where not " +
+            kGivenBack +
+            "), 0)::bigint,"
+            " coalesce(-sum(l.amount) filter (where " +
+            kGivenBack +
+            "), 0)::bigint,"
             " coalesce(sum(a.counted_milli * " +
             kRunMs + ") filter (where l.kind = 'settlement' and a.start_ms > 0), 0)::bigint" +
             " from ledger l left join attempts a on a.job_id = l.job_id"

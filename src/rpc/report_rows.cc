@@ -132,9 +132,15 @@ void AddFigures(const AccountFigures& figures, v1::ReportUsageRow* row) {
   row->set_unused_milli_gpu_ms(row->unused_milli_gpu_ms() + unused);
 }
 
+bool TellsStanding(const std::vector<v1::ReportGroup>& by) {
+  return !Among(by, v1::REPORT_GROUP_USER) && !Among(by, v1::REPORT_GROUP_CLASS) &&
+         !Among(by, v1::REPORT_GROUP_KIND);
+}
+
 void FillUsage(const Directory& directory, const std::vector<v1::ReportGroup>& by,
-               const ReportGroups& groups, const ReportFigures& figures,
-               const std::vector<HistoryRow>& history, v1::ReportUsageResponse* response) {
+               const ReportGroups& groups, const std::set<AccountId>& tops,
+               const ReportFigures& figures, const std::vector<HistoryRow>& history,
+               v1::ReportUsageResponse* response) {
   std::map<std::vector<std::string>, v1::ReportUsageRow> rows;
   const auto row_of = [&](const ReportKey& key) -> v1::ReportUsageRow& {
     std::vector<std::string> labels;
@@ -151,13 +157,16 @@ void FillUsage(const Directory& directory, const std::vector<v1::ReportGroup>& b
     AddSums(sums, &total);
   }
   const std::map<AccountId, std::int32_t> group_of(groups.units.begin(), groups.units.end());
+  const bool tell_standing = TellsStanding(by);
   for (const HistoryRow& hours : history) {
+    if (tops.contains(hours.account)) AddFigures(hours.figures, &total);
+    const auto group = group_of.find(hours.account);
+    if (!tell_standing || group == group_of.end()) continue;
     ReportKey key;
-    key.group = group_of.at(hours.account);
+    key.group = group->second;
     if (Among(by, v1::REPORT_GROUP_GPU_TYPE)) key.gpu_type = hours.gpu_type;
     key.period = hours.period;
     AddFigures(hours.figures, &row_of(key));
-    AddFigures(hours.figures, &total);
   }
   SetWaits(figures.waits, total.mutable_waits());
   for (auto& [labels, row] : rows) {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,16 @@ void SetWaits(const WaitSums& waits, v1::WaitFigures* wire);
 void AddSums(const ReportSums& sums, v1::ReportUsageRow* row);
 void AddFigures(const AccountFigures& figures, v1::ReportUsageRow* row);
 
-// The rows of a usage report and their total, sorted by group.
+// Whether rows by these have how the account stood: that is not told apart by user, class or kind.
+bool TellsStanding(const std::vector<v1::ReportGroup>& by);
+
+// The rows of a usage report, sorted by group, and their total. How `tops` stood is that of the
+// total: what parents are due is not the sum of their children's. `history` has the groups' units
+// and `tops`.
 void FillUsage(const Directory& directory, const std::vector<v1::ReportGroup>& by,
-               const ReportGroups& groups, const ReportFigures& figures,
-               const std::vector<HistoryRow>& history, v1::ReportUsageResponse* response);
+               const ReportGroups& groups, const std::set<AccountId>& tops,
+               const ReportFigures& figures, const std::vector<HistoryRow>& history,
+               v1::ReportUsageResponse* response);
 
 // What an equity report compares.
 struct EquityBasis {

@@ -28,8 +28,9 @@ struct UsageQuestion {
   std::vector<v1::ReportGroup> by;
   ReportTime time;
   ReportGroups groups;
+  std::set<AccountId> tops;
   ReportQuery query;
-  HistoryQuery history;  // no accounts: rows tell apart what the history does not
+  HistoryQuery history;
 };
 
 Result<std::vector<v1::ReportGroup>> ReadGroups(const v1::ReportUsageRequest& request) {
@@ -91,8 +92,14 @@ Result<UsageQuestion> Read(const Caller& caller, const ReportGround& ground,
                    .since_ms = query.since_ms,
                    .until_ms = query.until_ms,
                    .period = query.period};
-  if (query.by_user || query.by_class || query.by_kind) return asked;
-  for (const auto& [unit, group] : asked.groups.units) asked.history.accounts.push_back(unit);
+  ReportGroups whole = GroupAccounts(directory, tops, {});
+  KeepReached(caller, &whole);
+  for (const auto& [unit, group] : whole.units) asked.tops.insert(unit);
+  std::set<AccountId> accounts = asked.tops;
+  for (const auto& [unit, group] : asked.groups.units) {
+    if (TellsStanding(asked.by)) accounts.insert(unit);
+  }
+  asked.history.accounts.assign(accounts.begin(), accounts.end());
   return asked;
 }
 
@@ -267,7 +274,7 @@ Result<void> Make(const Caller& caller, const ReportGround& ground, Reader& read
     if (!rows) return rows.error();
     history = std::move(*rows);
   }
-  FillUsage(*ground.directory, asked->by, asked->groups, *figures, history, response);
+  FillUsage(*ground.directory, asked->by, asked->groups, asked->tops, *figures, history, response);
   *response->mutable_basis() = BasisOf(*figures, ground, asked->time);
   return {};
 }

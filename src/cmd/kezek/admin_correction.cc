@@ -45,6 +45,11 @@ Result<std::int64_t> Amount(const CorrectionFlags& flags) {
     return Error{
         milli.error().code, (charges ? "--charge: " : "--give-back: ") + milli.error().message, {}};
   }
+  if (*milli == 0) {
+    return Error{Code::kInvalidArgument,
+                 std::string(charges ? "--charge" : "--give-back") + ": say how much, above 0",
+                 {}};
+  }
   if (*milli > kMostMilliGpuHours) {
     return Error{Code::kInvalidArgument,
                  std::string(charges ? "--charge" : "--give-back") +
@@ -96,7 +101,10 @@ Result<int> RunList(Session& session, const CorrectionFlags& flags) {
   } while (!request.page().token().empty());
   const Host& host = session.host;
   if (PrintMessage(host, session.format(), all)) return kDone;
-  Table table({"ID", "STATE", "GPU-H", "TYPE", "ACCOUNT", "BUDGET", "JOB", "PROPOSED BY", "WHY"});
+  std::vector<std::string> headings = {"ID",     "STATE", "GPU-H",       "TYPE", "ACCOUNT",
+                                       "BUDGET", "JOB",   "PROPOSED BY", "WHY"};
+  if (flags.all) headings.insert(headings.end(), {"DECIDED BY", "DECIDED"});
+  Table table(headings);
   table.MayCut({"WHY"});
   table.MayLeaveOut({"TYPE", "JOB"});
   if (session.format() == Format::kWide) table.KeepWhole();
@@ -106,10 +114,19 @@ Result<int> RunList(Session& session, const CorrectionFlags& flags) {
       continue;
     }
     const v1::ProposeCorrectionRequest& request_of = correction.request();
-    table.Add({std::to_string(correction.id()), StateOf(correction),
-               GpuHours(request_of.amount_milli_gpu_ms()), request_of.gpu_type(),
-               request_of.account().empty() ? "(all)" : request_of.account(), request_of.budget(),
-               request_of.job(), correction.proposed_by(), request_of.reason()});
+    std::vector<std::string> cells = {std::to_string(correction.id()),
+                                      StateOf(correction),
+                                      GpuHours(request_of.amount_milli_gpu_ms()),
+                                      request_of.gpu_type(),
+                                      request_of.account().empty() ? "(all)" : request_of.account(),
+                                      request_of.budget(),
+                                      request_of.job(),
+                                      correction.proposed_by(),
+                                      request_of.reason()};
+    if (flags.all) {
+      cells.insert(cells.end(), {correction.decided_by(), Moment(host, correction.decided_ms())});
+    }
+    table.Add(std::move(cells));
   }
   if (session.format() != Format::kName) table.Print(host);
   return kDone;

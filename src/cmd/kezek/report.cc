@@ -110,6 +110,13 @@ std::vector<std::string> UsageCells(const v1::ReportUsageRow& row) {
           Text(row.expired_milli_gpu_ms())};
 }
 
+// How accounts stood is not told apart by these.
+bool TellsStanding(const ReportFlags& flags) {
+  return std::none_of(flags.by.begin(), flags.by.end(), [](const std::string& by) {
+    return by == "user" || by == "class" || by == "kind";
+  });
+}
+
 void PrintUsageCsv(const Host& host, const ReportFlags& flags,
                    const v1::ReportUsageResponse& answer) {
   std::vector<std::string> heading = flags.by;
@@ -118,7 +125,13 @@ void PrintUsageCsv(const Host& host, const ReportFlags& flags,
   PrintCsv(host, heading);
   for (const v1::ReportUsageRow& row : answer.rows()) {
     std::vector<std::string> cells(row.group().begin(), row.group().end());
-    const std::vector<std::string> figures = UsageCells(row);
+    std::vector<std::string> figures = UsageCells(row);
+    for (std::size_t i = 0; i < figures.size() && !TellsStanding(flags); ++i) {
+      const std::string& column = UsageColumns()[i];
+      const bool standing = column.starts_with("guaranteed") || column.starts_with("borrowed") ||
+                            column.starts_with("entitled") || column.starts_with("unused");
+      if (standing) figures[i].clear();
+    }
     cells.insert(cells.end(), figures.begin(), figures.end());
     PrintCsv(host, cells);
   }
@@ -140,15 +153,16 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
   Table table(headings);
   table.MayLeaveOut({"FAILED", "NOT ASKED", "REFUNDED", "CHARGED"});
   if (wide) table.KeepWhole();
-  const auto add = [&](std::vector<std::string> cells, const v1::ReportUsageRow& row) {
+  const auto add = [&](std::vector<std::string> cells, const v1::ReportUsageRow& row, bool told) {
+    const auto stood = [told](std::int64_t amount) { return told ? GpuHours(amount) : "-"; };
     cells.insert(cells.end(),
                  {Thousands(row.jobs()), Thousands(row.failed()), GpuHours(row.used_milli_gpu_ms()),
                   GpuHours(row.charged_milli_gpu_ms()), GpuHours(row.refunded_milli_gpu_ms()),
-                  GpuHours(row.entitled_milli_gpu_ms()), GpuHours(row.unused_milli_gpu_ms()),
+                  stood(row.entitled_milli_gpu_ms()), stood(row.unused_milli_gpu_ms()),
                   WaitedText(row.waits())});
     if (wide) {
       cells.insert(cells.end(),
-                   {GpuHours(row.guaranteed_milli_gpu_ms()), GpuHours(row.borrowed_milli_gpu_ms()),
+                   {stood(row.guaranteed_milli_gpu_ms()), stood(row.borrowed_milli_gpu_ms()),
                     Thousands(row.preempted()), GpuHours(row.lost_milli_gpu_ms()),
                     row.has_idle_milli_gpu_ms() ? GpuHours(row.idle_milli_gpu_ms()) : "not known",
                     GpuHours(row.expired_milli_gpu_ms())});
@@ -157,11 +171,11 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
   };
   for (const v1::ReportUsageRow& row : answer.rows()) {
     if (row.group_size() == 0) continue;  // the total says it
-    add({row.group().begin(), row.group().end()}, row);
+    add({row.group().begin(), row.group().end()}, row, TellsStanding(flags));
   }
   std::vector<std::string> total(std::max<std::size_t>(1, flags.by.size()));
   total[0] = "(total)";
-  add(std::move(total), answer.total());
+  add(std::move(total), answer.total(), true);
   table.Print(session.host);
   if (session.host.out_is_terminal) {
     *session.host.out << "GPU-hours; " << BasisText(answer.basis()) << '\n';
@@ -183,6 +197,7 @@ Result<int> RunReportUsage(Session& session, const ReportFlags& flags) {
     PrintUsageCsv(session.host, flags, *answer);
   } else if (session.format() == Format::kName) {
     for (const v1::ReportUsageRow& row : answer->rows()) {
+      if (row.group_size() == 0) continue;  // the whole has no name
       for (int i = 0; i < row.group_size(); ++i) {
         *session.host.out << (i == 0 ? "" : " ") << row.group(i);
       }

@@ -172,6 +172,24 @@ TEST_F(BudgetPeriods, ACorrectionOfUsageTouchesNoBudget) {
       << "of those above it, too";
 }
 
+TEST_F(BudgetPeriods, WhatCouldNotBeBookedIsNotProposed) {
+  ASSERT_TRUE(Set({Period("a", 10'000, 0, 9 * kDayMs)}));
+  const auto said = [this](MilliGpuMs amount, const std::string& budget) {
+    Correction draft;
+    draft.budget = {DeskOfOne::kProject, budget};
+    draft.gpu_type = "h200";
+    draft.amount = amount;
+    const auto proposed = desk.Do(ProposeCorrection{draft});
+    return proposed ? "" : proposed.error().details.at(0).message;
+  };
+  EXPECT_EQ(said(11 * kGpuHour, "a"),
+            "10 GPU-hours are left of budget a: no more can be charged to it");
+  EXPECT_EQ(said(-kGpuHour, "a"),
+            "0 GPU-hours are spent of budget a: no more can be given back to it");
+  EXPECT_EQ(said(kGpuHour, "A"), "the account has no budget 'A': it has a");
+  EXPECT_EQ(said(10 * kGpuHour, "a"), "");
+}
+
 TEST_F(BudgetPeriods, TwoProposalsForTheLastHoursDoNotBothGetThem) {
   ASSERT_TRUE(Set({Period("a", 10'000, 0, 9 * kDayMs)}));
   const std::int64_t one = Propose(6 * kGpuHour, "a");

@@ -113,7 +113,8 @@ TEST_F(ReportService, RowsAddUpToTheTotal) {
     }
     EXPECT_EQ(charged, (4 + 5 + 8) * kGpuHour);
     EXPECT_EQ(charged, response.total().charged_milli_gpu_ms());
-    EXPECT_EQ(entitled, response.total().entitled_milli_gpu_ms());
+    EXPECT_EQ(response.total().entitled_milli_gpu_ms(), 100 * kGpuHour)
+        << "the root's, however it is grouped";
     EXPECT_EQ(jobs, response.total().jobs());
     const bool by_user = !by.empty() && by[0] == v1::REPORT_GROUP_USER;
     EXPECT_EQ(entitled, by_user ? 0 : 100 * kGpuHour) << "at every level the same";
