@@ -15,6 +15,7 @@
 
 #include "kezek/account.h"
 #include "kezek/ids.h"
+#include "kezek/node.h"
 #include "kezek/resources.h"
 #include "kezek/result.h"
 #include "kezek/time.h"
@@ -34,6 +35,7 @@ inline constexpr std::int32_t kMaxDepth = 32;
 struct TreeRules {
   std::map<std::string, MilliGpus> configured_milli;  // the configured machine, by GPU type
   std::map<std::string, ClassRules> classes;
+  std::map<std::string, Node> nodes = {};    // configured ones, by name
   std::vector<std::string> classifications;  // lowest first; empty: there are none
 };
 
@@ -50,11 +52,20 @@ class AccountTree {
   static Result<AccountTree> Build(const std::map<AccountId, Account>& accounts);
 
   // Checks the settings: shares (weight 1…kMaxWeightMilli; guarantee, borrow_max, lend_max
+<<<<<<< HEAD
   // 0…kMaxMilliGpus; open children's guarantees fit in the parent's, the root's in the machine;
   // known GPU types), limits not negative, classes known and among the parent's, classification
   // known and not above the parent's. A default class is one that the account allows.
   // INVALID_ARGUMENT is of the first account (in index order), e.g.
   // "settings.shares[h200].guarantee_milli_gpus" with the account "universities/kaznu".
+=======
+  // 0…kMaxMilliGpus; open children's guarantees fit in the parent's, the root's in the shared
+  // nodes; known GPU types), dedicated nodes known, of no lane, of one account or some on one path,
+  // limits not negative, classes known and among the parent's, classification known and not above
+  // the parent's. A default class is one that the account allows. INVALID_ARGUMENT is of the first
+  // account (in index order), e.g. "settings.shares[h200].guarantee_milli_gpus" with the account
+  // "universities/kaznu".
+>>>>>>> bb48d8b (Make nodes of one owner pools of their own, and give classes lanes)
   Result<void> Validate(const TreeRules& rules) const;
   // All that Validate could say, at most one of each kind for an account and what is below it. What
   // was fine may become one: machine, classes and classifications are configuration.
@@ -112,8 +123,11 @@ class AccountTree {
   };
   const Node& node(AccountIndex i) const;
   Result<void> ValidateShares(AccountIndex i, const TreeRules& rules) const;
-  Result<void> ValidateGuarantees(AccountIndex i, const TreeRules& rules) const;
+  Result<void> ValidateGuarantees(AccountIndex i,
+                                  const std::map<std::string, MilliGpus>& shared_milli) const;
   Result<void> ValidateTargets(AccountIndex i, const TreeRules& rules) const;
+  Result<void> ValidateNodes(AccountIndex i, const TreeRules& rules,
+                             std::map<std::string, AccountIndex>& lowest) const;
   Result<void> ValidateNames(AccountIndex i, const TreeRules& rules) const;
 
   std::vector<Node> nodes_;

@@ -54,7 +54,7 @@ std::optional<Reason> OverAccount(const AccountTree& tree, AccountIndex i,
                            running.OfUser(tree.id(i), job.user), job)) {
     return over;
   }
-  if (job.scavenger) return std::nullopt;
+  if (!job.IsShared()) return std::nullopt;
   return Over(ReasonCode::kLimitBorrow, "account", path, tree.ShareCap(i, job.gpu_type),
               running.Allocated(tree.id(i), job.gpu_type), job.counted_milli, true);
 }
@@ -73,7 +73,7 @@ MilliGpus MostNow(const AccountTree& tree, const RunningTable& running, const Cl
     within(settings.account_limits, running.OfAccount(id));
     within(settings.user_limits, running.OfUser(id, job.user));
     const auto cap = tree.ShareCap(i, job.gpu_type);
-    if (cap && !job.scavenger) most = std::min(most, *cap - running.Allocated(id, job.gpu_type));
+    if (cap && job.IsShared()) most = std::min(most, *cap - running.Allocated(id, job.gpu_type));
   }
   within(job_class.user_limits, running.OfClassUser(job_class.name, job.user));
   return std::max<MilliGpus>(0, most);
@@ -119,7 +119,7 @@ Refusal TooLong(const std::string& whose, DurationMs limit, DurationMs asked) {
 
 std::optional<Refusal> NeverInAccount(const AccountTree& tree, AccountIndex i,
                                       const ClassRules& job_class, const JobSpec& spec,
-                                      MilliGpus counted) {
+                                      MilliGpus counted, bool apart) {
   const AccountSettings& settings = tree.account(i).settings;
   const std::string& path = tree.path(i);
   for (const Limits* limits : {&settings.account_limits, &settings.user_limits}) {
@@ -128,7 +128,7 @@ std::optional<Refusal> NeverInAccount(const AccountTree& tree, AccountIndex i,
     }
     if (auto refusal = TooLarge("account", path, *limits, counted)) return refusal;
   }
-  if (job_class.scavenger) return std::nullopt;
+  if (job_class.scavenger || apart) return std::nullopt;
   const Share& share = tree.share(i, spec.shape.gpu_type);
   std::optional<MilliGpus> most = tree.ShareCap(i, spec.shape.gpu_type);
   if (!job_class.preemptible) most = share.guarantee_milli;
@@ -224,12 +224,13 @@ void RunningTable::Change(const AccountTree& tree, const JobCount& job, std::int
     const AccountId id = tree.id(i);
     change(&accounts_, id);
     change(&users_, std::pair{id, job.user});
-    if (job.scavenger || milli == 0) continue;
+    if (milli == 0 || (job.scavenger && !job.apart)) continue;
     const std::pair key{id, job.gpu_type};
-    MilliGpus& allocated = allocated_[key];
-    allocated += milli;
-    KEZEK_CHECK(allocated >= 0, "more was taken out than ran");
-    if (allocated == 0) allocated_.erase(key);
+    auto& table = job.apart ? apart_ : allocated_;
+    MilliGpus& sum = table[key];
+    sum += milli;
+    KEZEK_CHECK(sum >= 0, "more was taken out than ran");
+    if (sum == 0) table.erase(key);
   }
 }
 
@@ -251,6 +252,11 @@ RunningTable::Count RunningTable::OfClassUser(const std::string& job_class, User
 MilliGpus RunningTable::Allocated(AccountId account, const std::string& gpu_type) const {
   const auto found = allocated_.find({account, gpu_type});
   return found == allocated_.end() ? 0 : found->second;
+}
+
+MilliGpus RunningTable::Apart(AccountId account, const std::string& gpu_type) const {
+  const auto found = apart_.find({account, gpu_type});
+  return found == apart_.end() ? 0 : found->second;
 }
 
 std::vector<MilliGpus> RunningTable::AllocatedByIndex(const AccountTree& tree,
@@ -281,7 +287,7 @@ Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const Cl
 Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,
                         const std::vector<MilliGpus>& allocated,
                         const std::vector<MilliGpus>& guarantees) {
-  if (job_class.preemptible || job.scavenger) return {};
+  if (job_class.preemptible || !job.IsShared()) return {};
   Reason reason;
   MilliGpus fits = job.counted_milli;
   for (AccountIndex i = tree.IndexOf(job.project); i != kNoAccount; i = tree.parent(i)) {
@@ -299,7 +305,8 @@ Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, co
 }
 
 Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const JobSpec& spec,
-                  MilliGpus counted_milli, const std::vector<std::string>& classifications) {
+                  MilliGpus counted_milli, const std::vector<std::string>& classifications,
+                  bool apart) {
   const AccountIndex project = tree.IndexOf(spec.project);
   if (project == kNoAccount) return {"project", Never(ReasonCode::kProjectClosed, {})};
   if (auto refusal = NotAllowed(tree, project, spec, classifications)) return *refusal;
@@ -310,7 +317,8 @@ Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const Jo
     return TooLong(job_class.name, *limit, spec.time_limit_ms);
   }
   for (AccountIndex i = project; i != kNoAccount; i = tree.parent(i)) {
-    if (auto refusal = NeverInAccount(tree, i, job_class, spec, counted_milli)) return *refusal;
+    if (auto refusal = NeverInAccount(tree, i, job_class, spec, counted_milli, apart))
+      return *refusal;
   }
   auto refusal = TooLarge("class", job_class.name, job_class.user_limits, counted_milli);
   return refusal ? *refusal : Refusal{};

@@ -24,6 +24,9 @@ struct JobCount {
   std::string gpu_type;
   MilliGpus counted_milli = 0;
   bool scavenger = false;
+  bool apart = false;  // on dedicated nodes or a lane
+  // Whether guarantees and borrowing are about it.
+  bool IsShared() const { return !scavenger && !apart; }
 };
 
 // What runs (starting included), by account, user and class. Accounts above a project are those of
@@ -45,8 +48,11 @@ class RunningTable {
   Count OfAccount(AccountId account) const;
   Count OfUser(AccountId account, UserId user) const;
   Count OfClassUser(const std::string& job_class, UserId user) const;
-  // Of one type, scavengers left out: what guarantees and borrowing are measured by.
+  // Of one type, scavengers and what runs apart left out: what guarantees and borrowing are
+  // measured by.
   MilliGpus Allocated(AccountId account, const std::string& gpu_type) const;
+  // Of one type, scavengers included: on dedicated nodes and lanes.
+  MilliGpus Apart(AccountId account, const std::string& gpu_type) const;
   // The same for every account of the tree, by index: input of OrderTree.
   std::vector<MilliGpus> AllocatedByIndex(const AccountTree& tree,
                                           const std::string& gpu_type) const;
@@ -58,11 +64,12 @@ class RunningTable {
   std::map<std::pair<AccountId, UserId>, Count> users_;
   std::map<std::pair<std::string, UserId>, Count> class_users_;
   std::map<std::pair<AccountId, std::string>, MilliGpus> allocated_;
+  std::map<std::pair<AccountId, std::string>, MilliGpus> apart_;
 };
 
 // The first limit that stops the job now, or kNone. From the project up to the root; at each
-// account its GPUs, its jobs, the user's GPUs and jobs in it, then borrow_max (not for
-// scavengers); last the class's limits per user. Codes kLimitAccountGpus, kLimitAccountJobs,
+// account its GPUs, its jobs, the user's GPUs and jobs in it, then borrow_max (not for scavengers,
+// nor apart); last the class's limits per user. Codes kLimitAccountGpus, kLimitAccountJobs,
 // kLimitUserGpus, kLimitUserJobs, kLimitBorrow; fields account (path) or class, limit, running,
 // asked: GPUs as "2.5", jobs as numbers; for GPUs `fits`: what the job could have by all these
 // limits, if anything. Of kLimitBorrow the limit is guarantee and borrow_max together.
@@ -73,7 +80,7 @@ Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const Cl
 // pass, for a class that may not be preempted; else kNone. Fields account, asked, and `fits`: what
 // it could have inside all of them, if anything. `allocated` by index, with what the
 // plan has given; `guarantees` that count now, by index, or empty: as they are set. Scavengers are
-// always preemptible.
+// always preemptible; what runs apart is in nobody's way.
 Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, const JobCount& job,
                         const std::vector<MilliGpus>& allocated,
                         const std::vector<MilliGpus>& guarantees = {});
@@ -88,10 +95,12 @@ struct Refusal {
 // Refusal with kNone: nothing stands against it. Checks that the project takes jobs and is open,
 // the class is allowed, the classification is not above the highest (`classifications` lowest
 // first; "" is the lowest; an unknown one is refused), the time limit, GPUs per job, running
-// limits, borrow_max, and for classes that may not be preempted the guarantees. Not the machine:
-// whether nodes can hold the shape is the placement's question.
+// limits, and unless it may run `apart`, on dedicated nodes or a lane, borrow_max, and for classes
+// that may not be preempted the guarantees. Not the machine: whether nodes can hold the shape is
+// the placement's question.
 Refusal NeverFits(const AccountTree& tree, const ClassRules& job_class, const JobSpec& spec,
-                  MilliGpus counted_milli, const std::vector<std::string>& classifications);
+                  MilliGpus counted_milli, const std::vector<std::string>& classifications,
+                  bool apart = false);
 
 // Whether it is one of the codes of NeverFits: only other settings can let the job start.
 bool IsBar(ReasonCode code);

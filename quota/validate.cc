@@ -1,6 +1,11 @@
 // AccountTree::Validate: settings against each other and against the machine.
 #include <algorithm>
+<<<<<<< HEAD
 #include <limits>
+=======
+#include <map>
+#include <set>
+>>>>>>> bb48d8b (Make nodes of one owner pools of their own, and give classes lanes)
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +27,8 @@ Error Problem(const AccountTree& tree, AccountIndex i, const std::string& field,
                                                          .message = std::move(message),
                                                          .values = std::move(values)});
 }
+
+constexpr MilliGpus kGpu = 1000;
 
 std::string ShareField(const std::string& gpu_type, const std::string& name) {
   return "shares[" + gpu_type + "]." + name;
@@ -62,6 +69,7 @@ Result<void> CheckLimits(const AccountTree& tree, AccountIndex i) {
   return {};
 }
 
+<<<<<<< HEAD
 // Of the open accounts below this one.
 MilliGpus SumOfGuarantees(const AccountTree& tree, AccountIndex parent, const std::string& type) {
   Int128 sum = 0;
@@ -88,6 +96,24 @@ std::string Guaranteed(const AccountTree& tree, AccountIndex parent, const std::
   }
   if (all.size() > kMost) text += " and " + std::to_string(all.size() - kMost) + " more";
   return text;
+=======
+// GPUs of the machine, by type, less those on dedicated nodes and lanes.
+std::map<std::string, MilliGpus> SharedMilli(const AccountTree& tree, const TreeRules& rules) {
+  std::set<std::string> owned;
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    const auto& nodes = tree.account(i).settings.dedicated_nodes;
+    if (!nodes.empty() && !tree.IsClosed(i)) owned.insert(nodes.begin(), nodes.end());
+  }
+  for (const auto& [name, job_class] : rules.classes) {
+    owned.insert(job_class.nodes.begin(), job_class.nodes.end());
+  }
+  std::map<std::string, MilliGpus> shared = rules.configured_milli;
+  for (const std::string& name : owned) {
+    const auto node = rules.nodes.find(name);
+    if (node != rules.nodes.end()) shared[node->second.gpu_type] -= node->second.gpus * kGpu;
+  }
+  return shared;
+>>>>>>> bb48d8b (Make nodes of one owner pools of their own, and give classes lanes)
 }
 
 }  // namespace
@@ -103,10 +129,13 @@ std::vector<Error> AccountTree::Problems(const TreeRules& rules) const {
   const auto note = [&problems](const Result<void>& checked) {
     if (!checked) problems.push_back(checked.error());
   };
+  const std::map<std::string, MilliGpus> shared = SharedMilli(*this, rules);
+  std::map<std::string, AccountIndex> lowest;  // account so far that has the node
   for (AccountIndex i = 0; i < size(); ++i) {
     note(ValidateShares(i, rules));
-    note(ValidateGuarantees(i, rules));
+    note(ValidateGuarantees(i, shared));
     note(ValidateTargets(i, rules));
+    note(ValidateNodes(i, rules, lowest));
     note(CheckLimits(*this, i));
     note(CheckBudgets(*this, i, rules));
     note(ValidateNames(i, rules));
@@ -156,13 +185,38 @@ Result<void> AccountTree::ValidateTargets(AccountIndex i, const TreeRules& rules
   return {};
 }
 
-Result<void> AccountTree::ValidateGuarantees(AccountIndex i, const TreeRules& rules) const {
-  for (const auto& [type, configured] : rules.configured_milli) {
+Result<void> AccountTree::ValidateNodes(AccountIndex i, const TreeRules& rules,
+                                        std::map<std::string, AccountIndex>& lowest) const {
+  if (IsClosed(i)) return {};
+  for (const std::string& name : account(i).settings.dedicated_nodes) {
+    const auto problem = [&](std::string reason, std::string message) {
+      return Problem(*this, i, "dedicated_nodes", std::move(reason), std::move(message),
+                     {{"node", name}});
+    };
+    if (!rules.nodes.contains(name)) {
+      return problem("NO_SUCH_NODE", "the machine has no node \"" + name + "\"");
+    }
+    for (const auto& [job_class, lane] : rules.classes) {
+      if (std::find(lane.nodes.begin(), lane.nodes.end(), name) == lane.nodes.end()) continue;
+      return problem("NODE_TAKEN", name + " is kept for class " + job_class);
+    }
+    const auto [above, first] = lowest.try_emplace(name, i);
+    if (!first && !IsAncestor(above->second, i)) {
+      return problem("NODE_TAKEN", name + " is dedicated to \"" + path(above->second) + "\"");
+    }
+    above->second = i;
+  }
+  return {};
+}
+
+Result<void> AccountTree::ValidateGuarantees(
+    AccountIndex i, const std::map<std::string, MilliGpus>& shared_milli) const {
+  for (const auto& [type, configured] : shared_milli) {
     const MilliGpus own = share(i, type).guarantee_milli;
     if (i == kRootIndex && own > configured) {
       return Problem(*this, i, ShareField(type, "guarantee_milli_gpus"), "ABOVE_MACHINE",
                      "the root's guarantee of " + GpusText(own) + " GPUs is above the machine's " +
-                         GpusText(configured),
+                         GpusText(configured) + " on nodes that are everybody's",
                      {{"guarantee", GpusText(own)}, {"machine", GpusText(configured)}});
     }
     Int128 sum = 0;

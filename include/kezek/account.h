@@ -84,6 +84,8 @@ struct AccountSettings {
   std::vector<BudgetSpec> budgets;        // by start; of one GPU type they do not overlap
   std::string slurm_account;              // empty: the parent's
   std::string slurm_qos;                  // empty: the parent's
+  // Nodes that only jobs of this account and of those below it start on. Sorted, each once.
+  std::vector<std::string> dedicated_nodes;
   bool operator==(const AccountSettings&) const = default;
 };
 
@@ -130,6 +132,7 @@ struct ClassRules {
   bool preempts_lower = false;  // inside its project: jobs of classes with a higher rank
   bool scavenger = false;       // after all others; in no guarantee, usage or demand
   Limits user_limits;
+  std::vector<std::string> nodes;  // its lane: it alone starts on them, and on no other of the type
   bool operator==(const ClassRules&) const = default;
 };
 

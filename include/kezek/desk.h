@@ -52,6 +52,8 @@ struct Standing {
   MilliGpus lent_milli = 0;        // of its guarantee, what others run
   MilliGpus idle_milli = 0;        // of its guarantee, what it keeps free (lend_max)
   EntitledBy entitled_by = EntitledBy::kDemand;
+  // Runs besides on dedicated nodes and lanes of classes: in no guarantee, and in no figure above.
+  MilliGpus apart_milli = 0;
 
   // Of what it runs: inside its guarantee, and above it.
   MilliGpus Inside() const { return std::min(allocated_milli, guarantee_now_milli); }

@@ -39,7 +39,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "The queue is long: this job is further back than each round looks[ (place {place})]."},
     {kWaitsForGpus, "WAITS_FOR_GPUS",
      "Waits for [{nodes:node} with {gpus_per_node} free {gpu_type} each|free resources]"
-     "[; {free:GPU} free now][; of its project's guarantee {guarantee_now:GPU} can be kept now]"
+     "[; {free:GPU} free now][ for class {lane}][; the nodes of {dedicated} are not free, either]"
+     "[; of its project's guarantee {guarantee_now:GPU} can be kept now]"
      "[; wider than the {wider_than_share:GPU} that its project is guaranteed or entitled to]."},
     {kWaitsForDomain, "WAITS_FOR_DOMAIN",
      "There is room, but not under one {within}[: {nodes:node} must be free together]."},

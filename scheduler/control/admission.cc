@@ -74,7 +74,9 @@ Admission::Admission(const ControlConfig& config, std::shared_ptr<const Director
       directory_(std::move(directory)),
       nodes_(std::move(nodes)),
       types_(quota::GpuTypes(nodes_)),
-      configured_(engine::Machine::Configured(nodes_)) {
+      owners_(OwnersOf(directory_->accounts, classes_)),
+      apart_(engine::PoolsApart(nodes_, owners_)),
+      configured_(engine::Machine::Configured(nodes_, owners_)) {
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts were checked when they were stored");
   tree_ = std::move(*tree);
@@ -184,12 +186,24 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
   if (spec.array && spec.array->max_running < 0) {
     return Invalid("array.max_running", "OUT_OF_RANGE", "it is negative");
   }
-  if (Reason never = engine::WhyNeverFits(configured_, spec); never.code != ReasonCode::kNone) {
+  Reason never;
+  bool fits = false;
+  bool apart = false;
+  for (const engine::PoolKey& pool : engine::PoolsFor(apart_, tree_, spec)) {
+    Reason reason = engine::WhyNeverFits(configured_, spec, pool);
+    if (reason.code == ReasonCode::kNone) {
+      fits = true;
+      apart = apart || !pool.shared();
+    } else {
+      never = std::move(reason);
+    }
+  }
+  if (!fits) {
     const auto field = never.fields.extract("field");
     return Barred(Code::kFailedPrecondition, field ? field.mapped() : "shape.gpu_type", never);
   }
-  const quota::Refusal refusal =
-      quota::NeverFits(tree_, classes_.at(spec.job_class), spec, Counted(spec), classifications_);
+  const quota::Refusal refusal = quota::NeverFits(tree_, classes_.at(spec.job_class), spec,
+                                                  Counted(spec), classifications_, apart);
   if (refusal.reason.code == ReasonCode::kNone) return {};
   return Barred(Code::kFailedPrecondition, refusal.field, refusal.reason);
 }

@@ -9,12 +9,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "kezek/desk.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
+#include "kezek/node_owners.h"
 #include "kezek/result.h"
 #include "quota/account_tree.h"
 #include "quota/budget.h"
@@ -23,6 +25,7 @@
 #include "quota/limits.h"
 #include "scheduler/control/config.h"
 #include "scheduler/engine/machine.h"
+#include "scheduler/engine/pools.h"
 
 namespace kezek::control {
 
@@ -73,6 +76,8 @@ class Admission {
   std::map<std::string, Node> nodes_;
   quota::AccountTree tree_;
   std::map<std::string, quota::GpuType> types_;
+  NodeOwners owners_;
+  std::set<engine::PoolKey> apart_;
   engine::Machine configured_;
 };
 

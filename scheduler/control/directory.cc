@@ -236,6 +236,7 @@ quota::TreeRules RulesOf(const ControlConfig& config, const std::map<std::string
     rules.configured_milli[type] = size.configured_milli;
   }
   rules.classes = config.classes;
+  rules.nodes = nodes;
   rules.classifications = config.classifications;
   return rules;
 }

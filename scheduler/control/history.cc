@@ -12,7 +12,7 @@ namespace {
 
 using quota::AccountIndex;
 
-// By index: what runs, with what is below; and what is held by nobody.
+// By index: what runs on shared nodes, with what is below; and what is held by nobody.
 struct Held {
   std::vector<MilliGpus> by_index;
   MilliGpus all_milli = 0;  // scavengers and what is not released yet included
@@ -23,7 +23,7 @@ Held HeldOf(const Core& core, const std::string& type) {
   Held held;
   held.by_index.assign(static_cast<std::size_t>(tree.size()), 0);
   for (const auto& [ref, holding] : core.engine.holdings()) {
-    if (holding.shape.gpu_type != type) continue;
+    if (holding.shape.gpu_type != type || core.engine.IsApart(holding)) continue;
     held.all_milli += holding.counted_milli;
     const bool scavenges = holding.as_scavenger || core.ClassOf(holding.job_class).scavenger;
     if (!holding.counts || scavenges) continue;

@@ -51,6 +51,10 @@ std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) co
 
 const std::map<AttemptRef, Holding>& Engine::holdings() const { return world_->holdings(); }
 
+bool Engine::IsApart(const Holding& attempt) const {
+  return engine::IsApart(attempt.placement, world_->owners());
+}
+
 std::size_t Engine::waiting() const { return world_->waiting().size(); }
 
 std::int64_t Engine::keyed() const { return world_->keyed(); }
@@ -74,7 +78,7 @@ std::map<std::string, std::int32_t> Engine::FreeGpus() const {
   const World& world = *world_;
   const Machine machine(world.nodes(), world.used(), world.now_ms());
   std::map<std::string, std::int32_t> free;
-  for (const auto& [type, pool] : machine.pools()) {
+  for (const auto& [key, pool] : machine.pools()) {
     for (const FreeNode& node : pool.nodes) free[node.node->name] = node.gpus;
   }
   return free;

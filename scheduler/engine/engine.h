@@ -185,6 +185,8 @@ class Engine {
   // How many times a row was put into its order, for measuring: a change of settings puts only
   // those anew that it bars or lets in.
   std::int64_t keyed() const;
+  // Whether it is on dedicated nodes or a lane, as they are now: in no guarantee.
+  bool IsApart(const Holding& attempt) const;
   // A copy, for plans that are made elsewhere.
   Facts CopyFacts() const;
 

@@ -15,20 +15,24 @@ namespace {
 // what limits stop even then is not demand.
 class DemandCount {
  public:
-  DemandCount(const World& world, const Machine& configured)
-      : world_(world), tree_(world.tree()), configured_(configured), running_(world.running()) {}
+  DemandCount(const World& world, const Draft& draft)
+      : world_(world),
+        draft_(draft),
+        tree_(world.tree()),
+        running_(draft.running),
+        taken_(draft.taken) {}
 
   void AddRunning(const std::string& type) {
-    demand_[type] = world_.running().AllocatedByIndex(tree_, type);
+    demand_[type] = running_.AllocatedByIndex(tree_, type);
     allocated_[type] = demand_[type];
   }
 
   void AddQueued(const Waiting& job) {
     const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
     const quota::JobCount count = world_.CountOf(job);
-    const std::int64_t jobs = StartableCount(job) + job.more;
+    const std::int64_t jobs = Startable(job) + job.more;
     if (world_.barred().contains(job.ref) || count.scavenger || jobs == 0) return;
-    if (!CouldHold(*job.spec)) return;
+    if (!IsForShared(*job.spec)) return;
     MilliGpus& demand = demand_[count.gpu_type].at(static_cast<std::size_t>(project));
     if (!world_.MayBeStopped(project, count.job_class)) {  // need not be counted one by one
       demand += count.counted_milli * jobs;
@@ -53,10 +57,25 @@ class DemandCount {
   }
 
  private:
-  // Whether the machine could, if it were empty and all of it in service.
-  bool CouldHold(const JobSpec& spec) {
+  // Less what has just started on dedicated nodes.
+  std::int32_t Startable(const Waiting& job) const {
+    const std::int32_t all = StartableCount(job);
+    if (draft_.started_apart.empty()) return all;
+    const auto started = draft_.started_apart.find(job.ref);
+    return started == draft_.started_apart.end() ? all : all - started->second;
+  }
+
+  // Not what a lane alone takes, nor what the shared nodes could not hold if they were empty and
+  // all of them in service.
+  bool IsForShared(const JobSpec& spec) {
+    const PoolKey shared{spec.shape.gpu_type, {}, {}};
+    if (!world_.apart().empty() && PoolsFor(world_.apart(), tree_, spec).back() != shared) {
+      return false;
+    }
     const auto [held, first] = could_hold_.try_emplace({&spec, spec.within, false});
-    if (first) held->second = WhyNeverFits(configured_, spec).code == ReasonCode::kNone;
+    if (first) {
+      held->second = WhyNeverFits(draft_.configured, spec, shared).code == ReasonCode::kNone;
+    }
     return held->second;
   }
 
@@ -100,9 +119,9 @@ class DemandCount {
   }
 
   const World& world_;
+  const Draft& draft_;
   const quota::AccountTree& tree_;
-  const Machine& configured_;
-  std::map<Request, bool> could_hold_;
+  std::map<Request, bool> could_hold_;  // the shared pool, by shape
   quota::RunningTable running_;
   quota::Taken taken_;
   std::map<std::pair<AccountId, std::string>, StoppedDemand> stopped_;
@@ -144,12 +163,12 @@ std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft
 }  // namespace
 
 void Entitle(const World& world, Draft& draft) {
-  DemandCount count(world, draft.configured);
+  DemandCount count(world, draft);
   const std::set<std::string> types = world.AllTypes();
   for (const std::string& type : types) count.AddRunning(type);
   for (const auto& [ref, job] : world.waiting()) count.AddQueued(job);
   for (const std::string& type : types) {
-    const Pool* pool = draft.free.FindPool(type);
+    const Pool* pool = draft.free.FindPool({type, {}, {}});
     const MilliGpus capacity = pool == nullptr ? 0 : pool->capacity_gpus * 1000;
     draft.entitled[type] = quota::Entitle(world.tree(), type, capacity, count.demand(type));
     draft.plan.capacity_milli[type] = capacity;
@@ -163,7 +182,7 @@ void Stand(const World& world, Draft& draft) {
     const std::vector<MilliGpus> allocated = draft.running.AllocatedByIndex(tree, type);
     const std::vector<std::int64_t> places = PlacesOfWaiting(world, draft, type);
     const quota::UsageBook& usage = world.usage(type);
-    const Pool* pool = draft.free.FindPool(type);
+    const Pool* pool = draft.free.FindPool({type, {}, {}});
     const MilliGpus free = pool == nullptr ? 0 : pool->free_gpus * 1000;
     const std::vector<MilliGpus> lent = quota::Lent(tree, entitled, allocated, free);
     for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
@@ -178,6 +197,7 @@ void Stand(const World& world, Draft& draft) {
       standing.lent_milli = lent[index];
       standing.idle_milli = entitled[index].idle_milli;
       standing.entitled_by = entitled[index].by;
+      standing.apart_milli = draft.running.Apart(tree.id(i), type);
       standing.usage_gpu_hours =
           quota::UsageGpuHours(usage.decay(), usage.OfAccount(tree.id(i)), draft.now_ms);
       standing.place = places[index];

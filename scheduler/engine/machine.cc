@@ -92,49 +92,50 @@ std::int32_t Leaf::AtLeast(std::int32_t gpus) const {
 }
 
 Machine::Machine(const std::map<std::string, Node>& nodes,
-                 const std::map<std::string, NodeUse>& used, TimeMs now) {
+                 const std::map<std::string, NodeUse>& used, TimeMs now, const NodeOwners& owners) {
   const NodeUse none;
   for (const auto& [name, node] : nodes) {
     const auto use = used.find(name);
-    AddNode(node, FreeOf(node, use == used.end() ? none : use->second, now));
+    AddNode(PoolOf(node, owners), node, FreeOf(node, use == used.end() ? none : use->second, now));
   }
   Finish();
 }
 
-Machine Machine::Configured(const std::map<std::string, Node>& nodes) {
+Machine Machine::Configured(const std::map<std::string, Node>& nodes, const NodeOwners& owners) {
   Machine machine;
   for (const auto& [name, node] : nodes) {
-    machine.AddNode(node, {&node, node.gpus, node.cpus, node.memory_mib, true, true});
+    machine.AddNode(PoolOf(node, owners), node,
+                    {&node, node.gpus, node.cpus, node.memory_mib, true, true});
   }
   machine.Finish();
   return machine;
 }
 
-void Machine::AddNode(const Node& node, const FreeNode& free) {
-  Pool& pool = pools_[node.gpu_type];
+void Machine::AddNode(const PoolKey& key, const Node& node, const FreeNode& free) {
+  Pool& pool = pools_[key];
   pool.nodes.push_back(free);
   if (free.in_service) pool.capacity_gpus += std::max(0, node.gpus - node.foreign_gpus);
 }
 
 void Machine::Finish() {
-  for (auto& [type, pool] : pools_) {
+  for (auto& [key, pool] : pools_) {
     std::sort(pool.nodes.begin(), pool.nodes.end(), ByPlace);
     IndexPool(pool);
   }
 }
 
-const Pool* Machine::FindPool(const std::string& gpu_type) const {
-  const auto found = pools_.find(gpu_type);
+const Pool* Machine::FindPool(const PoolKey& key) const {
+  const auto found = pools_.find(key);
   return found == pools_.end() ? nullptr : &found->second;
 }
 
-void Machine::Take(const Shape& shape, const Placement& placement) {
-  const auto found = pools_.find(shape.gpu_type);
-  KEZEK_CHECK(found != pools_.end(), "placement of a GPU type that has no nodes");
+void Machine::Take(const PoolKey& key, const Shape& shape, const Placement& placement) {
+  const auto found = pools_.find(key);
+  KEZEK_CHECK(found != pools_.end(), "placement in a pool that has no nodes");
   Pool& pool = found->second;
   for (const NodeGrant& grant : placement) {
     const auto at = pool.index_of.find(grant.node);
-    KEZEK_CHECK(at != pool.index_of.end(), "placement on a node that is not of its GPU type");
+    KEZEK_CHECK(at != pool.index_of.end(), "placement on a node that is not of its pool");
     FreeNode& free = pool.nodes[at->second];
     KEZEK_CHECK(free.in_service && free.gpus >= grant.gpus && free.cpus >= shape.cpus_per_node &&
                     free.memory_mib >= shape.memory_mib_per_node,

@@ -1,4 +1,4 @@
-// What is free: the nodes of each GPU type in the order of their place, with indexes over free GPUs
+// What is free: the nodes of each pool in the order of their place, with indexes over free GPUs
 // per leaf and block. A value, made anew for each tick from nodes and what attempts hold;
 // placements are taken from it as they are decided.
 //
@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "kezek/node.h"
+#include "kezek/node_owners.h"
 #include "kezek/resources.h"
 #include "kezek/time.h"
+#include "scheduler/engine/pools.h"
 
 namespace kezek::engine {
 
@@ -65,7 +67,7 @@ struct Block {
   std::int64_t free_gpus = 0;
 };
 
-// The nodes of one GPU type, ordered by block, leaf and name.
+// The nodes of one pool, ordered by block, leaf and name.
 struct Pool {
   std::vector<FreeNode> nodes;
   std::vector<Leaf> leaves;
@@ -79,22 +81,23 @@ class Machine {
  public:
   Machine() = default;
   Machine(const std::map<std::string, Node>& nodes, const std::map<std::string, NodeUse>& used,
-          TimeMs now);
+          TimeMs now, const NodeOwners& owners = {});
   // All configured nodes, in service and empty: what "never fits" is measured against.
-  static Machine Configured(const std::map<std::string, Node>& nodes);
+  static Machine Configured(const std::map<std::string, Node>& nodes,
+                            const NodeOwners& owners = {});
 
-  // Null: no node of this type is configured.
-  const Pool* FindPool(const std::string& gpu_type) const;
-  const std::map<std::string, Pool>& pools() const { return pools_; }
+  // Null: the pool has no node.
+  const Pool* FindPool(const PoolKey& key) const;
+  const std::map<PoolKey, Pool>& pools() const { return pools_; }
 
-  // The placement must fit: a bug otherwise.
-  void Take(const Shape& shape, const Placement& placement);
+  // The placement must fit in this pool: a bug otherwise.
+  void Take(const PoolKey& key, const Shape& shape, const Placement& placement);
 
  private:
-  void AddNode(const Node& node, const FreeNode& free);
+  void AddNode(const PoolKey& key, const Node& node, const FreeNode& free);
   void Finish();
 
-  std::map<std::string, Pool> pools_;
+  std::map<PoolKey, Pool> pools_;
 };
 
 }  // namespace kezek::engine

@@ -16,6 +16,8 @@ struct Pass {
 };
 
 constexpr std::array kPasses{
+    // Who starts on nodes that are not everybody's: no guarantee is about them.
+    Pass{"apart", &WalkApart, false},
     // Who should have how much now: demand without what limits stop, entitlement, idle GPUs kept.
     Pass{"entitle", &Entitle, false},
     // Who is next, and where: each job in the order of the tree is started on the best-fitting
@@ -29,8 +31,8 @@ constexpr std::array kPasses{
 
 Draft::Draft(const World& world, TimeMs now)
     : now_ms(now),
-      free(world.nodes(), world.used(), now),
-      configured(Machine::Configured(world.nodes())),
+      free(world.nodes(), world.used(), now, world.owners()),
+      configured(Machine::Configured(world.nodes(), world.owners())),
       running(world.running()) {}
 
 Plan DecideAll(const World& world, TimeMs now) {

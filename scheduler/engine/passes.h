@@ -25,8 +25,14 @@ struct Draft {
   quota::Taken taken;                                               // of budgets, by the plan
   std::map<std::string, std::vector<quota::Entitlement>> entitled;  // by GPU type; by index
   std::map<std::string, std::vector<std::int64_t>> places;  // of accounts among their siblings
+  // Of jobs that may start on dedicated nodes, too: how many started there, and why no more.
+  std::map<JobRef, std::int32_t> started_apart;
+  std::map<JobRef, Reason> waits_apart;
   Plan plan;
 };
+
+// Pass: walks the orders of dedicated nodes and lanes.
+void WalkApart(const World& world, Draft& draft);
 
 // Pass: demand of every account and what it is entitled to.
 void Entitle(const World& world, Draft& draft);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -383,11 +384,15 @@ std::optional<Placement> Place(const Pool& pool, const Request& request) {
 
 bool Fits(const Pool& pool, const Request& request) { return Search(pool, request).Fits(); }
 
-Reason WhyNeverFits(const Machine& configured, const JobSpec& spec) {
-  const Pool* pool = configured.FindPool(spec.shape.gpu_type);
+Reason WhyNeverFits(const Machine& configured, const JobSpec& spec, const PoolKey& key) {
+  const Pool* pool = configured.FindPool(key);
   if (pool == nullptr) {
+    std::set<std::string> known;
+    for (const auto& [other, unused] : configured.pools()) known.insert(other.gpu_type);
+    // Other pools have all its nodes.
+    if (known.contains(key.gpu_type)) return Never("shape.nodes", spec.shape.nodes, 0);
     std::string types;
-    for (const auto& [type, unused] : configured.pools()) {
+    for (const std::string& type : known) {
       if (!type.empty()) types += (types.empty() ? "" : ",") + type;
     }
     return {ReasonCode::kNoSuchGpuType, {{"asked", spec.shape.gpu_type}, {"types", types}}};
@@ -404,10 +409,16 @@ Reason WhyNeverFits(const Machine& configured, const JobSpec& spec) {
   return Never("nodelist", spec.shape.nodes, fit);
 }
 
-Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& request) {
+bool IsNever(const Reason& reason) {
+  return reason.code == ReasonCode::kNeverFitsMachine || reason.code == ReasonCode::kNoSuchGpuType;
+}
+
+Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& request,
+                 const PoolKey& key) {
   const JobSpec& spec = *request.spec;
-  if (Reason never = WhyNeverFits(configured, spec); never.code != ReasonCode::kNone) return never;
-  const Pool* pool = free.FindPool(spec.shape.gpu_type);
+  Reason never = WhyNeverFits(configured, spec, key);
+  if (never.code != ReasonCode::kNone) return never;
+  const Pool* pool = free.FindPool(key);
   if (pool == nullptr) return {ReasonCode::kNoSuchGpuType, {}};
   const std::string nodes = std::to_string(spec.shape.nodes);
   if (request.preference && Fits(*pool, {&spec, spec.within, false})) {

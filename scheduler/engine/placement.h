@@ -44,16 +44,19 @@ std::optional<Placement> Place(const Pool& pool, const Request& request);
 // Whether Place would find one; costs less.
 bool Fits(const Pool& pool, const Request& request);
 
-// Why the configured, empty machine could not hold it: kNoSuchGpuType with `asked`, `types`;
+// Why the configured, empty pool could not hold it: kNoSuchGpuType with `asked`, `types`;
 // kNeverFitsMachine with `field` (a path below the API's JobSpec: shape.gpus_per_node,
 // shape.cpus_per_node, shape.memory_per_node_mib, constraints, nodelist, exclude_nodes,
 // shape.nodes, topology.within), `asked` and `largest` (what the machine has of it). kNone: it
 // could. Health and use do not matter.
-Reason WhyNeverFits(const Machine& configured, const JobSpec& spec);
+Reason WhyNeverFits(const Machine& configured, const JobSpec& spec, const PoolKey& pool);
+// Whether a reason is one of these.
+bool IsNever(const Reason& reason);
 
 // Why there is no room now for a request that Place has refused: the never-reasons above;
 // kWaitsForDomain (within, nodes); kWaitsForTopology (within; the caller adds until_ms);
 // kWaitsForGpus (nodes, gpus_per_node, gpu_type, free, largest_free, nodes_fit).
-Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& request);
+Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& request,
+                 const PoolKey& key);
 
 }  // namespace kezek::engine

@@ -107,7 +107,7 @@ Covers CoversOf(const World& world, const Draft& draft) {
   std::vector<const Holding*> runs;
   for (const auto& [ref, attempt] : world.holdings()) {
     const bool known = world.tree().IndexOf(attempt.project) != quota::kNoAccount;
-    if (known && attempt.counts && !world.CountOf(attempt).scavenger) runs.push_back(&attempt);
+    if (known && attempt.counts && world.CountOf(attempt).IsShared()) runs.push_back(&attempt);
   }
   const auto age = [](const Holding* attempt) {  // not running yet: youngest
     return std::tuple(attempt->start_ms == 0, attempt->start_ms, attempt->attempt);
@@ -162,6 +162,7 @@ class Reclaimer {
 
 Reclaimer::Reclaimer(const World& world, const Plan& plan, TimeMs now)
     : world_(world), plan_(plan), draft_(world, now) {
+  WalkApart(world, draft_);
   Entitle(world, draft_);
   covered_ = CoversOf(world, draft_);
   state_ = {world.used(), world.running(), {}};
@@ -190,7 +191,8 @@ bool Reclaimer::MayTake(const State& state, const quota::JobCount& job,
   if (!victim.counts || state.gone.contains(victim.attempt)) return false;
   if (from == quota::kNoAccount || to == quota::kNoAccount) return false;
   if (job.scavenger || victim.shape.gpu_type != job.gpu_type) return false;
-  if (world_.CountOf(victim).scavenger) return true;
+  const quota::JobCount runs = world_.CountOf(victim);
+  if (runs.apart || runs.scavenger) return !runs.apart;
   const ClassRules& rules = world_.ClassOf(victim.job_class);
   const bool has_run = victim.start_ms != 0 && draft_.now_ms - victim.start_ms >= rules.min_run_ms;
   return rules.preemptible && has_run && MayTakeAcross(state, job, victim, from, to);
@@ -257,8 +259,8 @@ std::optional<Placement> Reclaimer::PlaceWithout(const State& state, const Ask& 
       if (nodes.contains(grant.node)) AddUse(victim.attempt->shape, {grant}, -1, used);
     }
   }
-  const Machine machine(nodes, used, draft_.now_ms);
-  const Pool* pool = machine.FindPool(ask.count.gpu_type);
+  const Machine machine(nodes, used, draft_.now_ms, world_.owners());
+  const Pool* pool = machine.FindPool({ask.count.gpu_type, {}, {}});
   return pool == nullptr ? std::nullopt : Place(*pool, ask.request);
 }
 
@@ -344,8 +346,8 @@ bool Reclaimer::LeavesWhatIsKept(const State& after, const quota::JobCount& job)
        i = world_.tree().parent(i)) {
     kept -= entitled->second[static_cast<std::size_t>(i)].idle_milli;
   }
-  const Machine machine(world_.nodes(), after.used, draft_.now_ms);
-  return machine.FindPool(job.gpu_type)->free_gpus * 1000 >= kept;
+  const Machine machine(world_.nodes(), after.used, draft_.now_ms, world_.owners());
+  return machine.FindPool({job.gpu_type, {}, {}})->free_gpus * 1000 >= kept;
 }
 
 std::optional<Choice> Reclaimer::Choose(const State& state, const Ask& ask) {
@@ -368,7 +370,8 @@ std::vector<Reclaimed> Reclaimer::Run() {
   for (const auto& [ref, standing] : plan_.waiting) {
     const auto job = world_.waiting().find(ref);
     if (job == world_.waiting().end() || StartableCount(job->second) == 0) continue;
-    if (standing.rank != 0 && WaitsForRoom(standing.reason)) {
+    const std::vector<PoolKey> pools = PoolsFor(world_.apart(), world_.tree(), *job->second.spec);
+    if (standing.rank != 0 && pools.back().shared() && WaitsForRoom(standing.reason)) {
       order.push_back({standing.rank, &job->second});
     }
   }
@@ -399,6 +402,7 @@ std::vector<Reclaimed> Reclaimer::Run() {
 
 Covers CoveredBy(const World& world, TimeMs now) {
   Draft draft(world, now);
+  WalkApart(world, draft);
   Entitle(world, draft);
   return CoversOf(world, draft);
 }

@@ -9,6 +9,8 @@
 // needed are dropped, the dearest first; the domain wins that loses the least GPU-time. No victim
 // is taken that could then itself reclaim.
 //
+// All of it is about shared nodes: what is dedicated, or a lane, nobody has a right to.
+//
 // No pass of the tick preempts yet: this tells who asks what would be.
 #pragma once
 

@@ -43,7 +43,7 @@ void Recount::Count(const quota::JobCount& job, int sign) {
     const auto index = static_cast<std::size_t>(i);
     accounts_[index].counted_milli += sign * job.counted_milli;
     accounts_[index].jobs += sign;
-    if (!job.scavenger) allocated[index] += sign * job.counted_milli;
+    if (job.IsShared()) allocated[index] += sign * job.counted_milli;
     if (!Any(tree.account(i).settings.user_limits)) continue;
     Total& user = users_[{i, job.user}];
     user.counted_milli += sign * job.counted_milli;
@@ -126,7 +126,7 @@ std::optional<std::string> Recount::ForbidsAt(quota::AccountIndex account,
     }
   }
   const Share& share = world_.tree().share(account, job.gpu_type);
-  if (!job.scavenger && share.borrow_max_milli &&
+  if (job.IsShared() && share.borrow_max_milli &&
       Allocated(account, job.gpu_type) + job.counted_milli >
           share.guarantee_milli + *share.borrow_max_milli) {
     return "borrow_max of account '" + world_.tree().path(account) + "' is passed";
@@ -137,7 +137,7 @@ std::optional<std::string> Recount::ForbidsAt(quota::AccountIndex account,
 std::optional<std::string> Recount::Forbids(const quota::JobCount& job) const {
   const quota::AccountTree& tree = world_.tree();
   const ClassRules& rules = world_.ClassOf(job.job_class);
-  const bool needs_guarantee = !rules.preemptible && !job.scavenger;
+  const bool needs_guarantee = !rules.preemptible && job.IsShared();
   for (auto i = tree.IndexOf(job.project); i != quota::kNoAccount; i = tree.parent(i)) {
     if (auto forbids = ForbidsAt(i, job)) return forbids;
     if (needs_guarantee && !Inside(i, job)) {

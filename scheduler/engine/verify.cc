@@ -58,6 +58,36 @@ Broken WrongNode(const Basis& basis, const JobSpec& spec, const NodeGrant& grant
   return std::nullopt;
 }
 
+// Nodes of one pool, and of one that the job may start in.
+Broken WrongPool(const Basis& basis, const JobSpec& spec, const Placement& placement) {
+  const World& world = *basis.world;
+  if (world.owners().empty()) return std::nullopt;
+  const auto owner_of = [&world](const std::string& node) {
+    const auto found = world.owners().find(node);
+    return found == world.owners().end() ? NodeOwner{} : found->second;
+  };
+  bool has_lane = false;
+  for (const auto& [name, owner] : world.owners()) {
+    const auto node = world.nodes().find(name);
+    has_lane |= owner.job_class == spec.job_class && node != world.nodes().end() &&
+                node->second.gpu_type == spec.shape.gpu_type;
+  }
+  const NodeOwner pool = owner_of(placement.front().node);
+  for (const NodeGrant& grant : placement) {
+    const NodeOwner owner = owner_of(grant.node);
+    if (owner != pool) return "the gang is on nodes of two pools";
+    const std::string& lane = owner.job_class;
+    if (has_lane && lane != spec.job_class) return "class '" + spec.job_class + "' has a lane";
+    if (!lane.empty() && lane != spec.job_class) return "node " + grant.node + " is a lane's";
+    if (!owner.account) continue;
+    const quota::AccountIndex above = world.tree().IndexOf(owner.account);
+    if (!world.tree().IsAncestor(above, world.tree().IndexOf(spec.project))) {
+      return "node " + grant.node + " is dedicated to '" + world.tree().path(above) + "'";
+    }
+  }
+  return std::nullopt;
+}
+
 Broken WrongDomain(const Basis& basis, const Waiting& job, const Placement& placement) {
   const Request request = RequestOf(*job.spec, job.queued_since_ms, basis.now_ms,
                                     basis.world->config().topology_wait_ms);
@@ -98,6 +128,7 @@ Broken WrongGang(const Basis& basis, const Waiting& job, const Start& start) {
     counted += quota::CountOnNode(spec.shape, quota::SizeOf(basis.world->nodes().at(grant.node)));
   }
   if (start.counted_milli != counted) return "counted GPUs are wrong";
+  if (auto broken = WrongPool(basis, spec, start.placement)) return broken;
   return WrongDomain(basis, job, start.placement);
 }
 
@@ -126,11 +157,11 @@ Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, c
 }
 
 // Settings may have been narrowed since it was submitted.
-Broken Barred(const Basis& basis, const JobSpec& spec) {
+Broken Barred(const Basis& basis, const JobSpec& spec, const quota::JobCount& count) {
   const World& world = *basis.world;
   const quota::Refusal refusal =
       NeverFits(world.tree(), world.ClassOf(spec.job_class), spec, world.CountedOf(spec),
-                world.directory().classifications);
+                world.directory().classifications, !count.IsShared());
   if (refusal.reason.code == ReasonCode::kNone) return std::nullopt;
   return "settings bar it: " + Sentence(refusal.reason);
 }
@@ -154,7 +185,7 @@ class Idle {
  public:
   Idle(const Basis& basis, const Recount& before) : basis_(basis) {
     for (const auto& [name, node] : basis.world->nodes()) {
-      if (!InService(node, basis.now_ms)) continue;
+      if (!InService(node, basis.now_ms) || basis.world->owners().contains(name)) continue;
       const auto use = before.used().find(name);
       const bool alone = use != before.used().end() && use->second.exclusive > 0;
       const std::int32_t used = use == before.used().end() ? 0 : use->second.gpus;
@@ -164,6 +195,7 @@ class Idle {
   }
 
   Broken Start(const quota::JobCount& job) {
+    if (job.apart) return std::nullopt;
     MilliGpus kept = 0;
     const quota::AccountTree& tree = basis_.world->tree();
     const quota::AccountIndex project = tree.IndexOf(job.project);
@@ -199,7 +231,7 @@ std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
     const Waiting& job = basis.world->waiting().at(start.row);
     if (auto broken = WrongGang(basis, job, start)) return violation(std::move(broken));
     const quota::JobCount count = basis.world->CountOf(start);
-    if (auto broken = Barred(basis, *job.spec)) return violation(std::move(broken));
+    if (auto broken = Barred(basis, *job.spec, count)) return violation(std::move(broken));
     if (auto broken = recount.Forbids(count)) return violation(std::move(broken));
     if (auto broken = Overdrawn(basis, start, taken)) return violation(std::move(broken));
     if (auto broken = idle.Start(count)) return violation(std::move(broken));

@@ -3,11 +3,13 @@
 // Rules, each of which drops the decision that breaks it, whereupon the rest is verified again:
 //   starts        the job waits, is startable, and starts once; the whole gang, one grant a node;
 //                 nodes known, in service, allowed by labels and lists, within the domain; no GPU
-//                 twice, CPUs and memory not exceeded, exclusive means alone; counted GPUs right
+//                 twice, CPUs and memory not exceeded, exclusive means alone; counted GPUs right;
+//                 all in one pool that the job may start in
 //   limits        no limit of an account, user or class and no borrow_max passed; classes that may
 //                 not be preempted inside every guarantee; what others keep idle stays free
 //   budgets       none holds less than the starts take of it
-//   order         no job that was looked at in an earlier tier is left that could itself have
+//   order         in shared pools no job that was looked at in an earlier tier is left that could
+//   itself have
 //                 started on what later tiers took
 //   preempts      the victim may be preempted, is past min_run (scavengers need not be), no
 //                 guarantee on its side covers it, and the job is inside its own side's guarantee

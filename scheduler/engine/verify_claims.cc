@@ -75,7 +75,7 @@ bool Covers(const World& world, const Recount& recount, AccountIndex account,
     const AccountIndex project = tree.IndexOf(attempt.project);
     if (project == quota::kNoAccount || !tree.IsAncestor(account, project)) continue;
     const bool same_type = attempt.shape.gpu_type == victim.shape.gpu_type;
-    if (attempt.counts && same_type && !world.CountOf(attempt).scavenger) runs.push_back(&attempt);
+    if (attempt.counts && same_type && world.CountOf(attempt).IsShared()) runs.push_back(&attempt);
   }
   const auto age = [](const Holding* attempt) {  // not running yet: youngest
     return std::tuple(attempt->start_ms == 0, attempt->start_ms, attempt->attempt);

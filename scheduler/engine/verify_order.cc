@@ -37,19 +37,23 @@ class OrderCheck {
  public:
   OrderCheck(const Basis& basis, const Plan& plan)
       : basis_(basis), plan_(plan), after_(*basis.world, basis.entitled) {
-    const Machine before(basis.world->nodes(), after_.used(), basis.now_ms);
-    for (const auto& [type, pool] : before.pools()) free_milli_[type] = pool.free_gpus * 1000;
+    const World& world = *basis.world;
+    const Machine before(world.nodes(), after_.used(), basis.now_ms, world.owners());
+    for (const auto& [key, pool] : before.pools()) {
+      if (key.shared()) free_milli_[key.gpu_type] = pool.free_gpus * 1000;
+    }
     for (std::size_t i = 0; i < plan.starts.size(); ++i) {
       const Start& start = plan.starts[i];
-      Tiered tiered{i, basis.world->CountOf(start), {}, {}};
-      tiered.path = PathOf(basis.world->tree(), tiered.job.project);
+      Tiered tiered{i, world.CountOf(start), {}, {}};
+      tiered.path = PathOf(world.tree(), tiered.job.project);
       for (const AccountIndex account : tiered.path) {
         const bool inside = !tiered.job.scavenger && after_.Inside(account, tiered.job);
         tiered.inside.push_back(inside ? 1 : 0);
       }
       const bool outside =
           std::find(tiered.inside.begin(), tiered.inside.end(), 0) != tiered.inside.end();
-      if (tiered.job.scavenger || outside) borrowers_[tiered.job.gpu_type].push_back(i);
+      const bool borrows = !tiered.job.apart && (tiered.job.scavenger || outside);
+      if (borrows) borrowers_[tiered.job.gpu_type].push_back(i);
       starts_.push_back(std::move(tiered));
       after_.Add(start);
     }
@@ -59,6 +63,7 @@ class OrderCheck {
 
  private:
   bool WasLookedAt(const JobRef& row) const;
+  bool IsForShared(const Waiting& job) const;
   std::vector<std::size_t> LaterThan(const quota::JobCount& job) const;
   // What there would be without some starts.
   struct Without {
@@ -80,6 +85,11 @@ class OrderCheck {
   std::map<std::string, std::vector<std::size_t>> borrowers_;
   mutable std::map<std::vector<std::size_t>, std::unique_ptr<Without>> without_;
 };
+
+bool OrderCheck::IsForShared(const Waiting& job) const {
+  const World& world = *basis_.world;
+  return PoolsFor(world.apart(), world.tree(), *job.spec).back().shared();
+}
 
 bool OrderCheck::WasLookedAt(const JobRef& row) const {
   const auto found = plan_.waiting.find(row);
@@ -121,7 +131,8 @@ bool OrderCheck::KeepsIdle(const quota::JobCount& count,
   MilliGpus free = free_milli_.at(count.gpu_type);  // less what the others of the plan took
   for (const Tiered& start : starts_) {
     const bool took = !std::binary_search(later.begin(), later.end(), start.index);
-    if (took && start.job.gpu_type == count.gpu_type) free -= start.job.counted_milli;
+    if (took && !start.job.apart && start.job.gpu_type == count.gpu_type)
+      free -= start.job.counted_milli;
   }
   return kept == 0 || free - count.counted_milli >= kept;
 }
@@ -131,7 +142,7 @@ const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_
   if (known != nullptr) return *known;
   Recount recount = after_;
   for (const std::size_t index : starts) recount.Remove(plan_.starts[index]);
-  Machine machine(basis_.world->nodes(), recount.used(), basis_.now_ms);
+  Machine machine(basis_.world->nodes(), recount.used(), basis_.now_ms, basis_.world->owners());
   quota::Taken taken;
   for (const Tiered& start : starts_) {
     if (std::binary_search(starts.begin(), starts.end(), start.index)) continue;
@@ -146,7 +157,7 @@ const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_
 bool OrderCheck::CouldStart(const Waiting& job, const quota::JobCount& count,
                             const std::vector<std::size_t>& later) const {
   const Without& without = WithoutThese(later);
-  const Pool* pool = without.machine.FindPool(count.gpu_type);
+  const Pool* pool = without.machine.FindPool({count.gpu_type, {}, {}});
   if (pool == nullptr || without.recount.Forbids(count) || !KeepsIdle(count, later)) return false;
   if (StopOf(*basis_.world, basis_.world->DrawOf(job, without.taken)).code != ReasonCode::kNone) {
     return false;
@@ -161,7 +172,7 @@ std::optional<Violation> OrderCheck::Run() {
   std::set<std::tuple<AccountId, UserId, std::string, DurationMs, Request>> seen;
   for (const auto& [row, job] : basis_.world->waiting()) {
     const quota::JobCount count = basis_.world->CountOf(job);
-    if (count.scavenger || !WasLookedAt(row)) continue;
+    if (count.scavenger || !WasLookedAt(row) || !IsForShared(job)) continue;
     const std::vector<std::size_t> later = LaterThan(count);
     if (later.empty()) continue;
     const Request request = RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,

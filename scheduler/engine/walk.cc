@@ -1,4 +1,4 @@
-// The walk through the order of each GPU type: start, block or pass over.
+// The walk through the order of each pool: start, block or pass over.
 
 #include <algorithm>
 #include <optional>
@@ -36,27 +36,35 @@ class Kept {
   MilliGpus all_milli_ = 0;
 };
 
-class TypeWalk {
+class PoolWalk {
  public:
-  TypeWalk(const World& world, Draft& draft, const std::string& type);
+  // Says of each job that it comes to and that does not start, in `waits`, why.
+  PoolWalk(const World& world, Draft& draft, const PoolKey& key,
+           std::map<JobRef, JobStanding>& waits);
   void Run();
 
  private:
   void Examine(const quota::Candidate& candidate);
   void PassOver(const quota::Candidate& candidate, Reason reason);
   void Block(const quota::Candidate& candidate, Reason reason, bool counts);
+  void WaitForRoom(const quota::Candidate& candidate, Reason reason, bool counts);
   void StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement);
   void Wait(const quota::Candidate& candidate, Reason reason, bool looked);
   void LeaveProject(quota::AccountIndex project, std::optional<bool> scavengers);
   void LeaveAll();
+  std::int32_t StartedApart(const JobRef& row) const;
+  void AddOfGuarantees(const quota::Candidate& candidate, Reason& reason) const;
   Reason NoRoom(const Request& request, const Waiting& job, const quota::Candidate& candidate);
 
   const World& world_;
   Draft& draft_;
+  const PoolKey key_;
   const std::string& type_;
   const Pool* pool_;  // null: there is no such node
+  const quota::WaitingJobs& waiting_;
+  std::map<JobRef, JobStanding>& waits_;
   quota::OrderTree order_;
-  const std::vector<quota::Entitlement>& entitled_;
+  std::vector<quota::Entitlement> entitled_;  // by index; apart: nothing
   Kept kept_;
   std::vector<MilliGpus> guarantees_;  // by index, those that count now
   std::vector<MilliGpus> allocated_;   // by index, with what the plan has given
@@ -70,31 +78,48 @@ class TypeWalk {
   std::set<std::pair<quota::AccountIndex, MilliGpus>> kept_from_;
 };
 
-quota::OrderInput InputOf(const World& world, const Draft& draft, const std::string& type) {
+// Of pools that are not shared nothing is anybody's by right.
+std::vector<quota::Entitlement> EntitledIn(const World& world, const Draft& draft,
+                                           const PoolKey& key) {
+  if (key.shared()) return draft.entitled.at(key.gpu_type);
+  return std::vector<quota::Entitlement>(static_cast<std::size_t>(world.tree().size()));
+}
+
+std::vector<MilliGpus> AllocatedIn(const World& world, const Draft& draft, const PoolKey& key) {
+  if (key.shared()) return draft.running.AllocatedByIndex(world.tree(), key.gpu_type);
+  return std::vector<MilliGpus>(static_cast<std::size_t>(world.tree().size()), 0);
+}
+
+quota::OrderInput InputOf(const World& world, const Draft& draft, const PoolKey& key,
+                          const quota::WaitingJobs& waiting) {
   return {.tree = &world.tree(),
-          .gpu_type = type,
-          .waiting = &world.order().at(type),
-          .running_milli = draft.running.AllocatedByIndex(world.tree(), type),
-          .guarantee_milli = quota::GuaranteesNow(draft.entitled.at(type)),
-          .usage = &world.usage(type),
+          .gpu_type = key.gpu_type,
+          .waiting = &waiting,
+          .running_milli = AllocatedIn(world, draft, key),
+          .guarantee_milli = quota::GuaranteesNow(EntitledIn(world, draft, key)),
+          .usage = &world.usage(key.gpu_type),
           .now_ms = draft.now_ms};
 }
 
-TypeWalk::TypeWalk(const World& world, Draft& draft, const std::string& type)
+PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key,
+                   std::map<JobRef, JobStanding>& waits)
     : world_(world),
       draft_(draft),
-      type_(type),
-      pool_(draft.free.FindPool(type)),
-      order_(InputOf(world, draft, type)),
-      entitled_(draft.entitled.at(type)),
+      key_(key),
+      type_(key_.gpu_type),
+      pool_(draft.free.FindPool(key)),
+      waiting_(key.shared() ? world.order().at(key.gpu_type) : world.apart_order().at(key)),
+      waits_(waits),
+      order_(InputOf(world, draft, key, waiting_)),
+      entitled_(EntitledIn(world, draft, key)),
       kept_(world.tree(), entitled_),
       guarantees_(quota::GuaranteesNow(entitled_)),
-      allocated_(draft.running.AllocatedByIndex(world.tree(), type)),
+      allocated_(AllocatedIn(world, draft, key)),
       free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000) {
-  draft.places[type] = order_.Places();
+  if (key.shared()) draft.places[type_] = order_.Places();
 }
 
-void TypeWalk::Run() {
+void PoolWalk::Run() {
   while (true) {
     const bool full = draft_.plan.starts.size() >=
                       static_cast<std::size_t>(std::max(0, world_.config().starts_max));
@@ -109,9 +134,18 @@ void TypeWalk::Run() {
   }
 }
 
-void TypeWalk::Examine(const quota::Candidate& candidate) {
+// How many elements of it (of a job: 1) have started on dedicated nodes in this tick.
+std::int32_t PoolWalk::StartedApart(const JobRef& row) const {
+  if (draft_.started_apart.empty()) return 0;
+  const auto found = draft_.started_apart.find(row);
+  return found == draft_.started_apart.end() ? 0 : found->second;
+}
+
+void PoolWalk::Examine(const quota::Candidate& candidate) {
   const Waiting& job = world_.waiting().at(candidate.job->ref);
-  const quota::JobCount count = world_.CountOf(job);
+  if (candidate.nth < StartedApart(job.ref)) return order_.PassOver();
+  quota::JobCount count = world_.CountOf(job);
+  count.apart = !key_.shared();
   if (world_.MayBeStopped(candidate.project, count.job_class)) {
     Reason stop = StopOf(world_, draft_.running, allocated_, count, guarantees_);
     if (stop.code == ReasonCode::kNone) {
@@ -124,16 +158,10 @@ void TypeWalk::Examine(const quota::Candidate& candidate) {
   }
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);
-  if (no_room_.contains(request)) {
-    Block(candidate, NoRoom(request, job, candidate), false);
-    return;
-  }
+  const bool known = no_room_.contains(request);
   std::optional<Placement> placement;
-  if (pool_ != nullptr) placement = Place(*pool_, request);
-  if (!placement) {
-    Block(candidate, NoRoom(request, job, candidate), true);
-    return;
-  }
+  if (!known && pool_ != nullptr) placement = Place(*pool_, request);
+  if (!placement) return WaitForRoom(candidate, NoRoom(request, job, candidate), !known);
   const MilliGpus kept = kept_.From(candidate.project);
   if (kept > 0 && free_milli_ - count.counted_milli < kept) {
     const bool first = kept_from_.insert({candidate.project, count.counted_milli}).second;
@@ -148,31 +176,52 @@ void TypeWalk::Examine(const quota::Candidate& candidate) {
   StartOn(candidate, job, std::move(*placement));
 }
 
+// Blocked; but what this pool could never hold, and another could, is nothing to wait for here.
+void PoolWalk::WaitForRoom(const quota::Candidate& candidate, Reason reason, bool counts) {
+  const auto apart = draft_.waits_apart.find(candidate.job->ref);
+  if (key_.account && IsNever(reason)) {
+    order_.PassOver();
+    order_.DropRest();
+  } else if (key_.shared() && IsNever(reason) && apart != draft_.waits_apart.end()) {
+    PassOver(candidate, apart->second);
+  } else {
+    Block(candidate, std::move(reason), counts);
+  }
+}
+
 // The reason for the shape, worked out once, with what is the job's own.
-Reason TypeWalk::NoRoom(const Request& request, const Waiting& job,
+Reason PoolWalk::NoRoom(const Request& request, const Waiting& job,
                         const quota::Candidate& candidate) {
   const auto [found, first] = no_room_.try_emplace(request);
-  if (first) found->second = WhyNoRoom(draft_.free, draft_.configured, request);
+  if (first) found->second = WhyNoRoom(draft_.free, draft_.configured, request, key_);
   Reason reason = found->second;
   if (reason.code == ReasonCode::kWaitsForTopology) {
     reason.fields["until_ms"] =
         std::to_string(job.queued_since_ms + world_.config().topology_wait_ms);
   }
-  const auto index = static_cast<std::size_t>(candidate.project);
-  const MilliGpus set = world_.tree().share(candidate.project, type_).guarantee_milli;
-  if (reason.code == ReasonCode::kWaitsForGpus && guarantees_[index] < set) {
-    reason.fields["guarantee_now"] = quota::GpusText(guarantees_[index]);
-  }
-  const MilliGpus share = std::max(guarantees_[index], entitled_[index].entitled_milli);
-  if (reason.code == ReasonCode::kWaitsForGpus && candidate.job->counted_milli > share) {
-    reason.fields["wider_than_share"] = quota::GpusText(share);
-  }
+  if (key_.shared()) AddOfGuarantees(candidate, reason);
   return reason;
 }
 
+void PoolWalk::AddOfGuarantees(const quota::Candidate& candidate, Reason& reason) const {
+  if (reason.code != ReasonCode::kWaitsForGpus) return;
+  const auto index = static_cast<std::size_t>(candidate.project);
+  if (guarantees_[index] < world_.tree().share(candidate.project, type_).guarantee_milli) {
+    reason.fields["guarantee_now"] = quota::GpusText(guarantees_[index]);
+  }
+  const MilliGpus share = std::max(guarantees_[index], entitled_[index].entitled_milli);
+  if (candidate.job->counted_milli > share) {
+    reason.fields["wider_than_share"] = quota::GpusText(share);
+  }
+  const auto apart = draft_.waits_apart.find(candidate.job->ref);
+  if (apart != draft_.waits_apart.end() && apart->second.fields.contains("dedicated")) {
+    reason.fields["dedicated"] = apart->second.fields.at("dedicated");
+  }
+}
+
 // From here on it counts as what its nodes make of it.
-void TypeWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement) {
-  draft_.free.Take(job.spec->shape, placement);
+void PoolWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement) {
+  draft_.free.Take(key_, job.spec->shape, placement);
   const MilliGpus counted = world_.CountedOn(job.spec->shape, placement);
   Start start{.job = StartableRef(job, candidate.nth),
               .row = job.ref,
@@ -183,21 +232,22 @@ void TypeWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Pl
   Take(world_.DrawOf(start, draft_.taken), draft_.taken);
   draft_.running.Add(world_.tree(), count);
   free_milli_ -= count.counted_milli;
-  for (auto i = candidate.project; i != quota::kNoAccount && !count.scavenger;
+  for (auto i = candidate.project; i != quota::kNoAccount && count.IsShared();
        i = world_.tree().parent(i)) {
     allocated_[static_cast<std::size_t>(i)] += count.counted_milli;
   }
   draft_.plan.starts.push_back(std::move(start));
+  if (key_.account) ++draft_.started_apart[job.ref];
   order_.Start({counted, world_.ExpectedChargeOf(*job.spec, counted)});
 }
 
-void TypeWalk::PassOver(const quota::Candidate& candidate, Reason reason) {
+void PoolWalk::PassOver(const quota::Candidate& candidate, Reason reason) {
   Wait(candidate, std::move(reason), true);
   order_.PassOver();
   order_.DropRest();
 }
 
-void TypeWalk::Block(const quota::Candidate& candidate, Reason reason, bool counts) {
+void PoolWalk::Block(const quota::Candidate& candidate, Reason reason, bool counts) {
   Wait(candidate, std::move(reason), true);
   order_.Take(false);
   order_.DropRest();
@@ -208,28 +258,34 @@ void TypeWalk::Block(const quota::Candidate& candidate, Reason reason, bool coun
   }
 }
 
-void TypeWalk::Wait(const quota::Candidate& candidate, Reason reason, bool looked) {
+void PoolWalk::Wait(const quota::Candidate& candidate, Reason reason, bool looked) {
   JobStanding standing;
   standing.place_in_project = ++place_of_[candidate.project];
   if (looked && ++rank_ <= world_.config().exact_ranks) standing.rank = rank_;
   if (!looked) reason.fields["place"] = std::to_string(standing.place_in_project);
+  if (key_.account) {
+    reason.fields["dedicated"] = world_.tree().path(world_.tree().IndexOf(key_.account));
+  } else if (!key_.shared()) {
+    reason.fields["lane"] = key_.job_class;
+  }
   standing.reason = std::move(reason);
-  draft_.plan.waiting[candidate.job->ref] = std::move(standing);
+  waits_[candidate.job->ref] = std::move(standing);
 }
 
 // What is left of a project, of its scavengers or of the others (none: of both), has been looked at
 // often enough.
-void TypeWalk::LeaveProject(quota::AccountIndex project, std::optional<bool> scavengers) {
+void PoolWalk::LeaveProject(quota::AccountIndex project, std::optional<bool> scavengers) {
   for (const quota::Candidate& candidate : order_.Remaining(project)) {
     if (scavengers && candidate.job->scavenger != *scavengers) continue;
-    if (draft_.plan.waiting.contains(candidate.job->ref)) continue;
+    if (waits_.contains(candidate.job->ref)) continue;
+    if (candidate.job->count <= StartedApart(candidate.job->ref)) continue;
     Wait(candidate, {ReasonCode::kNotLookedAt, {}}, false);
   }
   order_.CloseProject(project);
 }
 
-void TypeWalk::LeaveAll() {
-  for (const auto& [id, project] : world_.order().at(type_).projects()) {
+void PoolWalk::LeaveAll() {
+  for (const auto& [id, project] : waiting_.projects()) {
     const quota::AccountIndex index = world_.tree().IndexOf(id);
     if (index != quota::kNoAccount) LeaveProject(index, std::nullopt);
   }
@@ -248,9 +304,29 @@ void WaitOutside(const World& world, Draft& draft) {
 
 }  // namespace
 
+// Lanes, then dedicated nodes, those of lower accounts before those of accounts above them.
+void WalkApart(const World& world, Draft& draft) {
+  std::vector<std::pair<quota::AccountIndex, const PoolKey*>> dedicated;
+  for (const auto& [key, jobs] : world.apart_order()) {
+    if (jobs.size() == 0) continue;
+    if (key.account) {
+      dedicated.push_back({-world.tree().IndexOf(key.account), &key});
+    } else {
+      PoolWalk(world, draft, key, draft.plan.waiting).Run();
+    }
+  }
+  std::stable_sort(dedicated.begin(), dedicated.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [index, key] : dedicated) {
+    std::map<JobRef, JobStanding> waits;
+    PoolWalk(world, draft, *key, waits).Run();
+    for (auto& [ref, standing] : waits) draft.waits_apart.try_emplace(ref, standing.reason);
+  }
+}
+
 void WalkInOrder(const World& world, Draft& draft) {
   for (const auto& [type, jobs] : world.order()) {
-    if (jobs.size() > 0) TypeWalk(world, draft, type).Run();
+    if (jobs.size() > 0) PoolWalk(world, draft, {type, {}, {}}, draft.plan.waiting).Run();
   }
   WaitOutside(world, draft);
 }

@@ -11,11 +11,6 @@
 namespace kezek::engine {
 namespace {
 
-// Saturating: a prediction only orders.
-MilliGpuMs Predicted(MilliGpus counted_milli, DurationMs limit_ms) {
-  return quota::Charge(counted_milli, limit_ms, 1000, 1000);
-}
-
 bool Any(const Limits& limits) {
   return limits.running_milli || limits.jobs_running || limits.job_milli;
 }
@@ -97,6 +92,11 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
+  const NodeOwners owned =
+      std::exchange(owners_, OwnersOf(directory_->accounts, directory_->classes));
+  const bool given = owned != owners_;  // nodes, to others than before
+  types_stale_ |= given;
+  order_stale_ |= given || (moved && !owners_.empty());
   limited_ = Limited(tree_);
   budgeted_ = Budgeted(tree_);
   for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
@@ -108,7 +108,7 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   for (const auto& [project, rows] : waits_since_) {
     if (!order_stale_ && !quota::SameBars(before, tree_, project)) JudgeProject(project);
   }
-  if (!moved) return;
+  if (!moved && !given) return;
   running_ = {};
   for (const auto& [ref, attempt] : holdings_) {
     if (attempt.counts) running_.Add(tree_, CountOf(attempt));
@@ -118,7 +118,8 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
 void World::SetNode(const Node& node) {
   Node& known = nodes_[node.name];
   types_stale_ |= known.name != node.name || known.gpu_type != node.gpu_type ||
-                  quota::SizeOf(known) != quota::SizeOf(node) || known.labels != node.labels;
+                  quota::SizeOf(known) != quota::SizeOf(node) || known.labels != node.labels ||
+                  known.leaf != node.leaf || known.block != node.block;
   known = node;
 }
 
@@ -141,8 +142,7 @@ void World::RemoveWaiting(const JobRef& job) {
   const auto waits = waits_since_.find(found->second.spec->project);
   waits->second.erase({found->second.queued_since_ms, job});
   if (waits->second.empty()) waits_since_.erase(waits);
-  const auto order = order_.find(found->second.spec->shape.gpu_type);
-  if (order != order_.end()) order->second.Remove(job);
+  Unorder(found->second);
   waiting_.erase(found);
   barred_.erase(job);
   scavenges_.erase(job);
@@ -229,6 +229,7 @@ void World::Refresh(TimeMs now) {
     auto types = quota::GpuTypes(nodes_);
     if (types != types_) order_stale_ = true;
     types_ = std::move(types);
+    RefreshPools();
     types_stale_ = false;
   }
   if (order_stale_) OrderAll();
@@ -237,6 +238,7 @@ void World::Refresh(TimeMs now) {
   }
   RefreshScavengers();
   for (auto& [type, jobs] : order_) jobs.Arrange(tree_);
+  for (auto& [key, jobs] : apart_order_) jobs.Arrange(tree_);
 }
 
 // After a change of budgets. What no budget lets go on any more is a scavenger no longer.
@@ -357,73 +359,18 @@ quota::JobCount World::CountOf(const Waiting& job) const {
 quota::JobCount World::CountOf(const Start& start) const {
   quota::JobCount count = CountOf(waiting_.at(start.row));
   count.counted_milli = start.counted_milli;
+  count.apart = IsApart(start.placement, owners_);
   return count;
 }
 
 quota::JobCount World::CountOf(const Holding& attempt) const {
-  return {attempt.project,       attempt.user,
-          attempt.job_class,     attempt.shape.gpu_type,
-          attempt.counted_milli, attempt.as_scavenger || ClassOf(attempt.job_class).scavenger};
-}
-
-quota::OrderJob World::OrderOf(const Waiting& job) const {
-  const JobSpec& spec = *job.spec;
-  const ClassRules& rules = ClassOf(spec.job_class);
-  quota::OrderJob order;
-  order.ref = job.ref;
-  order.project = spec.project;
-  order.user = job.user;
-  order.class_rank = rules.rank;
-  order.scavenger = rules.scavenger || scavenges_.contains(job.ref);
-  order.counted_milli = CountedOf(spec);
-  order.expected_charge = ExpectedChargeOf(spec, order.counted_milli);
-  DurationMs length = spec.time_limit_ms;
-  if (IsShortest(spec.project)) {
-    const auto known = lengths_.Predict(spec.project, job.user, spec.name, spec.shape);
-    length = std::min(known.value_or(length), length);
-    order.aged = job.queued_since_ms <= paces_.at(spec.project).aged_until;
-  }
-  order.predicted = Predicted(order.counted_milli, length);
-  order.submitted_ms = job.submitted_ms;
-  order.user_priority = spec.user_priority;
-  order.count = StartableCount(job);
-  return order;
-}
-
-void World::Order(const Waiting& job) {
-  if (StartableCount(job) == 0 || barred_.contains(job.ref)) return;
-  order_[job.spec->shape.gpu_type].Set(OrderOf(job));
-  ++keyed_;
-}
-
-// True if it is barred now and was not, or the other way round.
-bool World::Judge(const Waiting& job) {
-  Reason reason = NeverFits(tree_, ClassOf(job.spec->job_class), *job.spec, CountedOf(*job.spec),
-                            directory_->classifications)
-                      .reason;
-  if (reason.code == ReasonCode::kNone) return barred_.erase(job.ref) > 0;
-  return barred_.insert_or_assign(job.ref, std::move(reason)).second;
-}
-
-void World::JudgeProject(AccountId project) {
-  for (const auto& [queued_ms, ref] : waits_since_.at(project)) {
-    const Waiting& job = waiting_.at(ref);
-    if (!Judge(job)) continue;
-    if (barred_.contains(ref)) {
-      order_[job.spec->shape.gpu_type].Remove(ref);
-    } else {
-      Order(job);
-    }
-  }
-}
-
-void World::OrderAll() {
-  order_.clear();
-  for (const auto& [ref, job] : waiting_) {
-    Judge(job);
-    Order(job);
-  }
-  order_stale_ = false;
+  return {attempt.project,
+          attempt.user,
+          attempt.job_class,
+          attempt.shape.gpu_type,
+          attempt.counted_milli,
+          attempt.as_scavenger || ClassOf(attempt.job_class).scavenger,
+          IsApart(attempt.placement, owners_)};
 }
 
 }  // namespace kezek::engine

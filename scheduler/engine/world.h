@@ -15,6 +15,7 @@
 #include "kezek/desk.h"
 #include "kezek/ids.h"
 #include "kezek/node.h"
+#include "kezek/node_owners.h"
 #include "kezek/time.h"
 #include "quota/account_tree.h"
 #include "quota/budget.h"
@@ -25,6 +26,7 @@
 #include "quota/usage.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/machine.h"
+#include "scheduler/engine/pools.h"
 
 namespace kezek::engine {
 
@@ -77,6 +79,11 @@ class World {
   const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
   // How many times a row was put into its order anew.
   std::int64_t keyed() const { return keyed_; }
+  // Whose nodes are, and the pools that has made, as of Refresh: none is the usual.
+  const NodeOwners& owners() const { return owners_; }
+  const std::set<PoolKey>& apart() const { return apart_; }
+  // Likewise of these pools. Jobs that may start on dedicated nodes are in both.
+  const std::map<PoolKey, quota::WaitingJobs>& apart_order() const { return apart_order_; }
   // Every GPU type of a node, a waiting job or a holding.
   std::set<std::string> AllTypes() const;
 
@@ -102,8 +109,11 @@ class World {
  private:
   quota::OrderJob OrderOf(const Waiting& job) const;
   void Order(const Waiting& job);
+  void Unorder(const Waiting& job);
+  bool FitsApart(const JobSpec& spec) const;
   bool Judge(const Waiting& job);
   void JudgeProject(AccountId project);
+  void RefreshPools();
   void OrderAll();
   bool DrawsOnBudgets(AccountId project) const;
   quota::Draw FullDrawOf(const Waiting& job, MilliGpus counted_milli,
@@ -134,6 +144,10 @@ class World {
   std::map<JobRef, Reason> barred_;
   std::map<std::string, quota::WaitingJobs> order_;
   std::int64_t keyed_ = 0;
+  NodeOwners owners_;
+  std::set<PoolKey> apart_;
+  Machine configured_;  // where there are such pools: all nodes, empty
+  std::map<PoolKey, quota::WaitingJobs> apart_order_;
   bool types_stale_ = true;
   bool order_stale_ = true;  // all of it: sizes, rates or classes changed
   TimeMs now_ms_ = 0;

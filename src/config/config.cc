@@ -193,6 +193,14 @@ void ReadClass(Section& section, ClassRules* out) {
   section.Flag("preempts_lower", &out->preempts_lower);
   section.Flag("scavenger", &out->scavenger);
   section.Child("user_limits", [&](Section& child) { ReadUserLimits(child, &out->user_limits); });
+  std::string list;
+  section.Text("nodes", &list);
+  auto nodes = ExpandHostList(list);
+  if (!nodes) {
+    section.Problem("nodes", nodes.error().message);
+  } else if (!list.empty()) {
+    out->nodes = std::move(*nodes);
+  }
   if (out->longest_limit_ms > 0 && out->default_limit_ms > out->longest_limit_ms) {
     section.Problem("default_limit", "is longer than longest_limit");
   }
@@ -327,6 +335,26 @@ Result<std::vector<Node>> ParseTopology(const std::string& text, const std::stri
   std::vector<Node> list;
   for (auto& [name, node] : nodes) list.push_back(std::move(node));
   return list;
+}
+
+Result<void> CheckLanes(const std::map<std::string, ClassRules>& classes,
+                        const std::vector<Node>& nodes) {
+  std::map<std::string, std::string> lane_of;  // by node; empty: of none yet
+  for (const Node& node : nodes) lane_of[node.name];
+  for (const auto& [name, rules] : classes) {
+    const std::string field = "classes." + name + ".nodes: ";
+    for (const std::string& node : rules.nodes) {
+      const auto found = lane_of.find(node);
+      if (found == lane_of.end()) {
+        return Error{Code::kInvalidArgument, field + "the topology has no node " + node, {}};
+      }
+      if (!found->second.empty()) {
+        return Error{Code::kInvalidArgument, field + node + " is of class " + found->second, {}};
+      }
+      found->second = name;
+    }
+  }
+  return {};
 }
 
 Result<std::vector<Node>> LoadTopology(const std::string& path) {

@@ -108,6 +108,10 @@ Result<Config> ParseConfig(const std::string& text, const std::string& file_name
 Result<std::vector<Node>> LoadTopology(const std::string& path);
 Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name);
 
+// INVALID_ARGUMENT names the class and the node: lanes are of known nodes, each of one class.
+Result<void> CheckLanes(const std::map<std::string, ClassRules>& classes,
+                        const std::vector<Node>& nodes);
+
 // What `plain_text_off_loopback` must say for plain text to be allowed there.
 inline constexpr const char* kPlainTextWords = "yes, everyone on the network can read tokens";
 

@@ -60,7 +60,10 @@ constexpr FamilyInfo kTable[] = {
     {"kezek_account_owed_gpus", kG, "GPUs", kByAccount, kAccounts,
      "GPUs of the entitlement that the account does not run."},
     {"kezek_account_allocated_gpus", kG, "GPUs", kByAccount, kAccounts,
-     "Counted GPUs of the attempts that hold resources, scavengers excepted."},
+     "Counted GPUs of the attempts that hold resources on nodes that are everybody's, scavengers "
+     "excepted."},
+    {"kezek_account_apart_gpus", kG, "GPUs", kByAccount, kAccounts,
+     "Counted GPUs of the attempts that hold resources on dedicated nodes or lanes of classes."},
     {"kezek_account_demand_gpus", kG, "GPUs", kByAccount, kAccounts,
      "Counted GPUs of jobs that run, or that only GPUs keep from starting."},
     {"kezek_account_usage_gpu_seconds", kG, "GPU-seconds", kByAccount, kAccounts,
@@ -111,9 +114,9 @@ constexpr FamilyInfo kTable[] = {
     // The controller.
     {"kezek_tick_seconds", kH, "seconds", "", "1",
      "Rounds of the controller with a tick, commit included.", kTickBuckets},
-    {"kezek_tick_phase_seconds", kH, "seconds", "phase", "10 phases",
-     "Phases of these rounds: take_in, prepare, entitle, walk, verify, stand, plan, commit, "
-     "publish, act.", kPhaseBuckets},
+    {"kezek_tick_phase_seconds", kH, "seconds", "phase", "11 phases",
+     "Phases of these rounds: take_in, prepare, apart, entitle, walk, verify, stand, plan, "
+     "commit, publish, act.", kPhaseBuckets},
     {"kezek_last_tick_timestamp_seconds", kG, "seconds", "", "1",
      "When the last tick was, in Unix time."},
     {"kezek_controller_reloads_total", kC, "reloads", "", "1",

@@ -35,6 +35,7 @@ void AddAccounts(const View& view, std::vector<prometheus::MetricFamily>& all) {
       {GaugeFamily("kezek_account_lent_gpus"), [](S s) { return Gpus(s.lent_milli); }},
       {GaugeFamily("kezek_account_kept_idle_gpus"), [](S s) { return Gpus(s.idle_milli); }},
       {GaugeFamily("kezek_account_owed_gpus"), [](S s) { return Gpus(s.Owed()); }},
+      {GaugeFamily("kezek_account_apart_gpus"), [](S s) { return Gpus(s.apart_milli); }},
       {GaugeFamily("kezek_account_demand_gpus"), [](S s) { return Gpus(s.demand_milli); }},
       {GaugeFamily("kezek_account_usage_gpu_seconds"),
        [](S s) { return s.usage_gpu_hours * kSecondsPerHour; }},

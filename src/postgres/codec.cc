@@ -107,6 +107,7 @@ void Visit(auto& f, auto& value) requires
   f("budgets", value.budgets);
   f("slurm_account", value.slurm_account);
   f("slurm_qos", value.slurm_qos);
+  f("dedicated_nodes", value.dedicated_nodes);
 }
 
 void Visit(auto& f, auto& value) requires

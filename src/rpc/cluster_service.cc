@@ -243,8 +243,10 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetCapacity(grpc::CallbackServerCo
     const View& view = *caller->view;
     std::map<std::string, v1::CapacityRow> rows;
     for (const auto& [type, rate] : view.directory->rate_milli) rows[type].set_gpu_type(type);
+    const NodeOwners owners = OwnersOf(view.directory->accounts, view.directory->classes);
     for (const auto& [name, node] : view.nodes) {
       auto& row = rows[node.gpu_type];
+      if (owners.contains(name)) row.set_dedicated(row.dedicated() + node.gpus);
       row.set_gpu_type(node.gpu_type);
       row.set_configured(row.configured() + node.gpus);
       row.set_foreign(row.foreign() + node.foreign_gpus);

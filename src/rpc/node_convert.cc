@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kezek/reason_text.h"
+#include "rpc/account_convert.h"
 
 namespace kezek::rpc {
 namespace {
@@ -76,7 +77,12 @@ v1::Cluster ToWire(const View& view, const std::string& cluster) {
   return wire;
 }
 
-NodeUse::NodeUse(const Caller& caller) : view_(*caller.view) {
+NodeUse::NodeUse(const Caller& caller)
+    : view_(*caller.view), owners_(OwnersOf(view_.directory->accounts, view_.directory->classes)) {
+  if (!owners_.empty()) {
+    const std::vector<AccountId> visible = VisibleAccounts(caller);
+    visible_.insert(visible.begin(), visible.end());
+  }
   if (!view_.alive) return;
   for (const auto& attempt : *view_.alive) {
     for (const auto& grant : attempt.placement) {
@@ -91,6 +97,14 @@ NodeUse::NodeUse(const Caller& caller) : view_(*caller.view) {
       }
     }
   }
+}
+
+std::string NodeUse::DedicatedTo(const Node& node) const {
+  const auto owner = owners_.find(node.name);
+  if (owner == owners_.end()) return "";
+  if (!owner->second.account) return "class " + owner->second.job_class;
+  if (!visible_.contains(owner->second.account)) return "another account";
+  return PathOf(*view_.directory, owner->second.account);
 }
 
 v1::Node NodeUse::ToWire(const Node& node, const std::string& cluster) const {
@@ -120,6 +134,7 @@ v1::Node NodeUse::ToWire(const Node& node, const std::string& cluster) const {
   for (const auto& job : use.jobs) wire.add_jobs(job);
   wire.set_job_count(use.job_count);
   wire.set_ends_by_ms(use.ends_by_ms);
+  wire.set_dedicated_to(DedicatedTo(node));
   return wire;
 }
 

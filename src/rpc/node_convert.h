@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "kezek/desk.h"
 #include "kezek/node.h"
+#include "kezek/node_owners.h"
 #include "kezek/reason.h"
 #include "kezek/v1/cluster.pb.h"
 #include "kezek/v1/common.pb.h"
@@ -27,6 +29,8 @@ class NodeUse {
   v1::Node ToWire(const Node& node, const std::string& cluster) const;
 
  private:
+  std::string DedicatedTo(const Node& node) const;
+
   struct Use {
     std::vector<std::string> jobs;  // that the caller may see
     std::int32_t job_count = 0;
@@ -36,6 +40,8 @@ class NodeUse {
   };
   const View& view_;
   std::map<std::string, Use> by_node_;
+  NodeOwners owners_;
+  std::set<AccountId> visible_;  // of what owns nodes
 };
 
 }  // namespace kezek::rpc

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kezek/node_owners.h"
 #include "rpc/account_convert.h"
 #include "rpc/budget_rows.h"
 #include "rpc/entitlement_convert.h"
@@ -168,8 +169,10 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerC
                    for (const auto& type : *types)
                      *response->add_rows() = ToEntitlementRow(view, id, type);
                  }
+                 const NodeOwners owners =
+                     OwnersOf(view.directory->accounts, view.directory->classes);
                  for (const auto& [name, node] : view.nodes) {
-                   if (node.health != NodeHealth::kUp) continue;
+                   if (node.health != NodeHealth::kUp || owners.contains(name)) continue;
                    (*response->mutable_capacity_milli_gpus())[node.gpu_type] +=
                        1000LL * (node.gpus - node.foreign_gpus);
                  }

@@ -252,7 +252,8 @@ std::string PlanText(const engine::Plan& plan) {
          << std::hexfloat << standing.usage_gpu_hours << " place " << standing.place << " of "
          << standing.siblings << " now " << standing.guarantee_now_milli << " gpus "
          << standing.entitled_gpus << " lent " << standing.lent_milli << " idle "
-         << standing.idle_milli << " by " << static_cast<int>(standing.entitled_by) << '\n';
+         << standing.idle_milli << " by " << static_cast<int>(standing.entitled_by) << " apart "
+         << standing.apart_milli << '\n';
   }
   for (const auto& [key, stopped] : plan.stopped) {
     if (stopped == engine::StoppedDemand{}) continue;

@@ -23,6 +23,7 @@ struct Outcome {
   std::size_t starts = 0;
   std::size_t scavenge = 0;    // starts that budgets make scavengers
   std::size_t by_budgets = 0;  // steps in which budgets stop some
+  std::size_t apart = 0;       // ticks with something on dedicated nodes or lanes
 };
 
 Outcome RunSeed(std::uint64_t seed, bool with_twin) {
@@ -42,6 +43,8 @@ Outcome RunSeed(std::uint64_t seed, bool with_twin) {
     for (const auto& [key, stopped] : plan.stopped) {
       outcome.by_budgets += stopped.by_budgets > 0 ? 1U : 0U;
     }
+    const auto root = plan.standings.find({kRootAccount, "h200"});
+    if (root != plan.standings.end() && root->second.apart_milli > 0) ++outcome.apart;
     const std::string expected = with_twin ? PlanText(twin.Decide(history.now_ms())) : text;
     if (text != expected || !plan.dropped.empty()) {
       outcome.difference = "step " + std::to_string(step) + "\n--- engine\n" + text +
@@ -62,18 +65,21 @@ TEST(EngineTwinTest, EngineEqualsItsSimpleModel) {
   std::size_t starts = 0;
   std::size_t scavenge = 0;
   std::size_t by_budgets = 0;
+  std::size_t apart = 0;
   std::size_t seeds = 0;
   property::ForEachSeed([&](std::uint64_t seed) {
     const Outcome outcome = RunSeed(seed, true);
     starts += outcome.starts;
     scavenge += outcome.scavenge;
     by_budgets += outcome.by_budgets;
+    apart += outcome.apart;
     ++seeds;
     EXPECT_EQ(outcome.difference, "");
     if (!outcome.difference.empty()) return;
     EXPECT_TRUE(RunSeed(seed, false).trace == outcome.trace) << "not deterministic";
   });
   if (seeds < 20) return;
+  EXPECT_GT(apart, seeds * 4) << "histories in which hardly anything runs on dedicated nodes";
   EXPECT_GT(starts, seeds * 10) << "histories in which hardly anything starts";
   EXPECT_GT(scavenge, seeds / 4) << "budgets that hardly make a scavenger";
   EXPECT_GT(by_budgets, seeds) << "budgets that hardly stop anything";

@@ -14,12 +14,6 @@ using engine::Waiting;
 
 namespace {
 
-bool Serves(const Node& node, TimeMs now) {
-  const bool aside =
-      node.drained_by_kezek && (node.set_aside_until_ms == 0 || node.set_aside_until_ms > now);
-  return node.health == NodeHealth::kUp && !aside;
-}
-
 // A job that has failed to find room, with all that placement looks at.
 struct Failed {
   JobSpec spec;
@@ -43,7 +37,11 @@ struct NaiveEngine::Tick {
   quota::RunningTable running;
   Holds taken;  // of budgets, by the plan
   Plan plan;
-  // Of one type:
+  std::map<JobRef, int> started_apart;  // on dedicated nodes
+  std::map<JobRef, Reason> waits_apart;
+  // Of one pool:
+  engine::PoolKey pool;
+  std::map<JobRef, JobStanding> waits;
   MilliGpus free_milli = 0;
   std::vector<Failed> failed;
   std::set<std::pair<AccountId, MilliGpus>> kept_from;
@@ -62,74 +60,13 @@ void NaiveEngine::SetDirectory(std::shared_ptr<const Directory> directory) {
   directory_ = std::move(directory);
   tree_ = std::make_shared<const quota::AccountTree>(
       quota::AccountTree::Build(directory_->accounts).value());
-}
-
-ClassRules NaiveEngine::ClassOf(const std::string& name) const {
-  const auto found = directory_->classes.find(name);
-  return found == directory_->classes.end() ? ClassRules{} : found->second;
-}
-
-NaiveNodes NaiveEngine::Free(TimeMs now) const {
-  NaiveNodes free;
-  for (const auto& [name, node] : nodes_) {
-    NaiveNode state{node,
-                    node.gpus - node.foreign_gpus,
-                    node.cpus - node.foreign_cpus,
-                    node.memory_mib - node.foreign_memory_mib,
-                    Serves(node, now),
-                    node.foreign_gpus + node.foreign_cpus + node.foreign_memory_mib == 0};
-    bool taken = !state.in_service;
-    for (const auto& [ref, attempt] : holdings_) {
-      for (const NodeGrant& grant : attempt.placement) {
-        if (grant.node != name) continue;
-        state.gpus -= grant.gpus;
-        state.cpus -= attempt.shape.cpus_per_node;
-        state.memory_mib -= attempt.shape.memory_mib_per_node;
-        state.idle = false;
-        taken |= attempt.shape.exclusive;
-      }
-    }
-    state.gpus = taken ? 0 : std::max(0, state.gpus);
-    state.cpus = taken ? 0 : std::max(0, state.cpus);
-    state.memory_mib = taken ? 0 : std::max<std::int64_t>(0, state.memory_mib);
-    state.idle &= !taken;
-    free.push_back(state);
-  }
-  return free;
-}
-
-NaiveNodes NaiveEngine::Configured() const {
-  NaiveNodes all;
-  for (const auto& [name, node] : nodes_) {
-    all.push_back({node, node.gpus, node.cpus, node.memory_mib, true, true});
-  }
-  return all;
-}
-
-quota::RunningTable NaiveEngine::Running() const {
-  quota::RunningTable running;
-  for (const auto& [ref, attempt] : holdings_) {
-    if (!attempt.counts) continue;
-    running.Add(*tree_, {attempt.project, attempt.user, attempt.job_class, attempt.shape.gpu_type,
-                         attempt.counted_milli,
-                         attempt.as_scavenger || ClassOf(attempt.job_class).scavenger});
-  }
-  return running;
-}
-
-quota::UsageBook NaiveEngine::Usage(const std::string& type) const {
-  quota::UsageBook book(config_.half_life_ms);
-  for (const auto& [booking, tree] : bookings_) {
-    if (booking.gpu_type != type) continue;
-    book.Book(*tree, booking.project, booking.user, booking.date_ms, booking.amount);
-  }
-  return book;
+  FindPools();
 }
 
 // Demand: as if there were GPUs for all, in the order of submission.
 std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(Tick& tick) const {
-  quota::RunningTable running = Running();
-  Holds taken;
+  quota::RunningTable running = tick.running;
+  Holds taken = tick.taken;
   std::set<std::string> types;
   for (const auto& [name, node] : nodes_) {
     if (!node.gpu_type.empty()) types.insert(node.gpu_type);
@@ -139,10 +76,12 @@ std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(Tick& tick)
     if (Barred(job).code != ReasonCode::kNone) continue;
     if (Startable(job) > 0) types.insert(job.spec->shape.gpu_type);
     const quota::JobCount count = CountOf(job, tick.now);
-    if (count.scavenger || !NaivePlace(Configured(), *job.spec, job.spec->within)) continue;
+    if (count.scavenger || !IsForShared(job)) continue;
     const std::int64_t jobs = Startable(job) + job.more;
+    const auto started = tick.started_apart.find(ref);
     engine::StoppedDemand& stopped = tick.plan.stopped[{count.project, count.gpu_type}];
-    for (std::int64_t i = 0; i < jobs; ++i) {
+    for (std::int64_t i = started == tick.started_apart.end() ? 0 : started->second; i < jobs;
+         ++i) {
       const MilliGpus rest = count.counted_milli * (jobs - i);
       const bool limited = Stopped(running, count, {}).code != ReasonCode::kNone;
       const Drawn drawn = DrawOf(job, count.counted_milli, tick.now, taken);
@@ -157,35 +96,70 @@ std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(Tick& tick)
   std::map<std::string, Entitled> entitled;
   for (const std::string& type : types) {
     MilliGpus capacity = 0;
-    for (const auto& [name, node] : nodes_) {
-      if (node.gpu_type == type && Serves(node, tick.now)) {
-        capacity += std::max(0, node.gpus - node.foreign_gpus) * MilliGpus{1000};
-      }
+    for (const NaiveNode& free : Of(tick.free, {type, {}, {}})) {
+      if (!free.in_service) continue;
+      capacity += std::max(0, free.node.gpus - free.node.foreign_gpus) * MilliGpus{1000};
     }
     entitled[type] = NaiveEntitle(*tree_, type, capacity, running.AllocatedByIndex(*tree_, type));
   }
   return entitled;
 }
 
-void NaiveEngine::Leave(Tick& tick, const quota::OrderTree& order, const std::string& type,
-                        AccountId project, const bool* scavengers) const {
+void NaiveEngine::Leave(Tick& tick, const quota::OrderTree& order, AccountId project,
+                        const bool* scavengers) const {
   for (const quota::Candidate& rest : order.Remaining(tree_->IndexOf(project))) {
     const Waiting& job = waiting_.at(rest.job->ref);
-    if (job.spec->shape.gpu_type != type || tick.plan.waiting.contains(job.ref)) continue;
+    if (tick.waits.contains(job.ref)) continue;
     if (scavengers != nullptr && rest.job->scavenger != *scavengers) continue;
+    const auto started = tick.started_apart.find(job.ref);
+    if (started != tick.started_apart.end() && started->second == Startable(job)) continue;
     JobStanding standing;
     standing.place_in_project = ++tick.place_of[project];
     standing.reason = {ReasonCode::kNotLookedAt,
                        {{"place", std::to_string(standing.place_in_project)}}};
-    tick.plan.waiting[job.ref] = standing;
+    tick.waits[job.ref] = standing;
   }
 }
 
-void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
+void NaiveEngine::WalkApart(Tick& tick) const {
+  std::vector<std::pair<quota::AccountIndex, engine::PoolKey>> pools;
+  std::set<engine::PoolKey> seen;
+  for (const auto& [name, node] : nodes_) {
+    const engine::PoolKey pool = PoolOf(node);
+    if (pool.shared() || !seen.insert(pool).second) continue;
+    const quota::AccountIndex index = pool.account ? tree_->IndexOf(pool.account) : INT32_MAX;
+    pools.push_back({-index, pool});  // lanes first, then the lowest accounts
+  }
+  std::sort(pools.begin(), pools.end());
+  for (const auto& [index, pool] : pools) {
+    Walk(tick, pool);
+    for (const auto& [ref, standing] : tick.waits) {
+      Reason reason = standing.reason;
+      if (pool.account) {
+        reason.fields["dedicated"] = tree_->path(tree_->IndexOf(pool.account));
+        tick.waits_apart.try_emplace(ref, reason);
+      } else {
+        tick.plan.waiting[ref] = standing;
+        tick.plan.waiting[ref].reason.fields["lane"] = pool.job_class;
+      }
+    }
+  }
+}
+
+NaiveEngine::Entitled NaiveEngine::EntitledIn(const Tick& tick, const engine::PoolKey& pool) const {
+  if (pool.shared()) return tick.entitled.at(pool.gpu_type);
+  return Entitled(static_cast<std::size_t>(tree_->size()));
+}
+
+void NaiveEngine::Walk(Tick& tick, const engine::PoolKey& pool) const {
+  const std::string& type = pool.gpu_type;
   quota::WaitingJobs jobs;
   std::set<AccountId> projects;
+  tick.pool = pool;
+  tick.waits.clear();
   for (const auto& [ref, job] : waiting_) {
-    if (job.spec->shape.gpu_type != type || Startable(job) == 0) continue;
+    const std::vector<engine::PoolKey> pools = PoolsFor(*job.spec);
+    if (std::find(pools.begin(), pools.end(), pool) == pools.end() || Startable(job) == 0) continue;
     if (Barred(job).code != ReasonCode::kNone) continue;
     jobs.Set(OrderOf(job, tick.now));
     if (tree_->IndexOf(job.spec->project) != quota::kNoAccount) projects.insert(job.spec->project);
@@ -193,18 +167,18 @@ void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
   if (jobs.size() == 0) return;
   jobs.Arrange(*tree_);
   const quota::UsageBook usage = Usage(type);
+  std::vector<MilliGpus> running(static_cast<std::size_t>(tree_->size()), 0);
+  if (pool.shared()) running = tick.running.AllocatedByIndex(*tree_, type);
   quota::OrderTree order({.tree = tree_.get(),
                           .gpu_type = type,
                           .waiting = &jobs,
-                          .running_milli = tick.running.AllocatedByIndex(*tree_, type),
-                          .guarantee_milli = Guarantees(tick, type),
+                          .running_milli = running,
+                          .guarantee_milli = Guarantees(tick, pool),
                           .usage = &usage,
                           .now_ms = tick.now});
-  tick.places[type] = order.Places();
+  if (pool.shared()) tick.places[type] = order.Places();
   tick.free_milli = 0;
-  for (const NaiveNode& node : tick.free) {
-    if (node.node.gpu_type == type) tick.free_milli += node.gpus * 1000;
-  }
+  for (const NaiveNode& node : Of(tick.free, pool)) tick.free_milli += node.gpus * 1000;
   tick.failed.clear();
   tick.kept_from.clear();
   tick.looked_of.clear();
@@ -214,7 +188,7 @@ void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
   while (true) {
     const bool full = static_cast<int>(tick.plan.starts.size()) >= config_.starts_max;
     if (full || tick.looked >= config_.look) {
-      for (const AccountId project : projects) Leave(tick, order, type, project, nullptr);
+      for (const AccountId project : projects) Leave(tick, order, project, nullptr);
       tick.plan.more |= full && !tick.plan.starts.empty();
       return;
     }
@@ -225,7 +199,7 @@ void NaiveEngine::Walk(Tick& tick, const std::string& type) const {
     ++tick.looked;
     const AccountId project = candidate->job->project;
     if (++tick.looked_of[project] < config_.look_project) continue;
-    Leave(tick, order, type, project, &candidate->job->scavenger);
+    Leave(tick, order, project, &candidate->job->scavenger);
     order.CloseProject(candidate->project);
   }
 }
@@ -236,15 +210,15 @@ MilliGpus NaiveEngine::Start(Tick& tick, const Waiting& job, int nth,
   quota::JobCount count = CountOf(job, tick.now);
   count.counted_milli = 0;
   for (const NodeGrant& grant : placement) count.counted_milli += CountedOn(spec.shape, grant.node);
+  count.apart = !tick.pool.shared();
   const JobRef ref = spec.array && job.ref.element == kNoElement
                          ? JobRef{job.ref.id, job.elements[static_cast<std::size_t>(nth)]}
                          : job.ref;
   const BudgetRef scavenges = Scavenges(job, tick.now);
   tick.plan.starts.push_back({ref, job.ref, placement, count.counted_milli, scavenges});
-  for (const auto& [budget, amount] :
-       DrawOf(job, count.counted_milli, tick.now, tick.taken).holds) {
-    tick.taken[budget] += amount;
-  }
+  Drawn drawn;
+  if (!scavenges) drawn = DrawOf(job, count.counted_milli, tick.now, tick.taken);
+  for (const auto& [budget, amount] : drawn.holds) tick.taken[budget] += amount;
   for (NaiveNode& node : tick.free) {
     for (const NodeGrant& grant : placement) {
       if (grant.node != node.node.name) continue;
@@ -256,11 +230,17 @@ MilliGpus NaiveEngine::Start(Tick& tick, const Waiting& job, int nth,
   }
   tick.running.Add(*tree_, count);
   tick.free_milli -= count.counted_milli;
+  if (tick.pool.account) ++tick.started_apart[job.ref];
   return count.counted_milli;
 }
 
 // That count now.
-std::vector<MilliGpus> NaiveEngine::Guarantees(const Tick& tick, const std::string& type) const {
+std::vector<MilliGpus> NaiveEngine::Guarantees(const Tick& tick,
+                                               const engine::PoolKey& pool) const {
+  const std::string& type = pool.gpu_type;
+  if (!pool.shared()) {
+    return std::vector<MilliGpus>(static_cast<std::size_t>(tree_->size()), 0);
+  }
   std::vector<MilliGpus> guarantees;
   for (quota::AccountIndex i = 0; i < tree_->size(); ++i) {
     const quota::Entitlement& own = tick.entitled.at(type)[static_cast<std::size_t>(i)];
@@ -270,20 +250,27 @@ std::vector<MilliGpus> NaiveEngine::Guarantees(const Tick& tick, const std::stri
   return guarantees;
 }
 
-// What today's settings bar for good is as if it did not wait.
-Reason NaiveEngine::Barred(const Waiting& job) const {
-  return NeverFits(*tree_, ClassOf(job.spec->job_class), *job.spec, Counted(*job.spec),
-                   directory_->classifications)
-      .reason;
-}
-
-Reason NaiveEngine::Stopped(const quota::RunningTable& running, const quota::JobCount& count,
-                            const std::vector<MilliGpus>& guarantees) const {
-  const ClassRules rules = ClassOf(count.job_class);
-  Reason limit = FirstLimit(*tree_, running, rules, count);
-  if (limit.code != ReasonCode::kNone) return limit;
-  return OutsideGuarantee(*tree_, rules, count, running.AllocatedByIndex(*tree_, count.gpu_type),
-                          guarantees);
+// What a reason for lack of room says besides of this job.
+void NaiveEngine::Explain(const Tick& tick, const Waiting& job, const quota::Candidate& candidate,
+                          Reason& reason) const {
+  if (reason.code == ReasonCode::kWaitsForTopology) {
+    reason.fields["until_ms"] = std::to_string(job.queued_since_ms + config_.topology_wait_ms);
+  }
+  if (reason.code != ReasonCode::kWaitsForGpus || !tick.pool.shared()) return;
+  const MilliGpus guarantee =
+      Guarantees(tick, tick.pool)[static_cast<std::size_t>(candidate.project)];
+  const auto& entitled = tick.entitled.at(tick.pool.gpu_type);
+  if (guarantee < tree_->share(candidate.project, tick.pool.gpu_type).guarantee_milli) {
+    reason.fields["guarantee_now"] = quota::GpusText(guarantee);
+  }
+  const MilliGpus share =
+      std::max(guarantee, entitled[static_cast<std::size_t>(candidate.project)].entitled_milli);
+  if (CountOf(job, tick.now).counted_milli > share)
+    reason.fields["wider_than_share"] = quota::GpusText(share);
+  const auto apart = tick.waits_apart.find(job.ref);
+  if (apart != tick.waits_apart.end()) {
+    reason.fields["dedicated"] = apart->second.fields.at("dedicated");
+  }
 }
 
 // What budgets have against it now. That it will be a scavenger counts from the next tick on.
@@ -301,15 +288,20 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
                           const quota::Candidate& candidate) const {
   const Waiting& job = waiting_.at(candidate.job->ref);
   const JobSpec& spec = *job.spec;
-  const quota::JobCount count = CountOf(job, tick.now);
+  const auto apart = tick.started_apart.find(job.ref);
+  if (apart != tick.started_apart.end() && candidate.nth < apart->second) {
+    order.PassOver();
+    return false;
+  }
+  quota::JobCount count = CountOf(job, tick.now);
+  count.apart = !tick.pool.shared();
   const auto wait = [&](Reason reason, bool blocked) {
     const std::int64_t rank = ++tick.rank <= config_.exact_ranks ? tick.rank : 0;
-    tick.plan.waiting[job.ref] = {std::move(reason), rank, ++tick.place_of[count.project]};
-    if (blocked) order.Take(false);
-    if (!blocked) order.PassOver();
+    tick.waits[job.ref] = {std::move(reason), rank, ++tick.place_of[count.project]};
+    blocked ? order.Take(false) : order.PassOver();
     order.DropRest();
   };
-  const std::vector<MilliGpus> guarantees = Guarantees(tick, count.gpu_type);
+  const std::vector<MilliGpus> guarantees = Guarantees(tick, tick.pool);
   Reason stop = Stopped(tick.running, count, guarantees);
   if (stop.code == ReasonCode::kNone) stop = Unpaid(tick, job, count.counted_milli);
   if (stop.code != ReasonCode::kNone) {
@@ -324,24 +316,23 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
       std::find_if(tick.failed.begin(), tick.failed.end(),
                    [&](const Failed& failed) { return failed.Same(spec, within, preference); });
   const bool first = known == tick.failed.end();
-  const auto placement = first ? NaivePlace(tick.free, spec, within) : std::nullopt;
-  const Entitled& entitled = tick.entitled.at(count.gpu_type);
+  const auto placement = first ? NaivePlace(Of(tick.free, tick.pool), spec, within) : std::nullopt;
+  const Entitled entitled = EntitledIn(tick, tick.pool);
   if (!placement) {
-    Reason reason =
-        first ? NaiveNoRoom(tick.free, Configured(), spec, within, preference) : known->reason;
+    Reason reason = first ? NoRoom(tick.free, tick.pool, spec, within, preference) : known->reason;
     if (first) tick.failed.push_back({spec, within, preference, reason});
-    if (reason.code == ReasonCode::kWaitsForTopology) {
-      reason.fields["until_ms"] = std::to_string(job.queued_since_ms + config_.topology_wait_ms);
+    const bool never =
+        reason.code == ReasonCode::kNeverFitsMachine || reason.code == ReasonCode::kNoSuchGpuType;
+    if (never && tick.pool.account) {
+      order.PassOver();
+      order.DropRest();
+      return false;
     }
-    const auto project = static_cast<std::size_t>(candidate.project);
-    const MilliGpus set = tree_->share(candidate.project, count.gpu_type).guarantee_milli;
-    if (reason.code == ReasonCode::kWaitsForGpus && guarantees[project] < set) {
-      reason.fields["guarantee_now"] = quota::GpusText(guarantees[project]);
+    if (never && tick.pool.shared() && tick.waits_apart.contains(job.ref)) {
+      wait(tick.waits_apart.at(job.ref), false);
+      return false;
     }
-    const MilliGpus share = std::max(guarantees[project], entitled[project].entitled_milli);
-    if (reason.code == ReasonCode::kWaitsForGpus && count.counted_milli > share) {
-      reason.fields["wider_than_share"] = quota::GpusText(share);
-    }
+    Explain(tick, job, candidate, reason);
     wait(reason, true);
     return first;
   }
@@ -377,9 +368,9 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
   const auto at = [&places](quota::AccountIndex i) {
     return places.empty() ? 0 : places[static_cast<std::size_t>(i)];
   };
-  const std::vector<MilliGpus> guarantees = Guarantees(tick, type);
+  const std::vector<MilliGpus> guarantees = Guarantees(tick, {type, {}, {}});
   MilliGpus free = 0;
-  for (const NaiveNode& node : tick.free) free += node.node.gpu_type == type ? node.gpus * 1000 : 0;
+  for (const NaiveNode& node : Of(tick.free, {type, {}, {}})) free += node.gpus * 1000;
   const std::vector<MilliGpus> lent = quota::Lent(
       *tree_, tick.entitled.at(type), tick.running.AllocatedByIndex(*tree_, type), free);
   for (quota::AccountIndex i = 0; i < tree_->size(); ++i) {
@@ -395,7 +386,8 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
                       entitled.entitled_gpus,
                       lent[static_cast<std::size_t>(i)],
                       entitled.idle_milli,
-                      entitled.by};
+                      entitled.by,
+                      tick.running.Apart(tree_->id(i), type)};
     const auto parent = tree_->parent(i);
     if (parent == quota::kNoAccount) {
       standing.place = waits.contains(i) && !places.empty() ? 1 : 0;
@@ -413,12 +405,16 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
 Plan NaiveEngine::Decide(TimeMs now) const {
   Tick tick;
   tick.now = now;
-  tick.entitled = EntitleAll(tick);
   tick.free = Free(now);
   tick.running = Running();
+  WalkApart(tick);
+  tick.entitled = EntitleAll(tick);
   std::set<std::string> types;
   for (const auto& [ref, job] : waiting_) types.insert(job.spec->shape.gpu_type);
-  for (const std::string& type : types) Walk(tick, type);
+  for (const std::string& type : types) {
+    Walk(tick, {type, {}, {}});
+    for (const auto& [ref, standing] : tick.waits) tick.plan.waiting[ref] = standing;
+  }
   for (const auto& [ref, job] : waiting_) {
     const Reason bar = Barred(job);
     if (bar.code != ReasonCode::kNone) {

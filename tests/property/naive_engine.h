@@ -17,6 +17,7 @@
 #include "quota/order.h"
 #include "quota/usage.h"
 #include "scheduler/engine/engine.h"
+#include "scheduler/engine/pools.h"
 #include "tests/property/naive_placement.h"
 
 namespace kezek::test {
@@ -29,7 +30,10 @@ class NaiveEngine {
   NaiveEngine(engine::EngineConfig config, std::shared_ptr<const Directory> directory);
 
   void SetDirectory(std::shared_ptr<const Directory> directory);
-  void SetNode(const Node& node) { nodes_[node.name] = node; }
+  void SetNode(const Node& node) {
+    nodes_[node.name] = node;
+    FindPools();
+  }
   void SetWaiting(const engine::Waiting& job) { waiting_[job.ref] = job; }
   void RemoveWaiting(const JobRef& job) { waiting_.erase(job); }
   void SetHolding(const engine::Holding& attempt) { holdings_[attempt.attempt] = attempt; }
@@ -67,13 +71,27 @@ class NaiveEngine {
   DurationMs Length(const engine::Waiting& job) const;
   DurationMs RanSince(AccountId project, TimeMs since, TimeMs now) const;
   quota::OrderJob OrderOf(const engine::Waiting& job, TimeMs now) const;
+  void FindPools();
+  engine::PoolKey PoolOf(const Node& node) const { return pools_.at(node.name); }
+  // Pools that the job may start in, in that order.
+  std::vector<engine::PoolKey> PoolsFor(const JobSpec& spec) const;
+  NaiveNodes Of(const NaiveNodes& nodes, const engine::PoolKey& pool) const;
+  bool IsApart(const Placement& placement) const;
   NaiveNodes Free(TimeMs now) const;
   NaiveNodes Configured() const;
   quota::RunningTable Running() const;
   quota::UsageBook Usage(const std::string& type) const;
   std::map<std::string, Entitled> EntitleAll(Tick& tick) const;
-  void Walk(Tick& tick, const std::string& type) const;
-  std::vector<MilliGpus> Guarantees(const Tick& tick, const std::string& type) const;
+  bool IsForShared(const engine::Waiting& job) const;
+  void WalkApart(Tick& tick) const;
+  void Walk(Tick& tick, const engine::PoolKey& pool) const;
+  // Of the pool of the walk: of one that is not shared, nothing.
+  Entitled EntitledIn(const Tick& tick, const engine::PoolKey& pool) const;
+  std::vector<MilliGpus> Guarantees(const Tick& tick, const engine::PoolKey& pool) const;
+  Reason NoRoom(const NaiveNodes& free, const engine::PoolKey& pool, const JobSpec& spec,
+                Domain within, bool preference) const;
+  void Explain(const Tick& tick, const engine::Waiting& job, const quota::Candidate& candidate,
+               Reason& reason) const;
   Reason Barred(const engine::Waiting& job) const;
   Reason Stopped(const quota::RunningTable& running, const quota::JobCount& count,
                  const std::vector<MilliGpus>& guarantees) const;
@@ -81,7 +99,7 @@ class NaiveEngine {
   MilliGpus Start(Tick& tick, const engine::Waiting& job, int nth,
                   const Placement& placement) const;
   bool WalkOne(Tick& tick, quota::OrderTree& order, const quota::Candidate& candidate) const;
-  void Leave(Tick& tick, const quota::OrderTree& order, const std::string& type, AccountId project,
+  void Leave(Tick& tick, const quota::OrderTree& order, AccountId project,
              const bool* scavengers) const;
   void Stand(Tick& tick, const std::string& type) const;
 
@@ -89,6 +107,7 @@ class NaiveEngine {
   std::shared_ptr<const Directory> directory_;
   std::shared_ptr<const quota::AccountTree> tree_;
   std::map<std::string, Node> nodes_;
+  std::map<std::string, engine::PoolKey> pools_;  // by node
   std::map<JobRef, engine::Waiting> waiting_;
   std::map<AttemptRef, engine::Holding> holdings_;
   std::vector<EndedRun> ended_;

@@ -77,4 +77,13 @@ quota::OrderJob NaiveEngine::OrderOf(const Waiting& job, TimeMs now) const {
           .count = Startable(job)};
 }
 
+quota::UsageBook NaiveEngine::Usage(const std::string& type) const {
+  quota::UsageBook book(config_.half_life_ms);
+  for (const auto& [booking, tree] : bookings_) {
+    if (booking.gpu_type != type) continue;
+    book.Book(*tree, booking.project, booking.user, booking.date_ms, booking.amount);
+  }
+  return book;
+}
+
 }  // namespace kezek::test

@@ -114,6 +114,7 @@ AccountSettings RandomValues::Settings() {
   settings.rule = Enum(ProjectRule::kShortest);
   settings.slurm_account = Text();
   settings.slurm_qos = Text();
+  settings.dedicated_nodes = Texts();
   return settings;
 }
 

@@ -91,6 +91,23 @@ void RandomWorld::Share(Directory& directory, AccountId parent, MilliGpus guaran
   }
 }
 
+// Gives some of the first nodes away, at times on to an account below.
+void RandomWorld::Dedicate(Directory& directory) {
+  std::vector<AccountId> all;
+  for (auto& [id, account] : directory.accounts) {
+    account.settings.dedicated_nodes.clear();
+    if (id != kRootAccount) all.push_back(id);
+  }
+  if (Chance(50)) return;
+  for (std::int64_t node = Int(1, 4); node > 0; --node) {
+    const std::string name = "n00" + std::to_string(node);
+    for (AccountId to = Pick(all); to != kRootAccount; to = directory.accounts.at(to).parent) {
+      directory.accounts.at(to).settings.dedicated_nodes.push_back(name);
+      if (Chance(70)) break;
+    }
+  }
+}
+
 Directory RandomWorld::Accounts(std::int32_t gpus, std::int32_t users) {
   Directory directory;
   std::int64_t next = 2;
@@ -119,6 +136,8 @@ Directory RandomWorld::Accounts(std::int32_t gpus, std::int32_t users) {
   directory.classes["scavenger"] = {.name = "scavenger", .rank = 3, .scavenger = true};
   if (Chance(30)) directory.classes["debug"].user_limits.jobs_running = 2;
   directory.classifications = {"open", "internal", "secret"};
+  if (Chance(30)) directory.classes["debug"].nodes = {"n000"};
+  Dedicate(directory);
   directory.rate_milli = {{"h200", 1000}, {"a100", 400}};
   directory.default_gpu_type = "h200";
   for (std::int64_t user = 1; user <= users; ++user) {
@@ -151,6 +170,7 @@ Directory RandomWorld::Budgeted(Directory directory, TimeMs now) {
 
 Directory RandomWorld::Changed(Directory directory, std::int32_t gpus) {
   Share(directory, kRootAccount, gpus * 1000);
+  Dedicate(directory);
   for (auto& [id, account] : directory.accounts) {
     if (account.kind == "project") account.closed = Chance(8);
   }

@@ -51,6 +51,7 @@ class RandomWorld {
   void Settle(Account& account, MilliGpus guarantee);
   void Share(Directory& directory, AccountId parent, MilliGpus guarantee);
   Limits SomeLimits();
+  void Dedicate(Directory& directory);
 
   std::mt19937_64 bits_;
   std::int64_t next_budget_ = 1;

@@ -56,6 +56,7 @@ class Relay final : public CommitObserver {
 Result<control::ControlConfig> ControlOf(const config::Config& config) {
   auto nodes = config::LoadTopology(config.topology_file);
   if (!nodes) return nodes.error();
+  if (auto lanes = config::CheckLanes(config.classes, *nodes); !lanes) return lanes.error();
   auto keyed_hash = LoadKeyedHash(config.tag_key_file);
   if (!keyed_hash) return keyed_hash.error();
   control::ControlConfig control;

@@ -37,6 +37,7 @@ classes:
     factor: 1.5
     preemptible: false
     user_limits: {gpus: 16, jobs_running: 4, jobs_queued: 9, time_limit: 90m}
+    nodes: "n[01-02]"
 log: {level: debug, json: true}
 http: {listen: 127.0.0.1:9480, metrics_token: false, connections: 64, idle_timeout: 30s}
 classifications: [public, internal]
@@ -66,6 +67,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_FALSE(config->classes.at("urgent").preemptible);
   EXPECT_FALSE(config->classes.at("urgent").preempts_lower);
   EXPECT_TRUE(config->classes.at("realtime").preempts_lower);
+  EXPECT_EQ(config->classes.at("urgent").nodes, (std::vector<std::string>{"n01", "n02"}));
   EXPECT_TRUE(config->classes.contains("normal")) << "the usual classes stay";
   EXPECT_TRUE(config->log_json);
   EXPECT_EQ(config->http.listen, "127.0.0.1:9480");
@@ -79,6 +81,20 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->munge.token_lifetime_ms, 8 * kHourMs);
   EXPECT_EQ(config->limits.calls_per_second, 20);
   EXPECT_EQ(config->limits.leavers_percent, 5);
+}
+
+TEST(Config, LanesAreOfKnownNodesEachOfOneClass) {
+  const std::vector<Node> nodes = {{.name = "n1"}, {.name = "n2"}};
+  const auto outcome = [&nodes](std::vector<std::string> debug, std::vector<std::string> normal) {
+    auto classes = DefaultClasses();
+    classes["debug"].nodes = std::move(debug);
+    classes["normal"].nodes = std::move(normal);
+    const auto checked = CheckLanes(classes, nodes);
+    return checked ? std::string("good") : checked.error().message;
+  };
+  EXPECT_EQ(outcome({"n1"}, {"n2"}), "good");
+  EXPECT_EQ(outcome({"n1", "n3"}, {}), "classes.debug.nodes: the topology has no node n3");
+  EXPECT_EQ(outcome({"n1"}, {"n1"}), "classes.normal.nodes: n1 is of class debug");
 }
 
 struct Fault {

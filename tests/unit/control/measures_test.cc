@@ -84,7 +84,7 @@ TEST(Phases, EndInTheOrderOfATick) {
   desk.Up();
   phases.clear();
   desk.Tick();
-  const std::vector<std::string> wanted = {"take_in", "prepare", "entitle",
+  const std::vector<std::string> wanted = {"take_in", "prepare", "apart", "entitle",
                                            "walk",    "verify",  "stand"};
   EXPECT_EQ(phases, wanted);
 }

@@ -30,8 +30,8 @@ class PlacementTest : public ::testing::Test {
   std::string Placed(const JobSpec& spec) {
     const Machine machine(nodes_, used_, kNoon);
     const Request request = RequestOf(spec, kNoon, kNoon, 0);
-    const auto placement = Place(*machine.FindPool("h200"), request);
-    EXPECT_EQ(placement.has_value(), Fits(*machine.FindPool("h200"), request));
+    const auto placement = Place(*machine.FindPool({"h200", {}, {}}), request);
+    EXPECT_EQ(placement.has_value(), Fits(*machine.FindPool({"h200", {}, {}}), request));
     if (!placement) return "-";
     std::string text;
     for (const NodeGrant& grant : *placement) text += (text.empty() ? "" : ",") + grant.node;
@@ -40,7 +40,7 @@ class PlacementTest : public ::testing::Test {
 
   Reason NoRoom(const JobSpec& spec) {
     return WhyNoRoom(Machine(nodes_, used_, kNoon), Machine::Configured(nodes_),
-                     RequestOf(spec, kNoon, kNoon, 0));
+                     RequestOf(spec, kNoon, kNoon, 0), {spec.shape.gpu_type, {}, {}});
   }
 
   std::map<std::string, Node> nodes_;
@@ -137,7 +137,8 @@ TEST_F(PlacementTest, ExclusiveNodesAreWholeAndEmpty) {
   spec.shape.exclusive = true;
   Use("a1", 1);
   const Machine machine(nodes_, used_, kNoon);
-  const auto placement = Place(*machine.FindPool("h200"), RequestOf(spec, kNoon, kNoon, 0));
+  const auto placement =
+      Place(*machine.FindPool({"h200", {}, {}}), RequestOf(spec, kNoon, kNoon, 0));
   ASSERT_TRUE(placement);
   EXPECT_EQ(placement->at(0), (NodeGrant{"a2", 8, {}}));
   AddUse(spec.shape, *placement, 1, used_);
@@ -160,13 +161,14 @@ TEST_F(PlacementTest, ReasonsSayWhatIsFree) {
 TEST_F(PlacementTest, TakingKeepsTheIndexes) {
   Machine machine(nodes_, used_, kNoon);
   const Shape shape = Gang(2, 2, 5).shape;
-  machine.Take(shape, {{"a1", 5, {}}, {"b1", 5, {}}});
-  const Pool& pool = *machine.FindPool("h200");
+  machine.Take({"h200", {}, {}}, shape, {{"a1", 5, {}}, {"b1", 5, {}}});
+  const Pool& pool = *machine.FindPool({"h200", {}, {}});
   EXPECT_EQ(pool.free_gpus, 86);
   EXPECT_EQ(pool.blocks.at(0).free_gpus, 54);
   EXPECT_EQ(pool.leaves.at(0).AtLeast(8), 3);
   EXPECT_EQ(pool.leaves.at(0).AtLeast(3), 4);
-  EXPECT_DEATH(machine.Take(shape, {{"a1", 5, {}}, {"b1", 5, {}}}), "more than is free");
+  EXPECT_DEATH(machine.Take({"h200", {}, {}}, shape, {{"a1", 5, {}}, {"b1", 5, {}}}),
+               "more than is free");
 }
 
 }  // namespace

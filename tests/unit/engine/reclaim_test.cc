@@ -273,7 +273,7 @@ bool FitsWithout(const World& world, const std::map<std::string, NodeUse>& used,
     AddUse(attempt.shape, attempt.placement, -1, left);
   }
   const Machine machine(world.nodes(), left, kNoon);
-  return Fits(*machine.FindPool("h200"), {&spec, Domain::kAny, false});
+  return Fits(*machine.FindPool({"h200", {}, {}}), {&spec, Domain::kAny, false});
 }
 
 TEST(ReclaimProperty, NoVictimIsCoveredOrSuperfluous) {

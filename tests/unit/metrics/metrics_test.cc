@@ -76,7 +76,8 @@ std::shared_ptr<const View> KnownView() {
                                        .guarantee_now_milli = 4'000,
                                        .lent_milli = 500,
                                        .idle_milli = 250,
-                                       .entitled_by = EntitledBy::kScaled};
+                                       .entitled_by = EntitledBy::kScaled,
+                                       .apart_milli = 3'000};
   // A current budget of one type, one of all types, and one whose period is over.
   const auto budget = [&](const char* name, const char* type, TimeMs end_ms) {
     BudgetStanding standing{.ref = {kKaznu, name}, .spec = {.name = name, .gpu_type = type}};
@@ -151,6 +152,7 @@ TEST(Exposition, SaysHowTheMachineAndItsAccountsStand) {
       {"kezek_account_lent_gpus" + kaznu, "0.5"},
       {"kezek_account_kept_idle_gpus" + kaznu, "0.25"},
       {"kezek_account_owed_gpus" + kaznu, "7.5"},
+      {"kezek_account_apart_gpus" + kaznu, "3"},
       {"kezek_account_entitlement_bound{account=\"universities/kaznu\",gpu_type=\"h200\","
        "by=\"scaled\"}",
        "1"},

@@ -35,6 +35,9 @@ TreeRules Machine() {
   TreeRules rules;
   rules.configured_milli = {{kType, 64'000}};
   for (const char* name : {"normal", "debug", "scavenger"}) rules.classes[name].name = name;
+  rules.classes["debug"].nodes = {"n9"};
+  for (const char* name : {"n1", "n2", "n9"}) rules.nodes[name] = {.name = name};
+  for (auto& [name, node] : rules.nodes) node.gpu_type = kType;
   rules.classifications = {"public", "internal", "secret"};
   return rules;
 }
@@ -148,6 +151,39 @@ TEST(AccountTree, AClosedAccountGivesItsGuaranteeBackUntilItIsOpened) {
   EXPECT_EQ(refused.details.at(0).message,
             "the guarantees below universities/kaznu come to 40 GPUs, and it has 32: nlp 32, "
             "vision 8");
+}
+
+TEST(AccountTree, DedicatedNodesHaveOneOwnerAndAreInNoGuarantee) {
+  const auto nodes = [](Rows& r, std::int64_t id) -> std::vector<std::string>& {
+    return Of(r, id).settings.dedicated_nodes;
+  };
+  const std::string field = ": settings.dedicated_nodes";
+  const std::vector<Refused> all = {
+      {"unknown", [&](Rows& r) { nodes(r, 5) = {"n3"}; }, "universities/kaznu/nlp" + field,
+       "NO_SUCH_NODE"},
+      {"a lane's", [&](Rows& r) { nodes(r, 5) = {"n9"}; }, "universities/kaznu/nlp" + field,
+       "NODE_TAKEN"},
+      {"a sibling's", [&](Rows& r) { nodes(r, 5) = nodes(r, 7) = {"n1"}; },
+       "universities/kaznu/vision" + field, "NODE_TAKEN"},
+      {"another branch's", [&](Rows& r) { nodes(r, 2) = nodes(r, 5) = nodes(r, 4) = {"n1"}; },
+       "startups" + field, "NODE_TAKEN"},
+  };
+  for (const Refused& refused : all) ExpectRefused(refused);
+  Rows rows = National();
+  nodes(rows, 2) = {"n1", "n2"};
+  nodes(rows, 5) = {"n1"};
+  EXPECT_TRUE(AccountTree::Build(rows).value().Validate(Machine())) << "given on";
+  nodes(rows, 4) = {"n2"};
+  Of(rows, 4).closed = true;
+  EXPECT_TRUE(AccountTree::Build(rows).value().Validate(Machine())) << "closed: owns nothing";
+  TreeRules rules = Machine();
+  for (auto& [name, node] : rules.nodes) node.gpus = 8;
+  const auto above = AccountTree::Build(rows).value().Validate(rules);
+  ASSERT_FALSE(above.has_value());
+  EXPECT_EQ(above.error().details.at(0).reason, "ABOVE_MACHINE");
+  EXPECT_EQ(above.error().details.at(0).values.at("machine"), "40") << "64 less three nodes of 8";
+  rules.configured_milli[kType] = 88'000;
+  EXPECT_TRUE(AccountTree::Build(rows).value().Validate(rules));
 }
 
 TEST(AccountTree, RefusesBadSettings) {

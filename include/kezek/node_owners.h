@@ -1,0 +1,62 @@
+// Whose nodes are: dedicated to an account, the lane of a class, or everybody's.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/ids.h"
+
+namespace kezek {
+
+// One of the two is set.
+struct NodeOwner {
+  AccountId account;      // dedicated to it
+  std::string job_class;  // lane of this class
+  bool operator==(const NodeOwner&) const = default;
+};
+
+// By the node's name; nodes that are everybody's are left out.
+using NodeOwners = std::map<std::string, NodeOwner>;
+
+namespace node_owners_internal {
+
+// Accounts above it; -1: it or one of these is closed.
+inline int Depth(const std::map<AccountId, Account>& accounts, const Account& account) {
+  if (account.closed) return -1;
+  const auto parent = accounts.find(account.parent);
+  if (parent == accounts.end()) return 0;
+  const int above = Depth(accounts, parent->second);
+  return above < 0 ? -1 : above + 1;
+}
+
+}  // namespace node_owners_internal
+
+// A lane comes before accounts; of accounts that name a node the lowest has it. What is closed owns
+// nothing. Names that the machine does not have are in it, too.
+inline NodeOwners OwnersOf(const std::map<AccountId, Account>& accounts,
+                           const std::map<std::string, ClassRules>& classes) {
+  std::vector<std::pair<int, const Account*>> givers;
+  for (const auto& [id, account] : accounts) {
+    if (account.settings.dedicated_nodes.empty()) continue;
+    const int depth = node_owners_internal::Depth(accounts, account);
+    if (depth >= 0) givers.push_back({depth, &account});
+  }
+  std::stable_sort(givers.begin(), givers.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  NodeOwners owners;
+  for (const auto& [depth, account] : givers) {
+    for (const std::string& node : account->settings.dedicated_nodes) {
+      owners[node] = {account->id, {}};
+    }
+  }
+  for (const auto& [name, rules] : classes) {
+    for (const std::string& node : rules.nodes) owners[node] = {{}, name};
+  }
+  return owners;
+}
+
+}  // namespace kezek

@@ -1,0 +1,112 @@
+// Which orders a waiting job is in: those of the pools that it may start in, unless settings bar
+// it.
+
+#include <algorithm>
+#include <utility>
+
+#include "quota/charge.h"
+#include "scheduler/engine/placement.h"
+#include "scheduler/engine/world.h"
+
+namespace kezek::engine {
+namespace {
+
+// Saturating: a prediction only orders.
+MilliGpuMs Predicted(MilliGpus counted_milli, DurationMs limit_ms) {
+  return quota::Charge(counted_milli, limit_ms, 1000, 1000);
+}
+
+}  // namespace
+
+// What an owner's nodes could hold is no more what it was, either.
+void World::RefreshPools() {
+  auto apart = PoolsApart(nodes_, owners_);
+  order_stale_ |= !apart.empty() || !apart_.empty();
+  apart_ = std::move(apart);
+  configured_ = apart_.empty() ? Machine() : Machine::Configured(nodes_, owners_);
+}
+
+quota::OrderJob World::OrderOf(const Waiting& job) const {
+  const JobSpec& spec = *job.spec;
+  const ClassRules& rules = ClassOf(spec.job_class);
+  quota::OrderJob order;
+  order.ref = job.ref;
+  order.project = spec.project;
+  order.user = job.user;
+  order.class_rank = rules.rank;
+  order.scavenger = rules.scavenger || scavenges_.contains(job.ref);
+  order.counted_milli = CountedOf(spec);
+  order.expected_charge = ExpectedChargeOf(spec, order.counted_milli);
+  DurationMs length = spec.time_limit_ms;
+  if (IsShortest(spec.project)) {
+    const auto known = lengths_.Predict(spec.project, job.user, spec.name, spec.shape);
+    length = std::min(known.value_or(length), length);
+    order.aged = job.queued_since_ms <= paces_.at(spec.project).aged_until;
+  }
+  order.predicted = Predicted(order.counted_milli, length);
+  order.submitted_ms = job.submitted_ms;
+  order.user_priority = spec.user_priority;
+  order.count = StartableCount(job);
+  return order;
+}
+
+void World::Order(const Waiting& job) {
+  if (StartableCount(job) == 0 || barred_.contains(job.ref)) return;
+  ++keyed_;
+  const quota::OrderJob order = OrderOf(job);
+  for (const PoolKey& key : PoolsFor(apart_, tree_, *job.spec)) {
+    (key.shared() ? order_[key.gpu_type] : apart_order_[key]).Set(order);
+  }
+}
+
+void World::Unorder(const Waiting& job) {
+  const auto order = order_.find(job.spec->shape.gpu_type);
+  if (order != order_.end()) order->second.Remove(job.ref);
+  for (auto& [key, jobs] : apart_order_) jobs.Remove(job.ref);
+}
+
+// Whether nodes of an owner take it and could hold it, all of them empty and in service.
+bool World::FitsApart(const JobSpec& spec) const {
+  if (apart_.empty()) return false;
+  const std::vector<PoolKey> pools = PoolsFor(apart_, tree_, spec);
+  return std::any_of(pools.begin(), pools.end(), [&](const PoolKey& key) {
+    return !key.shared() && WhyNeverFits(configured_, spec, key).code == ReasonCode::kNone;
+  });
+}
+
+// True if it is barred now and was not, or the other way round.
+bool World::Judge(const Waiting& job) {
+  const auto bar = [&](bool apart) {
+    return NeverFits(tree_, ClassOf(job.spec->job_class), *job.spec, CountedOf(*job.spec),
+                     directory_->classifications, apart)
+        .reason;
+  };
+  Reason reason = bar(false);
+  if (reason.code != ReasonCode::kNone && FitsApart(*job.spec)) reason = bar(true);
+  if (reason.code == ReasonCode::kNone) return barred_.erase(job.ref) > 0;
+  return barred_.insert_or_assign(job.ref, std::move(reason)).second;
+}
+
+void World::JudgeProject(AccountId project) {
+  for (const auto& [queued_ms, ref] : waits_since_.at(project)) {
+    const Waiting& job = waiting_.at(ref);
+    if (!Judge(job)) continue;
+    if (barred_.contains(ref)) {
+      Unorder(job);
+    } else {
+      Order(job);
+    }
+  }
+}
+
+void World::OrderAll() {
+  order_.clear();
+  apart_order_.clear();
+  for (const auto& [ref, job] : waiting_) {
+    Judge(job);
+    Order(job);
+  }
+  order_stale_ = false;
+}
+
+}  // namespace kezek::engine
