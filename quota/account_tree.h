@@ -52,20 +52,12 @@ class AccountTree {
   static Result<AccountTree> Build(const std::map<AccountId, Account>& accounts);
 
   // Checks the settings: shares (weight 1…kMaxWeightMilli; guarantee, borrow_max, lend_max
-<<<<<<< HEAD
-  // 0…kMaxMilliGpus; open children's guarantees fit in the parent's, the root's in the machine;
-  // known GPU types), limits not negative, classes known and among the parent's, classification
-  // known and not above the parent's. A default class is one that the account allows.
-  // INVALID_ARGUMENT is of the first account (in index order), e.g.
-  // "settings.shares[h200].guarantee_milli_gpus" with the account "universities/kaznu".
-=======
   // 0…kMaxMilliGpus; open children's guarantees fit in the parent's, the root's in the shared
   // nodes; known GPU types), dedicated nodes known, of no lane, of one account or some on one path,
   // limits not negative, classes known and among the parent's, classification known and not above
   // the parent's. A default class is one that the account allows. INVALID_ARGUMENT is of the first
   // account (in index order), e.g. "settings.shares[h200].guarantee_milli_gpus" with the account
   // "universities/kaznu".
->>>>>>> bb48d8b (Make nodes of one owner pools of their own, and give classes lanes)
   Result<void> Validate(const TreeRules& rules) const;
   // All that Validate could say, at most one of each kind for an account and what is below it. What
   // was fine may become one: machine, classes and classifications are configuration.

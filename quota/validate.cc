@@ -1,11 +1,8 @@
 // AccountTree::Validate: settings against each other and against the machine.
 #include <algorithm>
-<<<<<<< HEAD
 #include <limits>
-=======
 #include <map>
 #include <set>
->>>>>>> bb48d8b (Make nodes of one owner pools of their own, and give classes lanes)
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,7 +66,6 @@ Result<void> CheckLimits(const AccountTree& tree, AccountIndex i) {
   return {};
 }
 
-<<<<<<< HEAD
 // Of the open accounts below this one.
 MilliGpus SumOfGuarantees(const AccountTree& tree, AccountIndex parent, const std::string& type) {
   Int128 sum = 0;
@@ -96,7 +92,8 @@ std::string Guaranteed(const AccountTree& tree, AccountIndex parent, const std::
   }
   if (all.size() > kMost) text += " and " + std::to_string(all.size() - kMost) + " more";
   return text;
-=======
+}
+
 // GPUs of the machine, by type, less those on dedicated nodes and lanes.
 std::map<std::string, MilliGpus> SharedMilli(const AccountTree& tree, const TreeRules& rules) {
   std::set<std::string> owned;
@@ -113,7 +110,6 @@ std::map<std::string, MilliGpus> SharedMilli(const AccountTree& tree, const Tree
     if (node != rules.nodes.end()) shared[node->second.gpu_type] -= node->second.gpus * kGpu;
   }
   return shared;
->>>>>>> bb48d8b (Make nodes of one owner pools of their own, and give classes lanes)
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kezek/host_list.h"
 #include "rpc/status.h"
 
 namespace kezek::rpc {
@@ -115,6 +116,9 @@ v1::AccountSettings ToWire(const AccountSettings& settings) {
   SetBudgets(settings.budgets, &wire);
   wire.set_slurm_account(settings.slurm_account);
   wire.set_slurm_qos(settings.slurm_qos);
+  if (!settings.dedicated_nodes.empty()) {
+    wire.add_dedicated_nodes(CompressHostList(settings.dedicated_nodes));
+  }
   return wire;
 }
 
@@ -169,13 +173,25 @@ bool IsSlurmName(std::string_view text) {
   return text.size() < 64 && !text.starts_with('-') && std::ranges::all_of(text, sound);
 }
 
+// Sorted, each once.
+Result<std::vector<std::string>> ReadNodes(const v1::AccountSettings& wire,
+                                           const std::string& field) {
+  std::set<std::string> nodes;
+  for (const std::string& list : wire.dedicated_nodes()) {
+    const auto names = ExpandHostList(list);
+    if (!names) return Invalid(field, names.error().message);
+    nodes.insert(names->begin(), names->end());
+  }
+  return std::vector<std::string>(nodes.begin(), nodes.end());
+}
+
 }  // namespace
 
 Result<AccountSettings> ReadSettings(const v1::AccountSettings& wire, const std::string& field) {
-  if (!wire.dedicated_nodes().empty()) {
-    return NotYet(field + ".dedicated_nodes", "dedicated nodes");
-  }
   AccountSettings settings;
+  auto nodes = ReadNodes(wire, field + ".dedicated_nodes");
+  if (!nodes) return nodes.error();
+  settings.dedicated_nodes = std::move(*nodes);
   for (const auto& [type, share] : wire.shares()) {
     const std::string path = field + ".shares[" + type + "]";
     Share& slot = settings.shares[type];

@@ -105,6 +105,36 @@ Result<void> CheckSlurmNames(const Caller& caller, const AccountSettings& before
   return {};
 }
 
+// The node if an account above this path has it.
+bool IsGivenAbove(const Directory& directory, const std::string& path, const std::string& node) {
+  for (std::string above = SplitPath(path).first; !above.empty(); above = SplitPath(above).first) {
+    const auto found = directory.account_by_path.find(above);
+    if (found == directory.account_by_path.end()) continue;
+    const auto& nodes = directory.accounts.at(found->second).settings.dedicated_nodes;
+    if (std::find(nodes.begin(), nodes.end(), node) != nodes.end()) return true;
+  }
+  return false;
+}
+
+// Who does not administer the cluster only divides the nodes that accounts above were given.
+Result<void> CheckNodes(const Caller& caller, const std::string& path,
+                        const AccountSettings& before, const AccountSettings& after,
+                        const std::string& field) {
+  if (caller.everywhere) return {};
+  const std::vector<std::string>& had = before.dedicated_nodes;
+  for (const std::string& node : after.dedicated_nodes) {
+    if (std::find(had.begin(), had.end(), node) != had.end()) continue;
+    if (IsGivenAbove(caller.directory(), path, node)) continue;
+    return FieldProblem(
+        Code::kPermissionDenied,
+        {field + ".dedicated_nodes",
+         "NOT_ADMINISTRATOR",
+         node + " is not dedicated to an account above: those who administer the cluster give it",
+         {{"node", node}}});
+  }
+  return {};
+}
+
 class Planning {
  public:
   Planning(const Caller& caller, const v1::ApplyAccountsRequest& request)
@@ -131,6 +161,9 @@ class Planning {
         !names) {
       return names;
     }
+    const auto nodes =
+        CheckNodes(caller_, FinalPath(change), before, item->account.settings, field + ".settings");
+    if (!nodes) return nodes;
     made_.insert(FinalPath(change));
     return Put(std::move(*item), change.path(), FinalPath(change));
   }
@@ -315,6 +348,9 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
     const AccountSettings& now = directory.accounts.at(id).settings;
     const auto names = CheckSlurmNames(caller, now, wanted.settings, "account");
     if (!names) return names.error();
+    const auto nodes =
+        CheckNodes(caller, PathOf(directory, id), now, wanted.settings, "account.settings");
+    if (!nodes) return nodes.error();
     const std::size_t before = plan.changes.size();
     AddDifferences(ToWire(directory, directory.accounts.at(id)), ToWire(draft, wanted),
                    &plan.changes);

@@ -87,6 +87,7 @@ v1::EntitlementRow ToEntitlementRow(const View& view, AccountId id, const std::s
   row.set_lent_milli_gpus(standing.lent_milli);
   row.set_kept_idle_milli_gpus(standing.idle_milli);
   row.set_owed_milli_gpus(standing.Owed());
+  row.set_apart_milli_gpus(standing.apart_milli);
   *row.mutable_bound_by() = BoundOf(standing.entitled_by, account, share);
   return row;
 }

@@ -311,7 +311,11 @@ TEST_F(StoreTest, UsageOfWhatIsNotSettledIsLoadedHoweverOld) {
   ASSERT_TRUE(snapshot.has_value());
   std::vector<std::int64_t> loaded;
   for (const LedgerEntry& entry : snapshot->usage) loaded.push_back(entry.seq);
-  EXPECT_EQ(loaded, (std::vector<std::int64_t>{1, 2, 4})) << "not 3, which is settled";
+  EXPECT_EQ(loaded, (std::vector<std::int64_t>{1, 2})) << "3 and 4 are settled";
+  ASSERT_EQ(snapshot->settled_usage.size(), 1U);
+  const DatedUsage& dated = snapshot->settled_usage.begin()->second;
+  ASSERT_EQ(dated.size(), 1U) << "3 is too old to count";
+  EXPECT_EQ(dated.begin()->second, 14);
 }
 
 // Rule `shortest` knows after a restart how long jobs ran before it.

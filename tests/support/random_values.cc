@@ -114,7 +114,7 @@ AccountSettings RandomValues::Settings() {
   settings.rule = Enum(ProjectRule::kShortest);
   settings.slurm_account = Text();
   settings.slurm_qos = Text();
-  settings.dedicated_nodes = Texts();
+  if (Chance(50)) settings.dedicated_nodes = {Text(), Text()};
   return settings;
 }
 

@@ -34,7 +34,7 @@ void PrintRows(Session& session, const v1::GetEntitlementResponse& answer) {
                                        "RUNNING", "DEMAND", "BORROWED",  "LIMIT"};
   if (wide) {
     headings.insert(headings.end(),
-                    {"WEIGHT", "IN GUARANTEE", "LENT", "KEPT IDLE", "OWED", "BOUND BY"});
+                    {"WEIGHT", "IN GUARANTEE", "LENT", "KEPT IDLE", "OWED", "APART", "BOUND BY"});
   }
   Table table(headings);
   for (const v1::EntitlementRow& row : answer.rows()) {
@@ -47,9 +47,10 @@ void PrintRows(Session& session, const v1::GetEntitlementResponse& answer) {
                                       OrNone(row.borrowed_milli_gpus()),
                                       OrNone(row.cap_milli_gpus())};
     if (wide) {
-      cells.insert(cells.end(), {Gpus(row.weight_milli()), OrNone(row.guaranteed_milli_gpus()),
-                                 OrNone(row.lent_milli_gpus()), OrNone(row.kept_idle_milli_gpus()),
-                                 OrNone(row.owed_milli_gpus()), BoundBy(row)});
+      cells.insert(cells.end(),
+                   {Gpus(row.weight_milli()), OrNone(row.guaranteed_milli_gpus()),
+                    OrNone(row.lent_milli_gpus()), OrNone(row.kept_idle_milli_gpus()),
+                    OrNone(row.owed_milli_gpus()), OrNone(row.apart_milli_gpus()), BoundBy(row)});
     }
     table.Add(std::move(cells));
   }

@@ -130,6 +130,7 @@ void SettingsFlags::AddTo(CLI::App& command) {
   one("--classification", classification, "NAME", "highest data classification, or none: parent's");
   one("--slurm-account", slurm_account, "NAME", "account in Slurm, or none: the parent's");
   one("--slurm-qos", slurm_qos, "NAME", "QOS in Slurm, or none: the parent's");
+  one("--dedicated-nodes", dedicated_nodes, "NODES", "nodes for it alone: n[01-04], or none");
 }
 
 bool SettingsFlags::NeedsGpuType() const {
@@ -208,6 +209,10 @@ Result<void> SettingsFlags::ApplyNames(v1::AccountSettings& settings) const {
   if (!slurm_qos.empty()) settings.set_slurm_qos(name(slurm_qos));
   if (!default_class.empty()) settings.set_default_class(name(default_class));
   if (!slurm_account.empty()) settings.set_slurm_account(name(slurm_account));
+  if (!dedicated_nodes.empty()) {
+    settings.clear_dedicated_nodes();
+    if (dedicated_nodes != "none") settings.add_dedicated_nodes(dedicated_nodes);
+  }
   if (!default_time.empty()) {
     Result<std::int64_t> time = script::ParseDuration(default_time);
     if (!time) return BadFlag("--default-time", time.error().message);
@@ -287,6 +292,11 @@ void AddSettings(const v1::AccountSettings& settings, Facts& facts) {
   for (const v1::BudgetSpec& budget : settings.budgets()) {
     facts.Add("Budget " + budget.name(), BudgetText(budget));
   }
+  std::string nodes;
+  for (const std::string& list : settings.dedicated_nodes()) {
+    nodes += (nodes.empty() ? "" : ",") + list;
+  }
+  facts.Add("Dedicated nodes", nodes);
 }
 
 }  // namespace kezek::cli

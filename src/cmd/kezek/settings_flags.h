@@ -41,6 +41,7 @@ struct SettingsFlags {
   std::string classification;
   std::string slurm_account;
   std::string slurm_qos;
+  std::string dedicated_nodes;
 
   void AddTo(CLI::App& command);
   // Some value names no GPU type.

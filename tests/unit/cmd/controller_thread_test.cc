@@ -146,7 +146,7 @@ TEST_F(ControllerThreadTest, TellsHowLongEachPhaseOfARoundTook) {
       names += std::string(phase) + " ";
     }
     EXPECT_LE(sum, times.took_us);
-    const bool engine = names.starts_with("take_in prepare entitle walk verify stand plan ");
+    const bool engine = names.starts_with("take_in prepare apart entitle walk verify stand plan ");
     EXPECT_EQ(engine, tick) << names;
     EXPECT_TRUE(names.ends_with("act ")) << names;
     ticked = ticked || tick;

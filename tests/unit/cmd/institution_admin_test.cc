@@ -237,7 +237,7 @@ std::vector<Row> Rows() {
       {kNlp, "default time", time, "ok"},
       {kNlp, "account in Slurm", account, "changes[0].settings.slurm_account NOT_ADMINISTRATOR"},
       {kNlp, "QOS in Slurm", qos, "changes[0].settings.slurm_qos NOT_ADMINISTRATOR"},
-      {kNlp, "nodes of its own", nodes, "changes[0].settings.dedicated_nodes NOT_YET"},
+      {kNlp, "nodes not given", nodes, "changes[0].settings.dedicated_nodes NOT_ADMINISTRATOR"},
       {kaznu, "own weight", weight, kDenied},
       {kaznu, "own guarantee", guarantee(40), kDenied},
       {kaznu, "own limits", no_limits, kDenied},

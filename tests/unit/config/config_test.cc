@@ -37,7 +37,6 @@ classes:
     factor: 1.5
     preemptible: false
     user_limits: {gpus: 16, jobs_running: 4, jobs_queued: 9, time_limit: 90m}
-    nodes: "n[01-02]"
 log: {level: debug, json: true}
 http: {listen: 127.0.0.1:9480, metrics_token: false, connections: 64, idle_timeout: 30s}
 classifications: [public, internal]
@@ -67,7 +66,6 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_FALSE(config->classes.at("urgent").preemptible);
   EXPECT_FALSE(config->classes.at("urgent").preempts_lower);
   EXPECT_TRUE(config->classes.at("realtime").preempts_lower);
-  EXPECT_EQ(config->classes.at("urgent").nodes, (std::vector<std::string>{"n01", "n02"}));
   EXPECT_TRUE(config->classes.contains("normal")) << "the usual classes stay";
   EXPECT_TRUE(config->log_json);
   EXPECT_EQ(config->http.listen, "127.0.0.1:9480");
@@ -117,6 +115,15 @@ TEST(Config, AClassMayPreemptLowerOnesOfItsProject) {
   const auto config = ParseConfig(text, "k.yaml");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_TRUE(config->classes.at("urgent").preempts_lower);
+}
+
+TEST(Config, AClassMayHaveALane) {
+  EXPECT_TRUE(ParseConfig(kGood, "k.yaml")->classes.at("urgent").nodes.empty());
+  std::string text = kGood;
+  text.replace(text.find("    rank: 0"), 0, "    nodes: \"n[01-02]\"\n");
+  const auto config = ParseConfig(text, "k.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->classes.at("urgent").nodes, (std::vector<std::string>{"n01", "n02"}));
 }
 
 TEST(Config, OutputIsKeptForATimeUnlessForEver) {

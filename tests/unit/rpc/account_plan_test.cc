@@ -178,6 +178,25 @@ TEST(InstitutionAdmins, DoNotChooseTheNamesInSlurm) {
             "changes[0].settings.slurm_qos NOT_ADMINISTRATOR");
 }
 
+TEST(InstitutionAdmins, DivideTheNodesThatTheInstitutionWasGiven) {
+  World world;
+  v1::ApplyAccountsRequest request;
+  *request.add_changes() = Change("universities/kaznu/nlp");
+  request.mutable_changes(0)->mutable_settings()->add_dedicated_nodes("n[1-2]");
+  const std::string refused = "changes[0].settings.dedicated_nodes NOT_ADMINISTRATOR";
+  EXPECT_EQ(Outcome(world, "chief@kaznu", request), refused);
+  EXPECT_EQ(Outcome(world, "root@kezek", request), "ok");
+  const AccountId kaznu = world.directory.accounts.at(World::kNlp).parent;
+  std::vector<std::string>& given = world.directory.accounts.at(kaznu).settings.dedicated_nodes;
+  given = {"n1"};
+  EXPECT_EQ(Outcome(world, "chief@kaznu", request), refused) << "n2 was not given";
+  given = {"n1", "n2", "n3"};
+  EXPECT_EQ(Outcome(world, "chief@kaznu", request), "ok");
+  given.clear();
+  world.directory.accounts.at(World::kNlp).settings.dedicated_nodes = {"n1", "n2"};
+  EXPECT_EQ(Outcome(world, "chief@kaznu", request), "ok") << "as it is";
+}
+
 TEST(InstitutionAdmins, CloseWhatTheirFileDoesNotNameAndNoOthers) {
   const World world;
   v1::ApplyAccountsRequest request;
