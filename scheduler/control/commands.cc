@@ -1,8 +1,11 @@
 // What people ask of jobs: cancel, signal, hold, release, update, note a checkpoint. All is checked
 // before anything changes.
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "scheduler/control/core.h"
@@ -219,9 +222,25 @@ Result<CommandOutcome> On(Core& core, const NoteCheckpoint& note, const Command&
 
 // --- Commands. ---
 
+// Of all but updates, which are checked together.
+Result<void> CheckOther(const Core& core, const JobChange& change) {
+  return std::visit(
+      [&core](const auto& what) -> Result<void> {
+        if constexpr (std::is_same_v<std::decay_t<decltype(what)>, UpdateJobs>) {
+          return {};
+        } else {
+          return Check(core, what);
+        }
+      },
+      change);
+}
+
 Result<CommandOutcome> On(Core& core, const ChangeJobs& body, const Command& command) {
+  std::optional<UpdateCheck> updates;
   for (const JobChange& change : body.changes) {
-    const auto valid = std::visit([&core](const auto& what) { return Check(core, what); }, change);
+    const auto* update = std::get_if<UpdateJobs>(&change);
+    if (update != nullptr && !updates) updates.emplace(core);
+    const auto valid = update != nullptr ? updates->Check(*update) : CheckOther(core, change);
     if (!valid) return valid.error();
   }
   CommandOutcome outcome;

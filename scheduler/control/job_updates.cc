@@ -172,7 +172,11 @@ void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor
   if (alive->limit_ms == limit) return;
   Attempt attempt = *alive;
   const bool raised = limit > attempt.limit_ms;
-  if (raised) BookHolds(core, job, attempt, DrawOfRaise(core, job, attempt, limit, {}));
+  if (raised) {
+    const quota::Draw draw = DrawOfRaise(core, job, attempt, limit, {});
+    KEZEK_CHECK(draw.stop.code == ReasonCode::kNone, "a raise that was checked: " + ToText(ref));
+    BookHolds(core, job, attempt, draw);
+  }
   // The cluster counts from the limit it has: before a shorter one the signal is ours. Before a
   // longer one it comes from whom it would have come before the old one, again if need be.
   const bool ours = !IsClustersToSend(job.spec->signal);
@@ -206,16 +210,28 @@ class ClassDoor {
 
 }  // namespace
 
-Result<void> Check(const Core& core, const UpdateJobs& update) {
+struct UpdateCheck::Parts {
+  explicit Parts(const Core& core_in)
+      : core(core_in), admission(core.config, core.state.directory(), core.state.nodes()) {}
+
+  const Core& core;
+  Admission admission;
+  std::optional<ClassDoor> door;  // once a class is changed
+  quota::Taken taken;             // by raised limits
+};
+
+UpdateCheck::UpdateCheck(const Core& core) : parts_(std::make_unique<Parts>(core)) {}
+UpdateCheck::~UpdateCheck() = default;
+
+Result<void> UpdateCheck::Check(const UpdateJobs& update) {
+  const Core& core = parts_->core;
   if (auto known = CheckAll(core, update.jobs); !known) return known;
-  const Admission admission(core.config, core.state.directory(), core.state.nodes());
-  std::optional<ClassDoor> door;
-  if (update.job_class) door.emplace(core, admission);
-  quota::Taken taken;
+  std::optional<ClassDoor>& door = parts_->door;
+  if (update.job_class && !door) door.emplace(core, parts_->admission);
   for (const JobRef& ref : update.jobs) {
-    const Result<Edited> edited = Prepare(core, admission, ref, update);
+    const Result<Edited> edited = Prepare(core, parts_->admission, ref, update);
     if (!edited) return edited.error();
-    auto raise = CheckRaise(core, admission, ref, edited->spec, taken);
+    auto raise = CheckRaise(core, parts_->admission, ref, edited->spec, parts_->taken);
     if (!raise) return raise;
     if (!door) continue;
     if (auto room = door->Move(ref, edited->spec); !room) return room;

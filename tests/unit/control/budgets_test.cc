@@ -125,6 +125,10 @@ TEST_F(BudgetsTest, ALongerLimitIsHeldFirstOrRefused) {
   EXPECT_EQ(both.error().details.at(0).field, "time_limit_ms");
   EXPECT_EQ(both.error().details.at(0).reason, "BUDGET_EXHAUSTED");
   EXPECT_EQ(both.error().details.at(0).values.at("fits"), std::to_string(58 * kMinuteMs));
+  const auto as_two = desk.Do(ChangeJobs{
+      {UpdateJobs{.jobs = {{job}}, .time_limit_ms = 88 * kMinuteMs},
+       UpdateJobs{.jobs = {{other}}, .time_limit_ms = 88 * kMinuteMs, .by_admin = true}}});
+  EXPECT_FALSE(as_two.has_value()) << "an admin's own job and another's: two updates, one command";
   EXPECT_EQ(Balance().held, 3 * kGpuHour) << "nothing has changed";
   ASSERT_TRUE(raise({{job}}, 118 * kMinuteMs).has_value()) << "to the last unit";
   EXPECT_EQ(Balance().held, 5 * kGpuHour);
