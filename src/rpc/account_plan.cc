@@ -105,11 +105,13 @@ Result<void> CheckSlurmNames(const Caller& caller, const AccountSettings& before
   return {};
 }
 
-// The node if an account above this path has it.
-bool IsGivenAbove(const Directory& directory, const std::string& path, const std::string& node) {
+// Whether an account above this path has the node that the caller rules: what is given to several
+// institutions together is not one's own to divide.
+bool IsGivenAbove(const Caller& caller, const std::string& path, const std::string& node) {
+  const Directory& directory = caller.directory();
   for (std::string above = SplitPath(path).first; !above.empty(); above = SplitPath(above).first) {
     const auto found = directory.account_by_path.find(above);
-    if (found == directory.account_by_path.end()) continue;
+    if (found == directory.account_by_path.end() || !caller.ReachesAccount(found->second)) continue;
     const auto& nodes = directory.accounts.at(found->second).settings.dedicated_nodes;
     if (std::find(nodes.begin(), nodes.end(), node) != nodes.end()) return true;
   }
@@ -124,7 +126,7 @@ Result<void> CheckNodes(const Caller& caller, const std::string& path,
   const std::vector<std::string>& had = before.dedicated_nodes;
   for (const std::string& node : after.dedicated_nodes) {
     if (std::find(had.begin(), had.end(), node) != had.end()) continue;
-    if (IsGivenAbove(caller.directory(), path, node)) continue;
+    if (IsGivenAbove(caller, path, node)) continue;
     return FieldProblem(
         Code::kPermissionDenied,
         {field + ".dedicated_nodes",

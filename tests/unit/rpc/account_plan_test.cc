@@ -193,6 +193,12 @@ TEST(InstitutionAdmins, DivideTheNodesThatTheInstitutionWasGiven) {
   given = {"n1", "n2", "n3"};
   EXPECT_EQ(Outcome(world, "chief@kaznu", request), "ok");
   given.clear();
+  std::vector<std::string>& of_all =
+      world.directory.accounts.at(world.directory.accounts.at(kaznu).parent)
+          .settings.dedicated_nodes;
+  of_all = {"n1", "n2"};
+  EXPECT_EQ(Outcome(world, "chief@kaznu", request), refused) << "the sector's, not one's own";
+  of_all.clear();
   world.directory.accounts.at(World::kNlp).settings.dedicated_nodes = {"n1", "n2"};
   EXPECT_EQ(Outcome(world, "chief@kaznu", request), "ok") << "as it is";
 }
