@@ -41,10 +41,6 @@ Result<std::vector<BudgetSpec>> ReadBudgets(const v1::AccountSettings& wire,
     if (!v1::BudgetExhaustion_IsValid(one.at_exhaustion())) {
       return Invalid(field + ".budgets[" + one.name() + "].at_exhaustion", "is not known");
     }
-    if (one.milli_gpu_hours() == 0) {
-      return Invalid(field + ".budgets[" + one.name() + "].milli_gpu_hours",
-                     "say how many; with none nothing could run");
-    }
     const bool scavenge = one.at_exhaustion() == v1::BUDGET_EXHAUSTION_SCAVENGE;
     budgets.push_back({.name = one.name(),
                        .gpu_type = one.gpu_type(),
