@@ -1,5 +1,6 @@
-// What people look up in the ledger, as SQL that its indexes and totals serve: none of it walks the
-// whole ledger. Private to src/postgres; pure.
+// What people look up in the ledger, as SQL. Its indexes and totals serve all but the list of
+// entries: that one goes back from the last entry, so an account with few entries costs a walk.
+// Private to src/postgres; pure.
 #pragma once
 
 #include <cstdint>

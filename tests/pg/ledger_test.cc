@@ -1,4 +1,4 @@
-// Goal: what people look up in the ledger costs no walk through all of it, and is what the ledger
+// Goal: totals, spending and the range of a report cost no walk through the ledger, and are what it
 // says: totals of charges are its sums after whatever was booked, nobody who runs the daemon may
 // change them, and a time's first and last entry are those of the lowest and the highest number.
 // Method: random bookings against sums made here and by SQL; plans of the very statements on a
