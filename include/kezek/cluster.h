@@ -108,7 +108,9 @@ struct FoundByName {
   bool complete = false;
   std::vector<ClusterJob> jobs;
 };
-struct Observed {  // a state change, or the answer to a Look
+// A state change, or the answer to a Look. The first news of a restart comes after the nodes as they
+// were then or later, so that a node's failure can be told from its owner's requeue.
+struct Observed {
   ClusterJob job;
 };
 // Neither the live list nor the accounting knows it alive or ended; both have answered for as long

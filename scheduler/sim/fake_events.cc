@@ -143,13 +143,13 @@ void FakeCluster::EachMinute() {
   }
   if (random_.Permille(faults_.node_fails)) {
     const std::string node = any_node();
+    const bool by_hand = random_.Permille(500);  // an admin's, after which Slurm requeues
     down_until_[node] = now_ + random_.Between(kMinuteMs, 8 * kMinuteMs);
     for (auto& [id, entry] : jobs_) {
       const bool there = std::any_of(entry.job.granted.begin(), entry.job.granted.end(),
                                      [&](const NodeGrant& grant) { return grant.node == node; });
-      if (there && entry.job.state == ClusterJobState::kRunning && !entry.forgotten) {
-        End(entry, ClusterJobState::kNodeFailed);
-      }
+      if (!there || entry.job.state != ClusterJobState::kRunning || entry.forgotten) continue;
+      by_hand ? Requeue(entry) : End(entry, ClusterJobState::kNodeFailed);
     }
   }
   if (!Silent()) ReportNodes();
@@ -168,7 +168,7 @@ void FakeCluster::ReportNodes() {
     seen.foreign_gpus = stranger == strangers_.end() ? 0 : stranger->second.second;
     observed.nodes.push_back(std::move(seen));
   }
-  Answer(50, std::move(observed));
+  Answer(0, std::move(observed));
 }
 
 // The follower: what has changed of what it follows, and whether anybody answers at all.
@@ -180,7 +180,10 @@ void FakeCluster::Poll() {
     said_silent_ = true;
     return;
   }
-  if (said_silent_) Answer(0, ClusterUp{"fake", 0});
+  if (said_silent_) {
+    Answer(0, ClusterUp{"fake", 0});
+    ReportNodes();
+  }
   said_silent_ = false;
   for (const auto& [id, followed] : followed_) {
     const auto found = jobs_.find(id);

@@ -225,6 +225,15 @@ bool Surveyor::ReadClock() {
   return true;
 }
 
+// Of a job that Slurm has requeued, its nodes tell why: a node that is set down requeues in the
+// same step, so that the nodes as they are now, which go first, show it.
+void Surveyor::Report(std::vector<ClusterJob> changed) {
+  const bool requeued = std::any_of(changed.begin(), changed.end(),
+                                    [](const ClusterJob& job) { return job.restarts > 0; });
+  if (requeued) SurveyNodes(true);
+  for (auto& job : changed) sink_(Observed{std::move(job)});
+}
+
 // All jobs and nodes, and how far the clocks have gone apart.
 bool Surveyor::Survey() {
   const DurationMs before = skew_ms_;
@@ -269,7 +278,7 @@ bool Surveyor::List(bool whole) {
   odd_ = std::move(odd);
   listing_ = std::move(answer->jobs);
   auto changes = watch_.TakeListing(listing_);
-  for (auto& job : changes.observed) sink_(Observed{std::move(job)});
+  Report(std::move(changes.observed));
   for (auto& job : changes.missing) looks_due_.try_emplace(job.cluster_job_id, std::move(job));
   ReportNodes(false);
   return up_;
@@ -337,9 +346,9 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
     for (const auto& live : answer->jobs) {
       if (live.job.id != job.cluster_job_id) continue;
       if (live.job.attempt != job.attempt && !IsStill(job, live.job)) continue;
-      const auto news = watch_.Take(live);
+      auto news = watch_.Take(live);
       if (news) {
-        sink_(Observed{*news});
+        Report({*std::move(news)});
       } else if (always) {
         sink_(Observed{watch_.Known(live.job.id).value_or(Named(live.job, job.attempt))});
       }

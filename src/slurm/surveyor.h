@@ -65,6 +65,7 @@ class Surveyor {
   bool List(bool whole);
   bool SurveyNodes(bool whole);
   void ReportNodes(bool always);
+  void Report(std::vector<ClusterJob> changed);
   void LookDue();
   void LookHot();
   bool LookAt(const Followed& job, bool always);

@@ -283,6 +283,25 @@ TEST_F(SurveyorTest, ChangesInTheListingAreReportedOnce) {
   EXPECT_EQ(observed->job.restarts, 1);
 }
 
+// Set down by hand, a node's jobs are requeued before the nodes are due to be read again.
+TEST_F(SurveyorTest, TheNodesOfARequeuedJobAreToldBeforeIt) {
+  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"RUNNING","nodes":"n01")"));
+  Start();
+  surveyor_->Follow({kFollowed});
+  ASSERT_TRUE(Wait<Observed>());
+  ASSERT_TRUE(Wait<NodesObserved>());
+  LetItAskTwice();
+  std::string down = kOneNode;
+  down.replace(down.find("idle"), 4, "down");
+  Answer("/slurm/v0.0.38/nodes", 200, down);
+  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"PENDING","restart_cnt":1)"));
+  ASSERT_TRUE(Wait<Observed>([](const Observed& seen) { return seen.job.restarts == 1; }));
+  ASSERT_GE(Count<NodesObserved>(), 1) << "the nodes were to come first";
+  const auto nodes = Wait<NodesObserved>(
+      [](const NodesObserved& seen) { return seen.nodes[0].health == NodeHealth::kDown; });
+  EXPECT_TRUE(nodes);
+}
+
 TEST_F(SurveyorTest, AnOddJobIsSaidOnceAndSilencesNothing) {
   const std::string odd = R"("jobs":[{"job_id":4,"name":")"
                           "\xff"
