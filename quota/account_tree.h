@@ -39,6 +39,14 @@ struct TreeRules {
   std::vector<std::string> classifications;  // lowest first; empty: there are none
 };
 
+// Something that settings may not say. Two are about the same if their subject, field and reason are,
+// and the class or node they name; `excess` tells which of them is worse.
+struct SettingProblem {
+  Error error;
+  AccountIndex subject = kNoAccount;  // whose settings allow too little, or are wrong themselves
+  std::int64_t excess = 0;            // by how much more than allowed; 0: no matter of more or less
+};
+
 class AccountTree {
  public:
   // An empty tree; use Build.
@@ -59,9 +67,9 @@ class AccountTree {
   // account (in index order), e.g. "settings.shares[h200].guarantee_milli_gpus" with the account
   // "universities/kaznu".
   Result<void> Validate(const TreeRules& rules) const;
-  // All that Validate could say, at most one of each kind for an account and what is below it. What
-  // was fine may become one: machine, classes and classifications are configuration.
-  std::vector<Error> Problems(const TreeRules& rules) const;
+  // All that Validate could say of what was fine once and may stand no more, since machine, classes
+  // and classifications are configuration; of the rest, the first of each kind for an account.
+  std::vector<SettingProblem> Problems(const TreeRules& rules) const;
 
   std::int32_t size() const { return static_cast<std::int32_t>(nodes_.size()); }
   // kNoAccount: not in the tree.
@@ -115,12 +123,16 @@ class AccountTree {
   };
   const Node& node(AccountIndex i) const;
   Result<void> ValidateShares(AccountIndex i, const TreeRules& rules) const;
-  Result<void> ValidateGuarantees(AccountIndex i,
-                                  const std::map<std::string, MilliGpus>& shared_milli) const;
-  Result<void> ValidateTargets(AccountIndex i, const TreeRules& rules) const;
-  Result<void> ValidateNodes(AccountIndex i, const TreeRules& rules,
-                             std::map<std::string, AccountIndex>& lowest) const;
-  Result<void> ValidateNames(AccountIndex i, const TreeRules& rules) const;
+  void AddGuarantees(AccountIndex i, const std::map<std::string, MilliGpus>& shared_milli,
+                     std::vector<SettingProblem>* problems) const;
+  void AddTargets(AccountIndex i, const TreeRules& rules,
+                  std::vector<SettingProblem>* problems) const;
+  void AddNodes(AccountIndex i, const TreeRules& rules, std::map<std::string, AccountIndex>& lowest,
+                std::vector<SettingProblem>* problems) const;
+  void AddClasses(AccountIndex i, const TreeRules& rules,
+                  std::vector<SettingProblem>* problems) const;
+  void AddClassification(AccountIndex i, const TreeRules& rules,
+                         std::vector<SettingProblem>* problems) const;
 
   std::vector<Node> nodes_;
   std::map<AccountId, AccountIndex> by_id_;

@@ -115,26 +115,27 @@ std::map<std::string, MilliGpus> SharedMilli(const AccountTree& tree, const Tree
 }  // namespace
 
 Result<void> AccountTree::Validate(const TreeRules& rules) const {
-  const std::vector<Error> problems = Problems(rules);
+  const std::vector<SettingProblem> problems = Problems(rules);
   if (problems.empty()) return {};
-  return problems.front();
+  return problems.front().error;
 }
 
-std::vector<Error> AccountTree::Problems(const TreeRules& rules) const {
-  std::vector<Error> problems;
-  const auto note = [&problems](const Result<void>& checked) {
-    if (!checked) problems.push_back(checked.error());
+std::vector<SettingProblem> AccountTree::Problems(const TreeRules& rules) const {
+  std::vector<SettingProblem> problems;
+  const auto note = [&problems](AccountIndex i, const Result<void>& checked) {
+    if (!checked) problems.push_back({checked.error(), i});
   };
   const std::map<std::string, MilliGpus> shared = SharedMilli(*this, rules);
   std::map<std::string, AccountIndex> lowest;  // account so far that has the node
   for (AccountIndex i = 0; i < size(); ++i) {
-    note(ValidateShares(i, rules));
-    note(ValidateGuarantees(i, shared));
-    note(ValidateTargets(i, rules));
-    note(ValidateNodes(i, rules, lowest));
-    note(CheckLimits(*this, i));
-    note(CheckBudgets(*this, i, rules));
-    note(ValidateNames(i, rules));
+    note(i, ValidateShares(i, rules));
+    AddGuarantees(i, shared, &problems);
+    AddTargets(i, rules, &problems);
+    AddNodes(i, rules, lowest, &problems);
+    note(i, CheckLimits(*this, i));
+    note(i, CheckBudgets(*this, i, rules));
+    AddClasses(i, rules, &problems);
+    AddClassification(i, rules, &problems);
   }
   return problems;
 }
@@ -165,117 +166,141 @@ Result<void> AccountTree::ValidateShares(AccountIndex i, const TreeRules& rules)
   return {};
 }
 
-Result<void> AccountTree::ValidateTargets(AccountIndex i, const TreeRules& rules) const {
+void AccountTree::AddTargets(AccountIndex i, const TreeRules& rules,
+                             std::vector<SettingProblem>* problems) const {
   constexpr std::int64_t kWhole = 1'000'000;
   for (const auto& [type, configured] : rules.configured_milli) {
     Int128 sum = 0;
+    AccountIndex first_above = kNoAccount;
     for (const AccountIndex child : children(i)) {
       const std::int64_t target = share(child, type).target_ppm.value_or(0);
       if (account(child).closed || target == 0) continue;
       sum += target;
-      if (sum <= kWhole) continue;
-      return Problem(*this, child, ShareField(type, "target_ppm"), "TARGETS_ABOVE_WHOLE",
-                     "with its siblings' targets it passes the whole of the account above");
+      if (sum > kWhole && first_above == kNoAccount) first_above = child;
     }
+    if (first_above == kNoAccount) continue;
+    problems->push_back(
+        {Problem(*this, first_above, ShareField(type, "target_ppm"), "TARGETS_ABOVE_WHOLE",
+                 "with its siblings' targets it passes the whole of the account above"),
+         i, static_cast<std::int64_t>(sum) - kWhole});
   }
-  return {};
 }
 
-Result<void> AccountTree::ValidateNodes(AccountIndex i, const TreeRules& rules,
-                                        std::map<std::string, AccountIndex>& lowest) const {
-  if (IsClosed(i)) return {};
+void AccountTree::AddNodes(AccountIndex i, const TreeRules& rules,
+                           std::map<std::string, AccountIndex>& lowest,
+                           std::vector<SettingProblem>* problems) const {
+  if (IsClosed(i)) return;
   for (const std::string& name : account(i).settings.dedicated_nodes) {
     const auto problem = [&](std::string reason, std::string message) {
-      return Problem(*this, i, "dedicated_nodes", std::move(reason), std::move(message),
-                     {{"node", name}});
+      problems->push_back({Problem(*this, i, "dedicated_nodes", std::move(reason),
+                                   std::move(message), {{"node", name}}),
+                           i});
     };
     if (!rules.nodes.contains(name)) {
-      return problem("NO_SUCH_NODE", "the machine has no node \"" + name + "\"");
+      problem("NO_SUCH_NODE", "the machine has no node \"" + name + "\"");
+      continue;
     }
     for (const auto& [job_class, lane] : rules.classes) {
       if (std::find(lane.nodes.begin(), lane.nodes.end(), name) == lane.nodes.end()) continue;
-      return problem("NODE_TAKEN", name + " is kept for class " + job_class);
+      problem("NODE_TAKEN", name + " is kept for class " + job_class);
     }
     const auto [above, first] = lowest.try_emplace(name, i);
     if (!first && !IsAncestor(above->second, i)) {
-      return problem("NODE_TAKEN", name + " is dedicated to \"" + path(above->second) + "\"");
+      problem("NODE_TAKEN", name + " is dedicated to \"" + path(above->second) + "\"");
+      continue;
     }
     above->second = i;
   }
-  return {};
 }
 
-Result<void> AccountTree::ValidateGuarantees(
-    AccountIndex i, const std::map<std::string, MilliGpus>& shared_milli) const {
+void AccountTree::AddGuarantees(AccountIndex i,
+                                const std::map<std::string, MilliGpus>& shared_milli,
+                                std::vector<SettingProblem>* problems) const {
   for (const auto& [type, configured] : shared_milli) {
     const MilliGpus own = share(i, type).guarantee_milli;
     if (i == kRootIndex && own > configured) {
-      return Problem(*this, i, ShareField(type, "guarantee_milli_gpus"), "ABOVE_MACHINE",
-                     "the root's guarantee of " + GpusText(own) + " GPUs is above the machine's " +
-                         GpusText(configured) + " on nodes that are everybody's",
-                     {{"guarantee", GpusText(own)}, {"machine", GpusText(configured)}});
+      problems->push_back(
+          {Problem(*this, i, ShareField(type, "guarantee_milli_gpus"), "ABOVE_MACHINE",
+                   "the root's guarantee of " + GpusText(own) + " GPUs is above the machine's " +
+                       GpusText(configured) + " on nodes that are everybody's",
+                   {{"guarantee", GpusText(own)}, {"machine", GpusText(configured)}}),
+           i, own - configured});
     }
     Int128 sum = 0;
+    AccountIndex first_above = kNoAccount;
     for (const AccountIndex child : children(i)) {
       if (account(child).closed) continue;
       sum += share(child, type).guarantee_milli;
-      // A child's own range is checked later, when it is its turn; it cannot overflow this.
-      if (share(child, type).guarantee_milli <= own && sum <= own) continue;
-      const MilliGpus all = SumOfGuarantees(*this, i, type);
-      return Problem(*this, child, ShareField(type, "guarantee_milli_gpus"), "ABOVE_PARENT",
-                     "the guarantees below " + (path(i).empty() ? "the root" : path(i)) +
-                         " come to " + GpusText(all) + " GPUs, and it has " + GpusText(own) + ": " +
-                         Guaranteed(*this, i, type),
-                     {{"guarantee", GpusText(share(child, type).guarantee_milli)},
-                      {"parent", GpusText(own)},
-                      {"sum", GpusText(all)},
-                      {"parent_account", path(i)}});
+      if (sum > own && first_above == kNoAccount) first_above = child;
     }
+    if (first_above == kNoAccount) continue;
+    const MilliGpus all = SumOfGuarantees(*this, i, type);
+    problems->push_back(
+        {Problem(*this, first_above, ShareField(type, "guarantee_milli_gpus"), "ABOVE_PARENT",
+                 "the guarantees below " + (path(i).empty() ? "the root" : path(i)) + " come to " +
+                     GpusText(all) + " GPUs, and it has " + GpusText(own) + ": " +
+                     Guaranteed(*this, i, type),
+                 {{"guarantee", GpusText(share(first_above, type).guarantee_milli)},
+                  {"parent", GpusText(own)},
+                  {"sum", GpusText(all)},
+                  {"parent_account", path(i)}}),
+         i, all - own});
   }
-  return {};
 }
 
-Result<void> AccountTree::ValidateNames(AccountIndex i, const TreeRules& rules) const {
+void AccountTree::AddClasses(AccountIndex i, const TreeRules& rules,
+                             std::vector<SettingProblem>* problems) const {
   const AccountSettings& settings = account(i).settings;
+  const auto problem = [&](const char* field, const char* reason, const std::string& name,
+                           std::string message) {
+    problems->push_back(
+        {Problem(*this, i, field, reason, std::move(message), {{"class", name}}), i});
+  };
+  const auto allowed = [this](AccountIndex account, const std::string& name) {
+    const std::vector<std::string>& all = Classes(account);
+    return all.empty() || std::find(all.begin(), all.end(), name) != all.end();
+  };
   const AccountIndex above = parent(i);
   for (const std::string& name : settings.classes) {
     if (!rules.classes.contains(name)) {
-      return Problem(*this, i, "job_classes", "NO_SUCH_CLASS", "there is no class \"" + name + "\"",
-                     {{"class", name}});
+      problem("job_classes", "NO_SUCH_CLASS", name, "there is no class \"" + name + "\"");
     }
-    if (above == kNoAccount || Classes(above).empty()) continue;
-    const std::vector<std::string>& allowed = Classes(above);
-    if (std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
-      return Problem(*this, i, "job_classes", "CLASS_NOT_ALLOWED",
-                     "the account above does not allow the class \"" + name + "\"",
-                     {{"class", name}});
+    if (above != kNoAccount && !allowed(above, name)) {
+      problem("job_classes", "CLASS_NOT_ALLOWED", name,
+              "the account above does not allow the class \"" + name + "\"");
     }
   }
   const std::string& usual = settings.default_class;
-  if (!usual.empty() && !rules.classes.contains(usual)) {
-    return Problem(*this, i, "default_class", "NO_SUCH_CLASS",
-                   "there is no class \"" + usual + "\"", {{"class", usual}});
+  if (usual.empty()) return;
+  if (!rules.classes.contains(usual)) {
+    problem("default_class", "NO_SUCH_CLASS", usual, "there is no class \"" + usual + "\"");
   }
-  const std::vector<std::string>& own_classes = Classes(i);
-  if (!usual.empty() && !own_classes.empty() &&
-      std::find(own_classes.begin(), own_classes.end(), usual) == own_classes.end()) {
-    return Problem(*this, i, "default_class", "CLASS_NOT_ALLOWED",
-                   "the account does not allow the class \"" + usual + "\"", {{"class", usual}});
+  if (!allowed(i, usual)) {
+    problem("default_class", "CLASS_NOT_ALLOWED", usual,
+            "the account does not allow the class \"" + usual + "\"");
   }
-  const std::string& highest = settings.highest_classification;
-  if (highest.empty()) return {};
+}
+
+void AccountTree::AddClassification(AccountIndex i, const TreeRules& rules,
+                                    std::vector<SettingProblem>* problems) const {
+  const std::string& highest = account(i).settings.highest_classification;
+  if (highest.empty()) return;
   const auto& order = rules.classifications;
   const auto own = std::find(order.begin(), order.end(), highest);
   if (own == order.end()) {
-    return Problem(*this, i, "highest_classification", "NO_SUCH_CLASSIFICATION",
-                   "there is no classification \"" + highest + "\"");
+    problems->push_back({Problem(*this, i, "highest_classification", "NO_SUCH_CLASSIFICATION",
+                                 "there is no classification \"" + highest + "\""),
+                         i});
+    return;
   }
+  const AccountIndex above = parent(i);
   const std::string bound = above == kNoAccount ? "" : HighestClassification(above);
-  if (!bound.empty() && own > std::find(order.begin(), order.end(), bound)) {
-    return Problem(*this, i, "highest_classification", "ABOVE_PARENT",
-                   "the account above goes up to \"" + bound + "\" only", {{"highest", bound}});
-  }
-  return {};
+  const auto most = std::find(order.begin(), order.end(), bound);
+  if (bound.empty() || own <= most) return;
+  problems->push_back(
+      {Problem(*this, i, "highest_classification", "ABOVE_PARENT",
+               "the account above goes up to \"" + bound + "\" only", {{"highest", bound}}),
+       i, own - most});
 }
 
 }  // namespace kezek::quota

@@ -64,8 +64,8 @@ void BeginFollowing(Core& core, const Snapshot& snapshot) {
 // Settings that the configuration of today does not allow stand as they are until they are changed.
 void SayWhatNoLongerFits(Core& core) {
   const quota::TreeRules rules = RulesOf(core.config, core.state.nodes());
-  for (const Error& problem : core.state.tree().Problems(rules)) {
-    core.Log("settings: " + problem.message);
+  for (const quota::SettingProblem& problem : core.state.tree().Problems(rules)) {
+    core.Log("settings: " + problem.error.message);
   }
 }
 

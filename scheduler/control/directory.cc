@@ -1,8 +1,11 @@
 #include "scheduler/control/directory.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <tuple>
 #include <utility>
 
 #include "kezek/check.h"
@@ -177,22 +180,38 @@ int AdminsLeft(const Directory& directory) {
   return left;
 }
 
-// What is wrong with an account that stays as it is, and was before, is in nobody's way: a class
-// that left the configuration, or a smaller machine, concerns who set it.
+// What a problem is about, however much it comes to.
+auto About(const quota::AccountTree& tree, const quota::SettingProblem& problem) {
+  const FieldError& detail = problem.error.details.at(0);
+  const auto named = [&detail](const char* what) {
+    const auto found = detail.values.find(what);
+    return found == detail.values.end() ? std::string() : found->second;
+  };
+  return std::tuple(tree.id(problem.subject), detail.field, detail.reason, named("class"),
+                    named("node"));
+}
+
+// What was wrong before and has not become worse is in nobody's way: a class that left the
+// configuration, or a smaller machine, concerns who set it. Who changes such settings lessens what
+// is wrong with them, or mends it.
 Result<void> CheckChange(const std::map<AccountId, Account>& accounts,
                          const std::vector<Account>& changed, const quota::AccountTree& after,
                          const quota::TreeRules& rules) {
-  const std::vector<Error> problems = after.Problems(rules);
+  const std::vector<quota::SettingProblem> problems = after.Problems(rules);
   if (problems.empty()) return {};
   const Result<quota::AccountTree> before = quota::AccountTree::Build(accounts);
   KEZEK_CHECK(before.has_value(), "accounts that were committed make no tree");
-  const std::vector<Error> known = before->Problems(rules);
-  std::set<std::string> paths;
-  for (const Account& account : changed) paths.insert(after.path(after.IndexOf(account.id)));
-  for (const Error& problem : problems) {
-    const bool own = paths.contains(problem.details.at(0).values.at("account"));
-    const bool stood = std::find(known.begin(), known.end(), problem) != known.end();
-    if (own || !stood) return problem;
+  std::map<decltype(About(after, problems[0])), std::int64_t> known;
+  for (const auto& problem : before->Problems(rules)) {
+    known.emplace(About(*before, problem), problem.excess);
+  }
+  std::set<AccountId> own;
+  for (const Account& account : changed) own.insert(account.id);
+  for (const auto& problem : problems) {
+    const auto stood = known.find(About(after, problem));
+    if (stood == known.end() || problem.excess > stood->second) return problem.error;
+    const bool lessened = problem.excess < stood->second;
+    if (own.contains(after.id(problem.subject)) && !lessened) return problem.error;
   }
   return {};
 }

@@ -140,6 +140,37 @@ TEST_F(DirectoryTest, WhatConfigurationHasBrokenElsewhereBlocksNoChange) {
   EXPECT_FALSE(PrepareAccounts(directory, put, rules).has_value()) << "a new one is refused";
 }
 
+// Each of an account's problems is looked at: one that stood does not hide another.
+TEST_F(DirectoryTest, AClassThatLeftHidesNoOtherThatIsTakenAway) {
+  const AccountId parent = directory.accounts.at(AccountId{5}).parent;
+  directory.accounts.at(parent).settings.classes = {"normal", "debug"};
+  directory.accounts.at(AccountId{5}).settings.classes = {"left", "normal"};
+  PutAccounts put;
+  Account above = directory.accounts.at(parent);
+  above.settings.classes = {"debug"};
+  put.accounts = {{above, ""}};
+  const auto refused = PrepareAccounts(directory, put, rules);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().details.at(0).reason, "CLASS_NOT_ALLOWED");
+  EXPECT_EQ(refused.error().details.at(0).values.at("class"), "normal");
+}
+
+TEST_F(DirectoryTest, WhatIsAboveTheMachineMayBeLessened) {
+  Share& share = directory.accounts.at(kRootAccount).settings.shares["h200"];
+  const MilliGpus machine = rules.configured_milli.at("h200");
+  share.guarantee_milli = machine + 16'000;
+  PutAccounts put;
+  const auto outcome = [&](MilliGpus guarantee) {
+    Account root = directory.accounts.at(kRootAccount);
+    root.settings.shares["h200"].guarantee_milli = guarantee;
+    put.accounts = {{root, ""}};
+    return PrepareAccounts(directory, put, rules).has_value();
+  };
+  EXPECT_TRUE(outcome(machine + 8'000));
+  EXPECT_TRUE(outcome(machine));
+  EXPECT_FALSE(outcome(machine + 24'000));
+}
+
 TEST_F(DirectoryTest, AChangeKeepsTheParent) {
   PutAccounts put;
   Account account = directory.accounts.at(AccountId{5});
