@@ -8,6 +8,7 @@
 #include "rpc/account_convert.h"
 #include "rpc/account_diff.h"
 #include "rpc/budgets_back.h"
+#include "rpc/dedicated_nodes.h"
 #include "rpc/field_checks.h"
 #include "rpc/status.h"
 
@@ -105,43 +106,17 @@ Result<void> CheckSlurmNames(const Caller& caller, const AccountSettings& before
   return {};
 }
 
-// Whether an account above this path has the node that the caller rules: what is given to several
-// institutions together is not one's own to divide.
-bool IsGivenAbove(const Caller& caller, const std::string& path, const std::string& node) {
-  const Directory& directory = caller.directory();
-  for (std::string above = SplitPath(path).first; !above.empty(); above = SplitPath(above).first) {
-    const auto found = directory.account_by_path.find(above);
-    if (found == directory.account_by_path.end() || !caller.ReachesAccount(found->second)) continue;
-    const auto& nodes = directory.accounts.at(found->second).settings.dedicated_nodes;
-    if (std::find(nodes.begin(), nodes.end(), node) != nodes.end()) return true;
-  }
-  return false;
-}
-
-// Who does not administer the cluster only divides the nodes that accounts above were given.
-Result<void> CheckNodes(const Caller& caller, const std::string& path,
-                        const AccountSettings& before, const AccountSettings& after,
-                        const std::string& field) {
-  if (caller.everywhere) return {};
-  const std::vector<std::string>& had = before.dedicated_nodes;
-  for (const std::string& node : after.dedicated_nodes) {
-    if (std::find(had.begin(), had.end(), node) != had.end()) continue;
-    if (IsGivenAbove(caller, path, node)) continue;
-    return FieldProblem(
-        Code::kPermissionDenied,
-        {field + ".dedicated_nodes",
-         "NOT_ADMINISTRATOR",
-         node + " is not dedicated to an account above: those who administer the cluster give it",
-         {{"node", node}}});
-  }
-  return {};
-}
-
 class Planning {
  public:
   Planning(const Caller& caller, const v1::ApplyAccountsRequest& request)
       : caller_(caller), directory_(caller.directory()), request_(request) {
     plan_.command.reason = request.reason();
+    for (const auto& change : request.changes()) {
+      const auto known = directory_.account_by_path.find(change.path());
+      if (!change.has_settings() || known == directory_.account_by_path.end()) continue;
+      const auto settings = ReadSettings(change.settings(), "");
+      if (settings) said_[known->second] = settings->dedicated_nodes;
+    }
   }
 
   Result<void> Take(int index) {
@@ -164,10 +139,22 @@ class Planning {
       return names;
     }
     const auto nodes =
-        CheckNodes(caller_, FinalPath(change), before, item->account.settings, field + ".settings");
+        CheckDedicated(caller_, directory_, item->account, FinalPath(change), field + ".settings");
     if (!nodes) return nodes;
     made_.insert(FinalPath(change));
     return Put(std::move(*item), change.path(), FinalPath(change));
+  }
+
+  // Nodes that an account loses go from those below it, too, which the request does not name.
+  Result<void> TakeNodesBack() {
+    for (const auto& [id, account] : directory_.accounts) {
+      const std::string path = PathOf(directory_, id);
+      if (account.settings.dedicated_nodes.empty() || named_.contains(path)) continue;
+      PutAccounts::Item item{account, {}};
+      item.account.settings.dedicated_nodes = NodesLeft(directory_, account, said_);
+      if (const auto put = Put(std::move(item), path, path); !put) return put;
+    }
+    return {};
   }
 
   // Closes what is below `complete_below` and not named.
@@ -211,6 +198,7 @@ class Planning {
     const auto existing = directory_.account_by_path.find(change.path());
     const bool known = existing != directory_.account_by_path.end();
     if (known) item.account = directory_.accounts.at(existing->second);
+    item.account.settings.dedicated_nodes = NodesLeft(directory_, item.account, said_);
     if (!known && !change.move_to().empty()) {
       return NotFound("ACCOUNT_NOT_FOUND", field + ".path",
                       "there is no account '" + change.path() + "' to move");
@@ -272,6 +260,7 @@ class Planning {
   const v1::ApplyAccountsRequest& request_;
   std::set<std::string> named_;
   std::set<std::string> made_;  // paths that there are by now
+  NodesSaid said_;
   AccountPlan plan_;
 };
 
@@ -309,6 +298,7 @@ Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRe
   for (const int i : order) {
     if (const auto taken = planning.Take(i); !taken) return taken.error();
   }
+  if (const auto back = planning.TakeNodesBack(); !back) return back.error();
   if (const auto closed = planning.CloseOthers(); !closed) return closed.error();
   return std::move(planning).plan();
 }
@@ -351,7 +341,7 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
     const auto names = CheckSlurmNames(caller, now, wanted.settings, "account");
     if (!names) return names.error();
     const auto nodes =
-        CheckNodes(caller, PathOf(directory, id), now, wanted.settings, "account.settings");
+        CheckDedicated(caller, draft, wanted, PathOf(directory, id), "account.settings");
     if (!nodes) return nodes.error();
     const std::size_t before = plan.changes.size();
     AddDifferences(ToWire(directory, directory.accounts.at(id)), ToWire(draft, wanted),

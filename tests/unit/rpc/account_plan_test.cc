@@ -203,6 +203,56 @@ TEST(InstitutionAdmins, DivideTheNodesThatTheInstitutionWasGiven) {
   EXPECT_EQ(Outcome(world, "chief@kaznu", request), "ok") << "as it is";
 }
 
+TEST(InstitutionAdmins, OpenNothingAgainThatTakesNodesFromOthers) {
+  World world;
+  Account& nlp = world.directory.accounts.at(World::kNlp);
+  nlp.closed = true;
+  nlp.settings.dedicated_nodes = {"n1"};
+  v1::ApplyAccountsRequest request;
+  *request.add_changes() = Change("universities/kaznu/nlp");
+  request.mutable_changes(0)->clear_settings();
+  request.mutable_changes(0)->set_closed(false);
+  EXPECT_EQ(Outcome(world, "chief@kaznu", request),
+            "changes[0].settings.dedicated_nodes NOT_ADMINISTRATOR");
+  EXPECT_EQ(Outcome(world, "root@kezek", request), "ok");
+  world.directory.accounts.at(nlp.parent).settings.dedicated_nodes = {"n1"};
+  EXPECT_EQ(Outcome(world, "chief@kaznu", request), "ok") << "the institution has it";
+}
+
+// universities/kaznu had n1 to n3 and gave n1 and n2 to nlp, which is closed.
+TEST(AccountPlan, TakesNodesBackFromThoseBelow) {
+  World world;
+  Account& nlp = world.directory.accounts.at(World::kNlp);
+  nlp.settings.dedicated_nodes = {"n1", "n2"};
+  nlp.closed = true;
+  world.directory.accounts.at(nlp.parent).settings.dedicated_nodes = {"n1", "n2", "n3"};
+  v1::ApplyAccountsRequest request;
+  *request.add_changes() = Change("universities/kaznu");
+  request.mutable_changes(0)->mutable_settings()->add_dedicated_nodes("n[2-3]");
+  const auto nodes_of_nlp = [&]() -> std::vector<std::string> {
+    const auto plan = PlanAccounts(As(world, "root@kezek"), request);
+    if (!plan) return {plan.error().message};
+    for (const PutAccounts::Item& item : plan->command.accounts) {
+      if (item.account.id == World::kNlp) return item.account.settings.dedicated_nodes;
+    }
+    return {"as they were"};
+  };
+  EXPECT_EQ(nodes_of_nlp(), (std::vector<std::string>{"n2"}));
+  *request.add_changes() = Change("universities/kaznu/nlp");
+  v1::AccountChange& own = *request.mutable_changes(1);
+  own.clear_settings();
+  own.set_title("Language");
+  EXPECT_EQ(nodes_of_nlp(), (std::vector<std::string>{"n2"})) << "named, but not its nodes";
+  own.mutable_settings()->add_dedicated_nodes("n[1-2]");
+  own.clear_title();
+  EXPECT_EQ(nodes_of_nlp(), (std::vector<std::string>{"as they were"})) << "given to it directly";
+  request.mutable_changes()->DeleteSubrange(1, 1);
+  request.mutable_changes(0)->mutable_settings()->clear_dedicated_nodes();
+  request.mutable_changes(0)->mutable_settings()->add_dedicated_nodes("n[1-3]");
+  request.mutable_changes(0)->set_title("KazNU");
+  EXPECT_EQ(nodes_of_nlp(), (std::vector<std::string>{"as they were"}));
+}
+
 TEST(InstitutionAdmins, CloseWhatTheirFileDoesNotNameAndNoOthers) {
   const World world;
   v1::ApplyAccountsRequest request;

@@ -1,0 +1,30 @@
+// Nodes dedicated to accounts: who may give which, and what goes back with them. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kezek/account.h"
+#include "kezek/desk.h"
+#include "kezek/result.h"
+#include "rpc/caller.h"
+
+namespace kezek::rpc {
+
+// Who does not administer the cluster only divides nodes that accounts which they rule were given.
+// `wanted` is an account as it shall be, at `path`; what it had already it may keep, unless it, or
+// what it opens again with it, was closed: such nodes are everybody's by now. `draft` has the
+// accounts below it. PERMISSION_DENIED NOT_ADMINISTRATOR (fields node, account).
+Result<void> CheckDedicated(const Caller& caller, const Directory& draft, const Account& wanted,
+                            const std::string& path, const std::string& field);
+
+// The nodes that accounts are said to have from now on.
+using NodesSaid = std::map<AccountId, std::vector<std::string>>;
+
+// What of the account's nodes stays its own if nothing is said of it: less those that the nearest
+// account above which is said to have, or to have lost, them has lost.
+std::vector<std::string> NodesLeft(const Directory& directory, const Account& account,
+                                   const NodesSaid& said);
+
+}  // namespace kezek::rpc
