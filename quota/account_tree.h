@@ -39,8 +39,8 @@ struct TreeRules {
   std::vector<std::string> classifications;  // lowest first; empty: there are none
 };
 
-// Something that settings may not say. Two are about the same if their subject, field and reason are,
-// and the class or node they name; `excess` tells which of them is worse.
+// Something that settings may not say. Two are about the same if their subject, field and reason
+// are, and the class or node they name; `excess` tells which of them is worse.
 struct SettingProblem {
   Error error;
   AccountIndex subject = kNoAccount;  // whose settings allow too little, or are wrong themselves

@@ -108,8 +108,8 @@ struct FoundByName {
   bool complete = false;
   std::vector<ClusterJob> jobs;
 };
-// A state change, or the answer to a Look. The first news of a restart comes after the nodes as they
-// were then or later, so that a node's failure can be told from its owner's requeue.
+// A state change, or the answer to a Look. The first news of a restart comes after the nodes as
+// they were then or later, so that a node's failure can be told from its owner's requeue.
 struct Observed {
   ClusterJob job;
 };

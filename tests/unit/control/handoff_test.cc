@@ -224,28 +224,6 @@ TEST_F(HandoffTest, ARestartBelowUsEndsTheAttempt) {
   EXPECT_EQ(submits[0].launch.attempt.number, 2);
 }
 
-// The cluster requeues what ran on a node that failed, or was set down.
-TEST_F(HandoffTest, ARestartOnANodeThatIsDownIsTheNodes) {
-  const JobId job = desk.Submit();
-  const AttemptRef ref = desk.Running(job, 900);
-  NodesObserved nodes{sim::SimNodes()};
-  const std::string where = desk.Of(ref).placement.front().node;
-  for (Node& node : nodes.nodes) {
-    node.health = node.name == where ? NodeHealth::kDown : NodeHealth::kUp;
-  }
-  desk.Offer(nodes);
-  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kPending);
-  seen.restarts = 1;
-  desk.Offer(Observed{seen});
-  desk.Step(60'000);
-  for (Node& node : nodes.nodes) node.health = NodeHealth::kUp;
-  desk.Offer(nodes);
-  seen.state = ClusterJobState::kCancelled;
-  desk.Offer(Observed{seen});
-  desk.Step();
-  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
-}
-
 // Slurm may have begun and ended it again before we look; that run is not ours.
 TEST_F(HandoffTest, TheEndOfALaterRunIsNotTheAttempts) {
   const JobId job = desk.Submit();

@@ -117,6 +117,28 @@ MilliGpuMs ChargeOfRequeued(const std::function<void(DeskOfOne&, const JobRef&)>
   return charge;
 }
 
+// What an admin does to a node is not its jobs' owners' hand: the cluster requeues what ran there.
+TEST_F(OwnersHandTest, ARestartOnANodeThatIsDownIsTheNodes) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  NodesObserved nodes{sim::SimNodes()};
+  const std::string where = desk.Of(ref).placement.front().node;
+  for (Node& node : nodes.nodes) {
+    node.health = node.name == where ? NodeHealth::kDown : NodeHealth::kUp;
+  }
+  desk.Offer(nodes);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kPending);
+  seen.restarts = 1;
+  desk.Offer(Observed{seen});
+  desk.Step(60'000);
+  for (Node& node : nodes.nodes) node.health = NodeHealth::kUp;
+  desk.Offer(nodes);
+  seen.state = ClusterJobState::kCancelled;
+  desk.Offer(Observed{seen});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
+}
+
 TEST_F(OwnersHandTest, ARunThatIsRequeuedIsChargedUntilThen) {
   const MilliGpuMs four_minutes = 4 * kMinuteMs * 2000;
   EXPECT_EQ(ChargeOfRequeued([](DeskOfOne&, const JobRef&) {}), four_minutes);
