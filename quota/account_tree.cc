@@ -97,9 +97,11 @@ Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accou
     open.pop_back();
     const AccountIndex index = tree.size();
     Node node{.account = accounts.at(id), .parent = parent};
+    node.closed = node.account.closed;
     if (parent != kNoAccount) {
       Node& above = tree.nodes_[static_cast<std::size_t>(parent)];
       node.depth = above.depth + 1;
+      node.closed |= above.closed;
       node.path = above.path.empty() ? node.account.name : above.path + "/" + node.account.name;
       above.children.push_back(index);
     }
@@ -157,13 +159,6 @@ bool AccountTree::HoldsJobs(AccountIndex i) const {
   return node(i).children.empty() && node(i).account.kind == "project";
 }
 
-bool AccountTree::IsClosed(AccountIndex i) const {
-  for (; i != kNoAccount; i = parent(i)) {
-    if (account(i).closed) return true;
-  }
-  return false;
-}
-
 const Share& AccountTree::share(AccountIndex i, const std::string& gpu_type) const {
   static const Share kDefault;
   const auto& shares = account(i).settings.shares;
@@ -171,10 +166,14 @@ const Share& AccountTree::share(AccountIndex i, const std::string& gpu_type) con
   return found == shares.end() ? kDefault : found->second;
 }
 
+MilliGpus AccountTree::Guarantee(AccountIndex i, const std::string& gpu_type) const {
+  return IsClosed(i) ? 0 : share(i, gpu_type).guarantee_milli;
+}
+
 std::optional<MilliGpus> AccountTree::ShareCap(AccountIndex i, const std::string& gpu_type) const {
   const Share& own = share(i, gpu_type);
   if (!own.borrow_max_milli) return std::nullopt;
-  return own.guarantee_milli + *own.borrow_max_milli;
+  return Guarantee(i, gpu_type) + *own.borrow_max_milli;
 }
 
 const std::string& AccountTree::SlurmAccount(AccountIndex i) const {

@@ -93,10 +93,12 @@ class AccountTree {
   // Jobs belong to childless accounts of kind "project".
   bool HoldsJobs(AccountIndex i) const;
   // Itself or an account above it is closed.
-  bool IsClosed(AccountIndex i) const;
+  bool IsClosed(AccountIndex i) const { return node(i).closed; }
 
-  // A type without an entry has Share{}.
+  // As it is set. A type without an entry has Share{}.
   const Share& share(AccountIndex i, const std::string& gpu_type) const;
+  // What is closed has no guarantee, whatever it was set to: others may be given it.
+  MilliGpus Guarantee(AccountIndex i, const std::string& gpu_type) const;
   // guarantee + borrow_max; none: no cap of its own.
   std::optional<MilliGpus> ShareCap(AccountIndex i, const std::string& gpu_type) const;
 
@@ -119,6 +121,7 @@ class AccountTree {
     std::vector<AccountIndex> children;
     std::int32_t depth = 0;
     AccountIndex subtree_end = 0;
+    bool closed = false;  // it or one above it
     std::string path;
   };
   const Node& node(AccountIndex i) const;

@@ -250,7 +250,7 @@ std::vector<Claim> MakeClaims(const AccountTree& tree, const std::string& gpu_ty
     Claim& claim = claims[at];
     claim.id = tree.id(i);
     claim.weight_milli = share.weight_milli;
-    claim.guarantee_milli = share.guarantee_milli;
+    claim.guarantee_milli = tree.Guarantee(i, gpu_type);
     if (open[at] != 0) claim.lend_max_milli = share.lend_max_milli;
     claim.cap_milli = tree.ShareCap(i, gpu_type);
     claim.limit_milli = tree.account(i).settings.account_limits.running_milli;

@@ -6,6 +6,8 @@
 // it by largest remainder, ties by id. Sums never exceed what there is; nobody gets more than its
 // demand or cap; the order of siblings does not matter; more weight never gets less.
 //
+// A closed account has no guarantee: what it still runs is borrowed.
+//
 // Idle GPUs (lend_max): an account keeps max(0, guarantee - lend_max - demand) to itself: taken off
 // before filling, part of its parent's demand. One without an open project keeps nothing: nobody
 // could use it. If what there is falls short of guarantees in demand and idle GPUs together, both

@@ -56,7 +56,7 @@ Asked AskedOf(const AccountTree& tree, const PoolStanding& pool) {
 std::vector<MilliGpus> LentOf(const AccountTree& tree, const PoolStanding& pool) {
   std::vector<MilliGpus> lent(At(tree.size()), 0);
   const auto unused = [&](AccountIndex i) {
-    return std::max<MilliGpus>(0, tree.share(i, pool.gpu_type).guarantee_milli - pool.held[At(i)]);
+    return std::max<MilliGpus>(0, tree.Guarantee(i, pool.gpu_type) - pool.held[At(i)]);
   };
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     MilliGpus room = unused(i) - lent[At(i)];
@@ -106,7 +106,7 @@ std::vector<AccountFigures> FiguresOf(const AccountTree& tree, const PoolStandin
     one.entitled = pool.entitled[at];
     one.held = pool.held[at];
     one.demanded = asked.demanded[at];
-    one.borrowed = std::max<MilliGpus>(0, one.held - tree.share(i, pool.gpu_type).guarantee_milli);
+    one.borrowed = std::max<MilliGpus>(0, one.held - tree.Guarantee(i, pool.gpu_type));
     one.lent = lent[at];
     MilliGpus gap = std::max<MilliGpus>(0, one.due - one.demanded);
     one.by_limits = std::min(gap, asked.by_limits[at]);

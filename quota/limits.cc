@@ -129,9 +129,8 @@ std::optional<Refusal> NeverInAccount(const AccountTree& tree, AccountIndex i,
     if (auto refusal = TooLarge("account", path, *limits, counted)) return refusal;
   }
   if (job_class.scavenger || apart) return std::nullopt;
-  const Share& share = tree.share(i, spec.shape.gpu_type);
   std::optional<MilliGpus> most = tree.ShareCap(i, spec.shape.gpu_type);
-  if (!job_class.preemptible) most = share.guarantee_milli;
+  if (!job_class.preemptible) most = tree.Guarantee(i, spec.shape.gpu_type);
   if (!most || counted <= *most) return std::nullopt;
   return Refusal{"shape", Never(ReasonCode::kNeverFitsLimit, {{"account", path},
                                                               {"limit", GpusText(*most)},
@@ -292,7 +291,7 @@ Reason OutsideGuarantee(const AccountTree& tree, const ClassRules& job_class, co
   MilliGpus fits = job.counted_milli;
   for (AccountIndex i = tree.IndexOf(job.project); i != kNoAccount; i = tree.parent(i)) {
     const auto at = static_cast<std::size_t>(i);
-    const MilliGpus set = tree.share(i, job.gpu_type).guarantee_milli;
+    const MilliGpus set = tree.Guarantee(i, job.gpu_type);
     const MilliGpus now = guarantees.empty() ? set : guarantees.at(at);
     fits = std::min(fits, now - allocated[at]);
     if (allocated[at] + job.counted_milli <= now || reason.code != ReasonCode::kNone) continue;

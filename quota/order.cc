@@ -29,8 +29,8 @@ OrderTree::OrderTree(OrderInput input)
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     const Share& share = tree.share(i, input_.gpu_type);
     const auto at = static_cast<std::size_t>(i);
-    const MilliGpus guarantee =
-        input_.guarantee_milli.empty() ? share.guarantee_milli : input_.guarantee_milli.at(at);
+    const MilliGpus guarantee = input_.guarantee_milli.empty() ? tree.Guarantee(i, input_.gpu_type)
+                                                               : input_.guarantee_milli.at(at);
     accounts_.push_back({.weight_milli = share.weight_milli,
                          .slack_milli = guarantee - input_.running_milli[at],
                          .usage = input_.usage->OfAccount(tree.id(i)).At(period),

@@ -188,7 +188,7 @@ void Stand(const World& world, Draft& draft) {
     for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
       const auto index = static_cast<std::size_t>(i);
       Standing standing;
-      standing.guarantee_milli = tree.share(i, type).guarantee_milli;
+      standing.guarantee_milli = tree.Guarantee(i, type);
       standing.entitled_milli = entitled[index].entitled_milli;
       standing.allocated_milli = allocated[index];
       standing.demand_milli = entitled[index].demand_milli;

@@ -99,7 +99,7 @@ std::vector<Nodes> DomainsOf(const World& world, const DomainKey& key) {
 MilliGpus GuaranteeOf(const World& world, const Draft& draft, AccountIndex account,
                       const std::string& type) {
   const auto entitled = draft.entitled.find(type);
-  if (entitled == draft.entitled.end()) return world.tree().share(account, type).guarantee_milli;
+  if (entitled == draft.entitled.end()) return world.tree().Guarantee(account, type);
   return entitled->second[static_cast<std::size_t>(account)].guarantee_milli;
 }
 

@@ -71,7 +71,7 @@ MilliGpus Recount::Guarantee(quota::AccountIndex account, const std::string& gpu
       return found->second.at(static_cast<std::size_t>(account)).guarantee_milli;
     }
   }
-  return world_.tree().share(account, gpu_type).guarantee_milli;
+  return world_.tree().Guarantee(account, gpu_type);
 }
 
 std::vector<std::string> Recount::Differences(const std::map<std::string, NodeUse>& used,
@@ -125,10 +125,8 @@ std::optional<std::string> Recount::ForbidsAt(quota::AccountIndex account,
       return "a limit per user of account '" + world_.tree().path(account) + "' is passed";
     }
   }
-  const Share& share = world_.tree().share(account, job.gpu_type);
-  if (job.IsShared() && share.borrow_max_milli &&
-      Allocated(account, job.gpu_type) + job.counted_milli >
-          share.guarantee_milli + *share.borrow_max_milli) {
+  const std::optional<MilliGpus> cap = world_.tree().ShareCap(account, job.gpu_type);
+  if (job.IsShared() && cap && Allocated(account, job.gpu_type) + job.counted_milli > *cap) {
     return "borrow_max of account '" + world_.tree().path(account) + "' is passed";
   }
   return std::nullopt;

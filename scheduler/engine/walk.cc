@@ -206,7 +206,7 @@ Reason PoolWalk::NoRoom(const Request& request, const Waiting& job,
 void PoolWalk::AddOfGuarantees(const quota::Candidate& candidate, Reason& reason) const {
   if (reason.code != ReasonCode::kWaitsForGpus) return;
   const auto index = static_cast<std::size_t>(candidate.project);
-  if (guarantees_[index] < world_.tree().share(candidate.project, type_).guarantee_milli) {
+  if (guarantees_[index] < world_.tree().Guarantee(candidate.project, type_)) {
     reason.fields["guarantee_now"] = quota::GpusText(guarantees_[index]);
   }
   const MilliGpus share = std::max(guarantees_[index], entitled_[index].entitled_milli);

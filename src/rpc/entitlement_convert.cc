@@ -11,9 +11,19 @@
 namespace kezek::rpc {
 namespace {
 
-Share ShareOf(const Account& account, const std::string& type) {
+// It or one above it.
+bool IsClosed(const Directory& directory, const Account& account) {
+  if (account.closed) return true;
+  const auto parent = directory.accounts.find(account.parent);
+  return parent != directory.accounts.end() && IsClosed(directory, parent->second);
+}
+
+// What is closed has no guarantee.
+Share ShareOf(const Directory& directory, const Account& account, const std::string& type) {
   const auto found = account.settings.shares.find(type);
-  return found == account.settings.shares.end() ? Share{} : found->second;
+  Share share = found == account.settings.shares.end() ? Share{} : found->second;
+  if (IsClosed(directory, account)) share.guarantee_milli = 0;
+  return share;
 }
 
 // The most it may have: none, if nothing bounds it.
@@ -67,7 +77,7 @@ v1::Reason BoundOf(EntitledBy by, const Account& account, const Share& share) {
 
 v1::EntitlementRow ToEntitlementRow(const View& view, AccountId id, const std::string& type) {
   const Account& account = view.directory->accounts.at(id);
-  const Share share = ShareOf(account, type);
+  const Share share = ShareOf(*view.directory, account, type);
   v1::EntitlementRow row;
   row.set_account(PathOf(*view.directory, id));
   row.set_gpu_type(type);

@@ -245,7 +245,7 @@ std::vector<MilliGpus> NaiveEngine::Guarantees(const Tick& tick,
   for (quota::AccountIndex i = 0; i < tree_->size(); ++i) {
     const quota::Entitlement& own = tick.entitled.at(type)[static_cast<std::size_t>(i)];
     const bool scaled = own.by == EntitledBy::kScaled;
-    guarantees.push_back(scaled ? own.entitled_milli : tree_->share(i, type).guarantee_milli);
+    guarantees.push_back(scaled ? own.entitled_milli : NaiveGuarantee(*tree_, i, type));
   }
   return guarantees;
 }
@@ -260,7 +260,7 @@ void NaiveEngine::Explain(const Tick& tick, const Waiting& job, const quota::Can
   const MilliGpus guarantee =
       Guarantees(tick, tick.pool)[static_cast<std::size_t>(candidate.project)];
   const auto& entitled = tick.entitled.at(tick.pool.gpu_type);
-  if (guarantee < tree_->share(candidate.project, tick.pool.gpu_type).guarantee_milli) {
+  if (guarantee < NaiveGuarantee(*tree_, candidate.project, tick.pool.gpu_type)) {
     reason.fields["guarantee_now"] = quota::GpusText(guarantee);
   }
   const MilliGpus share =
@@ -375,7 +375,7 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
       *tree_, tick.entitled.at(type), tick.running.AllocatedByIndex(*tree_, type), free);
   for (quota::AccountIndex i = 0; i < tree_->size(); ++i) {
     const quota::Entitlement& entitled = tick.entitled.at(type)[static_cast<std::size_t>(i)];
-    Standing standing{tree_->share(i, type).guarantee_milli,
+    Standing standing{NaiveGuarantee(*tree_, i, type),
                       entitled.entitled_milli,
                       tick.running.Allocated(tree_->id(i), type),
                       entitled.demand_milli,

@@ -162,20 +162,28 @@ std::vector<Entitlement> NaiveFillLevel(const std::vector<Claim>& claims, MilliG
   return entitled;
 }
 
+MilliGpus NaiveGuarantee(const quota::AccountTree& tree, AccountIndex account,
+                         const std::string& gpu_type) {
+  for (AccountIndex i = 0; i < tree.size(); ++i) {
+    if (tree.IsAncestor(i, account) && tree.account(i).closed) return 0;
+  }
+  return tree.share(account, gpu_type).guarantee_milli;
+}
+
 std::vector<Entitlement> NaiveEntitle(const quota::AccountTree& tree, const std::string& gpu_type,
                                       MilliGpus capacity_milli, std::span<const MilliGpus> demand) {
   const std::function<Claim(AccountIndex)> claim_of = [&](AccountIndex i) {
     const Share& share = tree.share(i, gpu_type);
     Claim claim{.id = tree.id(i),
                 .weight_milli = share.weight_milli,
-                .guarantee_milli = share.guarantee_milli,
+                .guarantee_milli = NaiveGuarantee(tree, i, gpu_type),
                 .limit_milli = tree.account(i).settings.account_limits.running_milli};
     bool open = false;  // else nobody could use what is kept idle
     for (AccountIndex j = 0; j < tree.size(); ++j) {
       open |= tree.IsAncestor(i, j) && tree.HoldsJobs(j) && !tree.IsClosed(j);
     }
     if (open) claim.lend_max_milli = share.lend_max_milli;
-    if (share.borrow_max_milli) claim.cap_milli = share.guarantee_milli + *share.borrow_max_milli;
+    if (share.borrow_max_milli) claim.cap_milli = claim.guarantee_milli + *share.borrow_max_milli;
     if (tree.children(i).empty()) claim.demand_milli = demand[static_cast<std::size_t>(i)];
     for (const AccountIndex child : tree.children(i)) {
       const Claim below = claim_of(child);

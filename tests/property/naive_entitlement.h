@@ -10,6 +10,10 @@
 
 namespace kezek::test {
 
+// As set; what is closed, or below what is closed, has none.
+MilliGpus NaiveGuarantee(const quota::AccountTree& tree, quota::AccountIndex account,
+                         const std::string& gpu_type);
+
 // As quota::FillLevel and quota::Entitle.
 std::vector<quota::Entitlement> NaiveFillLevel(const std::vector<quota::Claim>& claims,
                                                MilliGpus amount_milli, std::int64_t gpus);

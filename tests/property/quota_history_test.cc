@@ -12,6 +12,7 @@
 #include "kezek/report_arithmetic.h"
 #include "quota/entitlement.h"
 #include "quota/history.h"
+#include "tests/property/naive_entitlement.h"
 #include "tests/property/seeds.h"
 #include "tests/unit/quota/trees.h"
 
@@ -36,6 +37,7 @@ AccountTree RandomTree(Dice& dice) {
   for (std::int64_t i = 0; i < projects; ++i) {
     const std::int64_t parent = dice.Roll(2, 1 + sectors);
     rows.push_back({parent, "p" + std::to_string(i), dice.Roll(0, 4), dice.Roll(1, 5)});
+    rows.back().closed = dice.Chance(15);
   }
   return testing::Tree(rows);
 }
@@ -95,7 +97,7 @@ void Standing(std::uint64_t seed) {
     ExpectAddsUp(one);
     EXPECT_EQ(one.away > 0 && one.unfit + one.taken > 0, false);
     EXPECT_LE(one.unfit, pool.free_milli);
-    const MilliGpus guarantee = tree.share(i, kType).guarantee_milli;
+    const MilliGpus guarantee = test::NaiveGuarantee(tree, i, kType);
     EXPECT_LE(one.lent, std::max<MilliGpus>(0, guarantee - one.held)) << "lends what it has";
     if (tree.children(i).empty()) continue;
     MilliGpus held = 0;
@@ -105,7 +107,7 @@ void Standing(std::uint64_t seed) {
       const AccountFigures& below = figures[At(child)];
       held += below.held;
       lent += below.lent;
-      unused += std::max<MilliGpus>(0, tree.share(child, kType).guarantee_milli - below.held);
+      unused += std::max<MilliGpus>(0, test::NaiveGuarantee(tree, child, kType) - below.held);
     }
     EXPECT_EQ(one.held, held);
     const MilliGpus room =

@@ -330,6 +330,29 @@ TEST(QuotaStories, AdmissionDoesNotOvershootBetweenRefreshes) {
   }
 }
 
+TEST(QuotaStories, AClosedAccountsGuaranteeIsWholeForWhoIsGivenIt) {
+  SmallTree tree;
+  tree.Add(2, 1, 20);
+  tree.Add(3, 1);
+  tree.directory().accounts.at(kRootAccount).settings.shares["h200"].guarantee_milli = 20'000;
+  Crowd crowd(tree, 20);
+  crowd.refill = false;
+  crowd.Submit(2, 20);
+  crowd.town.RunUntil(kNoon + kMinuteMs);
+  EXPECT_EQ(crowd.Of(2).guarantee_now_milli, 20'000);
+  tree.directory().accounts.at(AccountId{2}).closed = true;
+  tree.Add(3, 1, 20);
+  crowd.town.engine().SetDirectory(tree.Make());
+  crowd.Submit(3, 20);
+  crowd.town.RunUntil(kNoon + 2 * kMinuteMs);
+  EXPECT_EQ(crowd.Of(3).guarantee_now_milli, 20'000) << "not cut by what still runs";
+  EXPECT_EQ(crowd.Entitled(3), 20'000);
+  EXPECT_EQ(crowd.Of(2).guarantee_milli, 0);
+  EXPECT_EQ(crowd.Of(2).Borrowed(), 20'000);
+  crowd.town.RunUntil(kNoon + 2 * kHourMs);
+  EXPECT_EQ(StartsByProject(crowd.starts).at(AccountId{3}), 20);
+}
+
 // A peer's failure: shares rounded down to 1/100, so that many small queues get nothing.
 TEST(QuotaStories, ManySmallQueuesAreNotRoundedAway) {
   constexpr std::int64_t kQueues = 300;

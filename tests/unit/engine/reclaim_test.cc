@@ -79,6 +79,16 @@ TEST_F(ReclaimTest, ABorrowerMakesRoomForWhoIsGuaranteed) {
   EXPECT_EQ(Reclaims(), "21@n1 for 11") << "a second would be outside the guarantee";
 }
 
+TEST_F(ReclaimTest, WhatAClosedAccountStillRunsIsBorrowed) {
+  Guarantee(2, 8);
+  Guarantee(3, 32);
+  for (int i = 1; i <= 4; ++i) Runs(10 + i, 3, {"n" + std::to_string(i)}, 8, 20 + i);
+  Waits(21, Gang(2, 1, 8));
+  EXPECT_EQ(Reclaims(), "");
+  tree.directory().accounts.at(AccountId{3}).closed = true;
+  EXPECT_EQ(Reclaims(), "21@n1 for 11");
+}
+
 TEST_F(ReclaimTest, WhatAGuaranteeCoversStays) {
   Guarantee(2, 8);
   Guarantee(3, 24);

@@ -176,9 +176,31 @@ TEST(Entitlement, NothingIsKeptIdleWhereNoProjectIsOpen) {
   const AccountTree tree = Tree(rows);
   const auto entitled = Entitle(tree, kType, 100'000, Demand(tree, {{"nu", 10}, {"asyl", 100}}));
   EXPECT_EQ(entitled[At(tree.Find("uni"))].idle_milli, 0);
-  EXPECT_EQ(entitled[At(tree.Find("uni"))].entitled_milli, 10'000)
-      << "what it runs keeps its floor";
+  EXPECT_EQ(entitled[At(tree.Find("uni"))].entitled_milli, 10'000) << "by its weight alone";
   EXPECT_EQ(entitled[At(tree.Find("firms"))].entitled_milli, 90'000);
+}
+
+TEST(Entitlement, WhatIsClosedHasNoGuarantee) {
+  std::vector<Row> rows = National();
+  rows[3].closed = true;    // kaznu, whose 40 run on
+  rows[4].guarantee = 60;   // nu was given them
+  rows[3].borrow_max = 30;  // above no guarantee
+  const AccountTree tree = Tree(rows);
+  EXPECT_EQ(tree.Guarantee(tree.Find("uni/kaznu"), kType), 0);
+  EXPECT_EQ(tree.ShareCap(tree.Find("uni/kaznu"), kType), 30'000);
+  const auto entitled =
+      Entitle(tree, kType, 60'000, Demand(tree, {{"kaznu", 40}, {"nu", 100}, {"asyl", 100}}));
+  const Entitlement& nu = entitled[At(tree.Find("uni/nu"))];
+  EXPECT_EQ(nu.guarantee_milli, 60'000) << "not scaled";
+  EXPECT_EQ(nu.entitled_gpus, 60);
+  EXPECT_EQ(nu.by, EntitledBy::kGuarantee);
+  const Entitlement& kaznu = entitled[At(tree.Find("uni/kaznu"))];
+  EXPECT_EQ(kaznu.guarantee_milli, 0);
+  EXPECT_EQ(kaznu.entitled_gpus, 0);
+  rows[3].closed = false;
+  rows[1].closed = true;  // what is below it, too
+  EXPECT_EQ(Tree(rows).Guarantee(Tree(rows).Find("uni/kaznu"), kType), 0);
+  EXPECT_EQ(Tree(rows).share(Tree(rows).Find("uni/kaznu"), kType).guarantee_milli, 40'000);
 }
 
 TEST(Entitlement, GuaranteesAreScaledOnlyWhereTheyExceed) {

@@ -71,5 +71,12 @@ TEST_F(EntitlementRowTest, OfAStandbyTellsTheSettingsOnly) {
   EXPECT_FALSE(row.has_bound_by());
 }
 
+TEST_F(EntitlementRowTest, WhatIsClosedHasNoGuarantee) {
+  world.directory.accounts.at(world.directory.accounts.at(World::kNlp).parent).closed = true;
+  const v1::EntitlementRow row = ToEntitlementRow(*world.MakeView(), World::kNlp, "h200");
+  EXPECT_EQ(row.guarantee_milli_gpus(), 0);
+  EXPECT_EQ(row.cap_milli_gpus(), 16'000) << "what it may borrow";
+}
+
 }  // namespace
 }  // namespace kezek::rpc
