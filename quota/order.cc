@@ -36,6 +36,12 @@ OrderTree::OrderTree(OrderInput input)
                          .usage = input_.usage->OfAccount(tree.id(i)).At(period),
                          .least_milli = kNothing});
   }
+  for (const auto& [whose, expected_charge] : input_.started) {
+    const UsageValue charge = ChargeOf(expected_charge);
+    for (auto i = tree.IndexOf(whose.first); i != kNoAccount; i = tree.parent(i)) {
+      At(i).usage += charge;
+    }
+  }
   for (const auto& [id, project] : input_.waiting->projects()) {
     const AccountIndex index = tree.IndexOf(id);
     if (index == kNoAccount || !tree.children(index).empty()) continue;
@@ -66,12 +72,25 @@ MilliGpus OrderTree::Least(const ProjectWalk& walk) const {
   return sizes.empty() ? kNothing : sizes.begin()->first;
 }
 
+UsageValue OrderTree::ChargeOf(MilliGpuMs expected_charge) const {
+  UsageValue charge = unit_;
+  charge *= static_cast<std::uint64_t>(expected_charge);
+  return charge;
+}
+
+UsageValue OrderTree::UsageOfUser(AccountId project, UserId user) const {
+  const std::int64_t period = input_.usage->decay().PeriodOf(input_.now_ms);
+  UsageValue usage = input_.usage->OfUser(project, user).At(period);
+  const auto started = input_.started.find({project, user});
+  if (started != input_.started.end()) usage += ChargeOf(started->second);
+  return usage;
+}
+
 // Groups and users of a project. A group is one of the waiting ones, or with a rule other than fair
 // all of a class.
 void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
   if (walk->open) return;
   walk->open = true;
-  const std::int64_t period = input_.usage->decay().PeriodOf(input_.now_ms);
   const bool fair = walk->project->rule == ProjectRule::kFair;
   std::map<UserId, Item> users;
   const Groups& groups = walk->project->groups;
@@ -92,7 +111,7 @@ void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
     group.first = std::min(group.first, waiting.first);
     if (!fair) continue;
     const auto [user, added] = users.try_emplace(key.user, static_cast<Item>(walk->users.size()));
-    if (added) walk->users.push_back({.usage = input_.usage->OfUser(id, key.user).At(period)});
+    if (added) walk->users.push_back({.usage = UsageOfUser(id, key.user)});
     group.user = user->second;
     UserWalk& own = walk->users[static_cast<std::size_t>(user->second)];
     group.next = own.groups;
@@ -264,8 +283,7 @@ void OrderTree::Start(const Given& given) {
 void OrderTree::Take(bool starts, const Given& given) {
   current_.reset();
   ProjectWalk& walk = ProjectAt(last_project_);
-  UsageValue charge = unit_;
-  charge *= static_cast<std::uint64_t>(given.expected_charge);
+  const UsageValue charge = ChargeOf(given.expected_charge);
   Step(&walk, last_group_, last_run_, false, charge);
   MilliGpus least = Least(walk);
   for (AccountIndex i = last_project_; i != kNoAccount; i = input_.tree->parent(i)) {
@@ -331,9 +349,7 @@ std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
       OpenGroup(&group);
       const Item run = group.order.First(group.top, kAny);
       remaining.push_back(Head(project, group, RunAt(&group, run)));
-      UsageValue charge = unit_;
-      charge *= static_cast<std::uint64_t>(remaining.back().job->expected_charge);
-      Step(&walk, at, run, true, charge);
+      Step(&walk, at, run, true, ChargeOf(remaining.back().job->expected_charge));
     }
   }
   return remaining;

@@ -21,6 +21,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/ids.h"
@@ -42,6 +43,8 @@ struct OrderInput {
   std::vector<MilliGpus> guarantee_milli = {};
   const UsageBook* usage = nullptr;  // of this type
   TimeMs now_ms = 0;
+  // Expected charges of what this tick has started in other orders of this type.
+  std::map<std::pair<AccountId, UserId>, MilliGpuMs> started = {};
 };
 
 struct Candidate {
@@ -141,6 +144,8 @@ class OrderTree {
     return group->runs[static_cast<std::size_t>(run)];
   }
   void BeginPhase(bool scavengers);
+  UsageValue ChargeOf(MilliGpuMs expected_charge) const;
+  UsageValue UsageOfUser(AccountId project, UserId user) const;
   void Open(ProjectWalk* walk, AccountId id) const;
   MilliGpus Least(const ProjectWalk& walk) const;
   bool Inside(AccountIndex i) const {

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/time.h"
@@ -28,6 +29,9 @@ struct Draft {
   // Of jobs that may start on dedicated nodes, too: how many started there, and why no more.
   std::map<JobRef, std::int32_t> started_apart;
   std::map<JobRef, Reason> waits_apart;
+  // Expected charges of starts, by GPU type, for the orders walked later. Not of scavengers, whose
+  // usage is nobody's.
+  std::map<std::string, std::map<std::pair<AccountId, UserId>, MilliGpuMs>> charged;
   Plan plan;
 };
 

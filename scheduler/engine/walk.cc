@@ -92,13 +92,16 @@ std::vector<MilliGpus> AllocatedIn(const World& world, const Draft& draft, const
 
 quota::OrderInput InputOf(const World& world, const Draft& draft, const PoolKey& key,
                           const quota::WaitingJobs& waiting) {
+  const auto charged = draft.charged.find(key.gpu_type);
   return {.tree = &world.tree(),
           .gpu_type = key.gpu_type,
           .waiting = &waiting,
           .running_milli = AllocatedIn(world, draft, key),
           .guarantee_milli = quota::GuaranteesNow(EntitledIn(world, draft, key)),
           .usage = &world.usage(key.gpu_type),
-          .now_ms = draft.now_ms};
+          .now_ms = draft.now_ms,
+          .started = charged == draft.charged.end() ? decltype(quota::OrderInput::started){}
+                                                    : charged->second};
 }
 
 PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key,
@@ -176,17 +179,18 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   StartOn(candidate, job, std::move(*placement));
 }
 
-// Blocked; but what this pool could never hold, and another could, is nothing to wait for here.
+// Blocked; but what this pool could never hold waits for nothing here. Its reason is that of the
+// nearest pool that could hold it, if there is one.
 void PoolWalk::WaitForRoom(const quota::Candidate& candidate, Reason reason, bool counts) {
-  const auto apart = draft_.waits_apart.find(candidate.job->ref);
-  if (key_.account && IsNever(reason)) {
+  if (!IsNever(reason)) return Block(candidate, std::move(reason), counts);
+  if (key_.account) {
     order_.PassOver();
     order_.DropRest();
-  } else if (key_.shared() && IsNever(reason) && apart != draft_.waits_apart.end()) {
-    PassOver(candidate, apart->second);
-  } else {
-    Block(candidate, std::move(reason), counts);
+    return;
   }
+  const auto apart = draft_.waits_apart.find(candidate.job->ref);
+  const bool elsewhere = key_.shared() && apart != draft_.waits_apart.end();
+  PassOver(candidate, elsewhere ? apart->second : std::move(reason));
 }
 
 // The reason for the shape, worked out once, with what is the job's own.
@@ -238,7 +242,11 @@ void PoolWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Pl
   }
   draft_.plan.starts.push_back(std::move(start));
   if (key_.account) ++draft_.started_apart[job.ref];
-  order_.Start({counted, world_.ExpectedChargeOf(*job.spec, counted)});
+  const MilliGpuMs charge = world_.ExpectedChargeOf(*job.spec, counted);
+  if (!key_.shared() && !count.scavenger) {
+    draft_.charged[type_][{count.project, count.user}] += charge;
+  }
+  order_.Start({counted, charge});
 }
 
 void PoolWalk::PassOver(const quota::Candidate& candidate, Reason reason) {

@@ -166,7 +166,13 @@ void NaiveEngine::Walk(Tick& tick, const engine::PoolKey& pool) const {
   }
   if (jobs.size() == 0) return;
   jobs.Arrange(*tree_);
-  const quota::UsageBook usage = Usage(type);
+  quota::UsageBook usage = Usage(type);
+  for (const engine::Start& start : tick.plan.starts) {  // as if it were booked
+    const Waiting& job = waiting_.at(start.row);
+    if (job.spec->shape.gpu_type != type || CountOf(job, tick.now).scavenger) continue;
+    usage.Book(*tree_, job.spec->project, job.user, tick.now,
+               ExpectedCharge(*job.spec, start.counted_milli));
+  }
   std::vector<MilliGpus> running(static_cast<std::size_t>(tree_->size()), 0);
   if (pool.shared()) running = tick.running.AllocatedByIndex(*tree_, type);
   quota::OrderTree order({.tree = tree_.get(),
@@ -328,8 +334,8 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
       order.DropRest();
       return false;
     }
-    if (never && tick.pool.shared() && tick.waits_apart.contains(job.ref)) {
-      wait(tick.waits_apart.at(job.ref), false);
+    if (never) {
+      wait(tick.waits_apart.contains(job.ref) ? tick.waits_apart.at(job.ref) : reason, false);
       return false;
     }
     Explain(tick, job, candidate, reason);

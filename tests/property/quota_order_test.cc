@@ -282,14 +282,27 @@ void OneWalk(Dice& dice, World& world) {
   for (AccountIndex i = 0; i < world.tree.size() && dice.Chance(i == 0 ? 40 : 100); ++i) {
     guarantees.push_back(world.tree.share(i, kType).guarantee_milli * dice.Roll(0, 10) / 10);
   }
-  Twin twin(world.tree, world.jobs, world.running, guarantees, world.plain, world.plain_users);
+  std::map<std::pair<AccountId, UserId>, MilliGpuMs> started;  // in other orders
+  auto plain = world.plain;
+  auto plain_users = world.plain_users;
+  for (std::int64_t n = dice.Roll(0, 3); n > 0; --n) {
+    const std::pair whose{world.Project(dice), UserId{dice.Roll(1, 3)}};
+    const MilliGpuMs charge = dice.Roll(0, 4) * 16;
+    started[whose] += charge;
+    plain_users[whose] += static_cast<Int128>(charge) << 40;
+    for (auto i = world.tree.IndexOf(whose.first); i != kNoAccount; i = world.tree.parent(i)) {
+      plain[i] += static_cast<Int128>(charge) << 40;
+    }
+  }
+  Twin twin(world.tree, world.jobs, world.running, guarantees, plain, plain_users);
   OrderTree walk({.tree = &world.tree,
                   .gpu_type = kType,
                   .waiting = &world.waiting,
                   .running_milli = world.running,
                   .guarantee_milli = guarantees,
                   .usage = &world.usage,
-                  .now_ms = kNow});
+                  .now_ms = kNow,
+                  .started = started});
   while (true) {
     const std::vector<Element> order = twin.Order();
     const std::optional<Candidate> next = walk.Next();

@@ -211,6 +211,17 @@ TEST(EngineTest, WhatNoNodesCouldHoldIsNoDemand) {
   EXPECT_EQ(plan.standings.at({AccountId{2}, "a100"}).demand_milli, 0);
 }
 
+TEST(EngineTest, WhatNoNodesCouldHoldTakesNoTurn) {
+  Engine engine = EngineWith(TwoProjects(), 1);
+  engine.SetWaiting(Queued(1, Gang(2, 2, 8)));  // was submitted when there were two nodes
+  engine.SetWaiting(Queued(2, Gang(2, 1, 8)));
+  engine.SetWaiting(Queued(3, Gang(3, 1, 8)));
+  const Plan plan = engine.Decide(kNoon);
+  EXPECT_EQ(StartsText(plan), "2@n1") << "ties go to 2, which has taken nothing";
+  EXPECT_EQ(ReasonOf(plan, 1).code, ReasonCode::kNeverFitsMachine);
+  EXPECT_EQ(plan.waiting.at({JobId{1}}).rank, 1);
+}
+
 TEST(EngineTest, ArrayStartsElementByElement) {
   Engine engine = EngineWith(TwoProjects(), 1);
   JobSpec spec = Gang(2, 1, 3);

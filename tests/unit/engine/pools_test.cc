@@ -59,6 +59,25 @@ TEST(Pools, ItsOwnJobsStartThereFirstAndThenOnSharedNodes) {
   EXPECT_TRUE(plan.dropped.empty());
 }
 
+TEST(Pools, WhatStartsThereCountsInTheOrdersAfter) {
+  Engine engine = EngineWith(Dedicated(), 2);
+  for (int id = 1; id <= 2; ++id) engine.SetWaiting(Queued(id, Gang(2, 1, 8)));
+  engine.SetWaiting(Queued(3, Gang(3, 1, 8)));
+  EXPECT_EQ(StartsText(engine.Decide(kNoon)), "1@n1 3@n2") << "though nothing is booked yet";
+  engine.SetHolding(
+      HoldingOf({.job = {JobId{9}}, .placement = {{"n1", 1, {}}}}, Queued(9, Gang(2, 1, 1))));
+  EXPECT_EQ(StartsText(engine.Decide(kNoon)), "1@n2") << "who waits there in vain has got nothing";
+  engine.SetWaiting(Queued(1, Of("scavenger", Gang(2, 1, 7))));
+  EXPECT_EQ(StartsText(engine.Decide(kNoon)), "1@n1 2@n2") << "usage of scavengers is nobody's";
+}
+
+TEST(Pools, WhatStartsThereCountsForItsUser) {
+  Engine engine = EngineWith(Dedicated(), 2);
+  for (int id = 1; id <= 2; ++id) engine.SetWaiting(Queued(id, Gang(2, 1, 8), 1));
+  engine.SetWaiting(Queued(3, Gang(2, 1, 8), 2));
+  EXPECT_EQ(StartsText(engine.Decide(kNoon)), "1@n1 3@n2");
+}
+
 TEST(Pools, AnArrayStartsInBoth) {
   Engine engine = EngineWith(Dedicated(), 2);
   JobSpec spec = Gang(2, 1, 4);
