@@ -26,8 +26,10 @@ OrderTree::OrderTree(OrderInput input)
               "one running figure per account");
   const std::int64_t period = input_.usage->decay().PeriodOf(input_.now_ms);
   accounts_.reserve(static_cast<std::size_t>(tree.size()));
+  parents_.reserve(accounts_.capacity());
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     const Share& share = tree.share(i, input_.gpu_type);
+    parents_.push_back(tree.parent(i));
     const auto at = static_cast<std::size_t>(i);
     const MilliGpus guarantee = input_.guarantee_milli.empty() ? tree.Guarantee(i, input_.gpu_type)
                                                                : input_.guarantee_milli.at(at);
@@ -147,13 +149,13 @@ bool OrderTree::Before(AccountIndex a, AccountIndex b) const {
 // Out of its siblings' order, before what that looks at changes.
 void OrderTree::Leave(AccountIndex account) {
   if (account == kRootIndex || At(account).least_milli == kNothing) return;
-  siblings_.Erase(&At(input_.tree->parent(account)).children, account,
+  siblings_.Erase(&At(Parent(account)).children, account,
                   [this](AccountIndex a, AccountIndex b) { return Before(a, b); });
 }
 
 void OrderTree::Join(AccountIndex account) {
   if (account == kRootIndex || At(account).least_milli == kNothing) return;
-  siblings_.Insert(&At(input_.tree->parent(account)).children, account, At(account).least_milli,
+  siblings_.Insert(&At(Parent(account)).children, account, At(account).least_milli,
                    [this](AccountIndex a, AccountIndex b) { return Before(a, b); });
 }
 
@@ -164,7 +166,7 @@ void OrderTree::Refresh(AccountIndex project) {
     Leave(i);
     At(i).least_milli = least;
     Join(i);
-    i = input_.tree->parent(i);
+    i = Parent(i);
     if (i != kNoAccount) least = siblings_.Least(At(i).children);
   }
 }
@@ -172,7 +174,7 @@ void OrderTree::Refresh(AccountIndex project) {
 Candidate OrderTree::Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const {
   Candidate candidate{
       .job = run.head->second.job, .nth = run.used, .project = project, .inside = !group.scavenger};
-  for (AccountIndex i = project; i != kRootIndex && i != kNoAccount; i = input_.tree->parent(i)) {
+  for (AccountIndex i = project; i != kRootIndex && i != kNoAccount; i = Parent(i)) {
     if (run.counted_milli > At(i).slack_milli) candidate.inside = false;
   }
   return candidate;
@@ -191,7 +193,7 @@ std::optional<Candidate> OrderTree::Next() {
     if (Inside(i) && At(i).slack_milli < most) most = At(i).slack_milli;
   }
   ProjectWalk& walk = ProjectAt(i);
-  Open(&walk, input_.tree->id(i));
+  if (!walk.open) Open(&walk, input_.tree->id(i));
   last_project_ = i;
   last_group_ = walk.order.First(scavengers_ ? walk.scavengers : walk.others, most);
   KEZEK_CHECK(last_group_ != kNone, "a project with jobs has a group with jobs");
@@ -209,7 +211,7 @@ void OrderTree::OpenGroup(GroupWalk* group) {
   for (auto it = group->begin; it != group->end; ++it) {
     for (const auto& [counted, run] : it->second.runs) {
       group->runs.push_back(
-          {.run = &run, .counted_milli = counted, .head = run.begin(), .used = 0});
+          {.run = &run, .counted_milli = counted, .head = run.begin(), .place = {}, .used = 0});
     }
   }
   group->order = SizedOrders(group->runs.size());
@@ -217,25 +219,24 @@ void OrderTree::OpenGroup(GroupWalk* group) {
 }
 
 void OrderTree::PutRun(GroupWalk* group, Item run) {
-  if (RunAt(group, run).head == RunAt(group, run).run->end()) return;
-  group->order.Insert(&group->top, run, RunAt(group, run).counted_milli, [group](Item a, Item b) {
-    return RunAt(group, a).head->first < RunAt(group, b).head->first;
-  });
+  RunWalk& put = RunAt(group, run);
+  if (put.head == put.run->end()) return;
+  put.place = put.head->first;
+  group->order.Insert(&group->top, run, put.counted_milli,
+                      [group](Item a, Item b) { return RunBefore(group, a, b); });
 }
 
 // Over one element, or all that are left of the head's.
 void OrderTree::StepRun(GroupWalk* group, Item run, bool whole) {
   RunWalk& stepped = RunAt(group, run);
   if (!whole && ++stepped.used < stepped.head->second.count) return;
-  group->order.Erase(&group->top, run, [group](Item a, Item b) {
-    return RunAt(group, a).head->first < RunAt(group, b).head->first;
-  });
+  group->order.Erase(&group->top, run, [group](Item a, Item b) { return RunBefore(group, a, b); });
   ++stepped.head;
   stepped.used = 0;
   PutRun(group, run);
   group->least_milli = group->order.Least(group->top);
   if (group->top == kNone) return;
-  group->first = RunAt(group, group->order.First(group->top, kAny)).head->first;
+  group->first = RunAt(group, group->order.First(group->top, kAny)).place;
 }
 
 // Out of its project's order, before what that looks at changes.
@@ -271,8 +272,8 @@ void OrderTree::Step(ProjectWalk* walk, Item group, Item run, bool whole,
 
 void OrderTree::Take(bool starts) {
   KEZEK_CHECK(current_.has_value(), "nothing to take");
-  const OrderJob& job = *current_->job;
-  Take(starts, {job.counted_milli, job.expected_charge});
+  const RunWalk& run = RunAt(&GroupAt(&ProjectAt(last_project_), last_group_), last_run_);
+  Take(starts, {run.counted_milli, run.head->second.expected_charge});
 }
 
 void OrderTree::Start(const Given& given) {
@@ -286,7 +287,7 @@ void OrderTree::Take(bool starts, const Given& given) {
   const UsageValue charge = ChargeOf(given.expected_charge);
   Step(&walk, last_group_, last_run_, false, charge);
   MilliGpus least = Least(walk);
-  for (AccountIndex i = last_project_; i != kNoAccount; i = input_.tree->parent(i)) {
+  for (AccountIndex i = last_project_; i != kNoAccount; i = Parent(i)) {
     if (i != last_project_) least = siblings_.Least(At(i).children);
     Leave(i);
     At(i).usage += charge;

@@ -93,7 +93,8 @@ class OrderTree {
     const WaitingJobs::Run* run = nullptr;
     MilliGpus counted_milli = 0;
     WaitingJobs::Run::const_iterator head;
-    std::int32_t used = 0;  // elements of the head's job
+    WaitingJobs::Place place;  // the head's: comparing need not look at far away jobs
+    std::int32_t used = 0;     // elements of the head's job
   };
   using Groups = std::map<WaitingJobs::GroupKey, WaitingJobs::Group>;
   struct GroupWalk {
@@ -140,8 +141,12 @@ class OrderTree {
   static GroupWalk& GroupAt(ProjectWalk* walk, Item group) {
     return walk->groups[static_cast<std::size_t>(group)];
   }
+  AccountIndex Parent(AccountIndex i) const { return parents_[static_cast<std::size_t>(i)]; }
   static RunWalk& RunAt(GroupWalk* group, Item run) {
     return group->runs[static_cast<std::size_t>(run)];
+  }
+  static bool RunBefore(GroupWalk* group, Item a, Item b) {
+    return RunAt(group, a).place < RunAt(group, b).place;
   }
   void BeginPhase(bool scavengers);
   UsageValue ChargeOf(MilliGpuMs expected_charge) const;
@@ -169,6 +174,7 @@ class OrderTree {
   UsageValue unit_;  // what one milli-GPU-millisecond booked now adds
   bool scavengers_ = false;
   std::vector<AccountWalk> accounts_;
+  std::vector<AccountIndex> parents_;  // the tree's, close together
   SizedOrders siblings_;
   std::vector<ProjectWalk> projects_;
   std::optional<Candidate> current_;

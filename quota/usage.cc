@@ -117,6 +117,12 @@ UsageValue UsageOfBooking(const Decay& decay, TimeMs now, MilliGpuMs amount) {
 
 std::strong_ordering CompareUsagePerWeight(const UsageValue& a, std::int64_t weight_a,
                                            const UsageValue& b, std::int64_t weight_b) {
+  if (a.HasHigh() && b.HasHigh()) {  // these nearly always tell: what is below adds less than 1
+    const Int128 low_a = static_cast<Int128>(a.High()) * weight_b;
+    const Int128 low_b = static_cast<Int128>(b.High()) * weight_a;
+    if (low_a + weight_b <= low_b) return std::strong_ordering::less;
+    if (low_b + weight_a <= low_a) return std::strong_ordering::greater;
+  }
   UsageValue left = a;
   UsageValue right = b;
   left *= static_cast<std::uint64_t>(weight_b);

@@ -21,6 +21,12 @@ class Int256 {
   }
 
   constexpr bool negative() const { return (limbs_[3] >> 63) != 0; }
+  // Divided by 2^64, rounded down, if that fits in 64 bits.
+  constexpr bool HasHigh() const {
+    const std::uint64_t sign = (limbs_[1] >> 63) != 0 ? ~std::uint64_t{0} : 0;
+    return limbs_[2] == sign && limbs_[3] == sign;
+  }
+  constexpr std::int64_t High() const { return static_cast<std::int64_t>(limbs_[1]); }
 
   constexpr Int256& operator+=(const Int256& other) {
     std::uint64_t carry = 0;
