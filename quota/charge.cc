@@ -5,6 +5,7 @@
 
 #include "kezek/check.h"
 #include "kezek/names.h"
+#include "quota/budget.h"
 #include "quota/wide.h"
 
 namespace kezek::quota {
@@ -140,6 +141,37 @@ void AddOfHold(const Attempt& attempt, const Payer& payer, const ChargeRules& ru
   move(EntryKind::kRefund, Pot::kSpent, Pot::kLeft, spent - kept);
 }
 
+// A hold keeps the margin of its start, whatever has been configured since: as much as is held by
+// the account that holds least. An account may hold by two budgets at once, of one type and of all.
+ChargeRules WithHeldMargin(const Attempt& attempt, const Booked& booked, ChargeRules rules) {
+  struct Held {
+    MilliGpuMs sum = 0;
+    std::int64_t budgets = 0;  // that hold its beginning
+  };
+  std::map<AccountId, Held> by_account;
+  for (const auto& [key, amount] : booked.holds) {
+    Held& held = by_account[key.second.account];
+    held.sum += amount;
+    if (key.first == attempt.planned_ms) ++held.budgets;
+  }
+  const Cost cost{.counted_milli = attempt.counted_milli,
+                  .limit_ms = attempt.limit_ms,
+                  .rate_milli = attempt.rate_milli,
+                  .factor_milli = attempt.factor_milli};
+  for (const auto& [account, held] : by_account) {
+    if (held.budgets == 0) continue;
+    const MilliGpuMs sum = held.sum / held.budgets;
+    const DurationMs most = HeldTime(attempt.limit_ms, rules);
+    if (sum >= ChargeOf(attempt, most)) continue;
+    // What was held was rounded down, and so is this.
+    const DurationMs time = TimeFor(cost, sum) / kSecondMs * kSecondMs;
+    const bool more = ChargeOf(attempt, time + kSecondMs) <= sum;
+    const DurationMs margin = (more ? time + kSecondMs : time) - (most - rules.kill_margin_ms);
+    if (margin >= 0) rules.kill_margin_ms = std::min(margin, rules.kill_margin_ms);
+  }
+  return rules;
+}
+
 }  // namespace
 
 MilliGpuMs Charge(MilliGpus counted_milli, DurationMs time_ms, std::int64_t rate_milli,
@@ -219,10 +251,13 @@ void Booked::Add(const LedgerEntry& entry) {
 }
 
 std::vector<LedgerEntry> EntriesDue(const Attempt& attempt, const Payer& payer,
-                                    const Booked& booked, TimeMs now, const ChargeRules& rules) {
-  KEZEK_CHECK(rules.piece_ms >= kSecondMs, "pieces are at least a second");
+                                    const Booked& booked, TimeMs now,
+                                    const ChargeRules& configured) {
+  KEZEK_CHECK(configured.piece_ms >= kSecondMs, "pieces are at least a second");
   std::vector<LedgerEntry> entries;
   if (booked.settled) return entries;
+  const bool ended = attempt.state == AttemptState::kEnded;
+  const ChargeRules rules = ended ? WithHeldMargin(attempt, booked, configured) : configured;
   const std::map<TimeMs, MilliGpuMs> due = DueUsage(attempt, payer, now, rules);
   std::map<TimeMs, MilliGpuMs> change = due;
   for (const auto& [date, amount] : booked.usage) change[date] -= amount;
@@ -235,7 +270,7 @@ std::vector<LedgerEntry> EntriesDue(const Attempt& attempt, const Payer& payer,
     entry.amount = amount;
     entries.push_back(std::move(entry));
   }
-  if (attempt.state == AttemptState::kEnded) AddSettlement(attempt, payer, now, rules, &entries);
+  if (ended) AddSettlement(attempt, payer, now, rules, &entries);
   for (const auto& [key, held] : booked.holds) {
     LedgerEntry entry = Entry(attempt, payer, now);
     entry.book = Book::kBudget;

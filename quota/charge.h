@@ -2,7 +2,8 @@
 //
 // Charge: counted milli-GPUs x whole seconds (as milliseconds) x rate x factor, multiplied out in
 // 128 bits and rounded down once. Time beyond the hold (limit rounded up to a minute, plus
-// kill_margin) is not the project's: it goes to "overrun".
+// kill_margin) is not the project's: it goes to "overrun". A hold that is on record keeps the
+// margin it was made with.
 //
 // Usage is booked ahead in pieces: piece k is the attempt's hour k, dated start + k hours, up to
 // its limit. The first is booked when the attempt is planned, dated then; once the start is known

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <map>
 
 namespace kezek::quota {
 namespace {
@@ -238,6 +239,58 @@ TEST(Charge, ScavengersBookNoUsage) {
   const auto due = ledger.Step(attempt, payer, attempt.end_ms);
   ASSERT_EQ(due.size(), 1U);
   EXPECT_EQ(due[0].amount, 2 * kGpuHour);
+}
+
+// A hold of [from, to) of the attempt, of one budget.
+void Hold(const Attempt& attempt, AccountId account, DurationMs from, DurationMs to,
+          Booked* booked) {
+  const auto charge = [&](DurationMs time) {
+    return Charge(attempt.counted_milli, time, attempt.rate_milli, attempt.factor_milli);
+  };
+  LedgerEntry entry;
+  entry.book = Book::kBudget;
+  entry.kind = EntryKind::kHold;
+  entry.date_ms = attempt.planned_ms + from;
+  entry.budget = {account, from == 0 ? "q1" : "q2"};
+  entry.contra = "left";
+  entry.pot = Pot::kHeld;
+  entry.amount = charge(to) - charge(from);
+  booked->Add(entry);
+}
+
+TEST(Charge, AHoldKeepsTheMarginItWasMadeWith) {
+  ChargeRules wider;
+  wider.kill_margin_ms = 10 * kMinuteMs;
+  for (const std::int64_t rate : {1000, 333}) {
+    for (const bool in_slices : {false, true}) {
+      Attempt attempt = TwoGpus(kHourMs);
+      attempt.rate_milli = rate;
+      attempt.start_ms = kPlanned + 1000;
+      End(&attempt, attempt.start_ms + 68 * kMinuteMs, AttemptOutcome::kTimedOut);
+      Booked booked;
+      const DurationMs held = HeldTime(attempt.limit_ms);
+      if (in_slices) {
+        Hold(attempt, AccountId{1}, 0, kMinuteMs * 7, &booked);
+        Hold(attempt, AccountId{1}, kMinuteMs * 7, held, &booked);
+      } else {
+        Hold(attempt, AccountId{1}, 0, held, &booked);
+      }
+      Hold(attempt, AccountId{5}, 0, held, &booked);
+      const MilliGpuMs most = Charge(2000, held, rate, 1000);
+      MilliGpuMs charged = 0;
+      MilliGpuMs usage = 0;
+      std::map<AccountId, MilliGpuMs> spent;
+      for (const LedgerEntry& entry : EntriesDue(attempt, kPayer, booked, 0, wider)) {
+        if (entry.book == Book::kCharge) charged += entry.amount;
+        if (entry.book == Book::kUsage) usage += entry.amount;
+        if (entry.pot == Pot::kSpent) spent[entry.budget.account] += entry.amount;
+      }
+      EXPECT_EQ(charged, most);
+      EXPECT_EQ(usage, most);
+      EXPECT_EQ(spent,
+                (std::map<AccountId, MilliGpuMs>{{AccountId{1}, most}, {AccountId{5}, most}}));
+    }
+  }
 }
 
 }  // namespace
