@@ -53,8 +53,9 @@ struct KnownKey {
 // Everything one step of the controller changes. All or nothing. No row is in it twice.
 struct Changes {
   // Whole rows: inserted or replaced. On the row of an array `attempts` counts the elements that
-  // got a row of their own, `failed_runs` those of them that have not succeeded. Elements that are
-  // neither pending nor have a row were cancelled before they got one.
+  // got a row of their own, `failed_runs` those of them that failed or timed out, `launch_failures`
+  // those that were cancelled. Elements that are neither pending nor have a row were cancelled
+  // before they got one.
   std::vector<Job> jobs;
   std::vector<Attempt> attempts;         // whole rows: inserted or replaced
   std::vector<Event> events;             // appended; seq is given by the store
@@ -172,7 +173,8 @@ struct JobRecord {
   // By number of an attempt that has ended: what its entries in the charge book come to, but for
   // holds and releases. An array's row has none of its own.
   std::map<std::int32_t, MilliGpuMs> charged;
-  std::int64_t last_seq = 0;  // of the last event about it; 0: not known
+  std::map<std::int32_t, MilliGpuMs> refunded;  // by number: what of it was given back
+  std::int64_t last_seq = 0;                    // of the last event about it; 0: not known
   // Of an array's row: elements by state; made of pending and of the elements' own rows.
   std::map<JobState, std::int64_t> elements;
 };

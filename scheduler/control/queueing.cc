@@ -132,13 +132,14 @@ void FinishArray(Core& core, const JobRef& row) {
     if (!IsFinal(element->state)) return;
   }
   Job job = *known;
-  JobState state = job.failed_runs == 0 ? JobState::kSucceeded : JobState::kFailed;
   Reason reason{ReasonCode::kFinished, {}};
   // Cancelled as a whole: noted in its reason at that time.
-  if (job.reason.code != ReasonCode::kNone && job.reason.code != ReasonCode::kSubmitted) {
-    state = JobState::kCancelled;
-    reason = job.reason;
-  }
+  const bool as_whole =
+      job.reason.code != ReasonCode::kNone && job.reason.code != ReasonCode::kSubmitted;
+  if (as_whole) reason = job.reason;
+  JobState state = JobState::kSucceeded;
+  if (as_whole || job.launch_failures > 0) state = JobState::kCancelled;
+  if (job.failed_runs > 0) state = JobState::kFailed;
   core.Say(Move(job, state, std::move(reason), kActorKezek, 0, core.now));
   core.Put(job);
   AfterFinal(core, job);
@@ -283,7 +284,7 @@ void AfterFinal(Core& core, const Job& job) {
   }
   if (job.state != JobState::kSucceeded) {
     Job row = core.JobOf({job.ref.id, kNoElement});
-    ++row.failed_runs;
+    ++(job.state == JobState::kCancelled ? row.launch_failures : row.failed_runs);
     core.Put(row);
   }
   core.refresh.insert({job.ref.id, kNoElement});

@@ -54,17 +54,21 @@ void AddCharges(Work& work, std::vector<JobRecord>& records) {
   std::map<JobRef, JobRecord*> by_ref;
   for (JobRecord& record : records) by_ref[record.job.ref] = &record;
   for (const auto& row :
-       Run(work, {std::string("select l.job_id, l.element, l.attempt, sum(l.amount)::bigint"
-                              " from ledger l join unnest($1::bigint[], $2::integer[])"
-                              " as r(id, element) on l.job_id = r.id and l.element = r.element"
-                              " where ") +
-                      kCharged + " group by 1, 2, 3",
-                  {IdsOf(records), ElementsOf(records)}})) {
+       Run(work,
+           {std::string("select l.job_id, l.element, l.attempt, sum(l.amount)::bigint,"
+                        " -coalesce(sum(l.amount) filter (where l.kind = 'refund'), 0)::bigint"
+                        " from ledger l join unnest($1::bigint[], $2::integer[])"
+                        " as r(id, element) on l.job_id = r.id and l.element = r.element"
+                        " where ") +
+                kCharged + " group by 1, 2, 3",
+            {IdsOf(records), ElementsOf(records)}})) {
     RowCursor cursor(row);
     const JobId id{cursor.Int()};
     const JobRef ref{id, static_cast<std::int32_t>(cursor.Int())};
     const auto attempt = static_cast<std::int32_t>(cursor.Int());
     by_ref[ref]->charged[attempt] = cursor.Int();
+    const MilliGpuMs refunded = cursor.Int();
+    if (refunded != 0) by_ref[ref]->refunded[attempt] = refunded;
   }
 }
 

@@ -69,13 +69,12 @@ JobState StateOf(const JobRecord& record) {
     if (CountOf(record, state) > 0) return state;
   }
   if (!IsFinal(record.job.state)) return record.job.state;
+  if (CountOf(record, JobState::kFailed) + CountOf(record, JobState::kTimedOut) > 0) {
+    return JobState::kFailed;
+  }
   const std::int64_t total = CountIndices(record.job.spec->array->indices);
-  const std::int64_t succeeded = CountOf(record, JobState::kSucceeded);
-  if (succeeded == total) return JobState::kSucceeded;
-  std::int64_t rows = 0;
-  for (const auto& [state, count] : record.elements) rows += count;
-  const std::int64_t cancelled = CountOf(record, JobState::kCancelled) + (total - rows);
-  return cancelled == total ? JobState::kCancelled : JobState::kFailed;
+  return CountOf(record, JobState::kSucceeded) == total ? JobState::kSucceeded
+                                                        : JobState::kCancelled;
 }
 
 const Reason& ReasonOf(const View& view, const Job& job) {
@@ -204,6 +203,8 @@ void JobWriter::FillAttempt(const JobRecord& record, const Attempt& attempt,
   wire->set_exit_signal(attempt.exit_signal);
   wire->set_counted_milli_gpus(attempt.counted_milli);
   wire->set_charge_milli_gpu_ms(ChargeOf(record, attempt));
+  const auto refunded = record.refunded.find(attempt.ref.number);
+  if (refunded != record.refunded.end()) wire->set_refunded_milli_gpu_ms(refunded->second);
   wire->set_rate_milli(attempt.rate_milli);
   wire->set_factor_milli(attempt.factor_milli);
   wire->set_settings_version(attempt.settings_version);

@@ -183,6 +183,7 @@ TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
   const auto element = Ask([](Reader& reader) { return reader.GetJob({JobId{1}, 1}); });
   ASSERT_TRUE(element.has_value()) << element.error().message;
   EXPECT_EQ(element->charged, (std::map<std::int32_t, MilliGpuMs>{{1, 900}, {2, -450}}));
+  EXPECT_EQ(element->refunded, (std::map<std::int32_t, MilliGpuMs>{{2, 250}}));
   EXPECT_EQ(shown->last_seq, element->last_seq + 1) << "an array's last event may be an element's";
   EXPECT_TRUE(element->attempts == changes.attempts);
   const auto listed = Ask([](Reader& reader) {

@@ -105,6 +105,7 @@ TEST_F(ReadTest, AChargeIsTheLedgersOnceTheAttemptHasEnded) {
         record.attempts[2].ref.number = 3;
         record.attempts[2].state = AttemptState::kRunning;
         record.charged = {{1, 180'000'000}};
+        record.refunded = {{1, 60'000'000}};
       },
       "queued", "running");
   v1::GetJobsRequest request;
@@ -114,7 +115,9 @@ TEST_F(ReadTest, AChargeIsTheLedgersOnceTheAttemptHasEnded) {
   const auto& attempts = response.jobs(0).attempts();
   ASSERT_EQ(attempts.size(), 3);
   EXPECT_EQ(attempts.at(0).charge_milli_gpu_ms(), 180'000'000);
+  EXPECT_EQ(attempts.at(0).refunded_milli_gpu_ms(), 60'000'000);
   EXPECT_EQ(attempts.at(1).charge_milli_gpu_ms(), 0);
+  EXPECT_EQ(attempts.at(1).refunded_milli_gpu_ms(), 0);
   EXPECT_GT(attempts.at(2).charge_milli_gpu_ms(), 0) << "what the desk says of one that runs";
 }
 
