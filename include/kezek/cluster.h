@@ -101,6 +101,12 @@ struct SignalDone {
   std::string signal;    // as it was asked for
   bool settled = false;  // false: it is not known whether it was taken
 };
+struct LimitRefused {  // the cluster does not give it this time limit
+  AttemptRef attempt;
+  std::int64_t cluster_job_id = 0;
+  DurationMs limit_ms = 0;
+  std::string text;  // the cluster's words
+};
 // All cluster jobs with this attempt's name, from the live list and the accounting. `complete` is
 // false when either did not answer: then absence proves nothing.
 struct FoundByName {
@@ -137,9 +143,9 @@ struct Listing {
   std::vector<ClusterJob> jobs;
 };
 
-using ClusterEvent =
-    std::variant<LaunchAccepted, LaunchRefused, LaunchUnknown, ReleaseDone, SignalDone, FoundByName,
-                 Observed, Unknown, NodesObserved, ClusterUp, ClusterSilent, Oddity, Listing>;
+using ClusterEvent = std::variant<LaunchAccepted, LaunchRefused, LaunchUnknown, ReleaseDone,
+                                  SignalDone, LimitRefused, FoundByName, Observed, Unknown,
+                                  NodesObserved, ClusterUp, ClusterSilent, Oddity, Listing>;
 
 // What a following cluster shell must keep an eye on.
 struct Followed {
@@ -173,8 +179,8 @@ class Cluster {
   virtual void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
                       const std::string& unix_account, const std::string& signal,
                       bool batch_shell_only) = 0;
-  // Gives it this time limit, in whole minutes, pending or running; repeated until an Observed
-  // shows it.
+  // Gives it this time limit, in whole minutes, pending or running; repeated, ever more rarely,
+  // until an Observed shows it. Answers LimitRefused, or nothing.
   virtual void SetLimit(const Followed& job, DurationMs limit_ms) = 0;
   virtual void FindByName(const AttemptRef& attempt) = 0;
   // Answers Observed or Unknown for this one.

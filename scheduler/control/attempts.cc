@@ -3,12 +3,15 @@
 #include <utility>
 
 #include "kezek/check.h"
+#include "scheduler/control/admission.h"
 #include "scheduler/control/core.h"
 
 namespace kezek::control {
 namespace {
 
 constexpr std::size_t kEndedKept = 20'000;
+// A limit that the cluster does not take is sent again at least this often.
+constexpr DurationMs kLimitTriesMost = 5 * kMinuteMs;
 
 std::string Shown(const Placement& placement, std::int64_t cpus, std::int64_t memory_mib) {
   std::string text;
@@ -131,6 +134,11 @@ void AttendStarting(Core& core, const Attempt& attempt, FollowUp& follow, Earlie
   }
 }
 
+// Whether the cluster has shown this limit; it counts in whole minutes.
+bool ShowsLimit(const FollowUp& follow, DurationMs limit_ms) {
+  return follow.limit_seen_ms != 0 && WholeMinutes(follow.limit_seen_ms) == WholeMinutes(limit_ms);
+}
+
 void AttendRunning(Core& core, const Attempt& attempt, const Job& job, FollowUp& follow,
                    Earliest& next) {
   if (attempt.end_ms != 0) return;  // has ended, the cluster cleans up
@@ -143,7 +151,14 @@ void AttendRunning(Core& core, const Attempt& attempt, const Job& job, FollowUp&
   const EndSignal& signal = job.spec->signal;
   if (!signal.name.empty() && signal.before_end_ms > 0 && !attempt.signalled) {
     // Until the cluster says that it was taken.
-    const TimeMs due = std::max<TimeMs>(end - signal.before_end_ms, follow.signal_at_ms);
+    TimeMs due = std::max<TimeMs>(end - signal.before_end_ms, follow.signal_at_ms);
+    if (IsClustersToSend(signal)) {
+      // It sends this one itself, by the limit it has: that may be ours by now.
+      if (ShowsLimit(follow, attempt.limit_ms)) return;
+      if (follow.limit_sent_ms != 0) {
+        due = std::max<TimeMs>(due, follow.limit_sent_ms + core.config.retry_ms);
+      }
+    }
     if (core.now < due) return next.Add(due);
     core.Do(SignalAction{core.FollowedOf(attempt), signal.name, signal.batch_shell_only});
     follow.signal_at_ms = core.now + core.config.retry_ms;
@@ -160,13 +175,27 @@ void AttendEnding(Core& core, const Attempt& attempt, FollowUp& follow, Earliest
   next.Add(follow.cancel_at_ms);
 }
 
-// The cluster ends a job at its own limit, so that one is never to be below ours.
+// The cluster ends a job at the limit it has, also while Kezek is away: it is to be ours, whether
+// that was raised, shortened, or changed in the cluster by other hands. One that has no limit there
+// is ended by Kezek alone.
 void AttendLimit(Core& core, const Attempt& attempt, FollowUp& follow, Earliest& next) {
-  const bool shorter = follow.limit_seen_ms != 0 && follow.limit_seen_ms < attempt.limit_ms;
-  if (!shorter || attempt.ending != Ending::kNone || attempt.end_ms != 0) return;
+  const bool known = follow.limit_seen_ms != 0;
+  if (!known || attempt.ending != Ending::kNone || attempt.end_ms != 0) return;
+  const DurationMs limit = attempt.limit_ms;
+  if (limit != follow.limit_tried_ms || ShowsLimit(follow, limit)) {
+    follow.limit_tries = 0;
+    follow.limit_at_ms = 0;
+    follow.limit_refused = false;
+    follow.limit_tried_ms = limit;
+  }
+  if (ShowsLimit(follow, limit)) return;
+  // What is past its limit already Kezek ends itself.
+  if (attempt.start_ms != 0 && core.now >= attempt.start_ms + limit) return;
   if (core.now >= follow.limit_at_ms) {
-    core.Do(LimitAction{core.FollowedOf(attempt), attempt.limit_ms});
-    follow.limit_at_ms = core.now + core.config.retry_ms;
+    core.Do(LimitAction{core.FollowedOf(attempt), limit});
+    if (++follow.limit_tries == 1) follow.limit_sent_ms = core.now;
+    follow.limit_at_ms =
+        core.now + Backoff(follow.limit_tries, {core.config.retry_ms, kLimitTriesMost});
   }
   next.Add(follow.limit_at_ms);
 }

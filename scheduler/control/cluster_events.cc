@@ -79,10 +79,12 @@ void HoldForCluster(Core& core, const JobRef& ref, std::int32_t attempt, const s
   core.Put(held);
 }
 
-// The cluster's own limit may be below ours: it missed a raise, or somebody shortened it there.
+// The cluster's own limit may be another than ours: it missed a change, or somebody made one there.
 void NoteLimit(Core& core, const Attempt& attempt, const ClusterJob& job) {
-  core.follow[attempt.ref].limit_seen_ms = job.limit_ms;
-  if (job.limit_ms != 0 && job.limit_ms < attempt.limit_ms) core.attend.insert(attempt.ref);
+  DurationMs& seen = core.follow[attempt.ref].limit_seen_ms;
+  if (seen == job.limit_ms && job.limit_ms == attempt.limit_ms) return;
+  seen = job.limit_ms;
+  if (job.limit_ms != 0) core.attend.insert(attempt.ref);
 }
 
 // The attempt is alive and the job is the one recorded for it.
@@ -219,6 +221,19 @@ void On(Core& core, const SignalDone& event) {
   Attempt attempt = *known;
   attempt.signalled = true;
   core.Put(attempt);
+}
+
+// Said once of each limit; it is sent again all the same, for what stands in its way may pass.
+void On(Core& core, const LimitRefused& event) {
+  const Attempt* known = core.state.FindAttempt(event.attempt);
+  if (known == nullptr || known->cluster_job_id != event.cluster_job_id) return;
+  FollowUp& follow = core.follow[event.attempt];
+  if (event.limit_ms != known->limit_ms || follow.limit_refused) return;
+  follow.limit_refused = true;
+  const std::string text = "the cluster does not take it over: " + event.text;
+  core.Say(Note(core.JobOf(event.attempt.job),
+                {ReasonCode::kWarning, {{"field", "time limit"}, {"text", text}}}, kActorKezek,
+                event.attempt.number, core.now));
 }
 
 // Which of several is recorded: what runs or ran, before what waits; then the oldest.

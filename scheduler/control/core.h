@@ -37,7 +37,11 @@ struct FollowUp {
   TimeMs release_at_ms = 0;       // next time the release is sent
   TimeMs cancel_at_ms = 0;        // next time the cancel is sent
   TimeMs signal_at_ms = 0;        // next time the signal before the limit is sent
-  TimeMs limit_at_ms = 0;         // next time a raised limit is sent
+  TimeMs limit_at_ms = 0;         // next time a changed limit is sent
+  TimeMs limit_sent_ms = 0;       // when it first was
+  std::int32_t limit_tries = 0;   // how often it was, in vain
+  DurationMs limit_tried_ms = 0;  // the limit that was sent
+  bool limit_refused = false;     // and that this has been said
   DurationMs limit_seen_ms = 0;   // as last seen there; 0: none, or not seen
   TimeMs look_at_ms = 0;          // look then; 0: no need to
   TimeMs waited_at_ms = 0;        // released, it was last seen waiting

@@ -192,11 +192,11 @@ void SlurmCluster::SetLimit(const Followed& job, DurationMs limit_ms) {
   HttpRequest request = parts_->RequestOf("POST", JobPath(job.cluster_job_id), job);
   request.user = parts_->options.user;
   request.body = LimitBody(limit_ms);
-  parts_->Act(std::move(request), job, [parts = parts_.get(), job](const Verdict* verdict) {
-    if (verdict == nullptr || verdict->kind == Verdict::Kind::kDone) return;
-    parts->sink(Oddity{"Slurm does not raise the time limit of its job " +
-                       std::to_string(job.cluster_job_id) + ": " + verdict->text});
-  });
+  parts_->Act(std::move(request), job,
+              [parts = parts_.get(), job, limit_ms](const Verdict* verdict) {
+                if (verdict == nullptr || verdict->kind != Verdict::Kind::kFailed) return;
+                parts->sink(LimitRefused{job.attempt, job.cluster_job_id, limit_ms, verdict->text});
+              });
 }
 
 void SlurmCluster::FindByName(const AttemptRef& attempt) { parts_->surveyor.Find(attempt); }

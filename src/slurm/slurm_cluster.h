@@ -50,7 +50,7 @@ class SlurmCluster : public Cluster {
   void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account, const std::string& signal,
               bool batch_shell_only) override;
-  // In its operator's name: users may only shorten what runs. A refusal is an Oddity.
+  // In its operator's name: users may only shorten what runs.
   void SetLimit(const Followed& job, DurationMs limit_ms) override;
   void FindByName(const AttemptRef& attempt) override;
   void Look(const Followed& job) override;

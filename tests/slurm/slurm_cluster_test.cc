@@ -272,7 +272,7 @@ TEST_F(SlurmClusterTest, SignalReachesTheScript) {
   EXPECT_EQ(Ended(attempt, ClusterJobState::kFailed).exit_code, 9);
 }
 
-TEST_F(SlurmClusterTest, RaisesTheLimitOfWhatRuns) {
+TEST_F(SlurmClusterTest, RaisesAndShortensTheLimitOfWhatRuns) {
   const AttemptRef attempt = NewAttempt();
   const Launch launch = OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n");
   const std::int64_t id = Released(launch);
@@ -284,6 +284,10 @@ TEST_F(SlurmClusterTest, RaisesTheLimitOfWhatRuns) {
   cluster_.SetLimit(job, longer);
   EXPECT_TRUE(events_.Wait<Observed>([&](const Observed& seen) {
     return seen.job.attempt == attempt && seen.job.limit_ms == longer;
+  }));
+  cluster_.SetLimit(job, 2 * kMinuteMs);
+  EXPECT_TRUE(events_.Wait<Observed>([&](const Observed& seen) {
+    return seen.job.attempt == attempt && seen.job.limit_ms == 2 * kMinuteMs;
   }));
   cluster_.Cancel(attempt, id, test::kSlurmUser);
   Ended(attempt, ClusterJobState::kCancelled);

@@ -11,6 +11,19 @@ namespace {
 class RunningLimitTest : public testing::Test {
  protected:
   RunningLimitTest() { desk.Up(); }
+  // The cluster shows it running with this limit.
+  Ready Seen(const AttemptRef& ref, DurationMs limit) {
+    ClusterJob now = desk.Seen(ref, 900, ClusterJobState::kRunning);
+    now.limit_ms = limit;
+    desk.Offer(Observed{now});
+    return desk.Step();
+  }
+  static std::vector<LimitAction> Limits(const Ready& ready) {
+    return DeskOfOne::All<LimitAction>(ready);
+  }
+  static std::vector<SignalAction> Signals(const Ready& ready) {
+    return DeskOfOne::All<SignalAction>(ready);
+  }
   DeskOfOne desk;
 };
 
@@ -38,12 +51,7 @@ TEST_F(RunningLimitTest, AShortenedLimitDoesNotTakeBackWhatHasRun) {
 TEST_F(RunningLimitTest, ARaisedLimitIsTheClustersToo) {
   const JobId job = desk.Submit();
   const AttemptRef ref = desk.Running(job, 900);
-  const auto seen = [&](DurationMs limit) {
-    ClusterJob now = desk.Seen(ref, 900, ClusterJobState::kRunning);
-    now.limit_ms = limit;
-    desk.Offer(Observed{now});
-    return DeskOfOne::All<LimitAction>(desk.Step());
-  };
+  const auto seen = [&](DurationMs limit) { return Limits(Seen(ref, limit)); };
   EXPECT_TRUE(seen(kHourMs).empty()) << "as it was handed over";
   ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 3 * kHourMs}).has_value());
   desk.Begin();  // it dies before the cluster has heard of it
@@ -57,7 +65,82 @@ TEST_F(RunningLimitTest, ARaisedLimitIsTheClustersToo) {
   EXPECT_TRUE(seen(3 * kHourMs).empty());
   EXPECT_TRUE(DeskOfOne::All<LimitAction>(desk.Step(2 * desk.config.retry_ms)).empty());
   EXPECT_EQ(seen(2 * kHourMs).size(), 1U) << "somebody's hand in the cluster";
+  EXPECT_TRUE(seen(3 * kHourMs).empty());
+  EXPECT_EQ(seen(4 * kHourMs).size(), 1U) << "the same, longer";
   EXPECT_TRUE(seen(0).empty()) << "none there, or not told: Kezek ends it itself";
+}
+
+TEST_F(RunningLimitTest, AShortenedLimitIsTheClustersToo) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  ASSERT_TRUE(Limits(Seen(ref, kHourMs)).empty());
+  desk.Step(10 * kMinuteMs);
+  ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 20 * kMinuteMs}).has_value());
+  desk.Begin();  // it dies before the cluster has heard of it
+  desk.Up();
+  const auto sent = Limits(Seen(ref, kHourMs));
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].limit_ms, 20 * kMinuteMs);
+  EXPECT_TRUE(Limits(Seen(ref, 20 * kMinuteMs)).empty());
+}
+
+TEST_F(RunningLimitTest, ALimitThatIsPastAlreadyIsKezeksToKeep) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  Seen(ref, kHourMs);
+  desk.Step(10 * kMinuteMs);
+  desk.controller->Offer(CommandInput{
+      77, {DeskOfOne::kUser, "u", ChangeJobs{{UpdateJobs{.jobs = {{job}}, .time_limit_ms = 1}}}}});
+  const Ready ready = desk.Step();
+  EXPECT_EQ(desk.Of(ref).limit_ms, 10 * kMinuteMs);
+  EXPECT_TRUE(Limits(ready).empty());
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(ready).size(), 1U);
+}
+
+TEST_F(RunningLimitTest, ALimitThatTheClusterRefusesIsSaidOnceAndTriedEverMoreRarely) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  Seen(ref, kHourMs);
+  ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 9 * kHourMs}).has_value());
+  const auto refused = [&] {
+    desk.Offer(LimitRefused{ref, 900, 9 * kHourMs, "Requested time limit is invalid"});
+    std::vector<std::string> said;
+    for (const Event& event : desk.Step().changes.events) {
+      if (event.reason.code != ReasonCode::kWarning) continue;
+      said.push_back(event.reason.fields.at("text"));
+    }
+    return said;
+  };
+  const auto said = refused();
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_NE(said[0].find("Requested time limit is invalid"), std::string::npos);
+  EXPECT_TRUE(refused().empty()) << "once";
+  std::size_t sent = 0;
+  for (int minute = 0; minute < 60; ++minute) {
+    for (int i = 0; i < 12; ++i) sent += Limits(desk.Step(5 * kSecondMs)).size();
+  }
+  EXPECT_GE(sent, 12U) << "every five minutes at least";
+  EXPECT_LE(sent, 18U);
+  ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 8 * kHourMs}).has_value());
+  EXPECT_TRUE(refused().empty()) << "an answer about what was asked before";
+  desk.Offer(LimitRefused{ref, 900, 8 * kHourMs, "no"});
+  EXPECT_EQ(desk.Step().changes.events.size(), 1U) << "another limit";
+}
+
+TEST_F(RunningLimitTest, TheSignalBeforeAShortenedLimitComesOnce) {
+  const JobId job = desk.Submit(
+      [](JobSpec& spec) { spec.signal = {.name = "USR1", .before_end_ms = 5 * kMinuteMs}; });
+  const AttemptRef ref = desk.Running(job, 900);
+  Seen(ref, kHourMs);
+  const auto shorten = [&](DurationMs limit) {
+    ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = limit}).has_value());
+  };
+  shorten(40 * kMinuteMs);
+  Seen(ref, 40 * kMinuteMs);
+  EXPECT_TRUE(Signals(desk.Step(36 * kMinuteMs)).empty()) << "the cluster has the limit: it sends";
+  shorten(38 * kMinuteMs);
+  EXPECT_TRUE(Signals(desk.Step(1)).empty()) << "it may just be taking it";
+  EXPECT_EQ(Signals(desk.Step(desk.config.retry_ms)).size(), 1U) << "it did not: ours";
 }
 
 }  // namespace
