@@ -166,7 +166,7 @@ struct ReleaseJobs {
 };
 // Absent fields stay as they are.
 struct UpdateJobs {
-  std::vector<JobRef> jobs;
+  std::vector<JobRef> jobs;  // an array's row: what of it is not over, too
   std::optional<DurationMs> time_limit_ms;
   std::optional<std::int32_t> user_priority;
   std::optional<std::string> comment;
@@ -178,12 +178,17 @@ struct UpdateJobs {
   bool by_admin = false;  // of what is another's
   std::string text;       // why
 };
-// The running attempt of a job says that it has a checkpoint now. FAILED_PRECONDITION NOT_RUNNING;
-// ATTEMPT_ENDED: it is about an earlier attempt.
+// The running attempt of a job has a checkpoint. FAILED_PRECONDITION NOT_RUNNING; ATTEMPT_ENDED: it
+// is about an earlier attempt; PERMISSION_DENIED NOT_OWNER: a path by anybody but the job's owner,
+// for it goes into the owner's environment. One that is no later than the last changes nothing.
 struct NoteCheckpoint {
   JobRef job;                // no array's row
   std::int32_t attempt = 0;  // 0: the running one
   std::string path;          // told to the next attempt; may be empty
+  TimeMs at_ms = 0;          // when it was made; 0: now
+  // Not empty: why new files at its checkpoint path are not seen. An event says so, and nothing is
+  // noted.
+  std::string unseen;
 };
 using JobChange = std::variant<CancelJobs, SignalJobs, HoldJobs, ReleaseJobs, UpdateJobs>;
 // All or nothing: each change is checked for each of its jobs, as they are before the command,
@@ -253,6 +258,8 @@ struct Command {
 struct CommandOutcome {
   std::vector<JobRef> jobs;
   std::vector<JobRef> unchanged;
+  // Of UpdateJobs: an array's elements that keep their class or begin time, for they have started.
+  std::vector<JobRef> spared;
   std::vector<std::int64_t> ids;
   TimeMs recorded_ms = 0;  // of NoteCheckpoint
   // Of PutAccounts with `what_if`: to be called once, and takes as long as some ticks. Empty

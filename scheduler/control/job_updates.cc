@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -83,11 +84,15 @@ Result<void> CheckStarted(const JobRef& job, const JobSpec& before, const JobSpe
   return {};
 }
 
+bool IsEnding(const Attempt& attempt) {
+  return attempt.ending != Ending::kNone || attempt.end_ms != 0;
+}
+
 // The limit that the attempt is to have when its job's changes. Never below what it has run: a
 // charge is capped by the limit, and that time has been used.
 DurationMs LimitOf(const Core& core, const Attempt& attempt, const JobSpec& before,
                    const JobSpec& after) {
-  if (after.time_limit_ms == before.time_limit_ms) return attempt.limit_ms;
+  if (after.time_limit_ms == before.time_limit_ms || IsEnding(attempt)) return attempt.limit_ms;
   if (after.time_limit_ms >= attempt.limit_ms) return after.time_limit_ms;
   const bool runs = attempt.start_ms != 0;
   const DurationMs run = runs ? std::max<DurationMs>(0, core.now - attempt.start_ms) : 0;
@@ -95,17 +100,20 @@ DurationMs LimitOf(const Core& core, const Attempt& attempt, const JobSpec& befo
 }
 
 // A limit that is raised under way is one that the job could be submitted with today, and all
-// budgets hold what is more of it. Adds what they hold to `taken`.
-Result<void> CheckRaise(const Core& core, const Admission& admission, const JobRef& ref,
+// budgets hold what is more of it. Adds what they hold to `taken`. What is ending is refused one if
+// it was named; as one of an array's elements it is left to its end.
+Result<void> CheckRaise(const Core& core, const Admission& admission, const JobRef& ref, bool named,
                         const JobSpec& spec, quota::Taken& taken) {
   const Attempt* alive = core.state.AliveAttempt(ref);
   if (alive == nullptr) return {};
   const Job& job = core.JobOf(ref);
-  const DurationMs limit = LimitOf(core, *alive, *job.spec, spec);
-  if (limit <= alive->limit_ms) return {};
-  if (alive->ending != Ending::kNone || alive->end_ms != 0) {
+  const bool raised =
+      spec.time_limit_ms != job.spec->time_limit_ms && spec.time_limit_ms > alive->limit_ms;
+  if (raised && named && IsEnding(*alive)) {
     return Started(ref, "time_limit_ms", "is ending: its limit cannot be raised any more");
   }
+  const DurationMs limit = LimitOf(core, *alive, *job.spec, spec);
+  if (limit <= alive->limit_ms) return {};
   if (auto valid = admission.Complete(spec); !valid) return OfUpdate(valid.error());
   const quota::Draw draw = DrawOfRaise(core, job, *alive, limit, taken);
   if (draw.stop.code != ReasonCode::kNone) return Admission::Stopped("time_limit_ms", draw.stop);
@@ -117,6 +125,44 @@ Result<void> CheckRaise(const Core& core, const Admission& admission, const JobR
 const char* OverriddenBy(std::string_view field) {
   if (field == "time_limit_ms" || field == "array_max_running") return kOverrideLimit;
   return field == "user_priority" || field == "job_class" ? kOverridePriority : nullptr;
+}
+
+// Whether anything of an array still waits to start.
+bool SomeWait(const Core& core, const Job& row) {
+  if (!row.pending.empty()) return true;
+  const std::vector<const Job*> elements = core.state.Elements(row.ref.id);
+  return std::ranges::any_of(
+      elements, [](const Job* element) { return element->state == JobState::kQueued; });
+}
+
+// What would speak against submitting it today; or the spec, complete.
+Result<JobSpec> Judge(const Core& core, const Admission& admission, const JobSpec& spec) {
+  Result<JobSpec> complete = admission.Complete(spec);
+  if (!complete) return complete;
+  const auto held = admission.CheckBudgets(*complete, core.now, [&core](const BudgetRef& budget) {
+    return core.engine.budgets().Of(budget).carried_in;
+  });
+  if (!held) return held.error();
+  return complete;
+}
+
+// Of a job that waits. Settings may bar by now what was admitted once: that stands in the way of no
+// change that makes it no worse.
+Result<JobSpec> JudgeChange(const Core& core, const Admission& admission, const JobSpec& before,
+                            const JobSpec& after) {
+  Result<JobSpec> judged = Judge(core, admission, after);
+  if (judged || after.job_class != before.job_class || after.time_limit_ms > before.time_limit_ms) {
+    return judged;
+  }
+  const Result<JobSpec> as_it_was = Judge(core, admission, before);
+  if (as_it_was) return judged;
+  const std::vector<FieldError>& now = judged.error().details;
+  const std::vector<FieldError>& then = as_it_was.error().details;
+  const auto same = [](const FieldError& a, const FieldError& b) {
+    return a.field == b.field && a.reason == b.reason;
+  };
+  if (std::equal(now.begin(), now.end(), then.begin(), then.end(), same)) return after;
+  return judged;
 }
 
 // One job's spec as asked for, complete; or why not.
@@ -143,20 +189,62 @@ Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRe
     const char* overridden = update.by_admin ? OverriddenBy(change.fields.at("field")) : nullptr;
     if (overridden != nullptr) change.fields[kOverrideField] = overridden;
   }
-  if (known != nullptr && known->state != JobState::kQueued) {
+  if (known != nullptr &&
+      (known->state != JobState::kQueued || (IsArrayRow(*known) && !SomeWait(core, *known)))) {
     const auto valid = CheckStarted(ref, *source->spec, edited.spec);
     if (!valid) return valid.error();
     return edited;
   }
-  Result<JobSpec> complete = admission.Complete(edited.spec);
+  Result<JobSpec> complete = JudgeChange(core, admission, *source->spec, edited.spec);
   if (!complete) return OfUpdate(complete.error());
-  const auto held = admission.CheckBudgets(*complete, core.now, [&core](const BudgetRef& budget) {
-    return core.engine.budgets().Of(budget).carried_in;
-  });
-  if (!held) return OfUpdate(held.error());
   edited.spec = std::move(*complete);
   return edited;
 }
+
+// An update as it concerns each job: of a whole array the elements, too, that have rows of their
+// own and are not over. Those that have started keep their class and begin time.
+class Concerned {
+ public:
+  explicit Concerned(const UpdateJobs& update)
+      : named_(update.jobs.begin(), update.jobs.end()), fields_(update) {
+    fields_.jobs.clear();
+    of_element_ = fields_;
+    of_element_.array_max_running.reset();
+    of_started_ = of_element_;
+    of_started_.job_class.reset();
+    of_started_.begin_ms.reset();
+  }
+
+  struct Target {
+    JobRef ref;
+    const UpdateJobs* update = nullptr;
+    bool spared = false;  // something of the update is not for it
+  };
+  // The job first, then its elements.
+  std::vector<Target> Of(const Core& core, const JobRef& ref) const {
+    std::vector<Target> targets = {{ref, &fields_}};
+    const Job* row = core.state.FindJob(ref);
+    if (row == nullptr || !IsArrayRow(*row)) return targets;
+    for (const Job* element : core.state.Elements(ref.id)) {
+      if (IsFinal(element->state) || named_.contains(element->ref)) continue;
+      const bool waits = element->state == JobState::kQueued;
+      targets.push_back(
+          {element->ref, waits ? &of_element_ : &of_started_, !waits && Spares(*element->spec)});
+    }
+    return targets;
+  }
+
+ private:
+  bool Spares(const JobSpec& spec) const {
+    return (fields_.job_class && *fields_.job_class != spec.job_class) ||
+           (fields_.begin_ms && *fields_.begin_ms != spec.begin_ms);
+  }
+
+  std::set<JobRef> named_;
+  UpdateJobs fields_;
+  UpdateJobs of_element_;
+  UpdateJobs of_started_;
+};
 
 void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor) {
   Job job = RowFor(core, ref);
@@ -177,8 +265,8 @@ void Apply1(Core& core, const JobRef& ref, Edited edited, std::string_view actor
     KEZEK_CHECK(draw.stop.code == ReasonCode::kNone, "a raise that was checked: " + ToText(ref));
     BookHolds(core, job, attempt, draw);
   }
-  // The cluster counts from the limit it has: before a shorter one the signal is ours. Before a
-  // longer one it comes from whom it would have come before the old one, again if need be.
+  // The cluster counts from the limit it has: until it has the shorter one the signal is ours.
+  // Before a longer one it comes from whom it would have come before the old one, again if need be.
   const bool ours = !IsClustersToSend(job.spec->signal);
   if (ours || !raised) attempt.signalled = false;
   attempt.limit_ms = limit;
@@ -214,6 +302,14 @@ struct UpdateCheck::Parts {
   explicit Parts(const Core& core_in)
       : core(core_in), admission(core.config, core.state.directory(), core.state.nodes()) {}
 
+  Result<void> Check(const JobRef& ref, bool named, const UpdateJobs& update) {
+    const Result<Edited> edited = Prepare(core, admission, ref, update);
+    if (!edited) return edited.error();
+    auto raise = CheckRaise(core, admission, ref, named, edited->spec, taken);
+    if (!raise || !door) return raise;
+    return door->Move(ref, edited->spec);
+  }
+
   const Core& core;
   Admission admission;
   std::optional<ClassDoor> door;  // once a class is changed
@@ -226,29 +322,31 @@ UpdateCheck::~UpdateCheck() = default;
 Result<void> UpdateCheck::Check(const UpdateJobs& update) {
   const Core& core = parts_->core;
   if (auto known = CheckAll(core, update.jobs); !known) return known;
-  std::optional<ClassDoor>& door = parts_->door;
-  if (update.job_class && !door) door.emplace(core, parts_->admission);
-  for (const JobRef& ref : update.jobs) {
-    const Result<Edited> edited = Prepare(core, parts_->admission, ref, update);
-    if (!edited) return edited.error();
-    auto raise = CheckRaise(core, parts_->admission, ref, edited->spec, parts_->taken);
-    if (!raise) return raise;
-    if (!door) continue;
-    if (auto room = door->Move(ref, edited->spec); !room) return room;
+  if (update.job_class && !parts_->door) parts_->door.emplace(core, parts_->admission);
+  const Concerned concerned(update);
+  for (const JobRef& named : update.jobs) {
+    for (const Concerned::Target& target : concerned.Of(core, named)) {
+      const bool is_named = target.ref == named;
+      auto valid = parts_->Check(target.ref, is_named, *target.update);
+      if (!valid) return valid;
+    }
   }
   return {};
 }
 
 void Apply(Core& core, const UpdateJobs& update, const Command& command, CommandOutcome& outcome) {
   const Admission admission(core.config, core.state.directory(), core.state.nodes());
-  for (const JobRef& ref : update.jobs) {
-    Result<Edited> edited = Prepare(core, admission, ref, update);
-    if (!edited || edited->changes.empty()) {
-      outcome.unchanged.push_back(ref);
-      continue;
+  const Concerned concerned(update);
+  for (const JobRef& named : update.jobs) {
+    for (const Concerned::Target& target : concerned.Of(core, named)) {
+      Result<Edited> edited = Prepare(core, admission, target.ref, *target.update);
+      const bool changes = edited && !edited->changes.empty();
+      const bool is_named = target.ref == named;
+      if (changes) Apply1(core, target.ref, std::move(*edited), command.actor_name);
+      if (changes) outcome.jobs.push_back(target.ref);
+      if (!changes && is_named) outcome.unchanged.push_back(target.ref);
+      if (target.spared) outcome.spared.push_back(target.ref);
     }
-    Apply1(core, ref, std::move(*edited), command.actor_name);
-    outcome.jobs.push_back(ref);
   }
 }
 

@@ -30,7 +30,8 @@ class UpdateCheck {
   std::unique_ptr<Parts> parts_;
 };
 
-// Makes a checked change. Jobs that are as asked already, or over by now, are left as they are.
+// Makes a checked change. Jobs that are as asked already, or over by now, are left as they are. An
+// array stands for its elements, too, that are not over.
 void Apply(Core& core, const UpdateJobs& update, const Command& command, CommandOutcome& outcome);
 
 }  // namespace kezek::control

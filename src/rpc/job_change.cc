@@ -13,6 +13,7 @@
 #include "rpc/job_lookup.h"
 #include "rpc/job_refs.h"
 #include "rpc/job_service.h"
+#include "rpc/node_convert.h"
 #include "rpc/spec_convert.h"
 #include "rpc/update_plan.h"
 
@@ -118,6 +119,26 @@ Result<void> CheckMayNote(Reader& reader, const Caller& caller, const Caller& vi
                        {}});
 }
 
+// Says which elements an update of their array left as they were, in part.
+void AddWarnings(const CommandOutcome& outcome, v1::UpdateResponse* response) {
+  std::map<JobId, std::vector<IndexRange>> spared;
+  for (const JobRef& ref : outcome.spared) {
+    std::vector<IndexRange>& ranges = spared[ref.id];
+    if (!ranges.empty() && ranges.back().last + 1 == ref.element) {
+      ranges.back().last = ref.element;
+    } else {
+      ranges.push_back({ref.element, ref.element, 1});
+    }
+  }
+  for (const auto& [id, ranges] : spared) {
+    const std::string jobs = ToText({id, kNoElement}) + "_[" + FormatIndices(ranges) + "]";
+    *response->add_warnings() =
+        ToWire({ReasonCode::kWarning,
+                {{"field", jobs}, {"text", "what has started keeps its class and begin time"}}});
+  }
+}
+void AddWarnings(const CommandOutcome&, v1::CancelResponse*) {}
+
 // Reads the jobs, lets `decide` turn them into one command, gives it.
 template <class Response, class Decide>
 void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerContext* context,
@@ -134,6 +155,7 @@ void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerCon
     parts.desk->Do({change->caller->user, change->caller->name, std::move(*command)},
                    [parts, settings, change](const Result<CommandOutcome>& outcome) {
                      if (!outcome) return change->reply.Fail(outcome.error());
+                     AddWarnings(*outcome, change->response);
                      AnswerJobs(parts, settings, change);
                    });
   });

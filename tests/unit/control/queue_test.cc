@@ -203,7 +203,7 @@ TEST_F(QueueTest, AnArrayIsFinalWhenAllItsElementsAre) {
     EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
     End(ref, 900 + element, element);
   }
-  EXPECT_EQ(desk.Row(job).state, JobState::kFailed) << "one element did not succeed";
+  EXPECT_EQ(desk.Row(job).state, JobState::kFailed) << "one element failed";
   EXPECT_EQ(desk.Row(job).failed_runs, 1);
 }
 
