@@ -193,6 +193,8 @@ void Apply(Core& core, const ReleaseJobs& release, const Command& command,
 
 // --- Checkpoint. ---
 
+constexpr DurationMs kSeenSaidEvery = 10 * kMinuteMs;
+
 Result<CommandOutcome> On(Core& core, const NoteCheckpoint& note, const Command& command) {
   if (auto known = CheckAll(core, {note.job}); !known) return known.error();
   const Attempt* alive = core.state.AliveAttempt(note.job);
@@ -207,17 +209,40 @@ Result<CommandOutcome> On(Core& core, const NoteCheckpoint& note, const Command&
   const bool runs = alive != nullptr && alive->state == AttemptState::kRunning &&
                     alive->end_ms == 0 && (note.attempt == 0 || note.attempt == alive->ref.number);
   if (!runs) return refused("NOT_RUNNING", " does not run: it has no new checkpoint");
-  Attempt attempt = *alive;
-  attempt.last_checkpoint_ms = core.now;
-  core.Put(attempt);
   Job job = core.JobOf(note.job);
-  job.checkpointed_ms = core.now;
-  job.resume_from = note.path;
+  const bool by_owner = command.actor == job.user;
+  if (!by_owner && !note.path.empty()) {
+    return FieldProblem(Code::kPermissionDenied,
+                        {"path",
+                         "NOT_OWNER",
+                         "job " + ToText(note.job) +
+                             " is another's: only its owner says where its checkpoint is, for its "
+                             "next attempt starts with that in its environment",
+                         {{"job", ToText(note.job)}}});
+  }
+  if (!note.unseen.empty()) {
+    core.Say(Note(job, {ReasonCode::kWarning, {{"field", "checkpoint"}, {"text", note.unseen}}},
+                  command.actor_name, alive->ref.number, core.now));
+    return CommandOutcome{.unchanged = {note.job}, .recorded_ms = alive->last_checkpoint_ms};
+  }
+  const bool said = note.at_ms == 0;  // now, and perhaps with another path
+  const TimeMs at = said ? core.now : std::min(note.at_ms, core.now);
+  Attempt attempt = *alive;
+  // What was saved before this attempt, or before its last checkpoint, saves nothing of it.
+  if (!said && (at < attempt.start_ms || at <= attempt.last_checkpoint_ms)) {
+    return CommandOutcome{.unchanged = {note.job}, .recorded_ms = attempt.last_checkpoint_ms};
+  }
+  // A job that writes all the time is not to fill the events.
+  const bool news = said || at - attempt.last_checkpoint_ms >= kSeenSaidEvery;
+  attempt.last_checkpoint_ms = at;
+  core.Put(attempt);
+  job.checkpointed_ms = std::max(job.checkpointed_ms, at);
+  if (by_owner) job.resume_from = note.path;
   core.Put(job);
   Reason reason{ReasonCode::kCheckpoint, {}};
   if (!note.path.empty()) reason.fields["path"] = note.path;
-  core.Say(Note(job, reason, command.actor_name, attempt.ref.number, core.now));
-  return CommandOutcome{.jobs = {note.job}, .recorded_ms = core.now};
+  if (news) core.Say(Note(job, reason, command.actor_name, attempt.ref.number, core.now));
+  return CommandOutcome{.jobs = {note.job}, .recorded_ms = at};
 }
 
 // --- Commands. ---

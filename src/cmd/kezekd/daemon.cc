@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "cmd/kezekd/checkpoint_watch.h"
 #include "cmd/kezekd/controller_thread.h"
 #include "cmd/kezekd/keyed_hash.h"
 #include "cmd/kezekd/log.h"
@@ -281,7 +282,6 @@ Result<void> Serve(const config::Config& config) {
   if (!schema) return schema;
   const auto installation = postgres::ReadInstallation(config.database.url);
   if (!installation) return installation.error();
-
   auto opened = output::OutputRoot::Open(config.output_root);
   if (!opened) return opened.error();
   const std::shared_ptr<output::OutputRoot> output = std::move(*opened);
@@ -317,6 +317,7 @@ Result<void> Serve(const config::Config& config) {
                (*server)->port(), (*web)->port(), KEZEK_VERSION);
   Standby standby(config, *control, clock);
   OutputSweep sweep(readers, clock);
+  CheckpointWatch checkpoints(controller, readers);
   auto served = LeadUntilAsked(
       controller,
       {.state = &store,
@@ -332,6 +333,7 @@ Result<void> Serve(const config::Config& config) {
       standby, [&] {
         (*web)->SetLeads(true);
         sweep.Start(config.output_root, config.output_keep_ms);
+        checkpoints.Start();
       });
   sweep.Stop();
   (*server)->Stop(kStopGraceMs);

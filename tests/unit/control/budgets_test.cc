@@ -185,6 +185,42 @@ TEST_F(BudgetsTest, ANodesFailureGivesBackTheTimeSinceTheLastCheckpoint) {
   EXPECT_EQ(refused(1), "NOT_RUNNING") << "it waits, or is over";
 }
 
+TEST_F(BudgetsTest, ACheckpointsTimeDoesNotGoBackAndItsPathIsTheOwners) {
+  const JobId job = Submit();
+  const AttemptRef ref = desk.Running(job, 7);
+  const TimeMs start = desk.Of(ref).start_ms;
+  desk.Step(30 * kMinuteMs);
+  const auto note = [&](UserId actor, const std::string& path, TimeMs at) {
+    desk.controller->Offer(
+        CommandInput{77, {actor, "somebody", NoteCheckpoint{{job}, 1, path, at}}});
+    return desk.Step().replies.at(0).outcome;
+  };
+  const auto last = [&] { return desk.Of(ref).last_checkpoint_ms; };
+  ASSERT_TRUE(note(DeskOfOne::kUser, "ckpt/1", 0).has_value());
+  const TimeMs first = last();
+  EXPECT_EQ(first, desk.now);
+  desk.Step(30 * kMinuteMs);
+  EXPECT_EQ(note({}, "", first - kMinuteMs)->unchanged, std::vector<JobRef>{{job}});
+  EXPECT_EQ(last(), first) << "an older file, moved there";
+  EXPECT_EQ(note({}, "", start - kMinuteMs)->unchanged, std::vector<JobRef>{{job}});
+  EXPECT_EQ(note({}, "", first + kMinuteMs)->jobs, std::vector<JobRef>{{job}});
+  EXPECT_EQ(last(), first + kMinuteMs);
+  EXPECT_EQ(note({}, "", desk.now + kDayMs)->recorded_ms, desk.now) << "a file of the future";
+  EXPECT_EQ(desk.Row(job).resume_from, "ckpt/1") << "who sees a file says no path";
+  const NoteCheckpoint unseen{.job = {job}, .attempt = 1, .unseen = "no leave to read /data/x"};
+  desk.controller->Offer(CommandInput{77, {{}, "kezek", unseen}});
+  const Ready ready = desk.Step();
+  ASSERT_EQ(ready.changes.events.size(), 1U);
+  EXPECT_EQ(ready.changes.events[0].reason.code, ReasonCode::kWarning);
+  EXPECT_EQ(last(), desk.now);
+  const UserId lead{99};
+  EXPECT_EQ(note(lead, "/evil", 0).error().details.at(0).reason, "NOT_OWNER");
+  desk.Step(kMinuteMs);
+  EXPECT_TRUE(note(lead, "", 0).has_value());
+  EXPECT_EQ(last(), desk.now);
+  EXPECT_EQ(desk.Row(job).resume_from, "ckpt/1");
+}
+
 TEST_F(BudgetsTest, OnlyWhatRunsHasANewCheckpoint) {
   const JobId job = desk.Submit([](JobSpec& spec) { spec.requeue = true; });
   const auto refused = [this, job](std::int32_t attempt) {
