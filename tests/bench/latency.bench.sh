@@ -16,19 +16,6 @@ a random pause of up to a second, because Slurm's schedulers look at fixed momen
 TEXT
 }
 
-read_options() {
-  while [ $# -gt 0 ]; do
-    shared_option "$@"
-    if [ "$taken" -gt 0 ]; then shift "$taken" && continue; fi
-    case $1 in
-      -h | --help) usage && exit 0 ;;
-      --pairs) pairs=${2:?--pairs wants a number} && shift 2 ;;
-      *) fail "unknown option $1; see --help" ;;
-    esac
-  done
-  if [ "$quick" = yes ]; then pairs=5; fi
-}
-
 # The command runs as the job's user in both cases; the start of setpriv and env is not counted.
 # shellcheck disable=SC2016
 timed='began=${EPOCHREALTIME/[^0-9]/}000; "$@" >/dev/null || exit 1; echo "$began"'
@@ -67,7 +54,8 @@ one() {
 }
 
 main() {
-  read_options "$@"
+  read_options pairs -- "$@"
+  if [ "$quick" = yes ]; then pairs=5; fi
   build_programs kezekd kezek start_client
   stack_up 2
   local facts number kinds=(sbatch cli grpc)

@@ -14,20 +14,6 @@ object a round: load_s is reading the snapshot, begin_s what the controller make
 TEXT
 }
 
-read_options() {
-  while [ $# -gt 0 ]; do
-    shared_option "$@"
-    if [ "$taken" -gt 0 ]; then shift "$taken" && continue; fi
-    case $1 in
-      -h | --help) usage && exit 0 ;;
-      --entries) entries=${2:?--entries wants a number} && shift 2 ;;
-      --rounds) rounds=${2:?--rounds wants a number} && shift 2 ;;
-      *) fail "unknown option $1; see --help" ;;
-    esac
-  done
-  if [ "$quick" = yes ]; then rounds=1 entries=100000; fi
-}
-
 server_down() {
   local status=$?
   trap - EXIT INT TERM
@@ -37,7 +23,8 @@ server_down() {
 }
 
 main() {
-  read_options "$@"
+  read_options entries rounds -- "$@"
+  if [ "$quick" = yes ]; then rounds=1 entries=100000; fi
   build_programs lead_bench
   DIR=${DIR:-$(mktemp -d "${TMPDIR:-/var/tmp}/kezek-bench.XXXXXX")}
   chmod 755 "$DIR"

@@ -14,22 +14,9 @@ The quota engine alone, in one process and one thread: no servers, no root. 2,00
 TEXT
 }
 
-read_options() {
-  while [ $# -gt 0 ]; do
-    shared_option "$@"
-    if [ "$taken" -gt 0 ]; then shift "$taken" && continue; fi
-    case $1 in
-      -h | --help) usage && exit 0 ;;
-      --rounds) rounds=${2:?--rounds wants a number} && shift 2 ;;
-      --most) most=${2:?--most wants a number} && shift 2 ;;
-      *) fail "unknown option $1; see --help" ;;
-    esac
-  done
-  if [ "$quick" = yes ]; then rounds=1 most=10000; fi
-}
-
 main() {
-  read_options "$@"
+  read_options rounds most -- "$@"
+  if [ "$quick" = yes ]; then rounds=1 most=10000; fi
   build_programs quota_bench
   local facts form=table
   DIR=${DIR:-${TMPDIR:-/var/tmp}}

@@ -16,6 +16,30 @@ fail() {
   exit 1
 }
 
+# An option without a value that only one benchmark has: it defines this anew.
+own_flag() { return 1; }
+
+# read_options [NAME ...] -- WORDS: what all benchmarks have, and `--NAME N` of each NAME: sets the
+# variable of that name.
+read_options() {
+  local name names=' '
+  while [ "$1" != -- ]; do names+="$1 " && shift; done
+  shift
+  while [ $# -gt 0 ]; do
+    shared_option "$@"
+    if [ "$taken" -gt 0 ]; then shift "$taken" && continue; fi
+    if own_flag "$1"; then shift && continue; fi
+    name=${1#--}
+    case $1 in
+      -h | --help) usage && exit 0 ;;
+      --*) [[ $names == *" $name "* ]] || fail "unknown option $1; see --help" ;;
+      *) fail "unknown option $1; see --help" ;;
+    esac
+    printf -v "$name" %s "${2:?$1 wants a number}"
+    shift 2
+  done
+}
+
 # shared_option WORD NEXT: takes one of the options all benchmarks have; sets `taken` to the number
 # of words, 0 if it is none of them.
 shared_option() {

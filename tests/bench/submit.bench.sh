@@ -18,25 +18,7 @@ taken within a round; what is printed are medians over the rounds.
 TEXT
 }
 
-read_options() {
-  while [ $# -gt 0 ]; do
-    shared_option "$@"
-    if [ "$taken" -gt 0 ]; then shift "$taken" && continue; fi
-    case $1 in
-      -h | --help) usage && exit 0 ;;
-      --no-slurm) with_slurm=no && shift && continue ;;
-    esac
-    [ $# -gt 1 ] || fail "unknown option $1, or it wants a value; see --help"
-    case $1 in
-      --rounds) rounds=$2 ;;
-      --seconds) seconds=$2 ;;
-      --clients) clients=$2 ;;
-      *) fail "unknown option $1; see --help" ;;
-    esac
-    shift 2
-  done
-  if [ "$quick" = yes ]; then rounds=1 seconds=1; fi
-}
+own_flag() { [ "$1" = --no-slurm ] && with_slurm=no; }
 
 # record WHAT CLIENTS MANY PER_S [MORE]: one line of the raw figures.
 record() {
@@ -165,7 +147,8 @@ measure_round() {
 }
 
 main() {
-  read_options "$@"
+  read_options rounds seconds clients -- "$@"
+  if [ "$quick" = yes ]; then rounds=1 seconds=1; fi
   build_programs kezekd kezek submit_client
   if [ $with_slurm = yes ]; then need wrk wrk; fi
   need pgbench postgresql-15
