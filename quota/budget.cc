@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "kezek/budget_periods.h"
 #include "kezek/check.h"
 #include "kezek/names.h"
 #include "quota/wide.h"
@@ -37,16 +38,6 @@ MilliGpuMs ChargeOf(const Cost& cost, DurationMs time_ms) {
 
 bool Covers(const BudgetSpec& spec, TimeMs now) {
   return spec.start_ms <= now && now < spec.end_ms;
-}
-
-// Of the same account and GPU type, the first that starts when this one is over.
-const BudgetSpec* NextPeriod(const Account& account, const BudgetSpec& spec) {
-  const BudgetSpec* next = nullptr;
-  for (const BudgetSpec& other : account.settings.budgets) {
-    if (other.gpu_type != spec.gpu_type || other.start_ms < spec.end_ms) continue;
-    if (next == nullptr || other.start_ms < next->start_ms) next = &other;
-  }
-  return next;
 }
 
 const BudgetSpec* CurrentPeriod(const Account& account, const std::string& gpu_type, TimeMs now) {
@@ -116,7 +107,7 @@ class OneDraw {
       const DurationMs to = std::clamp(most, from, whole);
       Slice(account, *spec, from, to);
       if (to == whole) return;
-      const BudgetSpec* next = NextPeriod(tree_.account(account), *spec);
+      const BudgetSpec* next = NextPeriod(tree_.account(account).settings.budgets, *spec);
       if (next == nullptr) return Ends(account, *spec, most);
       from = to;
       spec = next;

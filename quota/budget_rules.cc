@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "kezek/budget_periods.h"
 #include "kezek/names.h"
 #include "quota/budget.h"
 #include "quota/wide.h"
@@ -22,10 +23,6 @@ Error Problem(Code code, const AccountTree& tree, AccountIndex account, const st
                                  .reason = std::move(reason),
                                  .message = "budget \"" + name + "\": " + std::move(message),
                                  .values = {{"account", tree.path(account)}, {"budget", name}}});
-}
-
-bool Overlap(const BudgetSpec& a, const BudgetSpec& b) {
-  return a.gpu_type == b.gpu_type && a.start_ms < b.end_ms && b.start_ms < a.end_ms;
 }
 
 bool GoodName(const std::string& name) {
@@ -68,8 +65,7 @@ Result<void> CheckChange(const AccountTree& tree, AccountIndex i, const BudgetSp
     return refused(Code::kInvalidArgument, "PERIOD_IS_OVER", "its period would be over already",
                    "end_ms");
   }
-  const bool drawn = balance.held + balance.spent > 0;
-  if (before != nullptr && drawn && before->gpu_type != after.gpu_type) {
+  if (before != nullptr && IsDrawnOn(balance) && before->gpu_type != after.gpu_type) {
     return refused(Code::kFailedPrecondition, "BUDGET_BELOW_SPENT",
                    "its GPU type stays, now that jobs have drawn on it", "gpu_type");
   }
@@ -104,7 +100,7 @@ Error NoSuchBudget(const AccountTree& tree, const BudgetRef& ref) {
 Result<void> MayGo(const AccountTree& tree, AccountIndex i, const std::string& name,
                    const BudgetBalance& balance) {
   if (balance.closed) return {};
-  if (balance.spent + balance.held > 0) return Below(tree, i, name, balance);
+  if (IsDrawnOn(balance)) return Below(tree, i, name, balance);
   if (balance.carried_in == 0) return {};
   return Problem(Code::kFailedPrecondition, tree, i, name, "BUDGET_CARRIED_INTO",
                  GpuHoursText(balance.carried_in) +
@@ -119,11 +115,7 @@ void CloseOne(const AccountTree& tree, Budgets& budgets, AccountIndex i, const B
     entries->push_back(std::move(entry));
   };
   const BudgetRef ref{tree.id(i), spec.name};
-  const BudgetSpec* next = nullptr;
-  for (const BudgetSpec& other : tree.account(i).settings.budgets) {
-    if (other.gpu_type != spec.gpu_type || other.start_ms < spec.end_ms) continue;
-    if (next == nullptr || other.start_ms < next->start_ms) next = &other;
-  }
+  const BudgetSpec* next = NextPeriod(tree.account(i).settings.budgets, spec);
   const Int128 part = Int128{budgets.Of(ref).left} * spec.carry_over_percent / 100;
   if (next != nullptr && part > 0) {
     const auto amount = static_cast<MilliGpuMs>(part);
@@ -195,7 +187,7 @@ Result<void> CheckBudgets(const AccountTree& tree, AccountIndex account, const T
       return bad(spec, "carry_over_percent", "OUT_OF_RANGE", "is from 0 to 100 percent");
     }
     for (const BudgetSpec& other : specs) {
-      if (&other == &spec || !Overlap(other, spec)) continue;
+      if (&other == &spec || !PeriodsOverlap(other, spec)) continue;
       return bad(spec, "start_ms", "PERIODS_OVERLAP",
                  "its period overlaps that of \"" + other.name + "\"");
     }

@@ -6,6 +6,7 @@
 
 #include "kezek/account.h"
 #include "kezek/budget.h"
+#include "kezek/budget_periods.h"
 #include "kezek/resources.h"
 #include "kezek/time.h"
 
@@ -28,8 +29,7 @@ inline DurationMs PaceTime(const BudgetSpec& spec, TimeMs now) {
 // Whether a later period of the same account and GPU type is set: what is carried over goes there.
 inline bool HasNextPeriod(const std::vector<BudgetStanding>& all, const BudgetStanding& one) {
   return std::any_of(all.begin(), all.end(), [&one](const BudgetStanding& other) {
-    return other.ref.account == one.ref.account && other.spec.gpu_type == one.spec.gpu_type &&
-           other.spec.start_ms >= one.spec.end_ms;
+    return other.ref.account == one.ref.account && IsLaterPeriod(one.spec, other.spec);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "kezek/budget_periods.h"
 #include "rpc/caller.h"
 
 namespace kezek::rpc {
@@ -17,19 +18,13 @@ bool HasBookings(const View& view, AccountId account, const std::string& name) {
   if (view.budgets == nullptr) return false;
   return std::any_of(
       view.budgets->begin(), view.budgets->end(), [&](const BudgetStanding& standing) {
-        const BudgetBalance& balance = standing.balance;
-        return standing.ref == BudgetRef{account, name} &&
-               (balance.closed || balance.spent + balance.held + balance.carried_in > 0);
+        return standing.ref == BudgetRef{account, name} && IsBooked(standing.balance);
       });
-}
-
-bool Overlap(const BudgetSpec& a, const BudgetSpec& b) {
-  return a.gpu_type == b.gpu_type && a.start_ms < b.end_ms && b.start_ms < a.end_ms;
 }
 
 bool IsInTheWay(const Staying& staying, const BudgetSpec& spec) {
   return std::any_of(staying.begin(), staying.end(),
-                     [&spec](const auto& other) { return Overlap(*other.second, spec); });
+                     [&spec](const auto& other) { return PeriodsOverlap(*other.second, spec); });
 }
 
 v1::Reason Warning(const char* code, const std::string& path, const std::string& budget,
