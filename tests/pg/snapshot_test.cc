@@ -18,7 +18,8 @@ bool Same(const Job& a, const Job& b) {
   const auto rest = [](const Job& job) {
     return std::tie(job.ref, job.user, *job.spec, job.state, job.hold, job.pending,
                     job.submitted_ms, job.queued_since_ms, job.not_before_ms, job.ended_ms,
-                    job.attempts, job.failed_runs, job.launch_failures, job.preemptions);
+                    job.attempts, job.failed_runs, job.launch_failures, job.preemptions,
+                    job.started_ms, job.checkpointed_ms, job.resume_from);
   };
   return rest(a) == rest(b) && a.hold_reason == b.hold_reason && a.reason == b.reason;
 }

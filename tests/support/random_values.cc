@@ -135,6 +135,7 @@ Job RandomValues::JobRow(JobRef ref) {
   job.failed_runs = Small();
   job.launch_failures = Small();
   job.preemptions = Small();
+  job.started_ms = Chance(50) ? Big() : 0;
   job.checkpointed_ms = Big();
   if (Chance(50)) job.resume_from = "/shared/" + Text();
   job.reason = ReasonValue();

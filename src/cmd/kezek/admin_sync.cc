@@ -23,6 +23,7 @@ struct SyncFlags {
   std::vector<std::string> maps;
   std::string institution;
   bool unix_accounts = false;
+  bool plan = false;
   bool yes = false;
 };
 
@@ -97,9 +98,10 @@ Result<int> RunSync(Session& session, const SyncFlags& flags) {
     *host.out << "Users and memberships are as the directory has them.\n";
     return kDone;
   }
-  if (!flags.yes || for_people) PrintPlan(session, *plan);
+  if (!flags.yes || flags.plan || for_people) PrintPlan(session, *plan);
   const bool from_input = flags.groups == "-" || flags.passwd == "-" || flags.file == "-";
-  if (plan->changes().empty() || !MayApply(host, flags.yes, from_input, plan->changes_size())) {
+  if (plan->changes().empty() || flags.plan ||
+      !MayApply(host, flags.yes, from_input, plan->changes_size())) {
     return kDone;
   }
   request.set_apply_plan(plan->plan());
@@ -137,6 +139,7 @@ void AddAdminSync(CLI::App& admin, Session& session) {
       ->type_name("NAME");
   sync->add_flag("--unix", flags->unix_accounts,
                  "members of groups run jobs as the Unix account of that name");
+  sync->add_flag("--plan", flags->plan, "only say what would change");
   sync->add_flag("-y,--yes", flags->yes, "apply without asking");
   sync->footer(
       "Says first what would change. Who is not in the directory has left: memberships end, with "

@@ -342,6 +342,20 @@ TEST(Budget, WarnsAgainAfterItIsRaised) {
   EXPECT_EQ(WarnedAt(world, kGpuHour), 80) << "another grant";
 }
 
+TEST(Budget, AllThreeWarningsAreGivenAndTheLastOneAgainAfterARaise) {
+  World world({Spec("first", 100, kStart, kEnd)});
+  std::vector<std::int32_t> given;
+  const auto spend = [&](MilliGpuMs amount) {
+    if (const std::int32_t percent = WarnedAt(world, amount)) given.push_back(percent);
+  };
+  for (int hours = 0; hours < 100; ++hours) spend(kGpuHour);
+  EXPECT_EQ(given, (std::vector<std::int32_t>{80, 95, 100}));
+  ASSERT_TRUE(world.Set({Spec("first", 102, kStart, kEnd)}).has_value());
+  spend(kGpuHour);
+  spend(kGpuHour);
+  EXPECT_EQ(given, (std::vector<std::int32_t>{80, 95, 100, 95, 100}));
+}
+
 TEST(Budget, ACorrectionNeedsWhatIsLeft) {
   World world({Spec("first", 10, kStart, kEnd)});
   Correction correction;
