@@ -221,4 +221,22 @@ DurationMs AccountTree::DefaultTimeLimit(AccountIndex i, const ClassRules& job_c
   return job_class.default_limit_ms;
 }
 
+bool SameParents(const std::map<AccountId, Account>& before,
+                 const std::map<AccountId, Account>& after) {
+  return std::all_of(before.begin(), before.end(), [&after](const auto& entry) {
+    const auto now = after.find(entry.first);
+    return now != after.end() && now->second.parent == entry.second.parent;
+  });
+}
+
+bool SamePath(const AccountTree& before, const AccountTree& after, AccountId account) {
+  AccountIndex was = before.IndexOf(account);
+  AccountIndex is = after.IndexOf(account);
+  while (was != kNoAccount && is != kNoAccount && before.id(was) == after.id(is)) {
+    was = before.parent(was);
+    is = after.parent(is);
+  }
+  return was == is;  // both at the end
+}
+
 }  // namespace kezek::quota

@@ -142,4 +142,11 @@ class AccountTree {
   std::map<std::string, AccountIndex, std::less<>> by_path_;
 };
 
+// Whether all accounts that there were are there and have the parents that they had. There may be
+// new ones: nobody has run or asked for anything there yet, so sums over the tree stay as they are.
+bool SameParents(const std::map<AccountId, Account>& before,
+                 const std::map<AccountId, Account>& after);
+// Whether the accounts from this one up to the root are the same.
+bool SamePath(const AccountTree& before, const AccountTree& after, AccountId account);
+
 }  // namespace kezek::quota

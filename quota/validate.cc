@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "kezek/bounds.h"
+#include "kezek/node_owners.h"
 #include "quota/account_tree.h"
 #include "quota/budget.h"
 #include "quota/counted.h"
@@ -96,16 +96,14 @@ std::string Guaranteed(const AccountTree& tree, AccountIndex parent, const std::
 
 // GPUs of the machine, by type, less those on dedicated nodes and lanes.
 std::map<std::string, MilliGpus> SharedMilli(const AccountTree& tree, const TreeRules& rules) {
-  std::set<std::string> owned;
+  std::vector<NodeGiver> givers;
   for (AccountIndex i = 0; i < tree.size(); ++i) {
-    const auto& nodes = tree.account(i).settings.dedicated_nodes;
-    if (!nodes.empty() && !tree.IsClosed(i)) owned.insert(nodes.begin(), nodes.end());
-  }
-  for (const auto& [name, job_class] : rules.classes) {
-    owned.insert(job_class.nodes.begin(), job_class.nodes.end());
+    const Account& account = tree.account(i);
+    if (account.settings.dedicated_nodes.empty() || tree.IsClosed(i)) continue;
+    givers.push_back({tree.depth(i), &account});
   }
   std::map<std::string, MilliGpus> shared = rules.configured_milli;
-  for (const std::string& name : owned) {
+  for (const auto& [name, owner] : OwnersOf(std::move(givers), rules.classes)) {
     const auto node = rules.nodes.find(name);
     if (node != rules.nodes.end()) shared[node->second.gpu_type] -= node->second.gpus * kGpu;
   }

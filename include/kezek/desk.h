@@ -16,6 +16,7 @@
 #include "kezek/ids.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
+#include "kezek/node_owners.h"
 #include "kezek/result.h"
 #include "kezek/snapshot_map.h"
 #include "kezek/user.h"
@@ -31,6 +32,7 @@ struct Directory {
   std::map<Sha256, Token> tokens;                    // by hash
   std::map<std::string, AccountId> account_by_path;  // "universities/kaznu/nlp"; "" is the root
   std::map<std::string, ClassRules> classes;
+  NodeOwners owners;                               // by these accounts and classes: OwnersOf
   std::vector<std::string> classifications;        // of data, lowest first
   std::map<std::string, std::int64_t> rate_milli;  // by GPU type
   std::string default_gpu_type;
@@ -112,7 +114,9 @@ struct View {
   // Of users that have any; a few seconds old. For people, decides nothing.
   std::shared_ptr<const UserUsage> user_usage;                 // null: none
   std::shared_ptr<const std::vector<BudgetStanding>> budgets;  // by account, then by start
-  std::map<std::string, std::int32_t> free_gpus;               // by node
+  // Rows of the queue that wait for more than is left of a budget; an array's counts once.
+  std::map<BudgetRef, std::int64_t> waiting_for_budget;
+  std::map<std::string, std::int32_t> free_gpus;  // by node
   // Queued jobs of an account and of a (project, user), for limits at submission.
   std::map<AccountId, std::int64_t> queued_in_account;
   std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user;

@@ -9,6 +9,7 @@
 
 #include "kezek/account.h"
 #include "kezek/ids.h"
+#include "kezek/resources.h"
 
 namespace kezek {
 
@@ -21,6 +22,16 @@ struct NodeOwner {
 
 // By the node's name; nodes that are everybody's are left out.
 using NodeOwners = std::map<std::string, NodeOwner>;
+
+// Whether all of it is on nodes that have an owner: what so runs is in no guarantee.
+inline bool IsApart(const Placement& placement, const NodeOwners& owners) {
+  if (owners.empty() || placement.empty()) return false;
+  return std::all_of(placement.begin(), placement.end(),
+                     [&](const NodeGrant& grant) { return owners.contains(grant.node); });
+}
+
+// An account that names nodes, and how many accounts are above it.
+using NodeGiver = std::pair<int, const Account*>;
 
 namespace node_owners_internal {
 
@@ -35,16 +46,10 @@ inline int Depth(const std::map<AccountId, Account>& accounts, const Account& ac
 
 }  // namespace node_owners_internal
 
-// A lane comes before accounts; of accounts that name a node the lowest has it. What is closed owns
-// nothing. Names that the machine does not have are in it, too.
-inline NodeOwners OwnersOf(const std::map<AccountId, Account>& accounts,
+// A lane comes before accounts; of accounts that name a node the lowest has it. Names that the
+// machine does not have are in it, too. `givers` are open accounts, by id.
+inline NodeOwners OwnersOf(std::vector<NodeGiver> givers,
                            const std::map<std::string, ClassRules>& classes) {
-  std::vector<std::pair<int, const Account*>> givers;
-  for (const auto& [id, account] : accounts) {
-    if (account.settings.dedicated_nodes.empty()) continue;
-    const int depth = node_owners_internal::Depth(accounts, account);
-    if (depth >= 0) givers.push_back({depth, &account});
-  }
   std::stable_sort(givers.begin(), givers.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   NodeOwners owners;
@@ -57,6 +62,18 @@ inline NodeOwners OwnersOf(const std::map<AccountId, Account>& accounts,
     for (const std::string& node : rules.nodes) owners[node] = {{}, name};
   }
   return owners;
+}
+
+// What is closed, or below what is, owns nothing.
+inline NodeOwners OwnersOf(const std::map<AccountId, Account>& accounts,
+                           const std::map<std::string, ClassRules>& classes) {
+  std::vector<NodeGiver> givers;
+  for (const auto& [id, account] : accounts) {
+    if (account.settings.dedicated_nodes.empty()) continue;
+    const int depth = node_owners_internal::Depth(accounts, account);
+    if (depth >= 0) givers.push_back({depth, &account});
+  }
+  return OwnersOf(std::move(givers), classes);
 }
 
 }  // namespace kezek

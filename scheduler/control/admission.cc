@@ -74,9 +74,8 @@ Admission::Admission(const ControlConfig& config, std::shared_ptr<const Director
       directory_(std::move(directory)),
       nodes_(std::move(nodes)),
       types_(quota::GpuTypes(nodes_)),
-      owners_(OwnersOf(directory_->accounts, classes_)),
-      apart_(engine::PoolsApart(nodes_, owners_)),
-      configured_(engine::Machine::Configured(nodes_, owners_)) {
+      apart_(engine::PoolsApart(nodes_, directory_->owners)),
+      configured_(engine::Machine::Configured(nodes_, directory_->owners)) {
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts were checked when they were stored");
   tree_ = std::move(*tree);
@@ -186,7 +185,7 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
   if (spec.array && spec.array->max_running < 0) {
     return Invalid("array.max_running", "OUT_OF_RANGE", "it is negative");
   }
-  Reason never;
+  Reason never;  // the last pool's: of a class's lane, or of the shared nodes
   bool fits = false;
   bool apart = false;
   for (const engine::PoolKey& pool : engine::PoolsFor(apart_, tree_, spec)) {
@@ -199,6 +198,7 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
     }
   }
   if (!fits) {
+    NamePools(spec, never);
     const auto field = never.fields.extract("field");
     return Barred(Code::kFailedPrecondition, field ? field.mapped() : "shape.gpu_type", never);
   }
@@ -206,6 +206,19 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
                                                   Counted(spec), classifications_, apart);
   if (refusal.reason.code == ReasonCode::kNone) return {};
   return Barred(Code::kFailedPrecondition, refusal.field, refusal.reason);
+}
+
+// Which nodes a reason is about that none of them fits: nothing where none has an owner.
+void Admission::NamePools(const JobSpec& spec, Reason& never) const {
+  if (never.code != ReasonCode::kNeverFitsMachine) return;
+  for (const engine::PoolKey& pool : engine::PoolsFor(apart_, tree_, spec)) {
+    if (!pool.job_class.empty()) never.fields["lane"] = pool.job_class;
+    if (pool.account) {
+      std::string& text = never.fields["dedicated"];
+      text += (text.empty() ? "" : ", ") + tree_.path(tree_.IndexOf(pool.account));
+    }
+    if (pool.shared() && !apart_.empty()) never.fields["pool"] = "shared";
+  }
 }
 
 Result<void> Admission::CheckBudgets(const JobSpec& spec, TimeMs now,

@@ -60,6 +60,7 @@ class Admission {
   const std::map<std::string, Node>& nodes() const { return nodes_; }
 
  private:
+  void NamePools(const JobSpec& spec, Reason& never) const;
   // Whether data of this classification bars neighbours.
   bool IsAlone(const std::string& classification) const;
   Result<void> ChooseType(JobSpec& spec) const;
@@ -76,7 +77,6 @@ class Admission {
   std::map<std::string, Node> nodes_;
   quota::AccountTree tree_;
   std::map<std::string, quota::GpuType> types_;
-  NodeOwners owners_;
   std::set<engine::PoolKey> apart_;
   engine::Machine configured_;
 };

@@ -242,6 +242,7 @@ void Reindex(Directory& directory) {
   directory.user_by_name.clear();
   for (const auto& [id, user] : directory.users) directory.user_by_name[user.name] = id;
   directory.account_by_path.clear();
+  directory.owners = OwnersOf(directory.accounts, directory.classes);
   directory.settings_version = 0;
   for (const auto& [id, account] : directory.accounts) {
     directory.settings_version = std::max(directory.settings_version, account.version);

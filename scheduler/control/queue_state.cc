@@ -27,15 +27,6 @@ std::map<std::string, Node> StartingNodes(const ControlConfig& config, const Sna
   return nodes;
 }
 
-// Of all accounts that there were.
-bool SameParents(const std::map<AccountId, Account>& before,
-                 const std::map<AccountId, Account>& after) {
-  return std::all_of(before.begin(), before.end(), [&after](const auto& entry) {
-    const auto now = after.find(entry.first);
-    return now != after.end() && now->second.parent == entry.second.parent;
-  });
-}
-
 bool HasRunOnce(const Job& job) {
   const std::int32_t under_way = job.state == JobState::kStarting ? 1 : 0;
   return job.attempts - job.launch_failures - under_way > 0;
@@ -111,7 +102,7 @@ void QueueState::SetDirectory(Directory directory) {
     return;
   }
   const bool counted =
-      directory_ != nullptr && SameParents(directory_->accounts, directory.accounts);
+      directory_ != nullptr && quota::SameParents(directory_->accounts, directory.accounts);
   auto tree = quota::AccountTree::Build(directory.accounts);
   KEZEK_CHECK(tree.has_value(), "accounts were checked when they were stored: " +
                                     (tree ? std::string() : tree.error().message));

@@ -52,7 +52,7 @@ std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) co
 const std::map<AttemptRef, Holding>& Engine::holdings() const { return world_->holdings(); }
 
 bool Engine::IsApart(const Holding& attempt) const {
-  return engine::IsApart(attempt.placement, world_->owners());
+  return kezek::IsApart(attempt.placement, world_->owners());
 }
 
 std::size_t Engine::waiting() const { return world_->waiting().size(); }

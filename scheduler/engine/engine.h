@@ -183,7 +183,8 @@ class Engine {
   // How many rows SetWaiting has told.
   std::size_t waiting() const;
   // How many times a row was put into its order, for measuring: a change of settings puts only
-  // those anew that it bars or lets in; where nodes have owners, a new account puts all.
+  // those anew that it bars or lets in; where nodes have owners, a move those of what is moved, and
+  // other owners all.
   std::int64_t keyed() const;
   // Whether it is on dedicated nodes or a lane, as they are now: in no guarantee.
   bool IsApart(const Holding& attempt) const;

@@ -10,12 +10,6 @@ PoolKey PoolOf(const Node& node, const NodeOwners& owners) {
   return {node.gpu_type, owner->second.account, owner->second.job_class};
 }
 
-bool IsApart(const Placement& placement, const NodeOwners& owners) {
-  if (owners.empty() || placement.empty()) return false;
-  return std::all_of(placement.begin(), placement.end(),
-                     [&](const NodeGrant& grant) { return owners.contains(grant.node); });
-}
-
 std::set<PoolKey> PoolsApart(const std::map<std::string, Node>& nodes, const NodeOwners& owners) {
   std::set<PoolKey> pools;
   for (const auto& [name, owner] : owners) {

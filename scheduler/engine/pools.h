@@ -29,9 +29,6 @@ struct PoolKey {
 
 PoolKey PoolOf(const Node& node, const NodeOwners& owners);
 
-// Whether all of it is on nodes that have an owner: what so runs is in no guarantee.
-bool IsApart(const Placement& placement, const NodeOwners& owners);
-
 // The pools that are not shared and have nodes, in service or not.
 std::set<PoolKey> PoolsApart(const std::map<std::string, Node>& nodes, const NodeOwners& owners);
 

@@ -47,12 +47,6 @@ bool MayScavenge(const quota::AccountTree& tree, AccountId project) {
   return false;
 }
 
-bool SameTree(const std::map<AccountId, Account>& a, const std::map<AccountId, Account>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.first == y.first && x.second.parent == y.second.parent;
-  });
-}
-
 }  // namespace
 
 std::int32_t StartableCount(const Waiting& job) {
@@ -86,17 +80,16 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   const bool ruled = directory_ == nullptr || directory_->classes != directory->classes;
   order_stale_ |= ruled || directory_->rate_milli != directory->rate_milli ||
                   directory_->classifications != directory->classifications;
-  const bool moved = ruled || !SameTree(directory_->accounts, directory->accounts);
+  const bool moved = ruled || !quota::SameParents(directory_->accounts, directory->accounts);
   directory_ = std::move(directory);
   const quota::AccountTree before = std::move(tree_);
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
-  const NodeOwners owned =
-      std::exchange(owners_, OwnersOf(directory_->accounts, directory_->classes));
+  const NodeOwners owned = std::exchange(owners_, directory_->owners);
   const bool given = owned != owners_;  // nodes, to others than before
   types_stale_ |= given;
-  order_stale_ |= given || (moved && !owners_.empty());
+  order_stale_ |= given;
   limited_ = Limited(tree_);
   budgeted_ = Budgeted(tree_);
   for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
@@ -106,7 +99,12 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   for (auto& [project, pace] : paces_) pace.stale |= !IsShortest(project);
   FindScavengers();
   for (const auto& [project, rows] : waits_since_) {
-    if (!order_stale_ && !quota::SameBars(before, tree_, project)) JudgeProject(project);
+    if (order_stale_) break;
+    if (moved && !owners_.empty() && !quota::SamePath(before, tree_, project)) {
+      OrderProject(project);  // other dedicated nodes may be on its path
+    } else if (!quota::SameBars(before, tree_, project)) {
+      JudgeProject(project);
+    }
   }
   if (!moved && !given) return;
   running_ = {};

@@ -113,6 +113,7 @@ class World {
   bool FitsApart(const JobSpec& spec) const;
   bool Judge(const Waiting& job);
   void JudgeProject(AccountId project);
+  void OrderProject(AccountId project);
   void RefreshPools();
   void OrderAll();
   bool DrawsOnBudgets(AccountId project) const;

@@ -99,6 +99,15 @@ void World::JudgeProject(AccountId project) {
   }
 }
 
+void World::OrderProject(AccountId project) {
+  for (const auto& [queued_ms, ref] : waits_since_.at(project)) {
+    const Waiting& job = waiting_.at(ref);
+    Unorder(job);
+    Judge(job);
+    Order(job);
+  }
+}
+
 void World::OrderAll() {
   order_.clear();
   apart_order_.clear();

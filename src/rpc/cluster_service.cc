@@ -19,17 +19,6 @@ std::string Method(std::string_view name) {
   return "/kezek.v1.ClusterService/" + std::string(name);
 }
 
-// Fails with CLUSTER_NOT_FOUND before `handle` sees a request for another cluster.
-template <class Request, class Handle>
-auto ForThisCluster(const Settings& settings, const Request* request, Handle handle) {
-  return [&settings, request, handle](const std::shared_ptr<const Caller>& caller,
-                                      const Reply& reply) {
-    const auto here = CheckCluster(settings, request->cluster());
-    if (!here) return reply.Fail(here.error());
-    handle(caller, reply);
-  };
-}
-
 Result<std::vector<std::string>> ReadNodeNames(
     const View& view, const google::protobuf::RepeatedPtrField<std::string>& lists) {
   if (lists.empty()) return Invalid("nodes", "name at least one node, such as n01 or n[01-08]");
@@ -243,7 +232,7 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetCapacity(grpc::CallbackServerCo
     const View& view = *caller->view;
     std::map<std::string, v1::CapacityRow> rows;
     for (const auto& [type, rate] : view.directory->rate_milli) rows[type].set_gpu_type(type);
-    const NodeOwners owners = OwnersOf(view.directory->accounts, view.directory->classes);
+    const NodeOwners& owners = view.directory->owners;
     for (const auto& [name, node] : view.nodes) {
       auto& row = rows[node.gpu_type];
       if (owners.contains(name)) row.set_dedicated(row.dedicated() + node.gpus);

@@ -77,8 +77,7 @@ v1::Cluster ToWire(const View& view, const std::string& cluster) {
   return wire;
 }
 
-NodeUse::NodeUse(const Caller& caller)
-    : view_(*caller.view), owners_(OwnersOf(view_.directory->accounts, view_.directory->classes)) {
+NodeUse::NodeUse(const Caller& caller) : view_(*caller.view), owners_(view_.directory->owners) {
   if (!owners_.empty()) {
     const std::vector<AccountId> visible = VisibleAccounts(caller);
     visible_.insert(visible.begin(), visible.end());

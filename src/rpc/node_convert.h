@@ -40,7 +40,7 @@ class NodeUse {
   };
   const View& view_;
   std::map<std::string, Use> by_node_;
-  NodeOwners owners_;
+  const NodeOwners& owners_;
   std::set<AccountId> visible_;  // of what owns nodes
 };
 

@@ -145,4 +145,15 @@ inline Result<void> CheckCluster(const Settings& settings, const std::string& cl
                   "this is cluster '" + settings.cluster + "', not '" + cluster + "'");
 }
 
+// Fails with CLUSTER_NOT_FOUND before `handle` sees a request for another cluster.
+template <class Request, class Handle>
+auto ForThisCluster(const Settings& settings, const Request* request, Handle handle) {
+  return [&settings, request, handle](const std::shared_ptr<const Caller>& caller,
+                                      const Reply& reply) {
+    const auto here = CheckCluster(settings, request->cluster());
+    if (!here) return reply.Fail(here.error());
+    handle(caller, reply);
+  };
+}
+
 }  // namespace kezek::rpc

@@ -20,7 +20,7 @@ EngineHistory::EngineHistory(std::uint64_t seed) : random_(seed) {
     gpus_ += node.gpu_type == "h200" ? node.gpus : 0;
     nodes_[node.name] = std::move(node);
   }
-  directory_ = std::make_shared<const Directory>(random_.Accounts(gpus_, 4));
+  directory_ = WithOwners(random_.Accounts(gpus_, 4));
   tree_ = quota::AccountTree::Build(directory_->accounts).value();
 }
 
@@ -62,7 +62,7 @@ void EngineHistory::ChangeSettings() {
   } else {
     tree = quota::AccountTree::Build(changed.accounts).value();
   }
-  directory_ = std::make_shared<const Directory>(std::move(changed));
+  directory_ = WithOwners(std::move(changed));
   tree_ = std::move(tree);
   for (const EventSink& sink : sinks_) sink.directory(directory_);
   if (grants) BookBudgets(*grants);

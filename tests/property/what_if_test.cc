@@ -78,7 +78,7 @@ TEST(WhatIfProperty, TellsWhatTheNextTickDoes) {
     RandomWorld random(seed + 1);
     for (int step = 0; step < kSteps; ++step) {
       const engine::Plan before = engine.Decide(history.now_ms());
-      const auto changed = std::make_shared<const Directory>(
+      const auto changed = WithOwners(
           random.Changed(*history.directory(), static_cast<std::int32_t>(random.Int(8, 200))));
       const WhatIf what_if =
           engine::TryOut(engine.CopyFacts(), history.directory(), {changed, {}}, history.now_ms());

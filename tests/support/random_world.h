@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -56,5 +57,11 @@ class RandomWorld {
   std::mt19937_64 bits_;
   std::int64_t next_budget_ = 1;
 };
+
+// As whoever changes accounts or classes makes it.
+inline std::shared_ptr<const Directory> WithOwners(Directory directory) {
+  directory.owners = OwnersOf(directory.accounts, directory.classes);
+  return std::make_shared<const Directory>(std::move(directory));
+}
 
 }  // namespace kezek::test

@@ -230,5 +230,31 @@ TEST_F(AdmissionTest, FullQueuesRefuse) {
   EXPECT_EQ(refused.error().code, Code::kResourceExhausted);
 }
 
+TEST_F(AdmissionTest, WhatNeverFitsNamesTheNodesItMayUse) {
+  const std::string first = sim::SimNodes().front().name;
+  const auto refused = [](const Admission& admission) {
+    const Result<JobSpec> spec = admission.Complete(Open(999, 1));
+    return spec ? FieldError{} : spec.error().details.at(0);
+  };
+  EXPECT_EQ(refused(Make()).message.find("No set of nodes of this machine has this shape;"), 0U)
+      << refused(Make()).message;
+  const FieldError own =
+      refused(Make([&](Account& account) { account.settings.dedicated_nodes = {first}; }));
+  EXPECT_EQ(own.reason, "NEVER_FITS_MACHINE");
+  EXPECT_EQ(own.values.at("pool"), "shared");
+  EXPECT_EQ(
+      own.message.find("No set of shared nodes of this machine has this shape, nor has one of "
+                       "those dedicated to " +
+                       own.values.at("dedicated")),
+      0U)
+      << own.message;
+  ControlConfig config = sim::SimConfig();
+  config.classes.at("normal").nodes = {first};
+  const FieldError lane = refused(Make({}, config));
+  EXPECT_EQ(lane.values.at("lane"), "normal");
+  EXPECT_EQ(lane.message.find("No set of nodes of class normal has this shape;"), 0U)
+      << lane.message;
+}
+
 }  // namespace
 }  // namespace kezek::control

@@ -199,6 +199,34 @@ TEST(Pools, ALongArrayAsksForSharedNodesUnlessALaneTakesIt) {
   EXPECT_EQ(StandingOf(plan, 2).demand_milli, 0);
 }
 
+// What is new, or has changed elsewhere, is no reason to put a queue in order anew.
+TEST(Pools, AChangeOfTheTreePutsOnlyThoseInOrderAnewThatMove) {
+  SmallTree tree;
+  tree.Add(2, 1, 0, "institution").dedicated_nodes = {"n1"};
+  tree.Add(3, 2);
+  tree.Add(4, 1);
+  tree.Add(5, 1);
+  Engine engine = EngineWith(tree, 1);  // no shared node: only those of 2 start
+  for (std::int64_t job = 1; job <= 30; ++job) {
+    engine.SetWaiting(Queued(job, Gang(3 + job % 3, 1, 8)));
+  }
+  EXPECT_EQ(StartsText(engine.Decide(kNoon)), "3@n1");
+  auto keyed = [&engine, &tree, before = engine.keyed()]() mutable {
+    engine.SetDirectory(tree.Make());
+    engine.Decide(kNoon);
+    return engine.keyed() - std::exchange(before, engine.keyed());
+  };
+  tree.Add(6, 1);
+  EXPECT_EQ(keyed(), 0) << "a new account, of which nothing waits";
+  tree.directory().accounts.at(AccountId{4}).parent = AccountId{2};
+  EXPECT_EQ(keyed(), 10) << "its own only";
+  EXPECT_EQ(ReasonOf(engine.Decide(kNoon), 1).fields.at("dedicated"), "a2") << "it may, too";
+  tree.directory().accounts.at(AccountId{4}).parent = kRootAccount;
+  EXPECT_EQ(keyed(), 10);
+  EXPECT_EQ(ReasonOf(engine.Decide(kNoon), 1).code, ReasonCode::kNeverFitsMachine);
+  EXPECT_TRUE(engine.Audit(0, 1).empty());
+}
+
 TEST(Pools, NodesGivenOnAreThoseOfTheLowestAccount) {
   SmallTree tree;
   tree.Add(2, 1, 0, "institution").dedicated_nodes = {"n1", "n2"};

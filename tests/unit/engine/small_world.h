@@ -42,7 +42,9 @@ class SmallTree {
   }
   Directory& directory() { return directory_; }
   std::shared_ptr<const Directory> Make() const {
-    return std::make_shared<const Directory>(directory_);
+    Directory directory = directory_;
+    directory.owners = OwnersOf(directory.accounts, directory.classes);
+    return std::make_shared<const Directory>(std::move(directory));
   }
 
  private:
