@@ -5,7 +5,6 @@
 
 #include "kezek/check.h"
 #include "quota/entitlement.h"
-#include "quota/wide.h"
 
 namespace kezek::quota {
 namespace {
@@ -51,30 +50,6 @@ Asked AskedOf(const AccountTree& tree, const PoolStanding& pool) {
   return asked;
 }
 
-// What of unused guarantees others hold, level by level. `room` is what of an account's own unused
-// guarantee nobody holds, for the root what is free.
-std::vector<MilliGpus> LentOf(const AccountTree& tree, const PoolStanding& pool) {
-  std::vector<MilliGpus> lent(At(tree.size()), 0);
-  const auto unused = [&](AccountIndex i) {
-    return std::max<MilliGpus>(0, tree.Guarantee(i, pool.gpu_type) - pool.held[At(i)]);
-  };
-  for (AccountIndex i = 0; i < tree.size(); ++i) {
-    MilliGpus room = unused(i) - lent[At(i)];
-    if (i == kRootIndex) room = std::max<MilliGpus>(0, pool.capacity_milli - pool.held[0]);
-    Int128 all = 0;
-    for (const AccountIndex child : tree.children(i)) all += unused(child);
-    const Int128 given = std::max<Int128>(0, all - room);
-    Int128 before = 0;  // of `all`, by the siblings so far
-    for (const AccountIndex child : tree.children(i)) {
-      if (given == 0) break;
-      const Int128 until = before + unused(child);
-      lent[At(child)] = static_cast<MilliGpus>(given * until / all - given * before / all);
-      before = until;
-    }
-  }
-  return lent;
-}
-
 }  // namespace
 
 std::vector<MilliGpus> DueShares(const AccountTree& tree, const std::string& gpu_type,
@@ -92,12 +67,11 @@ std::vector<MilliGpus> DueShares(const AccountTree& tree, const std::string& gpu
 }
 
 std::vector<AccountFigures> FiguresOf(const AccountTree& tree, const PoolStanding& pool) {
-  for (const auto* figures :
-       {&pool.due, &pool.entitled, &pool.held, &pool.demanded, &pool.by_limits, &pool.by_budgets}) {
+  for (const auto* figures : {&pool.due, &pool.entitled, &pool.held, &pool.guarantee, &pool.lent,
+                              &pool.apart, &pool.demanded, &pool.by_limits, &pool.by_budgets}) {
     KEZEK_CHECK(figures->size() == At(tree.size()), "one figure per account");
   }
   const Asked asked = AskedOf(tree, pool);
-  const std::vector<MilliGpus> lent = LentOf(tree, pool);
   std::vector<AccountFigures> all(At(tree.size()));
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     const auto at = At(i);
@@ -106,8 +80,9 @@ std::vector<AccountFigures> FiguresOf(const AccountTree& tree, const PoolStandin
     one.entitled = pool.entitled[at];
     one.held = pool.held[at];
     one.demanded = asked.demanded[at];
-    one.borrowed = std::max<MilliGpus>(0, one.held - tree.Guarantee(i, pool.gpu_type));
-    one.lent = lent[at];
+    one.borrowed = std::max<MilliGpus>(0, one.held - pool.guarantee[at]);
+    one.lent = pool.lent[at];
+    one.apart = pool.apart[at];
     MilliGpus gap = std::max<MilliGpus>(0, one.due - one.demanded);
     one.by_limits = std::min(gap, asked.by_limits[at]);
     gap -= one.by_limits;
@@ -126,9 +101,11 @@ void History::Advance(TimeMs now) {
     const TimeMs hour = at_ms_ / kHourMs * kHourMs;
     const TimeMs until = std::min(now, hour + kHourMs);
     for (const AccountHour& row : standing_) {
-      AccountFigures& sum = hours_[hour][{row.account, row.gpu_type}];
+      auto [sum, first] =
+          hours_[hour].try_emplace({row.account, row.gpu_type}, Sum{{}, row.versions});
+      if (!first) sum->second.versions += row.versions;
       for (const auto member : kAccountFigures) {
-        sum.*member += row.figures.*member * (until - at_ms_);
+        sum->second.figures.*member += row.figures.*member * (until - at_ms_);
       }
     }
     at_ms_ = until;
@@ -139,9 +116,9 @@ HistoryChange History::Take() {
   HistoryChange change;
   if (at_ms_ == until_ms_) return change;
   for (auto& [hour, rows] : hours_) {
-    for (auto& [whose, figures] : rows) {
-      if (figures == AccountFigures{}) continue;
-      change.hours.push_back({whose.first, whose.second, hour, figures});
+    for (auto& [whose, sum] : rows) {
+      if (sum.figures == AccountFigures{}) continue;
+      change.hours.push_back({whose.first, whose.second, hour, sum.figures, sum.versions});
     }
   }
   hours_.clear();

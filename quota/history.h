@@ -20,12 +20,14 @@ namespace kezek::quota {
 // How one GPU type stands after a tick. Vectors by the tree's index.
 struct PoolStanding {
   std::string gpu_type;
-  MilliGpus capacity_milli = 0;
   MilliGpus free_milli = 0;  // held by nobody at all
   bool away = false;         // nothing can be started
   std::vector<MilliGpus> due;
   std::vector<MilliGpus> entitled;
-  std::vector<MilliGpus> held;  // with what is below; scavengers left out
+  std::vector<MilliGpus> held;       // with what is below; scavengers left out
+  std::vector<MilliGpus> guarantee;  // that counts now: GuaranteesNow
+  std::vector<MilliGpus> lent;       // Lent, of the same tick
+  std::vector<MilliGpus> apart;      // runs on nodes that have an owner
   // Read of childless accounts: running plus queued that only GPUs keep from starting; queued that
   // limits stop, and that budgets stop.
   std::vector<MilliGpus> demanded;
@@ -37,8 +39,7 @@ struct PoolStanding {
 std::vector<MilliGpus> DueShares(const AccountTree& tree, const std::string& gpu_type,
                                  MilliGpus capacity_milli);
 
-// By index. Demand is clipped to caps on the way up, and never less than what is held. What is lent
-// is, of siblings together, their unused guarantees less what is free, each by its part of them.
+// By index. Demand is clipped to caps on the way up, and never less than what is held.
 std::vector<AccountFigures> FiguresOf(const AccountTree& tree, const PoolStanding& pool);
 
 // Integrates between ticks, and cuts at full hours. A value; no clock.
@@ -49,7 +50,8 @@ class History {
 
   // Brings what stands up to `now`. A time that is over changes nothing.
   void Advance(TimeMs now);
-  // What holds from the last Advance on, in place of what stood. `from_ms` is not read; rows whose
+  // What holds from the last Advance on, in place of what stood, with the version of the settings
+  // that it is by. `from_ms` is not read; rows whose
   // figures are all 0 may be left out.
   void Stand(std::vector<AccountHour> standing) { standing_ = std::move(standing); }
   // All that has been integrated since the last Take, by hour, account and type; `until_ms` is
@@ -62,7 +64,11 @@ class History {
   TimeMs at_ms_ = 0;
   TimeMs until_ms_ = 0;
   std::vector<AccountHour> standing_;
-  std::map<TimeMs, std::map<std::pair<AccountId, std::string>, AccountFigures>> hours_;
+  struct Sum {
+    AccountFigures figures;
+    VersionRange versions;
+  };
+  std::map<TimeMs, std::map<std::pair<AccountId, std::string>, Sum>> hours_;
 };
 
 }  // namespace kezek::quota

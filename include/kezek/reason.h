@@ -43,8 +43,10 @@ enum class ReasonCode : std::uint8_t {
   kSetAside,           // verify dropped the decision; an admin was told
   kSchedulingStopped,  // until an admin decides; text
   // Refused or impossible until somebody changes something.
-  kNeverFitsMachine,          // no set of configured nodes has this shape; field, largest
-  kNeverFitsLimit,            // above a limit of an account; account, limit, asked
+  // No set of configured nodes that it may use has this shape; field, largest; lane: the class that
+  // it starts in alone, or pool ("shared") and dedicated, where nodes have owners.
+  kNeverFitsMachine,
+  kNeverFitsLimit,            // above a limit; account or class, limit, asked
   kNoSuchGpuType,             // types
   kClassNotAllowed,           // account, class, allowed
   kClassificationNotAllowed,  // account, asked, highest
@@ -56,7 +58,8 @@ enum class ReasonCode : std::uint8_t {
   kNoUnixAccount,        // user
   // Changes of state.
   kSubmitted,
-  kPlanned,  // nodes; budget: the one that makes it a scavenger
+  // nodes; lane, dedicated: whose they are, if somebody's; budget: what makes it a scavenger.
+  kPlanned,
   kStarted,
   kFinished,  // exit_code, signal
   kTimedOut,

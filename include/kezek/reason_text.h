@@ -72,7 +72,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kLimitAccountJobs, "LIMIT_ACCOUNT_JOBS",
      "Account {account} has as many jobs as it may[: {running} of {limit}]."},
     {kLimitUserGpus, "LIMIT_USER_GPUS",
-     "Its user runs as many GPUs as one may[ in {account}][: {running} of {limit}]"
+     "Its user runs as many GPUs as one may[ in {account}][ in class {class}][: {running} of "
+     "{limit}]"
      "[; it asks for {asked}][; {fits:GPU} would fit now]."},
     {kLimitUserJobs, "LIMIT_USER_JOBS",
      "Its user has as many jobs as one may[ in {account}][ in class {class}]"
@@ -98,9 +99,10 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kSchedulingStopped, "SCHEDULING_STOPPED",
      "Nothing starts until an administrator has decided[: {text}]."},
     {kNeverFitsMachine, "NEVER_FITS_MACHINE",
-     "No set of nodes of this machine has this shape[; at most {largest} would do]."},
+     "No set of [{pool} ]nodes of [class {lane}|this machine] has this shape"
+     "[, nor has one of those dedicated to {dedicated}][; at most {largest} would do]."},
     {kNeverFitsLimit, "NEVER_FITS_LIMIT",
-     "{asked} is above the limit of [{account}|its account][: {limit}]."},
+     "{asked} is above the limit[ of {account}][ of class {class}][: {limit}]."},
     {kNoSuchGpuType, "NO_SUCH_GPU_TYPE",
      "This cluster has no such GPU type[ ({asked})][. Types here: {types}]."},
     {kClassNotAllowed, "CLASS_NOT_ALLOWED",
@@ -119,7 +121,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "Its user[ {user}] has no Unix account on the cluster; an administrator can set one."},
     {kSubmitted, "SUBMITTED", "Submitted."},
     {kPlanned, "PLANNED",
-     "Planned[ on {nodes}][, as a scavenger: budget {budget} does not hold it]."},
+     "Planned[ on {nodes}][, of class {lane}][, dedicated to {dedicated}][, as a scavenger: budget "
+     "{budget} does not hold it]."},
     {kStarted, "STARTED", "Started[ on {nodes}]."},
     {kFinished, "FINISHED", "Ended[ with exit code {exit_code}][ by signal {signal}]."},
     {kTimedOut, "TIMED_OUT", "Reached its time limit[ of {limit}]."},

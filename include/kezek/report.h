@@ -2,6 +2,7 @@
 // and waited. Integers throughout.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -27,7 +28,7 @@ struct AccountFigures {
   std::int64_t held = 0;      // by what ran, starting included
   std::int64_t demanded = 0;  // held, and asked for by jobs that only GPUs keep from starting
   std::int64_t borrowed = 0;  // of what was held: above the guarantee
-  std::int64_t lent = 0;      // of the guarantee: held by others
+  std::int64_t lent = 0;      // of the guarantee: held by others, see quota::Lent
   // Due, and not demanded.
   std::int64_t no_demand = 0;   // nobody asked
   std::int64_t by_limits = 0;   // jobs asked that limits stop
@@ -36,6 +37,8 @@ struct AccountFigures {
   std::int64_t unfit = 0;  // so many were free: not in the shape or place that jobs wait for
   std::int64_t taken = 0;  // others held them
   std::int64_t away = 0;   // nothing could be started: the cluster, or the scheduler stood still
+  // Ran besides on dedicated nodes and lanes of classes: in no guarantee, and in no figure above.
+  std::int64_t apart = 0;
   bool operator==(const AccountFigures&) const = default;
 };
 
@@ -44,11 +47,24 @@ inline constexpr std::array kAccountFigures = {
     &AccountFigures::due,       &AccountFigures::entitled,  &AccountFigures::held,
     &AccountFigures::demanded,  &AccountFigures::borrowed,  &AccountFigures::lent,
     &AccountFigures::no_demand, &AccountFigures::by_limits, &AccountFigures::by_budgets,
-    &AccountFigures::unfit,     &AccountFigures::taken,     &AccountFigures::away};
+    &AccountFigures::unfit,     &AccountFigures::taken,     &AccountFigures::away,
+    &AccountFigures::apart};
 
 inline AccountFigures& operator+=(AccountFigures& sum, const AccountFigures& more) {
   for (const auto member : kAccountFigures) sum.*member += more.*member;
   return sum;
+}
+
+// Of the settings that the ticks behind figures used, first and last; 0: not known.
+struct VersionRange {
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  bool operator==(const VersionRange&) const = default;
+};
+
+inline VersionRange& operator+=(VersionRange& all, const VersionRange& more) {
+  all = {std::min(all.first, more.first), std::max(all.last, more.last)};
+  return all;
 }
 
 // Of the hour (or, where hours have been put together, the day) that begins at `from_ms`, UTC.
@@ -57,6 +73,7 @@ struct AccountHour {
   std::string gpu_type;
   TimeMs from_ms = 0;
   AccountFigures figures;
+  VersionRange versions = {};
   bool operator==(const AccountHour&) const = default;
 };
 
@@ -93,6 +110,7 @@ struct HistoryRow {
   std::string gpu_type;
   std::string period;
   AccountFigures figures;
+  VersionRange versions = {};
   bool operator==(const HistoryRow&) const = default;
 };
 

@@ -231,13 +231,18 @@ class Reader {
   virtual Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) = 0;
   // Latest first.
   virtual Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) = 0;
-  // What budgets have spent in bookings since then, less what was refunded; without those of 0.
-  virtual Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) = 0;
+  // What these budgets have spent in bookings since then, less what was refunded; without those of
+  // 0. Reads no entry of another budget.
+  virtual Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(const std::vector<BudgetRef>& budgets,
+                                                             TimeMs since_ms) = 0;
   virtual Result<Correction> GetCorrection(std::int64_t id) = 0;  // NOT_FOUND
   // Latest first.
   virtual Result<std::vector<Correction>> ListCorrections(const CorrectionQuery& query) = 0;
   // Every version there has been of every account, by version, then by account.
   virtual Result<std::vector<AccountVersion>> AccountHistory() = 0;
+  // Events of users whose roles changed, from `since_ms` on, before `until_ms` (0: no end), by
+  // number.
+  virtual Result<std::vector<Event>> RoleChanges(TimeMs since_ms, TimeMs until_ms) = 0;
   virtual Result<ReportFigures> Report(const ReportQuery& query) = 0;
   virtual Result<HistoryKept> Kept() = 0;
   // By account, GPU type and period.

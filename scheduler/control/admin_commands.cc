@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "kezek/names.h"
 #include "scheduler/control/core.h"
 #include "scheduler/control/directory.h"
 #include "scheduler/engine/what_if.h"
@@ -157,6 +158,27 @@ Event Changed(const Core& core, const Token& token, const std::string& text,
   return event;
 }
 
+// "lead of universities/kaznu/nlp, auditor".
+std::string RolesText(const Core& core, const User& user) {
+  std::string text;
+  for (const RoleGrant& grant : user.roles) {
+    text += (text.empty() ? "" : ", ") + std::string(NameOf(grant.role));
+    if (grant.account != kRootAccount) text += " of " + core.PathOf(grant.account);
+  }
+  return text.empty() ? "none" : text;
+}
+
+// Who administers what is on record like any setting: with both ends, the actor and why.
+Event Changed(const Core& core, const User& before, const User& user, const std::string& text,
+              const Command& command) {
+  Event event = Changed(core, Subject::kUser, user.name, text, command);
+  if (before.roles == user.roles) return event;
+  event.reason.fields["field"] = "roles";
+  event.reason.fields["from"] = RolesText(core, before);
+  event.reason.fields["to"] = RolesText(core, user);
+  return event;
+}
+
 // The access of who is disabled ends with every token and does not come back by itself.
 void RevokeTokens(Core& core, const std::vector<User>& users, Directory* directory,
                   const std::string& why, const Command& command) {
@@ -194,10 +216,12 @@ Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Comma
     }
   }
   for (const User& user : *users) {
+    const auto known = directory.users.find(user.id);
+    core.Say(Changed(core, known == directory.users.end() ? User{} : known->second, user,
+                     put.reason, command));
     directory.users[user.id] = user;
     outcome.ids.push_back(user.id.value);
     core.changed_users.insert_or_assign(user.id, user);
-    core.Say(Changed(core, Subject::kUser, user.name, put.reason, command));
   }
   RevokeTokens(core, *users, &directory, put.reason, command);
   TakeOver(core, std::move(directory));

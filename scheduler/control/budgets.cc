@@ -172,6 +172,7 @@ void WarnOfBudgets(Core& core) {
 }
 
 void WarnOfWaiting(Core& core) {
+  core.waiting_for_budget.clear();
   const bool some = std::any_of(core.plan.stopped.begin(), core.plan.stopped.end(),
                                 [](const auto& one) { return one.second.by_budgets > 0; });
   if (!some) return;
@@ -182,6 +183,7 @@ void WarnOfWaiting(Core& core) {
     const auto account = directory.account_by_path.find(fields.at("account"));
     if (account == directory.account_by_path.end()) continue;
     const BudgetRef budget{account->second, fields.at("budget")};
+    ++core.waiting_for_budget[budget];
     const BudgetBalance& balance = core.engine.budgets().Of(budget);
     const quota::Int128 all = quota::Int128{balance.granted} + balance.carried_in;
     const auto known = core.waited_for.find(budget);

@@ -109,9 +109,10 @@ struct Core {
   std::int64_t tick = 0;
   std::int64_t keyed = 0;  // by the engine, when last reported
   bool tick_wanted = true;
-  std::int32_t bad_plans = 0;                  // in a row, with decisions that verify dropped
-  TimeMs recount_at_ms = 0;                    // when the next part of everything is counted anew
-  std::int32_t recount_part = 0;               // which
+  std::int32_t bad_plans = 0;     // in a row, with decisions that verify dropped
+  TimeMs recount_at_ms = 0;       // when the next part of everything is counted anew
+  std::int32_t recount_part = 0;  // which
+  std::map<BudgetRef, std::int64_t> waiting_for_budget;  // rows of the last plan
   std::map<BudgetRef, MilliGpuMs> waited_for;  // said of budgets: that jobs wait, and their grant
   std::map<std::string, TimeMs> scaled;  // GPU types whose guarantees are scaled: last seen so
 

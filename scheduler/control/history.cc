@@ -50,12 +50,12 @@ quota::PoolStanding PoolOf(Core& core, const std::string& type, MilliGpus capaci
   Held held = HeldOf(core, type);
   quota::PoolStanding pool;
   pool.gpu_type = type;
-  pool.capacity_milli = capacity;
   pool.free_milli = std::max<MilliGpus>(0, capacity - held.all_milli);
   pool.away = !core.cluster_answers || !core.nodes_seen || !core.MayAct();
   pool.due = DueOf(core, type, capacity);
   pool.held = std::move(held.by_index);
-  for (auto* figures : {&pool.entitled, &pool.demanded, &pool.by_limits, &pool.by_budgets}) {
+  for (auto* figures : {&pool.entitled, &pool.guarantee, &pool.lent, &pool.apart, &pool.demanded,
+                        &pool.by_limits, &pool.by_budgets}) {
     figures->assign(size, 0);
   }
   for (AccountIndex i = 0; i < tree.size(); ++i) {
@@ -63,6 +63,9 @@ quota::PoolStanding PoolOf(Core& core, const std::string& type, MilliGpus capaci
     const std::pair<AccountId, std::string> key{tree.id(i), type};
     if (const auto found = core.plan.standings.find(key); found != core.plan.standings.end()) {
       pool.entitled[at] = found->second.entitled_milli;
+      pool.guarantee[at] = found->second.guarantee_now_milli;
+      pool.lent[at] = found->second.lent_milli;
+      pool.apart[at] = found->second.apart_milli;
       pool.demanded[at] = found->second.demand_milli;
     }
     if (const auto found = core.plan.stopped.find(key); found != core.plan.stopped.end()) {
@@ -81,7 +84,8 @@ std::vector<AccountHour> StandingNow(Core& core) {
         quota::FiguresOf(tree, PoolOf(core, type, capacity));
     for (AccountIndex i = 0; i < tree.size(); ++i) {
       const AccountFigures& one = figures[static_cast<std::size_t>(i)];
-      if (one != AccountFigures{}) rows.push_back({tree.id(i), type, 0, one});
+      if (one == AccountFigures{}) continue;
+      rows.push_back({tree.id(i), type, 0, one, {core.plan_version, core.plan_version}});
     }
   }
   return rows;

@@ -17,6 +17,7 @@ View StandbyView(const ControlConfig& config, const Snapshot& snapshot,
   view.standings.clear();
   view.settings_version = 0;
   view.user_usage.reset();
+  view.waiting_for_budget.clear();
   return view;
 }
 

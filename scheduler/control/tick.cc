@@ -52,6 +52,19 @@ Attempt PlanAttempt(const Core& core, const Job& job, const engine::Start& start
   return attempt;
 }
 
+// Whose nodes these are, if somebody's: a gang is of one pool.
+void NameOwner(const Core& core, const Placement& placement, Reason& reason) {
+  const Directory& directory = *core.state.directory();
+  if (!IsApart(placement, directory.owners)) return;
+  const NodeOwner& owner = directory.owners.at(placement.front().node);
+  if (!owner.job_class.empty()) {
+    reason.fields["lane"] = owner.job_class;
+  } else {
+    const quota::AccountTree& tree = core.state.tree();
+    reason.fields["dedicated"] = tree.path(tree.IndexOf(owner.account));
+  }
+}
+
 // The attempt is committed as starting; the submission is done after that commit.
 void Launch1(Core& core, const engine::Start& start) {
   const bool known = core.state.FindJob(start.job) != nullptr;
@@ -71,6 +84,7 @@ void Launch1(Core& core, const engine::Start& start) {
   for (const NodeGrant& grant : attempt.placement) nodes += (nodes.empty() ? "" : ",") + grant.node;
   Reason planned{ReasonCode::kPlanned, {{"nodes", nodes}}};
   if (start.scavenges) planned.fields["budget"] = start.scavenges.name;
+  NameOwner(core, attempt.placement, planned);
   core.Say(Move(job, JobState::kStarting, std::move(planned), kActorKezek, attempt.ref.number,
                 core.now));
   core.Put(job);

@@ -55,6 +55,7 @@ void MakeView(Core& core) {
     view.standings = std::move(core.plan.standings);
     core.plan.standings.clear();
     view.settings_version = core.plan_version;
+    view.waiting_for_budget = core.waiting_for_budget;
     view.user_usage = UsageOfUsers(core);
   }
   if (core.view != nullptr && !core.directory_changed) {

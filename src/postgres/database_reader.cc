@@ -289,6 +289,20 @@ Result<std::vector<LedgerEntry>> DatabaseReader::Ledger(const JobRef& job) {
   });
 }
 
+// In the words of the index events_of_roles, or it does not serve.
+Result<std::vector<Event>> DatabaseReader::RoleChanges(TimeMs since_ms, TimeMs until_ms) {
+  return With<std::vector<Event>>([&](Work& work) {
+    return ReadAll<Event>(work,
+                          {std::string("select ") + kEventFields +
+                               " from events e where e.subject = 'user'"
+                               " and e.reason -> 'fields' ->> 'field' = 'roles'"
+                               " and e.time_ms >= $1::bigint"
+                               " and ($2::bigint = 0 or e.time_ms < $2::bigint) order by e.seq",
+                           {std::to_string(since_ms), std::to_string(until_ms)}},
+                          ReadEvent);
+  });
+}
+
 Result<std::vector<AccountVersion>> DatabaseReader::AccountHistory() {
   return With<std::vector<AccountVersion>>([&](Work& work) {
     return ReadAll<AccountVersion>(

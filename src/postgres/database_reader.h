@@ -30,10 +30,12 @@ class DatabaseReader : public Reader {
   Result<std::vector<ChargeTotal>> ChargeTotals(const std::vector<AccountId>& projects) override;
   Result<std::vector<LedgerEntry>> Ledger(const JobRef& job) override;
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) override;
-  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) override;
+  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(const std::vector<BudgetRef>& budgets,
+                                                     TimeMs since_ms) override;
   Result<Correction> GetCorrection(std::int64_t id) override;
   Result<std::vector<Correction>> ListCorrections(const CorrectionQuery& query) override;
   Result<std::vector<AccountVersion>> AccountHistory() override;
+  Result<std::vector<Event>> RoleChanges(TimeMs since_ms, TimeMs until_ms) override;
   Result<ReportFigures> Report(const ReportQuery& query) override;
   Result<HistoryKept> Kept() override;
   Result<std::vector<HistoryRow>> History(const HistoryQuery& query) override;

@@ -1,5 +1,6 @@
-// What people look up in the ledger, as SQL. Its indexes and totals serve all but the list of
-// entries: that one goes back from the last entry, so an account with few entries costs a walk.
+// What people look up in the ledger, as SQL. Its indexes and totals serve all of it: who asks for
+// some accounts, some users or a job reads no other's entries. A listing goes back from their last
+// entry, so one of a kind that they seldom have, or of long ago, costs a walk through theirs.
 // Private to src/postgres; pure.
 #pragma once
 
@@ -16,8 +17,8 @@ namespace kezek::postgres {
 
 // Project, user, GPU type, charged: of the totals that a trigger keeps.
 Sql ChargeTotalsSql(const std::vector<AccountId>& projects);
-// Account, name, spent.
-Sql SpentSinceSql(TimeMs since_ms);
+// Account, name, spent, of those of these budgets that have any.
+Sql SpentSinceSql(const std::vector<BudgetRef>& budgets, TimeMs since_ms);
 // First and last number of the book of charges in [since, until), not after `last_seq` (0: all);
 // 0: there are none. Times never fall with numbers, so the ends by time are the ends by number.
 Sql LedgerRangeSql(TimeMs since_ms, TimeMs until_ms, std::int64_t last_seq);

@@ -45,10 +45,11 @@ Result<std::vector<ChargeTotal>> DatabaseReader::ChargeTotals(
   });
 }
 
-Result<std::map<BudgetRef, MilliGpuMs>> DatabaseReader::SpentSince(TimeMs since_ms) {
+Result<std::map<BudgetRef, MilliGpuMs>> DatabaseReader::SpentSince(
+    const std::vector<BudgetRef>& budgets, TimeMs since_ms) {
   return With<std::map<BudgetRef, MilliGpuMs>>([&](pqxx::transaction_base& work) {
     std::map<BudgetRef, MilliGpuMs> spent;
-    for (const auto& row : Run(work, SpentSinceSql(since_ms))) {
+    for (const auto& row : Run(work, SpentSinceSql(budgets, since_ms))) {
       RowCursor cursor(row);
       const AccountId account{cursor.Int()};
       std::string name = cursor.String();

@@ -247,10 +247,11 @@ Result<std::vector<HistoryRow>> DatabaseReader::History(const HistoryQuery& quer
                                            accounts.Text()};
   std::string sql = "select account_id, gpu_type, " + PeriodSql(query.period, "from_ms");
   for (const char* figure : {"due", "entitled", "held", "demanded", "borrowed", "lent", "no_demand",
-                             "by_limits", "by_budgets", "unfit", "taken", "away"}) {
+                             "by_limits", "by_budgets", "unfit", "taken", "away", "apart"}) {
     sql += std::string(", sum(") + figure + ")::bigint";
   }
   sql +=
+      ", min(first_version), max(last_version)"
       " from account_hours where from_ms >= $1::bigint and from_ms + 3600000 <= $2::bigint"
       " and ($3::text = '' or gpu_type = $3::text) and account_id = any($4::bigint[])"
       " group by 1, 2, 3 order by 1, 2, 3";
@@ -263,6 +264,8 @@ Result<std::vector<HistoryRow>> DatabaseReader::History(const HistoryQuery& quer
       one.gpu_type = cursor.String();
       one.period = cursor.String();
       for (const auto member : kAccountFigures) one.figures.*member = cursor.Int();
+      one.versions.first = cursor.Int();
+      one.versions.last = cursor.Int();
     }
     return rows;
   });

@@ -75,4 +75,23 @@ std::vector<v1::SettingsChange> ChangesOf(const Caller& caller,
   return changes;
 }
 
+void AddRoleChanges(const std::vector<Event>& roles, std::vector<v1::SettingsChange>* changes) {
+  const auto text = [](const Event& event, const char* field) {
+    const auto found = event.reason.fields.find(field);
+    return found == event.reason.fields.end() ? std::string() : found->second;
+  };
+  for (const Event& event : roles) {
+    v1::SettingsChange& change = changes->emplace_back();
+    change.set_time_ms(event.time_ms);
+    change.set_actor(event.actor);
+    change.set_reason(text(event, "text"));
+    v1::FieldChange& field = *change.add_changes();
+    field.set_field("roles[" + event.name + "]");
+    field.set_before("\"" + text(event, "from") + "\"");
+    field.set_after("\"" + text(event, "to") + "\"");
+  }
+  std::stable_sort(changes->begin(), changes->end(),
+                   [](const auto& a, const auto& b) { return a.time_ms() > b.time_ms(); });
+}
+
 }  // namespace kezek::rpc

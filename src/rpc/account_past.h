@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kezek/account.h"
+#include "kezek/event.h"
 #include "kezek/result.h"
 #include "kezek/v1/quota.pb.h"
 #include "rpc/caller.h"
@@ -23,5 +24,9 @@ Result<std::map<AccountId, Account>> AccountsAt(const std::vector<AccountVersion
 std::vector<v1::SettingsChange> ChangesOf(const Caller& caller,
                                           const std::vector<AccountVersion>& history, AccountId top,
                                           const v1::TimeRange& time);
+
+// Adds what is said of roles to changes of settings, both latest first. Fields `from` and `to` of
+// such events are their values.
+void AddRoleChanges(const std::vector<Event>& roles, std::vector<v1::SettingsChange>* changes);
 
 }  // namespace kezek::rpc

@@ -1,10 +1,11 @@
 #include "rpc/account_warnings.h"
 
-#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
 
+#include "kezek/budget_periods.h"
+#include "kezek/node_owners.h"
 #include "kezek/reason_text.h"
 #include "rpc/caller.h"
 
@@ -13,10 +14,29 @@ namespace {
 
 constexpr DurationMs kSoon = 31 * kDayMs;
 
-std::map<std::string, MilliGpus> CapacityOf(const View& view) {
+// The accounts as they would be; of new ones the ids are not those that they will get.
+std::map<AccountId, Account> AccountsAfter(const Directory& directory, const PutAccounts& command) {
+  std::map<AccountId, Account> accounts = directory.accounts;
+  std::int64_t fresh = 0;
+  for (const PutAccounts::Item& item : command.accounts) {
+    Account account = item.account;
+    if (!account.id) account.id = AccountId{--fresh};
+    const auto above = directory.account_by_path.find(item.parent_path);
+    if (!item.parent_path.empty() && above != directory.account_by_path.end()) {
+      account.parent = above->second;
+    }
+    accounts[account.id] = account;
+  }
+  return accounts;
+}
+
+// Of shared nodes in service: guarantees are about no others.
+std::map<std::string, MilliGpus> CapacityOf(const View& view, const PutAccounts& command) {
+  const Directory& directory = *view.directory;
+  const NodeOwners owners = OwnersOf(AccountsAfter(directory, command), directory.classes);
   std::map<std::string, MilliGpus> capacity;
   for (const auto& [name, node] : view.nodes) {
-    if (node.health != NodeHealth::kUp) continue;
+    if (node.health != NodeHealth::kUp || owners.contains(name)) continue;
     capacity[node.gpu_type] += 1000LL * (node.gpus - node.foreign_gpus);
   }
   return capacity;
@@ -39,17 +59,10 @@ v1::Reason Warning(const std::string& code, std::map<std::string, std::string> f
 
 std::string Named(const std::string& path) { return path.empty() ? "the root" : path; }
 
-// Whether a later period takes over where this one ends.
-bool HasNext(const std::vector<BudgetSpec>& budgets, const BudgetSpec& one) {
-  return std::any_of(budgets.begin(), budgets.end(), [&](const BudgetSpec& other) {
-    return other.gpu_type == one.gpu_type && other.start_ms >= one.end_ms;
-  });
-}
-
 }  // namespace
 
 std::vector<v1::Reason> WarningsOf(const View& view, const PutAccounts& command) {
-  const auto capacity = CapacityOf(view);
+  const auto capacity = CapacityOf(view, command);
   std::vector<v1::Reason> warnings;
   for (const PutAccounts::Item& item : command.accounts) {
     const Account& account = item.account;
@@ -67,7 +80,8 @@ std::vector<v1::Reason> WarningsOf(const View& view, const PutAccounts& command)
                                   {"capacity", GpuText(there)}},
                                  "The guarantee of " + Named(path) + ", " + guarantee + " " + type +
                                      ", is above the " + GpuText(there) +
-                                     " in service now: it cannot be kept in full."));
+                                     " on shared nodes in service now: it cannot be kept in "
+                                     "full."));
     }
     for (const BudgetSpec& budget : account.settings.budgets) {
       if (budget.milli_gpu_hours == 0 && budget.end_ms > view.now_ms) {
@@ -77,7 +91,7 @@ std::vector<v1::Reason> WarningsOf(const View& view, const PutAccounts& command)
                         " has 0 GPU-hours: nothing can be held of it but what is carried over."));
       }
       const bool soon = budget.end_ms > view.now_ms && budget.end_ms - view.now_ms <= kSoon;
-      if (!soon || HasNext(account.settings.budgets, budget)) continue;
+      if (!soon || NextPeriod(account.settings.budgets, budget) != nullptr) continue;
       warnings.push_back(Warning(
           "BUDGET_HAS_NO_NEXT",
           {{"account", path}, {"budget", budget.name}, {"end_ms", std::to_string(budget.end_ms)}},

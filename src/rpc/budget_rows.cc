@@ -31,23 +31,6 @@ v1::Budget ToWire(const View& view, const BudgetStanding& standing, MilliGpuMs s
   return wire;
 }
 
-// By path of the account and name of the budget; an array's row counts once.
-using JobsWaiting = std::map<std::pair<std::string, std::string>, std::int64_t>;
-
-JobsWaiting CountWaiting(const View& view) {
-  JobsWaiting count;
-  if (view.waiting == nullptr) return count;
-  for (const auto& [job, standing] : *view.waiting) {
-    if (standing.reason.code != ReasonCode::kBudgetExhausted) continue;
-    const auto& fields = standing.reason.fields;
-    const auto account = fields.find("account");
-    const auto budget = fields.find("budget");
-    if (account == fields.end() || budget == fields.end()) continue;
-    ++count[{account->second, budget->second}];
-  }
-  return count;
-}
-
 }  // namespace
 
 Result<std::vector<BudgetStanding>> BudgetsOf(const Caller& caller, const std::string& account,
@@ -85,15 +68,18 @@ Result<void> AddBudgets(const Caller& caller, const std::vector<BudgetStanding>&
                         Reader& reader, google::protobuf::RepeatedPtrField<v1::Budget>* out) {
   if (budgets.empty()) return {};
   const View& view = *caller.view;
-  const auto spent = reader.SpentSince(view.now_ms - kPaceMs);
+  std::vector<BudgetRef> refs;
+  refs.reserve(budgets.size());
+  for (const BudgetStanding& standing : budgets) refs.push_back(standing.ref);
+  const auto spent = reader.SpentSince(refs, view.now_ms - kPaceMs);
   if (!spent) return spent.error();
-  const JobsWaiting waiting = CountWaiting(view);
   for (const BudgetStanding& standing : budgets) {
     const auto lately = spent->find(standing.ref);
     v1::Budget& wire = *out->Add();
     wire = ToWire(view, standing, lately == spent->end() ? 0 : lately->second);
-    const auto jobs = waiting.find({wire.account(), standing.ref.name});
-    if (jobs == waiting.end() || !caller.ReachesAccount(standing.ref.account)) continue;
+    const auto jobs = view.waiting_for_budget.find(standing.ref);
+    if (jobs == view.waiting_for_budget.end()) continue;
+    if (!caller.ReachesAccount(standing.ref.account)) continue;
     wire.set_jobs_waiting(jobs->second);
   }
   return {};

@@ -226,16 +226,14 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListBudgets(grpc::CallbackServerCont
                                                         v1::ListBudgetsResponse* response) {
   return Serve(
       context, parts_, Method("ListBudgets"), *request,
-      [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
+      ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
         auto wanted = BudgetsOf(*caller, request->account(),
                                 {.below = request->below(), .all_periods = request->all_periods()});
         if (!wanted) return reply.Fail(wanted.error());
         ReadLong(*caller, [caller, wanted = std::move(*wanted), response, reply](Reader& reader) {
           reply.Finish(AddBudgets(*caller, wanted, reader, response->mutable_budgets()));
         });
-      });
+      }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListCorrections(
@@ -243,9 +241,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListCorrections(
     v1::ListCorrectionsResponse* response) {
   return Serve(
       context, parts_, Method("ListCorrections"), *request,
-      [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
+      ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
         const auto place = PlaceOf(request->page());
         if (!place) return reply.Fail(place.error());
         const CorrectionQuery query{
@@ -262,16 +258,14 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListCorrections(
           }
           reply.Ok();
         });
-      });
+      }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListLedger(grpc::CallbackServerContext* context,
                                                        const v1::ListLedgerRequest* request,
                                                        v1::ListLedgerResponse* response) {
   return Serve(context, parts_, Method("ListLedger"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
                  auto query = PlanListing(*caller, *request);
                  if (!query) return reply.Fail(query.error());
                  ReadLong(*caller, [caller, query = *query, cluster = settings_.cluster, response,
@@ -288,7 +282,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListLedger(grpc::CallbackServerConte
                    }
                    reply.Ok();
                  });
-               });
+               }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ProposeCorrection(
@@ -296,9 +290,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ProposeCorrection(
     v1::Correction* response) {
   return Serve(
       context, parts_, Method("ProposeCorrection"), *request,
-      [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
+      ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
         auto draft = DraftOf(*caller, *request);
         if (!draft) return reply.Fail(draft.error());
         const Parts parts = parts_;
@@ -314,22 +306,20 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ProposeCorrection(
               }
               Change(caller, parts, kezek::ProposeCorrection{std::move(draft)}, response, reply);
             });
-      });
+      }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::DecideCorrection(
     grpc::CallbackServerContext* context, const v1::DecideCorrectionRequest* request,
     v1::Correction* response) {
   return Serve(context, parts_, Method("DecideCorrection"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
                  if (request->id() <= 0) return reply.Fail(Invalid("id", "say which correction"));
                  Change(
                      caller, parts_,
                      kezek::DecideCorrection{request->id(), request->approve(), request->reason()},
                      response, reply);
-               });
+               }));
 }
 
 }  // namespace kezek::rpc

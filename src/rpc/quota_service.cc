@@ -17,6 +17,9 @@
 namespace kezek::rpc {
 namespace {
 
+// More of them are read among what may be long: their entries of some weeks are added up.
+constexpr int kFewBudgets = 16;
+
 std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
 
 Result<AccountId> VisibleAccount(const Caller& caller, const std::string& path) {
@@ -75,9 +78,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListAccounts(grpc::CallbackServerCon
                                                          v1::ListAccountsResponse* response) {
   return Serve(
       context, parts_, Method("ListAccounts"), *request,
-      [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
+      ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
         const auto page = ReadPage(request->page());
         if (!page) return reply.Fail(page.error());
         if (request->depth() < 0) return reply.Fail(Invalid("depth", "must not be negative"));
@@ -103,16 +104,15 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListAccounts(grpc::CallbackServerCon
         });
         response->set_settings_version(directory.settings_version);
         reply.Ok();
-      });
+      }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext* context,
                                                      const v1::GetUsageRequest* request,
                                                      v1::GetUsageResponse* response) {
   return Serve(
-      context, parts_, Method("GetUsage"), *request, [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
+      context, parts_, Method("GetUsage"), *request,
+      ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
         auto accounts = UsageAccounts(*caller, request->account());
         if (!accounts) return reply.Fail(accounts.error());
         auto types = TypesOf(caller->directory(), request->gpu_type());
@@ -126,8 +126,8 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext
         response->set_half_life_ms(settings_.half_life_ms);
         response->set_as_of_ms(caller->view->now_ms);
         response->set_settings_version(caller->view->settings_version);
-        parts_.read->Read([caller, accounts = *accounts, types = *types, budgets = *budgets,
-                           by_user = request->by_user(), response, reply](Reader& reader) {
+        auto read = [caller, accounts = *accounts, types = *types, budgets = *budgets,
+                     by_user = request->by_user(), response, reply](Reader& reader) {
           const auto charged = reader.ChargeTotals(ProjectsWithin(caller->directory(), accounts));
           if (!charged) return reply.Fail(charged.error());
           for (const AccountId id : accounts) {
@@ -137,17 +137,17 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetUsage(grpc::CallbackServerContext
           }
           if (by_user) AddUsers(*caller, accounts, types, *charged, response);
           reply.Finish(AddBudgets(*caller, budgets, reader, response->mutable_budgets()));
-        });
-      });
+        };
+        if (static_cast<int>(budgets->size()) > kFewBudgets) return ReadLong(*caller, read);
+        parts_.read->Read(read);
+      }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerContext* context,
                                                            const v1::GetEntitlementRequest* request,
                                                            v1::GetEntitlementResponse* response) {
   return Serve(context, parts_, Method("GetEntitlement"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
                  const auto types = TypesOf(caller->directory(), request->gpu_type());
                  if (!types) return reply.Fail(types.error());
                  if (request->depth() < 0)
@@ -169,8 +169,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerC
                    for (const auto& type : *types)
                      *response->add_rows() = ToEntitlementRow(view, id, type);
                  }
-                 const NodeOwners owners =
-                     OwnersOf(view.directory->accounts, view.directory->classes);
+                 const NodeOwners& owners = view.directory->owners;
                  for (const auto& [name, node] : view.nodes) {
                    if (node.health != NodeHealth::kUp || owners.contains(name)) continue;
                    (*response->mutable_capacity_milli_gpus())[node.gpu_type] +=
@@ -179,7 +178,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerC
                  response->set_tick_ms(view.now_ms);
                  response->set_settings_version(view.settings_version);
                  reply.Ok();
-               });
+               }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ReportReconcile(grpc::CallbackServerContext* context,

@@ -104,8 +104,13 @@ void Carry(const Parts& parts, Lane& trials, const Asked& asked, AccountPlan pla
               [desk = parts.desk, command, done](Reader&) { done(Await(*desk, command)); });
 }
 
-Result<void> CheckWhatIf(bool what_if, bool plan_only) {
-  if (!what_if || plan_only) return {};
+// Of a change: why, unless it is only looked at.
+template <class Request>
+Result<void> CheckAsked(const Request& request) {
+  if (const auto reason = CheckReason(request.reason(), request.plan_only()); !reason) {
+    return reason;
+  }
+  if (!request.what_if() || request.plan_only()) return {};
   return Invalid("what_if", "goes with plan_only alone");
 }
 
@@ -114,81 +119,75 @@ Result<void> CheckWhatIf(bool what_if, bool plan_only) {
 grpc::ServerUnaryReactor* QuotaServiceImpl::GetAccount(grpc::CallbackServerContext* context,
                                                        const v1::GetAccountRequest* request,
                                                        v1::GetAccountResponse* response) {
-  return Serve(
-      context, parts_, Method("GetAccount"), *request, [&](const auto& caller, const Reply& reply) {
-        const auto here = CheckCluster(settings_, request->cluster());
-        if (!here) return reply.Fail(here.error());
-        const auto id = FindVisibleAccount(*caller, request->account(), "account");
-        if (!id) return reply.Fail(id.error());
-        const Directory& directory = caller->directory();
-        if (request->settings_version() == 0) {
-          *response->mutable_account() = ToWire(directory, directory.accounts.at(*id));
-          *response->mutable_effective() = ToWire(Effective(directory, *id));
-          return reply.Ok();
-        }
-        ReadLong(*caller, [caller, id = *id, request, response, reply](Reader& reader) {
-          const auto history = reader.AccountHistory();
-          if (!history) return reply.Fail(history.error());
-          reply.Finish(
-              FillPast(caller->directory(), *history, id, request->settings_version(), response));
-        });
-      });
+  return Serve(context, parts_, Method("GetAccount"), *request,
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
+                 const auto id = FindVisibleAccount(*caller, request->account(), "account");
+                 if (!id) return reply.Fail(id.error());
+                 const Directory& directory = caller->directory();
+                 if (request->settings_version() == 0) {
+                   *response->mutable_account() = ToWire(directory, directory.accounts.at(*id));
+                   *response->mutable_effective() = ToWire(Effective(directory, *id));
+                   return reply.Ok();
+                 }
+                 ReadLong(*caller, [caller, id = *id, request, response, reply](Reader& reader) {
+                   const auto history = reader.AccountHistory();
+                   if (!history) return reply.Fail(history.error());
+                   reply.Finish(FillPast(caller->directory(), *history, id,
+                                         request->settings_version(), response));
+                 });
+               }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ApplyAccounts(grpc::CallbackServerContext* context,
                                                           const v1::ApplyAccountsRequest* request,
                                                           v1::ApplyAccountsResponse* response) {
   return Serve(context, parts_, Method("ApplyAccounts"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
-                 const auto reason = CheckReason(request->reason(), request->plan_only());
-                 if (!reason) return reply.Fail(reason.error());
-                 const auto alone = CheckWhatIf(request->what_if(), request->plan_only());
-                 if (!alone) return reply.Fail(alone.error());
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
+                 const auto asked = CheckAsked(*request);
+                 if (!asked) return reply.Fail(asked.error());
                  auto plan = PlanAccounts(*caller, *request);
                  if (!plan) return reply.Fail(plan.error());
                  Carry(parts_, *trials_, {caller, request->plan_only(), request->what_if()},
                        std::move(*plan), response, reply,
                        [request](const Error& error) { return InRequest(*request, error); });
-               });
+               }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ListChanges(grpc::CallbackServerContext* context,
                                                         const v1::ListChangesRequest* request,
                                                         v1::ListChangesResponse* response) {
-  return Serve(context, parts_, Method("ListChanges"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
-                 const auto page = ReadPage(request->page());
-                 if (!page) return reply.Fail(page.error());
-                 const auto top = TopOf(*caller, request->account());
-                 if (!top) return reply.Fail(top.error());
-                 ReadLong(*caller, [caller, top = *top, page = *page, request, response,
-                                    reply](Reader& reader) {
-                   const auto history = reader.AccountHistory();
-                   if (!history) return reply.Fail(history.error());
-                   FillPage(ChangesOf(*caller, *history, top, request->time()), page,
-                            response->mutable_page(), [&](const v1::SettingsChange& change) {
-                              *response->add_changes() = change;
-                            });
-                   reply.Ok();
-                 });
-               });
+  return Serve(
+      context, parts_, Method("ListChanges"), *request,
+      ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
+        const auto page = ReadPage(request->page());
+        if (!page) return reply.Fail(page.error());
+        const auto top = TopOf(*caller, request->account());
+        if (!top) return reply.Fail(top.error());
+        ReadLong(*caller, [caller, top = *top, page = *page, request, response,
+                           reply](Reader& reader) {
+          const auto history = reader.AccountHistory();
+          if (!history) return reply.Fail(history.error());
+          auto changes = ChangesOf(*caller, *history, top, request->time());
+          if (caller->everywhere && top == kRootAccount) {
+            const auto roles =
+                reader.RoleChanges(request->time().since_ms(), request->time().until_ms());
+            if (!roles) return reply.Fail(roles.error());
+            AddRoleChanges(*roles, &changes);
+          }
+          FillPage(changes, page, response->mutable_page(),
+                   [&](const v1::SettingsChange& change) { *response->add_changes() = change; });
+          reply.Ok();
+        });
+      }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerContext* context,
                                                            const v1::RevertAccountsRequest* request,
                                                            v1::ApplyAccountsResponse* response) {
   return Serve(context, parts_, Method("RevertAccounts"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
-                 const auto reason = CheckReason(request->reason(), request->plan_only());
-                 if (!reason) return reply.Fail(reason.error());
-                 const auto alone = CheckWhatIf(request->what_if(), request->plan_only());
-                 if (!alone) return reply.Fail(alone.error());
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
+                 const auto asked = CheckAsked(*request);
+                 if (!asked) return reply.Fail(asked.error());
                  const auto top = TopOf(*caller, request->account());
                  if (!top) return reply.Fail(top.error());
                  const auto base = CheckBase(caller->directory(), request->base_version());
@@ -204,7 +203,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::RevertAccounts(grpc::CallbackServerC
                        Carry(parts_, *trials_, {caller, request->plan_only(), request->what_if()},
                              std::move(*plan), response, reply, Naming);
                      });
-               });
+               }));
 }
 
 }  // namespace kezek::rpc

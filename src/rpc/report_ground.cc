@@ -81,8 +81,8 @@ Result<ReportTime> ReadTime(const v1::TimeRange& wire, const ReportGround& groun
   return time;
 }
 
-v1::ReportBasis BasisOf(const ReportFigures& figures, const ReportGround& ground,
-                        const ReportTime& time) {
+v1::ReportBasis BasisOf(const ReportFigures& figures, const std::vector<HistoryRow>& history,
+                        const ReportGround& ground, const ReportTime& time) {
   v1::ReportBasis basis;
   basis.set_first_ledger_seq(figures.first_ledger_seq);
   basis.set_last_ledger_seq(figures.last_ledger_seq);
@@ -90,6 +90,12 @@ v1::ReportBasis BasisOf(const ReportFigures& figures, const ReportGround& ground
   basis.mutable_time()->set_since_ms(time.since_ms);
   basis.mutable_time()->set_until_ms(time.until_ms);
   basis.set_made_ms(ground.now_ms);
+  if (!history.empty()) {
+    VersionRange versions = history.front().versions;
+    for (const HistoryRow& row : history) versions += row.versions;
+    basis.set_first_tick_settings_version(versions.first);
+    basis.set_last_tick_settings_version(versions.last);
+  }
   const auto& rates = ground.directory->rate_milli;
   basis.mutable_rates_milli()->insert(rates.begin(), rates.end());
   return basis;

@@ -46,7 +46,7 @@ struct ReportTime {
 // now; with `full_hours` at most until the end of the last full hour that the history has.
 Result<ReportTime> ReadTime(const v1::TimeRange& wire, const ReportGround& ground, bool full_hours);
 
-v1::ReportBasis BasisOf(const ReportFigures& figures, const ReportGround& ground,
-                        const ReportTime& time);
+v1::ReportBasis BasisOf(const ReportFigures& figures, const std::vector<HistoryRow>& history,
+                        const ReportGround& ground, const ReportTime& time);
 
 }  // namespace kezek::rpc

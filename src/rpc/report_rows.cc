@@ -34,10 +34,12 @@ struct Standing {
   MilliGpuMs entitled = 0;
   MilliGpuMs held = 0;
   MilliGpuMs demanded = 0;
+  MilliGpuMs apart = 0;
   void Add(const AccountFigures& figures, std::int64_t rate_milli) {
     entitled += Rated(figures.entitled, rate_milli);
     held += Rated(figures.held, rate_milli);
     demanded += Rated(figures.demanded, rate_milli);
+    apart += Rated(figures.apart, rate_milli);
   }
 };
 
@@ -130,6 +132,7 @@ void AddFigures(const AccountFigures& figures, v1::ReportUsageRow* row) {
   row->set_borrowed_milli_gpu_ms(row->borrowed_milli_gpu_ms() + figures.borrowed);
   row->set_entitled_milli_gpu_ms(row->entitled_milli_gpu_ms() + figures.entitled);
   row->set_unused_milli_gpu_ms(row->unused_milli_gpu_ms() + unused);
+  row->set_apart_milli_gpu_ms(row->apart_milli_gpu_ms() + figures.apart);
 }
 
 bool TellsStanding(const std::vector<v1::ReportGroup>& by) {
@@ -211,6 +214,7 @@ void FillEquity(const Directory& directory, const EquityBasis& basis, const Repo
     row.set_off_ppm(received_ppm[i] - targets[i]);
     row.set_unmet_ppm(Ppm(sums[i].demanded - sums[i].held, sums[i].demanded));
     row.set_received_milli_gpu_ms(sums[i].held);
+    row.set_apart_milli_gpu_ms(sums[i].apart);
     ReportKey key;
     key.group = static_cast<std::int32_t>(i);
     const auto happened = figures.rows.find(key);
@@ -246,11 +250,12 @@ void FillCauses(const AccountFigures& figures, v1::ExplainShareResponse* respons
       "Nobody asked for it.",
       "Asked for by jobs that limits stop.",
       "Asked for by jobs that budgets stop.",
-      "Others did not ask for theirs.",
+      "Others did not ask for theirs, or were stopped.",
       "So many were free, but not in the shape or place that jobs wait for.",
-      "Others held them until their jobs ended.",
+      "Held by others, scavengers and what was ending.",
       "Nothing could be started: the cluster or the scheduler stood still.",
-      "Held beyond what it was entitled to, as nobody else was."};
+      "Held beyond what it was entitled to: others left it, or asked for it only while jobs ran "
+      "on."};
   const auto causes = CausesOf(figures);
   response->set_due_milli_gpu_ms(figures.due);
   response->set_held_milli_gpu_ms(figures.held);

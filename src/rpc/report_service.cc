@@ -207,6 +207,7 @@ v1::ReportUsageRow Anonymous(const v1::ReportUsageRow& row) {
   told.set_borrowed_milli_gpu_ms(row.borrowed_milli_gpu_ms());
   told.set_entitled_milli_gpu_ms(row.entitled_milli_gpu_ms());
   told.set_unused_milli_gpu_ms(row.unused_milli_gpu_ms());
+  told.set_apart_milli_gpu_ms(row.apart_milli_gpu_ms());
   *told.mutable_waits() = row.waits();
   return told;
 }
@@ -275,7 +276,7 @@ Result<void> Make(const Caller& caller, const ReportGround& ground, Reader& read
     history = std::move(*rows);
   }
   FillUsage(*ground.directory, asked->by, asked->groups, asked->tops, *figures, history, response);
-  *response->mutable_basis() = BasisOf(*figures, ground, asked->time);
+  *response->mutable_basis() = BasisOf(*figures, history, ground, asked->time);
   return {};
 }
 
@@ -293,7 +294,7 @@ Result<void> Make(const Caller& caller, const ReportGround& ground, Reader& read
   for (const auto& [kind, jobs] : OverridesOf(caller, *overrides)) {
     (*response->mutable_overrides())[kind] = jobs;
   }
-  *response->mutable_basis() = BasisOf(*figures, ground, asked->time);
+  *response->mutable_basis() = BasisOf(*figures, *history, ground, asked->time);
   return {};
 }
 
@@ -309,7 +310,7 @@ Result<void> Make(const Caller& caller, const ReportGround& ground, Reader& read
   if (!versions) return versions.error();
   Fill(caller, *asked, *figures, *history, response);
   FillVersions(caller.directory(), *asked, *versions, response);
-  *response->mutable_basis() = BasisOf(*figures, ground, asked->time);
+  *response->mutable_basis() = BasisOf(*figures, *history, ground, asked->time);
   return {};
 }
 
@@ -333,35 +334,29 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ReportUsage(grpc::CallbackServerCont
                                                         const v1::ReportUsageRequest* request,
                                                         v1::ReportUsageResponse* response) {
   return Serve(context, parts_, Method("ReportUsage"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
                  Answer(*long_reads_, parts_.clock->Now(), caller, GroundOf(*request), request,
                         response, reply);
-               });
+               }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ReportEquity(grpc::CallbackServerContext* context,
                                                          const v1::ReportEquityRequest* request,
                                                          v1::ReportEquityResponse* response) {
   return Serve(context, parts_, Method("ReportEquity"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
                  Answer(*long_reads_, parts_.clock->Now(), caller, GroundOf(*request), request,
                         response, reply);
-               });
+               }));
 }
 
 grpc::ServerUnaryReactor* QuotaServiceImpl::ExplainShare(grpc::CallbackServerContext* context,
                                                          const v1::ExplainShareRequest* request,
                                                          v1::ExplainShareResponse* response) {
   return Serve(context, parts_, Method("ExplainShare"), *request,
-               [&](const auto& caller, const Reply& reply) {
-                 const auto here = CheckCluster(settings_, request->cluster());
-                 if (!here) return reply.Fail(here.error());
+               ForThisCluster(settings_, request, [&](const auto& caller, const Reply& reply) {
                  Answer(*long_reads_, parts_.clock->Now(), caller, {}, request, response, reply);
-               });
+               }));
 }
 
 }  // namespace kezek::rpc

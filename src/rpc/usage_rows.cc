@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "kezek/node_owners.h"
 #include "rpc/entitlement_convert.h"
 
 namespace kezek::rpc {
@@ -74,7 +75,11 @@ std::vector<v1::UsageRow> UsersOf(const Caller& caller, AccountId project, const
       if (attempt.project != project || attempt.shape.gpu_type != type) continue;
       v1::UsageRow& row = rows[attempt.user];
       row.set_jobs_running(row.jobs_running() + 1);
-      row.set_running_milli_gpus(row.running_milli_gpus() + attempt.counted_milli);
+      if (IsApart(attempt.placement, directory.owners)) {
+        row.set_apart_milli_gpus(row.apart_milli_gpus() + attempt.counted_milli);
+      } else {
+        row.set_running_milli_gpus(row.running_milli_gpus() + attempt.counted_milli);
+      }
     }
   }
   for (auto at = view.queued_of_user.lower_bound({project, UserId{}});
@@ -127,6 +132,7 @@ v1::UsageRow UsageOf(const View& view, AccountId id, const std::string& type,
     }
   }
   row.set_running_milli_gpus(standing.allocated_milli);
+  row.set_apart_milli_gpus(standing.apart_milli);
   if (siblings_usage > 0) {
     row.set_usage_ppm(static_cast<std::int64_t>(1e6 * standing.usage_gpu_hours / siblings_usage));
   }

@@ -183,7 +183,7 @@ v1::GetUsageResponse CannedUsage() {
                                     sentence: "Its weight gives it this much." } } }
     rows { account: "universities/kaznu/nlp" gpu_type: "h200" usage_milli_gpu_ms: 3600000000
            charged_milli_gpu_ms: 3600000000 running_milli_gpus: 1000 usage_ppm: 833
-           weight_ppm: 1000000 jobs_running: 1 }
+           apart_milli_gpus: 8000 weight_ppm: 1000000 jobs_running: 1 }
     rows { account: "universities/kaznu/nlp" user: "dana@kaznu" gpu_type: "h200"
            usage_milli_gpu_ms: 3600000000 charged_milli_gpu_ms: 3600000000
            running_milli_gpus: 1000 usage_ppm: 1000000 jobs_running: 1 }
@@ -324,6 +324,9 @@ v1::ListChangesResponse CannedChanges(const v1::ListChangesRequest& request) {
       changes { account: "universities/kaznu" field: "attributes[country]" after: "\"KZ\"" }
       changes { account: "universities/kaznu/nlp" field: "closed" before: "false"
                 after: "true" } }
+    changes { time_ms: 1795149800000 actor: "root@kezek" reason: "order 118"
+      changes { field: "roles[dana@kaznu]" before: "\"researcher of universities/kaznu/nlp\""
+                after: "\"institution-admin of universities/kaznu\"" } }
     changes { version: 14 time_ms: 1795059800000 actor: "root@kezek" reason: "order 116"
       changes { field: "title" after: "\"Alem\"" } }
   )");

@@ -17,7 +17,8 @@ Message Parse(const std::string& text) {
 
 v1::ReportBasis BasisOf(const v1::TimeRange& time) {
   auto basis = Parse<v1::ReportBasis>(R"(
-    first_ledger_seq: 1 last_ledger_seq: 8412006 settings_version: 15 made_ms: 1795246200000)");
+    first_ledger_seq: 1 last_ledger_seq: 8412006 settings_version: 15 made_ms: 1795246200000
+    first_tick_settings_version: 12 last_tick_settings_version: 15)");
   *basis.mutable_time() = time;
   (*basis.mutable_rates_milli())["h200"] = 1000;
   if (time.until_ms() == 0) basis.mutable_time()->set_until_ms(1795244400000);
@@ -32,6 +33,7 @@ v1::ReportUsageResponse CannedReport(const v1::ReportUsageRequest& request) {
            used_milli_gpu_ms: 46800000000000 guaranteed_milli_gpu_ms: 40000000000000
            borrowed_milli_gpu_ms: 6800000000000 entitled_milli_gpu_ms: 45000000000000
            unused_milli_gpu_ms: 3600000000000 preempted: 3 lost_milli_gpu_ms: 3600000000 failed: 17
+           apart_milli_gpu_ms: 1800000000000
            waits { jobs: 1200 mean_ms: 900000 p50_ms: 240000 p95_ms: 11400000 max_ms: 90000000 } }
     rows { jobs: 2 used_milli_gpu_ms: 3600000000 charged_milli_gpu_ms: 1800000000
            entitled_milli_gpu_ms: 3600000000 idle_milli_gpu_ms: 900000000
@@ -40,7 +42,7 @@ v1::ReportUsageResponse CannedReport(const v1::ReportUsageRequest& request) {
             used_milli_gpu_ms: 46803600000000 guaranteed_milli_gpu_ms: 40000000000000
             borrowed_milli_gpu_ms: 6800000000000 entitled_milli_gpu_ms: 45003600000000
             unused_milli_gpu_ms: 3600000000000 preempted: 3 lost_milli_gpu_ms: 3600000000
-            failed: 17
+            failed: 17 apart_milli_gpu_ms: 1800000000000
             waits { jobs: 1200 mean_ms: 900000 p50_ms: 240000 p95_ms: 11400000
                     max_ms: 90000000 } }
   )");
@@ -69,6 +71,7 @@ v1::ReportEquityResponse CannedEquity(const v1::ReportEquityRequest& request) {
            waits { jobs: 90 p50_ms: 360000 p95_ms: 14520000 } }
     rows { group: "universities" target_ppm: 700000 entitled_ppm: 690000 received_ppm: 694000
            off_ppm: -6000 unmet_ppm: 21000 received_milli_gpu_ms: 69400000000000
+           apart_milli_gpu_ms: 1800000000000
            waits { jobs: 1200 p50_ms: 240000 p95_ms: 11400000 } }
     jain_ppm: 968123 institutions: 41 policy_error_ppm: 6000
     overrides { key: "hold" value: 2 } overrides { key: "limit" value: 0 }
@@ -114,16 +117,18 @@ v1::ExplainShareResponse CannedShare(const v1::ExplainShareRequest& request) {
     account { group: "universities/kaznu" jobs: 1204 charged_milli_gpu_ms: 44446400000000
               refunded_milli_gpu_ms: 7200000000 guaranteed_milli_gpu_ms: 40000000000000
               borrowed_milli_gpu_ms: 3200000000000 entitled_milli_gpu_ms: 45000000000000
-              failed: 17 waits { jobs: 1200 p50_ms: 240000 p95_ms: 11400000 } }
+              failed: 17 apart_milli_gpu_ms: 1800000000000
+              waits { jobs: 1200 p50_ms: 240000 p95_ms: 11400000 } }
     siblings { group: "another 1" guaranteed_milli_gpu_ms: 20000000000000
                entitled_milli_gpu_ms: 20000000000000 waits { jobs: 7 p50_ms: 60000 p95_ms: 60000 } }
     due_milli_gpu_ms: 50000000000000 held_milli_gpu_ms: 43200000000000
     causes { reason { code: "NO_DEMAND" sentence: "Nobody asked for it." }
              milli_gpu_ms: -6000000000000 }
-    causes { reason { code: "LEFT_BY_OTHERS" sentence: "Others did not ask for theirs." }
+    causes { reason { code: "LEFT_BY_OTHERS"
+                      sentence: "Others did not ask for theirs, or were stopped." }
              milli_gpu_ms: 1000000000000 }
     causes { reason { code: "TAKEN_BY_OTHERS"
-                      sentence: "Others held them until their jobs ended." }
+                      sentence: "Held by others, scavengers and what was ending." }
              milli_gpu_ms: -1800000000000 }
     settings_versions: 12
   )");

@@ -280,9 +280,11 @@ TEST_F(BudgetTest, ReadersFindEntriesSpendingAndCorrections) {
     EXPECT_EQ(reader.ListCorrections({})->size(), 0U) << "it is decided";
     EXPECT_EQ(reader.ListCorrections({.decided = true}).value(), std::vector{correction});
     EXPECT_EQ(reader.ListCorrections({.decided = true, .before_id = 3})->size(), 0U);
-    const auto spent = reader.SpentSince(0);
+    const auto spent = reader.SpentSince({{AccountId{9}, "none"}, kBudget}, 0);
     ASSERT_TRUE(spent.has_value());
-    EXPECT_EQ(spent->at(kBudget), 37);
+    EXPECT_EQ(*spent, (std::map<BudgetRef, MilliGpuMs>{{kBudget, 37}}));
+    EXPECT_TRUE(reader.SpentSince({{AccountId{9}, "none"}}, 0)->empty()) << "nobody else's";
+    EXPECT_TRUE(reader.SpentSince({}, 0)->empty());
     const auto rows = reader.ListLedger({.accounts = {AccountId{4}}, .limit = 3});
     ASSERT_TRUE(rows.has_value());
     ASSERT_EQ(rows->size(), 3U);

@@ -175,15 +175,59 @@ TEST_F(LedgerStoreTest, WhatPeopleLookAtOftenWalksNoLedger) {
   test::Sql(database_.admin, kManyEntries);
   const std::string totals = Plan(ChargeTotalsSql({kProject, AccountId{5}}));
   EXPECT_EQ(totals.find("ledger"), std::string::npos) << totals;
-  const std::string spent = Plan(SpentSinceSql(kLast - 14 * kDayMs));
+  const std::string spent =
+      Plan(SpentSinceSql({{kProject, "2026-q4"}, {AccountId{5}, "2026-q4"}}, kLast - 14 * kDayMs));
   EXPECT_EQ(spent.find("Seq Scan on ledger"), std::string::npos) << spent;
-  EXPECT_NE(spent.find("ledger_spent_by_time"), std::string::npos) << spent;
+  EXPECT_NE(spent.find("ledger_spent_of_budget"), std::string::npos) << spent;
   for (const TimeMs since : {kLast - 30 * kDayMs, 30 * kDayMs}) {
     const std::string range = Plan(LedgerRangeSql(since, since + kDayMs, 0));
     EXPECT_EQ(range.find("Seq Scan on ledger"), std::string::npos) << range;
     EXPECT_EQ(range.find("ledger_pkey"), std::string::npos) << range;
     EXPECT_EQ(range.find("Sort"), std::string::npos) << range;
     EXPECT_NE(range.find("ledger_charge_by_time"), std::string::npos) << range;
+  }
+}
+
+// Whoever asks for an account, or for users, gets their entries as if the whole ledger were read.
+TEST_F(LedgerStoreTest, AListingReadsOnlyWhatIsAskedFor) {
+  test::Sql(database_.admin, kManyEntries);
+  test::Sql(database_.admin,  // one whose entries all are old, and few
+            "set session_replication_role = replica;"
+            "update ledger set project_id = 77, user_id = 777 where seq in (4, 8, 12)");
+  const auto shown = [this](const LedgerQuery& query) {
+    std::string numbers;
+    for (const auto& row : Run(LedgerListSql(query, "l.seq"))) {
+      numbers += std::string(row[0].c_str()) + " ";
+    }
+    return numbers;
+  };
+  const auto expected = [this](const std::string& condition, int limit) {
+    return Ask(
+        "select coalesce(string_agg(seq || ' ', '' order by seq desc), '') from (select seq"
+        " from ledger where " +
+        condition + " order by seq desc limit " + std::to_string(limit) + ") s");
+  };
+  const std::string two = "(project_id in (4, 77) or budget_account_id in (4, 77))";
+  EXPECT_EQ(shown({.accounts = {kProject, AccountId{77}}, .limit = 50}), expected(two, 50));
+  EXPECT_EQ(shown({.accounts = {AccountId{77}}}), "12 8 4 ");
+  EXPECT_EQ(shown({.users = {UserId{777}}, .limit = 2}), "12 8 ");
+  EXPECT_EQ(shown({.accounts = {kProject, AccountId{77}},
+                   .users = {UserId{777}, UserId{2}},
+                   .books = {Book::kCharge, Book::kBudget},
+                   .since_ms = TimeMs{600'000} * 5,
+                   .until_ms = TimeMs{600'000} * 90'000,
+                   .before_seq = 80'000,
+                   .limit = 30}),
+            expected(two + " and user_id in (777, 2) and book in ('charge', 'budget')"
+                           " and seq >= 5 and seq < 80000",
+                     30));
+  EXPECT_EQ(shown({.accounts = {AccountId{77}}, .job = JobRef{JobId{2}, kNoElement}}), "8 ");
+  for (const LedgerQuery& query :
+       {LedgerQuery{.accounts = {kProject, AccountId{77}}}, LedgerQuery{.users = {UserId{777}}},
+        LedgerQuery{.accounts = {AccountId{77}}, .job = JobRef{JobId{2}, kNoElement}}}) {
+    const std::string plan = Plan(LedgerListSql(query, "l.seq"));
+    EXPECT_EQ(plan.find("Seq Scan on ledger"), std::string::npos) << plan;
+    EXPECT_EQ(plan.find("ledger_pkey"), std::string::npos) << "everybody's: " << plan;
   }
 }
 

@@ -324,5 +324,36 @@ TEST_F(ReaderTest, CountsOverridesByProjectKindAndTime) {
   EXPECT_EQ(between(401, 0), Counts());
 }
 
+TEST_F(ReaderTest, RoleChangesAreThoseOfUsersInTheirTime) {
+  Changes changes;
+  const auto add = [&](Subject subject, TimeMs time_ms, const char* field) {
+    Event& event = changes.events.emplace_back();
+    event.time_ms = time_ms;
+    event.subject = subject;
+    event.name = "u1";
+    event.actor = "root";
+    event.reason = {ReasonCode::kUpdated, {{"field", field}, {"to", "auditor"}}};
+  };
+  add(Subject::kUser, 100, "settings");
+  add(Subject::kUser, 200, "roles");
+  add(Subject::kAccount, 250, "roles");
+  add(Subject::kUser, 300, "roles");
+  Commit(changes);
+  const auto times = [this](TimeMs since, TimeMs until) {
+    std::vector<TimeMs> found;
+    const auto events = Ask([&](Reader& reader) { return reader.RoleChanges(since, until); });
+    EXPECT_TRUE(events.has_value());
+    for (const Event& event : *events) {
+      EXPECT_EQ(event.actor, "root");
+      EXPECT_EQ(event.reason.fields.at("to"), "auditor");
+      found.push_back(event.time_ms);
+    }
+    return found;
+  };
+  EXPECT_EQ(times(0, 0), (std::vector<TimeMs>{200, 300}));
+  EXPECT_EQ(times(201, 0), std::vector<TimeMs>{300});
+  EXPECT_EQ(times(0, 300), std::vector<TimeMs>{200});
+}
+
 }  // namespace
 }  // namespace kezek::postgres

@@ -244,6 +244,7 @@ TEST_F(ReportTest, PercentilesAreWaitsThatWere) {
 AccountHour Hour(TimeMs from, AccountId account, std::int64_t base) {
   AccountHour hour{account, "h200", from, {}};
   for (const auto member : kAccountFigures) hour.figures.*member = ++base;
+  hour.versions = {base, base + 1};
   return hour;
 }
 
@@ -273,6 +274,8 @@ TEST_F(ReportTest, HoursGrowAndArePutTogetherWithoutLoss) {
   EXPECT_EQ(before[0].period, "2026-11-21");
   EXPECT_EQ(before[0].figures.due, 101 + 201 + 1001);
   EXPECT_EQ(before[0].figures.away, 112 + 212 + 1012);
+  EXPECT_EQ(before[0].figures.apart, 113 + 213 + 1013);
+  EXPECT_EQ(before[0].versions, (VersionRange{113, 1014})) << "first and last of those ticks";
   const std::string rows = "select count(*) from account_hours";
   EXPECT_EQ(test::Sql(database_.admin, rows).at(0), "4");
   changes = {};

@@ -12,7 +12,6 @@
 #include "kezek/report_arithmetic.h"
 #include "quota/entitlement.h"
 #include "quota/history.h"
-#include "tests/property/naive_entitlement.h"
 #include "tests/property/seeds.h"
 #include "tests/unit/quota/trees.h"
 
@@ -37,7 +36,6 @@ AccountTree RandomTree(Dice& dice) {
   for (std::int64_t i = 0; i < projects; ++i) {
     const std::int64_t parent = dice.Roll(2, 1 + sectors);
     rows.push_back({parent, "p" + std::to_string(i), dice.Roll(0, 4), dice.Roll(1, 5)});
-    rows.back().closed = dice.Chance(15);
   }
   return testing::Tree(rows);
 }
@@ -46,12 +44,12 @@ AccountTree RandomTree(Dice& dice) {
 PoolStanding RandomPool(Dice& dice, const AccountTree& tree) {
   PoolStanding pool;
   pool.gpu_type = kType;
-  pool.capacity_milli = 64'000;
+  constexpr MilliGpus kCapacity = 64'000;
   pool.away = dice.Chance(10);
   for (auto* figures : {&pool.held, &pool.demanded, &pool.by_limits, &pool.by_budgets}) {
     figures->assign(At(tree.size()), 0);
   }
-  MilliGpus left = pool.capacity_milli;
+  MilliGpus left = kCapacity;
   std::vector<MilliGpus> demand(At(tree.size()), 0);
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     if (!tree.children(i).empty()) continue;
@@ -63,10 +61,12 @@ PoolStanding RandomPool(Dice& dice, const AccountTree& tree) {
     if (dice.Chance(30)) pool.by_budgets[At(i)] = dice.Roll(0, 20'000);
   }
   pool.free_milli = dice.Chance(50) ? left : dice.Roll(0, left);
-  pool.due = DueShares(tree, kType, pool.capacity_milli);
-  for (const Entitlement& one : Entitle(tree, kType, pool.capacity_milli, demand)) {
-    pool.entitled.push_back(one.entitled_milli);
-  }
+  pool.due = DueShares(tree, kType, kCapacity);
+  const std::vector<Entitlement> entitled = Entitle(tree, kType, kCapacity, demand);
+  for (const Entitlement& one : entitled) pool.entitled.push_back(one.entitled_milli);
+  pool.guarantee = GuaranteesNow(entitled);
+  pool.lent = Lent(tree, entitled, pool.held, pool.free_milli);
+  for (AccountIndex i = 0; i < tree.size(); ++i) pool.apart.push_back(dice.Roll(0, 9'000));
   return pool;
 }
 
@@ -91,36 +91,35 @@ void Standing(std::uint64_t seed) {
   const AccountTree tree = RandomTree(dice);
   const PoolStanding pool = RandomPool(dice, tree);
   const std::vector<AccountFigures> figures = FiguresOf(tree, pool);
-  const MilliGpus free = pool.capacity_milli - pool.held[0];
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     const AccountFigures& one = figures[At(i)];
     ExpectAddsUp(one);
     EXPECT_EQ(one.away > 0 && one.unfit + one.taken > 0, false);
     EXPECT_LE(one.unfit, pool.free_milli);
-    const MilliGpus guarantee = test::NaiveGuarantee(tree, i, kType);
+    const MilliGpus guarantee = pool.guarantee[At(i)];
     EXPECT_LE(one.lent, std::max<MilliGpus>(0, guarantee - one.held)) << "lends what it has";
+    EXPECT_EQ(one.lent, pool.lent[At(i)]) << "as kezek quota shows it";
+    EXPECT_EQ(one.borrowed, std::max<MilliGpus>(0, one.held - guarantee));
+    EXPECT_EQ(one.apart, pool.apart[At(i)]);
     if (tree.children(i).empty()) continue;
     MilliGpus held = 0;
-    MilliGpus unused = 0;
-    MilliGpus lent = 0;
-    for (const AccountIndex child : tree.children(i)) {
-      const AccountFigures& below = figures[At(child)];
-      held += below.held;
-      lent += below.lent;
-      unused += std::max<MilliGpus>(0, test::NaiveGuarantee(tree, child, kType) - below.held);
-    }
+    for (const AccountIndex child : tree.children(i)) held += figures[At(child)].held;
     EXPECT_EQ(one.held, held);
-    const MilliGpus room =
-        i == kRootIndex ? free : std::max<MilliGpus>(0, guarantee - one.held) - one.lent;
-    EXPECT_EQ(lent, std::max<MilliGpus>(0, unused - room)) << "all that is not there";
   }
 }
 
-using Hours = std::map<std::tuple<TimeMs, AccountId, std::string>, AccountFigures>;
+struct Sum {
+  AccountFigures figures;
+  VersionRange versions = {1'000'000, 0};
+  bool operator==(const Sum&) const = default;
+};
+using Hours = std::map<std::tuple<TimeMs, AccountId, std::string>, Sum>;
 
 void Add(const HistoryChange& change, Hours& hours) {
   for (const AccountHour& row : change.hours) {
-    hours[{row.from_ms, row.account, row.gpu_type}] += row.figures;
+    Sum& sum = hours[{row.from_ms, row.account, row.gpu_type}];
+    sum.figures += row.figures;
+    sum.versions += row.versions;
   }
 }
 
@@ -128,8 +127,11 @@ void Add(const HistoryChange& change, Hours& hours) {
 void AddNaively(const std::vector<AccountHour>& standing, TimeMs from, TimeMs until, Hours& hours) {
   for (TimeMs at = from; at < until; at += kSecondMs) {
     for (const AccountHour& row : standing) {
-      AccountFigures& sum = hours[{at - at % kHourMs, row.account, row.gpu_type}];
-      for (const auto member : kAccountFigures) sum.*member += row.figures.*member * kSecondMs;
+      Sum& sum = hours[{at - at % kHourMs, row.account, row.gpu_type}];
+      for (const auto member : kAccountFigures) {
+        sum.figures.*member += row.figures.*member * kSecondMs;
+      }
+      sum.versions += row.versions;
     }
   }
 }
@@ -158,12 +160,13 @@ void Integral(std::uint64_t seed) {
       AccountHour& row = standing.emplace_back();
       row.account = AccountId{id};
       row.gpu_type = dice.Chance(50) ? "h200" : "a100";
+      row.versions = {step + 1, step + 1};
       for (const auto member : kAccountFigures) row.figures.*member = dice.Roll(0, 5000);
     }
     history.Stand(standing);
   }
   Add(history.Take(), taken);
-  std::erase_if(naive, [](const auto& row) { return row.second == AccountFigures{}; });
+  std::erase_if(naive, [](const auto& row) { return row.second.figures == AccountFigures{}; });
   EXPECT_EQ(taken, naive);
 }
 
@@ -224,7 +227,6 @@ TEST(QuotaHistory, TellsWhyAnAccountHeldLessThanWasDue) {
       {{0, "kz", 64, 1, {}, {}, "cluster"}, {1, "university", 32}, {1, "firms", 0, 1}});
   PoolStanding pool;
   pool.gpu_type = kType;
-  pool.capacity_milli = 64'000;
   pool.due = DueShares(tree, kType, 64'000);
   ASSERT_EQ(pool.due, (std::vector<MilliGpus>{64'000, 32'000, 32'000}));
   // It holds 10, asks for 14 more, 4 that a limit stops and nothing else; firms hold 50.
@@ -233,6 +235,9 @@ TEST(QuotaHistory, TellsWhyAnAccountHeldLessThanWasDue) {
   pool.by_limits = {0, 4'000, 0};
   pool.by_budgets = {0, 0, 0};
   pool.entitled = {64'000, 24'000, 40'000};
+  pool.guarantee = {64'000, 32'000, 0};
+  pool.lent = {0, 18'000, 0};
+  pool.apart = {8'000, 8'000, 0};
   pool.free_milli = 4'000;
   const AccountFigures university = FiguresOf(tree, pool)[1];
   EXPECT_EQ(university.by_limits, 4'000);
@@ -240,6 +245,7 @@ TEST(QuotaHistory, TellsWhyAnAccountHeldLessThanWasDue) {
   EXPECT_EQ(university.unfit, 4'000) << "free, but not where its jobs fit";
   EXPECT_EQ(university.taken, 10'000) << "the firms' jobs run on";
   EXPECT_EQ(university.lent, 18'000) << "of its 22 unused GPUs 4 are free";
+  EXPECT_EQ(university.apart, 8'000) << "and in no other figure";
   EXPECT_EQ(university.borrowed, 0);
   const AccountFigures firms = FiguresOf(tree, pool)[2];
   EXPECT_EQ(firms.borrowed, 50'000);

@@ -210,12 +210,13 @@ Result<int> RunHistory(Session& session, const HistoryFlags& flags) {
   if (PrintMessage(host, session.format(), all)) return kDone;
   for (const v1::SettingsChange& change : all.changes()) {
     if (session.format() == Format::kName) {
-      *host.out << change.version() << '\n';
+      if (change.version() != 0) *host.out << change.version() << '\n';
       continue;
     }
-    *host.out << Styled(host, Style::kBold, "Version " + std::to_string(change.version())) << "  "
-              << ExactMoment(change.time_ms()) << "  " << change.actor() << ": " << change.reason()
-              << '\n';
+    const std::string what =
+        change.version() == 0 ? "Roles" : "Version " + std::to_string(change.version());
+    *host.out << Styled(host, Style::kBold, what) << "  " << ExactMoment(change.time_ms()) << "  "
+              << change.actor() << ": " << change.reason() << '\n';
     for (const v1::FieldChange& field : change.changes()) {
       *host.out << "  ";
       PrintChange(host, field);
@@ -300,7 +301,7 @@ void AddAdminExport(CLI::App& admin, Session& session) {
 
 void AddAdminHistory(CLI::App& admin, Session& session) {
   CLI::App* history =
-      admin.add_subcommand("history", "who changed which settings of accounts, when and why");
+      admin.add_subcommand("history", "who changed which settings or roles, when and why");
   const auto flags = std::make_shared<HistoryFlags>();
   history->add_option("ACCOUNT", flags->account, "this one and all below it; without: all");
   history->add_option("--since", flags->since, "changes from then on")->type_name("TIME");
@@ -309,6 +310,8 @@ void AddAdminHistory(CLI::App& admin, Session& session) {
       ->type_name("N")
       ->check(Between(1, 100'000));
   history->footer(
+      "Roles of users, administrators' too, are no settings and make no version; they are in it\n"
+      "for those who see all, where no ACCOUNT is given.\n"
       "Examples:\n"
       "  kezek admin history\n"
       "  kezek admin history universities/kaznu --since 2026-10-01");

@@ -77,6 +77,7 @@ void PrintShare(Session& session, const v1::ExplainShareResponse& answer) {
   add(own);
   for (const v1::ReportUsageRow& sibling : answer.siblings()) add(sibling);
   table.Print(host);
+  SayApart(host, own.apart_milli_gpu_ms());
   std::string versions;
   for (const std::int64_t version : answer.settings_versions()) {
     versions += (versions.empty() ? "" : ", ") + std::to_string(version);
@@ -93,6 +94,7 @@ void PrintShareCsv(const Host& host, const v1::ExplainShareResponse& answer) {
     PrintCsv(host, {cause.reason().code(), std::to_string(cause.milli_gpu_ms())});
   }
   PrintCsv(host, {"HELD", std::to_string(answer.held_milli_gpu_ms())});
+  PrintCsv(host, {"APART", std::to_string(answer.account().apart_milli_gpu_ms())});
 }
 
 Result<int> RunExplainShare(Session& session, const ShareFlags& flags) {
@@ -122,8 +124,8 @@ void AddAdminExplainShare(CLI::App& admin, Session& session) {
   command->add_option("ACCOUNT", flags->account, "institution, or any account")->required();
   flags->times.AddTo(*command);
   command->footer(
-      "From what was due to what was held, every GPU-hour with its cause. Full hours, UTC;\n"
-      "scavengers count nowhere.\n"
+      "From what was due to what was held, every GPU-hour with its cause. Full hours, UTC; of\n"
+      "shared nodes, what ran on dedicated ones is said apart; scavengers count nowhere.\n"
       "Examples:\n"
       "  kezek admin explain-share universities/kaznu --since 2026-10-01");
   command->callback([&session, flags] {

@@ -95,7 +95,8 @@ std::string ValueText(const std::string& json, Unit unit) {
 }  // namespace
 
 void PrintChange(const Host& host, const v1::FieldChange& change) {
-  const std::string path = change.account().empty() ? "(root)" : change.account();
+  const bool roles = change.field().starts_with("roles[");  // of a user, not of an account
+  const std::string path = roles ? "roles" : change.account().empty() ? "(root)" : change.account();
   if (change.field().empty()) {
     *host.out << Styled(host, Style::kGood, "+") << " " << path << "  " << Unquoted(change.after())
               << '\n';

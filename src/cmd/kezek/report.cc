@@ -84,7 +84,8 @@ const std::vector<std::string>& UsageColumns() {
                                                    "failed",
                                                    "idle_milli_gpu_ms",
                                                    "idle_known_milli_gpu_ms",
-                                                   "expired_milli_gpu_ms"};
+                                                   "expired_milli_gpu_ms",
+                                                   "apart_milli_gpu_ms"};
   return columns;
 }
 
@@ -107,7 +108,8 @@ std::vector<std::string> UsageCells(const v1::ReportUsageRow& row) {
           Text(row.failed()),
           row.has_idle_milli_gpu_ms() ? Text(row.idle_milli_gpu_ms()) : "",
           row.has_idle_known_milli_gpu_ms() ? Text(row.idle_known_milli_gpu_ms()) : "",
-          Text(row.expired_milli_gpu_ms())};
+          Text(row.expired_milli_gpu_ms()),
+          Text(row.apart_milli_gpu_ms())};
 }
 
 // How accounts stood is not told apart by these.
@@ -129,7 +131,8 @@ void PrintUsageCsv(const Host& host, const ReportFlags& flags,
     for (std::size_t i = 0; i < figures.size() && !TellsStanding(flags); ++i) {
       const std::string& column = UsageColumns()[i];
       const bool standing = column.starts_with("guaranteed") || column.starts_with("borrowed") ||
-                            column.starts_with("entitled") || column.starts_with("unused");
+                            column.starts_with("entitled") || column.starts_with("unused") ||
+                            column.starts_with("apart");
       if (standing) figures[i].clear();
     }
     cells.insert(cells.end(), figures.begin(), figures.end());
@@ -148,7 +151,7 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
                                    "ENTITLED", "NOT ASKED", "WAITED p50 / p95"});
   if (wide) {
     headings.insert(headings.end(),
-                    {"GUARANTEED", "BORROWED", "PREEMPTED", "LOST", "IDLE", "EXPIRED"});
+                    {"GUARANTEED", "BORROWED", "APART", "PREEMPTED", "LOST", "IDLE", "EXPIRED"});
   }
   Table table(headings);
   table.MayLeaveOut({"FAILED", "NOT ASKED", "REFUNDED", "CHARGED"});
@@ -163,7 +166,8 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
     if (wide) {
       cells.insert(cells.end(),
                    {stood(row.guaranteed_milli_gpu_ms()), stood(row.borrowed_milli_gpu_ms()),
-                    Thousands(row.preempted()), GpuHours(row.lost_milli_gpu_ms()),
+                    stood(row.apart_milli_gpu_ms()), Thousands(row.preempted()),
+                    GpuHours(row.lost_milli_gpu_ms()),
                     row.has_idle_milli_gpu_ms() ? GpuHours(row.idle_milli_gpu_ms()) : "not known",
                     GpuHours(row.expired_milli_gpu_ms())});
     }
@@ -178,6 +182,7 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
   add(std::move(total), answer.total(), true);
   table.Print(session.host);
   if (session.host.out_is_terminal) {
+    SayApart(session.host, answer.total().apart_milli_gpu_ms());
     *session.host.out << "GPU-hours; " << BasisText(answer.basis()) << '\n';
   }
 }
@@ -235,12 +240,14 @@ std::int64_t ByHand(const v1::ReportEquityResponse& answer, const char* kind) {
 void PrintEquityCsv(const Host& host, const std::string& by,
                     const v1::ReportEquityResponse& answer) {
   PrintCsv(host, {by, "target_ppm", "entitled_ppm", "received_ppm", "off_ppm", "unmet_ppm",
-                  "received_milli_gpu_ms", "started", "wait_p50_ms", "wait_p95_ms"});
+                  "received_milli_gpu_ms", "started", "wait_p50_ms", "wait_p95_ms",
+                  "apart_milli_gpu_ms"});
   for (const v1::EquityRow& row : answer.rows()) {
     PrintCsv(host, {row.group(), Text(row.target_ppm()), Text(row.entitled_ppm()),
                     Text(row.received_ppm()), Text(row.off_ppm()), Text(row.unmet_ppm()),
                     Text(row.received_milli_gpu_ms()), Text(row.waits().jobs()),
-                    Text(row.waits().p50_ms()), Text(row.waits().p95_ms())});
+                    Text(row.waits().p50_ms()), Text(row.waits().p95_ms()),
+                    Text(row.apart_milli_gpu_ms())});
   }
   *host.out << "# jain_ppm " << answer.jain_ppm() << " over " << answer.institutions()
             << " institutions with demand, policy_error_ppm " << answer.policy_error_ppm() << '\n';
@@ -258,12 +265,15 @@ void PrintEquityTable(Session& session, const std::string& by,
   const Host& host = session.host;
   Table table(
       {Upper(by), "TARGET", "ENTITLED", "RECEIVED", "OFF BY", "WAITED p50 / p95", "DEMAND UNMET"});
+  std::int64_t apart = 0;
   for (const v1::EquityRow& row : answer.rows()) {
+    apart += row.apart_milli_gpu_ms();
     table.Add({row.group(), Percent(row.target_ppm()), Percent(row.entitled_ppm()),
                Percent(row.received_ppm()), Signed(row.off_ppm()), WaitedText(row.waits()),
                Percent(row.unmet_ppm())});
   }
   table.Print(host);
+  SayApart(host, apart);
   *host.out << "Jain's index over " << Count(answer.institutions(), "institution")
             << " with demand " << Index(answer.jain_ppm()) << " · policy error "
             << Points(answer.policy_error_ppm()) << " · " << BasisText(answer.basis()) << '\n';
@@ -313,7 +323,9 @@ void AddReportUsage(CLI::App& report, Session& session) {
   command->footer(
       "USED is counted GPUs by time, of what was settled; ENTITLED and NOT ASKED (due, but not\n"
       "asked for) are kept by the hour, UTC, and are not told by user, class or kind.\n"
-      "IDLE (-o wide) is what did nothing of it, EXPIRED what budgets that ended left unused.\n"
+      "They are about shared nodes; APART (-o wide) is what ran besides on dedicated ones.\n"
+      "IDLE (-o wide) is what did nothing of it: not known where nothing measures GPUs. EXPIRED\n"
+      "is what budgets that ended left unused.\n"
       "-o csv gives all figures, GPU time in milli-GPU-milliseconds, and the flags that make the\n"
       "same report again.\n"
       "Examples:\n"
@@ -340,7 +352,8 @@ void AddReportEquity(CLI::App& report, Session& session) {
   command->add_flag("--public", flags->anonymous,
                     "no institution's name, groups of fewer than three put together");
   command->footer(
-      "Figures are of full hours, UTC; OFF BY is RECEIVED less TARGET. -o csv gives them in\n"
+      "Figures are of full hours, UTC, and of shared nodes: what ran on dedicated ones is said\n"
+      "apart. OFF BY is RECEIVED less TARGET. -o csv gives them in\n"
       "millionths, and the flags that make the same report again.\n"
       "Examples:\n"
       "  kezek report equity --since 2026-10-01\n"

@@ -67,6 +67,9 @@ void PrintCsv(const Host& host, const std::vector<std::string>& cells);
 // `figures from ledger entries 1…8,412,006, settings version 15, …`.
 std::string BasisText(const v1::ReportBasis& basis);
 
+// A line on what ran on dedicated nodes and lanes; none where nothing did.
+void SayApart(const Host& host, std::int64_t milli_gpu_ms);
+
 // The same as lines of a table that begin with `# `: what a report's last lines are, with the flags
 // that make it again.
 void PrintCsvBasis(const Host& host, const v1::ReportBasis& basis);

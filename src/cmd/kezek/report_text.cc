@@ -15,6 +15,15 @@ namespace {
 
 constexpr std::int64_t kMostRate = 1'000'000'000;
 
+// The versions by which hours were kept: only their ends, and one if they are the same.
+std::string TicksText(const v1::ReportBasis& basis) {
+  const std::int64_t first = basis.first_tick_settings_version();
+  const std::int64_t last = basis.last_tick_settings_version();
+  if (last == 0) return "";
+  const std::string from = first == 0 ? "?" : std::to_string(first);
+  return " (ticks by " + (first == last ? "" : from + "…") + std::to_string(last) + ")";
+}
+
 }  // namespace
 
 bool WritesCsv(const CLI::App& command) {
@@ -88,15 +97,22 @@ void PrintCsv(const Host& host, const std::vector<std::string>& cells) {
 std::string BasisText(const v1::ReportBasis& basis) {
   return "figures from ledger entries " + Thousands(basis.first_ledger_seq()) + "…" +
          Thousands(basis.last_ledger_seq()) + ", settings version " +
-         std::to_string(basis.settings_version()) + ", " + ExactMoment(basis.time().since_ms()) +
-         " to " + ExactMoment(basis.time().until_ms());
+         std::to_string(basis.settings_version()) + TicksText(basis) + ", " +
+         ExactMoment(basis.time().since_ms()) + " to " + ExactMoment(basis.time().until_ms());
+}
+
+void SayApart(const Host& host, std::int64_t milli_gpu_ms) {
+  if (milli_gpu_ms == 0) return;
+  *host.out << "Besides, " << GpuHours(milli_gpu_ms)
+            << " GPU-h ran on dedicated nodes and lanes of classes: shares are of shared nodes.\n";
 }
 
 void PrintCsvBasis(const Host& host, const v1::ReportBasis& basis) {
   std::ostream& out = *host.out;
   out << "# basis: ledger entries " << basis.first_ledger_seq() << " to " << basis.last_ledger_seq()
-      << ", settings version " << basis.settings_version() << ", UTC milliseconds from "
-      << basis.time().since_ms() << " to " << basis.time().until_ms() << '\n';
+      << ", settings version " << basis.settings_version() << TicksText(basis)
+      << ", UTC milliseconds from " << basis.time().since_ms() << " to " << basis.time().until_ms()
+      << '\n';
   out << "# again: --since @" << basis.time().since_ms() << " --until @" << basis.time().until_ms();
   if (basis.settings_version() > 0) out << " --settings-version " << basis.settings_version();
   if (basis.last_ledger_seq() > 0) out << " --ledger-until " << basis.last_ledger_seq();

@@ -107,13 +107,17 @@ std::vector<std::string> Parts(const v1::EntitlementRow& row) {
 
 // What a table has beside the columns that are always there.
 struct Columns {
+  bool apart = false;    // what runs on nodes of one owner, where anything does
   bool targets = false;  // policy targets, where any account has one
   bool parts = false;    // those of the entitlement
 };
 
+constexpr int kAfterRunning = 4;  // columns to the left of APART
+
 std::vector<std::string> Headings(const Columns& columns) {
   std::vector<std::string> headings = {"ACCOUNT", "USER",       "TYPE",    "RUNNING",     "JOBS",
                                        "QUEUED",  "USED GPU-H", "DECAYED", "OF SIBLINGS", "SHARE"};
+  if (columns.apart) headings.insert(headings.begin() + kAfterRunning, "APART");
   if (columns.targets) headings.insert(headings.end(), {"SHARE NOW", "TARGET", "OFF BY"});
   if (columns.parts) {
     headings.insert(headings.end(), {"GUARANTEE", "ENTITLED", "DEMAND", "BORROWED", "LENT",
@@ -134,6 +138,10 @@ std::vector<std::string> Cells(const v1::UsageRow& row, const Columns& columns) 
                                     GpuHours(row.usage_milli_gpu_ms()),
                                     Percent(row.usage_ppm()),
                                     of_account ? Percent(row.weight_ppm()) : ""};
+  if (columns.apart) {
+    const std::int64_t apart = row.apart_milli_gpus();
+    cells.insert(cells.begin() + kAfterRunning, apart == 0 ? "" : Gpus(apart));
+  }
   if (columns.targets) {
     const bool has = row.has_target_ppm();
     cells.insert(cells.end(), {of_account ? Percent(row.entitled_ppm()) : "",
@@ -151,11 +159,14 @@ void PrintRows(Session& session, const v1::GetUsageResponse& answer) {
   Columns columns;
   columns.targets = std::any_of(answer.rows().begin(), answer.rows().end(),
                                 [](const v1::UsageRow& row) { return row.has_target_ppm(); });
+  columns.apart = std::any_of(answer.rows().begin(), answer.rows().end(),
+                              [](const v1::UsageRow& row) { return row.apart_milli_gpus() > 0; });
   columns.parts = session.format() == Format::kWide;
   Table table(Headings(columns));
   table.MayCut({"USER"});
   if (columns.targets) {  // the distance and what it is measured from stay longest
-    table.MayLeaveOut({"TYPE", "DECAYED", "QUEUED", "JOBS", "SHARE", "SHARE NOW", "OF SIBLINGS"});
+    table.MayLeaveOut(
+        {"TYPE", "DECAYED", "QUEUED", "JOBS", "SHARE", "SHARE NOW", "APART", "OF SIBLINGS"});
   } else {
     table.MayLeaveOut({"TYPE", "DECAYED", "OF SIBLINGS", "QUEUED", "JOBS"});
   }
@@ -203,12 +214,13 @@ void AddUsage(CLI::App& app, Session& session) {
   command->add_flag("-r,--reverse", flags->reverse, "the other way round");
   flags->watch.AddTo(*command, kWatchSeconds);
   command->footer(
-      "USED is all that was charged, DECAYED what fair share counts of it, OF SIBLINGS its part "
-      "of\n"
-      "what the accounts beside it have used, SHARE the part that its weight gives it. Where an\n"
-      "account has a target: SHARE NOW is its part of what all beside it should have now, TARGET\n"
-      "what policy aims at, OFF BY how far OF SIBLINGS is from that. -o wide has what it should\n"
-      "have now, too, as kezek quota.\n"
+      "RUNNING is what runs on shared nodes, APART, where there is any, on dedicated ones and\n"
+      "lanes of classes. USED is all that was charged, DECAYED what fair share counts of it, OF\n"
+      "SIBLINGS its part of what the accounts beside it have used, SHARE the part that its weight\n"
+      "gives it. Where an account has a target: SHARE NOW is its part of what all beside it "
+      "should\n"
+      "have now, TARGET what policy aims at, OFF BY how far OF SIBLINGS is from that. -o wide has\n"
+      "what it should have now, too, as kezek quota.\n"
       "Examples:\n"
       "  kezek usage\n"
       "  kezek usage universities/kaznu\n"

@@ -59,8 +59,12 @@ class SwitchedStore final : public ReadStore, public Reader {
   Result<std::vector<Correction>> ListCorrections(const CorrectionQuery&) override {
     return Away();
   }
-  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return Away(); }
+  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(const std::vector<BudgetRef>&,
+                                                     TimeMs) override {
+    return Away();
+  }
   Result<std::vector<AccountVersion>> AccountHistory() override { return Away(); }
+  Result<std::vector<Event>> RoleChanges(TimeMs, TimeMs) override { return Away(); }
   Result<ReportFigures> Report(const ReportQuery&) override { return Away(); }
   Result<HistoryKept> Kept() override { return Away(); }
   Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return Away(); }

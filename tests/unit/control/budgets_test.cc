@@ -55,6 +55,9 @@ TEST_F(BudgetsTest, HoldsInTheCommitOfTheStartAndSettlesAtTheEnd) {
   EXPECT_EQ(desk.Row(first).state, JobState::kStarting);
   const Reason waits = desk.WaitsFor(second);
   EXPECT_EQ(waits.code, ReasonCode::kBudgetExhausted);
+  const auto& waiting = desk.controller->view()->waiting_for_budget;
+  ASSERT_EQ(waiting.size(), 1U);
+  EXPECT_EQ(waiting.begin()->second, 1);
   EXPECT_EQ(waits.fields.at("left"), "1");
   EXPECT_EQ(waits.fields.at("fits"), std::to_string(28 * kMinuteMs));
   desk.Begin();  // a new process holds what the old one held

@@ -387,6 +387,11 @@ TEST_F(QueueTest, WhoLeavesAProjectHasNothingStartedThereUntilTheReturn) {
   const AccountId project = desk.Row(job).spec->project;
   std::erase_if(user.roles, [&](const RoleGrant& grant) { return grant.account == project; });
   ASSERT_TRUE(desk.Do(PutUsers{{desk.Becomes(user)}, "left"}).has_value());
+  const Event& said = desk.store.events().back();
+  EXPECT_EQ(said.actor, "somebody");
+  EXPECT_EQ(said.reason.fields.at("field"), "roles") << "who took it is on record, when and why";
+  EXPECT_EQ(said.reason.fields.at("text"), "left");
+  EXPECT_NE(said.reason.fields.at("from"), said.reason.fields.at("to"));
   desk.Tick();
   EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
   EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kNotAMember);

@@ -46,5 +46,46 @@ TEST(ViewTest, UsageOfUsersIsThatOfTheirProjectTogether) {
   EXPECT_GT(gpu_hours, 0);
 }
 
+TEST(ViewTest, AStartOnANodeOfOneOwnerSaysWhoseItIs) {
+  DeskOfOne desk;
+  desk.Up();
+  Account project = desk.controller->view()->directory->accounts.at(DeskOfOne::kProject);
+  project.settings.dedicated_nodes = {sim::SimNodes().front().name};
+  ASSERT_TRUE(desk.Do(PutAccounts{{{project, ""}}, "given"}).has_value());
+  for (int jobs = 0; jobs < 5; ++jobs) desk.Submit();  // of 2 GPUs each: one on a shared node
+  desk.Tick();
+  int own = 0;
+  int shared = 0;
+  for (const Event& event : desk.store.events()) {
+    if (event.reason.code != ReasonCode::kPlanned) continue;
+    event.reason.fields.contains("dedicated") ? ++own : ++shared;
+  }
+  EXPECT_EQ(own, 4);
+  EXPECT_EQ(shared, 1);
+}
+
+// What is decayed is worked out from what was booked: a new process comes to the same figure, to
+// the last bit, however many half-lives have passed.
+TEST(ViewTest, UsageAfterARestartIsWhatItWasBefore) {
+  const auto usage = [](bool restarts) {
+    DeskOfOne desk;
+    desk.Up();
+    const AttemptRef ref = desk.Running(desk.Submit(), 700);
+    ClusterJob ended = desk.Seen(ref, 700, ClusterJobState::kCompleted);
+    ended.end_ms = desk.now += 40 * kMinuteMs;
+    desk.Offer(Observed{ended});
+    desk.Step();
+    desk.now += 3 * desk.config.engine.half_life_ms / 2;
+    if (restarts) desk.Begin();
+    desk.Up();
+    desk.Tick();
+    return std::pair{
+        desk.now,
+        desk.controller->view()->standings.at({DeskOfOne::kProject, "h200"}).usage_gpu_hours};
+  };
+  EXPECT_GT(usage(false).second, 0);
+  EXPECT_EQ(usage(true), usage(false));
+}
+
 }  // namespace
 }  // namespace kezek::control

@@ -389,5 +389,32 @@ TEST(History, ShowsEachOnlyWhatTheyReach) {
   EXPECT_TRUE(ChangesOf(As(world, "root@kezek"), history, World::kCv, {}).at(0).version() == 1);
 }
 
+TEST(History, HasRolesWhereTheyWereChanged) {
+  v1::SettingsChange old;
+  old.set_version(1);
+  old.set_time_ms(100);
+  v1::SettingsChange late = old;
+  late.set_version(2);
+  late.set_time_ms(300);
+  std::vector<v1::SettingsChange> changes = {late, old};
+  Event given;
+  given.time_ms = 200;
+  given.subject = Subject::kUser;
+  given.name = "chief@kaznu";
+  given.actor = "root@kezek";
+  given.reason = {ReasonCode::kUpdated,
+                  {{"field", "roles"}, {"from", "none"}, {"to", "auditor"}, {"text", "order 6"}}};
+  AddRoleChanges({given}, &changes);
+  ASSERT_EQ(changes.size(), 3U);
+  EXPECT_EQ(changes[0].version(), 2);
+  EXPECT_EQ(changes[2].version(), 1);
+  EXPECT_EQ(changes[1].version(), 0) << "no version of the settings";
+  EXPECT_EQ(changes[1].actor(), "root@kezek");
+  EXPECT_EQ(changes[1].reason(), "order 6");
+  EXPECT_EQ(changes[1].changes(0).field(), "roles[chief@kaznu]");
+  EXPECT_EQ(changes[1].changes(0).before(), "\"none\"");
+  EXPECT_EQ(changes[1].changes(0).after(), "\"auditor\"");
+}
+
 }  // namespace
 }  // namespace kezek::rpc

@@ -37,14 +37,32 @@ TEST_F(AccountWarnings, AGuaranteeAboveWhatIsInService) {
   EXPECT_EQ(warnings[0].fields().at("capacity"), "54");
   EXPECT_EQ(
       warnings[0].sentence(),
-      "The guarantee of universities/kaznu, 64 h200, is above the 54 in service now: it cannot"
-      " be kept in full.");
+      "The guarantee of universities/kaznu, 64 h200, is above the 54 on shared nodes in service"
+      " now: it cannot be kept in full.");
   kaznu.closed = true;
   EXPECT_TRUE(Of(kaznu).empty());
   kaznu.closed = false;
   kaznu.id = {};
   kaznu.name = "new";
   EXPECT_EQ(Of(kaznu, "universities")[0].fields().at("account"), "universities/new");
+}
+
+// Guarantees are about shared nodes: what has an owner, now or by the change itself, is no
+// capacity.
+TEST_F(AccountWarnings, NodesOfOneOwnerKeepNoGuarantee) {
+  Account kaznu = Kaznu();
+  kaznu.settings.shares["h200"].guarantee_milli = 64'000;
+  ASSERT_TRUE(Of(kaznu).empty());
+  kaznu.settings.dedicated_nodes = {"n01"};
+  const auto own = Of(kaznu);
+  ASSERT_EQ(own.size(), 1U);
+  EXPECT_EQ(own[0].code(), "GUARANTEE_ABOVE_CAPACITY");
+  EXPECT_EQ(own[0].fields().at("capacity"), "56");
+  kaznu.settings.dedicated_nodes.clear();
+  world_.directory.classes["debug"].nodes = {"n01", "n02"};
+  const auto lane = Of(kaznu);
+  ASSERT_EQ(lane.size(), 1U);
+  EXPECT_EQ(lane[0].fields().at("capacity"), "48");
 }
 
 TEST_F(AccountWarnings, ABudgetThatEndsSoonWithNoneAfterIt) {

@@ -1,6 +1,5 @@
-// Fakes of the ports that rpc stands on: a store and a desk in memory, with threads of their own
-// so that answers come from where they come in production. Not models of the real ones: they keep
-// what they are told, and refuse what a test tells them to.
+// Fakes of the ports that rpc stands on: a store and a desk in memory, with threads of their own as
+// in production. Not models: they keep what they are told, and refuse what a test tells them to.
 #pragma once
 
 #include <algorithm>
@@ -183,12 +182,13 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     return std::vector<ChargeTotal>();
   }
   Result<std::vector<LedgerEntry>> Ledger(const JobRef&) override {
-    return std::vector<LedgerEntry>();
+    return {std::vector<LedgerEntry>()};
   }
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery&) override {
     return std::vector<LedgerRow>();
   }
-  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override {
+  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(const std::vector<BudgetRef>&,
+                                                     TimeMs) override {
     return std::map<BudgetRef, MilliGpuMs>();
   }
   Result<Correction> GetCorrection(std::int64_t) override {
@@ -206,6 +206,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     return found;
   }
   Result<std::vector<AccountVersion>> AccountHistory() override { return history; }
+  Result<std::vector<Event>> RoleChanges(TimeMs, TimeMs) override { return role_changes; }
   Result<ReportFigures> Report(const ReportQuery& query) override {
     std::unique_lock lock(mutex_);
     reports_asked.push_back(query);
@@ -223,7 +224,6 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     return rows;
   }
   Result<std::vector<OverrideCount>> Overrides(TimeMs, TimeMs) override { return overrides; }
-
   std::set<AccountId> totals_asked;
   std::vector<ReportQuery> reports_asked;
   std::function<ReportFigures(const ReportQuery&)> report;  // none: nothing happened
@@ -231,9 +231,9 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   HistoryKept kept{.until_ms = TimeMs{1} << 60};
   std::vector<OverrideCount> overrides;
   std::vector<AccountVersion> history;
+  std::vector<Event> role_changes;
   std::vector<Correction> corrections;  // by id
-  int listings = 0;
-  int event_reads = 0;
+  int listings = 0, event_reads = 0;
 
  private:
   Result<std::vector<Submitted>> Take(const std::vector<Submission>& submissions) {

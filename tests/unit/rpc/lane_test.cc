@@ -41,8 +41,12 @@ class Pool final : public ReadStore {
     Result<std::vector<Correction>> ListCorrections(const CorrectionQuery&) override {
       return None();
     }
-    Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs) override { return None(); }
+    Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(const std::vector<BudgetRef>&,
+                                                       TimeMs) override {
+      return None();
+    }
     Result<std::vector<AccountVersion>> AccountHistory() override { return None(); }
+    Result<std::vector<Event>> RoleChanges(TimeMs, TimeMs) override { return None(); }
     Result<ReportFigures> Report(const ReportQuery&) override { return None(); }
     Result<HistoryKept> Kept() override { return None(); }
     Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return None(); }

@@ -20,12 +20,15 @@ class Ledgers final : public ReadStore, public Reader {
     asked = query;
     return std::vector<LedgerRow>();
   }
-  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(TimeMs since_ms) override {
+  Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(const std::vector<BudgetRef>& budgets,
+                                                     TimeMs since_ms) override {
     spent_since = since_ms;
+    spent_of = budgets;
     return spent;
   }
   LedgerQuery asked;
   std::map<BudgetRef, MilliGpuMs> spent;
+  std::vector<BudgetRef> spent_of;
   TimeMs spent_since = 0;
 
  private:
@@ -46,6 +49,7 @@ class Ledgers final : public ReadStore, public Reader {
     return Nothing();
   }
   Result<std::vector<AccountVersion>> AccountHistory() override { return Nothing(); }
+  Result<std::vector<Event>> RoleChanges(TimeMs, TimeMs) override { return Nothing(); }
   Result<ReportFigures> Report(const ReportQuery&) override { return Nothing(); }
   Result<HistoryKept> Kept() override { return Nothing(); }
   Result<std::vector<HistoryRow>> History(const HistoryQuery&) override { return Nothing(); }
@@ -79,6 +83,7 @@ class LedgerTest : public Served {
     add(World::kNlp, "next", now_ + 10 * kDayMs, now_ + 20 * kDayMs, {});
     add(World::kCv, "cv", now_, now_ + 1, {});
     add(World::kAcme, "acme", now_, now_ + 1, {});
+    view.waiting_for_budget = {{{World::kNlp, "nlp"}, 3}, {{World::kAcme, "acme"}, 5}};
     view.budgets = std::make_shared<const std::vector<BudgetStanding>>(std::move(budgets));
     desk_.SetView(std::make_shared<const View>(std::move(view)));
     ledgers_.spent[{World::kNlp, "nlp"}] = 20 * kGpuHour;
@@ -163,6 +168,11 @@ TEST_F(LedgerTest, ABudgetHasItsBalanceAndItsForecast) {
   EXPECT_EQ(nlp.runs_out_ms(), 0);
   EXPECT_EQ(nlp.will_expire_milli_gpu_ms(), 30 * kGpuHour);
   EXPECT_EQ(ledgers_.spent_since, now_ - 14 * kDayMs);
+  EXPECT_EQ(ledgers_.spent_of,
+            (std::vector<BudgetRef>{
+                {kRootAccount, "root"}, {World::kKaznu, "kaznu"}, {World::kNlp, "nlp"}}))
+      << "nobody else's";
+  EXPECT_EQ(nlp.jobs_waiting(), 3);
 }
 
 TEST_F(LedgerTest, AListingAsksForWhatTheCallerMaySee) {

@@ -133,7 +133,7 @@ TEST_F(LongReadsTest, LeaveRoomForSingleCalls) {
     EXPECT_TRUE(status.ok()) << status.error_message();
     v1::GetUsageResponse usage;
     EXPECT_TRUE(quota->GetUsage(As("aizhan@kaznu").get(), {}, &usage).ok())
-        << "of totals, which are quick";
+        << "of totals, and of few budgets, which is quick";
   }
   gate_.Open();
   for (std::thread& report : reports_) report.join();

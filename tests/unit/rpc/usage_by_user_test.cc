@@ -14,6 +14,7 @@ class UsageByUser : public Served {
     World world;
     world.directory.rate_milli = {{"h200", 1000}};
     world.directory.settings_version = 7;
+    world.directory.owners["n01"] = {World::kNlp, {}};
     View view = *world.MakeView();
     view.settings_version = 6;  // a change that no tick has seen yet
     view.user_usage =
@@ -23,7 +24,11 @@ class UsageByUser : public Served {
                                                     {{World::kBot, World::kDana, "h200"}, 5.0}});
     Alive alive{.user = World::kBare, .project = World::kNlp, .counted_milli = 2000};
     alive.shape.gpu_type = "h200";
-    view.alive = std::make_shared<const std::vector<Alive>>(std::vector<Alive>{alive});
+    alive.placement = {{"n02", 2, {}}};
+    Alive apart = alive;
+    apart.placement = {{"n01", 8, {}}};
+    apart.counted_milli = 8000;
+    view.alive = std::make_shared<const std::vector<Alive>>(std::vector<Alive>{alive, apart});
     view.queued_of_user = {{{World::kNlp, World::kBolat}, 4}, {{World::kKaznu, World::kBolat}, 4}};
     desk_.SetView(std::make_shared<const View>(std::move(view)));
     Start();
@@ -75,7 +80,8 @@ TEST_F(UsageByUser, FiguresAreTheUsersOwn) {
   EXPECT_FALSE(bolat.has_entitlement());
   EXPECT_EQ(rows.at("aizhan@kaznu").usage_ppm(), 750'000);
   EXPECT_EQ(rows.at("bare@kaznu").running_milli_gpus(), 2000);
-  EXPECT_EQ(rows.at("bare@kaznu").jobs_running(), 1);
+  EXPECT_EQ(rows.at("bare@kaznu").apart_milli_gpus(), 8000) << "on a node of the project";
+  EXPECT_EQ(rows.at("bare@kaznu").jobs_running(), 2);
   v1::GetEntitlementResponse entitlement;
   ASSERT_TRUE(quota_->GetEntitlement(As("root@kezek").get(), {}, &entitlement).ok());
   EXPECT_EQ(entitlement.settings_version(), 6);
