@@ -2,8 +2,8 @@
 //
 // Charge: counted milli-GPUs x whole seconds (as milliseconds) x rate x factor, multiplied out in
 // 128 bits and rounded down once. Time beyond the hold (limit rounded up to a minute, plus
-// kill_margin) is not the project's: it goes to "overrun". A hold that is on record keeps the
-// margin it was made with.
+// kill_margin) is not the project's: it goes to "overrun". What a hold on record
+// does not cover is not charged, however wide the margin is by now; a narrower one counts at once.
 //
 // Usage is booked ahead in pieces: piece k is the attempt's hour k, dated start + k hours, up to
 // its limit. The first is booked when the attempt is planned, dated then; once the start is known
@@ -65,7 +65,7 @@ DurationMs ChargedTime(const Attempt& attempt, const ChargeRules& rules = {});
 TimeMs UnsavedSince(const Attempt& attempt);
 // What of the charged time is given back: of an attempt that a node's failure ended, all that is
 // in no checkpoint; of a preempted one the same, at most refund_max, and nothing as long as no
-// attempt of the job has reported a checkpoint (`checkpointed`). A part of a second counts whole.
+// attempt of the job has a checkpoint (`checkpointed`). A part of a second counts whole.
 DurationMs RefundedTime(const Attempt& attempt, bool checkpointed, const ChargeRules& rules = {});
 
 // What an attempt that has not ended would be charged if it ended at `now`.
@@ -78,7 +78,7 @@ struct Payer {
   std::string job_class;
   std::string gpu_type;
   bool scavenger = false;
-  bool checkpointed = false;  // its job has reported a checkpoint, in this attempt or before
+  bool checkpointed = false;  // its job has one, of this attempt or before
 };
 
 // What stands in the ledger for one attempt: the fold of its entries, in any order.

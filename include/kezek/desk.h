@@ -41,7 +41,7 @@ struct Directory {
 
 // How an account stands, for one GPU type.
 struct Standing {
-  MilliGpus guarantee_milli = 0;
+  MilliGpus guarantee_milli = 0;  // as set; 0 of what is closed
   MilliGpus entitled_milli = 0;
   MilliGpus allocated_milli = 0;
   MilliGpus demand_milli = 0;  // running and queued that only GPUs keep from starting
@@ -184,7 +184,8 @@ struct UpdateJobs {
 };
 // The running attempt of a job has a checkpoint. FAILED_PRECONDITION NOT_RUNNING; ATTEMPT_ENDED: it
 // is about an earlier attempt; PERMISSION_DENIED NOT_OWNER: a path by anybody but the job's owner,
-// for it goes into the owner's environment. One that is no later than the last changes nothing.
+// for it goes into the owner's environment. With a time, one no later than the last, or than
+// the attempt's start, changes nothing.
 struct NoteCheckpoint {
   JobRef job;                // no array's row
   std::int32_t attempt = 0;  // 0: the running one

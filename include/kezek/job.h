@@ -160,10 +160,12 @@ struct Attempt {
   TimeMs released_ms = 0;
   TimeMs start_ms = 0;  // the cluster's, 0 until known
   TimeMs end_ms = 0;
-  TimeMs last_seen_ms = 0;        // last seen alive
-  TimeMs ending_since_ms = 0;     // when `ending` was decided
-  TimeMs last_checkpoint_ms = 0;  // when it last reported one, by Kezek's clock; 0: never
-  bool signalled = false;         // the signal before the limit has been sent
+  TimeMs last_seen_ms = 0;     // last seen alive
+  TimeMs ending_since_ms = 0;  // when `ending` was decided
+  // Of its last checkpoint: when it was reported, by Kezek's clock, or the time of the file that
+  // was seen; 0: none.
+  TimeMs last_checkpoint_ms = 0;
+  bool signalled = false;  // the signal before the limit has been sent
   std::int32_t exit_code = 0;
   std::int32_t exit_signal = 0;
   DurationMs limit_ms = 0;           // frozen at start (a granted extension changes it)
@@ -196,12 +198,14 @@ struct Job {
   // elements first did so far.
   TimeMs started_ms = 0;
   TimeMs ended_ms = 0;
+  // Of an array's row these three count elements: that got a row of their own; that failed or timed
+  // out; that were cancelled.
   std::int32_t attempts = 0;         // made so far
   std::int32_t failed_runs = 0;      // that count against max_attempts
   std::int32_t launch_failures = 0;  // in a row
   std::int32_t preemptions = 0;
-  TimeMs checkpointed_ms = 0;  // when it last reported a checkpoint, in any attempt; 0: never
-  std::string resume_from;     // where that is, in its own words; may be empty
+  TimeMs checkpointed_ms = 0;  // of its last checkpoint, in any attempt; 0: never
+  std::string resume_from;     // where its owner last said that is; may be empty
   Reason reason;               // of the last change of state
 };
 

@@ -25,9 +25,9 @@ namespace kezek {
 struct AccountFigures {
   std::int64_t due = 0;       // entitled to, if everybody asked for all that caps allow
   std::int64_t entitled = 0;  // by what is asked for: see quota/entitlement.h
-  std::int64_t held = 0;      // by what ran, starting included
+  std::int64_t held = 0;      // by what ran on shared nodes, starting included
   std::int64_t demanded = 0;  // held, and asked for by jobs that only GPUs keep from starting
-  std::int64_t borrowed = 0;  // of what was held: above the guarantee
+  std::int64_t borrowed = 0;  // of what was held: above the guarantee that counted
   std::int64_t lent = 0;      // of the guarantee: held by others, see quota::Lent
   // Due, and not demanded.
   std::int64_t no_demand = 0;   // nobody asked
@@ -35,7 +35,7 @@ struct AccountFigures {
   std::int64_t by_budgets = 0;  // jobs asked that budgets stop
   // Entitled, and not held.
   std::int64_t unfit = 0;  // so many were free: not in the shape or place that jobs wait for
-  std::int64_t taken = 0;  // others held them
+  std::int64_t taken = 0;  // held by others, scavengers and what was ending
   std::int64_t away = 0;   // nothing could be started: the cluster, or the scheduler stood still
   // Ran besides on dedicated nodes and lanes of classes: in no guarantee, and in no figure above.
   std::int64_t apart = 0;

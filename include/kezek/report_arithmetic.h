@@ -25,11 +25,11 @@ enum class ShareCause : std::uint8_t {
   kNoDemand,       // not asked for
   kLimit,          // asked for by jobs that limits stop
   kBudget,         // asked for by jobs that budgets stop
-  kLeftByOthers,   // others did not ask for theirs; below 0: rounding, or kept idle by others
+  kLeftByOthers,   // others asked for less, or were stopped; below 0: rounding, or kept idle
   kFragmentation,  // free, but not in the shape or place that jobs wait for
-  kTakenByOthers,  // held by others
+  kTakenByOthers,  // held by others, scavengers and what was ending
   kStoodStill,     // nothing could be started
-  kBorrowed,       // nobody else was entitled to it
+  kBorrowed,       // left by others, or asked for while its jobs ran on
 };
 inline constexpr std::array<std::string_view, 8> kShareCauseCodes = {"NO_DEMAND",
                                                                      "LIMIT",

@@ -173,7 +173,7 @@ struct JobRecord {
   // By number of an attempt that has ended: what its entries in the charge book come to, but for
   // holds and releases. An array's row has none of its own.
   std::map<std::int32_t, MilliGpuMs> charged;
-  std::map<std::int32_t, MilliGpuMs> refunded;  // by number: what of it was given back
+  std::map<std::int32_t, MilliGpuMs> refunded;  // by number: given back, off charged already
   std::int64_t last_seq = 0;                    // of the last event about it; 0: not known
   // Of an array's row: elements by state; made of pending and of the elements' own rows.
   std::map<JobState, std::int64_t> elements;
