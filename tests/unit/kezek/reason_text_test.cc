@@ -65,7 +65,7 @@ TEST(ReasonTextTest, FieldsAreShown) {
       " borrow; it asks for 2; 1 GPU would fit now.");
   EXPECT_EQ(Sentence({ReasonCode::kLimitUserGpus,
                       {{"class", "debug"}, {"limit", "4"}, {"running", "4"}, {"asked", "1"}}}),
-            "Its user runs as many GPUs as one may: 4 of 4; it asks for 1.");
+            "Its user runs as many GPUs as one may in class debug: 4 of 4; it asks for 1.");
   EXPECT_EQ(Sentence({ReasonCode::kWaitsForGpus, {{"free", "1"}, {"wider_than_share", "8"}}}),
             "Waits for free resources; 1 GPU free now; wider than the 8 GPUs that its project is"
             " guaranteed or entitled to.");
