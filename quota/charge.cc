@@ -141,8 +141,28 @@ void AddOfHold(const Attempt& attempt, const Payer& payer, const ChargeRules& ru
   move(EntryKind::kRefund, Pot::kSpent, Pot::kLeft, spent - kept);
 }
 
-// A hold keeps the margin of its start, whatever has been configured since: as much as is held by
-// the account that holds least. An account may hold by two budgets at once, of one type and of all.
+}  // namespace
+
+MilliGpuMs Charge(MilliGpus counted_milli, DurationMs time_ms, std::int64_t rate_milli,
+                  std::int64_t factor_milli) {
+  KEZEK_CHECK(counted_milli >= 0 && rate_milli >= 0 && factor_milli >= 0, "a negative charge");
+  if (time_ms <= 0) return 0;
+  const UInt128 whole = static_cast<UInt128>(time_ms / kSecondMs) * UInt128{kSecondMs};
+  // Rate and factor meet first: below 2^126; divided by 10^6 only at the end where that fits.
+  const UInt128 price = static_cast<UInt128>(rate_milli) * static_cast<UInt128>(factor_milli);
+  const UInt128 amount = whole * static_cast<UInt128>(counted_milli);
+  if (amount == 0 || price == 0) return 0;
+  constexpr UInt128 kMillion = 1'000'000;
+  constexpr UInt128 kLimit = static_cast<UInt128>(kMost);
+  if (amount > (kLimit * kMillion) / price) return kMost;
+  return static_cast<MilliGpuMs>(amount * price / kMillion);
+}
+
+MilliGpuMs ExpectedCharge(MilliGpus counted_milli, DurationMs limit_ms, std::int64_t rate_milli,
+                          std::int64_t factor_milli, const ChargeRules& rules) {
+  return Charge(counted_milli, std::min(limit_ms, rules.piece_ms), rate_milli, factor_milli);
+}
+
 ChargeRules WithHeldMargin(const Attempt& attempt, const Booked& booked, ChargeRules rules) {
   struct Held {
     MilliGpuMs sum = 0;
@@ -170,28 +190,6 @@ ChargeRules WithHeldMargin(const Attempt& attempt, const Booked& booked, ChargeR
     if (margin >= 0) rules.kill_margin_ms = std::min(margin, rules.kill_margin_ms);
   }
   return rules;
-}
-
-}  // namespace
-
-MilliGpuMs Charge(MilliGpus counted_milli, DurationMs time_ms, std::int64_t rate_milli,
-                  std::int64_t factor_milli) {
-  KEZEK_CHECK(counted_milli >= 0 && rate_milli >= 0 && factor_milli >= 0, "a negative charge");
-  if (time_ms <= 0) return 0;
-  const UInt128 whole = static_cast<UInt128>(time_ms / kSecondMs) * UInt128{kSecondMs};
-  // Rate and factor meet first: below 2^126; divided by 10^6 only at the end where that fits.
-  const UInt128 price = static_cast<UInt128>(rate_milli) * static_cast<UInt128>(factor_milli);
-  const UInt128 amount = whole * static_cast<UInt128>(counted_milli);
-  if (amount == 0 || price == 0) return 0;
-  constexpr UInt128 kMillion = 1'000'000;
-  constexpr UInt128 kLimit = static_cast<UInt128>(kMost);
-  if (amount > (kLimit * kMillion) / price) return kMost;
-  return static_cast<MilliGpuMs>(amount * price / kMillion);
-}
-
-MilliGpuMs ExpectedCharge(MilliGpus counted_milli, DurationMs limit_ms, std::int64_t rate_milli,
-                          std::int64_t factor_milli, const ChargeRules& rules) {
-  return Charge(counted_milli, std::min(limit_ms, rules.piece_ms), rate_milli, factor_milli);
 }
 
 DurationMs HeldTime(DurationMs limit_ms, const ChargeRules& rules) {

@@ -92,6 +92,11 @@ struct Booked {
   bool operator==(const Booked&) const = default;
 };
 
+// The rules as they are for this attempt: a hold was made with the margin of its start, and a wider
+// one configured since does not count: as much as is held by the account that holds least. An
+// account may hold by two budgets at once, of one type and of all.
+ChargeRules WithHeldMargin(const Attempt& attempt, const Booked& booked, ChargeRules rules);
+
 // The entries due now. Of an attempt that has ended: corrections of usage, one kSettlement (also
 // of 0) in the charge book and, beyond the held time, one kCorrection with contra "overrun", one
 // kRefund of what is given back; and of each hold settlement, release and refund. The reason of a

@@ -138,8 +138,14 @@ quota::Draw DrawOfRaise(const Core& core, const Job& job, const Attempt& attempt
   if (PayerOf(core, job, attempt).scavenger) return {};
   quota::Cost cost = CostOf(job, attempt);
   cost.limit_ms = limit_ms;
+  // What is more begins where the holds end.
+  const auto follow = core.follow.find(attempt.ref);
+  const quota::ChargeRules rules =
+      follow == core.follow.end()
+          ? core.config.charge
+          : quota::WithHeldMargin(attempt, follow->second.booked, core.config.charge);
   return quota::DrawOfRaise(core.state.tree(), core.engine.budgets(), cost, attempt, core.now,
-                            taken, core.config.charge);
+                            taken, rules);
 }
 
 void BookHolds(Core& core, const Job& job, const Attempt& attempt, const quota::Draw& draw) {

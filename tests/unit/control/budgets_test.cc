@@ -153,6 +153,26 @@ TEST_F(BudgetsTest, ALongerLimitIsHeldFirstOrRefused) {
   EXPECT_EQ(Balance().held, kGpuHour) << "the first has passed its limit and is being ended";
 }
 
+// kill_margin is two minutes at the start and ten when the limit is raised.
+TEST_F(BudgetsTest, WhatARaiseHoldsBeginsWhereTheHoldEnds) {
+  ASSERT_TRUE(Grant(20).has_value());
+  const JobId job = Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  desk.config.charge.kill_margin_ms = 10 * kMinuteMs;
+  desk.Begin();
+  desk.Up();
+  ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 178 * kMinuteMs}).has_value());
+  EXPECT_EQ(Balance().held, 6 * kGpuHour);
+  ClusterJob ended = desk.Seen(ref, 900, ClusterJobState::kTimedOut);
+  ended.start_ms = desk.Of(ref).start_ms;
+  ended.end_ms = ended.start_ms + 178 * kMinuteMs;
+  desk.now = ended.end_ms;
+  desk.Offer(Observed{ended});
+  desk.Step();
+  EXPECT_EQ(Balance().spent, 2000 * 178 * kMinuteMs) << "all that is charged";
+  EXPECT_EQ(Balance().held, 0);
+}
+
 TEST_F(BudgetsTest, ANodesFailureGivesBackTheTimeSinceTheLastCheckpoint) {
   ASSERT_TRUE(Grant(10).has_value());
   const JobId job = Submit();
