@@ -5,15 +5,15 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <system_error>
 #include <utility>
 #include <vector>
-
-#include "output/checkpoints.h"
 
 namespace kezek::kezekd {
 namespace {
 
 constexpr DurationMs kEvery = kMinuteMs;
+constexpr DurationMs kQuiet = kMinuteMs;  // what was written since then may not be complete
 constexpr std::size_t kAskedAtOnce = 1000;
 
 // On the read pool, and waited for: the pool answers every question, at its end too.
@@ -41,10 +41,10 @@ void CheckpointWatch::Start() {
 
 void CheckpointWatch::Stop() {
   {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    const std::lock_guard lock(shared_->mutex);
+    shared_->stopping = true;
   }
-  changed_.notify_one();
+  shared_->changed.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -53,25 +53,31 @@ void CheckpointWatch::Run() {
 }
 
 bool CheckpointWatch::Wait(DurationMs wait_ms) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, std::chrono::milliseconds(wait_ms), [this] { return stopping_; });
-  return !stopping_;
+  std::unique_lock lock(shared_->mutex);
+  shared_->changed.wait_for(lock, std::chrono::milliseconds(wait_ms),
+                            [this] { return shared_->stopping; });
+  return !shared_->stopping;
 }
 
 bool CheckpointWatch::Stopping() {
-  const std::lock_guard lock(mutex_);
-  return stopping_;
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->stopping;
 }
 
 void CheckpointWatch::Round() {
   const std::shared_ptr<const View> view = desk_.view();
   if (view == nullptr || !view->leads || view->alive == nullptr) return;
   Follow(*view);
+  TakeLate();
   for (const Alive& alive : *view->alive) {
     const auto found = watched_.find(alive.attempt);
     if (found == watched_.end() || found->second.path.empty()) continue;
-    if (Stopping()) return;
-    Look(alive, found->second);
+    const auto user = view->directory->users.find(alive.user);
+    if (user == view->directory->users.end() || user->second.unix_account.empty()) continue;
+    if (behind_.contains(found->second.path)) continue;
+    if (behind_.size() >= kBehindMost || Stopping()) return;
+    found->second.start_ms = alive.start_ms;
+    Look(alive.attempt, found->second, static_cast<::uid_t>(user->second.unix_uid));
   }
 }
 
@@ -100,17 +106,57 @@ void CheckpointWatch::Follow(const View& view) {
   }
 }
 
-void CheckpointWatch::Look(const Alive& alive, Watched& watched) {
-  const Result<TimeMs> written = output::LastWritten(watched.path);
-  NoteCheckpoint note{.job = alive.attempt.job, .attempt = alive.attempt.number};
+void CheckpointWatch::TakeLate() {
+  for (auto it = behind_.begin(); it != behind_.end();) {
+    {
+      const std::lock_guard lock(shared_->mutex);
+      if (!it->second->answer) {
+        ++it;
+        continue;
+      }
+    }
+    const auto found = watched_.find(it->second->attempt);
+    if (found != watched_.end()) Tell(found->first, found->second, *it->second->answer);
+    it = behind_.erase(it);
+  }
+}
+
+void CheckpointWatch::Look(const AttemptRef& attempt, Watched& watched, ::uid_t uid) {
+  const auto one = std::make_shared<OneLook>(OneLook{attempt, std::nullopt});
+  const output::CheckpointRules rules{.uid = uid, .before_ms = clock_.Now() - kQuiet};
+  const auto work = [shared = shared_, one, look = look_.look, path = watched.path, rules] {
+    auto answer = look(path, rules);
+    const std::lock_guard lock(shared->mutex);
+    one->answer = std::move(answer);
+    shared->changed.notify_all();
+  };
+  try {
+    std::thread(work).detach();
+  } catch (const std::system_error& error) {  // no threads are left: with the next look
+    spdlog::warn("checkpoints not looked at reason='{}'", error.what());
+    return;
+  }
+  std::unique_lock lock(shared_->mutex);
+  shared_->changed.wait_for(lock, std::chrono::milliseconds(look_.wait_ms),
+                            [&] { return one->answer || shared_->stopping; });
+  if (one->answer) {
+    lock.unlock();
+    return Tell(attempt, watched, *one->answer);
+  }
+  if (shared_->stopping) return;
+  lock.unlock();
+  behind_.emplace(watched.path, one);
+  Tell(attempt, watched, Error{Code::kFailedPrecondition, output::kCheckpointsNotSeen, {}});
+}
+
+void CheckpointWatch::Tell(const AttemptRef& attempt, Watched& watched,
+                           const Result<TimeMs>& written) {
+  NoteCheckpoint note{.job = attempt.job, .attempt = attempt.number};
   if (!written) {
-    if (watched.unseen) return;
-    watched.unseen = true;
-    note.unseen = "new files at " + watched.path + " are not seen by Kezek (" +
-                  written.error().message + "): report with kezek checkpoint";
-    spdlog::warn("checkpoints not seen job={} reason='{}'", ToText(alive.attempt.job),
-                 written.error().message);
-  } else if (*written >= alive.start_ms && *written > watched.newest_ms) {
+    if (!watched.said.insert(written.error().message).second) return;
+    note.unseen = watched.path + ": " + written.error().message;
+    spdlog::warn("checkpoints not seen job={} path='{}'", ToText(attempt.job), watched.path);
+  } else if (*written >= watched.start_ms && *written > watched.newest_ms) {
     watched.newest_ms = *written;
     note.at_ms = *written;
   } else {

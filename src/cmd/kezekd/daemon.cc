@@ -317,7 +317,7 @@ Result<void> Serve(const config::Config& config) {
                (*server)->port(), (*web)->port(), KEZEK_VERSION);
   Standby standby(config, *control, clock);
   OutputSweep sweep(readers, clock);
-  CheckpointWatch checkpoints(controller, readers);
+  CheckpointWatch checkpoints(controller, readers, clock);
   auto served = LeadUntilAsked(
       controller,
       {.state = &store,
@@ -336,11 +336,11 @@ Result<void> Serve(const config::Config& config) {
         checkpoints.Start();
       });
   sweep.Stop();
+  checkpoints.Stop();
   (*server)->Stop(kStopGraceMs);
   controller.Stop();
   relay.To(nullptr);
-  if (!served) return served;
-  return fatal.Get();
+  return served ? fatal.Get() : served;
 }
 
 }  // namespace kezek::kezekd

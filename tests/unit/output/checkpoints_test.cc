@@ -1,6 +1,6 @@
-// Goal: the time of the newest checkpoint is told from regular files at a path and below it, within
-// bounds, without following links, and what cannot be seen says so. Method: real files with set
-// times in a temporary folder.
+// Goal: the time of the newest checkpoint is told from the job's own files at a path and below it,
+// once they are quiet, within bounds, without following links; and nothing is told of what is
+// another's. Method: real files with set times in a temporary folder.
 #include "output/checkpoints.h"
 
 #include <fcntl.h>
@@ -37,19 +37,41 @@ class CheckpointsTest : public testing::Test {
     EXPECT_EQ(::utimensat(AT_FDCWD, path.c_str(), both, 0), 0);
     return path;
   }
+  // As seen for this account, a while after all was written.
+  static Result<TimeMs> Of(const std::string& path, CheckpointRules rules = {}) {
+    rules.uid = ::geteuid();
+    if (rules.before_ms == 0) rules.before_ms = kThen + kHourMs;
+    return LastWritten(path, rules);
+  }
+  // What is told to another account.
+  static std::string OthersOf(const std::string& path, CheckpointRules rules = {}) {
+    rules.uid = ::geteuid() + 1;
+    rules.before_ms = kThen + kHourMs;
+    const auto seen = LastWritten(path, rules);
+    return seen ? "seen" : seen.error().message;
+  }
   std::string base_;
 };
 
 TEST_F(CheckpointsTest, TheNewestFileCountsAtThePathAndBelow) {
-  EXPECT_EQ(*LastWritten(base_), 0) << "an empty folder";
-  EXPECT_EQ(*LastWritten(base_ + "/none/yet"), 0);
-  EXPECT_EQ(*LastWritten(Write("single", kThen + 7)), kThen + 7);
+  EXPECT_EQ(*Of(base_), 0) << "an empty folder";
+  EXPECT_EQ(*Of(base_ + "/none/yet/"), 0);
+  EXPECT_EQ(*Of(Write("single", kThen + 7)), kThen + 7);
   Write("step9/model/shard0", kThen + 2000);
   Write("step8/model/shard0", kThen + 1000);
-  EXPECT_EQ(*LastWritten(base_), kThen + 2000);
+  EXPECT_EQ(*Of(base_), kThen + 2000);
+  EXPECT_EQ(*Of(base_ + "//step9/./../"), kThen + 2000);
   fs::rename(base_ + "/step8", base_ + "/latest");
-  EXPECT_EQ(*LastWritten(base_), kThen + 2000) << "what is renamed is no newer";
-  EXPECT_EQ(*LastWritten(base_, {.deepest = 1}), kThen + 7);
+  EXPECT_EQ(*Of(base_), kThen + 2000) << "what is renamed is no newer";
+  EXPECT_EQ(*Of(base_, {.deepest = 1}), kThen + 7);
+}
+
+TEST_F(CheckpointsTest, WhatIsBeingWrittenIsNoneYet) {
+  Write("step1", kThen);
+  Write("step2.part", kThen + 9000);
+  EXPECT_EQ(*Of(base_, {.before_ms = kThen + 8999}), kThen);
+  EXPECT_EQ(*Of(base_, {.before_ms = kThen + 9000}), kThen + 9000);
+  EXPECT_EQ(*Of(base_ + "/step2.part", {.before_ms = kThen}), 0);
 }
 
 TEST_F(CheckpointsTest, NoLinkIsFollowed) {
@@ -57,25 +79,56 @@ TEST_F(CheckpointsTest, NoLinkIsFollowed) {
   fs::create_directory(base_ + "/ckpt");
   fs::create_symlink(elsewhere, base_ + "/ckpt/file");
   fs::create_symlink(base_ + "/elsewhere", base_ + "/ckpt/folder");
-  EXPECT_EQ(*LastWritten(base_ + "/ckpt"), 0);
-  EXPECT_EQ(LastWritten(base_ + "/ckpt/folder").error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(*Of(base_ + "/ckpt"), 0);
+  for (const char* path : {"/ckpt/file", "/ckpt/folder", "/ckpt/folder/file", "/ckpt/folder/no"}) {
+    EXPECT_EQ(Of(base_ + path).error().message, kCheckpointsNotSeen) << path;
+  }
 }
 
-TEST_F(CheckpointsTest, WhatIsLookedAtIsBounded) {
+TEST_F(CheckpointsTest, NothingIsToldOfWhatIsAnothers) {
+  Write("ckpt/step1", kThen);
+  Write("ckpt/step2/shard0", kThen);
+  fs::create_symlink(base_ + "/ckpt", base_ + "/link");
+  for (const char* path : {"/ckpt", "/ckpt/step1", "/ckpt/step2", "/ckpt/none", "/none/yet",
+                           "/link", "/link/step1", "/ckpt/step1/none"}) {
+    EXPECT_EQ(OthersOf(base_ + path), kCheckpointsNotSeen) << path;
+  }
+  EXPECT_EQ(OthersOf(base_ + "/ckpt", {.entries_max = 0}), kCheckpointsNotSeen);
+  EXPECT_EQ(OthersOf("/no-such-file-system/job/ckpt"), kCheckpointsNotSeen);
+  EXPECT_EQ(OthersOf("/dev/null"), kCheckpointsNotSeen);
+}
+
+TEST_F(CheckpointsTest, InAGroupsFolderTheJobsOwnFilesCount) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  const std::string group = base_ + "/group";
+  const auto mine = [&] { return LastWritten(group, {.uid = 4321, .before_ms = kThen + kHourMs}); };
+  Write("group/other", kThen + 2000);
+  Write("group/others/file", kThen + 2000);
+  EXPECT_EQ(mine().error().message, kCheckpointsNotSeen);
+  ASSERT_EQ(::chown(Write("group/others/mine", kThen + 1000).c_str(), 4321, 0), 0);
+  EXPECT_EQ(mine().error().message, kCheckpointsNotSeen) << "below, the folder must be its own";
+  ASSERT_EQ(::chown(Write("group/mine", kThen).c_str(), 4321, 0), 0);
+  EXPECT_EQ(*mine(), kThen);
+  ASSERT_EQ(::chown((group + "/others").c_str(), 4321, 0), 0);
+  EXPECT_EQ(*mine(), kThen + 1000);
+}
+
+TEST_F(CheckpointsTest, MoreThanIsLookedAtSaysSo) {
   for (int i = 0; i < 20; ++i) Write("f" + std::to_string(i), kThen);
-  EXPECT_EQ(*LastWritten(base_, {.entries_max = 0}), 0);
-  EXPECT_EQ(*LastWritten(base_, {.entries_max = 5}), kThen);
+  EXPECT_EQ(*Of(base_, {.entries_max = 20}), kThen);
+  const auto more = Of(base_, {.entries_max = 19});
+  ASSERT_FALSE(more.has_value());
+  EXPECT_EQ(more.error().code, Code::kResourceExhausted);
+  EXPECT_NE(more.error().message.find("kezek checkpoint"), std::string::npos);
 }
 
-TEST_F(CheckpointsTest, WhatIsNotOnThisHostOrNotReadableSaysSo) {
-  const auto elsewhere = LastWritten("/no-such-file-system/job/ckpt");
-  ASSERT_FALSE(elsewhere.has_value());
-  EXPECT_NE(elsewhere.error().message.find("No such file"), std::string::npos);
-  EXPECT_FALSE(LastWritten("/dev/null").has_value());
-  if (::geteuid() == 0) return;  // may read everything
+TEST_F(CheckpointsTest, WhatMayNotBeReadSaysNoMore) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
   Write("closed/file", kThen);
-  ASSERT_EQ(::chmod((base_ + "/closed").c_str(), 0), 0);
-  EXPECT_FALSE(LastWritten(base_ + "/closed").has_value());
+  for (const ::mode_t mode : {0U, 0400U, 0100U}) {
+    ASSERT_EQ(::chmod((base_ + "/closed").c_str(), mode), 0);
+    EXPECT_EQ(Of(base_ + "/closed").error().message, kCheckpointsNotSeen) << mode;
+  }
   ASSERT_EQ(::chmod((base_ + "/closed").c_str(), 0700), 0);
 }
 
