@@ -1,12 +1,14 @@
 #include "rpc/account_plan.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "rpc/account_convert.h"
 #include "rpc/account_diff.h"
+#include "rpc/accounts_after.h"
 #include "rpc/budgets_back.h"
 #include "rpc/dedicated_nodes.h"
 #include "rpc/field_checks.h"
@@ -138,41 +140,38 @@ class Planning {
         !names) {
       return names;
     }
-    const auto nodes =
-        CheckDedicated(caller_, directory_, item->account, FinalPath(change), field + ".settings");
-    if (!nodes) return nodes;
     made_.insert(FinalPath(change));
-    return Put(std::move(*item), change.path(), FinalPath(change));
+    const auto put = Put(std::move(*item), change.path(), FinalPath(change));
+    fields_.resize(plan_.command.accounts.size(), field + ".settings");
+    return put;
   }
 
-  // Nodes that an account loses go from those below it, too, which the request does not name.
-  Result<void> TakeNodesBack() {
-    for (const auto& [id, account] : directory_.accounts) {
-      const std::string path = PathOf(directory_, id);
-      if (account.settings.dedicated_nodes.empty() || named_.contains(path)) continue;
-      PutAccounts::Item item{account, {}};
-      item.account.settings.dedicated_nodes = NodesLeft(directory_, account, said_);
-      if (const auto put = Put(std::move(item), path, path); !put) return put;
-    }
-    return {};
-  }
-
-  // Closes what is below `complete_below` and not named.
-  Result<void> CloseOthers() {
+  // What the request does not name: closed where it is below `complete_below`, and without the
+  // nodes that an account above it loses.
+  Result<void> ChangeOthers() {
     const std::string& top = request_.complete_below();
-    if (top.empty()) return {};
-    const auto found = directory_.account_by_path.find(top);
-    if (!RulesPath(caller_, top + "/")) return NotRuled(top);
-    if (found == directory_.account_by_path.end()) {
+    if (!top.empty() && !RulesPath(caller_, top + "/")) return NotRuled(top);
+    if (!top.empty() && !directory_.account_by_path.contains(top)) {
       return NotFound("ACCOUNT_NOT_FOUND", "complete_below", "there is no account '" + top + "'");
     }
     for (const auto& [path, id] : directory_.account_by_path) {
-      if (!path.starts_with(top + "/") || named_.contains(path)) continue;
+      if (named_.contains(path)) continue;
       PutAccounts::Item item{directory_.accounts.at(id), {}};
-      item.account.closed = true;
+      item.account.settings.dedicated_nodes = NodesLeft(directory_, item.account, said_);
+      if (!top.empty() && path.starts_with(top + "/")) item.account.closed = true;
+      if (item.account == directory_.accounts.at(id)) continue;
       if (const auto put = Put(std::move(item), path, path); !put) return put;
     }
     return {};
+  }
+
+  // What only the whole tells: that it is a tree, and whose nodes come to be whose.
+  Result<void> CheckWhole() const {
+    const auto after = MakeAccounts(directory_, plan_.command);
+    if (!after) return InRequest(request_, after.error());
+    std::map<AccountId, std::string> changed;
+    for (std::size_t i = 0; i < fields_.size(); ++i) changed[after->ids[i]] = fields_[i];
+    return CheckDedicated(caller_, after->tree, changed);
   }
 
   AccountPlan plan() && { return std::move(plan_); }
@@ -262,6 +261,7 @@ class Planning {
   std::set<std::string> made_;  // paths that there are by now
   NodesSaid said_;
   AccountPlan plan_;
+  std::vector<std::string> fields_;  // of the settings of the plan's first items: those named
 };
 
 // The change that makes this path, or -1. Where the desk knows no whole path, the last part counts.
@@ -298,8 +298,8 @@ Result<AccountPlan> PlanAccounts(const Caller& caller, const v1::ApplyAccountsRe
   for (const int i : order) {
     if (const auto taken = planning.Take(i); !taken) return taken.error();
   }
-  if (const auto back = planning.TakeNodesBack(); !back) return back.error();
-  if (const auto closed = planning.CloseOthers(); !closed) return closed.error();
+  if (const auto others = planning.ChangeOthers(); !others) return others.error();
+  if (const auto whole = planning.CheckWhole(); !whole) return whole.error();
   return std::move(planning).plan();
 }
 
@@ -311,7 +311,7 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
   plan.command.reason = request.reason();
   Directory draft;
   draft.accounts = directory.accounts;
-  std::vector<AccountId> changed;
+  std::map<AccountId, std::string> changed;  // and the field of its settings
   for (const auto& [id, now] : directory.accounts) {
     if (!IsWithin(directory, id, top)) continue;
     Account& wanted = draft.accounts.at(id);
@@ -326,9 +326,9 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
     } else {
       wanted.closed = true;
     }
-    if (wanted != now) changed.push_back(id);
+    if (wanted != now) changed[id] = "account.settings";
   }
-  for (const AccountId id : changed) {
+  for (const auto& [id, field] : changed) {
     const Account& wanted = draft.accounts.at(id);
     for (const AccountId parent : {directory.accounts.at(id).parent, wanted.parent}) {
       if (!caller.everywhere && !(parent && caller.ReachesAccount(parent))) {
@@ -340,14 +340,12 @@ Result<AccountPlan> PlanRevert(const Caller& caller, AccountId top,
     const AccountSettings& now = directory.accounts.at(id).settings;
     const auto names = CheckSlurmNames(caller, now, wanted.settings, "account");
     if (!names) return names.error();
-    const auto nodes =
-        CheckDedicated(caller, draft, wanted, PathOf(directory, id), "account.settings");
-    if (!nodes) return nodes.error();
     const std::size_t before = plan.changes.size();
     AddDifferences(ToWire(directory, directory.accounts.at(id)), ToWire(draft, wanted),
                    &plan.changes);
     if (plan.changes.size() > before) plan.command.accounts.push_back({wanted, {}});
   }
+  if (const auto nodes = CheckDedicated(caller, draft, changed); !nodes) return nodes.error();
   return plan;
 }
 

@@ -7,6 +7,7 @@
 #include "kezek/budget_periods.h"
 #include "kezek/node_owners.h"
 #include "kezek/reason_text.h"
+#include "rpc/accounts_after.h"
 #include "rpc/caller.h"
 
 namespace kezek::rpc {
@@ -14,26 +15,9 @@ namespace {
 
 constexpr DurationMs kSoon = 31 * kDayMs;
 
-// The accounts as they would be; of new ones the ids are not those that they will get.
-std::map<AccountId, Account> AccountsAfter(const Directory& directory, const PutAccounts& command) {
-  std::map<AccountId, Account> accounts = directory.accounts;
-  std::int64_t fresh = 0;
-  for (const PutAccounts::Item& item : command.accounts) {
-    Account account = item.account;
-    if (!account.id) account.id = AccountId{--fresh};
-    const auto above = directory.account_by_path.find(item.parent_path);
-    if (!item.parent_path.empty() && above != directory.account_by_path.end()) {
-      account.parent = above->second;
-    }
-    accounts[account.id] = account;
-  }
-  return accounts;
-}
-
 // Of shared nodes in service: guarantees are about no others.
-std::map<std::string, MilliGpus> CapacityOf(const View& view, const PutAccounts& command) {
-  const Directory& directory = *view.directory;
-  const NodeOwners owners = OwnersOf(AccountsAfter(directory, command), directory.classes);
+std::map<std::string, MilliGpus> CapacityOf(const View& view, const Directory& after) {
+  const NodeOwners owners = OwnersOf(after.accounts, view.directory->classes);
   std::map<std::string, MilliGpus> capacity;
   for (const auto& [name, node] : view.nodes) {
     if (node.health != NodeHealth::kUp || owners.contains(name)) continue;
@@ -62,8 +46,10 @@ std::string Named(const std::string& path) { return path.empty() ? "the root" : 
 }  // namespace
 
 std::vector<v1::Reason> WarningsOf(const View& view, const PutAccounts& command) {
-  const auto capacity = CapacityOf(view, command);
   std::vector<v1::Reason> warnings;
+  const auto after = MakeAccounts(*view.directory, command);
+  if (!after) return warnings;  // it is refused
+  const auto capacity = CapacityOf(view, after->tree);
   for (const PutAccounts::Item& item : command.accounts) {
     const Account& account = item.account;
     if (account.closed) continue;

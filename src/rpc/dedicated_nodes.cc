@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "rpc/status.h"
+#include "rpc/accounts_after.h"
 
 namespace kezek::rpc {
 namespace {
@@ -11,62 +11,61 @@ bool Has(const std::vector<std::string>& nodes, const std::string& node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
 }
 
-// Whether an account above this path has the node that the caller rules: what is given to several
+// Whether an account above has the node that the caller rules: what is given to several
 // institutions together is not one's own to divide.
-bool IsGivenAbove(const Caller& caller, const std::string& path, const std::string& node) {
+bool IsGivenAbove(const Caller& caller, const Directory& after, const Account& account,
+                  const std::string& node) {
   const Directory& directory = caller.directory();
-  for (auto slash = path.rfind('/'); slash != std::string::npos && slash > 0;
-       slash = path.rfind('/', slash - 1)) {
-    const auto found = directory.account_by_path.find(path.substr(0, slash));
-    if (found == directory.account_by_path.end() || !caller.ReachesAccount(found->second)) continue;
-    if (Has(directory.accounts.at(found->second).settings.dedicated_nodes, node)) return true;
+  for (const Account* above = Above(after, account); above != nullptr;
+       above = Above(after, *above)) {
+    const auto now = directory.accounts.find(above->id);
+    if (now == directory.accounts.end() || !caller.ReachesAccount(above->id)) continue;
+    if (!IsOpen(directory, now->second) || !IsOpen(after, *above)) continue;
+    if (Has(now->second.settings.dedicated_nodes, node)) return true;
   }
   return false;
 }
 
-// Whether an account, or one above it up to `top`, is closed.
-bool IsClosedBelow(const Directory& directory, const Account& account, AccountId top) {
-  for (const Account* at = &account; at->id != top; at = &directory.accounts.at(at->parent)) {
-    if (at->closed) return true;
-  }
-  return false;
+// What is the account's already, as far as it is nobody else's by now.
+std::vector<std::string> NodesHad(const Directory& directory, const Directory& after,
+                                  const Account& account) {
+  const auto known = directory.accounts.find(account.id);
+  if (known == directory.accounts.end()) return {};
+  const bool reopened = !IsOpen(directory, known->second) && IsOpen(after, account);
+  if (reopened) return {};
+  return known->second.settings.dedicated_nodes;
 }
 
-Result<void> CheckGiven(const Caller& caller, const std::string& path,
-                        const std::vector<std::string>& nodes, const std::vector<std::string>& had,
-                        const std::string& field) {
-  for (const std::string& node : nodes) {
-    if (Has(had, node) || IsGivenAbove(caller, path, node)) continue;
-    return FieldProblem(
-        Code::kPermissionDenied,
-        {field + ".dedicated_nodes",
-         "NOT_ADMINISTRATOR",
-         node + " of '" + path +
-             "' is not dedicated to an account above: those who administer the cluster give it",
-         {{"node", node}, {"account", path}}});
+// The field of the change that the account is under: its own, or the nearest above; else null.
+const std::string* FieldOf(const Directory& after, const Account& account,
+                           const std::map<AccountId, std::string>& changed) {
+  for (const Account* at = &account; at != nullptr; at = Above(after, *at)) {
+    if (const auto found = changed.find(at->id); found != changed.end()) return &found->second;
   }
-  return {};
+  return nullptr;
 }
 
 }  // namespace
 
-Result<void> CheckDedicated(const Caller& caller, const Directory& draft, const Account& wanted,
-                            const std::string& path, const std::string& field) {
+Result<void> CheckDedicated(const Caller& caller, const Directory& after,
+                            const std::map<AccountId, std::string>& changed) {
   if (caller.everywhere) return {};
-  const Directory& directory = caller.directory();
-  const auto known = directory.accounts.find(wanted.id);
-  const bool is_new = known == directory.accounts.end();
-  const bool reopened = !is_new && known->second.closed && !wanted.closed;
-  std::vector<std::string> had;
-  if (!is_new && !reopened) had = known->second.settings.dedicated_nodes;
-  const auto own = CheckGiven(caller, path, wanted.settings.dedicated_nodes, had, field);
-  if (!own || !reopened) return own;
-  for (const auto& [id, below] : draft.accounts) {
-    if (id == wanted.id || !IsWithin(draft, id, wanted.id)) continue;
-    if (IsClosedBelow(draft, below, wanted.id)) continue;
-    const auto given =
-        CheckGiven(caller, PathOf(directory, id), below.settings.dedicated_nodes, {}, field);
-    if (!given) return given;
+  for (const auto& [id, account] : after.accounts) {
+    if (account.settings.dedicated_nodes.empty()) continue;
+    const std::string* field = FieldOf(after, account, changed);
+    if (field == nullptr) continue;
+    const auto had = NodesHad(caller.directory(), after, account);
+    for (const std::string& node : account.settings.dedicated_nodes) {
+      if (Has(had, node) || IsGivenAbove(caller, after, account, node)) continue;
+      const std::string path = PathOf(after, id);
+      return FieldProblem(
+          Code::kPermissionDenied,
+          {*field + ".dedicated_nodes",
+           "NOT_ADMINISTRATOR",
+           node + " of '" + path +
+               "' is not dedicated to an account above: those who administer the cluster give it",
+           {{"node", node}, {"account", path}}});
+    }
   }
   return {};
 }

@@ -12,12 +12,13 @@
 
 namespace kezek::rpc {
 
-// Who does not administer the cluster only divides nodes that accounts which they rule were given.
-// `wanted` is an account as it shall be, at `path`; what it had already it may keep, unless it, or
-// what it opens again with it, was closed: such nodes are everybody's by now. `draft` has the
-// accounts below it. PERMISSION_DENIED NOT_ADMINISTRATOR (fields node, account).
-Result<void> CheckDedicated(const Caller& caller, const Directory& draft, const Account& wanted,
-                            const std::string& path, const std::string& field);
+// Who does not administer the cluster only divides nodes that accounts which they rule were given,
+// and have: nothing that is closed, or below what is, has any. Of all in the tree `after` that is
+// changed or below what is: an account may keep what it had, unless it had been closed, itself or
+// by one above it, and opens again. Such nodes are everybody's by now. `changed` has the field of
+// each change's settings. PERMISSION_DENIED NOT_ADMINISTRATOR (fields node, account).
+Result<void> CheckDedicated(const Caller& caller, const Directory& after,
+                            const std::map<AccountId, std::string>& changed);
 
 // The nodes that accounts are said to have from now on.
 using NodesSaid = std::map<AccountId, std::vector<std::string>>;

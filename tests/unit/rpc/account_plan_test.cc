@@ -243,6 +243,25 @@ TEST(AccountPlan, MovesToWhatTheSameRequestMakes) {
   EXPECT_EQ(outcome(Change("", "firms/x")), "changes[0].move_to FIELD_INVALID");
 }
 
+TEST(AccountPlan, NothingIsMovedBelowItself) {
+  World world;
+  world.directory.accounts.at(World::kNlp).settings.dedicated_nodes = {"n01"};
+  const auto outcome = [&](const std::vector<v1::AccountChange>& changes) {
+    v1::ApplyAccountsRequest request;
+    for (const v1::AccountChange& change : changes) *request.add_changes() = change;
+    return Outcome(world, "chief@kaznu", request);
+  };
+  const std::string nlp = "universities/kaznu/nlp";
+  const std::string cv = "universities/kaznu/cv";
+  EXPECT_EQ(outcome({Change(nlp, nlp + "/x")}), "changes[0].path CYCLE");
+  EXPECT_EQ(outcome({Change(cv), Change(nlp, nlp + "/x/y"), Change(nlp + "/x")}),
+            "changes[2].path CYCLE");
+  EXPECT_EQ(outcome({Change(nlp, cv + "/nlp"), Change(cv, nlp + "/cv")}),
+            "changes[1].path NO_SUCH_ACCOUNT")
+      << "cv is no longer there when the other hangs below it";
+  EXPECT_EQ(outcome({Change(nlp, cv + "/nlp")}), "ok");
+}
+
 TEST(AccountPlan, AnAccountThatOthersChangedIsNotChangedAgain) {
   World world;
   world.directory.accounts.at(World::kNlp).version = 7;

@@ -103,5 +103,17 @@ TEST_F(AccountWarnings, ABudgetWithoutHours) {
   EXPECT_TRUE(Of(kaznu).empty()) << "it is over";
 }
 
+// The desk refuses it; what comes before must come to an end.
+TEST_F(AccountWarnings, AreNoneOfWhatIsNoTree) {
+  Account kaznu = Kaznu();
+  kaznu.settings.shares["h200"].guarantee_milli = 100'000;
+  kaznu.settings.dedicated_nodes = {"n01"};
+  ASSERT_EQ(Of(kaznu).size(), 1U);
+  EXPECT_TRUE(Of(kaznu, "universities/kaznu").empty()) << "below itself";
+  EXPECT_TRUE(Of(kaznu, "universities/none").empty());
+  kaznu.parent = World::kNlp;  // which is below it
+  EXPECT_TRUE(Of(kaznu).empty());
+}
+
 }  // namespace
 }  // namespace kezek::rpc
