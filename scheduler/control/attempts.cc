@@ -185,7 +185,7 @@ void AttendLimit(Core& core, const Attempt& attempt, FollowUp& follow, Earliest&
   if (limit != follow.limit_tried_ms || ShowsLimit(follow, limit)) {
     follow.limit_tries = 0;
     follow.limit_at_ms = 0;
-    follow.limit_refused = false;
+    follow.limit_refused = 0;
     follow.limit_tried_ms = limit;
   }
   if (ShowsLimit(follow, limit)) return;

@@ -223,13 +223,15 @@ void On(Core& core, const SignalDone& event) {
   core.Put(attempt);
 }
 
-// Said once of each limit; it is sent again all the same, for what stands in its way may pass.
+// Said once of each limit, when it is refused again: what is just ending there refuses it, too, and
+// shows that it ends before then. It is sent again all the same, for what stands in its way may
+// pass.
 void On(Core& core, const LimitRefused& event) {
   const Attempt* known = core.state.FindAttempt(event.attempt);
   if (known == nullptr || known->cluster_job_id != event.cluster_job_id) return;
-  FollowUp& follow = core.follow[event.attempt];
-  if (event.limit_ms != known->limit_ms || follow.limit_refused) return;
-  follow.limit_refused = true;
+  if (known->ending != Ending::kNone || known->end_ms != 0) return;
+  if (event.limit_ms != known->limit_ms) return;
+  if (++core.follow[event.attempt].limit_refused != 2) return;
   const std::string text = "the cluster does not take it over: " + event.text;
   core.Say(Note(core.JobOf(event.attempt.job),
                 {ReasonCode::kWarning, {{"field", "time limit"}, {"text", text}}}, kActorKezek,

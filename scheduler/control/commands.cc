@@ -233,7 +233,9 @@ Result<CommandOutcome> On(Core& core, const NoteCheckpoint& note, const Command&
     return CommandOutcome{.unchanged = {note.job}, .recorded_ms = attempt.last_checkpoint_ms};
   }
   // A job that writes all the time is not to fill the events.
-  const bool news = said || at - attempt.last_checkpoint_ms >= kSeenSaidEvery;
+  TimeMs& said_ms = core.follow[attempt.ref].checkpoint_said_ms;
+  const bool news = said || said_ms == 0 || at - said_ms >= kSeenSaidEvery;
+  if (news) said_ms = at;
   attempt.last_checkpoint_ms = at;
   core.Put(attempt);
   job.checkpointed_ms = std::max(job.checkpointed_ms, at);

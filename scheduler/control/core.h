@@ -41,8 +41,9 @@ struct FollowUp {
   TimeMs limit_sent_ms = 0;       // when it first was
   std::int32_t limit_tries = 0;   // how often it was, in vain
   DurationMs limit_tried_ms = 0;  // the limit that was sent
-  bool limit_refused = false;     // and that this has been said
+  int limit_refused = 0;          // how often that was refused
   DurationMs limit_seen_ms = 0;   // as last seen there; 0: none, or not seen
+  TimeMs checkpoint_said_ms = 0;  // of the last checkpoint an event tells of; 0: of none
   TimeMs look_at_ms = 0;          // look then; 0: no need to
   TimeMs waited_at_ms = 0;        // released, it was last seen waiting
   TimeMs check_at_ms = 0;         // too late to start: looked at again then, before it is given up

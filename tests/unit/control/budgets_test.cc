@@ -244,6 +244,21 @@ TEST_F(BudgetsTest, ACheckpointsTimeDoesNotGoBackAndItsPathIsTheOwners) {
   EXPECT_EQ(desk.Row(job).resume_from, "ckpt/1");
 }
 
+TEST_F(BudgetsTest, SteadyCheckpointsAreSaidNowAndThen) {
+  const JobId job = Submit();
+  const AttemptRef ref = desk.Running(job, 7);
+  std::size_t said = 0;
+  for (int minute = 0; minute < 60; ++minute) {
+    desk.Step(kMinuteMs);
+    desk.controller->Offer(CommandInput{77, {{}, "kezek", NoteCheckpoint{{job}, 1, "", desk.now}}});
+    for (const Event& event : desk.Step().changes.events) {
+      said += event.reason.code == ReasonCode::kCheckpoint ? 1 : 0;
+    }
+    EXPECT_EQ(desk.Of(ref).last_checkpoint_ms, desk.now);
+  }
+  EXPECT_EQ(said, 6U) << "every ten minutes";
+}
+
 TEST_F(BudgetsTest, OnlyWhatRunsHasANewCheckpoint) {
   const JobId job = desk.Submit([](JobSpec& spec) { spec.requeue = true; });
   const auto refused = [this, job](std::int32_t attempt) {

@@ -111,6 +111,7 @@ TEST_F(RunningLimitTest, ALimitThatTheClusterRefusesIsSaidOnceAndTriedEverMoreRa
     }
     return said;
   };
+  EXPECT_TRUE(refused().empty()) << "it may just be ending";
   const auto said = refused();
   ASSERT_EQ(said.size(), 1U);
   EXPECT_NE(said[0].find("Requested time limit is invalid"), std::string::npos);
@@ -124,7 +125,28 @@ TEST_F(RunningLimitTest, ALimitThatTheClusterRefusesIsSaidOnceAndTriedEverMoreRa
   ASSERT_TRUE(desk.Do(UpdateJobs{.jobs = {{job}}, .time_limit_ms = 8 * kHourMs}).has_value());
   EXPECT_TRUE(refused().empty()) << "an answer about what was asked before";
   desk.Offer(LimitRefused{ref, 900, 8 * kHourMs, "no"});
+  EXPECT_TRUE(desk.Step().changes.events.empty());
+  desk.Offer(LimitRefused{ref, 900, 8 * kHourMs, "no"});
   EXPECT_EQ(desk.Step().changes.events.size(), 1U) << "another limit";
+}
+
+TEST_F(RunningLimitTest, NothingIsSaidOfTheLimitOfWhatEnds) {
+  const auto said = [&](const AttemptRef& ref, std::int64_t cluster_id) {
+    desk.Step();
+    std::size_t events = 0;
+    for (int i = 0; i < 3; ++i) {
+      desk.Offer(LimitRefused{ref, cluster_id, desk.Of(ref).limit_ms, "Job is completing"});
+      events += desk.Step().changes.events.size();
+    }
+    return events;
+  };
+  const AttemptRef completing = desk.Running(desk.Submit(), 900);
+  desk.Offer(Observed{desk.Seen(completing, 900, ClusterJobState::kCompleting)});
+  EXPECT_EQ(said(completing, 900), 0U);
+  const JobId job = desk.Submit();
+  const AttemptRef cancelled = desk.Running(job, 901);
+  ASSERT_TRUE(desk.Do(CancelJobs{.jobs = {{job}}}).has_value());
+  EXPECT_EQ(said(cancelled, 901), 0U);
 }
 
 TEST_F(RunningLimitTest, TheSignalBeforeAShortenedLimitComesOnce) {
