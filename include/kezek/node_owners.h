@@ -35,13 +35,16 @@ using NodeGiver = std::pair<int, const Account*>;
 
 namespace node_owners_internal {
 
-// Accounts above it; -1: it or one of these is closed.
+// Accounts above it; -1: it or one of these is closed, or it is below itself.
 inline int Depth(const std::map<AccountId, Account>& accounts, const Account& account) {
-  if (account.closed) return -1;
-  const auto parent = accounts.find(account.parent);
-  if (parent == accounts.end()) return 0;
-  const int above = Depth(accounts, parent->second);
-  return above < 0 ? -1 : above + 1;
+  const int most = static_cast<int>(accounts.size());
+  const Account* at = &account;
+  for (int depth = 0; depth <= most && !at->closed; ++depth) {
+    const auto parent = accounts.find(at->parent);
+    if (parent == accounts.end()) return depth;
+    at = &parent->second;
+  }
+  return -1;
 }
 
 }  // namespace node_owners_internal

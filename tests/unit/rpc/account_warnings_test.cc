@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kezek/node_owners.h"
 #include "tests/unit/rpc/rpc_world.h"
 
 namespace kezek::rpc {
@@ -113,6 +114,12 @@ TEST_F(AccountWarnings, AreNoneOfWhatIsNoTree) {
   EXPECT_TRUE(Of(kaznu, "universities/none").empty());
   kaznu.parent = World::kNlp;  // which is below it
   EXPECT_TRUE(Of(kaznu).empty());
+  auto accounts = world_.directory.accounts;
+  accounts.at(World::kKaznu) = kaznu;
+  accounts.at(World::kBot).settings.dedicated_nodes = {"n02"};
+  const NodeOwners owners = OwnersOf(accounts, {});
+  EXPECT_EQ(owners.size(), 1U) << "what is below itself owns nothing";
+  EXPECT_EQ(owners.at("n02").account, World::kBot);
 }
 
 }  // namespace
