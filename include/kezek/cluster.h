@@ -69,7 +69,8 @@ struct ClusterJob {
   std::int32_t exit_code = 0;
   std::int32_t exit_signal = 0;
   std::int32_t restarts = 0;
-  DurationMs limit_ms = 0;  // its time limit; 0: none, or not told
+  bool node_failed = false;  // so ended the run before the restart: a node was down, or set down
+  DurationMs limit_ms = 0;   // its time limit; 0: none, or not told
   Placement granted;
   std::int32_t cpus = 0;  // granted, over all nodes
   std::int64_t memory_mib = 0;

@@ -73,7 +73,9 @@ bool EndsByItself(Ending ending) {
 
 AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
   // How a later run of the same job ended says nothing about ours.
-  if (job.restarts > 0 && attempt.ending == Ending::kRequeue) return OutcomeOfEnding(attempt);
+  if (job.restarts > 0 && attempt.ending == Ending::kRequeue) {
+    return job.node_failed ? AttemptOutcome::kNodeFailed : OutcomeOfEnding(attempt);
+  }
   switch (job.state) {
     case ClusterJobState::kCompleted:
       return job.exit_code == 0 && job.exit_signal == 0 ? AttemptOutcome::kSucceeded

@@ -177,7 +177,9 @@ void Surveyor::Round(Orders orders) {
   LookDue();
   if (up_ && reconcile_due_ && Survey()) {
     reconcile_due_ = false;
-    sink_(Listing{watch_.OurJobs(listing_)});
+    Listing listing{watch_.OurJobs(listing_)};
+    for (auto& job : listing.jobs) job.node_failed = NodeFailedBefore(job);
+    sink_(std::move(listing));
   }
   if (!up_) return;
   const DurationMs now = SteadyMs();
@@ -225,13 +227,23 @@ bool Surveyor::ReadClock() {
   return true;
 }
 
-// Of a job that Slurm has requeued, its nodes tell why: a node that is set down requeues in the
-// same step, so that the nodes as they are now, which go first, show it.
+// Of a job that Slurm has requeued the accounting keeps how the run before ended. slurmctld has
+// forgotten it, and a node that was set down but answers may be in service again at once.
+bool Surveyor::NodeFailedBefore(const ClusterJob& job) {
+  if (job.restarts == 0 || !watch_.Follows(job.id)) return false;
+  const auto records = AskAccounting("/job/" + std::to_string(job.id));
+  return records && watch_.NodeFailed(job.id, *records);
+}
+
+// The nodes go before a job that Slurm has requeued: one that is down tells why, too.
 void Surveyor::Report(std::vector<ClusterJob> changed) {
   const bool requeued = std::any_of(changed.begin(), changed.end(),
                                     [](const ClusterJob& job) { return job.restarts > 0; });
   if (requeued) SurveyNodes(true);
-  for (auto& job : changed) sink_(Observed{std::move(job)});
+  for (auto& job : changed) {
+    job.node_failed = NodeFailedBefore(job);
+    sink_(Observed{std::move(job)});
+  }
 }
 
 // All jobs and nodes, and how far the clocks have gone apart.

@@ -66,6 +66,7 @@ class Surveyor {
   bool SurveyNodes(bool whole);
   void ReportNodes(bool always);
   void Report(std::vector<ClusterJob> changed);
+  bool NodeFailedBefore(const ClusterJob& job);
   void LookDue();
   void LookHot();
   bool LookAt(const Followed& job, bool always);

@@ -72,6 +72,17 @@ std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
   return job;
 }
 
+bool Watch::NodeFailed(std::int64_t id, const std::vector<LiveJob>& records) const {
+  const auto followed = followed_.find(id);
+  if (followed == followed_.end()) return false;
+  const TimeMs start_ms = followed->second.job.start_ms;
+  return std::any_of(records.begin(), records.end(), [&](const LiveJob& record) {
+    const ClusterJob& run = record.job;
+    const bool that_run = start_ms == 0 || run.start_ms == start_ms;
+    return run.id == id && that_run && run.state == ClusterJobState::kNodeFailed;
+  });
+}
+
 std::optional<ClusterJob> Watch::Known(std::int64_t id) const {
   const auto found = followed_.find(id);
   return found == followed_.end() ? std::nullopt : found->second.reported;

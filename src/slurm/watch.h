@@ -25,6 +25,8 @@ class Watch {
   void Follow(std::vector<Followed> jobs);
   bool empty() const { return followed_.empty(); }
   bool Follows(std::int64_t id) const { return followed_.contains(id); }
+  // Whether the run of it that is followed ended by a node's failure, by these of the accounting.
+  bool NodeFailed(std::int64_t id, const std::vector<LiveJob>& records) const;
 
   // A change of this job is due (it was released, cancelled, signalled): it is hot until then.
   void Expect(std::int64_t id, TimeMs until);

@@ -66,11 +66,6 @@ class Events {
     });
     return found;
   }
-  // Calls `visit` with each, from `from` on.
-  void Each(std::size_t from, const std::function<void(const ClusterEvent&)>& visit) {
-    const std::scoped_lock lock(mutex_);
-    for (std::size_t i = from; i < events_.size(); ++i) visit(events_[i]);
-  }
   template <class Kind>
   std::optional<Kind> Of(const AttemptRef& attempt) {
     return Wait<Kind>([&](const Kind& event) { return event.attempt == attempt; });
@@ -355,44 +350,30 @@ TEST_F(SlurmClusterTest, OthersUseOfNodesIsForeign) {
       [&](const NodesObserved& observed) { return foreign_gpus(observed, 0); }, before));
 }
 
-// Slurm requeues what ran on a node that an admin sets down. The restart alone would look like its
-// owner's hand, so the node is told first.
-TEST_F(SlurmClusterTest, ANodeSetDownIsToldBeforeItsRequeuedJobs) {
-  const auto set_node = [](const std::string& state) {
-    const std::string command = "SLURM_CONF=" + test::SlurmVariable("SLURM_CONF") +
-                                " scontrol update nodename=n03 reason=test state=" + state;
-    ASSERT_EQ(std::system(command.c_str()), 0);
+// Slurm requeues what ran on a node that an admin sets down, and takes the node back at once if it
+// answers (ReturnToService=2). The restart alone would look like its owner's hand.
+TEST_F(SlurmClusterTest, ARequeueByANodeSetDownIsNoOwnersHand) {
+  const auto scontrol = [](const std::string& arguments) {
+    const std::string command =
+        "SLURM_CONF=" + test::SlurmVariable("SLURM_CONF") + " scontrol " + arguments;
+    EXPECT_EQ(std::system(command.c_str()), 0);
   };
-  const AttemptRef attempt = NewAttempt();
-  Launch launch = OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n");
-  launch.placement = {{"n03", 1, {}}};
-  launch.spec.requeue = true;
-  const std::int64_t id = Released(launch);
-  ASSERT_TRUE(events_.Seen(attempt, ClusterJobState::kRunning));
-  const std::size_t before = events_.size();
-  set_node("down");
-  ASSERT_TRUE(events_.Wait<Observed>(
-      [&](const Observed& seen) { return seen.job.attempt == attempt && seen.job.restarts == 1; },
-      before));
-  const auto is_down = [](const Node& node) {
-    return node.name == "n03" && node.health == NodeHealth::kDown;
-  };
-  bool down = false;
-  bool told = false;
-  events_.Each(before, [&](const ClusterEvent& event) {
-    const auto* nodes = std::get_if<NodesObserved>(&event);
-    down |= nodes != nullptr && std::any_of(nodes->nodes.begin(), nodes->nodes.end(), is_down);
-    const auto* seen = std::get_if<Observed>(&event);
-    const bool restarted =
-        seen != nullptr && seen->job.attempt == attempt && seen->job.restarts == 1;
-    if (restarted && !told) {
-      EXPECT_TRUE(down);
-      told = true;
-    }
-  });
-  cluster_.Cancel(attempt, id, test::kSlurmUser);
-  set_node("resume");
-  Ended(attempt, ClusterJobState::kCancelled);
+  for (const bool by_node : {true, false}) {
+    const AttemptRef attempt = NewAttempt();
+    Launch launch = OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n");
+    launch.placement = {{"n03", 1, {}}};
+    launch.spec.requeue = true;
+    const std::int64_t id = Released(launch);
+    ASSERT_TRUE(events_.Seen(attempt, ClusterJobState::kRunning));
+    scontrol(by_node ? "update nodename=n03 state=down reason=test"
+                     : "requeue " + std::to_string(id));
+    ASSERT_TRUE(events_.Wait<Observed>([&](const Observed& seen) {
+      return seen.job.attempt == attempt && seen.job.restarts == 1;
+    }));
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // slurmctld's news on its way
+    cluster_.Cancel(attempt, id, test::kSlurmUser);
+    EXPECT_EQ(Ended(attempt, ClusterJobState::kCancelled).node_failed, by_node);
+  }
 }
 
 TEST_F(SlurmClusterTest, WordsInAnyEncodingDisturbNothing) {

@@ -139,6 +139,22 @@ TEST_F(OwnersHandTest, ARestartOnANodeThatIsDownIsTheNodes) {
   EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
 }
 
+// As the accounting has it, where the node is in service again by now.
+TEST_F(OwnersHandTest, ARestartAfterANodesFailureIsTheNodes) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kPending);
+  seen.restarts = 1;
+  desk.Offer(Observed{seen});
+  desk.Step(60'000);
+  seen.state = ClusterJobState::kCancelled;
+  seen.node_failed = true;
+  desk.Offer(Observed{seen});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
+  EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
+}
+
 TEST_F(OwnersHandTest, ARunThatIsRequeuedIsChargedUntilThen) {
   const MilliGpuMs four_minutes = 4 * kMinuteMs * 2000;
   EXPECT_EQ(ChargeOfRequeued([](DeskOfOne&, const JobRef&) {}), four_minutes);
