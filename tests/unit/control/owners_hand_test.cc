@@ -141,7 +141,7 @@ TEST_F(OwnersHandTest, ARestartOnANodeThatIsDownIsTheNodes) {
 
 // As the accounting has it, where the node is in service again by now.
 TEST_F(OwnersHandTest, ARestartAfterANodesFailureIsTheNodes) {
-  const JobId job = desk.Submit();
+  const JobId job = desk.Submit([](JobSpec& spec) { spec.requeue = true; });
   const AttemptRef ref = desk.Running(job, 900);
   ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kPending);
   seen.restarts = 1;
