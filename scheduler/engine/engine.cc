@@ -46,7 +46,13 @@ Plan Engine::Decide(TimeMs now) const {
 
 std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) const {
   const World& world = *world_;
-  return Recount(world).Differences(world.used(), world.running(), part, parts);
+  const Recount recount(world);
+  auto found = recount.Differences(world.used(), world.running(), part, parts);
+  const TimeMs now = world.now_ms();
+  for (std::string& text : recount.FreeDifferences(world.MachineAt(now), now, part, parts)) {
+    found.push_back(std::move(text));
+  }
+  return found;
 }
 
 const std::map<AttemptRef, Holding>& Engine::holdings() const { return world_->holdings(); }
@@ -76,11 +82,9 @@ const std::map<std::string, quota::UsageBook>& Engine::usage() const { return wo
 
 std::map<std::string, std::int32_t> Engine::FreeGpus() const {
   const World& world = *world_;
-  const Machine machine(world.nodes(), world.used(), world.now_ms());
+  const Machine machine = world.MachineAt(world.now_ms());
   std::map<std::string, std::int32_t> free;
-  for (const auto& [key, pool] : machine.pools()) {
-    for (const FreeNode& node : pool.nodes) free[node.node->name] = node.gpus;
-  }
+  for (const auto& [name, node] : world.nodes()) free[name] = machine.FreeOf(name)->gpus;
   return free;
 }
 

@@ -175,8 +175,8 @@ class Engine {
   Plan Decide(TimeMs now) const;
 
   // Counts one of `parts` of the nodes and accounts anew, from single holdings, and says where the
-  // totals that are kept differ, or more GPUs are held than there are. Nothing, unless there is a
-  // bug, or a node lost GPUs that are in use.
+  // totals that are kept, or what is kept as free, differ, or more GPUs are held than there are.
+  // Nothing, unless there is a bug, or a node lost GPUs that are in use.
   std::vector<std::string> Audit(std::int32_t part, std::int32_t parts) const;
   // What SetHolding has told.
   const std::map<AttemptRef, Holding>& holdings() const;

@@ -1,65 +1,51 @@
 #include "scheduler/engine/machine.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "kezek/check.h"
 
 namespace kezek::engine {
 namespace {
 
-FreeNode FreeOf(const Node& node, const NodeUse& used, TimeMs now) {
-  FreeNode free;
-  free.node = &node;
-  free.in_service = InService(node, now);
-  if (!free.in_service || used.exclusive > 0) return free;
-  free.gpus = std::max(0, node.gpus - node.foreign_gpus - used.gpus);
-  free.cpus = std::max(0, node.cpus - node.foreign_cpus - used.cpus);
-  free.memory_mib =
-      std::max<std::int64_t>(0, node.memory_mib - node.foreign_memory_mib - used.memory_mib);
-  free.idle = used.attempts == 0 && node.foreign_gpus == 0 && node.foreign_cpus == 0 &&
-              node.foreign_memory_mib == 0;
-  return free;
+std::int64_t CapacityOf(const Node& node, bool in_service) {
+  return in_service ? std::max(0, node.gpus - node.foreign_gpus) : 0;
 }
 
-bool ByPlace(const FreeNode& a, const FreeNode& b) {
-  return std::tie(a.node->block, a.node->leaf, a.node->name) <
-         std::tie(b.node->block, b.node->leaf, b.node->name);
+bool IsForeign(const Node& node) {
+  return node.foreign_gpus != 0 || node.foreign_cpus != 0 || node.foreign_memory_mib != 0;
 }
 
-void Count(Leaf& leaf, std::int32_t free_gpus, std::int32_t by) {
-  const auto slot = static_cast<std::size_t>(free_gpus);
-  if (leaf.with_free.size() <= slot) leaf.with_free.resize(slot + 1, 0);
-  leaf.with_free[slot] += by;
+NodeBalance BalanceOf(const Node& node, const NodeUse& used, TimeMs now) {
+  return {.memory_mib = node.memory_mib - node.foreign_memory_mib - used.memory_mib,
+          .gpus = node.gpus - node.foreign_gpus - used.gpus,
+          .cpus = node.cpus - node.foreign_cpus - used.cpus,
+          .attempts = used.attempts,
+          .exclusive = used.exclusive,
+          .in_service = InService(node, now),
+          .foreign = IsForeign(node)};
 }
 
-// Leaves and blocks over the sorted nodes.
-void IndexPool(Pool& pool) {
-  for (std::size_t i = 0; i < pool.nodes.size(); ++i) {
-    const FreeNode& free = pool.nodes[i];
-    const bool new_block = pool.blocks.empty() || pool.blocks.back().name != free.node->block;
-    if (new_block) {
-      pool.blocks.push_back({free.node->block, pool.leaves.size(), pool.leaves.size(), 0});
-    }
-    if (new_block || pool.leaves.back().name != free.node->leaf) {
-      pool.leaves.push_back({free.node->leaf, pool.blocks.size() - 1, i, i, 0, {}});
-      pool.blocks.back().end = pool.leaves.size();
-    }
-    Leaf& leaf = pool.leaves.back();
-    leaf.end = i + 1;
-    if (free.in_service) Count(leaf, free.gpus, 1);
-    leaf.free_gpus += free.gpus;
-    pool.blocks.back().free_gpus += free.gpus;
-    pool.free_gpus += free.gpus;
-    pool.index_of.emplace_hint(pool.index_of.end(), free.node->name, i);
+// Adds a node (sign 1) to the sums of its zones, or takes it out.
+void Count(Pool& pool, std::size_t node, const FreeNode& free, std::int32_t sign) {
+  if (!free.in_service) return;
+  const PoolLayout& layout = *pool.layout;
+  const auto slot = static_cast<std::size_t>(free.gpus);
+  KEZEK_CHECK(slot < layout.slots, "more GPUs are free than the node has");
+  for (std::size_t zone = layout.spots[node].leaf; zone != kNoZone;
+       zone = layout.zones[zone].parent) {
+    pool.with_free[zone * layout.slots + slot] += sign;
+    pool.free_in[zone] += sign * free.gpus;
   }
+  pool.free_gpus += sign * free.gpus;
 }
 
-std::size_t LeafOf(const Pool& pool, std::size_t node) {
-  const auto after =
-      std::upper_bound(pool.leaves.begin(), pool.leaves.end(), node,
-                       [](std::size_t index, const Leaf& leaf) { return index < leaf.begin; });
-  return static_cast<std::size_t>(after - pool.leaves.begin()) - 1;
+void Put(Pool& pool, std::size_t node, const NodeBalance& balance) {
+  const FreeNode before = pool.nodes[node].Free();
+  const FreeNode after = balance.Free();
+  pool.nodes[node] = balance;
+  if (before.gpus == after.gpus && before.in_service == after.in_service) return;
+  Count(pool, node, before, -1);
+  Count(pool, node, after, 1);
 }
 
 }  // namespace
@@ -83,75 +69,161 @@ bool InService(const Node& node, TimeMs now) {
   return node.set_aside_until_ms != 0 && node.set_aside_until_ms <= now;
 }
 
-std::int32_t Leaf::AtLeast(std::int32_t gpus) const {
-  std::int32_t nodes = 0;
-  for (auto slot = static_cast<std::size_t>(gpus); slot < with_free.size(); ++slot) {
-    nodes += with_free[slot];
+std::int32_t Pool::Exactly(std::size_t zone, std::int32_t gpus) const {
+  const auto slot = static_cast<std::size_t>(gpus);
+  return slot < layout->slots ? with_free[zone * layout->slots + slot] : 0;
+}
+
+std::int32_t Pool::AtLeast(std::size_t zone, std::int32_t gpus) const {
+  std::int32_t count = 0;
+  for (auto slot = static_cast<std::size_t>(gpus); slot < layout->slots; ++slot) {
+    count += with_free[zone * layout->slots + slot];
   }
-  return nodes;
+  return count;
+}
+
+bool Pool::operator==(const Pool& other) const {
+  return *layout == *other.layout && nodes == other.nodes && with_free == other.with_free &&
+         free_in == other.free_in && free_gpus == other.free_gpus &&
+         capacity_gpus == other.capacity_gpus;
+}
+
+// All nodes out of service.
+Machine::Machine(std::shared_ptr<const Layout> layout) : layout_(std::move(layout)) {
+  for (const PoolLayout& each : layout_->pools()) {
+    Pool& pool = pools_.emplace_back();
+    pool.layout = &each;
+    pool.nodes.resize(each.spots.size());
+    pool.with_free.resize(each.zones.size() * each.slots, 0);
+    pool.free_in.resize(each.zones.size(), 0);
+  }
 }
 
 Machine::Machine(const std::map<std::string, Node>& nodes,
-                 const std::map<std::string, NodeUse>& used, TimeMs now, const NodeOwners& owners) {
-  const NodeUse none;
-  for (const auto& [name, node] : nodes) {
-    const auto use = used.find(name);
-    AddNode(PoolOf(node, owners), node, FreeOf(node, use == used.end() ? none : use->second, now));
-  }
-  Finish();
+                 const std::map<std::string, NodeUse>& used, TimeMs now, const NodeOwners& owners)
+    : Machine(std::make_shared<const Layout>(nodes, owners)) {
+  Fill(nodes, used, now);
 }
 
-Machine Machine::Configured(const std::map<std::string, Node>& nodes, const NodeOwners& owners) {
-  Machine machine;
+void Machine::Fill(const std::map<std::string, Node>& nodes,
+                   const std::map<std::string, NodeUse>& used, TimeMs now) {
+  const NodeUse none;
   for (const auto& [name, node] : nodes) {
-    machine.AddNode(PoolOf(node, owners), node,
-                    {&node, node.gpus, node.cpus, node.memory_mib, true, true});
+    const Layout::At* at = Find(name);
+    KEZEK_CHECK(at != nullptr, "the layout has no such node");
+    const auto use = used.find(name);
+    Put(pools_[at->pool], at->spot, BalanceOf(node, use == used.end() ? none : use->second, now));
+    pools_[at->pool].capacity_gpus += CapacityOf(node, InService(node, now));
   }
-  machine.Finish();
+}
+
+Machine Machine::Anew(const std::map<std::string, Node>& nodes,
+                      const std::map<std::string, NodeUse>& used, TimeMs now) const {
+  if (layout_ == nullptr) return {};
+  Machine machine(layout_);
+  machine.Fill(nodes, used, now);
   return machine;
 }
 
-void Machine::AddNode(const PoolKey& key, const Node& node, const FreeNode& free) {
-  Pool& pool = pools_[key];
-  pool.nodes.push_back(free);
-  if (free.in_service) pool.capacity_gpus += std::max(0, node.gpus - node.foreign_gpus);
+Machine Machine::Configured(const std::map<std::string, Node>& nodes, const NodeOwners& owners) {
+  return Machine(std::make_shared<const Layout>(nodes, owners)).AsConfigured();
 }
 
-void Machine::Finish() {
-  for (auto& [key, pool] : pools_) {
-    std::sort(pool.nodes.begin(), pool.nodes.end(), ByPlace);
-    IndexPool(pool);
+Machine Machine::AsConfigured() const {
+  if (layout_ == nullptr) return {};
+  Machine machine(layout_);
+  for (Pool& pool : machine.pools_) {
+    for (std::size_t i = 0; i < pool.nodes.size(); ++i) {
+      const Spot& spot = pool.layout->spots[i];
+      Put(pool, i,
+          {.memory_mib = spot.memory_mib,
+           .gpus = spot.gpus,
+           .cpus = spot.cpus,
+           .in_service = true});
+      pool.capacity_gpus += spot.gpus;
+    }
   }
+  return machine;
 }
 
 const Pool* Machine::FindPool(const PoolKey& key) const {
-  const auto found = pools_.find(key);
-  return found == pools_.end() ? nullptr : &found->second;
+  const auto found =
+      std::lower_bound(pools_.begin(), pools_.end(), key,
+                       [](const Pool& pool, const PoolKey& other) { return pool.key() < other; });
+  return found == pools_.end() || found->key() != key ? nullptr : &*found;
+}
+
+const Layout::At* Machine::Find(const std::string& node) const {
+  return layout_ == nullptr ? nullptr : layout_->Find(node);
+}
+
+std::optional<FreeNode> Machine::FreeOf(const std::string& node) const {
+  const Layout::At* at = Find(node);
+  if (at == nullptr) return std::nullopt;
+  return pools_[at->pool].Free(at->spot);
 }
 
 void Machine::Take(const PoolKey& key, const Shape& shape, const Placement& placement) {
-  const auto found = pools_.find(key);
-  KEZEK_CHECK(found != pools_.end(), "placement in a pool that has no nodes");
-  Pool& pool = found->second;
+  const Pool* pool = FindPool(key);
+  KEZEK_CHECK(pool != nullptr, "placement in a pool that has no nodes");
   for (const NodeGrant& grant : placement) {
-    const auto at = pool.index_of.find(grant.node);
-    KEZEK_CHECK(at != pool.index_of.end(), "placement on a node that is not of its pool");
-    FreeNode& free = pool.nodes[at->second];
+    const Layout::At* at = Find(grant.node);
+    KEZEK_CHECK(at != nullptr && &pools_[at->pool] == pool,
+                "placement on a node that is not of its pool");
+    const FreeNode free = pool->Free(at->spot);
     KEZEK_CHECK(free.in_service && free.gpus >= grant.gpus && free.cpus >= shape.cpus_per_node &&
                     free.memory_mib >= shape.memory_mib_per_node,
                 "placement takes more than is free");
-    Leaf& leaf = pool.leaves[LeafOf(pool, at->second)];
-    const std::int32_t before = free.gpus;
-    free.gpus = shape.exclusive ? 0 : free.gpus - grant.gpus;
-    free.cpus = shape.exclusive ? 0 : free.cpus - shape.cpus_per_node;
-    free.memory_mib = shape.exclusive ? 0 : free.memory_mib - shape.memory_mib_per_node;
-    free.idle = false;
-    Count(leaf, before, -1);
-    Count(leaf, free.gpus, 1);
-    leaf.free_gpus -= before - free.gpus;
-    pool.blocks[leaf.block].free_gpus -= before - free.gpus;
-    pool.free_gpus -= before - free.gpus;
   }
+  Add(shape, placement, 1);
+}
+
+void Machine::Hold(const Shape& shape, const Placement& placement) { Add(shape, placement, 1); }
+
+void Machine::GiveBack(const Shape& shape, const Placement& placement) {
+  Add(shape, placement, -1);
+}
+
+void Machine::Add(const Shape& shape, const Placement& placement, std::int32_t sign) {
+  for (const NodeGrant& grant : placement) {
+    const Layout::At* at = Find(grant.node);
+    if (at == nullptr) continue;
+    NodeBalance balance = pools_[at->pool].nodes[at->spot];
+    balance.gpus -= sign * grant.gpus;
+    balance.cpus -= sign * shape.cpus_per_node;
+    balance.memory_mib -= sign * shape.memory_mib_per_node;
+    balance.attempts += sign;
+    if (shape.exclusive) balance.exclusive += sign;
+    KEZEK_CHECK(balance.attempts >= 0 && balance.exclusive >= 0,
+                "more is given back than was taken");
+    Put(pools_[at->pool], at->spot, balance);
+  }
+}
+
+void Machine::Limit(const std::string& node, const FreeNode& room) {
+  const Layout::At* at = Find(node);
+  if (at == nullptr) return;
+  NodeBalance balance = pools_[at->pool].nodes[at->spot];
+  balance.gpus = std::min(balance.gpus, room.gpus);
+  balance.cpus = std::min(balance.cpus, room.cpus);
+  balance.memory_mib = std::min(balance.memory_mib, room.memory_mib);
+  balance.promised |= !room.idle;
+  Put(pools_[at->pool], at->spot, balance);
+}
+
+void Machine::Change(const Node& before, const Node& after, TimeMs now) {
+  const Layout::At* at = Find(after.name);
+  KEZEK_CHECK(at != nullptr, "the layout has no such node");
+  Pool& pool = pools_[at->pool];
+  NodeBalance balance = pool.nodes[at->spot];
+  pool.capacity_gpus -= CapacityOf(before, balance.in_service);
+  balance.gpus += before.foreign_gpus - after.foreign_gpus;
+  balance.cpus += before.foreign_cpus - after.foreign_cpus;
+  balance.memory_mib += before.foreign_memory_mib - after.foreign_memory_mib;
+  balance.in_service = InService(after, now);
+  balance.foreign = IsForeign(after);
+  pool.capacity_gpus += CapacityOf(after, balance.in_service);
+  Put(pool, at->spot, balance);
 }
 
 }  // namespace kezek::engine

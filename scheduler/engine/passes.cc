@@ -31,8 +31,8 @@ constexpr std::array kPasses{
 
 Draft::Draft(const World& world, TimeMs now)
     : now_ms(now),
-      free(world.nodes(), world.used(), now, world.owners()),
-      configured(Machine::Configured(world.nodes(), world.owners())),
+      free(world.MachineAt(now)),
+      configured(world.configured()),
       running(world.running()) {}
 
 Plan DecideAll(const World& world, TimeMs now) {

@@ -21,7 +21,7 @@ struct Draft {
   Draft(const World& world, TimeMs now);
   TimeMs now_ms = 0;
   Machine free;                                                     // less what the plan has given
-  Machine configured;                                               // all nodes, empty
+  const Machine& configured;                                        // all nodes, empty
   quota::RunningTable running;                                      // with what the plan has given
   quota::Taken taken;                                               // of budgets, by the plan
   std::map<std::string, std::vector<quota::Entitlement>> entitled;  // by GPU type; by index

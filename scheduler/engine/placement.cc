@@ -2,42 +2,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <set>
+#include <map>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "scheduler/engine/node_fit.h"
+
 namespace kezek::engine {
 namespace {
-
-bool Contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-// The field of the spec that bars nodes by name or label; empty: none does.
-std::string_view Restricting(const JobSpec& spec) {
-  if (!spec.constraints.empty()) return "constraints";
-  if (!spec.nodes.empty()) return "nodelist";
-  return spec.exclude_nodes.empty() ? "" : "exclude_nodes";
-}
-
-// With fewer names than nodes the gang must have all of them, and others.
-bool NamesSome(const JobSpec& spec) {
-  return !spec.nodes.empty() && spec.nodes.size() < static_cast<std::size_t>(spec.shape.nodes);
-}
-
-bool Allowed(const Node& node, const JobSpec& spec) {
-  for (const std::string& label : spec.constraints) {
-    if (!Contains(node.labels, label)) return false;
-  }
-  if (Contains(spec.exclude_nodes, node.name)) return false;
-  return spec.nodes.empty() || NamesSome(spec) || Contains(spec.nodes, node.name);
-}
-
-bool HasRoom(const FreeNode& free, const Shape& shape) {
-  return free.in_service && free.gpus >= shape.gpus_per_node && free.cpus >= shape.cpus_per_node &&
-         free.memory_mib >= shape.memory_mib_per_node && (!shape.exclusive || free.idle);
-}
 
 // Nodes of one leaf that could take a member of the gang, the best first; `forced` are those that
 // the job names and must have.
@@ -51,8 +24,10 @@ struct LeafRoom {
 // One placement on its way.
 class Search {
  public:
-  Search(const Pool& pool, const Request& request)
+  Search(const Pool& pool, const Request& request, std::size_t begin, std::size_t end)
       : pool_(pool),
+        begin_(begin),
+        end_(end),
         spec_(*request.spec),
         within_(request.within),
         wanted_(static_cast<std::size_t>(std::max(0, request.spec->shape.nodes))) {}
@@ -78,6 +53,8 @@ class Search {
   std::vector<const LeafRoom*> RoomsOf(std::size_t block) const;
 
   const Pool& pool_;
+  std::size_t begin_;  // no other nodes
+  std::size_t end_;
   const JobSpec& spec_;
   Domain within_;
   std::size_t wanted_;
@@ -108,24 +85,25 @@ bool Search::Fits() {
   if (within_ == Domain::kAny || wanted_ == 1) return true;
   std::map<std::size_t, std::pair<std::size_t, std::size_t>> rooms;  // by block: nodes, forced
   for (const LeafRoom& room : rooms_) {
-    const Leaf& leaf = pool_.leaves[room.leaf];
+    const Zone& leaf = pool_.layout->zones[room.leaf];
     if (within_ == Domain::kLeaf) rooms.clear();
-    auto& [nodes, forced] = rooms[leaf.block];
+    auto& [nodes, forced] = rooms[leaf.parent];
     nodes += room.size();
     forced += room.forced.size();
-    const bool named =
-        within_ == Domain::kLeaf ? !leaf.name.empty() : !pool_.blocks[leaf.block].name.empty();
+    const bool named = within_ == Domain::kLeaf ? !leaf.name.empty()
+                                                : !pool_.layout->zones[leaf.parent].name.empty();
     if (named && nodes >= wanted_ && forced == forced_) return true;
   }
   return false;
 }
 
 void Search::Gather() {
-  std::int64_t bound = 0;  // by GPUs alone, from the index
-  for (const Leaf& leaf : pool_.leaves) bound += leaf.AtLeast(spec_.shape.gpus_per_node);
+  const std::vector<Zone>& zones = pool_.layout->zones;
+  const std::int64_t bound = pool_.AtLeast(zones.size() - 1, spec_.shape.gpus_per_node);
   if (bound < static_cast<std::int64_t>(wanted_)) return;
-  for (std::size_t i = 0; i < pool_.leaves.size(); ++i) {
-    if (pool_.leaves[i].AtLeast(spec_.shape.gpus_per_node) == 0) continue;
+  for (std::size_t i = pool_.layout->spots[begin_].leaf; i < pool_.layout->levels[0].second; ++i) {
+    if (zones[i].begin >= end_) break;
+    if (pool_.AtLeast(i, spec_.shape.gpus_per_node) == 0) continue;
     LeafRoom room = RoomIn(i);
     if (room.size() == 0) continue;
     room_ += room.size();
@@ -139,8 +117,9 @@ void Search::Gather() {
 bool Search::Enough(const LeafRoom& last) const {
   if (NamesSome(spec_)) return false;
   if (within_ == Domain::kAny || wanted_ == 1) return room_ >= wanted_;
-  return last.size() >= wanted_ && !pool_.leaves[last.leaf].name.empty() &&
-         !pool_.blocks[pool_.leaves[last.leaf].block].name.empty();
+  const Zone& leaf = pool_.layout->zones[last.leaf];
+  return last.size() >= wanted_ && !leaf.name.empty() &&
+         !pool_.layout->zones[leaf.parent].name.empty();
 }
 
 LeafRoom Search::RoomIn(std::size_t leaf) const {
@@ -148,17 +127,18 @@ LeafRoom Search::RoomIn(std::size_t leaf) const {
   room.leaf = leaf;
   const bool restricted = !Restricting(spec_).empty();
   const bool names_some = NamesSome(spec_);
-  for (std::size_t i = pool_.leaves[leaf].begin; i < pool_.leaves[leaf].end; ++i) {
-    const FreeNode& free = pool_.nodes[i];
-    if (!HasRoom(free, spec_.shape)) continue;
-    if (restricted && !Allowed(*free.node, spec_)) continue;
-    const bool forced = names_some && Contains(spec_.nodes, free.node->name);
+  const Zone& zone = pool_.layout->zones[leaf];
+  for (std::size_t i = std::max(begin_, zone.begin); i < std::min(end_, zone.end); ++i) {
+    const Spot& spot = pool_.layout->spots[i];
+    if (!HasRoom(pool_.Free(i), spec_.shape)) continue;
+    if (restricted && !Allowed(spot, spec_)) continue;
+    const bool forced = names_some && IsNamed(spot, spec_);
     (forced ? room.forced : room.nodes).push_back(i);
   }
   if (counting_ || room.nodes.size() < 2) return room;
   const auto fuller = [this](std::size_t a, std::size_t b) {
-    const FreeNode& x = pool_.nodes[a];
-    const FreeNode& y = pool_.nodes[b];
+    const FreeNode x = pool_.Free(a);
+    const FreeNode y = pool_.Free(b);
     return std::tie(x.gpus, x.cpus, x.memory_mib) < std::tie(y.gpus, y.cpus, y.memory_mib);
   };
   if (wanted_ == 1) {  // only the best matters
@@ -178,7 +158,7 @@ Search::Chosen Search::FromLeaf(const LeafRoom& room, std::size_t count) const {
 std::int64_t Search::LeftOver(const Chosen& chosen) const {
   std::int64_t left = 0;
   for (const std::size_t i : chosen) {
-    left += spec_.shape.exclusive ? 0 : pool_.nodes[i].gpus - spec_.shape.gpus_per_node;
+    left += spec_.shape.exclusive ? 0 : pool_.Free(i).gpus - spec_.shape.gpus_per_node;
   }
   return left;
 }
@@ -186,11 +166,11 @@ std::int64_t Search::LeftOver(const Chosen& chosen) const {
 std::optional<Search::Chosen> Search::BestLeaf() const {
   std::optional<std::pair<Score, Chosen>> best;
   for (const LeafRoom& room : rooms_) {
-    const Leaf& leaf = pool_.leaves[room.leaf];
     if (room.size() < wanted_ || room.forced.size() != forced_) continue;
-    if (within_ != Domain::kAny && wanted_ > 1 && leaf.name.empty()) continue;
+    if (within_ != Domain::kAny && wanted_ > 1 && pool_.layout->zones[room.leaf].name.empty())
+      continue;
     Chosen chosen = FromLeaf(room, wanted_);
-    const Score score{1, LeftOver(chosen), leaf.free_gpus};
+    const Score score{1, LeftOver(chosen), pool_.free_in[room.leaf]};
     if (!best || score < best->first) best.emplace(score, std::move(chosen));
   }
   if (!best) return std::nullopt;
@@ -200,7 +180,7 @@ std::optional<Search::Chosen> Search::BestLeaf() const {
 std::vector<const LeafRoom*> Search::RoomsOf(std::size_t block) const {
   std::vector<const LeafRoom*> rooms;
   for (const LeafRoom& room : rooms_) {
-    if (pool_.leaves[room.leaf].block == block) rooms.push_back(&room);
+    if (pool_.layout->zones[room.leaf].parent == block) rooms.push_back(&room);
   }
   return rooms;
 }
@@ -218,7 +198,7 @@ std::size_t Search::Fill(std::vector<const LeafRoom*> rooms, std::size_t count,
       if (rooms[i]->nodes.size() < count) continue;
       const Chosen rest(rooms[i]->nodes.begin(),
                         rooms[i]->nodes.begin() + static_cast<std::ptrdiff_t>(count));
-      const Score score{1, LeftOver(rest), pool_.leaves[rooms[i]->leaf].free_gpus};
+      const Score score{1, LeftOver(rest), pool_.free_in[rooms[i]->leaf]};
       if (!last || score < last->first) last.emplace(score, i);
     }
     const std::size_t taken = last ? last->second : roomiest;
@@ -233,8 +213,9 @@ std::size_t Search::Fill(std::vector<const LeafRoom*> rooms, std::size_t count,
 
 std::optional<Search::Chosen> Search::BestBlock() const {
   std::optional<std::pair<Score, Chosen>> best;
-  for (std::size_t b = 0; b < pool_.blocks.size(); ++b) {
-    if (within_ != Domain::kAny && wanted_ > 1 && pool_.blocks[b].name.empty()) continue;
+  const auto [first, last] = pool_.layout->levels[1];
+  for (std::size_t b = first; b < last; ++b) {
+    if (within_ != Domain::kAny && wanted_ > 1 && pool_.layout->zones[b].name.empty()) continue;
     const std::vector<const LeafRoom*> rooms = RoomsOf(b);
     std::size_t size = 0;
     Chosen chosen;
@@ -244,7 +225,7 @@ std::optional<Search::Chosen> Search::BestBlock() const {
     }
     if (size < wanted_ || chosen.size() != forced_) continue;
     const std::size_t spanned = Fill(rooms, wanted_ - chosen.size(), chosen);
-    const Score score{spanned, LeftOver(chosen), pool_.blocks[b].free_gpus};
+    const Score score{spanned, LeftOver(chosen), pool_.free_in[b]};
     if (!best || score < best->first) best.emplace(score, std::move(chosen));
   }
   if (!best) return std::nullopt;
@@ -260,8 +241,9 @@ Search::Chosen Search::FromMachine() const {
     std::int64_t free_gpus = 0;
   };
   std::vector<BlockRoom> blocks;
-  for (std::size_t b = 0; b < pool_.blocks.size(); ++b) {
-    BlockRoom block{RoomsOf(b), 0, pool_.blocks[b].free_gpus};
+  const auto [first, last] = pool_.layout->levels[1];
+  for (std::size_t b = first; b < last; ++b) {
+    BlockRoom block{RoomsOf(b), 0, pool_.free_in[b]};
     for (const LeafRoom* room : block.rooms) {
       block.nodes += room->nodes.size();
       chosen.insert(chosen.end(), room->forced.begin(), room->forced.end());
@@ -287,9 +269,9 @@ Search::Chosen Search::FromMachine() const {
 Placement Search::Grant(const Chosen& chosen) const {
   Placement placement;
   for (const std::size_t i : chosen) {
-    const FreeNode& free = pool_.nodes[i];
-    const std::int32_t gpus = spec_.shape.exclusive ? free.gpus : spec_.shape.gpus_per_node;
-    placement.push_back({free.node->name, gpus, {}});
+    const std::int32_t gpus =
+        spec_.shape.exclusive ? pool_.Free(i).gpus : spec_.shape.gpus_per_node;
+    placement.push_back({pool_.layout->spots[i].name, gpus, {}});
   }
   std::sort(placement.begin(), placement.end(),
             [](const NodeGrant& a, const NodeGrant& b) { return a.node < b.node; });
@@ -302,64 +284,6 @@ auto KeyOf(const Request& request) {
   return std::tie(shape.gpu_type, shape.nodes, shape.gpus_per_node, shape.cpus_per_node,
                   shape.memory_mib_per_node, shape.exclusive, request.within, request.preference,
                   spec.constraints, spec.nodes, spec.exclude_nodes);
-}
-
-const char* DomainName(Domain domain) { return domain == Domain::kLeaf ? "leaf" : "block"; }
-
-Reason Never(const std::string& field, std::int64_t asked, std::int64_t largest) {
-  return {
-      ReasonCode::kNeverFitsMachine,
-      {{"field", field}, {"asked", std::to_string(asked)}, {"largest", std::to_string(largest)}}};
-}
-
-// Largest figures over a pool's nodes, each by itself, and how many nodes pass each test.
-Reason WhyNoNode(const Pool& pool, const JobSpec& spec) {
-  std::int32_t gpus = 0;
-  std::int32_t cpus = 0;
-  std::int64_t memory_mib = 0;
-  std::int64_t allowed = 0;
-  for (const FreeNode& free : pool.nodes) {
-    gpus = std::max(gpus, free.gpus);
-    cpus = std::max(cpus, free.cpus);
-    memory_mib = std::max(memory_mib, free.memory_mib);
-    allowed += Allowed(*free.node, spec) ? 1 : 0;
-  }
-  const Shape& shape = spec.shape;
-  if (shape.gpus_per_node > gpus) return Never("shape.gpus_per_node", shape.gpus_per_node, gpus);
-  if (shape.cpus_per_node > cpus) return Never("shape.cpus_per_node", shape.cpus_per_node, cpus);
-  if (shape.memory_mib_per_node > memory_mib) {
-    return Never("shape.memory_per_node_mib", shape.memory_mib_per_node, memory_mib);
-  }
-  const std::string_view restricting = Restricting(spec);
-  if (allowed < shape.nodes && !restricting.empty()) {
-    return Never(std::string(restricting), shape.nodes, allowed);
-  }
-  return {};
-}
-
-std::int64_t NodesThatFit(const Pool& pool, const JobSpec& spec) {
-  std::int64_t nodes = 0;
-  for (const Leaf& leaf : pool.leaves) {
-    if (leaf.AtLeast(spec.shape.gpus_per_node) == 0) continue;
-    for (std::size_t i = leaf.begin; i < leaf.end; ++i) {
-      const FreeNode& free = pool.nodes[i];
-      if (HasRoom(free, spec.shape) && Allowed(*free.node, spec)) ++nodes;
-    }
-  }
-  return nodes;
-}
-
-// The most nodes of the shape under one leaf or block.
-std::int64_t MostUnderOne(const Pool& pool, const JobSpec& spec) {
-  std::map<std::pair<std::string, std::string>, std::int64_t> under;
-  for (const FreeNode& free : pool.nodes) {
-    const std::string& leaf = spec.within == Domain::kLeaf ? free.node->leaf : free.node->block;
-    if (leaf.empty() || !HasRoom(free, spec.shape) || !Allowed(*free.node, spec)) continue;
-    ++under[{free.node->block, spec.within == Domain::kLeaf ? leaf : std::string()}];
-  }
-  std::int64_t most = 0;
-  for (const auto& [domain, nodes] : under) most = std::max(most, nodes);
-  return most;
 }
 
 }  // namespace
@@ -379,68 +303,16 @@ Request RequestOf(const JobSpec& spec, TimeMs queued_since_ms, TimeMs now,
 }
 
 std::optional<Placement> Place(const Pool& pool, const Request& request) {
-  return Search(pool, request).Run();
+  return PlaceAmong(pool, request, 0, pool.nodes.size());
 }
 
-bool Fits(const Pool& pool, const Request& request) { return Search(pool, request).Fits(); }
-
-Reason WhyNeverFits(const Machine& configured, const JobSpec& spec, const PoolKey& key) {
-  const Pool* pool = configured.FindPool(key);
-  if (pool == nullptr) {
-    std::set<std::string> known;
-    for (const auto& [other, unused] : configured.pools()) known.insert(other.gpu_type);
-    // Other pools have all its nodes.
-    if (known.contains(key.gpu_type)) return Never("shape.nodes", spec.shape.nodes, 0);
-    std::string types;
-    for (const std::string& type : known) {
-      if (!type.empty()) types += (types.empty() ? "" : ",") + type;
-    }
-    return {ReasonCode::kNoSuchGpuType, {{"asked", spec.shape.gpu_type}, {"types", types}}};
-  }
-  if (Fits(*pool, {&spec, spec.within, false})) return {};
-  if (Reason reason = WhyNoNode(*pool, spec); reason.code != ReasonCode::kNone) return reason;
-  const std::int64_t fit = NodesThatFit(*pool, spec);
-  if (fit < spec.shape.nodes) return Never("shape.nodes", spec.shape.nodes, fit);
-  if (spec.within != Domain::kAny) {
-    Reason reason = Never("topology.within", spec.shape.nodes, MostUnderOne(*pool, spec));
-    reason.fields["within"] = DomainName(spec.within);
-    return reason;
-  }
-  return Never("nodelist", spec.shape.nodes, fit);
+std::optional<Placement> PlaceAmong(const Pool& pool, const Request& request, std::size_t begin,
+                                    std::size_t end) {
+  return Search(pool, request, begin, end).Run();
 }
 
-bool IsNever(const Reason& reason) {
-  return reason.code == ReasonCode::kNeverFitsMachine || reason.code == ReasonCode::kNoSuchGpuType;
-}
-
-Reason WhyNoRoom(const Machine& free, const Machine& configured, const Request& request,
-                 const PoolKey& key) {
-  const JobSpec& spec = *request.spec;
-  Reason never = WhyNeverFits(configured, spec, key);
-  if (never.code != ReasonCode::kNone) return never;
-  const Pool* pool = free.FindPool(key);
-  if (pool == nullptr) return {ReasonCode::kNoSuchGpuType, {}};
-  const std::string nodes = std::to_string(spec.shape.nodes);
-  if (request.preference && Fits(*pool, {&spec, spec.within, false})) {
-    return {ReasonCode::kWaitsForTopology,
-            {{"within", DomainName(request.within)}, {"nodes", nodes}}};
-  }
-  if (spec.within != Domain::kAny && Fits(*pool, {&spec, Domain::kAny, false})) {
-    return {ReasonCode::kWaitsForDomain, {{"within", DomainName(spec.within)}, {"nodes", nodes}}};
-  }
-  std::size_t largest_free = 0;
-  for (const Leaf& leaf : pool->leaves) {
-    for (std::size_t gpus = largest_free; gpus < leaf.with_free.size(); ++gpus) {
-      if (leaf.with_free[gpus] > 0) largest_free = gpus;
-    }
-  }
-  return {ReasonCode::kWaitsForGpus,
-          {{"nodes", nodes},
-           {"gpus_per_node", std::to_string(spec.shape.gpus_per_node)},
-           {"gpu_type", spec.shape.gpu_type},
-           {"free", std::to_string(pool->free_gpus)},
-           {"largest_free", std::to_string(largest_free)},
-           {"nodes_fit", std::to_string(NodesThatFit(*pool, spec))}}};
+bool Fits(const Pool& pool, const Request& request) {
+  return Search(pool, request, 0, pool.nodes.size()).Fits();
 }
 
 }  // namespace kezek::engine

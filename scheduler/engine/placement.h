@@ -12,6 +12,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -41,6 +42,9 @@ Request RequestOf(const JobSpec& spec, TimeMs queued_since_ms, TimeMs now,
 
 // None: no room. An exclusive gang is granted all GPUs of its nodes.
 std::optional<Placement> Place(const Pool& pool, const Request& request);
+// The same on nodes [begin, end) of the pool alone: one node, or all of a zone.
+std::optional<Placement> PlaceAmong(const Pool& pool, const Request& request, std::size_t begin,
+                                    std::size_t end);
 // Whether Place would find one; costs less.
 bool Fits(const Pool& pool, const Request& request);
 

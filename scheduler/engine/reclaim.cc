@@ -21,7 +21,7 @@ constexpr std::size_t kAsksMost = 200;    // an ask costs milliseconds on a larg
 
 // What holds resources, with what has been decided.
 struct State {
-  std::map<std::string, NodeUse> used;
+  Machine free;
   quota::RunningTable running;
   std::set<AttemptRef> gone;
 };
@@ -58,7 +58,12 @@ struct Choice {
   }
 };
 
-using Nodes = std::map<std::string, Node>;
+// Nodes [begin, end) of the shared pool: those that such a job may be placed among.
+struct Among {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
 // Victims in the order of their cost, and their places there by the nodes that they are on.
 struct Victims {
   std::vector<Victim> by_cost;
@@ -73,26 +78,28 @@ DomainKey KeyOf(const Request& request) {
   return {shape.gpu_type, shape.nodes == 1, request.within};
 }
 
-// Sets of nodes among which such a job may be placed.
-std::vector<Nodes> DomainsOf(const World& world, const DomainKey& key) {
+// By name: single nodes; or blocks, then leaves, then all.
+std::vector<Among> DomainsOf(const Pool& pool, const DomainKey& key) {
   const auto& [type, single, within] = key;
-  std::map<std::vector<std::string>, Nodes> domains;
-  for (const auto& [name, node] : world.nodes()) {
-    if (node.gpu_type != type) continue;
-    const auto add = [&, &name = name, &node = node](std::vector<std::string> domain) {
-      domains[std::move(domain)][name] = node;
-    };
-    if (single) {
-      add({"node", name});
-      continue;
-    }
-    if (!node.leaf.empty()) add({"leaf", node.block, node.leaf});
-    if (!node.block.empty() && within != Domain::kLeaf) add({"block", node.block});
-    if (within == Domain::kAny) add({"machine"});
+  const PoolLayout& layout = *pool.layout;
+  std::vector<Among> domains;
+  if (single) {
+    for (std::size_t i = 0; i < layout.spots.size(); ++i) domains.push_back({i, i + 1});
+    std::sort(domains.begin(), domains.end(), [&layout](const Among& a, const Among& b) {
+      return layout.spots[a.begin].name < layout.spots[b.begin].name;
+    });
+    return domains;
   }
-  std::vector<Nodes> all;
-  for (auto& [domain, nodes] : domains) all.push_back(std::move(nodes));
-  return all;
+  const auto add = [&](std::size_t level) {
+    for (std::size_t i = layout.levels[level].first; i < layout.levels[level].second; ++i) {
+      const Zone& zone = layout.zones[i];
+      if (!zone.name.empty()) domains.push_back({zone.begin, zone.end});
+    }
+  };
+  if (within != Domain::kLeaf) add(1);
+  add(0);
+  if (within == Domain::kAny) domains.push_back({0, layout.spots.size()});
+  return domains;
 }
 
 // The guarantee that counts now.
@@ -142,9 +149,9 @@ class Reclaimer {
   MilliGpus OverOf(const State& state, const quota::JobCount& job, const Holding& victim) const;
   Victims VictimsFor(const State& state, const quota::JobCount& job,
                      const std::set<AttemptRef>& but = {}) const;
-  std::optional<Placement> PlaceWithout(const State& state, const Ask& ask, const Nodes& nodes,
+  std::optional<Placement> PlaceWithout(Machine& free, const Ask& ask, const Among& among,
                                         const std::vector<Victim>& victims) const;
-  std::optional<Choice> In(const State& state, const Ask& ask, const Nodes& nodes,
+  std::optional<Choice> In(Machine& free, const Ask& ask, const Among& among,
                            const Victims& victims) const;
   std::optional<Choice> Best(const State& state, const Ask& ask, const Victims& victims);
   std::optional<Choice> Choose(const State& state, const Ask& ask);
@@ -157,7 +164,7 @@ class Reclaimer {
   Draft draft_;
   Covers covered_;
   State state_;
-  std::map<DomainKey, std::vector<Nodes>> domains_;
+  std::map<DomainKey, std::vector<Among>> domains_;
 };
 
 Reclaimer::Reclaimer(const World& world, const Plan& plan, TimeMs now)
@@ -165,10 +172,10 @@ Reclaimer::Reclaimer(const World& world, const Plan& plan, TimeMs now)
   WalkApart(world, draft_);
   Entitle(world, draft_);
   covered_ = CoversOf(world, draft_);
-  state_ = {world.used(), world.running(), {}};
+  state_ = {world.MachineAt(now), world.running(), {}};
   for (const Start& start : plan.starts) {
     const Waiting& job = world.waiting().at(start.row);
-    AddUse(job.spec->shape, start.placement, 1, state_.used);
+    state_.free.Hold(job.spec->shape, start.placement);
     state_.running.Add(world.tree(), world.CountOf(start));
   }
 }
@@ -246,62 +253,62 @@ Victims Reclaimer::VictimsFor(const State& state, const quota::JobCount& job,
   return victims;
 }
 
-std::optional<Placement> Reclaimer::PlaceWithout(const State& state, const Ask& ask,
-                                                 const Nodes& nodes,
+// Leaves `free` as it was.
+std::optional<Placement> Reclaimer::PlaceWithout(Machine& free, const Ask& ask, const Among& among,
                                                  const std::vector<Victim>& victims) const {
-  std::map<std::string, NodeUse> used;
-  for (const auto& [name, node] : nodes) {
-    const auto use = state.used.find(name);
-    if (use != state.used.end()) used.insert(*use);
-  }
+  const Pool* pool = free.FindPool({ask.count.gpu_type, {}, {}});
   for (const Victim& victim : victims) {
-    for (const NodeGrant& grant : victim.attempt->placement) {
-      if (nodes.contains(grant.node)) AddUse(victim.attempt->shape, {grant}, -1, used);
-    }
+    free.GiveBack(victim.attempt->shape, victim.attempt->placement);
   }
-  const Machine machine(nodes, used, draft_.now_ms, world_.owners());
-  const Pool* pool = machine.FindPool({ask.count.gpu_type, {}, {}});
-  return pool == nullptr ? std::nullopt : Place(*pool, ask.request);
+  auto placement = PlaceAmong(*pool, ask.request, among.begin, among.end);
+  for (const Victim& victim : victims) {
+    free.Hold(victim.attempt->shape, victim.attempt->placement);
+  }
+  return placement;
 }
 
 // The cheapest victims of the domain that make room, without those that are not needed: none at
 // all, where there is room.
-std::optional<Choice> Reclaimer::In(const State& state, const Ask& ask, const Nodes& nodes,
+std::optional<Choice> Reclaimer::In(Machine& free, const Ask& ask, const Among& among,
                                     const Victims& victims) const {
+  const PoolLayout& layout = *free.FindPool({ask.count.gpu_type, {}, {}})->layout;
   std::set<std::size_t> indexes;
-  for (const auto& [name, node] : nodes) {
-    const auto on = victims.on.find(name);
+  for (std::size_t i = among.begin; i < among.end; ++i) {
+    const auto on = victims.on.find(layout.spots[i].name);
     if (on != victims.on.end()) indexes.insert(on->second.begin(), on->second.end());
   }
   std::vector<Victim> here;
   for (const std::size_t i : indexes) here.push_back(victims.by_cost[i]);
-  if (!PlaceWithout(state, ask, nodes, here)) return std::nullopt;
-  if (auto room = PlaceWithout(state, ask, nodes, {})) return Choice{std::move(*room), {}};
+  if (!PlaceWithout(free, ask, among, here)) return std::nullopt;
+  if (auto room = PlaceWithout(free, ask, among, {})) return Choice{std::move(*room), {}};
   std::size_t few = 0;  // too few
   std::size_t enough = here.size();
   while (enough - few > 1) {
     const std::size_t middle = few + (enough - few) / 2;
     const std::vector<Victim> first(here.begin(),
                                     here.begin() + static_cast<std::ptrdiff_t>(middle));
-    (PlaceWithout(state, ask, nodes, first) ? enough : few) = middle;
+    (PlaceWithout(free, ask, among, first) ? enough : few) = middle;
   }
   here.resize(enough);
   for (std::size_t i = here.size(); i-- > 0;) {
     std::vector<Victim> without = here;
     without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
-    if (PlaceWithout(state, ask, nodes, without)) here = std::move(without);
+    if (PlaceWithout(free, ask, among, without)) here = std::move(without);
   }
-  return Choice{*PlaceWithout(state, ask, nodes, here), std::move(here)};
+  return Choice{*PlaceWithout(free, ask, among, here), std::move(here)};
 }
 
 std::optional<Choice> Reclaimer::Best(const State& state, const Ask& ask, const Victims& victims) {
   if (victims.by_cost.empty()) return std::nullopt;
+  Machine free = state.free;
+  const Pool* pool = free.FindPool({ask.count.gpu_type, {}, {}});
+  if (pool == nullptr) return std::nullopt;
   const DomainKey key = KeyOf(ask.request);
   const auto [domains, first] = domains_.try_emplace(key);
-  if (first) domains->second = DomainsOf(world_, key);
+  if (first) domains->second = DomainsOf(*pool, key);
   std::optional<Choice> best;
-  for (const Nodes& nodes : domains->second) {
-    auto choice = In(state, ask, nodes, victims);
+  for (const Among& among : domains->second) {
+    auto choice = In(free, ask, among, victims);
     if (choice && (!best || choice->Loss() < best->Loss())) best = std::move(choice);
   }
   return best;
@@ -309,11 +316,11 @@ std::optional<Choice> Reclaimer::Best(const State& state, const Ask& ask, const 
 
 State Reclaimer::After(State state, const Ask& ask, const Choice& choice) const {
   for (const Victim& victim : choice.victims) {
-    AddUse(victim.attempt->shape, victim.attempt->placement, -1, state.used);
+    state.free.GiveBack(victim.attempt->shape, victim.attempt->placement);
     state.running.Remove(world_.tree(), world_.CountOf(*victim.attempt));
     state.gone.insert(victim.attempt->attempt);
   }
-  AddUse(ask.request.spec->shape, choice.placement, 1, state.used);
+  state.free.Hold(ask.request.spec->shape, choice.placement);
   quota::JobCount placed = ask.count;
   placed.counted_milli = world_.CountedOn(ask.request.spec->shape, choice.placement);
   state.running.Add(world_.tree(), placed);
@@ -346,8 +353,7 @@ bool Reclaimer::LeavesWhatIsKept(const State& after, const quota::JobCount& job)
        i = world_.tree().parent(i)) {
     kept -= entitled->second[static_cast<std::size_t>(i)].idle_milli;
   }
-  const Machine machine(world_.nodes(), after.used, draft_.now_ms, world_.owners());
-  return machine.FindPool({job.gpu_type, {}, {}})->free_gpus * 1000 >= kept;
+  return after.free.FindPool({job.gpu_type, {}, {}})->free_gpus * 1000 >= kept;
 }
 
 std::optional<Choice> Reclaimer::Choose(const State& state, const Ask& ask) {

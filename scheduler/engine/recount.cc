@@ -111,6 +111,25 @@ std::vector<std::string> Recount::Differences(const std::map<std::string, NodeUs
   return found;
 }
 
+std::vector<std::string> Recount::FreeDifferences(const Machine& free, TimeMs now,
+                                                  std::int32_t part, std::int32_t parts) const {
+  std::map<std::string, Node> nodes;
+  std::int32_t at = 0;
+  for (const auto& [name, node] : world_.nodes()) {
+    if (at++ % parts == part) nodes.emplace(name, node);
+  }
+  const Machine anew(nodes, used_, now, world_.owners());
+  std::vector<std::string> found;
+  for (const auto& [name, node] : nodes) {
+    const FreeNode kept = free.FreeOf(name).value_or(FreeNode{});
+    const FreeNode counted = anew.FreeOf(name).value_or(FreeNode{});
+    if (kept == counted) continue;
+    found.push_back(std::to_string(kept.gpus) + " GPUs of " + name + " are kept as free, counted " +
+                    "are " + std::to_string(counted.gpus) + "; or its CPUs or memory differ");
+  }
+  return found;
+}
+
 std::optional<std::string> Recount::ForbidsAt(quota::AccountIndex account,
                                               const quota::JobCount& job) const {
   const AccountSettings& settings = world_.tree().account(account).settings;

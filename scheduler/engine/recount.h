@@ -43,6 +43,9 @@ class Recount {
   std::vector<std::string> Differences(const std::map<std::string, NodeUse>& used,
                                        const quota::RunningTable& running, std::int32_t part,
                                        std::int32_t parts) const;
+  // Likewise of what is free of nodes at a time.
+  std::vector<std::string> FreeDifferences(const Machine& free, TimeMs now, std::int32_t part,
+                                           std::int32_t parts) const;
 
   // What besides room forbids the job now; none: nothing.
   std::optional<std::string> Forbids(const quota::JobCount& job) const;

@@ -38,9 +38,9 @@ class OrderCheck {
   OrderCheck(const Basis& basis, const Plan& plan)
       : basis_(basis), plan_(plan), after_(*basis.world, basis.entitled) {
     const World& world = *basis.world;
-    const Machine before(world.nodes(), after_.used(), basis.now_ms, world.owners());
-    for (const auto& [key, pool] : before.pools()) {
-      if (key.shared()) free_milli_[key.gpu_type] = pool.free_gpus * 1000;
+    const Machine before = world.configured().Anew(world.nodes(), after_.used(), basis.now_ms);
+    for (const Pool& pool : before.pools()) {
+      if (pool.key().shared()) free_milli_[pool.key().gpu_type] = pool.free_gpus * 1000;
     }
     for (std::size_t i = 0; i < plan.starts.size(); ++i) {
       const Start& start = plan.starts[i];
@@ -142,7 +142,8 @@ const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_
   if (known != nullptr) return *known;
   Recount recount = after_;
   for (const std::size_t index : starts) recount.Remove(plan_.starts[index]);
-  Machine machine(basis_.world->nodes(), recount.used(), basis_.now_ms, basis_.world->owners());
+  const World& world = *basis_.world;
+  Machine machine = world.configured().Anew(world.nodes(), recount.used(), basis_.now_ms);
   quota::Taken taken;
   for (const Tiered& start : starts_) {
     if (std::binary_search(starts.begin(), starts.end(), start.index)) continue;

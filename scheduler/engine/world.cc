@@ -118,6 +118,12 @@ void World::SetNode(const Node& node) {
   types_stale_ |= known.name != node.name || known.gpu_type != node.gpu_type ||
                   quota::SizeOf(known) != quota::SizeOf(node) || known.labels != node.labels ||
                   known.leaf != node.leaf || known.block != node.block;
+  if (!types_stale_) machine_.Change(known, node, now_ms_);
+  if (node.drained_by_kezek && node.set_aside_until_ms != 0) {
+    aside_.insert(node.name);
+  } else {
+    aside_.erase(node.name);
+  }
   known = node;
 }
 
@@ -151,6 +157,7 @@ void World::SetHolding(const Holding& attempt) {
   RemoveHolding(attempt.attempt);
   holdings_[attempt.attempt] = attempt;
   AddUse(attempt.shape, attempt.placement, 1, used_);
+  if (!types_stale_) machine_.Hold(attempt.shape, attempt.placement);
   if (attempt.counts) running_.Add(tree_, CountOf(attempt));
   if (attempt.start_ms != 0) runs_since_[attempt.project].insert(attempt.start_ms);
 }
@@ -159,6 +166,7 @@ void World::RemoveHolding(const AttemptRef& attempt) {
   const auto found = holdings_.find(attempt);
   if (found == holdings_.end()) return;
   AddUse(found->second.shape, found->second.placement, -1, used_);
+  if (!types_stale_) machine_.GiveBack(found->second.shape, found->second.placement);
   if (found->second.counts) running_.Remove(tree_, CountOf(found->second));
   if (found->second.start_ms != 0) {
     const auto runs = runs_since_.find(found->second.project);
@@ -221,8 +229,24 @@ void World::RefreshShortest(AccountId project) {
   }
 }
 
-void World::Refresh(TimeMs now) {
+// A holding of unknown nodes is in `used_`, too, and in no machine until they are told.
+void World::RefreshMachine(TimeMs now) {
   now_ms_ = now;
+  if (types_stale_) {
+    machine_ = Machine(nodes_, used_, now, owners_);
+    configured_ = machine_.AsConfigured();
+    return;
+  }
+  for (const std::string& name : aside_) machine_.Change(nodes_.at(name), nodes_.at(name), now);
+}
+
+Machine World::MachineAt(TimeMs now) const {
+  if (types_stale_ || now != now_ms_) return {nodes_, used_, now, owners_};
+  return machine_;
+}
+
+void World::Refresh(TimeMs now) {
+  RefreshMachine(now);
   if (types_stale_) {
     auto types = quota::GpuTypes(nodes_);
     if (types != types_) order_stale_ = true;

@@ -66,6 +66,10 @@ class World {
   // Totals. Of nodes: with what has ended but is not released; of shares: without.
   const std::map<std::string, NodeUse>& used() const { return used_; }
   const quota::RunningTable& running() const { return running_; }
+  // What is free. As of the last Refresh a copy of what is kept in step; else made anew.
+  Machine MachineAt(TimeMs now) const;
+  // All nodes, in service and empty. Up to date after Refresh.
+  const Machine& configured() const { return configured_; }
   const quota::UsageBook& usage(const std::string& gpu_type) const;
   const std::map<std::string, quota::UsageBook>& usage() const { return usage_; }
   const std::map<std::string, quota::GpuType>& types() const { return types_; }
@@ -115,6 +119,7 @@ class World {
   void JudgeProject(AccountId project);
   void OrderProject(AccountId project);
   void RefreshPools();
+  void RefreshMachine(TimeMs now);
   void OrderAll();
   bool DrawsOnBudgets(AccountId project) const;
   quota::Draw FullDrawOf(const Waiting& job, MilliGpus counted_milli,
@@ -147,7 +152,9 @@ class World {
   std::int64_t keyed_ = 0;
   NodeOwners owners_;
   std::set<PoolKey> apart_;
-  Machine configured_;  // where there are such pools: all nodes, empty
+  Machine machine_;              // what is free; stale where types are
+  Machine configured_;           // all nodes, empty
+  std::set<std::string> aside_;  // nodes that are set aside until some time
   std::map<PoolKey, quota::WaitingJobs> apart_order_;
   bool types_stale_ = true;
   bool order_stale_ = true;  // all of it: sizes, rates or classes changed

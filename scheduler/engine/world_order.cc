@@ -23,7 +23,6 @@ void World::RefreshPools() {
   auto apart = PoolsApart(nodes_, owners_);
   order_stale_ |= !apart.empty() || !apart_.empty();
   apart_ = std::move(apart);
-  configured_ = apart_.empty() ? Machine() : Machine::Configured(nodes_, owners_);
 }
 
 quota::OrderJob World::OrderOf(const Waiting& job) const {

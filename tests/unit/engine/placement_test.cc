@@ -164,11 +164,59 @@ TEST_F(PlacementTest, TakingKeepsTheIndexes) {
   machine.Take({"h200", {}, {}}, shape, {{"a1", 5, {}}, {"b1", 5, {}}});
   const Pool& pool = *machine.FindPool({"h200", {}, {}});
   EXPECT_EQ(pool.free_gpus, 86);
-  EXPECT_EQ(pool.blocks.at(0).free_gpus, 54);
-  EXPECT_EQ(pool.leaves.at(0).AtLeast(8), 3);
-  EXPECT_EQ(pool.leaves.at(0).AtLeast(3), 4);
+  const std::size_t leaf_a = pool.layout->spots.at(0).leaf;
+  EXPECT_EQ(pool.free_in.at(leaf_a), 27);
+  EXPECT_EQ(pool.free_in.at(pool.layout->zones.at(leaf_a).parent), 54);
+  EXPECT_EQ(pool.AtLeast(leaf_a, 8), 3);
+  EXPECT_EQ(pool.AtLeast(leaf_a, 3), 4);
+  EXPECT_EQ(pool.Exactly(pool.layout->zones.size() - 1, 3), 2);
   EXPECT_DEATH(machine.Take({"h200", {}, {}}, shape, {{"a1", 5, {}}, {"b1", 5, {}}}),
                "more than is free");
+}
+
+TEST_F(PlacementTest, WhatIsGivenBackIsFreeAgain) {
+  const Machine empty(nodes_, used_, kNoon);
+  Machine machine = empty;
+  JobSpec alone = Gang(2, 2, 3);
+  alone.shape.exclusive = true;
+  machine.Take({"h200", {}, {}}, alone.shape, {{"a1", 8, {}}, {"b1", 8, {}}});
+  machine.Hold(Gang(2, 1, 4).shape, {{"a1", 4, {}}});  // more than there is
+  EXPECT_EQ(machine.FreeOf("a1")->gpus, 0);
+  machine.GiveBack(alone.shape, {{"a1", 8, {}}, {"b1", 8, {}}});
+  EXPECT_EQ(machine.FreeOf("a1")->gpus, 4);
+  EXPECT_FALSE(machine.FreeOf("a1")->idle);
+  machine.GiveBack(Gang(2, 1, 4).shape, {{"a1", 4, {}}});
+  EXPECT_TRUE(machine == empty);
+  machine.GiveBack(Gang(2, 1, 4).shape, {{"elsewhere", 4, {}}});
+  EXPECT_TRUE(machine == empty);
+  EXPECT_DEATH(machine.GiveBack(Gang(2, 1, 4).shape, {{"a1", 4, {}}}), "more is given back");
+}
+
+TEST_F(PlacementTest, WhatIsPromisedIsNotFree) {
+  Machine machine(nodes_, used_, kNoon);
+  machine.Limit("a1", {.gpus = 5, .cpus = 64, .memory_mib = 4096, .in_service = true});
+  EXPECT_EQ(machine.FreeOf("a1"),
+            (FreeNode{.gpus = 5, .cpus = 64, .memory_mib = 4096, .in_service = true}));
+  machine.Limit("a1", {.gpus = 6, .cpus = 20, .memory_mib = 8192, .in_service = true});
+  machine.Take({"h200", {}, {}}, Gang(2, 1, 2).shape, {{"a1", 2, {}}});
+  EXPECT_EQ(machine.FreeOf("a1"),
+            (FreeNode{.gpus = 3, .cpus = 4, .memory_mib = 2048, .in_service = true}));
+  EXPECT_EQ(machine.FindPool({"h200", {}, {}})->free_gpus, 91);
+  JobSpec alone = Gang(2, 12, 1);
+  alone.shape.exclusive = true;
+  EXPECT_FALSE(Place(*machine.FindPool({"h200", {}, {}}), {&alone, Domain::kAny, false}));
+}
+
+TEST_F(PlacementTest, AmongSomeNodesOnly) {
+  const Machine machine(nodes_, used_, kNoon);
+  const Pool& pool = *machine.FindPool({"h200", {}, {}});
+  const JobSpec spec = Gang(2, 2, 8);
+  const Request request{&spec, Domain::kAny, false};
+  const auto placement = PlaceAmong(pool, request, 4, 8);  // leaf b
+  ASSERT_TRUE(placement);
+  EXPECT_EQ(placement->at(0).node, "b1");
+  EXPECT_FALSE(PlaceAmong(pool, request, 5, 6));
+  EXPECT_TRUE(PlaceAmong(pool, request, 3, 5));
 }
 
 }  // namespace

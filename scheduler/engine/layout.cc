@@ -1,0 +1,93 @@
+#include "scheduler/engine/layout.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace kezek::engine {
+namespace {
+
+// The domains that a node is in, from the top down.
+std::vector<std::string> PathOf(const Node& node) { return {node.block, node.leaf}; }
+
+using Placed = std::pair<std::vector<std::string>, const Node*>;
+
+// The lowest level first; the last is the whole pool. `nodes` are in order.
+void AddZones(const std::vector<Placed>& nodes, PoolLayout& pool) {
+  const std::size_t depth = nodes.front().first.size();
+  for (std::size_t level = 0; level <= depth; ++level) {
+    const auto named = static_cast<std::ptrdiff_t>(depth - level);  // parts of the path in common
+    const std::size_t first = pool.zones.size();
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const std::vector<std::string>& path = nodes[i].first;
+      const bool same =
+          i > 0 && std::equal(path.begin(), path.begin() + named, nodes[i - 1].first.begin());
+      if (!same) pool.zones.push_back({.name = level == depth ? "" : *(path.begin() + named - 1)});
+      if (!same) pool.zones.back().begin = i;
+      pool.zones.back().end = i + 1;
+    }
+    pool.levels.push_back({first, pool.zones.size()});
+  }
+}
+
+void LinkZones(PoolLayout& pool) {
+  for (std::size_t level = 1; level < pool.levels.size(); ++level) {
+    auto [below, end] = pool.levels[level - 1];
+    for (std::size_t i = pool.levels[level].first; i < pool.levels[level].second; ++i) {
+      Zone& zone = pool.zones[i];
+      zone.first = below;
+      while (below < end && pool.zones[below].end <= zone.end) pool.zones[below++].parent = i;
+      zone.last = below;
+    }
+  }
+  for (std::size_t i = 0; i < pool.levels.front().second; ++i) {
+    for (std::size_t spot = pool.zones[i].begin; spot < pool.zones[i].end; ++spot) {
+      pool.spots[spot].leaf = i;
+    }
+  }
+}
+
+PoolLayout Lay(const PoolKey& key, std::vector<Placed>& nodes) {
+  std::sort(nodes.begin(), nodes.end(), [](const Placed& a, const Placed& b) {
+    return std::tie(a.first, a.second->name) < std::tie(b.first, b.second->name);
+  });
+  PoolLayout pool;
+  pool.key = key;
+  for (const auto& [path, node] : nodes) {
+    pool.spots.push_back({.name = node->name,
+                          .labels = node->labels,
+                          .gpus = node->gpus,
+                          .cpus = node->cpus,
+                          .memory_mib = node->memory_mib});
+    pool.slots = std::max(pool.slots, static_cast<std::size_t>(std::max(0, node->gpus)) + 1);
+  }
+  AddZones(nodes, pool);
+  LinkZones(pool);
+  return pool;
+}
+
+}  // namespace
+
+Layout::Layout(const std::map<std::string, Node>& nodes, const NodeOwners& owners) {
+  std::map<PoolKey, std::vector<Placed>> pools;
+  for (const auto& [name, node] : nodes) {
+    pools[PoolOf(node, owners)].push_back({PathOf(node), &node});
+  }
+  for (auto& [key, placed] : pools) pools_.push_back(Lay(key, placed));
+  for (std::size_t pool = 0; pool < pools_.size(); ++pool) {
+    const std::vector<Spot>& spots = pools_[pool].spots;
+    for (std::size_t spot = 0; spot < spots.size(); ++spot) {
+      by_name_.push_back({spots[spot].name, {pool, spot}});
+    }
+  }
+  std::sort(by_name_.begin(), by_name_.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+}
+
+const Layout::At* Layout::Find(const std::string& node) const {
+  const auto found = std::lower_bound(
+      by_name_.begin(), by_name_.end(), node,
+      [](const auto& known, const std::string& name) { return known.first < name; });
+  return found == by_name_.end() || found->first != node ? nullptr : &found->second;
+}
+
+}  // namespace kezek::engine
