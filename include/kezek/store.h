@@ -165,11 +165,12 @@ struct JobQuery {
   Order order = Order::kIdAscending;
   std::optional<JobRef> after;  // continue behind this one, in that order
   std::int32_t limit = 100;
+  bool all_attempts = false;  // false: of each job only the last one
 };
 
 struct JobRecord {
   Job job;
-  std::vector<Attempt> attempts;  // by number; of a listing only the last one
+  std::vector<Attempt> attempts;  // by number; of a listing only the last, unless it wants all
   // By number of an attempt that has ended: what its entries in the charge book come to, but for
   // holds and releases. An array's row has none of its own.
   std::map<std::int32_t, MilliGpuMs> charged;
@@ -221,7 +222,8 @@ class Reader {
   virtual Result<JobRecord> GetJob(const JobRef& job) = 0;  // NOT_FOUND
   virtual Result<std::string> GetScript(JobId job) = 0;
   virtual Result<std::vector<Event>> Events(std::int64_t after_seq, std::int32_t limit) = 0;
-  virtual Result<std::vector<Event>> JobEvents(const JobRef& job) = 0;
+  // By number.
+  virtual Result<std::vector<Event>> JobEvents(const std::vector<JobRef>& jobs) = 0;
   // Number of the last event committed; 0: there is none.
   virtual Result<std::int64_t> LastEventSeq() = 0;
   // What a user's idempotency key has made; none: the key is not known.

@@ -60,13 +60,13 @@ TimeMs EndOfFirstRun(const Core& core, const Attempt& attempt, const ClusterJob&
 }
 
 // The cluster requeues what a node's failure ended, too.
-Reason WhyRequeued(const Core& core, const Attempt& attempt) {
+Reason WhyRequeued(const Core& core, const Attempt& attempt, const ClusterJob& job) {
   for (const NodeGrant& grant : attempt.placement) {
     const auto node = core.state.nodes().find(grant.node);
     if (node == core.state.nodes().end() || node->second.health != NodeHealth::kDown) continue;
     return {ReasonCode::kNodeFailed, {{"nodes", grant.node}}};
   }
-  return {ReasonCode::kRequeuedByUser, {}};
+  return {job.node_failed ? ReasonCode::kNodeFailed : ReasonCode::kRequeuedByUser, {}};
 }
 
 void HoldForCluster(Core& core, const JobRef& ref, std::int32_t attempt, const std::string& text) {
@@ -99,7 +99,7 @@ void OnOwn(Core& core, const ClusterJob& job) {
       core.Put(attempt);
       core.tick_wanted = true;  // it is in no limit any more
     }
-    SetEnding(core, ref, Ending::kRequeue, WhyRequeued(core, attempt));
+    SetEnding(core, ref, Ending::kRequeue, WhyRequeued(core, attempt, job));
     if (!HasEnded(job.state)) return;
     attempt = *core.state.FindAttempt(ref);
   }

@@ -242,6 +242,7 @@ Ready Controller::Step(TimeMs now) {
   std::vector<Input> inputs;
   inputs.swap(inbox_);
   EndBudgets(core);  // before anything comes back to a period that is over
+  Settle(core);      // what a beginning left to do comes before any input
   for (const Input& input : inputs) {
     std::visit(Take{core}, input);
     Settle(core);  // what one input changes is complete before the next is looked at

@@ -147,7 +147,7 @@ void AddLastEvents(Work& work, std::vector<JobRecord>& records) {
   for (JobRecord& record : records) record.last_seq = last[record.job.ref];
 }
 
-std::vector<JobRecord> ReadRecords(Work& work, const JobQuery& query, bool only_last) {
+std::vector<JobRecord> ReadRecords(Work& work, const JobQuery& query) {
   std::vector<JobRecord> records;
   SpecCache specs;
   for (const auto& row : Run(work, JobQuerySql(query, kJobFields))) {
@@ -155,7 +155,7 @@ std::vector<JobRecord> ReadRecords(Work& work, const JobQuery& query, bool only_
     records.push_back({.job = ReadJob(cursor, specs)});
   }
   if (records.empty()) return records;
-  AddAttempts(work, records, only_last);
+  AddAttempts(work, records, !query.all_attempts);
   AddCharges(work, records);
   AddElements(work, records);
   AddLastEvents(work, records);
@@ -206,7 +206,7 @@ Result<void> DatabaseReader::InTransaction(
 }
 
 Result<std::vector<JobRecord>> DatabaseReader::ListJobs(const JobQuery& query) {
-  return With<std::vector<JobRecord>>([&](Work& work) { return ReadRecords(work, query, true); });
+  return With<std::vector<JobRecord>>([&](Work& work) { return ReadRecords(work, query); });
 }
 
 Result<JobRecord> DatabaseReader::GetJob(const JobRef& job) {
@@ -214,7 +214,8 @@ Result<JobRecord> DatabaseReader::GetJob(const JobRef& job) {
     JobQuery query;
     query.refs = {job};
     query.elements = job.element != kNoElement;
-    auto records = ReadRecords(work, query, false);
+    query.all_attempts = true;
+    auto records = ReadRecords(work, query);
     if (records.empty()) return NoSuchJob(job);
     return std::move(records.front());
   });
@@ -240,14 +241,23 @@ Result<std::vector<Event>> DatabaseReader::Events(std::int64_t after_seq, std::i
   });
 }
 
-Result<std::vector<Event>> DatabaseReader::JobEvents(const JobRef& job) {
+// One walk through the events of each array, however many of its elements are wanted.
+Result<std::vector<Event>> DatabaseReader::JobEvents(const std::vector<JobRef>& jobs) {
   return With<std::vector<Event>>([&](Work& work) {
-    return ReadAll<Event>(work,
-                          {std::string("select ") + kEventFields +
-                               " from events e where e.job_id = $1::bigint and e.job_id > 0"
-                               " and e.element = $2::integer order by e.seq",
-                           {std::to_string(job.id.value), std::to_string(job.element)}},
-                          ReadEvent);
+    ArrayLiteral ids;
+    ArrayLiteral elements;
+    for (const JobRef& job : jobs) {
+      ids.AddInt(job.id.value);
+      elements.AddInt(job.element);
+    }
+    return ReadAll<Event>(
+        work,
+        {std::string("select ") + kEventFields +
+             " from events e where e.job_id = any($1::bigint[]) and e.job_id > 0"
+             " and (e.job_id, e.element) in (select r.id, r.element from"
+             " unnest($1::bigint[], $2::integer[]) as r(id, element)) order by e.seq",
+         {ids.Text(), elements.Text()}},
+        ReadEvent);
   });
 }
 

@@ -41,16 +41,31 @@ class Where {
 
 void AddRefs(const JobQuery& query, Where& where) {
   if (query.refs.empty()) return;
+  ArrayLiteral whole;  // with all elements
   ArrayLiteral ids;
   ArrayLiteral elements;
+  bool any_whole = false;
+  bool any_element = false;
   for (const JobRef& ref : query.refs) {
-    ids.AddInt(ref.id.value);
-    elements.AddInt(ref.element);
+    if (ref.element == kNoElement) {
+      whole.AddInt(ref.id.value);
+      any_whole = true;
+    } else {
+      ids.AddInt(ref.id.value);
+      elements.AddInt(ref.element);
+      any_element = true;
+    }
   }
-  const std::string id = where.Param(ids.Text()) + "::bigint[]";
-  const std::string element = where.Param(elements.Text()) + "::integer[]";
-  where.AddPlain("j.id = any(" + id + ") and exists (select from unnest(" + id + ", " + element +
-                 ") as r(id, element) where r.id = j.id and r.element in (-1, j.element))");
+  std::string named;
+  if (any_whole) named = "j.id = any(" + where.Param(whole.Text()) + "::bigint[])";
+  if (any_element) {
+    const std::string id = where.Param(ids.Text()) + "::bigint[]";
+    const std::string element = where.Param(elements.Text()) + "::integer[]";
+    named +=
+        (any_whole ? " or " : "") + ("(j.id, j.element) in (select r.id, r.element from unnest(" +
+                                     id + ", " + element + ") as r(id, element))");
+  }
+  where.AddPlain("(" + named + ")");
 }
 
 // Continues behind query.after, and returns the order.

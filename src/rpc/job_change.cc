@@ -50,7 +50,7 @@ Error NotOwner(const JobRef& job, const std::string& field) {
 // NOT_OWNER.
 Result<std::vector<JobRecord>> LoadToChange(Reader& reader, const Caller& caller,
                                             const Caller& viewer, const std::vector<JobRef>& refs) {
-  auto records = LoadJobsAtOnce(reader, viewer, refs);
+  auto records = LoadJobs(reader, viewer, refs);
   if (!records) return records;
   for (const auto& record : *records) {
     if (caller.Reaches(record.job.user, record.job.spec->project)) continue;
@@ -78,7 +78,7 @@ template <class Response>
 void AnswerJobs(const Parts& parts, const Settings& settings,
                 const std::shared_ptr<Change<Response>>& change) {
   parts.read->Read([parts, settings, change](Reader& reader) {
-    const auto records = LoadJobsAtOnce(reader, *change->viewer, ToAnswer(change->refs));
+    const auto records = LoadJobs(reader, *change->viewer, ToAnswer(change->refs));
     if (!records) return change->reply.Fail(records.error());
     const JobWriter writer{*change->viewer, *parts.desk, settings, parts.clock->Now()};
     for (const auto& record : *records) writer.Fill(record, change->response->add_jobs());

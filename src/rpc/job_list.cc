@@ -96,6 +96,7 @@ Result<bool> RunsMatch(const ListPlan& plan, const JobRecord& record, Reader& re
     JobQuery query;
     query.refs = {record.job.ref};
     query.limit = 10'001;
+    query.all_attempts = plan.query.all_attempts;
     const auto elements = reader.ListJobs(query);
     if (!elements) return elements.error();
     for (const auto& element : *elements) {
@@ -108,11 +109,7 @@ Result<bool> RunsMatch(const ListPlan& plan, const JobRecord& record, Reader& re
   if (!plan.nodes.empty() && !OnNodes(plan, record)) return false;
   if (plan.active_until_ms == 0) return true;
   const auto in_span = [&](const Attempt& attempt) { return RanInSpan(plan, attempt); };
-  if (std::any_of(record.attempts.begin(), record.attempts.end(), in_span)) return true;
-  if (record.job.attempts <= 1) return false;
-  const auto whole = reader.GetJob(record.job.ref);
-  if (!whole) return whole.error();
-  return std::any_of(whole->attempts.begin(), whole->attempts.end(), in_span);
+  return std::any_of(record.attempts.begin(), record.attempts.end(), in_span);
 }
 
 bool Named(const ListPlan& plan, const JobRef& ref) {

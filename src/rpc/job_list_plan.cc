@@ -83,6 +83,7 @@ void ReadTimes(const v1::JobFilter& filter, FieldChecks* checks, ListPlan* plan)
   if (!filter.has_active()) return;
   plan->active_since_ms = filter.active().since_ms();
   plan->active_until_ms = filter.active().until_ms() == 0 ? kLatestMs : filter.active().until_ms();
+  plan->query.all_attempts = true;
 }
 
 void ReadPeople(const v1::JobFilter& filter, FieldChecks* checks, ListPlan* plan) {

@@ -2,7 +2,6 @@
 
 #include <limits>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -19,14 +18,15 @@ Result<JobRecord> ElementOf(const JobRecord& array, const JobRef& job) {
   return std::move(*element);
 }
 
-// The rows of these submissions; with `elements` their elements' too.
-Result<void> AddRows(Reader& reader, const std::set<JobId>& ids, bool elements,
+// Adds the rows there are of these.
+Result<void> AddRows(Reader& reader, std::vector<JobRef> refs, bool elements,
                      std::map<JobRef, JobRecord>* rows) {
-  if (ids.empty()) return {};
+  if (refs.empty()) return {};
   JobQuery query;
+  query.refs = std::move(refs);
   query.elements = elements;
+  query.all_attempts = true;
   query.limit = std::numeric_limits<std::int32_t>::max();
-  for (const JobId id : ids) query.refs.push_back({id, kNoElement});
   auto found = reader.ListJobs(query);
   if (!found) return found.error();
   for (auto& record : *found) {
@@ -34,6 +34,23 @@ Result<void> AddRows(Reader& reader, const std::set<JobId>& ids, bool elements,
     rows->insert_or_assign(ref, std::move(record));
   }
   return {};
+}
+
+// The rows of these, and of the arrays of elements: those first, since an element that gets its row
+// meanwhile is then found, and one that has none is still as its array said.
+Result<std::map<JobRef, JobRecord>> RowsOf(Reader& reader, const std::vector<JobRef>& jobs) {
+  std::set<JobRef> whole;
+  std::vector<JobRef> elements;
+  for (const auto& job : jobs) {
+    whole.insert({job.id, kNoElement});
+    if (job.element != kNoElement) elements.push_back(job);
+  }
+  std::map<JobRef, JobRecord> rows;
+  const auto first = AddRows(reader, {whole.begin(), whole.end()}, false, &rows);
+  if (!first) return first.error();
+  const auto second = AddRows(reader, std::move(elements), true, &rows);
+  if (!second) return second.error();
+  return rows;
 }
 
 }  // namespace
@@ -50,54 +67,24 @@ Result<JobRecord> LoadJob(Reader& reader, const JobRef& job) {
   if (record || record.error().code != Code::kNotFound || job.element == kNoElement) return record;
   const auto array = reader.GetJob({job.id, kNoElement});
   if (!array) return array.error();
+  record = reader.GetJob(job);  // it may have got its row meanwhile
+  if (record || record.error().code != Code::kNotFound) return record;
   return ElementOf(*array, job);
 }
 
 Result<std::vector<JobRecord>> LoadJobs(Reader& reader, const Caller& caller,
                                         const std::vector<JobRef>& jobs) {
-  std::vector<JobRecord> records;
-  std::optional<JobRecord> array;  // the last one that elements without a row were made of
-  for (const auto& job : jobs) {
-    auto record = reader.GetJob(job);
-    const bool missing = !record && record.error().code == Code::kNotFound;
-    if (missing && job.element != kNoElement) {
-      if (!array || array->job.ref.id != job.id) {
-        auto row = reader.GetJob({job.id, kNoElement});
-        if (!row && row.error().code != Code::kNotFound) return row.error();
-        array = row ? std::optional<JobRecord>(std::move(*row)) : std::nullopt;
-      }
-      if (array) record = ElementOf(*array, job);
-    }
-    if (!record && record.error().code != Code::kNotFound) return record.error();
-    if (!record || !caller.Reaches(record->job.user, record->job.spec->project)) {
-      return JobNotFound(job, "jobs");
-    }
-    records.push_back(std::move(*record));
-  }
-  return records;
-}
-
-Result<std::vector<JobRecord>> LoadJobsAtOnce(Reader& reader, const Caller& caller,
-                                              const std::vector<JobRef>& jobs) {
-  std::set<JobId> whole;
-  std::set<JobId> with_elements;
-  for (const auto& job : jobs) {
-    (job.element == kNoElement ? whole : with_elements).insert(job.id);
-  }
-  std::map<JobRef, JobRecord> rows;
-  for (const bool elements : {false, true}) {
-    const auto added = AddRows(reader, elements ? with_elements : whole, elements, &rows);
-    if (!added) return added.error();
-  }
+  const auto rows = RowsOf(reader, jobs);
+  if (!rows) return rows.error();
   std::vector<JobRecord> records;
   records.reserve(jobs.size());
   for (const auto& job : jobs) {
-    const auto found = rows.find(job);
-    const auto array = rows.find({job.id, kNoElement});
+    const auto found = rows->find(job);
+    const auto array = rows->find({job.id, kNoElement});
     Result<JobRecord> record = JobNotFound(job, "jobs");
-    if (found != rows.end()) {
+    if (found != rows->end()) {
       record = found->second;
-    } else if (array != rows.end()) {
+    } else if (array != rows->end()) {
       record = ElementOf(array->second, job);
     }
     if (!record) return record.error();

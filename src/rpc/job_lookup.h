@@ -19,13 +19,10 @@ Error JobNotFound(const JobRef& job, const std::string& field);
 // A row, or an element that has none of its own. NOT_FOUND: neither.
 Result<JobRecord> LoadJob(Reader& reader, const JobRef& job);
 
-// The same for many, each of which the caller must reach. NOT_FOUND JOB_NOT_FOUND.
+// The same for many, each of which the caller must reach: two reads however many they are.
+// NOT_FOUND JOB_NOT_FOUND.
 Result<std::vector<JobRecord>> LoadJobs(Reader& reader, const Caller& caller,
                                         const std::vector<JobRef>& jobs);
-
-// The same with two reads however many they are, and of each job only the last attempt.
-Result<std::vector<JobRecord>> LoadJobsAtOnce(Reader& reader, const Caller& caller,
-                                              const std::vector<JobRef>& jobs);
 
 // What a request's `jobs` name, each once, in its order. INVALID_ARGUMENT FIELD_INVALID (none at
 // all, or malformed), TOO_MANY (more than `max`).

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <utility>
 
@@ -29,13 +28,9 @@ Error ScriptDenied(const JobRef& job) {
 
 Result<void> FillEvents(Reader& reader, const std::vector<JobRef>& refs, const std::string& cluster,
                         v1::GetJobsResponse* response) {
-  std::map<std::int64_t, Event> events;
-  for (const auto& ref : refs) {
-    auto some = reader.JobEvents(ref);
-    if (!some) return some.error();
-    for (auto& event : *some) events.emplace(event.seq, std::move(event));
-  }
-  for (const auto& [seq, event] : events) FillEvent(event, cluster, response->add_events());
+  const auto events = reader.JobEvents(refs);
+  if (!events) return events.error();
+  for (const auto& event : *events) FillEvent(event, cluster, response->add_events());
   return {};
 }
 

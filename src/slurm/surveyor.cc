@@ -379,12 +379,8 @@ bool Surveyor::LookInAccounting(const Followed& job) {
     look_again_[id] = SteadyMs() + kMissingAgain;
     return false;
   }
-  for (const auto& record : *records) {
-    if (record.job.id != id) continue;
-    if (record.job.attempt != job.attempt && !IsStill(job, record.job)) continue;
-    if (!job.unix_account.empty() && record.job.unix_account != job.unix_account) continue;
-    if (!HasEnded(record.job.state)) continue;
-    sink_(Observed{watch_.Take(record).value_or(Named(record.job, job.attempt))});
+  if (const auto record = watch_.EndIn(*records, job)) {
+    sink_(Observed{watch_.Take(*record).value_or(Named(record->job, job.attempt))});
     Forget(job);
     return true;
   }

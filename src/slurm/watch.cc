@@ -83,6 +83,23 @@ bool Watch::NodeFailed(std::int64_t id, const std::vector<LiveJob>& records) con
   });
 }
 
+std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
+                                    const Followed& job) const {
+  std::optional<LiveJob> end;
+  for (const auto& record : records) {
+    if (record.job.id != job.cluster_job_id || !HasEnded(record.job.state)) continue;
+    if (record.job.attempt != job.attempt && !IsStill(job, record.job)) continue;
+    if (!job.unix_account.empty() && record.job.unix_account != job.unix_account) continue;
+    if (job.start_ms != 0 && record.job.start_ms == job.start_ms) return record;
+    if (!end) end = record;
+  }
+  if (end && job.start_ms != 0 && end->job.start_ms > job.start_ms) {
+    end->job.restarts = std::max(end->job.restarts, 1);
+    end->job.node_failed = NodeFailed(job.cluster_job_id, records);
+  }
+  return end;
+}
+
 std::optional<ClusterJob> Watch::Known(std::int64_t id) const {
   const auto found = followed_.find(id);
   return found == followed_.end() ? std::nullopt : found->second.reported;

@@ -27,6 +27,10 @@ class Watch {
   bool Follows(std::int64_t id) const { return followed_.contains(id); }
   // Whether the run of it that is followed ended by a node's failure, by these of the accounting.
   bool NodeFailed(std::int64_t id, const std::vector<LiveJob>& records) const;
+  // How it ended, by these of the accounting, which has a record for each run of a job that Slurm
+  // requeued. Only that of a later run: the one that is followed was taken back, and `restarts`
+  // says so. None: no record of it has ended.
+  std::optional<LiveJob> EndIn(const std::vector<LiveJob>& records, const Followed& job) const;
 
   // A change of this job is due (it was released, cancelled, signalled): it is hot until then.
   void Expect(std::int64_t id, TimeMs until);

@@ -132,6 +132,7 @@ TEST_F(ReaderTest, FindsByRef) {
   using Refs = std::vector<JobRef>;
   EXPECT_EQ(List({.refs = {two}}), (Refs{two, {JobId{2}, 0}, {JobId{2}, 1}}));
   EXPECT_EQ(List({.refs = {{JobId{2}, 1}, one}}), (Refs{one, {JobId{2}, 1}}));
+  EXPECT_EQ(List({.refs = {{JobId{2}, 1}, {JobId{1}, 1}}}), (Refs{{JobId{2}, 1}}));
 }
 
 TEST_F(ReaderTest, ShowsAnArrayWithElementsChargesAndAttempts) {
@@ -204,7 +205,7 @@ TEST_F(ReaderTest, EventsScriptsAndKeys) {
   ASSERT_EQ(events->size(), 1U);
   EXPECT_EQ(events->at(0).job.id, JobId{2});
   EXPECT_EQ(*Ask([](Reader& reader) { return reader.LastEventSeq(); }), 2);
-  const auto own = Ask([](Reader& reader) { return reader.JobEvents({JobId{1}, kNoElement}); });
+  const auto own = Ask([](Reader& reader) { return reader.JobEvents({{JobId{1}, kNoElement}}); });
   ASSERT_EQ(own->size(), 1U);
   EXPECT_EQ(own->at(0).reason.code, ReasonCode::kSubmitted);
   EXPECT_EQ(*Ask([](Reader& reader) { return reader.GetScript(JobId{1}); }),

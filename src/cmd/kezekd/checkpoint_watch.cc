@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -74,11 +75,17 @@ void CheckpointWatch::Round() {
     if (found == watched_.end() || found->second.path.empty()) continue;
     const auto user = view->directory->users.find(alive.user);
     if (user == view->directory->users.end() || user->second.unix_account.empty()) continue;
-    if (behind_.contains(found->second.path)) continue;
+    const auto uid = static_cast<::uid_t>(user->second.unix_uid);
+    if (behind_.contains(found->second.path) || BehindOf(uid) >= kBehindOfOneMost) continue;
     if (behind_.size() >= kBehindMost || Stopping()) return;
     found->second.start_ms = alive.start_ms;
-    Look(alive.attempt, found->second, static_cast<::uid_t>(user->second.unix_uid));
+    Look(alive.attempt, found->second, uid);
   }
+}
+
+std::ptrdiff_t CheckpointWatch::BehindOf(::uid_t uid) const {
+  return std::count_if(behind_.begin(), behind_.end(),
+                       [uid](const auto& entry) { return entry.second->uid == uid; });
 }
 
 void CheckpointWatch::Follow(const View& view) {
@@ -122,7 +129,7 @@ void CheckpointWatch::TakeLate() {
 }
 
 void CheckpointWatch::Look(const AttemptRef& attempt, Watched& watched, ::uid_t uid) {
-  const auto one = std::make_shared<OneLook>(OneLook{attempt, std::nullopt});
+  const auto one = std::make_shared<OneLook>(OneLook{attempt, uid, std::nullopt});
   const output::CheckpointRules rules{.uid = uid, .before_ms = clock_.Now() - kQuiet};
   const auto work = [shared = shared_, one, look = look_.look, path = watched.path, rules] {
     auto answer = look(path, rules);
@@ -151,6 +158,10 @@ void CheckpointWatch::Look(const AttemptRef& attempt, Watched& watched, ::uid_t 
 
 void CheckpointWatch::Tell(const AttemptRef& attempt, Watched& watched,
                            const Result<TimeMs>& written) {
+  {
+    const std::lock_guard lock(shared_->mutex);
+    if (shared_->untold.erase(attempt) > 0) watched.newest_ms = 0;
+  }
   NoteCheckpoint note{.job = attempt.job, .attempt = attempt.number};
   if (!written) {
     if (!watched.said.insert(written.error().message).second) return;
@@ -162,8 +173,13 @@ void CheckpointWatch::Tell(const AttemptRef& attempt, Watched& watched,
   } else {
     return;
   }
-  // Refused, it has ended meanwhile.
-  desk_.Do({UserId{}, "kezek", std::move(note)}, [](const Result<CommandOutcome>&) {});
+  desk_.Do({UserId{}, "kezek", std::move(note)},
+           [shared = shared_, attempt](const Result<CommandOutcome>& outcome) {
+             // Else it is taken, or refused, since it has ended meanwhile.
+             if (outcome || outcome.error().code != Code::kUnavailable) return;
+             const std::lock_guard lock(shared->mutex);
+             shared->untold.insert(attempt);
+           });
 }
 
 }  // namespace kezek::kezekd

@@ -34,6 +34,7 @@ class CheckpointWatch {
  public:
   // At most so many looks are left behind: nothing is looked at until one of them is back.
   static constexpr std::size_t kBehindMost = 8;
+  static constexpr std::ptrdiff_t kBehindOfOneMost = 2;  // of one user
 
   // The ports outlive it; what the look needs outlives the process.
   CheckpointWatch(Desk& desk, ReadStore& store, Clock& clock, CheckpointLook look = {})
@@ -57,6 +58,7 @@ class CheckpointWatch {
   };
   struct OneLook {
     AttemptRef attempt;
+    ::uid_t uid = 0;
     std::optional<Result<TimeMs>> answer;
   };
   // With the threads that look, which may outlive the watch. The mutex is the answers', too.
@@ -64,12 +66,15 @@ class CheckpointWatch {
     std::mutex mutex;
     std::condition_variable changed;
     bool stopping = false;
+    std::set<AttemptRef> untold;  // whose last checkpoint nobody could take
   };
 
   void Run();
   // False: asked to stop.
   bool Wait(DurationMs wait_ms);
   bool Stopping();
+  // How many looks for a user are left behind.
+  std::ptrdiff_t BehindOf(::uid_t uid) const;
   // Learns the paths of attempts that are new, forgets those that are over.
   void Follow(const View& view);
   // Tells of those left behind that are back.

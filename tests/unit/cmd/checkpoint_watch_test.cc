@@ -40,14 +40,15 @@ class CheckpointWatchTest : public testing::Test {
   void TearDown() override { fs::remove_all(base_); }
 
   // A job that has run since then, with this checkpoint path below its folder.
-  AttemptRef Runs(std::int64_t id, const std::string& path, TimeMs start_ms = 1000) {
+  AttemptRef Runs(std::int64_t id, const std::string& path, TimeMs start_ms = 1000,
+                  UserId user = rpc::World::kAizhan) {
     JobSpec spec;
     spec.checkpoint_path = path;
     spec.working_directory = base_;
     const JobRef job{JobId{id}, kNoElement};
     store_.PutSilently(
         {.job = {.ref = job, .spec = std::make_shared<const JobSpec>(std::move(spec))}}, "running");
-    alive_.push_back({.attempt = {job, 1}, .user = rpc::World::kAizhan, .start_ms = start_ms});
+    alive_.push_back({.attempt = {job, 1}, .user = user, .start_ms = start_ms});
     return alive_.back().attempt;
   }
   void Write(const std::string& name) {
@@ -59,6 +60,11 @@ class CheckpointWatchTest : public testing::Test {
     View view = *desk_.view();
     Directory directory = *view.directory;
     directory.users.at(rpc::World::kAizhan).unix_uid = uid_;
+    for (const Alive& alive : alive_) {
+      User user = directory.users.at(rpc::World::kAizhan);
+      user.unix_uid += alive.user.value - rpc::World::kAizhan.value;
+      directory.users.try_emplace(alive.user, user);
+    }
     view.directory = std::make_shared<const Directory>(directory);
     view.alive = std::make_shared<const std::vector<Alive>>(alive_);
     desk_.SetView(std::make_shared<const View>(view));
@@ -211,13 +217,34 @@ TEST_F(CheckpointWatchTest, ALookThatHangsIsLeftBehind) {
 TEST_F(CheckpointWatchTest, NoMoreThanSoManyAreLeftBehind) {
   Hanging hanging;
   watch_.emplace(desk_, store_, clock_, hanging.Look(10));
-  for (int i = 1; i <= 12; ++i) Runs(i, "hang" + std::to_string(i));
+  for (int i = 1; i <= 12; ++i) Runs(i, "hang" + std::to_string(i), 1000, UserId{1000 + i});
   EXPECT_EQ(Look().size(), CheckpointWatch::kBehindMost);
   EXPECT_TRUE(Look().empty());
   hanging.Await(CheckpointWatch::kBehindMost);
   EXPECT_EQ(hanging.looks(), static_cast<int>(CheckpointWatch::kBehindMost));
   hanging.LetGo();
   while (hanging.looks() < 12) Look();
+}
+
+TEST_F(CheckpointWatchTest, NoUsersLooksThatHangKeepOthersFromTheirs) {
+  Hanging hanging;
+  watch_.emplace(desk_, store_, clock_, hanging.Look(10));
+  Write("ckpt/step1");
+  for (int i = 1; i <= 12; ++i) Runs(i, "hang" + std::to_string(i));
+  Runs(13, "ckpt", 1000, UserId{1000});
+  EXPECT_EQ(Look().size(), std::size_t{CheckpointWatch::kBehindOfOneMost + 1});
+  EXPECT_TRUE(Look().empty());
+  hanging.LetGo();
+}
+
+TEST_F(CheckpointWatchTest, WhatNobodyCouldTakeIsToldAgain) {
+  Write("ckpt/step1");
+  Runs(7, "ckpt");
+  desk_.Refuse(Error{Code::kUnavailable, "the database is away", {}});
+  EXPECT_TRUE(Look().empty());
+  desk_.Refuse(std::nullopt);
+  EXPECT_EQ(Look().size(), 1U);
+  EXPECT_TRUE(Look().empty());
 }
 
 TEST_F(CheckpointWatchTest, TheEndDoesNotWaitForALookThatHangs) {

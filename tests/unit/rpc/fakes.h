@@ -156,12 +156,12 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
     }
     return some;
   }
-  Result<std::vector<Event>> JobEvents(const JobRef& job) override {
+  Result<std::vector<Event>> JobEvents(const std::vector<JobRef>& jobs) override {
     const std::lock_guard lock(mutex_);
     reads_.emplace_back("JobEvents");
     std::vector<Event> some;
     for (const auto& event : events_) {
-      if (event.job == job) some.push_back(event);
+      if (std::find(jobs.begin(), jobs.end(), event.job) != jobs.end()) some.push_back(event);
     }
     return some;
   }

@@ -51,6 +51,37 @@ TEST(Watch, ARestartHasNewIndices) {
   EXPECT_TRUE(job->granted.front().gpu_indices.empty());
 }
 
+// While Kezek was away Slurm ran it again, and that run ended: its guard ended it well at once.
+TEST(Watch, TheEndOfALaterRunIsNotThatOfTheOneFollowed) {
+  Watch watch("inst");
+  const Followed followed{kFirst, 10, "a", true, 5000};
+  watch.Follow({followed});
+  const auto run = [](TimeMs start_ms, ClusterJobState state) {
+    LiveJob record = Live(10, kFirst, state);
+    record.job.unix_account = "a";
+    record.job.start_ms = start_ms;
+    return record;
+  };
+  const LiveJob failed = run(5000, ClusterJobState::kNodeFailed);
+  const LiveJob requeued = run(5000, ClusterJobState::kPending);
+  const LiveJob again = run(9000, ClusterJobState::kCompleted);
+  for (const auto& records : {std::vector{failed, again}, std::vector{again, failed}}) {
+    const auto end = watch.EndIn(records, followed);
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->job.state, ClusterJobState::kNodeFailed);
+    EXPECT_EQ(end->job.start_ms, 5000);
+  }
+  const auto end = watch.EndIn({again, requeued}, followed);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->job.restarts, 1);
+  EXPECT_FALSE(end->job.node_failed);
+  EXPECT_FALSE(watch.EndIn({requeued}, followed));
+  // Of one that was never seen running any end will do.
+  const auto first = watch.EndIn({again}, {kFirst, 10, "a", false});
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->job.restarts, 0);
+}
+
 TEST(Watch, AnIdThatSlurmUsesAgainIsNotTheJob) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", true}});
