@@ -25,6 +25,7 @@ kezek_external_table(spdlog libspdlog-dev spdlog/spdlog.h spdlog fmt)
 kezek_external_table(openssl libssl-dev openssl/evp.h ssl crypto)
 kezek_external_table(munge libmunge-dev munge.h munge)
 kezek_external_table(acl libacl1-dev sys/acl.h acl)
+kezek_external_table(zlib zlib1g-dev zlib.h z)
 kezek_external_table(gtest libgtest-dev gtest/gtest.h gtest)
 kezek_external_table(benchmark libbenchmark-dev benchmark/benchmark.h benchmark)
 

@@ -14,6 +14,7 @@ LAYERS = {
     "scheduler/engine": {WORDS, "kezek_quota"},
     "scheduler/control": {WORDS, "kezek_quota", "kezek_engine"},
     "scheduler/sim": {WORDS, "kezek_quota", "kezek_engine", "kezek_control"},
+    "scheduler/sim/replay": {WORDS, "kezek_quota", "kezek_engine", "kezek_sim"},
 }
 
 # Shells that speak the API.
@@ -38,6 +39,7 @@ EXTERNAL = (
     ("openssl/", "ext::openssl"),
     ("munge.h", "ext::munge"),
     ("acl/", "ext::acl"),
+    ("zlib.h", "ext::zlib"),
     ("sys/acl.h", "ext::acl"),
     ("gtest/", "ext::gtest"),
     ("benchmark/", "ext::benchmark"),

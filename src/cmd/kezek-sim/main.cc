@@ -1,11 +1,12 @@
-// kezek-sim: runs the simulator from the command line: to soak it, to reproduce a seed, and to see
-// what shares come to over days.
+// kezek-sim: runs the simulator from the command line: to soak it, to reproduce a seed, to see what
+// shares come to over days, and to compare schedulers on traces of real clusters.
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <iomanip>
 #include <iostream>
 #include <string>
 
+#include "cmd/kezek-sim/compare.h"
 #include "scheduler/sim/long_run.h"
 #include "scheduler/sim/simulator.h"
 
@@ -93,7 +94,8 @@ bool RunShares(const kezek::sim::LongRunOptions& options, bool everything) {
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Runs Kezek's controller on a fake cluster with faults; everything comes from a seed.");
+      "Runs Kezek without a cluster: its controller among faults, its engine on traces of real "
+      "clusters beside other schedulers.");
   app.require_subcommand(1);
   CLI::App* fuzz = app.add_subcommand("fuzz", "runs seeds, each twice; ends with 1 at a breach");
   std::uint64_t seed = 1;
@@ -115,7 +117,9 @@ int main(int argc, char** argv) {
   shares->add_option("--days", week.days, "simulated; the first is left out")
       ->check(CLI::Range(2, 1000));
   shares->add_flag("--all", everything, "a line for each project and user, too");
+  kezek::simcmd::CompareCommand compare(app);
   CLI11_PARSE(app, argc, argv);
+  if (compare.parsed()) return compare.Run();
   if (shares->parsed()) return RunShares(week, everything) ? 0 : 1;
   Totals totals;
   std::uint64_t failed = 0;

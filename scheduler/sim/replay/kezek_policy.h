@@ -1,0 +1,30 @@
+// Kezek's own engine as a policy of the replay: accounts made of the trace's groups, and the same
+// events that the controller would tell.
+//
+// Every group is a project under the root, with the group's weight. Pooled, its guarantee is
+// `guarantee_percent` of its part of the machine, and it may borrow without end. Kept apart, its
+// nodes are dedicated to it. What stands for a job's limit is its limit; who outlives it gets
+// another as long. Usage is booked in pieces of an hour, as in production.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "kezek/account.h"
+#include "scheduler/sim/replay/policy.h"
+
+namespace kezek::replay {
+
+struct KezekRules {
+  ProjectRule rule = ProjectRule::kFair;  // of every project
+  std::int32_t guarantee_percent = 0;     // 0…100
+  std::int64_t ask_s = 0;  // decides so often besides, while anything waits; 0: at events only
+  std::function<void(std::string_view phase)> phase_ended;  // EngineConfig's; may be empty
+};
+
+// `list` must outlive it.
+std::unique_ptr<Policy> MakeKezekPolicy(const JobList& list, const KezekRules& rules = {});
+
+}  // namespace kezek::replay
