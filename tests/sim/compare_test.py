@@ -52,6 +52,9 @@ class Compare(unittest.TestCase):
         self.assertEqual(figures["easy"]["longest_wait_s"], 9)
         self.assertEqual([g["group"] for g in figures["easy"]["by_group"]], ["x", "y"])
         self.assertEqual([s["gpus"] for s in figures["easy"]["by_size"]], ["1", "2-4"])
+        self.assertNotIn("groups_that_wait_less_than_under_easy", figures["easy"])
+        self.assertEqual(figures["fifo"]["groups_that_wait_less_than_under_easy"], 0)
+        self.assertEqual(figures["fifo"]["groups_that_wait_more_than_under_easy"], 1)
         self.assertEqual(figures["multifactor"]["parameters"]["PriorityFlags"], "FAIR_TREE")
 
     def test_the_same_twice(self):

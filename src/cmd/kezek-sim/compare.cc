@@ -106,7 +106,7 @@ struct CompareCommand::Options {
   CLI::App* replay = nullptr;
   std::string trace;
   std::string estimates = "oracle";
-  std::string shares = "equal";
+  std::string shares;
   std::string rule = "fair";
   std::vector<std::string> groups;
   std::optional<int> guarantee;
@@ -168,9 +168,8 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
                   "nodes of each group, which are its share; jobs of others are left out")
       ->delimiter(',')
       ->type_name("GROUP=NODES");
-  command.add_option("--shares", shares, "of groups without --vc")
-      ->check(CLI::IsMember(NamesOf(kShares)))
-      ->capture_default_str();
+  command.add_option("--shares", shares, "of groups without --vc [equal; with --split demand]")
+      ->check(CLI::IsMember(NamesOf(kShares)));
   command.add_option("--estimates", estimates, "what schedulers know of run times")
       ->check(CLI::IsMember(NamesOf(kEstimates)))
       ->capture_default_str();
@@ -245,7 +244,7 @@ Result<std::vector<replay::TraceRow>> CompareCommand::Options::Rows() {
 // What the parser could not put into its place.
 Result<void> CompareCommand::Options::Complete() {
   list.estimates = kEstimates.at(estimates);
-  list.shares = kShares.at(shares);
+  list.shares = kShares.at(!shares.empty() ? shares : list.split ? "demand" : "equal");
   kezek.rule = kRules.at(rule);
   for (const std::string& text : groups) {
     const auto group = GroupNodes(text);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,15 @@ struct Comparison {
   replay::JobList list;
   std::vector<replay::Figures> policies;
 };
+
+// How many groups wait less on average than under EASY, and how many more. None: EASY is not among
+// the policies, or it is this one.
+struct BesideEasy {
+  std::int64_t less = 0;
+  std::int64_t more = 0;
+};
+std::optional<BesideEasy> GroupsBesideEasy(const Comparison& comparison,
+                                           const replay::Figures& figures);
 
 // For people: all policies beside each other, then mean waits by size and by group.
 std::string TableText(const Comparison& comparison);

@@ -82,7 +82,13 @@ std::string JsonText(const Comparison& comparison) {
   }
   json["notes"] = list.notes;
   json["policies"] = Json::array();
-  for (const Figures& figures : comparison.policies) json["policies"].push_back(PolicyOf(figures));
+  for (const Figures& figures : comparison.policies) {
+    json["policies"].push_back(PolicyOf(figures));
+    const auto beside = GroupsBesideEasy(comparison, figures);
+    if (!beside) continue;
+    json["policies"].back()["groups_that_wait_less_than_under_easy"] = beside->less;
+    json["policies"].back()["groups_that_wait_more_than_under_easy"] = beside->more;
+  }
   return json.dump(2) + "\n";
 }
 

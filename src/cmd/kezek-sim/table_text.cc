@@ -119,6 +119,21 @@ Rows MeanWaits(const Comparison& comparison, const std::string& heading,
 
 }  // namespace
 
+std::optional<BesideEasy> GroupsBesideEasy(const Comparison& comparison, const Figures& figures) {
+  const auto easy = std::find_if(comparison.policies.begin(), comparison.policies.end(),
+                                 [](const Figures& other) { return other.policy == "easy"; });
+  if (easy == comparison.policies.end() || figures.policy == "easy") return std::nullopt;
+  BesideEasy beside;
+  for (const auto& [name, waits] : figures.by_group) {
+    for (const auto& [other, easy_waits] : easy->by_group) {
+      if (other != name) continue;
+      if (waits.mean_s < easy_waits.mean_s) ++beside.less;
+      if (waits.mean_s > easy_waits.mean_s) ++beside.more;
+    }
+  }
+  return beside;
+}
+
 std::string TableText(const Comparison& comparison) {
   std::string text = Heading(comparison) + "\n" + Aligned(Summary(comparison));
   for (const Figures& figures : comparison.policies) {
@@ -136,6 +151,13 @@ std::string TableText(const Comparison& comparison) {
     if (groups > kMostGroups) {
       text += "the " + std::to_string(kMostGroups) + " with the most GPU time of " +
               std::to_string(groups) + "\n";
+    }
+    for (const Figures& figures : comparison.policies) {
+      const auto beside = GroupsBesideEasy(comparison, figures);
+      if (!beside) continue;
+      text += figures.policy + ": " + std::to_string(beside->less) + " of " +
+              std::to_string(groups) + " groups wait less than under easy, " +
+              std::to_string(beside->more) + " more\n";
     }
   }
   text += "\n";
