@@ -18,14 +18,17 @@ MilliGpus Part(std::int64_t asked, std::int64_t has, MilliGpus node_milli) {
   return static_cast<MilliGpus>((static_cast<Int128>(asked) * node_milli + has - 1) / has);
 }
 
+bool Has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 bool Holds(const NodeKind& kind, const JobSpec& spec) {
   const Shape& shape = spec.shape;
   return kind.size.gpus >= shape.gpus_per_node && kind.size.cpus >= shape.cpus_per_node &&
          kind.size.memory_mib >= shape.memory_mib_per_node &&
-         std::all_of(
-             spec.constraints.begin(), spec.constraints.end(), [&kind](const std::string& label) {
-               return std::find(kind.labels.begin(), kind.labels.end(), label) != kind.labels.end();
-             });
+         (spec.classification.empty() || Has(kind.cleared, spec.classification)) &&
+         std::all_of(spec.constraints.begin(), spec.constraints.end(),
+                     [&kind](const std::string& label) { return Has(kind.labels, label); });
 }
 
 // How many of these nodes the job's lists allow. With fewer names than nodes it goes to others too.
@@ -83,7 +86,7 @@ std::map<std::string, GpuType> GpuTypes(const std::map<std::string, Node>& nodes
     type.largest.cpus = std::max(type.largest.cpus, node.cpus);
     type.largest.memory_mib = std::max(type.largest.memory_mib, node.memory_mib);
     ++sizes[node.gpu_type][SizeOf(node)];
-    type.kinds[{SizeOf(node), node.labels}].insert(name);
+    type.kinds[{SizeOf(node), node.labels, node.cleared}].insert(name);
   }
   for (const auto& [name, counts] : sizes) {
     std::int32_t most = 0;

@@ -42,6 +42,7 @@ NodeSize SizeOf(const Node& node);
 struct NodeKind {
   NodeSize size;
   std::vector<std::string> labels;
+  std::vector<std::string> cleared;  // classifications of data
   auto operator<=>(const NodeKind&) const = default;
 };
 
@@ -60,8 +61,8 @@ struct GpuType {
 std::map<std::string, GpuType> GpuTypes(const std::map<std::string, Node>& nodes);
 
 // The most that a job may count as: on those configured nodes that could hold its part and that
-// its constraints and lists of nodes allow, the ones on which it counts most. If there are too few
-// of them, as if there were more; if there are none, by the commonest size.
+// its constraints, its data and lists of nodes allow, the ones on which it counts most. If there
+// are too few of them, as if there were more; if there are none, by the commonest size.
 MilliGpus CountAtMost(const JobSpec& spec, const GpuType& type);
 
 // "2" or "2.5" for 2000 or 2500 milli-GPUs: how amounts stand in reasons' fields.

@@ -17,6 +17,13 @@ enum class NodeHealth : std::uint8_t {
   kUnknown,  // the cluster has not reported it yet
 };
 
+// A part of the machine, of a level above blocks.
+struct NodeDomain {
+  std::string level;  // "row"
+  std::string name;
+  bool operator==(const NodeDomain&) const = default;
+};
+
 struct Node {
   std::string name;
   std::string gpu_type;
@@ -25,7 +32,9 @@ struct Node {
   std::int64_t memory_mib = 0;
   std::string leaf;
   std::string block;
+  std::vector<NodeDomain> above;  // that its block is in, the smallest first
   std::vector<std::string> labels;
+  std::vector<std::string> cleared;  // classifications of data that may be on it
   NodeHealth health = NodeHealth::kUnknown;
   std::string health_reason;      // the cluster's words, or an admin's
   bool drained_by_kezek = false;  // set aside by an admin here or after failed launches
@@ -35,5 +44,13 @@ struct Node {
   std::int64_t foreign_memory_mib = 0;
   bool operator==(const Node&) const = default;
 };
+
+// All domains that it is in, the smallest first; a name that is not known is empty. Two nodes are
+// in one domain if its name, and those of all that it is in, are the same.
+inline std::vector<NodeDomain> DomainsOf(const Node& node) {
+  std::vector<NodeDomain> domains{{"leaf", node.leaf}, {"block", node.block}};
+  domains.insert(domains.end(), node.above.begin(), node.above.end());
+  return domains;
+}
 
 }  // namespace kezek

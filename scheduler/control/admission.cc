@@ -197,13 +197,15 @@ Result<void> Admission::CheckRest(const JobSpec& spec) const {
       never = std::move(reason);
     }
   }
-  if (!fits) {
+  const quota::Refusal refusal = quota::NeverFits(tree_, classes_.at(spec.job_class), spec,
+                                                  Counted(spec), classifications_, apart);
+  // What settings do not allow, no node is cleared for.
+  const bool by_settings = refusal.reason.code == ReasonCode::kClassificationNotAllowed;
+  if (!fits && !by_settings) {
     NamePools(spec, never);
     const auto field = never.fields.extract("field");
     return Barred(Code::kFailedPrecondition, field ? field.mapped() : "shape.gpu_type", never);
   }
-  const quota::Refusal refusal = quota::NeverFits(tree_, classes_.at(spec.job_class), spec,
-                                                  Counted(spec), classifications_, apart);
   if (refusal.reason.code == ReasonCode::kNone) return {};
   return Barred(Code::kFailedPrecondition, refusal.field, refusal.reason);
 }

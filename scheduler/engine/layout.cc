@@ -1,13 +1,20 @@
 #include "scheduler/engine/layout.h"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 
 namespace kezek::engine {
 namespace {
 
-// The domains that a node is in, from the top down.
-std::vector<std::string> PathOf(const Node& node) { return {node.block, node.leaf}; }
+// The domains that a node is in, from the top down; `above` of them above its block.
+std::vector<std::string> PathOf(const Node& node, std::size_t above) {
+  std::vector<std::string> path(above - node.above.size());  // not known
+  for (std::size_t i = node.above.size(); i-- > 0;) path.push_back(node.above[i].name);
+  path.push_back(node.block);
+  path.push_back(node.leaf);
+  return path;
+}
 
 using Placed = std::pair<std::vector<std::string>, const Node*>;
 
@@ -57,20 +64,43 @@ PoolLayout Lay(const PoolKey& key, std::vector<Placed>& nodes) {
                           .labels = node->labels,
                           .gpus = node->gpus,
                           .cpus = node->cpus,
-                          .memory_mib = node->memory_mib});
+                          .memory_mib = node->memory_mib,
+                          .cleared = node->cleared});
     pool.slots = std::max(pool.slots, static_cast<std::size_t>(std::max(0, node->gpus)) + 1);
   }
   AddZones(nodes, pool);
   LinkZones(pool);
+  pool.by_name.resize(pool.spots.size());
+  std::iota(pool.by_name.begin(), pool.by_name.end(), std::size_t{0});
+  std::sort(pool.by_name.begin(), pool.by_name.end(), [&pool](std::size_t a, std::size_t b) {
+    return pool.spots[a].name < pool.spots[b].name;
+  });
+  for (std::size_t i = 0; i < pool.by_name.size(); ++i) pool.spots[pool.by_name[i]].rank = i;
   return pool;
 }
 
 }  // namespace
 
+std::size_t PoolLayout::ZoneOf(std::size_t spot, std::size_t level) const {
+  std::size_t zone = spots[spot].leaf;
+  for (; level > 0; --level) zone = zones[zone].parent;
+  return zone;
+}
+
+std::optional<std::size_t> PoolLayout::Find(const std::string& node) const {
+  const auto found = std::lower_bound(
+      by_name.begin(), by_name.end(), node,
+      [this](std::size_t spot, const std::string& name) { return spots[spot].name < name; });
+  if (found == by_name.end() || spots[*found].name != node) return std::nullopt;
+  return *found;
+}
+
 Layout::Layout(const std::map<std::string, Node>& nodes, const NodeOwners& owners) {
+  std::size_t above = 0;
+  for (const auto& [name, node] : nodes) above = std::max(above, node.above.size());
   std::map<PoolKey, std::vector<Placed>> pools;
   for (const auto& [name, node] : nodes) {
-    pools[PoolOf(node, owners)].push_back({PathOf(node), &node});
+    pools[PoolOf(node, owners)].push_back({PathOf(node, above), &node});
   }
   for (auto& [key, placed] : pools) pools_.push_back(Lay(key, placed));
   for (std::size_t pool = 0; pool < pools_.size(); ++pool) {

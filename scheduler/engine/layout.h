@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +27,9 @@ struct Spot {
   std::int32_t gpus = 0;
   std::int32_t cpus = 0;
   std::int64_t memory_mib = 0;
-  std::size_t leaf = 0;  // its zone of the lowest level
+  std::vector<std::string> cleared;  // classifications of data that may be on it
+  std::size_t leaf = 0;              // its zone of the lowest level
+  std::size_t rank = 0;              // among the names of the pool's nodes
   bool operator==(const Spot&) const = default;
 };
 
@@ -50,8 +52,15 @@ struct PoolLayout {
   std::vector<Zone> zones;  // level by level, the leaves first; the last is the whole pool
   // Zones [first, second) of each level: leaves, blocks…, the whole pool.
   std::vector<std::pair<std::size_t, std::size_t>> levels;
-  std::size_t slots = 1;  // numbers of GPUs that a node may have free: 0 … slots - 1
+  std::vector<std::size_t> by_name;  // spots
+  std::size_t slots = 1;             // numbers of GPUs that a node may have free: 0 … slots - 1
   bool operator==(const PoolLayout&) const = default;
+
+  std::size_t all() const { return zones.size() - 1; }  // the zone of all nodes
+  // The zone of this level that the node is in.
+  std::size_t ZoneOf(std::size_t spot, std::size_t level) const;
+  // None: it is not of this pool.
+  std::optional<std::size_t> Find(const std::string& node) const;
 };
 
 class Layout {

@@ -174,30 +174,31 @@ void Machine::Take(const PoolKey& key, const Shape& shape, const Placement& plac
     KEZEK_CHECK(free.in_service && free.gpus >= grant.gpus && free.cpus >= shape.cpus_per_node &&
                     free.memory_mib >= shape.memory_mib_per_node,
                 "placement takes more than is free");
+    Add(*at, shape, grant.gpus, 1);
   }
-  Add(shape, placement, 1);
 }
 
-void Machine::Hold(const Shape& shape, const Placement& placement) { Add(shape, placement, 1); }
+void Machine::Hold(const Shape& shape, const Placement& placement) {
+  for (const NodeGrant& grant : placement) {
+    if (const Layout::At* at = Find(grant.node)) Add(*at, shape, grant.gpus, 1);
+  }
+}
 
 void Machine::GiveBack(const Shape& shape, const Placement& placement) {
-  Add(shape, placement, -1);
+  for (const NodeGrant& grant : placement) {
+    if (const Layout::At* at = Find(grant.node)) Add(*at, shape, grant.gpus, -1);
+  }
 }
 
-void Machine::Add(const Shape& shape, const Placement& placement, std::int32_t sign) {
-  for (const NodeGrant& grant : placement) {
-    const Layout::At* at = Find(grant.node);
-    if (at == nullptr) continue;
-    NodeBalance balance = pools_[at->pool].nodes[at->spot];
-    balance.gpus -= sign * grant.gpus;
-    balance.cpus -= sign * shape.cpus_per_node;
-    balance.memory_mib -= sign * shape.memory_mib_per_node;
-    balance.attempts += sign;
-    if (shape.exclusive) balance.exclusive += sign;
-    KEZEK_CHECK(balance.attempts >= 0 && balance.exclusive >= 0,
-                "more is given back than was taken");
-    Put(pools_[at->pool], at->spot, balance);
-  }
+void Machine::Add(const Layout::At& at, const Shape& shape, std::int32_t gpus, std::int32_t sign) {
+  NodeBalance balance = pools_[at.pool].nodes[at.spot];
+  balance.gpus -= sign * gpus;
+  balance.cpus -= sign * shape.cpus_per_node;
+  balance.memory_mib -= sign * shape.memory_mib_per_node;
+  balance.attempts += sign;
+  if (shape.exclusive) balance.exclusive += sign;
+  KEZEK_CHECK(balance.attempts >= 0 && balance.exclusive >= 0, "more is given back than was taken");
+  Put(pools_[at.pool], at.spot, balance);
 }
 
 void Machine::Limit(const std::string& node, const FreeNode& room) {

@@ -135,7 +135,7 @@ class Machine {
   void Fill(const std::map<std::string, Node>& nodes, const std::map<std::string, NodeUse>& used,
             TimeMs now);
   const Layout::At* Find(const std::string& node) const;
-  void Add(const Shape& shape, const Placement& placement, std::int32_t sign);
+  void Add(const Layout::At& at, const Shape& shape, std::int32_t gpus, std::int32_t sign);
 
   std::shared_ptr<const Layout> layout_;
   std::vector<Pool> pools_;

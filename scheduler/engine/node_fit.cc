@@ -16,26 +16,24 @@ bool Contains(const std::vector<std::string>& names, const std::string& name) {
 std::string_view Restricting(const JobSpec& spec) {
   if (!spec.constraints.empty()) return "constraints";
   if (!spec.nodes.empty()) return "nodelist";
-  return spec.exclude_nodes.empty() ? "" : "exclude_nodes";
+  if (!spec.exclude_nodes.empty()) return "exclude_nodes";
+  return spec.classification.empty() ? "" : "data_classification";
 }
 
 bool NamesSome(const JobSpec& spec) {
   return !spec.nodes.empty() && spec.nodes.size() < static_cast<std::size_t>(spec.shape.nodes);
 }
 
-bool IsNamed(const Spot& node, const JobSpec& spec) { return Contains(spec.nodes, node.name); }
-
-bool Allowed(const Spot& node, const JobSpec& spec) {
+bool Suits(const Spot& node, const JobSpec& spec) {
   for (const std::string& label : spec.constraints) {
     if (!Contains(node.labels, label)) return false;
   }
-  if (Contains(spec.exclude_nodes, node.name)) return false;
-  return spec.nodes.empty() || NamesSome(spec) || Contains(spec.nodes, node.name);
+  return spec.classification.empty() || Contains(node.cleared, spec.classification);
 }
 
-bool HasRoom(const FreeNode& free, const Shape& shape) {
-  return free.in_service && free.gpus >= shape.gpus_per_node && free.cpus >= shape.cpus_per_node &&
-         free.memory_mib >= shape.memory_mib_per_node && (!shape.exclusive || free.idle);
+bool Allowed(const Spot& node, const JobSpec& spec) {
+  if (!Suits(node, spec) || Contains(spec.exclude_nodes, node.name)) return false;
+  return spec.nodes.empty() || NamesSome(spec) || Contains(spec.nodes, node.name);
 }
 
 }  // namespace kezek::engine

@@ -9,17 +9,21 @@
 
 namespace kezek::engine {
 
-// The field of the spec that bars nodes by name or label; empty: none does.
+// The field of the spec that bars nodes by name, label or clearance; empty: none does.
 std::string_view Restricting(const JobSpec& spec);
 
 // With fewer names than nodes the gang must have all of them, and others.
 bool NamesSome(const JobSpec& spec);
-bool IsNamed(const Spot& node, const JobSpec& spec);
 
-// By labels and lists.
+// By labels and clearance.
+bool Suits(const Spot& node, const JobSpec& spec);
+// By lists, too.
 bool Allowed(const Spot& node, const JobSpec& spec);
 
 // For one member of the gang.
-bool HasRoom(const FreeNode& free, const Shape& shape);
+inline bool HasRoom(const FreeNode& free, const Shape& shape) {
+  return free.in_service && free.gpus >= shape.gpus_per_node && free.cpus >= shape.cpus_per_node &&
+         free.memory_mib >= shape.memory_mib_per_node && (!shape.exclusive || free.idle);
+}
 
 }  // namespace kezek::engine

@@ -1,11 +1,15 @@
 // Best-fit gang placement: which nodes a job gets, all of them or none.
 //
 // Simple model: of all sets of nodes that hold the gang, one in the smallest domain (node, leaf,
-// block, machine); in a leaf the nodes with the fewest GPUs left over, then the fullest; of several
-// leaves the one that leaves the fewest GPUs over, then the one with the fewest free GPUs, so that
-// whole nodes and whole leaves stay free; further up as few leaves as possible, a rest into the
-// fullest leaf that holds it. Ties go to the first by place and name. Cost: O(leaves + nodes of
-// leaves that have a node with enough free GPUs).
+// block, what is above blocks, machine): in the first level of which a domain has room, in the
+// domain that is best. The better domain gives the gang in fewer leaves, then leaves fewer GPUs
+// over on its nodes, then has fewer free GPUs, so that whole nodes and whole leaves stay free. A
+// leaf gives its nodes with the fewest free GPUs, then CPUs, then memory. A larger domain gives all
+// of the part of it (leaf, block…) with the most room, while no part holds the rest; the rest comes
+// from the best part that holds it. Ties go to the first by place and name.
+//
+// A demand for a domain is met by what lies within one of that level whose name is known; of a
+// single node, always.
 //
 // `spec.nodes`: with at least as many names as the gang has nodes it is placed on these only; with
 // fewer it gets all of them and others.
@@ -51,8 +55,8 @@ bool Fits(const Pool& pool, const Request& request);
 // Why the configured, empty pool could not hold it: kNoSuchGpuType with `asked`, `types`;
 // kNeverFitsMachine with `field` (a path below the API's JobSpec: shape.gpus_per_node,
 // shape.cpus_per_node, shape.memory_per_node_mib, constraints, nodelist, exclude_nodes,
-// shape.nodes, topology.within), `asked` and `largest` (what the machine has of it). kNone: it
-// could. Health and use do not matter.
+// data_classification, shape.nodes, topology.within), `asked` and `largest` (what the machine has
+// of it). kNone: it could. Health and use do not matter.
 Reason WhyNeverFits(const Machine& configured, const JobSpec& spec, const PoolKey& pool);
 // Whether a reason is one of these.
 bool IsNever(const Reason& reason);

@@ -78,7 +78,7 @@ DomainKey KeyOf(const Request& request) {
   return {shape.gpu_type, shape.nodes == 1, request.within};
 }
 
-// By name: single nodes; or blocks, then leaves, then all.
+// Single nodes by name; or the leaves first, all nodes last.
 std::vector<Among> DomainsOf(const Pool& pool, const DomainKey& key) {
   const auto& [type, single, within] = key;
   const PoolLayout& layout = *pool.layout;
@@ -90,15 +90,14 @@ std::vector<Among> DomainsOf(const Pool& pool, const DomainKey& key) {
     });
     return domains;
   }
-  const auto add = [&](std::size_t level) {
+  const std::size_t all = layout.levels.size() - 1;
+  const std::size_t top = within == Domain::kLeaf ? 0 : within == Domain::kBlock ? 1 : all;
+  for (std::size_t level = 0; level <= top; ++level) {
     for (std::size_t i = layout.levels[level].first; i < layout.levels[level].second; ++i) {
       const Zone& zone = layout.zones[i];
-      if (!zone.name.empty()) domains.push_back({zone.begin, zone.end});
+      if (level == all || !zone.name.empty()) domains.push_back({zone.begin, zone.end});
     }
-  };
-  if (within != Domain::kLeaf) add(1);
-  add(0);
-  if (within == Domain::kAny) domains.push_back({0, layout.spots.size()});
+  }
   return domains;
 }
 

@@ -48,6 +48,9 @@ Broken WrongNode(const Basis& basis, const JobSpec& spec, const NodeGrant& grant
   for (const std::string& label : spec.constraints) {
     if (!Has(node.labels, label)) return "node " + node.name + " lacks label " + label;
   }
+  if (!spec.classification.empty() && !Has(node.cleared, spec.classification)) {
+    return "node " + node.name + " is not cleared for " + spec.classification;
+  }
   if (Has(spec.exclude_nodes, node.name)) return "node " + node.name + " is excluded";
   const bool listed_only = spec.nodes.size() >= static_cast<std::size_t>(spec.shape.nodes);
   if (!spec.nodes.empty() && listed_only && !Has(spec.nodes, node.name)) {
@@ -97,7 +100,8 @@ Broken WrongDomain(const Basis& basis, const Waiting& job, const Placement& plac
     const Node& node = basis.world->nodes().at(grant.node);
     const bool leaf = request.within == Domain::kLeaf;
     const bool named = leaf ? !node.leaf.empty() : !node.block.empty();
-    if (!named || node.block != first.block || (leaf && node.leaf != first.leaf)) {
+    if (!named || node.above != first.above || node.block != first.block ||
+        (leaf && node.leaf != first.leaf)) {
       return "the gang is not within one domain";
     }
   }

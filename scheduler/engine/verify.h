@@ -2,7 +2,8 @@
 //
 // Rules, each of which drops the decision that breaks it, whereupon the rest is verified again:
 //   starts        the job waits, is startable, and starts once; the whole gang, one grant a node;
-//                 nodes known, in service, allowed by labels and lists, within the domain; no GPU
+//                 nodes known, in service, cleared for its data, allowed by labels and
+//                 lists, within the domain; no GPU
 //                 twice, CPUs and memory not exceeded, exclusive means alone; counted GPUs right;
 //                 all in one pool that the job may start in
 //   limits        no limit of an account, user or class and no borrow_max passed; classes that may

@@ -117,7 +117,8 @@ void World::SetNode(const Node& node) {
   Node& known = nodes_[node.name];
   types_stale_ |= known.name != node.name || known.gpu_type != node.gpu_type ||
                   quota::SizeOf(known) != quota::SizeOf(node) || known.labels != node.labels ||
-                  known.leaf != node.leaf || known.block != node.block;
+                  known.leaf != node.leaf || known.block != node.block ||
+                  known.above != node.above || known.cleared != node.cleared;
   if (!types_stale_) machine_.Change(known, node, now_ms_);
   if (node.drained_by_kezek && node.set_aside_until_ms != 0) {
     aside_.insert(node.name);

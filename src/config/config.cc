@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <limits>
-#include <sstream>
 #include <utility>
 
 #include "config/yaml_section.h"
@@ -16,37 +14,6 @@ namespace kezek::config {
 namespace {
 
 constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
-
-Result<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return Error{Code::kNotFound, path + ": cannot be read", {}};
-  }
-  return text.str();
-}
-
-// Parses the text and hands the top mapping to `read`.
-template <class Read>
-Result<void> ReadYaml(const std::string& text, const std::string& file_name, const Read& read) {
-  Problems problems(file_name);
-  try {
-    const YAML::Node root = YAML::Load(text);
-    if (!root.IsMap()) {
-      problems.Add(root, "file", "must be a mapping of keys to values");
-      return problems.ToError();
-    }
-    Section section(root, "", &problems);
-    read(section);
-    section.Finish();
-  } catch (const YAML::Exception& error) {
-    return Error{Code::kInvalidArgument,
-                 file_name + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg,
-                 {}};
-  }
-  if (!problems.empty()) return problems.ToError();
-  return {};
-}
 
 void ReadDatabase(Section& section, DatabaseConfig* out) {
   section.Require("url");
@@ -214,14 +181,6 @@ void ReadTypes(Section& section, Config* out) {
   });
 }
 
-// What one node has: in topology.yaml for all, or for those of one leaf.
-void ReadNodeSize(Section& section, Node* out) {
-  section.Text("gpu_type", &out->gpu_type);
-  section.Number("gpus", 0, 1024, &out->gpus);
-  section.Number("cpus", 1, 1 << 16, &out->cpus);
-  section.Number("memory_mib", 1, std::int64_t{1} << 40, &out->memory_mib);
-}
-
 void ReadAll(Section& section, Config* out) {
   for (const char* key : {"cluster", "database", "slurm", "output_root", "topology", "tag_key_file",
                           "environment_key_file"}) {
@@ -302,65 +261,6 @@ Result<Config> LoadConfig(const std::string& path) {
   const auto text = ReadFile(path);
   if (!text) return text.error();
   return ParseConfig(*text, path);
-}
-
-Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name) {
-  std::map<std::string, Node> nodes;
-  Node usual;
-  const auto read_leaf = [&](Section& leaf) {
-    Node place = usual;
-    ReadNodeSize(leaf, &place);
-    std::string list;
-    for (const char* key : {"name", "nodes"}) leaf.Require(key);
-    leaf.Text("name", &place.leaf);
-    leaf.Text("block", &place.block);
-    leaf.Texts("labels", &place.labels);
-    leaf.Text("nodes", &list);
-    const auto names = ExpandHostList(list);
-    if (!names) {
-      leaf.Problem("nodes", names.error().message);
-      return;
-    }
-    for (const auto& name : *names) {
-      place.name = name;
-      if (!nodes.emplace(name, place).second) leaf.Problem("nodes", name + " is in two leaves");
-    }
-  };
-  const auto read = ReadYaml(text, file_name, [&](Section& section) {
-    section.Child("node", [&](Section& node) { ReadNodeSize(node, &usual); });
-    section.Require("leaves");
-    section.List("leaves", read_leaf);
-  });
-  if (!read) return read.error();
-  std::vector<Node> list;
-  for (auto& [name, node] : nodes) list.push_back(std::move(node));
-  return list;
-}
-
-Result<void> CheckLanes(const std::map<std::string, ClassRules>& classes,
-                        const std::vector<Node>& nodes) {
-  std::map<std::string, std::string> lane_of;  // by node; empty: of none yet
-  for (const Node& node : nodes) lane_of[node.name];
-  for (const auto& [name, rules] : classes) {
-    const std::string field = "classes." + name + ".nodes: ";
-    for (const std::string& node : rules.nodes) {
-      const auto found = lane_of.find(node);
-      if (found == lane_of.end()) {
-        return Error{Code::kInvalidArgument, field + "the topology has no node " + node, {}};
-      }
-      if (!found->second.empty()) {
-        return Error{Code::kInvalidArgument, field + node + " is of class " + found->second, {}};
-      }
-      found->second = name;
-    }
-  }
-  return {};
-}
-
-Result<std::vector<Node>> LoadTopology(const std::string& path) {
-  const auto text = ReadFile(path);
-  if (!text) return text.error();
-  return ParseTopology(*text, path);
 }
 
 }  // namespace kezek::config

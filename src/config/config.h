@@ -103,10 +103,16 @@ Result<Config> LoadConfig(const std::string& path);
 Result<Config> ParseConfig(const std::string& text, const std::string& file_name);
 
 // The nodes of topology.yaml: the configured machine. `node` says what each has (gpu_type, gpus,
-// cpus, memory_mib), `leaves` where they are (name, block, nodes, labels); a leaf may say otherwise
-// of its own. Nodes are lists such as "n[01-08]". Health is kUnknown until the cluster reports it.
+// cpus, memory_mib, clearance), `leaves` where they are (name, block, nodes, labels); a leaf may
+// say otherwise of its own. `levels` names what is above blocks, the smallest first: keys of
+// leaves, too. Nodes are lists such as "n[01-08]". Health is kUnknown until the cluster reports it.
+// Nodes are cleared for what `clearance` says alone, until ClearNodes.
 Result<std::vector<Node>> LoadTopology(const std::string& path);
 Result<std::vector<Node>> ParseTopology(const std::string& text, const std::string& file_name);
+
+// All nodes are cleared for the lowest classification, and for all up to their clearance.
+// INVALID_ARGUMENT: a clearance is none of these.
+Result<void> ClearNodes(const std::vector<std::string>& classifications, std::vector<Node>* nodes);
 
 // INVALID_ARGUMENT names the class and the node: lanes are of known nodes, each of one class.
 Result<void> CheckLanes(const std::map<std::string, ClassRules>& classes,

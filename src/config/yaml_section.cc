@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <limits>
+#include <sstream>
 #include <utility>
 
 namespace kezek::config {
@@ -244,6 +246,36 @@ std::optional<DurationMs> ParseDuration(const std::string& text) {
     if (text.substr(digits) == unit) return *number * length;
   }
   return std::nullopt;
+}
+
+Result<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return Error{Code::kNotFound, path + ": cannot be read", {}};
+  }
+  return text.str();
+}
+
+Result<void> ReadYaml(const std::string& text, const std::string& file_name,
+                      const std::function<void(Section&)>& read) {
+  Problems problems(file_name);
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (!root.IsMap()) {
+      problems.Add(root, "file", "must be a mapping of keys to values");
+      return problems.ToError();
+    }
+    Section section(root, "", &problems);
+    read(section);
+    section.Finish();
+  } catch (const YAML::Exception& error) {
+    return Error{Code::kInvalidArgument,
+                 file_name + ":" + std::to_string(error.mark.line + 1) + ": " + error.msg,
+                 {}};
+  }
+  if (!problems.empty()) return problems.ToError();
+  return {};
 }
 
 }  // namespace kezek::config

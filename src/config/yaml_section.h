@@ -65,6 +65,12 @@ class Section {
   std::set<std::string> known_;
 };
 
+// NOT_FOUND: the file cannot be read.
+Result<std::string> ReadFile(const std::string& path);
+// Parses the text and hands the top mapping to `read`; INVALID_ARGUMENT names every problem.
+Result<void> ReadYaml(const std::string& text, const std::string& file_name,
+                      const std::function<void(Section&)>& read);
+
 // Parses "250ms", "30s", "5m", "12h", "7d"; absent if it is none.
 std::optional<DurationMs> ParseDuration(const std::string& text);
 

@@ -113,8 +113,11 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ListNodes(grpc::CallbackServerCont
       const bool health = request->health().empty() ||
                           std::find(request->health().begin(), request->health().end(),
                                     static_cast<int>(wire.health())) != request->health().end();
-      const bool domain = request->domain().empty() || request->domain() == node.leaf ||
-                          request->domain() == node.block;
+      const auto domains = DomainsOf(node);
+      const bool domain = request->domain().empty() ||
+                          std::any_of(domains.begin(), domains.end(), [request](const auto& each) {
+                            return each.name == request->domain();
+                          });
       const bool type = request->gpu_type().empty() || request->gpu_type() == node.gpu_type;
       const bool free = !request->free_only() || wire.free_gpus() > 0;
       if (health && domain && type && free) nodes.push_back(std::move(wire));
@@ -201,16 +204,19 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetTopology(grpc::CallbackServerCo
                                                           const v1::GetTopologyRequest* request,
                                                           v1::GetTopologyResponse* response) {
   const auto handle = [&](const auto& caller, const Reply& reply) {
-    std::map<std::string, DomainSum> domains;
+    std::map<std::pair<std::ptrdiff_t, std::string>, DomainSum> domains;  // the larger ones first
     for (const auto& [name, node] : caller->view->nodes) {
-      if (!node.leaf.empty()) {
-        AddToDomain(*caller->view, node, "leaf", node.block, &domains[node.leaf]);
+      const auto levels = DomainsOf(node);
+      for (auto at = levels.begin(); at != levels.end(); ++at) {
+        if (at->name.empty()) continue;
+        const std::string parent = at + 1 == levels.end() ? "" : (at + 1)->name;
+        DomainSum& sum = domains[{levels.begin() - at, at->name}];
+        AddToDomain(*caller->view, node, at->level, parent, &sum);
       }
-      if (!node.block.empty()) AddToDomain(*caller->view, node, "block", "", &domains[node.block]);
     }
-    for (const auto& [name, sum] : domains) {
+    for (const auto& [key, sum] : domains) {
       auto* domain = response->add_domains();
-      domain->set_name(name);
+      domain->set_name(key.second);
       domain->set_level(sum.level);
       domain->set_parent(sum.parent);
       domain->set_nodes(CompressHostList(sum.nodes));

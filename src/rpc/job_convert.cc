@@ -225,8 +225,7 @@ void JobWriter::FillAttempt(const JobRecord& record, const Attempt& attempt,
 void FillPlacement(const std::map<std::string, Node>& nodes, const Placement& placement,
                    v1::Placement* wire) {
   std::vector<std::string> names;
-  std::optional<std::string> leaf;
-  std::optional<std::string> block;
+  std::optional<std::vector<NodeDomain>> common;  // the smallest first
   bool known = true;
   for (const auto& grant : placement) {
     auto* one = wire->add_nodes();
@@ -239,19 +238,17 @@ void FillPlacement(const std::map<std::string, Node>& nodes, const Placement& pl
       known = false;
       continue;
     }
-    if (leaf.value_or(node->second.leaf) != node->second.leaf) {
-      leaf = "";
-    } else {
-      leaf = node->second.leaf;
-    }
-    if (block.value_or(node->second.block) != node->second.block) {
-      block = "";
-    } else {
-      block = node->second.block;
-    }
+    const auto domains = DomainsOf(node->second);
+    if (!common) common = domains;
+    const auto differ =
+        std::mismatch(common->rbegin(), common->rend(), domains.rbegin(), domains.rend());
+    common->erase(common->begin(), differ.first.base());
   }
   wire->set_node_list(CompressHostList(std::move(names)));
-  if (known && leaf) wire->set_domain(leaf->empty() ? *block : *leaf);
+  if (!known || !common) return;
+  const auto named = std::find_if(common->begin(), common->end(),
+                                  [](const NodeDomain& each) { return !each.name.empty(); });
+  if (named != common->end()) wire->set_domain(named->name);
 }
 
 v1::EventKind KindOf(const Event& event) {

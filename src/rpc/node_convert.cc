@@ -71,7 +71,10 @@ v1::Cluster ToWire(const View& view, const std::string& cluster) {
   std::stable_sort(classes.begin(), classes.end(),
                    [](const auto& a, const auto& b) { return a.rank < b.rank; });
   for (const auto& rules : classes) *wire.add_job_classes() = ToWire(rules);
-  for (const char* domain : {"node", "leaf", "block"}) wire.add_domains(domain);
+  std::vector<NodeDomain> domains = DomainsOf(Node{});
+  if (!view.nodes.empty()) domains = DomainsOf(view.nodes.begin()->second);
+  wire.add_domains("node");
+  for (const NodeDomain& domain : domains) wire.add_domains(domain.level);
   wire.set_slurm_version(view.cluster_version);
   wire.set_nodes(static_cast<std::int32_t>(view.nodes.size()));
   return wire;

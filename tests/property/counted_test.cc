@@ -57,6 +57,7 @@ std::map<std::string, Node> RandomNodes(Dice& dice) {
     node.cpus = static_cast<std::int32_t>(dice.Roll(16, 256));
     node.memory_mib = dice.Roll(1000, 4'000'000);
     node.health = NodeHealth::kUp;
+    if (dice.Chance(80)) node.cleared = {"open", "internal", "secret"};
     nodes[node.name] = node;
   }
   return nodes;
@@ -127,6 +128,7 @@ void NothingIsKeptUncounted(std::uint64_t seed, std::int64_t* starts) {
         node.memory_mib += job.shape.memory_mib_per_node;
         node.alone |= job.shape.exclusive;
         EXPECT_TRUE(job.classification != "secret" || node.alone);
+        EXPECT_TRUE(job.classification.empty() || !node.node.cleared.empty());
       }
       engine.RemoveWaiting(start.row);
       engine.SetHolding({.attempt = {start.job, 1},

@@ -23,7 +23,8 @@ struct Failed {
   bool Same(const JobSpec& other, Domain other_within, bool other_preference) const {
     return spec.shape == other.shape && spec.constraints == other.constraints &&
            spec.nodes == other.nodes && spec.exclude_nodes == other.exclude_nodes &&
-           within == other_within && preference == other_preference;
+           spec.classification == other.classification && within == other_within &&
+           preference == other_preference;
   }
 };
 

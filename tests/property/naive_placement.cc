@@ -10,10 +10,16 @@ namespace {
 
 using Nodes = std::vector<const NaiveNode*>;
 using Names = std::vector<std::string>;
-using LeafName = std::pair<std::string, std::string>;  // block, leaf
+// Names of domains, each in the one before it: "" is one that is not known.
+using Path = std::vector<std::string>;
 
 bool In(const Names& names, const std::string& name) {
   return std::count(names.begin(), names.end(), name) > 0;
+}
+
+template <class T>
+std::vector<T> First(const std::vector<T>& list, std::size_t count) {
+  return {list.begin(), list.begin() + static_cast<std::ptrdiff_t>(count)};
 }
 
 bool NamesSome(const JobSpec& spec) {
@@ -24,7 +30,8 @@ bool MayUse(const JobSpec& spec, const Node& node) {
   const bool labels = std::all_of(spec.constraints.begin(), spec.constraints.end(),
                                   [&](const auto& label) { return In(node.labels, label); });
   const bool listed = spec.nodes.empty() || NamesSome(spec) || In(spec.nodes, node.name);
-  return labels && listed && !In(spec.exclude_nodes, node.name);
+  const bool cleared = spec.classification.empty() || In(node.cleared, spec.classification);
+  return labels && listed && cleared && !In(spec.exclude_nodes, node.name);
 }
 
 bool Roomy(const JobSpec& spec, const NaiveNode& free) {
@@ -33,153 +40,125 @@ bool Roomy(const JobSpec& spec, const NaiveNode& free) {
          free.memory_mib >= spec.shape.memory_mib_per_node && (free.idle || !spec.shape.exclusive);
 }
 
-// Free GPUs of this type under one leaf, or in one block if `leaf` is null.
-std::int64_t FreeUnder(const NaiveNodes& nodes, const std::string& type, const std::string& block,
-                       const std::string* leaf) {
-  std::int64_t free = 0;
-  for (const NaiveNode& node : nodes) {
-    const bool under = node.node.block == block && (leaf == nullptr || node.node.leaf == *leaf);
-    if (under && node.node.gpu_type == type) free += node.gpus;
-  }
-  return free;
+// From the largest domain to the leaf; all paths of a problem have one length.
+Path PathOf(const Node& node, std::size_t above) {
+  Path path{node.leaf, node.block};
+  for (const NodeDomain& domain : node.above) path.push_back(domain.name);
+  path.resize(above + 2);
+  std::reverse(path.begin(), path.end());
+  return path;
 }
 
 struct Problem {
   const NaiveNodes& all;
   const JobSpec& spec;
-  std::size_t wanted;
-  std::map<LeafName, Nodes> leaves;  // candidates that are not forced, the best first
+  std::size_t above = 0;         // levels above blocks
+  std::map<Path, Nodes> leaves;  // candidates that are not forced, the best first
   Nodes forced;
+  std::size_t rest = 0;  // nodes besides these
 };
 
-std::int64_t LeftOver(const Problem& problem, const Nodes& chosen) {
-  std::int64_t left = 0;
-  for (const NaiveNode* node : chosen) left += node->gpus - problem.spec.shape.gpus_per_node;
-  return problem.spec.shape.exclusive ? 0 : left;
+bool IsUnder(const Path& path, const Path& domain) {
+  return std::equal(domain.begin(), domain.end(), path.begin());
 }
 
-// How well `count` nodes come out of one leaf; smaller is better.
-std::tuple<std::int64_t, std::int64_t, LeafName> LeafScore(const Problem& problem,
-                                                           const LeafName& name,
-                                                           const Nodes& chosen) {
-  return {LeftOver(problem, chosen),
-          FreeUnder(problem.all, problem.spec.shape.gpu_type, name.first, &name.second), name};
-}
-
-Nodes First(const Nodes& nodes, std::size_t count) {
-  return {nodes.begin(), nodes.begin() + static_cast<std::ptrdiff_t>(count)};
-}
-
-// `count` nodes of these leaves; what is taken is removed from them.
-Nodes FromLeaves(const Problem& problem, std::map<LeafName, Nodes> leaves, std::size_t count,
-                 std::size_t* spanned) {
-  Nodes chosen;
-  while (chosen.size() < count) {
-    const std::size_t rest = count - chosen.size();
-    const LeafName* best = nullptr;
-    for (const auto& [name, nodes] : leaves) {
-      if (nodes.size() < rest) continue;
-      if (best == nullptr || LeafScore(problem, name, First(nodes, rest)) <
-                                 LeafScore(problem, *best, First(leaves.at(*best), rest))) {
-        best = &name;
-      }
-    }
-    for (const auto& [name, nodes] : leaves) {  // none holds the rest: the roomiest
-      if (best == nullptr ||
-          (leaves.at(*best).size() < rest && nodes.size() > leaves.at(*best).size())) {
-        best = &name;
-      }
-    }
-    const Nodes taken = First(leaves.at(*best), std::min(rest, leaves.at(*best).size()));
-    chosen.insert(chosen.end(), taken.begin(), taken.end());
-    leaves.erase(LeafName(*best));
-    ++*spanned;
+std::int64_t FreeUnder(const Problem& problem, const Path& domain) {
+  std::int64_t free = 0;
+  for (const NaiveNode& node : problem.all) {
+    const bool mine = node.node.gpu_type == problem.spec.shape.gpu_type;
+    if (mine && IsUnder(PathOf(node.node, problem.above), domain)) free += node.gpus;
   }
-  return chosen;
+  return free;
 }
 
-std::optional<Nodes> InOneLeaf(const Problem& problem, Domain within) {
-  std::set<LeafName> names;
-  for (const auto& [name, nodes] : problem.leaves) names.insert(name);
-  for (const NaiveNode* node : problem.forced) names.insert({node->node.block, node->node.leaf});
-  std::optional<std::pair<std::tuple<std::int64_t, std::int64_t, LeafName>, Nodes>> best;
-  for (const LeafName& name : names) {
-    if (within != Domain::kAny && problem.wanted > 1 && name.second.empty()) continue;
-    Nodes chosen;
-    for (const NaiveNode* node : problem.forced) {
-      if (LeafName(node->node.block, node->node.leaf) == name) chosen.push_back(node);
+std::size_t RoomUnder(const Problem& problem, const Path& domain) {
+  std::size_t room = 0;
+  for (const auto& [path, nodes] : problem.leaves) room += IsUnder(path, domain) ? nodes.size() : 0;
+  return room;
+}
+
+// Domains of the first `size` parts of these paths.
+std::set<Path> DomainsOf(const std::set<Path>& paths, std::size_t size) {
+  std::set<Path> domains;
+  for (const Path& path : paths) domains.insert(First(path, size));
+  return domains;
+}
+
+struct Part {
+  std::int64_t leaves = 0;
+  std::int64_t left_over = 0;
+  Nodes nodes;
+};
+
+using Score = std::tuple<std::int64_t, std::int64_t, std::int64_t, Path>;
+
+Score ScoreOf(const Problem& problem, const Path& domain, const Part& part) {
+  return {part.leaves, part.left_over, FreeUnder(problem, domain), domain};
+}
+
+// `count` nodes of a domain that has as many.
+Part PartOf(const Problem& problem, const Path& domain, std::size_t count) {
+  if (domain.size() == problem.above + 2) {
+    Part part{1, 0, First(problem.leaves.at(domain), count)};
+    for (const NaiveNode* node : part.nodes) {
+      part.left_over += node->gpus - problem.spec.shape.gpus_per_node;
     }
-    if (chosen.size() < problem.forced.size()) continue;
-    const auto found = problem.leaves.find(name);
-    const Nodes others = found == problem.leaves.end() ? Nodes{} : found->second;
-    if (chosen.size() + others.size() < problem.wanted) continue;
-    const Nodes more = First(others, problem.wanted - chosen.size());
-    chosen.insert(chosen.end(), more.begin(), more.end());
-    const auto score = LeafScore(problem, name, chosen);
-    if (!best || score < best->first) best.emplace(score, chosen);
+    if (problem.spec.shape.exclusive) part.left_over = 0;
+    return part;
   }
-  if (!best) return std::nullopt;
-  return best->second;
+  std::set<Path> under;
+  for (const auto& [path, nodes] : problem.leaves) {
+    if (IsUnder(path, domain)) under.insert(path);
+  }
+  std::set<Path> left = DomainsOf(under, domain.size() + 1);
+  Part all;
+  const auto add = [&](const Path& from, std::size_t nodes) {
+    const Part part = PartOf(problem, from, nodes);
+    all.leaves += part.leaves;
+    all.left_over += part.left_over;
+    all.nodes.insert(all.nodes.end(), part.nodes.begin(), part.nodes.end());
+    left.erase(Path(from));
+  };
+  while (all.nodes.size() < count) {
+    const std::size_t rest = count - all.nodes.size();
+    std::optional<std::pair<Score, Path>> best;
+    std::pair<std::size_t, Path> roomiest;
+    for (const Path& each : left) {
+      const std::size_t room = RoomUnder(problem, each);
+      if (room > roomiest.first) roomiest = {room, each};
+      if (room < rest) continue;
+      const Score score = ScoreOf(problem, each, PartOf(problem, each, rest));
+      if (!best || score < best->first) best = {score, each};
+    }
+    if (best) {
+      add(best->second, rest);
+    } else {
+      add(roomiest.second, roomiest.first);
+    }
+  }
+  return all;
 }
 
-std::map<std::string, std::map<LeafName, Nodes>> ByBlock(const Problem& problem) {
-  std::map<std::string, std::map<LeafName, Nodes>> blocks;
-  for (const auto& [name, nodes] : problem.leaves) blocks[name.first][name] = nodes;
-  return blocks;
-}
-
-std::size_t Size(const std::map<LeafName, Nodes>& leaves) {
-  std::size_t size = 0;
-  for (const auto& [name, nodes] : leaves) size += nodes.size();
-  return size;
-}
-
-std::optional<Nodes> InOneBlock(const Problem& problem, Domain within) {
-  auto blocks = ByBlock(problem);
-  for (const NaiveNode* node : problem.forced) blocks[node->node.block];
-  std::optional<std::pair<std::tuple<std::size_t, std::int64_t, std::int64_t, std::string>, Nodes>>
-      best;
-  for (const auto& [block, leaves] : blocks) {
-    if (within != Domain::kAny && problem.wanted > 1 && block.empty()) continue;
-    const bool has_forced =
-        std::all_of(problem.forced.begin(), problem.forced.end(),
-                    [&](const NaiveNode* node) { return node->node.block == block; });
-    const std::size_t rest = problem.wanted - problem.forced.size();
-    if (!has_forced || Size(leaves) < rest) continue;
-    std::size_t spanned = 0;
-    Nodes chosen = FromLeaves(problem, leaves, rest, &spanned);
-    chosen.insert(chosen.end(), problem.forced.begin(), problem.forced.end());
-    const std::tuple score(spanned, LeftOver(problem, chosen),
-                           FreeUnder(problem.all, problem.spec.shape.gpu_type, block, nullptr),
-                           block);
-    if (!best || score < best->first) best.emplace(score, chosen);
+// In the best domain of that many parts, if any holds the gang.
+std::optional<Nodes> InOne(const Problem& problem, std::size_t size, Domain within) {
+  std::set<Path> paths;
+  for (const auto& [path, nodes] : problem.leaves) paths.insert(path);
+  std::optional<std::pair<Score, Nodes>> best;
+  for (const Path& domain : DomainsOf(paths, size)) {
+    const std::size_t level = within == Domain::kLeaf ? problem.above + 2 : problem.above + 1;
+    const bool demands = within != Domain::kAny && problem.spec.shape.nodes > 1;
+    if (demands && (size < level || domain[level - 1].empty())) continue;
+    const bool has_forced = std::all_of(
+        problem.forced.begin(), problem.forced.end(),
+        [&](const NaiveNode* node) { return IsUnder(PathOf(node->node, problem.above), domain); });
+    if (!has_forced || RoomUnder(problem, domain) < problem.rest) continue;
+    Part part = PartOf(problem, domain, problem.rest);
+    part.nodes.insert(part.nodes.end(), problem.forced.begin(), problem.forced.end());
+    const Score score = ScoreOf(problem, domain, part);
+    if (!best || score < best->first) best.emplace(score, part.nodes);
   }
   if (!best) return std::nullopt;
   return best->second;
-}
-
-Nodes Anywhere(const Problem& problem) {
-  Nodes chosen = problem.forced;
-  auto blocks = ByBlock(problem);
-  while (chosen.size() < problem.wanted) {
-    const std::size_t rest = problem.wanted - chosen.size();
-    // One that holds the rest, the fullest such; else the roomiest; the first on a tie.
-    std::vector<std::tuple<int, std::int64_t, std::string>> order;
-    for (const auto& [block, leaves] : blocks) {
-      const bool holds = Size(leaves) >= rest;
-      const std::int64_t key =
-          holds ? FreeUnder(problem.all, problem.spec.shape.gpu_type, block, nullptr)
-                : -static_cast<std::int64_t>(Size(leaves));
-      order.push_back({holds ? 0 : 1, key, block});
-    }
-    const std::string block = std::get<2>(*std::min_element(order.begin(), order.end()));
-    std::size_t spanned = 0;
-    const Nodes part =
-        FromLeaves(problem, blocks[block], std::min(rest, Size(blocks[block])), &spanned);
-    chosen.insert(chosen.end(), part.begin(), part.end());
-    blocks.erase(block);
-  }
-  return chosen;
 }
 
 Placement Granted(const JobSpec& spec, const Nodes& chosen) {
@@ -205,7 +184,9 @@ Reason NaiveNever(const NaiveNodes& configured, const JobSpec& spec) {
   std::int64_t memory_mib = 0;
   std::int64_t may = 0;
   std::int64_t fit = 0;
-  std::map<LeafName, std::int64_t> under;
+  std::map<Path, std::int64_t> under;  // of the demanded level
+  std::size_t above = 0;
+  for (const NaiveNode& node : configured) above = std::max(above, node.node.above.size());
   for (const NaiveNode& node : configured) {
     gpus = std::max<std::int64_t>(gpus, node.gpus);
     cpus = std::max<std::int64_t>(cpus, node.cpus);
@@ -214,9 +195,9 @@ Reason NaiveNever(const NaiveNodes& configured, const JobSpec& spec) {
     ++may;
     if (!Roomy(spec, node)) continue;
     ++fit;
-    const bool leaf = spec.within == Domain::kLeaf;
-    const std::string& domain = leaf ? node.node.leaf : node.node.block;
-    if (!domain.empty()) ++under[{node.node.block, leaf ? domain : ""}];
+    const std::size_t level = spec.within == Domain::kLeaf ? above + 2 : above + 1;
+    const Path domain = First(PathOf(node.node, above), level);
+    if (!domain.back().empty()) ++under[domain];
   }
   const Shape& shape = spec.shape;
   if (shape.gpus_per_node > gpus) return Never("shape.gpus_per_node", shape.gpus_per_node, gpus);
@@ -228,6 +209,9 @@ Reason NaiveNever(const NaiveNodes& configured, const JobSpec& spec) {
   if (may < shape.nodes && !spec.constraints.empty()) return Never("constraints", shape.nodes, may);
   if (may < shape.nodes && lists) {
     return Never(spec.nodes.empty() ? "exclude_nodes" : "nodelist", shape.nodes, may);
+  }
+  if (may < shape.nodes && !spec.classification.empty()) {
+    return Never("data_classification", shape.nodes, may);
   }
   if (fit < shape.nodes) return Never("shape.nodes", shape.nodes, fit);
   if (spec.within == Domain::kAny) return Never("nodelist", shape.nodes, fit);
@@ -245,30 +229,30 @@ bool NaiveHolds(const NaiveNode& free, const JobSpec& spec) {
 }
 
 std::optional<Placement> NaivePlace(const NaiveNodes& nodes, const JobSpec& spec, Domain within) {
-  Problem problem{nodes, spec, static_cast<std::size_t>(spec.shape.nodes), {}, {}};
-  std::size_t room = 0;
+  Problem problem{nodes, spec, 0, {}, {}, static_cast<std::size_t>(spec.shape.nodes)};
+  for (const NaiveNode& node : nodes) {
+    problem.above = std::max(problem.above, node.node.above.size());
+  }
   for (const NaiveNode& node : nodes) {
     if (!Roomy(spec, node) || !MayUse(spec, node.node)) continue;
-    ++room;
     if (NamesSome(spec) && In(spec.nodes, node.node.name)) {
       problem.forced.push_back(&node);
     } else {
-      problem.leaves[{node.node.block, node.node.leaf}].push_back(&node);
+      problem.leaves[PathOf(node.node, problem.above)].push_back(&node);
     }
   }
   if (NamesSome(spec) && problem.forced.size() < spec.nodes.size()) return std::nullopt;
-  if (room < problem.wanted) return std::nullopt;
-  for (auto& [name, leaf] : problem.leaves) {
+  problem.rest -= problem.forced.size();
+  for (auto& [path, leaf] : problem.leaves) {
     std::sort(leaf.begin(), leaf.end(), [](const NaiveNode* a, const NaiveNode* b) {
       return std::tie(a->gpus, a->cpus, a->memory_mib, a->node.name) <
              std::tie(b->gpus, b->cpus, b->memory_mib, b->node.name);
     });
   }
-  if (const auto leaf = InOneLeaf(problem, within)) return Granted(spec, *leaf);
-  if (within == Domain::kLeaf) return std::nullopt;
-  if (const auto block = InOneBlock(problem, within)) return Granted(spec, *block);
-  if (within == Domain::kBlock) return std::nullopt;
-  return Granted(spec, Anywhere(problem));
+  for (std::size_t size = problem.above + 2; size <= problem.above + 2; --size) {
+    if (const auto found = InOne(problem, size, within)) return Granted(spec, *found);
+  }
+  return std::nullopt;
 }
 
 Reason NaiveNoRoom(const NaiveNodes& free, const NaiveNodes& configured, const JobSpec& spec,

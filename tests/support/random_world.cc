@@ -15,7 +15,9 @@ std::vector<Node> RandomWorld::Nodes(std::int32_t count) {
   const std::int64_t per_leaf = Int(2, 5);
   const bool mixed = Chance(30);
   const bool unequal = Chance(35);
-  const bool placed = !Chance(10);  // else the topology is not known
+  const bool placed = !Chance(10);                         // else the topology is not known
+  const std::int64_t levels = Chance(40) ? Int(1, 2) : 0;  // above blocks
+  const bool cleared = Chance(70);                         // nearly all, for all data
   for (std::int32_t i = 0; i < count; ++i) {
     std::string number = std::to_string(i);
     Node node{.name = "n" + std::string(3 - std::min<std::size_t>(3, number.size()), '0') + number};
@@ -33,7 +35,13 @@ std::vector<Node> RandomWorld::Nodes(std::int32_t count) {
       node.leaf = "leaf" + std::to_string(i / per_leaf);
       node.block = "block" + std::to_string(i / (per_leaf * 3));
     }
+    for (std::int64_t level = 0; level < levels && !node.block.empty() && !Chance(3); ++level) {
+      node.above.push_back({"level" + std::to_string(level),
+                            "part" + std::to_string(i / (per_leaf * (level == 0 ? 6 : 9)))});
+    }
     if (Chance(40)) node.labels.push_back("nvme");
+    if (cleared ? Chance(95) : Chance(50)) node.cleared = {"open", "internal"};
+    if (!node.cleared.empty() && Chance(80)) node.cleared.push_back("secret");
     node.health = Chance(90) ? NodeHealth::kUp : NodeHealth::kUnknown;
     nodes.push_back(std::move(node));
   }

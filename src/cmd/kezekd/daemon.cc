@@ -57,6 +57,9 @@ class Relay final : public CommitObserver {
 Result<control::ControlConfig> ControlOf(const config::Config& config) {
   auto nodes = config::LoadTopology(config.topology_file);
   if (!nodes) return nodes.error();
+  if (auto cleared = config::ClearNodes(config.classifications, &*nodes); !cleared) {
+    return cleared.error();
+  }
   if (auto lanes = config::CheckLanes(config.classes, *nodes); !lanes) return lanes.error();
   auto keyed_hash = LoadKeyedHash(config.tag_key_file);
   if (!keyed_hash) return keyed_hash.error();

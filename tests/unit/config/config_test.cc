@@ -228,6 +228,46 @@ TEST(Topology, PlacesNodesUnderLeaves) {
       << twice.error().message;
 }
 
+TEST(Topology, LevelsAboveBlocks) {
+  const std::string levels = "levels: [row, hall]\nleaves:\n";
+  const auto nodes = ParseTopology(levels +
+                                       "  - {name: a, block: b1, row: r1, hall: h, nodes: n1}\n"
+                                       "  - {name: b, block: b2, hall: h, nodes: n2}\n",
+                                   "t.yaml");
+  ASSERT_TRUE(nodes) << nodes.error().message;
+  EXPECT_EQ((*nodes)[0].above, (std::vector<NodeDomain>{{"row", "r1"}, {"hall", "h"}}));
+  EXPECT_EQ((*nodes)[1].above, (std::vector<NodeDomain>{{"row", ""}, {"hall", "h"}}));
+  const auto problem = [](const std::string& text) {
+    const auto parsed = ParseTopology(text, "t.yaml");
+    return parsed ? std::string("none") : parsed.error().message;
+  };
+  EXPECT_NE(problem(levels + "  - {name: a, block: b, row: r1, nodes: n1}\n"
+                             "  - {name: c, block: b, row: r2, nodes: n2}\n")
+                .find("b is in two places"),
+            std::string::npos);
+  EXPECT_NE(problem("levels: [block]\nleaves: []\n").find("\"block\" cannot be"),
+            std::string::npos);
+  EXPECT_NE(problem("levels: [row, row]\nleaves: []\n").find("\"row\" cannot be"),
+            std::string::npos);
+}
+
+TEST(Topology, ClearanceIsForAllDataUpToIt) {
+  auto nodes = ParseTopology(
+      "node: {clearance: internal}\n"
+      "leaves:\n  - {name: a, nodes: n1}\n  - {name: b, nodes: n2, clearance: secret}\n",
+      "t.yaml");
+  ASSERT_TRUE(nodes) << nodes.error().message;
+  nodes->push_back({.name = "n3"});
+  const std::vector<std::string> all = {"open", "internal", "secret"};
+  ASSERT_TRUE(ClearNodes(all, &*nodes));
+  EXPECT_EQ((*nodes)[0].cleared, (std::vector<std::string>{"open", "internal"}));
+  EXPECT_EQ((*nodes)[1].cleared, all);
+  EXPECT_EQ((*nodes)[2].cleared, std::vector<std::string>{"open"});
+  EXPECT_EQ(ClearNodes({"open"}, &*nodes).error().message,
+            "topology: clearance internal of node n1 is not one of classifications");
+  EXPECT_FALSE(ClearNodes({}, &*nodes));
+}
+
 TEST(Duration, Parses) {
   EXPECT_EQ(ParseDuration("250ms"), 250);
   EXPECT_EQ(ParseDuration("7d"), 7 * kDayMs);

@@ -31,7 +31,10 @@ class AdmissionTest : public ::testing::Test {
       if (change && account.id == kProject) change(account);
     }
     std::map<std::string, Node> nodes;
-    for (const Node& node : sim::SimNodes()) nodes[node.name] = node;
+    for (Node& node : sim::SimNodes()) {
+      node.cleared = config.classifications;
+      nodes[node.name] = node;
+    }
     return {config, std::make_shared<const Directory>(MakeDirectory(config, snapshot)), nodes};
   }
   // Nothing said but the project and the GPUs.

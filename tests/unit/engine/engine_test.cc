@@ -386,6 +386,9 @@ TEST(EngineTest, WhatNewSettingsBarIsNoDemandUntilTheyAreWidened) {
     tree.Add(4, 1, 0, "institution").account_limits.time_limit_ms = kHourMs;
     tree.directory().classifications = {"open", "secret"};
     Engine engine = EngineWith(tree, 1);
+    Node cleared = H200("n1");
+    cleared.cleared = {"open", "secret"};
+    engine.SetNode(cleared);
     JobSpec spec = Gang(2, 1, 4);
     spec.job_class = "normal";
     spec.time_limit_ms = 2 * kHourMs;

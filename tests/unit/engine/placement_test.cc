@@ -174,6 +174,71 @@ TEST_F(PlacementTest, TakingKeepsTheIndexes) {
                "more than is free");
 }
 
+TEST_F(PlacementTest, DomainsAboveBlocks) {
+  for (auto& [name, node] : nodes_) {
+    node.block = node.leaf;  // blocks a, b of row r, block c of row s
+    node.leaf += name.back() <= '2' ? "1" : "2";
+    node.above = {{"row", node.block == "c" ? "s" : "r"}, {"hall", "east"}};
+  }
+  EXPECT_EQ(Placed(Gang(2, 2, 8)), "a1,a2");
+  EXPECT_EQ(Placed(Gang(2, 3, 8)), "a1,a2,a3");        // one block
+  EXPECT_EQ(Placed(Gang(2, 5, 8)), "a1,a2,a3,a4,b1");  // one row
+  Use("b4", 1);
+  EXPECT_EQ(Placed(Gang(2, 6, 8)), "a1,a2,a3,a4,b1,b2");
+  EXPECT_EQ(Placed(Gang(2, 8, 8)), "a1,a2,a3,a4,b1,b2,b3,c1");  // no row: the hall
+  JobSpec spec = Gang(2, 4, 8);
+  spec.within = Domain::kBlock;
+  Use("a1", 1);
+  Use("c1", 1);
+  EXPECT_EQ(Placed(spec), "-");
+  EXPECT_EQ(NoRoom(spec).code, ReasonCode::kWaitsForDomain);
+  spec.within = Domain::kAny;
+  EXPECT_EQ(Placed(spec), "a2,a3,a4,b3");  // all of a block, one of the fullest leaf of the next
+}
+
+TEST_F(PlacementTest, ADomainOfALevelIsNamedByAllAboveIt) {
+  for (auto& [name, node] : nodes_) {
+    node.block = "same";
+    node.leaf = "leaf";
+    node.above = {{"row", name.substr(0, 1)}};
+  }
+  JobSpec spec = Gang(2, 5, 8);
+  spec.within = Domain::kBlock;
+  EXPECT_EQ(NoRoom(spec).fields.at("largest"), "4");
+  spec.within = Domain::kAny;
+  EXPECT_EQ(Placed(spec), "a1,a2,a3,a4,b1");
+}
+
+TEST_F(PlacementTest, ClassifiedJobsRunOnClearedNodesOnly) {
+  nodes_["b2"].cleared = {"open", "internal"};
+  nodes_["c3"].cleared = {"open", "internal"};
+  JobSpec spec = Gang(2, 2, 1);
+  spec.classification = "internal";
+  EXPECT_EQ(Placed(spec), "b2,c3");
+  Use("c3", 8);
+  EXPECT_EQ(Placed(spec), "-");
+  EXPECT_EQ(NoRoom(spec).code, ReasonCode::kWaitsForGpus);
+  spec.shape.nodes = 3;
+  EXPECT_EQ(NoRoom(spec).fields.at("field"), "data_classification");
+  EXPECT_EQ(NoRoom(spec).fields.at("largest"), "2");
+  spec = Gang(2, 1, 1);
+  spec.classification = "secret";
+  EXPECT_EQ(NoRoom(spec).fields.at("largest"), "0");
+}
+
+TEST_F(PlacementTest, WhatLacksCpusIsNotTakenForRoom) {
+  for (const char* node : {"a1", "a2", "a3"}) {  // GPUs free, and no CPUs
+    Shape shape = Gang(2, 1, 0).shape;
+    shape.cpus_per_node = 64;
+    AddUse(shape, {{node, 0, {}}}, 1, used_);
+  }
+  Use("b1", 1);
+  EXPECT_EQ(Placed(Gang(2, 2, 8)), "b2,b3");  // the fullest leaf that holds it
+  EXPECT_EQ(Placed(Gang(2, 4, 8)), "c1,c2,c3,c4");
+  EXPECT_EQ(Placed(Gang(2, 5, 8)), "a4,b2,b3,b4,c1");  // four in each block
+  EXPECT_EQ(Placed(Gang(2, 9, 8)), "-");
+}
+
 TEST_F(PlacementTest, WhatIsGivenBackIsFreeAgain) {
   const Machine empty(nodes_, used_, kNoon);
   Machine machine = empty;
