@@ -64,7 +64,9 @@ bool Search::Meets(std::size_t zone, std::size_t level) const {
   return !layout_.zones[zone].name.empty();
 }
 
-bool Search::HasNamed(std::size_t zone) const {
+// By free GPUs, and the nodes that the job must have.
+bool Search::CouldHold(std::size_t zone) const {
+  if (pool_.AtLeast(zone, spec_.shape.gpus_per_node) < wanted_) return false;
   return named_.empty() ||
          (layout_.zones[zone].begin <= named_.front() && named_.back() < layout_.zones[zone].end);
 }
@@ -110,17 +112,15 @@ std::int64_t Search::NodesIn(std::size_t zone) {
   return nodes;
 }
 
-// The gang, with the nodes that it must have.
-bool Search::Holds(std::size_t zone) {
-  if (!HasNamed(zone) || pool_.AtLeast(zone, spec_.shape.gpus_per_node) < wanted_) return false;
+bool Search::Holds(std::size_t zone, std::int64_t count) {
   const auto [first, last] = LeavesOf(zone);
   std::int64_t nodes = 0;
-  for (std::size_t leaf = first; leaf < last && nodes < rest_; ++leaf) nodes += RoomOf(leaf);
-  return nodes >= rest_;
+  for (std::size_t leaf = first; leaf < last && nodes < count; ++leaf) nodes += RoomOf(leaf);
+  return nodes >= count;
 }
 
-// The fewest leaves of the zone that could hold the rest.
-std::int64_t Search::LeavesNeeded(std::size_t zone) const {
+// The fewest leaves of the zone that could hold as many.
+std::int64_t Search::LeavesNeeded(std::size_t zone, std::int64_t count) const {
   const auto [first, last] = LeavesOf(zone);
   std::vector<std::int64_t> rooms;
   for (std::size_t leaf = first; leaf < last; ++leaf) {
@@ -130,7 +130,7 @@ std::int64_t Search::LeavesNeeded(std::size_t zone) const {
   std::int64_t needed = 0;
   std::int64_t nodes = 0;
   for (const std::int64_t room : rooms) {
-    if (nodes >= rest_) break;
+    if (nodes >= count) break;
     nodes += room;
     ++needed;
   }
@@ -138,90 +138,114 @@ std::int64_t Search::LeavesNeeded(std::size_t zone) const {
 }
 
 // At most the score that Weigh will give.
-Search::Score Search::Bound(std::size_t zone, std::size_t level) const {
+Search::Score Search::Bound(std::size_t zone, std::int64_t count) const {
   const std::int32_t asked = spec_.shape.gpus_per_node;
+  const bool leaf = layout_.zones[zone].first == layout_.zones[zone].last;
+  const std::int64_t leaves = leaf ? 1 : LeavesNeeded(zone, count);
   std::int64_t left_over = 0;
-  std::int64_t rest = rest_;
   const auto slots = static_cast<std::int32_t>(layout_.slots);
-  for (std::int32_t free = asked; free < slots && rest > 0 && !spec_.shape.exclusive; ++free) {
-    const std::int64_t taken = std::min<std::int64_t>(rest, pool_.Exactly(zone, free));
+  for (std::int32_t free = asked; free < slots && count > 0 && !spec_.shape.exclusive; ++free) {
+    const std::int64_t taken = std::min<std::int64_t>(count, pool_.Exactly(zone, free));
     left_over += taken * (free - asked);
-    rest -= taken;
+    count -= taken;
   }
-  return {level == 0 ? 1 : LeavesNeeded(zone), left_over, pool_.free_in[zone], zone};
+  return {leaves, left_over, pool_.free_in[zone], zone};
 }
 
-// How well `count` nodes come out of a zone that holds them, and which of its leaves they are of:
-// all of the roomiest part of the zone, while none holds the rest; the rest from the best that
-// does.
-Search::Score Search::Weigh(std::size_t zone, std::int64_t count, Parts* parts) {
-  const Zone& of = layout_.zones[zone];
-  std::int64_t spanned = 0;
-  std::int64_t left_over = 0;
-  if (of.first == of.last) {
-    if (parts != nullptr) parts->push_back({zone, count});
-    RoomOf(zone);
-    const std::int32_t* const with_spare = &with_spare_[zone * layout_.slots];
-    for (std::int64_t spare = 0; count > 0; ++spare) {
-      const std::int64_t taken = std::min<std::int64_t>(count, with_spare[spare]);
-      left_over += taken * spare;
-      count -= taken;
-    }
-    return {1, left_over, pool_.free_in[zone], zone};
-  }
-  const auto add = [&](std::size_t part, std::int64_t nodes) {
-    const Score score = Weigh(part, nodes, parts);
-    spanned += std::get<0>(score);
-    left_over += std::get<1>(score);
-  };
-  std::vector<std::pair<std::int64_t, std::size_t>> rooms;  // the roomiest first
-  for (std::size_t part = of.first; part < of.last; ++part) {
-    if (layout_.zones[part].end <= begin_ || layout_.zones[part].begin >= end_) continue;
-    if (pool_.AtLeast(part, spec_.shape.gpus_per_node) == 0) continue;
-    if (const std::int64_t nodes = NodesIn(part); nodes > 0) rooms.push_back({-nodes, part});
-  }
-  std::sort(rooms.begin(), rooms.end());
-  std::size_t i = 0;
-  for (; i < rooms.size() && -rooms[i].first < count; ++i) {
-    add(rooms[i].second, -rooms[i].first);
-    count += rooms[i].first;
-  }
-  std::optional<Score> best;
-  for (; i < rooms.size() && -rooms[i].first >= count && count > 0; ++i) {
-    const Score score = Weigh(rooms[i].second, count, nullptr);
-    if (!best || score < *best) best = score;
-  }
-  if (best) add(std::get<3>(*best), count);
-  return {spanned, left_over, pool_.free_in[zone], zone};
-}
-
-// The best zone of the level that holds the gang.
-std::optional<Search::Parts> Search::BestOf(std::size_t level) {
-  const auto [first, last] = ZonesOf(level);
+// The best of these zones that hold as many; those that cannot by their free GPUs are not among
+// them.
+std::optional<std::size_t> Search::BestOf(const std::vector<std::size_t>& zones,
+                                          std::int64_t count) {
+  if (zones.size() == 1 && Holds(zones[0], count)) return zones[0];
+  if (zones.size() < 2) return std::nullopt;
   std::vector<Score> bounds;  // a heap, the best at its front
-  for (std::size_t zone = first; zone < last; ++zone) {
-    if (pool_.AtLeast(zone, spec_.shape.gpus_per_node) < wanted_ || !HasNamed(zone)) continue;
-    if (Meets(zone, level)) bounds.push_back({0, 0, 0, zone});
-  }
-  Parts parts;
-  if (bounds.size() == 1) {
-    if (!Holds(std::get<3>(bounds[0]))) return std::nullopt;
-    Weigh(std::get<3>(bounds[0]), rest_, &parts);
-    return parts;
-  }
-  for (Score& bound : bounds) bound = Bound(std::get<3>(bound), level);
+  for (const std::size_t zone : zones) bounds.push_back(Bound(zone, count));
   std::make_heap(bounds.begin(), bounds.end(), std::greater<>());
   std::optional<Score> best;
   for (; !bounds.empty() && (!best || bounds.front() < *best); bounds.pop_back()) {
     const std::size_t zone = std::get<3>(bounds.front());
-    if (Holds(zone)) {
-      const Score score = Weigh(zone, rest_, nullptr);
+    if (Holds(zone, count)) {
+      const Score score = Weigh(zone, count, nullptr);
       if (!best || score < *best) best = score;
     }
     std::pop_heap(bounds.begin(), bounds.end(), std::greater<>());
   }
   if (!best) return std::nullopt;
-  Weigh(std::get<3>(*best), rest_, &parts);
+  return std::get<3>(*best);
+}
+
+// How well `count` nodes come out of a zone that holds them, and which of its leaves they are of.
+Search::Score Search::Weigh(std::size_t zone, std::int64_t count, Parts* parts) {
+  if (layout_.zones[zone].first != layout_.zones[zone].last) return WeighParts(zone, count, parts);
+  if (parts != nullptr) parts->push_back({zone, count});
+  RoomOf(zone);
+  const std::int32_t* const with_spare = &with_spare_[zone * layout_.slots];
+  std::int64_t left_over = 0;
+  for (std::int64_t spare = 0; count > 0; ++spare) {
+    const std::int64_t taken = std::min<std::int64_t>(count, with_spare[spare]);
+    left_over += taken * spare;
+    count -= taken;
+  }
+  return {1, left_over, pool_.free_in[zone], zone};
+}
+
+// All of the roomiest part of the zone, while none holds the rest; the rest from the best that
+// does.
+Search::Score Search::WeighParts(std::size_t zone, std::int64_t count, Parts* parts) {
+  const Zone& of = layout_.zones[zone];
+  // Less the nodes of a part, first by its free GPUs alone; the roomiest, if it was counted, at the
+  // front.
+  struct Room {
+    std::int64_t less = 0;
+    std::size_t part = 0;
+    bool counted = false;
+    bool operator<(const Room& other) const {
+      return std::tie(less, part) < std::tie(other.less, other.part);
+    }
+  };
+  std::vector<Room> rooms;
+  for (std::size_t part = of.first; part < of.last; ++part) {
+    if (layout_.zones[part].end <= begin_ || layout_.zones[part].begin >= end_) continue;
+    const std::int64_t most = pool_.AtLeast(part, spec_.shape.gpus_per_node);
+    if (most > 0) rooms.push_back({-most, part, false});
+  }
+  std::sort(rooms.begin(), rooms.end());
+  std::int64_t leaves = 0;
+  std::int64_t left_over = 0;
+  const auto add = [&](std::size_t part, std::int64_t nodes) {
+    const Score score = Weigh(part, nodes, parts);
+    leaves += std::get<0>(score);
+    left_over += std::get<1>(score);
+    count -= nodes;
+  };
+  for (auto front = rooms.begin(); count > 0;) {
+    if (!front->counted) {
+      const Room room{-NodesIn(front->part), front->part, true};
+      const auto place = std::lower_bound(front + 1, rooms.end(), room);
+      *std::move(front + 1, place, front) = room;
+    } else if (-front->less < count) {
+      add(front->part, -front->less);
+      ++front;
+    } else {
+      std::vector<std::size_t> hold;
+      for (auto it = front; it != rooms.end() && -it->less >= count; ++it) hold.push_back(it->part);
+      add(*BestOf(hold, count), count);
+    }
+  }
+  return {leaves, left_over, pool_.free_in[zone], zone};
+}
+
+// Of the best zone of the level that holds the gang.
+std::optional<Search::Parts> Search::PartsOf(std::size_t level) {
+  const auto [first, last] = ZonesOf(level);
+  std::vector<std::size_t> zones;
+  for (std::size_t zone = first; zone < last; ++zone) {
+    if (CouldHold(zone) && Meets(zone, level)) zones.push_back(zone);
+  }
+  const auto best = BestOf(zones, rest_);
+  if (!best) return std::nullopt;
+  Parts parts;
+  Weigh(*best, rest_, &parts);
   return parts;
 }
 
@@ -229,7 +253,7 @@ std::optional<Placement> Search::Run() {
   if (!Resolve()) return std::nullopt;
   const std::size_t last = demanded_.value_or(layout_.levels.size() - 1);
   for (std::size_t level = 0; level <= last; ++level) {
-    if (const auto parts = BestOf(level)) return Grant(*parts);
+    if (const auto parts = PartsOf(level)) return Grant(*parts);
   }
   return std::nullopt;
 }
@@ -239,7 +263,7 @@ bool Search::Fits() {
   const std::size_t level = demanded_ && wanted_ > 1 ? *demanded_ : layout_.levels.size() - 1;
   const auto [first, last] = ZonesOf(level);
   for (std::size_t zone = first; zone < last; ++zone) {
-    if (Meets(zone, level) && Holds(zone)) return true;
+    if (CouldHold(zone) && Meets(zone, level) && Holds(zone, rest_)) return true;
   }
   return false;
 }

@@ -32,18 +32,20 @@ class Search {
 
   bool Resolve();
   bool Meets(std::size_t zone, std::size_t level) const;
-  bool HasNamed(std::size_t zone) const;
+  bool CouldHold(std::size_t zone) const;
   std::pair<std::size_t, std::size_t> ZonesOf(std::size_t level) const;
   std::pair<std::size_t, std::size_t> LeavesOf(std::size_t zone) const;
   bool IsCandidate(std::size_t node) const;
   std::int64_t Spare(std::size_t node) const;
   std::int64_t RoomOf(std::size_t leaf);
   std::int64_t NodesIn(std::size_t zone);
-  bool Holds(std::size_t zone);
-  Score Bound(std::size_t zone, std::size_t level) const;
-  std::int64_t LeavesNeeded(std::size_t zone) const;
+  bool Holds(std::size_t zone, std::int64_t count);
+  Score Bound(std::size_t zone, std::int64_t count) const;
+  std::int64_t LeavesNeeded(std::size_t zone, std::int64_t count) const;
   Score Weigh(std::size_t zone, std::int64_t count, Parts* parts);
-  std::optional<Parts> BestOf(std::size_t level);
+  Score WeighParts(std::size_t zone, std::int64_t count, Parts* parts);
+  std::optional<std::size_t> BestOf(const std::vector<std::size_t>& zones, std::int64_t count);
+  std::optional<Parts> PartsOf(std::size_t level);
   void Choose(std::size_t leaf, std::int64_t count, std::vector<std::size_t>& chosen) const;
   Placement Grant(const Parts& parts) const;
 
