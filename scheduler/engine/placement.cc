@@ -7,11 +7,12 @@
 namespace kezek::engine {
 namespace {
 
+// Asked for each job of a walk: what differs most often, and costs least, first.
 auto KeyOf(const Request& request) {
   const JobSpec& spec = *request.spec;
   const Shape& shape = spec.shape;
-  return std::tie(shape.gpu_type, shape.nodes, shape.gpus_per_node, shape.cpus_per_node,
-                  shape.memory_mib_per_node, shape.exclusive, request.within, request.preference,
+  return std::tie(shape.nodes, shape.gpus_per_node, shape.cpus_per_node, shape.memory_mib_per_node,
+                  shape.exclusive, request.within, request.preference, shape.gpu_type,
                   spec.constraints, spec.nodes, spec.exclude_nodes, spec.classification);
 }
 

@@ -64,6 +64,7 @@ kezek::engine::Engine Filled(int nodes_taken, bool limited = false) {
                     .memory_mib = 1024 * 1024,
                     .leaf = "leaf" + std::to_string(i / 32),
                     .block = "block" + std::to_string(i / 256),
+                    .cleared = {"open", "internal", "secret"},
                     .health = kezek::NodeHealth::kUp});
     for (int part = 0; i < nodes_taken && part < 4; ++part) {
       const kezek::Shape shape{
