@@ -23,6 +23,8 @@ void Engine::SetWaiting(const Waiting& job) { world_->SetWaiting(job); }
 void Engine::RemoveWaiting(const JobRef& job) { world_->RemoveWaiting(job); }
 void Engine::SetHolding(const Holding& attempt) { world_->SetHolding(attempt); }
 void Engine::RemoveHolding(const AttemptRef& attempt) { world_->RemoveHolding(attempt); }
+void Engine::SetReservation(const Reservation& reservation) { world_->SetReservation(reservation); }
+void Engine::RemoveReservation(const JobRef& row) { world_->RemoveReservation(row); }
 void Engine::Book(const UsageBooking& booking) {
   const std::pair<TimeMs, MilliGpuMs> one{booking.date_ms, booking.amount};
   world_->Book(booking, {&one, 1});
@@ -70,6 +72,7 @@ Facts Engine::CopyFacts() const {
               .nodes = world_->nodes(),
               .waiting = world_->waiting(),
               .holdings = world_->holdings(),
+              .reservations = world_->reservations(),
               .usage = world_->usage(),
               .budgets = world_->budgets(),
               .lengths = world_->lengths(),

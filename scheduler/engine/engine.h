@@ -23,6 +23,7 @@
 #include "kezek/job.h"
 #include "kezek/node.h"
 #include "kezek/reason.h"
+#include "kezek/reservation.h"
 #include "kezek/resources.h"
 #include "kezek/time.h"
 #include "quota/budget.h"
@@ -38,6 +39,11 @@ struct EngineConfig {
   std::int32_t look_project = 200;  // of one project
   std::int32_t exact_ranks = 1000;  // per GPU type
   std::int32_t starts_max = 512;    // per tick, so that a commit stays small
+  std::int32_t reservations = 0;    // alive in a pool; 0: none are given
+  bool reclaim = false;             // running attempts are ended for what is inside guarantees
+  std::int32_t reclaim_asks = 50;   // jobs per pool and tick for which victims are looked for
+  DurationMs improve_ms = 5 * kSecondMs;  // how often reservations are looked at for earlier times
+  DurationMs late_ms = 30 * kSecondMs;    // by so much a reservation may start late and delay none
   DurationMs topology_wait_ms = 10 * kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;
   DurationMs age_max_ms = kDayMs;  // of ProjectRule::kShortest; more than 0
@@ -70,8 +76,11 @@ struct Holding {
   MilliGpus counted_milli = 0;
   TimeMs start_ms = 0;  // 0: not running yet
   DurationMs limit_ms = 0;
-  bool as_scavenger = false;  // by a budget
-  bool counts = true;         // false: has ended; keeps its nodes, but is in no limit or share
+  DurationMs grace_ms = 0;     // between the signal and the end, should it be preempted
+  TimeMs checkpointed_ms = 0;  // of its last checkpoint; 0: none
+  TimeMs ends_by_ms = 0;       // it is being ended, and gone by then; 0: it is not
+  bool as_scavenger = false;   // by a budget
+  bool counts = true;          // false: has ended; keeps its nodes, but is in no limit or share
 };
 
 // Usage that has been booked (or corrected): what order is computed from.
@@ -93,17 +102,26 @@ struct Start {
   bool operator==(const Start&) const = default;
 };
 
-struct Preempt {  // no pass makes one yet; verify knows its rules
+struct Preempt {
   AttemptRef victim;
-  JobRef for_job;
+  JobRef for_row;
+  std::size_t starts_before = 0;  // of the plan's: how many were decided before it
   bool operator==(const Preempt&) const = default;
 };
 
-struct Reservation {  // no pass makes one yet; verify knows its rules
-  JobRef job;
-  TimeMs from_ms = 0;
-  std::vector<std::string> nodes;
-  bool operator==(const Reservation&) const = default;
+// What became of a reservation.
+enum class ReservationNews : std::uint8_t {
+  kGiven,
+  kEarlier,
+  kLater,  // it had to be moved: `reason` says why
+  kEnded,  // `reason` says why; none: its job starts
+};
+
+struct ReservationChange {
+  Reservation reservation;  // as it is now; of one that has ended: as it was
+  ReservationNews news = ReservationNews::kGiven;
+  Reason reason;
+  bool operator==(const ReservationChange&) const = default;
 };
 
 // Of what jobs of a project ask for besides, GPUs that more than the lack of GPUs stops.
@@ -116,7 +134,8 @@ struct StoppedDemand {
 struct Plan {
   std::vector<Start> starts;  // in order of decision
   std::vector<Preempt> preempts;
-  std::vector<Reservation> reservations;
+  // Told as they were decided: of one row at most one.
+  std::vector<ReservationChange> reservations;
   // Every waiting job that does not start has one; the array's row for its pending elements.
   std::map<JobRef, JobStanding> waiting;
   std::map<std::pair<AccountId, std::string>, Standing> standings;
@@ -136,6 +155,7 @@ struct Facts {
   std::map<std::string, Node> nodes;
   std::map<JobRef, Waiting> waiting;
   std::map<AttemptRef, Holding> holdings;
+  std::map<JobRef, Reservation> reservations;
   std::map<std::string, quota::UsageBook> usage;  // by GPU type
   quota::Budgets budgets;
   // Of rule kShortest: what was learned, and how long projects that ever had it have run.
@@ -159,6 +179,8 @@ class Engine {
   void RemoveWaiting(const JobRef& job);
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
+  void SetReservation(const Reservation& reservation);
+  void RemoveReservation(const JobRef& row);
   void Book(const UsageBooking& booking);
   // The same at each of these dates and amounts; `whose` says only whose they are.
   void Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated);

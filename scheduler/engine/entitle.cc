@@ -60,9 +60,9 @@ class DemandCount {
   // Less what has just started on dedicated nodes.
   std::int32_t Startable(const Waiting& job) const {
     const std::int32_t all = StartableCount(job);
-    if (draft_.started_apart.empty()) return all;
-    const auto started = draft_.started_apart.find(job.ref);
-    return started == draft_.started_apart.end() ? all : all - started->second;
+    if (draft_.started.empty()) return all;
+    const auto started = draft_.started.find(job.ref);
+    return started == draft_.started.end() ? all : all - started->second;
   }
 
   // Not what a lane alone takes, nor what the shared nodes could not hold if they were empty and

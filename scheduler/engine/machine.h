@@ -109,6 +109,8 @@ class Machine {
   // Null: the pool has no node. Stays as long as the machine, and changes with it.
   const Pool* FindPool(const PoolKey& key) const;
   const std::vector<Pool>& pools() const { return pools_; }  // by key
+  // Null: there is no such node.
+  const Layout::At* Find(const std::string& node) const;
   // None: there is no such node.
   std::optional<FreeNode> FreeOf(const std::string& node) const;
 
@@ -134,7 +136,6 @@ class Machine {
   explicit Machine(std::shared_ptr<const Layout> layout);
   void Fill(const std::map<std::string, Node>& nodes, const std::map<std::string, NodeUse>& used,
             TimeMs now);
-  const Layout::At* Find(const std::string& node) const;
   void Add(const Layout::At& at, const Shape& shape, std::int32_t gpus, std::int32_t sign);
 
   std::shared_ptr<const Layout> layout_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "kezek/time.h"
 #include "quota/entitlement.h"
 #include "quota/limits.h"
+#include "scheduler/engine/agenda.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/machine.h"
 #include "scheduler/engine/world.h"
@@ -26,14 +28,31 @@ struct Draft {
   quota::Taken taken;                                               // of budgets, by the plan
   std::map<std::string, std::vector<quota::Entitlement>> entitled;  // by GPU type; by index
   std::map<std::string, std::vector<std::int64_t>> places;  // of accounts among their siblings
-  // Of jobs that may start on dedicated nodes, too: how many started there, and why no more.
-  std::map<JobRef, std::int32_t> started_apart;
+  // How many of a row have started already, or are being made room for, and are passed over by the
+  // walks to come. Of jobs that may start on dedicated nodes, too, also why no more did there.
+  std::map<JobRef, std::int32_t> started;
   std::map<JobRef, Reason> waits_apart;
+  std::map<PoolKey, Agenda> agendas;  // none: nothing is promised
+  std::map<JobRef, ReservationChange> reservations;
   // Expected charges of starts, by GPU type, for the orders walked later. Not of scavengers, whose
   // usage is nobody's.
   std::map<std::string, std::map<std::pair<AccountId, UserId>, MilliGpuMs>> charged;
   Plan plan;
 };
+
+// A job, or the nth startable element of an array's row, gets these nodes of the pool: in the plan,
+// and in all that counts what it has given.
+struct Given {
+  quota::JobCount count;
+  MilliGpuMs expected_charge = 0;
+};
+Given AddStart(const World& world, Draft& draft, const PoolKey& key, const Waiting& job,
+               std::int32_t nth, Placement placement);
+
+// Passes: what is promised is kept; what has to move is moved, and what is due starts. On dedicated
+// nodes and lanes; on shared nodes.
+void KeepApart(const World& world, Draft& draft);
+void Keep(const World& world, Draft& draft);
 
 // Pass: walks the orders of dedicated nodes and lanes.
 void WalkApart(const World& world, Draft& draft);
@@ -42,6 +61,10 @@ void WalkApart(const World& world, Draft& draft);
 void Entitle(const World& world, Draft& draft);
 // Pass: walks the order, type by type, and starts what limits allow and nodes hold.
 void WalkInOrder(const World& world, Draft& draft);
+// Pass: reservations move earlier, where they can.
+void Improve(const World& world, Draft& draft);
+// Pass: scavengers leave the nodes that are promised to others in time.
+void ClearPromised(const World& world, Draft& draft);
 // Pass: how accounts stand.
 void Stand(const World& world, Draft& draft);
 

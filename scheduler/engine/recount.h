@@ -28,6 +28,8 @@ class Recount {
 
   void Add(const Start& start) { Change(start, 1); }
   void Remove(const Start& start) { Change(start, -1); }
+  // What is being made room for counts as allocated, but has no nodes yet.
+  void Add(const quota::JobCount& job) { Count(job, 1); }
   // One of what holds resources and counts.
   void Remove(const Holding& attempt);
 

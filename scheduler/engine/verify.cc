@@ -263,11 +263,11 @@ void Drop(const Basis& basis, const Violation& violation, Plan& plan) {
       Erase(plan.starts, violation.index);
       break;
     case Decision::kPreempt:
-      job = row = plan.preempts[violation.index].for_job;
+      job = row = plan.preempts[violation.index].for_row;
       Erase(plan.preempts, violation.index);
       break;
     case Decision::kReservation:
-      job = row = plan.reservations[violation.index].job;
+      job = row = plan.reservations[violation.index].reservation.row;
       Erase(plan.reservations, violation.index);
       break;
   }

@@ -1,4 +1,4 @@
-// Preemptions and reservations. No pass makes them yet; what they must keep is settled.
+// Preemptions and reservations.
 
 #include <algorithm>
 #include <set>
@@ -13,56 +13,125 @@ namespace {
 
 using quota::AccountIndex;
 
-TimeMs EndOf(const Holding& attempt, TimeMs now) {
-  if (!attempt.counts) return now;
-  return std::max(now, (attempt.start_ms == 0 ? now : attempt.start_ms) + attempt.limit_ms);
-}
-
-// Whether `job` fits on the node beside what is used of it.
-bool Holds(const Node& node, const NodeUse& use, const Shape& shape) {
-  if (shape.exclusive && use.attempts > 0) return false;
-  return use.exclusive == 0 && use.gpus + shape.gpus_per_node <= node.gpus &&
-         use.cpus + shape.cpus_per_node <= node.cpus &&
-         use.memory_mib + shape.memory_mib_per_node <= node.memory_mib;
-}
-
-std::optional<Violation> Broken(const Basis& basis, const Plan& plan, std::size_t index) {
-  const World& world = *basis.world;
-  const Reservation& reservation = plan.reservations[index];
-  const auto broken = [index](std::string rule) {
-    return Violation{Decision::kReservation, index, std::move(rule)};
-  };
-  const auto job = world.waiting().find(reservation.job);
-  if (job == world.waiting().end()) return broken("the job of a reservation does not wait");
-  const Shape& shape = job->second.spec->shape;
-  if (reservation.nodes.size() != static_cast<std::size_t>(shape.nodes)) {
-    return broken("a reservation has not as many nodes as the gang");
-  }
-  if (reservation.from_ms < basis.now_ms) return broken("a reservation lies in the past");
-  std::map<std::string, NodeUse> used;
-  for (const auto& [ref, attempt] : world.holdings()) {
-    if (EndOf(attempt, basis.now_ms) > reservation.from_ms) {
-      AddUse(attempt.shape, attempt.placement, 1, used);
+// What is held of the nodes of one promise when it begins, from single placements.
+class AtBegin {
+ public:
+  AtBegin(const Basis& basis, const Plan& plan, const Reservation& promise)
+      : basis_(basis), moment_(std::max(basis.now_ms, promise.from_ms)) {
+    for (const NodeGrant& grant : promise.placement) nodes_.insert(grant.node);
+    const bool claim = !promise.victims.empty();  // nobody but its victims is ended for it
+    std::set<AttemptRef> ended;                   // with its grace
+    for (const Preempt& preempt : plan.preempts) ended.insert(preempt.victim);
+    std::set<AttemptRef> here;
+    for (const std::string& node : nodes_) {
+      const auto& on = basis.world->on(node);
+      here.insert(on.begin(), on.end());
+    }
+    for (const AttemptRef& ref : here) {
+      const Holding& attempt = basis.world->holdings().at(ref);
+      const TimeMs end = ended.contains(ref) ? basis.now_ms + attempt.grace_ms
+                         : claim             ? basis.world->EndOf(attempt, basis.now_ms)
+                                             : basis.world->GoneBy(attempt, basis.now_ms);
+      if (end > moment_) Add(attempt.shape, attempt.placement);
     }
   }
-  const auto held = [&]() {
-    return std::all_of(
-        reservation.nodes.begin(), reservation.nodes.end(), [&](const std::string& name) {
-          const auto node = world.nodes().find(name);
-          return node != world.nodes().end() && Holds(node->second, used[name], shape);
-        });
-  };
-  if (!held()) return broken("what runs does not leave a reservation its nodes");
+  void Add(const Shape& shape, const Placement& placement) {
+    for (const NodeGrant& grant : placement) {
+      if (nodes_.contains(grant.node)) AddUse(shape, {grant}, 1, used_);
+    }
+  }
+  void Promise(const Reservation& promise) {
+    const TimeMs begin = std::max(basis_.now_ms, promise.from_ms);
+    const TimeMs end = std::max(basis_.now_ms, promise.from_ms + basis_.world->config().late_ms) +
+                       basis_.world->Occupies(promise.limit_ms);
+    const bool active = begin <= moment_ && moment_ < end;
+    if (active) Add(promise.shape, promise.placement);
+  }
+  TimeMs moment() const { return moment_; }
+  // Whether the nodes have all that is held of them.
+  bool Fits() const {
+    for (const auto& [name, use] : used_) {
+      const auto found = basis_.world->nodes().find(name);
+      if (found == basis_.world->nodes().end()) return false;
+      const Node& node = found->second;
+      if (use.exclusive > 0 && use.attempts > 1) return false;
+      if (use.gpus + node.foreign_gpus > node.gpus || use.cpus + node.foreign_cpus > node.cpus ||
+          use.memory_mib + node.foreign_memory_mib > node.memory_mib) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  const Basis& basis_;
+  const TimeMs moment_;
+  std::set<std::string> nodes_;
+  std::map<std::string, NodeUse> used_;
+};
+
+std::optional<std::size_t> ChangeOf(const Plan& plan, const JobRef& row) {
+  for (std::size_t i = 0; i < plan.reservations.size(); ++i) {
+    if (plan.reservations[i].reservation.row == row) return i;
+  }
+  return std::nullopt;
+}
+
+// Its nodes are its own at its time; a start that keeps it from them is what breaks the rule.
+std::optional<Violation> Delayed(const Basis& basis, const Plan& plan, const Reservation& promise,
+                                 const std::map<JobRef, Reservation>& promised) {
+  AtBegin at(basis, plan, promise);
+  for (const auto& [row, other] : promised) at.Promise(other);
+  const auto change = ChangeOf(plan, promise.row);
+  if (!at.Fits()) {
+    if (!change) return std::nullopt;  // what runs longer than it was to: moved at the next tick
+    return Violation{Decision::kReservation, *change, "a reservation's nodes are not free for it"};
+  }
   for (std::size_t i = 0; i < plan.starts.size(); ++i) {
-    const Waiting& later = world.waiting().at(plan.starts[i].row);
-    if (later.ref == reservation.job) continue;
-    if (basis.now_ms + later.spec->time_limit_ms <= reservation.from_ms) continue;
-    AddUse(later.spec->shape, plan.starts[i].placement, 1, used);
-    if (!held()) {
+    const Waiting& job = basis.world->waiting().at(plan.starts[i].row);
+    const Stay stay = basis.world->StayOf(job, basis.now_ms);
+    const bool claim = !promise.victims.empty();
+    if ((claim ? stay.end_ms : stay.gone_by_ms) <= at.moment()) continue;
+    at.Add(job.spec->shape, plan.starts[i].placement);
+    if (!at.Fits()) {
       return Violation{Decision::kStart, i,
-                       "the reservation of job " + ToText(reservation.job) + " is delayed"};
+                       "the reservation of job " + ToText(promise.row) + " is delayed"};
     }
   }
+  return std::nullopt;
+}
+
+bool IsOut(const Basis& basis, const Reservation& promise) {
+  return std::any_of(
+      promise.placement.begin(), promise.placement.end(), [&](const NodeGrant& grant) {
+        const auto node = basis.world->nodes().find(grant.node);
+        return node == basis.world->nodes().end() || !InService(node->second, basis.now_ms);
+      });
+}
+
+// A change of what was promised: by what the rules allow to move it.
+std::optional<std::string> BrokenChange(const Basis& basis, const ReservationChange& change) {
+  const World& world = *basis.world;
+  const Reservation& promise = change.reservation;
+  if (change.news == ReservationNews::kEnded) return std::nullopt;
+  const auto job = world.waiting().find(promise.row);
+  if (job == world.waiting().end()) return "the job of a reservation does not wait";
+  const Shape& shape = job->second.spec->shape;
+  if (promise.placement.size() != static_cast<std::size_t>(shape.nodes)) {
+    return "a reservation has not as many nodes as the gang";
+  }
+  if (promise.from_ms < basis.now_ms && change.news != ReservationNews::kGiven) {
+    return "a reservation lies in the past";
+  }
+  if (IsOut(basis, promise)) return "a reservation has nodes out of service";
+  const auto before = world.reservations().find(promise.row);
+  if (before == world.reservations().end()) {
+    return change.news == ReservationNews::kGiven
+               ? std::nullopt
+               : std::optional<std::string>("a reservation moves that was not there");
+  }
+  const bool later = promise.from_ms > std::max(before->second.from_ms, basis.now_ms);
+  if (later && change.news != ReservationNews::kLater) return "a reservation moves later";
   return std::nullopt;
 }
 
@@ -125,14 +194,14 @@ std::optional<std::string> BrokenPreemptRule(const Basis& basis, const Recount& 
   const World& world = *basis.world;
   const auto found = world.holdings().find(preempt.victim);
   if (found == world.holdings().end() || !found->second.counts) return "the victim does not run";
-  const auto waiting = world.waiting().find(preempt.for_job);
+  if (found->second.ends_by_ms != 0) return "the victim is being ended already";
+  const auto waiting = world.waiting().find(preempt.for_row);
   if (waiting == world.waiting().end()) return "the job that it is for does not wait";
   const Holding& victim = found->second;
   const quota::JobCount job = world.CountOf(waiting->second);
   if (job.scavenger) return "a scavenger preempts nobody";
-  if (auto forbids = recount.Forbids(job)) return forbids;
+  if (world.CountOf(victim).scavenger) return std::nullopt;
   const ClassRules& rules = world.ClassOf(victim.job_class);
-  if (rules.scavenger) return std::nullopt;
   if (!rules.preemptible) return "the victim may not be preempted";
   if (victim.start_ms == 0 || basis.now_ms - victim.start_ms < rules.min_run_ms) {
     return "the victim is not past min_run";
@@ -142,25 +211,61 @@ std::optional<std::string> BrokenPreemptRule(const Basis& basis, const Recount& 
 
 }  // namespace
 
+std::map<JobRef, Reservation> PromisedAfter(const World& world, const Plan& plan) {
+  std::map<JobRef, Reservation> promised = world.reservations();
+  for (const ReservationChange& change : plan.reservations) {
+    if (change.news == ReservationNews::kEnded) {
+      promised.erase(change.reservation.row);
+    } else {
+      promised[change.reservation.row] = change.reservation;
+    }
+  }
+  return promised;
+}
+
 std::optional<Violation> BrokenReservation(const Basis& basis, const Plan& plan) {
   for (std::size_t i = 0; i < plan.reservations.size(); ++i) {
-    if (auto violation = Broken(basis, plan, i)) return violation;
+    if (auto broken = BrokenChange(basis, plan.reservations[i])) {
+      return Violation{Decision::kReservation, i, std::move(*broken)};
+    }
+  }
+  const std::map<JobRef, Reservation> promised = PromisedAfter(*basis.world, plan);
+  for (const auto& [row, promise] : promised) {
+    if (!basis.world->waiting().contains(row)) continue;
+    if (auto violation = Delayed(basis, plan, promise, promised)) return violation;
   }
   return std::nullopt;
 }
 
+// In the order of decision: each is measured with the starts and the reclaims before it.
 std::optional<Violation> BrokenPreempt(const Basis& basis, const Plan& plan) {
   if (plan.preempts.empty()) return std::nullopt;
-  Recount recount(*basis.world, basis.entitled);
-  for (const Start& start : plan.starts) recount.Add(start);
-  std::set<AttemptRef> victims;  // what a job starts in place of is gone by then
-  for (const Preempt& preempt : plan.preempts) {
-    const auto found = basis.world->holdings().find(preempt.victim);
-    if (found == basis.world->holdings().end() || !found->second.counts) continue;
-    if (victims.insert(preempt.victim).second) recount.Remove(found->second);
+  const World& world = *basis.world;
+  Recount recount(world, basis.entitled);
+  std::set<JobRef> claims;
+  const auto allocate = [&](const JobRef& row) {
+    const auto job = world.waiting().find(row);
+    if (job != world.waiting().end() && claims.insert(row).second)
+      recount.Add(world.CountOf(job->second));
+  };
+  for (const auto& [row, promise] : world.reservations()) {
+    const auto change = ChangeOf(plan, row);
+    if (!promise.victims.empty() && !change) allocate(row);
   }
+  std::set<AttemptRef> victims;
+  std::size_t started = 0;
   for (std::size_t i = 0; i < plan.preempts.size(); ++i) {
-    if (auto broken = BrokenPreemptRule(basis, recount, plan.preempts[i])) {
+    const Preempt& preempt = plan.preempts[i];
+    if (i > 0 && plan.preempts[i - 1].for_row != preempt.for_row) {
+      allocate(plan.preempts[i - 1].for_row);
+    }
+    for (; started < std::min(preempt.starts_before, plan.starts.size()); ++started) {
+      recount.Add(plan.starts[started]);
+    }
+    if (!victims.insert(preempt.victim).second) {
+      return Violation{Decision::kPreempt, i, "the victim is ended twice"};
+    }
+    if (auto broken = BrokenPreemptRule(basis, recount, preempt)) {
       return Violation{Decision::kPreempt, i, std::move(*broken)};
     }
   }

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "scheduler/engine/agenda.h"
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/recount.h"
 #include "scheduler/engine/stops.h"
@@ -36,12 +37,16 @@ struct Tiered {
 class OrderCheck {
  public:
   OrderCheck(const Basis& basis, const Plan& plan)
-      : basis_(basis), plan_(plan), after_(*basis.world, basis.entitled) {
+      : basis_(basis),
+        plan_(plan),
+        promised_(PromisedAfter(*basis.world, plan)),
+        after_(*basis.world, basis.entitled) {
     const World& world = *basis.world;
     const Machine before = world.configured().Anew(world.nodes(), after_.used(), basis.now_ms);
     for (const Pool& pool : before.pools()) {
       if (pool.key().shared()) free_milli_[pool.key().gpu_type] = pool.free_gpus * 1000;
     }
+    Claim(true);
     for (std::size_t i = 0; i < plan.starts.size(); ++i) {
       const Start& start = plan.starts[i];
       Tiered tiered{i, world.CountOf(start), {}, {}};
@@ -52,16 +57,33 @@ class OrderCheck {
       }
       const bool outside =
           std::find(tiered.inside.begin(), tiered.inside.end(), 0) != tiered.inside.end();
-      const bool borrows = !tiered.job.apart && (tiered.job.scavenger || outside);
+      // What was promised is kept, whatever its tier.
+      const auto promise = world.reservations().find(start.row);
+      const bool due =
+          promise != world.reservations().end() &&
+          (promise->second.from_ms <= basis.now_ms || !promise->second.victims.empty());
+      const bool borrows = !tiered.job.apart && !due && (tiered.job.scavenger || outside);
       if (borrows) borrowers_[tiered.job.gpu_type].push_back(i);
       starts_.push_back(std::move(tiered));
       after_.Add(start);
     }
+    Claim(false);
   }
 
   std::optional<Violation> Run();
 
  private:
+  // Reclaims under way count as allocated: those from before the plan, or those of the plan.
+  void Claim(bool before) {
+    const World& world = *basis_.world;
+    for (const auto& [row, promise] : promised_) {
+      const auto known = world.reservations().find(row);
+      const bool was = known != world.reservations().end() && !known->second.victims.empty();
+      const auto job = world.waiting().find(row);
+      if (promise.victims.empty() || was != before || job == world.waiting().end()) continue;
+      after_.Add(world.CountOf(job->second));
+    }
+  }
   bool WasLookedAt(const JobRef& row) const;
   bool IsForShared(const Waiting& job) const;
   std::vector<std::size_t> LaterThan(const quota::JobCount& job) const;
@@ -70,14 +92,18 @@ class OrderCheck {
     Recount recount;
     Machine machine;
     quota::Taken taken;
+    std::optional<Agenda> agenda;  // with what is promised; none: nothing is
   };
   const Without& WithoutThese(const std::vector<std::size_t>& starts) const;
+  bool HasRoom(const Waiting& job, const std::string& type,
+               const std::vector<std::size_t>& later) const;
   bool CouldStart(const Waiting& job, const quota::JobCount& count,
                   const std::vector<std::size_t>& later) const;
   bool KeepsIdle(const quota::JobCount& count, const std::vector<std::size_t>& later) const;
 
   const Basis& basis_;
   const Plan& plan_;
+  const std::map<JobRef, Reservation> promised_;
   Recount after_;  // all starts included
   std::vector<Tiered> starts_;
   std::map<std::string, MilliGpus> free_milli_;  // before the plan, by GPU type
@@ -96,7 +122,8 @@ bool OrderCheck::WasLookedAt(const JobRef& row) const {
   if (found == plan_.waiting.end()) return false;
   const ReasonCode code = found->second.reason.code;
   return code != ReasonCode::kNotLookedAt && code != ReasonCode::kSetAside &&
-         code != ReasonCode::kArrayLimit && !quota::IsBar(code);
+         code != ReasonCode::kArrayLimit && code != ReasonCode::kReclaimUnderWay &&
+         !quota::IsBar(code);
 }
 
 std::vector<std::size_t> OrderCheck::LaterThan(const quota::JobCount& job) const {
@@ -149,9 +176,47 @@ const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_
     if (std::binary_search(starts.begin(), starts.end(), start.index)) continue;
     Take(basis_.world->DrawOf(plan_.starts[start.index], {}), taken);
   }
-  known =
-      std::make_unique<Without>(Without{std::move(recount), std::move(machine), std::move(taken)});
+  known = std::make_unique<Without>(
+      Without{std::move(recount), std::move(machine), std::move(taken), {}});
   return *known;
+}
+
+// Whether it fits beside what is promised to others.
+bool OrderCheck::HasRoom(const Waiting& job, const std::string& type,
+                         const std::vector<std::size_t>& later) const {
+  const World& world = *basis_.world;
+  Without& without = *without_.at(later);
+  const PoolKey key{type, {}, {}};
+  const Request request =
+      RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms, world.config().topology_wait_ms);
+  if (promised_.empty()) return Fits(*without.machine.FindPool(key), request);
+  if (!without.agenda) {
+    Agenda& agenda = without.agenda.emplace(world, key, without.machine, basis_.now_ms);
+    for (const Preempt& preempt : plan_.preempts) {
+      const Holding& victim = world.holdings().at(preempt.victim);
+      agenda.End(preempt.victim, basis_.now_ms + victim.grace_ms);
+    }
+    for (const Tiered& start : starts_) {
+      const bool gone = std::binary_search(later.begin(), later.end(), start.index);
+      if (start.job.apart || start.job.gpu_type != type) continue;
+      const auto kept = world.reservations().find(plan_.starts[start.index].row);
+      if (gone && kept != world.reservations().end()) agenda.Promise(kept->second);
+      if (gone) continue;
+      const Waiting& row = world.waiting().at(plan_.starts[start.index].row);
+      agenda.Start(row.spec->shape, plan_.starts[start.index].placement,
+                   world.StayOf(row, basis_.now_ms));
+    }
+    for (const auto& [row, promise] : promised_) agenda.Promise(promise);
+    // What the tick moved or started stood in the way of those that were looked at before.
+    for (const ReservationChange& change : plan_.reservations) {
+      const auto before = world.reservations().find(change.reservation.row);
+      if (before == world.reservations().end()) continue;
+      Reservation moved = before->second;
+      moved.row.id.value = -moved.row.id.value;  // beside where it is now
+      agenda.Promise(moved);
+    }
+  }
+  return Fits(without.agenda->RoomNow(world.StayOf(job, basis_.now_ms), job.ref), request);
 }
 
 // With its own limits, on what is left plus what these starts took.
@@ -163,8 +228,7 @@ bool OrderCheck::CouldStart(const Waiting& job, const quota::JobCount& count,
   if (StopOf(*basis_.world, basis_.world->DrawOf(job, without.taken)).code != ReasonCode::kNone) {
     return false;
   }
-  return Fits(*pool, RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,
-                               basis_.world->config().topology_wait_ms));
+  return HasRoom(job, count.gpu_type, later);
 }
 
 std::optional<Violation> OrderCheck::Run() {

@@ -1,12 +1,16 @@
 // The rules of verify that look at more than one start at a time.
 #pragma once
 
+#include <map>
 #include <optional>
 
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/verify.h"
 
 namespace kezek::engine {
+
+// What is promised when the plan is carried out.
+std::map<JobRef, Reservation> PromisedAfter(const World& world, const Plan& plan);
 
 // Starts keep every other rule: what they take is there.
 

@@ -1,82 +1,12 @@
 // The walk through the order of each pool: start, block or pass over.
-
 #include <algorithm>
-#include <optional>
-#include <set>
 #include <utility>
 
-#include "quota/order.h"
-#include "scheduler/engine/passes.h"
-#include "scheduler/engine/placement.h"
+#include "scheduler/engine/pool_walk.h"
 #include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
 namespace {
-
-// GPUs each account keeps idle that a job of `project` must leave free: those of accounts that the
-// project is not in.
-class Kept {
- public:
-  Kept(const quota::AccountTree& tree, const std::vector<quota::Entitlement>& entitled)
-      : tree_(tree), entitled_(entitled) {
-    for (const quota::Entitlement& account : entitled_) all_milli_ += account.idle_milli;
-  }
-  MilliGpus From(quota::AccountIndex project) const {
-    MilliGpus kept = all_milli_;
-    if (kept == 0) return 0;
-    for (auto i = project; i != quota::kNoAccount; i = tree_.parent(i)) {
-      kept -= entitled_[static_cast<std::size_t>(i)].idle_milli;
-    }
-    return kept;
-  }
-
- private:
-  const quota::AccountTree& tree_;
-  const std::vector<quota::Entitlement>& entitled_;
-  MilliGpus all_milli_ = 0;
-};
-
-class PoolWalk {
- public:
-  // Says of each job that it comes to and that does not start, in `waits`, why.
-  PoolWalk(const World& world, Draft& draft, const PoolKey& key,
-           std::map<JobRef, JobStanding>& waits);
-  void Run();
-
- private:
-  void Examine(const quota::Candidate& candidate);
-  void PassOver(const quota::Candidate& candidate, Reason reason);
-  void Block(const quota::Candidate& candidate, Reason reason, bool counts);
-  void WaitForRoom(const quota::Candidate& candidate, Reason reason, bool counts);
-  void StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement);
-  void Wait(const quota::Candidate& candidate, Reason reason, bool looked);
-  void LeaveProject(quota::AccountIndex project, std::optional<bool> scavengers);
-  void LeaveAll();
-  std::int32_t StartedApart(const JobRef& row) const;
-  void AddOfGuarantees(const quota::Candidate& candidate, Reason& reason) const;
-  Reason NoRoom(const Request& request, const Waiting& job, const quota::Candidate& candidate);
-
-  const World& world_;
-  Draft& draft_;
-  const PoolKey key_;
-  const std::string& type_;
-  const Pool* pool_;  // null: there is no such node
-  const quota::WaitingJobs& waiting_;
-  std::map<JobRef, JobStanding>& waits_;
-  quota::OrderTree order_;
-  std::vector<quota::Entitlement> entitled_;  // by index; apart: nothing
-  Kept kept_;
-  std::vector<MilliGpus> guarantees_;  // by index, those that count now
-  std::vector<MilliGpus> allocated_;   // by index, with what the plan has given
-  MilliGpus free_milli_ = 0;           // GPUs free, less counted GPUs given
-  std::int32_t looked_ = 0;
-  std::int64_t rank_ = 0;
-  std::map<quota::AccountIndex, std::int32_t> looked_of_;
-  std::map<quota::AccountIndex, std::int64_t> place_of_;
-  // Shapes that have found no room in this tick: free GPUs only become fewer.
-  std::map<Request, Reason> no_room_;
-  std::set<std::pair<quota::AccountIndex, MilliGpus>> kept_from_;
-};
 
 // Of pools that are not shared nothing is anybody's by right.
 std::vector<quota::Entitlement> EntitledIn(const World& world, const Draft& draft,
@@ -104,6 +34,8 @@ quota::OrderInput InputOf(const World& world, const Draft& draft, const PoolKey&
                                                     : charged->second};
 }
 
+}  // namespace
+
 PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key,
                    std::map<JobRef, JobStanding>& waits)
     : world_(world),
@@ -120,6 +52,10 @@ PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key,
       allocated_(AllocatedIn(world, draft, key)),
       free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000) {
   if (key.shared()) draft.places[type_] = order_.Places();
+  const auto agenda = draft.agendas.find(key);
+  if (agenda == draft.agendas.end()) return;
+  agenda_ = &agenda->second;
+  if (key.shared() && world.config().reclaim) victims_.emplace(world, draft, type_, *agenda_);
 }
 
 void PoolWalk::Run() {
@@ -137,16 +73,16 @@ void PoolWalk::Run() {
   }
 }
 
-// How many elements of it (of a job: 1) have started on dedicated nodes in this tick.
-std::int32_t PoolWalk::StartedApart(const JobRef& row) const {
-  if (draft_.started_apart.empty()) return 0;
-  const auto found = draft_.started_apart.find(row);
-  return found == draft_.started_apart.end() ? 0 : found->second;
+// How many elements of it (of a job: 1) have started in this tick, or are being made room for.
+std::int32_t PoolWalk::StartedBefore(const JobRef& row) const {
+  if (draft_.started.empty()) return 0;
+  const auto found = draft_.started.find(row);
+  return found == draft_.started.end() ? 0 : found->second;
 }
 
 void PoolWalk::Examine(const quota::Candidate& candidate) {
   const Waiting& job = world_.waiting().at(candidate.job->ref);
-  if (candidate.nth < StartedApart(job.ref)) return order_.PassOver();
+  if (candidate.nth < StartedBefore(job.ref)) return order_.PassOver();
   quota::JobCount count = world_.CountOf(job);
   count.apart = !key_.shared();
   if (world_.MayBeStopped(candidate.project, count.job_class)) {
@@ -161,10 +97,18 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   }
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);
-  const bool known = no_room_.contains(request);
+  const Stay stay = world_.StayOf(job, draft_.now_ms);
+  const bool promised = agenda_ != nullptr && agenda_->Of(job.ref) != nullptr;
+  const Shaped shaped{request, agenda_ == nullptr ? Agenda::Crossed{} : agenda_->CrossedBy(stay)};
+  const bool known = !promised && no_room_.contains(shaped);
   std::optional<Placement> placement;
-  if (!known && pool_ != nullptr) placement = Place(*pool_, request);
-  if (!placement) return WaitForRoom(candidate, NoRoom(request, job, candidate), !known);
+  if (!known && pool_ != nullptr) {
+    placement = Place(agenda_ == nullptr ? *pool_ : agenda_->RoomNow(stay, job.ref), request);
+  }
+  if (!placement) {
+    const Blocked blocked{candidate, job, count, request, !known};
+    return WaitForRoom(blocked, NoRoom(blocked, shaped, promised));
+  }
   const MilliGpus kept = kept_.From(candidate.project);
   if (kept > 0 && free_milli_ - count.counted_milli < kept) {
     const bool first = kept_from_.insert({candidate.project, count.counted_milli}).second;
@@ -181,30 +125,54 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
 
 // Blocked; but what this pool could never hold waits for nothing here. Its reason is that of the
 // nearest pool that could hold it, if there is one.
-void PoolWalk::WaitForRoom(const quota::Candidate& candidate, Reason reason, bool counts) {
-  if (!IsNever(reason)) return Block(candidate, std::move(reason), counts);
+void PoolWalk::WaitForRoom(const Blocked& blocked, Reason reason) {
+  if (!IsNever(reason)) {
+    if (agenda_ != nullptr && MakeRoom(blocked, reason)) return;
+    return Block(blocked.candidate, std::move(reason), blocked.counts);
+  }
   if (key_.account) {
     order_.PassOver();
     order_.DropRest();
     return;
   }
-  const auto apart = draft_.waits_apart.find(candidate.job->ref);
+  const auto apart = draft_.waits_apart.find(blocked.job.ref);
   const bool elsewhere = key_.shared() && apart != draft_.waits_apart.end();
-  PassOver(candidate, elsewhere ? apart->second : std::move(reason));
+  PassOver(blocked.candidate, elsewhere ? apart->second : std::move(reason));
 }
 
 // The reason for the shape, worked out once, with what is the job's own.
-Reason PoolWalk::NoRoom(const Request& request, const Waiting& job,
-                        const quota::Candidate& candidate) {
-  const auto [found, first] = no_room_.try_emplace(request);
-  if (first) found->second = WhyNoRoom(draft_.free, draft_.configured, request, key_);
-  Reason reason = found->second;
+Reason PoolWalk::NoRoom(const Blocked& blocked, const Shaped& shaped, bool promised) {
+  Reason reason;
+  const auto known = no_room_.find(shaped);
+  if (known != no_room_.end()) {
+    reason = known->second;
+  } else {
+    reason = WhyNoRoomNow(blocked);
+    if (!promised) no_room_[shaped] = reason;
+  }
   if (reason.code == ReasonCode::kWaitsForTopology) {
     reason.fields["until_ms"] =
-        std::to_string(job.queued_since_ms + world_.config().topology_wait_ms);
+        std::to_string(blocked.job.queued_since_ms + world_.config().topology_wait_ms);
   }
-  if (key_.shared()) AddOfGuarantees(candidate, reason);
+  if (key_.shared()) AddOfGuarantees(blocked.candidate, reason);
   return reason;
+}
+
+// What fits beside what runs is kept from it by promises.
+Reason PoolWalk::WhyNoRoomNow(const Blocked& blocked) const {
+  if (agenda_ != nullptr && pool_ != nullptr && !agenda_->promises().empty() &&
+      Fits(*pool_, blocked.request)) {
+    const Reservation* first = nullptr;
+    for (const auto& [row, promise] : agenda_->promises()) {
+      if (row == blocked.job.ref) continue;
+      if (first == nullptr || promise.from_ms < first->from_ms) first = &promise;
+    }
+    if (first != nullptr) {
+      return {ReasonCode::kReservationAhead,
+              {{"at_ms", std::to_string(std::max(first->from_ms, draft_.now_ms))}}};
+    }
+  }
+  return WhyNoRoom(draft_.free, draft_.configured, blocked.request, key_);
 }
 
 void PoolWalk::AddOfGuarantees(const quota::Candidate& candidate, Reason& reason) const {
@@ -223,30 +191,22 @@ void PoolWalk::AddOfGuarantees(const quota::Candidate& candidate, Reason& reason
   }
 }
 
-// From here on it counts as what its nodes make of it.
 void PoolWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement) {
-  draft_.free.Take(key_, job.spec->shape, placement);
-  const MilliGpus counted = world_.CountedOn(job.spec->shape, placement);
-  Start start{.job = StartableRef(job, candidate.nth),
-              .row = job.ref,
-              .placement = std::move(placement),
-              .counted_milli = counted,
-              .scavenges = world_.ScavengesOf(job.ref)};
-  const quota::JobCount count = world_.CountOf(start);
-  Take(world_.DrawOf(start, draft_.taken), draft_.taken);
-  draft_.running.Add(world_.tree(), count);
+  const Given given = AddStart(world_, draft_, key_, job, candidate.nth, std::move(placement));
+  Count(candidate.project, given.count);
+  if (key_.account) ++draft_.started[job.ref];
+  if (!key_.shared() && !given.count.scavenger) {
+    draft_.charged[type_][{given.count.project, given.count.user}] += given.expected_charge;
+  }
+  order_.Start({given.count.counted_milli, given.expected_charge});
+}
+
+// What the plan gives, in what this walk measures by.
+void PoolWalk::Count(quota::AccountIndex project, const quota::JobCount& count) {
   free_milli_ -= count.counted_milli;
-  for (auto i = candidate.project; i != quota::kNoAccount && count.IsShared();
-       i = world_.tree().parent(i)) {
+  for (auto i = project; i != quota::kNoAccount && count.IsShared(); i = world_.tree().parent(i)) {
     allocated_[static_cast<std::size_t>(i)] += count.counted_milli;
   }
-  draft_.plan.starts.push_back(std::move(start));
-  if (key_.account) ++draft_.started_apart[job.ref];
-  const MilliGpuMs charge = world_.ExpectedChargeOf(*job.spec, counted);
-  if (!key_.shared() && !count.scavenger) {
-    draft_.charged[type_][{count.project, count.user}] += charge;
-  }
-  order_.Start({counted, charge});
 }
 
 void PoolWalk::PassOver(const quota::Candidate& candidate, Reason reason) {
@@ -286,7 +246,7 @@ void PoolWalk::LeaveProject(quota::AccountIndex project, std::optional<bool> sca
   for (const quota::Candidate& candidate : order_.Remaining(project)) {
     if (scavengers && candidate.job->scavenger != *scavengers) continue;
     if (waits_.contains(candidate.job->ref)) continue;
-    if (candidate.job->count <= StartedApart(candidate.job->ref)) continue;
+    if (candidate.job->count <= StartedBefore(candidate.job->ref)) continue;
     Wait(candidate, {ReasonCode::kNotLookedAt, {}}, false);
   }
   order_.CloseProject(project);
@@ -298,6 +258,8 @@ void PoolWalk::LeaveAll() {
     if (index != quota::kNoAccount) LeaveProject(index, std::nullopt);
   }
 }
+
+namespace {
 
 // What is in no order: jobs that settings bar, rows of arrays that run as many as they may.
 void WaitOutside(const World& world, Draft& draft) {

@@ -7,13 +7,14 @@
 #include <tuple>
 #include <utility>
 
+#include "scheduler/engine/cover.h"
 #include "scheduler/engine/passes.h"
-#include "scheduler/engine/reclaim.h"
 
 namespace kezek::engine {
 namespace {
 
 constexpr std::size_t kNextShown = 10;
+constexpr std::int32_t kAsksMost = 200;  // an ask costs milliseconds on a large machine
 
 // What keeps a job from starting that more GPUs would not change.
 bool IsStop(const Reason& reason) {
@@ -36,9 +37,11 @@ struct Trial {
     for (const auto& [account, covered] : CoveredBy(world, now)) {
       if (account.first != quota::kRootIndex) guaranteed.insert(covered.begin(), covered.end());
     }
-    for (Reclaimed& one : Reclaim(world, plan, now)) {
-      preempted.insert(one.victims.begin(), one.victims.end());
-      reclaims.emplace(one.row, std::move(one.job));
+    // Where no tick reclaims, who would.
+    world.AskReclaim(kAsksMost);
+    for (const Preempt& preempt : DecideAll(world, now).preempts) {
+      preempted.insert(preempt.victim);
+      reclaims.emplace(preempt.for_row, StartableRef(world.waiting().at(preempt.for_row), 0));
     }
   }
   World world;

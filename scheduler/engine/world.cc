@@ -72,6 +72,7 @@ World::World(const Facts& facts, std::shared_ptr<const Directory> directory)
   for (const auto& [name, node] : facts.nodes) SetNode(node);
   for (const auto& [ref, attempt] : facts.holdings) SetHolding(attempt);
   for (const auto& [ref, job] : facts.waiting) SetWaiting(job);
+  reservations_ = facts.reservations;
 }
 
 void World::SetDirectory(std::shared_ptr<const Directory> directory) {
@@ -161,6 +162,8 @@ void World::SetHolding(const Holding& attempt) {
   if (!types_stale_) machine_.Hold(attempt.shape, attempt.placement);
   if (attempt.counts) running_.Add(tree_, CountOf(attempt));
   if (attempt.start_ms != 0) runs_since_[attempt.project].insert(attempt.start_ms);
+  ends_[attempt.shape.gpu_type].insert({KnownEnd(attempt), attempt.attempt});
+  for (const NodeGrant& grant : attempt.placement) on_[grant.node].insert(attempt.attempt);
 }
 
 void World::RemoveHolding(const AttemptRef& attempt) {
@@ -173,6 +176,13 @@ void World::RemoveHolding(const AttemptRef& attempt) {
     const auto runs = runs_since_.find(found->second.project);
     runs->second.extract(found->second.start_ms);
     if (runs->second.empty()) runs_since_.erase(runs);
+  }
+  ends_[found->second.shape.gpu_type].erase({KnownEnd(found->second), attempt});
+  for (const NodeGrant& grant : found->second.placement) {
+    const auto on = on_.find(grant.node);
+    if (on == on_.end()) continue;
+    on->second.erase(attempt);
+    if (on->second.empty()) on_.erase(on);
   }
   holdings_.erase(found);
 }
@@ -247,6 +257,8 @@ Machine World::MachineAt(TimeMs now) const {
 }
 
 void World::Refresh(TimeMs now) {
+  improves_ = now - improved_ms_ >= config_.improve_ms;
+  if (improves_) improved_ms_ = now;
   RefreshMachine(now);
   if (types_stale_) {
     auto types = quota::GpuTypes(nodes_);

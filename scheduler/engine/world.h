@@ -35,6 +35,12 @@ std::int32_t StartableCount(const Waiting& job);
 // The nth of them.
 JobRef StartableRef(const Waiting& job, std::int32_t nth);
 
+// How long something is on its nodes: until it is gone if others need them, and by its limit.
+struct Stay {
+  TimeMs gone_by_ms = 0;
+  TimeMs end_ms = 0;
+};
+
 class World {
  public:
   World(EngineConfig config, std::shared_ptr<const Directory> directory);
@@ -47,6 +53,10 @@ class World {
   void RemoveWaiting(const JobRef& job);
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
+  void SetReservation(const Reservation& reservation) {
+    reservations_[reservation.row] = reservation;
+  }
+  void RemoveReservation(const JobRef& row) { reservations_.erase(row); }
   // What stands at each date; `whose` says only whose it is.
   void Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated);
   void Ended(const EndedRun& run);
@@ -55,13 +65,38 @@ class World {
   // Brings what depends on several events, or on the time, up to date. Before a tick.
   void Refresh(TimeMs now);
   TimeMs now_ms() const { return now_ms_; }  // of the last Refresh
+  // Reservations are looked at for earlier times in this tick: not in each.
+  bool improves() const { return improves_; }
 
   const EngineConfig& config() const { return config_; }
+  // From now on plans reclaim, for so many jobs.
+  void AskReclaim(std::int32_t asks) {
+    config_.reclaim = true;
+    config_.reclaim_asks = asks;
+  }
   const Directory& directory() const { return *directory_; }
   const quota::AccountTree& tree() const { return tree_; }
   const std::map<std::string, Node>& nodes() const { return nodes_; }
   const std::map<AttemptRef, Holding>& holdings() const { return holdings_; }
   const std::map<JobRef, Waiting>& waiting() const { return waiting_; }
+  const std::map<JobRef, Reservation>& reservations() const { return reservations_; }
+
+  // How long something with this limit may hold its nodes: as long as it can be charged.
+  DurationMs Occupies(DurationMs limit_ms) const;
+  // When its limit, or whoever ends it, will have freed what it holds; not before `now`.
+  TimeMs EndOf(const Holding& attempt, TimeMs now) const;
+  // When it is gone if others need its nodes: where there is reclaim a scavenger is after its
+  // grace.
+  TimeMs GoneBy(const Holding& attempt, TimeMs now) const;
+  // The same of a job that starts now.
+  Stay StayOf(const Waiting& job, TimeMs now) const;
+  // Between the signal and the end, should it be preempted: what it asks for, at most its class's.
+  DurationMs GraceOf(const JobSpec& spec) const;
+  // What is running, by GPU type and the end that its limit, or whoever ends it, gives it.
+  using Ends = std::set<std::pair<TimeMs, AttemptRef>>;
+  const Ends& ends(const std::string& gpu_type) const;
+  // What holds something of a node.
+  const std::set<AttemptRef>& on(const std::string& node) const;
 
   // Totals. Of nodes: with what has ended but is not released; of shares: without.
   const std::map<std::string, NodeUse>& used() const { return used_; }
@@ -111,6 +146,7 @@ class World {
   quota::JobCount CountOf(const Holding& attempt) const;
 
  private:
+  TimeMs KnownEnd(const Holding& attempt) const;
   quota::OrderJob OrderOf(const Waiting& job) const;
   void Order(const Waiting& job);
   void Unorder(const Waiting& job);
@@ -135,6 +171,11 @@ class World {
   std::map<std::string, Node> nodes_;
   std::map<AttemptRef, Holding> holdings_;
   std::map<JobRef, Waiting> waiting_;
+  std::map<JobRef, Reservation> reservations_;
+  std::map<std::string, Ends> ends_;
+  std::map<std::string, std::set<AttemptRef>> on_;  // none is empty
+  const Ends no_ends_;
+  const std::set<AttemptRef> nobody_;
   std::map<std::string, quota::UsageBook> usage_;
   quota::UsageBook no_usage_;
   ClassRules plain_class_;
@@ -159,6 +200,8 @@ class World {
   bool types_stale_ = true;
   bool order_stale_ = true;  // all of it: sizes, rates or classes changed
   TimeMs now_ms_ = 0;
+  TimeMs improved_ms_ = 0;
+  bool improves_ = false;
   std::map<JobRef, BudgetRef> scavenges_;  // waiting jobs that budgets make scavengers
   std::set<JobRef> may_scavenge_;          // waiting jobs below budgets that may
 

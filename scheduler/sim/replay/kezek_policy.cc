@@ -115,6 +115,10 @@ class KezekPolicy : public Policy {
 engine::EngineConfig ConfigOf(const KezekRules& rules) {
   engine::EngineConfig config;
   config.phase_ended = rules.phase_ended;
+  config.reservations = rules.reservations;
+  config.reclaim = rules.guarantee_percent > 0;
+  config.charge.kill_margin_ms = 0;  // a limit ends nobody late
+  config.late_ms = 0;
   return config;
 }
 
@@ -245,7 +249,8 @@ void KezekPolicy::Start(const engine::Start& start, std::int64_t now_s, Decision
                  .placement = start.placement,
                  .counted_milli = start.counted_milli,
                  .start_ms = At(now_s),
-                 .limit_ms = JobOf(job).limit_s * kSecondMs};
+                 .limit_ms = JobOf(job).limit_s * kSecondMs,
+                 .grace_ms = rules_.grace_s * kSecondMs};
   --waiting_;
   engine_.RemoveWaiting(start.row);
   engine_.SetHolding(run.holding);
@@ -267,7 +272,18 @@ Decision KezekPolicy::Decide(std::int64_t now_s) {
     dropped_ += std::ssize(plan.dropped);
     for (const engine::Start& start : plan.starts) Start(start, now_s, decision);
     for (const engine::Preempt& preempt : plan.preempts) {
-      decision.preempts.push_back(IndexOf(preempt.victim.job));
+      const JobIndex victim = IndexOf(preempt.victim.job);
+      decision.preempts.push_back(victim);
+      engine::Holding& holding = RunOf(victim).holding;
+      holding.ends_by_ms = At(now_s) + holding.grace_ms;
+      engine_.SetHolding(holding);
+    }
+    for (const engine::ReservationChange& change : plan.reservations) {
+      if (change.news == engine::ReservationNews::kEnded) {
+        engine_.RemoveReservation(change.reservation.row);
+      } else {
+        engine_.SetReservation(change.reservation);
+      }
     }
     NoteBlocked(plan);
     if (!plan.more) break;
@@ -294,7 +310,8 @@ std::vector<std::pair<std::string, std::string>> KezekPolicy::Parameters() const
   std::vector<std::pair<std::string, std::string>> parameters = {
       {"rule", rule},
       {"half-life", std::to_string(config_.half_life_ms / kDayMs) + " d"},
-      {"age_max", std::to_string(config_.age_max_ms / kHourMs) + " h"}};
+      {"age_max", std::to_string(config_.age_max_ms / kHourMs) + " h"},
+      {"reservations", std::to_string(config_.reservations)}};
   if (list_.split) {
     parameters.push_back({"nodes", "dedicated to each group"});
   } else {

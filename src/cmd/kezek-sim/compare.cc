@@ -189,6 +189,8 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86'400}))
       ->type_name("S")
       ->capture_default_str();
+  command.add_option("--reservations", kezek.reservations, "kezek: alive in each pool; 0: none")
+      ->check(CLI::Range(0, 1000));
   command.add_option("--grace", run.grace_s, "from preemption to end")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86'400}))
       ->type_name("S")
@@ -255,6 +257,7 @@ Result<void> CompareCommand::Options::Complete() {
     list.group_nodes.push_back(*group);
   }
   kezek.guarantee_percent = guarantee.value_or(groups.empty() ? 0 : 100);
+  kezek.grace_s = run.grace_s;
   run.stopwatch_ns = [this] { return phase_began_ns = NowNs(); };
   if (replay->parsed()) policies = {policy};
   if (!phases) return {};

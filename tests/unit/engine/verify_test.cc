@@ -280,25 +280,50 @@ TEST_F(VerifyTest, ReservationsAreNotDelayed) {
   Hold(9, Gang(3, 1, 8), {{"n4", 8, {}}}, kNoon);
   const Plan plan = Decide();
   ASSERT_EQ(StartsText(plan), "1@n3 2@n1,n2");
-  const auto reserve = [](TimeMs from, std::vector<std::string> nodes) {
-    return [from, nodes](Plan& p) {
+  const auto promise = [this](std::int64_t job, TimeMs from, std::vector<std::string> nodes,
+                              ReservationNews news = ReservationNews::kGiven) {
+    const auto row = world_->waiting().find({JobId{job}});
+    ReservationChange change{.news = news};
+    change.reservation.row = {JobId{job}};
+    change.reservation.from_ms = from;
+    if (row != world_->waiting().end()) {
+      change.reservation.limit_ms = row->second.spec->time_limit_ms;
+      change.reservation.shape = row->second.spec->shape;
+    }
+    for (auto& node : nodes) change.reservation.placement.push_back({node, 8, {}});
+    return change;
+  };
+  const auto reserve = [&](TimeMs from, std::vector<std::string> nodes) {
+    return [=](Plan& p) {
       p.starts.pop_back();
-      p.reservations.push_back({{JobId{2}}, from, nodes});
+      p.reservations.push_back(promise(2, from, nodes));
     };
   };
+  const TimeMs free = kNoon + kHourMs + 2 * kMinuteMs;  // with kill_margin
   Plan good = plan;
-  reserve(kNoon + kHourMs, {"n3", "n4"})(good);
+  reserve(free, {"n3", "n4"})(good);
   EXPECT_FALSE(FirstViolation(basis(), good));
-  ExpectCaught(plan, reserve(kNoon + kHourMs - 1, {"n2", "n3"}), "of job 2 is delayed");
-  ExpectCaught(plan, reserve(kNoon + kHourMs - 1, {"n1", "n4"}), "what runs");
-  ExpectCaught(plan, reserve(kNoon - 1, {"n1", "n2"}), "past");
+  ExpectCaught(plan, reserve(free - 1, {"n2", "n3"}), "of job 2 is delayed");
+  ExpectCaught(plan, reserve(free - 1, {"n1", "n4"}), "not free for it");
   ExpectCaught(plan, reserve(kNoon, {"n1"}), "as many nodes");
   ExpectCaught(
-      plan,
-      [](Plan& p) {
-        p.reservations.push_back({{JobId{77}}, kNoon, {"n1"}});
-      },
+      plan, [&](Plan& p) { p.reservations.push_back(promise(77, kNoon, {"n1"})); },
       "does not wait");
+  // What was promised before is kept, and moves later only where a rule says so.
+  Reservation known = promise(2, kNoon + kMinuteMs, {"n1", "n2"}).reservation;
+  world_->SetReservation(known);
+  ExpectCaught(plan, reserve(free, {"n1", "n2"}), "moves later");
+  ExpectCaught(
+      plan,
+      [&](Plan& p) {
+        p.starts.pop_back();
+        p.reservations.push_back(promise(2, kNoon - 1, {"n1", "n2"}, ReservationNews::kEarlier));
+      },
+      "past");
+  known.placement = {{"n1", 8, {}}, {"n3", 8, {}}};
+  world_->SetReservation(known);
+  ExpectCaught(
+      plan, [](Plan& p) { p.starts.pop_back(); }, "of job 2 is delayed");
 }
 
 class VerifyPreemptTest : public VerifyTest {

@@ -1,0 +1,126 @@
+// What of a pool is free when: by the ends that limits give to what runs, by what is promised to
+// jobs that wait, and by what the plan has started. One tick's.
+//
+// Simple model: a list of who holds what of which node from when until when. Whoever asks for nodes
+// from `t` until `u` may have of each what is left of it at every moment between. As nothing but a
+// promise begins later, that is the least of what is left at `t` and at the beginning of each
+// promise in between.
+//
+// Departure: what may be had now is asked for each job of the walk. It depends on the time until
+// which alone by the promises that begin before, so there is one machine for each number of them.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kezek/ids.h"
+#include "kezek/reservation.h"
+#include "kezek/resources.h"
+#include "kezek/time.h"
+#include "scheduler/engine/machine.h"
+#include "scheduler/engine/placement.h"
+#include "scheduler/engine/pools.h"
+#include "scheduler/engine/world.h"
+
+namespace kezek::engine {
+
+class Agenda {
+ public:
+  // `free`: the machine with what the plan has given so far, which whoever gives more takes from it
+  // and says so by Start. It and the world outlive this.
+  Agenda(const World& world, PoolKey key, const Machine& free, TimeMs now);
+
+  // From now on; instead of what was promised to the row before.
+  void Promise(const Reservation& reservation);
+  void Withdraw(const JobRef& row);
+  // Null: nothing is promised to it.
+  const Reservation* Of(const JobRef& row) const;
+  const std::map<JobRef, Reservation>& promises() const { return promises_; }
+
+  // The plan has started it on these nodes.
+  void Start(const Shape& shape, const Placement& placement, const Stay& stay);
+  // The plan ends it: it is gone by then.
+  void End(const AttemptRef& attempt, TimeMs by_ms);
+
+  // What a job of this row may have that starts now without delaying any promise but its own.
+  // Valid until the next call of another member.
+  const Pool& RoomNow(const Stay& stay, const JobRef& row);
+  // Jobs of which this is the same have the same room, if nothing is promised to them: how many
+  // promises begin before they are gone, and how many reclaims under way before their limit.
+  using Crossed = std::pair<std::size_t, std::size_t>;
+  Crossed CrossedBy(const Stay& stay) const;
+  // Likewise of one node, and as if these had ended.
+  FreeNode RoomOn(std::size_t spot, const Stay& stay, const JobRef& row,
+                  const std::set<AttemptRef>& gone) const;
+
+  Machine RoomWithout(const std::set<AttemptRef>& gone, const Stay& stay, const JobRef& row) const;
+
+  struct Slot {
+    TimeMs from_ms = 0;
+    Placement placement;
+  };
+  // The earliest time, not before `after_ms` and before `before_ms`, from which it may have nodes
+  // for so long, without delaying any promise but its own. None: there is none.
+  std::optional<Slot> Earliest(const Request& request, DurationMs limit_ms, const JobRef& row,
+                               TimeMs after_ms, TimeMs before_ms);
+  // Whether its nodes can be its own at its time beside all others' promises.
+  bool Holds(const Reservation& reservation) const;
+
+ private:
+  // What the plan has started on a node.
+  struct Span {
+    Stay stay;
+    NodeUse use;
+  };
+  TimeMs BeginOf(const Reservation& promise) const;
+  TimeMs EndOf(const Holding& attempt, bool firmly) const;
+  TimeMs EndOf(const Reservation& promise) const {
+    return std::max(now_, promise.from_ms + world_.config().late_ms) +
+           world_.Occupies(promise.limit_ms);
+  }
+  // Without `ms`: now, as it is. Else what is due by then has ended, and what is promised has
+  // begun. Scavengers have been ended by then, but firmly: for what is being made room for nobody
+  // else is.
+  struct Moment {
+    std::optional<TimeMs> ms;
+    bool firmly = false;
+  };
+  NodeBalance BalanceAt(std::size_t spot, const Moment& at, const std::set<AttemptRef>& gone) const;
+  FreeNode FreeAt(std::size_t spot, const Moment& at, const JobRef& but,
+                  const std::set<AttemptRef>& gone) const;
+  FreeNode RoomBetween(std::size_t spot, const Moment& from, const Stay& stay, const JobRef& but,
+                       const std::set<AttemptRef>& gone) const;
+  void Limit(Machine& machine, const Moment& from, const Stay& stay, const JobRef& but) const;
+  const Pool& PoolIn(const Machine& machine) const { return machine.pools()[pool_]; }
+  std::optional<std::size_t> SpotOf(const std::string& node) const;
+  void FindEnds();
+
+  const World& world_;
+  const PoolKey key_;
+  const Machine& free_;
+  const TimeMs now_;
+  std::size_t pool_ = 0;  // in a machine's
+  std::map<JobRef, Reservation> promises_;
+  std::map<std::size_t, std::set<JobRef>> promised_;  // by spot; none is empty
+  std::map<std::size_t, std::vector<Span>> started_;  // by spot
+  std::map<AttemptRef, TimeMs> ended_;                // by the plan
+  // What ends when, in order; made when it is first asked for.
+  struct Ending {
+    TimeMs at_ms = 0;
+    Shape shape;
+    Placement placement;
+  };
+  std::vector<Ending> starts_;
+  std::vector<std::pair<TimeMs, const Holding*>> ends_;
+  bool ends_known_ = false;
+  std::map<Crossed, Machine> rooms_;
+  Machine own_room_;
+};
+
+}  // namespace kezek::engine

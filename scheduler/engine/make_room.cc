@@ -1,0 +1,147 @@
+// What is done about a job that finds no room: attempts that it may end make it room; inside its
+// guarantee it goes before what is promised to other projects; else nodes are promised to it.
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "scheduler/engine/pool_walk.h"
+#include "scheduler/engine/reserve.h"
+#include "scheduler/engine/stops.h"
+
+namespace kezek::engine {
+namespace {
+
+constexpr TimeMs kEver = std::numeric_limits<TimeMs>::max();
+
+// What is asked of nodes whenever they are free: no preference.
+Request DemandOf(const JobSpec& spec) { return {&spec, spec.within, false}; }
+
+bool WaitsForRoom(ReasonCode code) {
+  return code == ReasonCode::kWaitsForGpus || code == ReasonCode::kWaitsForDomain ||
+         code == ReasonCode::kReservationAhead;
+}
+
+}  // namespace
+
+// True: it has started, or what is to go for it is on its way. Else `reason` may say more.
+bool PoolWalk::MakeRoom(const Blocked& blocked, Reason& reason) {
+  if (!WaitsForRoom(reason.code)) return false;
+  if (Reclaim(blocked)) return true;
+  if (blocked.candidate.inside && PushThrough(blocked)) return true;
+  Reserve(blocked, reason);
+  return false;
+}
+
+bool PoolWalk::Reclaim(const Blocked& blocked) {
+  const Asked asked{blocked.candidate.project, blocked.count.job_class,
+                    DemandOf(*blocked.job.spec)};
+  if (!victims_ || no_victims_.contains(asked)) return false;
+  if (victims_->asks() >= world_.config().reclaim_asks) return false;
+  const auto choice = victims_->For(blocked.job, blocked.count, std::get<Request>(asked));
+  if (!choice) {
+    no_victims_.insert(asked);
+    return false;
+  }
+  const Reservation* own = agenda_->Of(blocked.job.ref);
+  if (own != nullptr && own->from_ms <= choice->gone_by_ms) return false;  // no sooner
+  victims_->Take(*choice);
+  const JobRef& row = blocked.job.ref;
+  const JobSpec& spec = *blocked.job.spec;
+  for (const AttemptRef& victim : choice->attempts) {
+    const Holding& attempt = world_.holdings().at(victim);
+    agenda_->End(victim, draft_.now_ms + attempt.grace_ms);
+    draft_.plan.preempts.push_back({victim, row, draft_.plan.starts.size()});
+    free_milli_ += attempt.counted_milli;
+  }
+  const Reservation claim{.row = row,
+                          .from_ms = choice->gone_by_ms,
+                          .limit_ms = spec.time_limit_ms,
+                          .shape = spec.shape,
+                          .placement = choice->placement,
+                          .counted_milli = world_.CountedOn(spec.shape, choice->placement),
+                          .inside = blocked.candidate.inside,
+                          .given_ms = draft_.now_ms,
+                          .victims = choice->attempts};
+  agenda_->Promise(claim);
+  no_room_.clear();
+  Reason reason = UnderWay(world_, claim);
+  Note(world_, draft_, {claim, ReservationNews::kGiven, reason});
+  const Given given = AddClaim(world_, draft_, blocked.job, claim);
+  Count(blocked.candidate.project, given.count);
+  Wait(blocked.candidate, std::move(reason), true);
+  order_.Start({given.count.counted_milli, given.expected_charge});
+  return true;
+}
+
+// Promises of other projects do not stand in the way of what is inside its guarantee; what they
+// need is found anew behind it. A reclaim under way is not undone.
+bool PoolWalk::PushThrough(const Blocked& blocked) {
+  const Asked asked{blocked.candidate.project, blocked.count.job_class, blocked.request};
+  if (no_way_through_.contains(asked)) return false;
+  std::vector<Reservation> others;
+  for (const auto& [row, promise] : agenda_->promises()) {
+    const bool own = world_.waiting().at(row).spec->project == blocked.job.spec->project;
+    if (!own && promise.victims.empty()) others.push_back(promise);
+  }
+  if (others.empty()) return false;
+  std::stable_sort(others.begin(), others.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.given_ms, a.row) < std::pair(b.given_ms, b.row);
+  });
+  for (const Reservation& other : others) agenda_->Withdraw(other.row);
+  const Stay stay = world_.StayOf(blocked.job, draft_.now_ms);
+  auto placement = Place(agenda_->RoomNow(stay, blocked.job.ref), blocked.request);
+  const MilliGpus kept = kept_.From(blocked.candidate.project);
+  const bool starts = placement && (kept == 0 || free_milli_ - blocked.count.counted_milli >= kept);
+  if (starts) StartOn(blocked.candidate, blocked.job, std::move(*placement));
+  for (const Reservation& other : others) {
+    if (starts && !agenda_->Holds(other)) {
+      MoveLater(world_, draft_, *agenda_, other, "guarantee");
+    } else {
+      agenda_->Promise(other);
+    }
+  }
+  no_room_.clear();
+  if (!starts) no_way_through_.insert(asked);
+  return starts;
+}
+
+// A free place among the promises goes to the first in the order that has none.
+void PoolWalk::Reserve(const Blocked& blocked, Reason& reason) {
+  if (const Reservation* own = agenda_->Of(blocked.job.ref)) {
+    reason = ReservedAt(*own);
+    return;
+  }
+  const std::int32_t most = world_.config().reservations;
+  std::int32_t alive = 0;
+  std::int32_t inside = 0;
+  for (const auto& [row, promise] : agenda_->promises()) {
+    if (!promise.victims.empty()) continue;
+    ++alive;
+    inside += promise.inside ? 1 : 0;
+  }
+  if (alive >= most || blocked.count.scavenger) return;
+  if (blocked.candidate.inside && inside >= most / 2) return;
+  const JobSpec& spec = *blocked.job.spec;
+  const Request demand = DemandOf(spec);
+  if (never_free_.contains(demand)) return;
+  auto slot = agenda_->Earliest(demand, spec.time_limit_ms, blocked.job.ref, draft_.now_ms, kEver);
+  if (!slot) {
+    never_free_.insert(demand);
+    return;
+  }
+  Reservation promise{.row = blocked.job.ref,
+                      .from_ms = slot->from_ms,
+                      .limit_ms = spec.time_limit_ms,
+                      .shape = spec.shape,
+                      .placement = std::move(slot->placement),
+                      .inside = blocked.candidate.inside,
+                      .given_ms = draft_.now_ms};
+  promise.counted_milli = world_.CountedOn(spec.shape, promise.placement);
+  agenda_->Promise(promise);
+  no_room_.clear();
+  reason = ReservedAt(promise);
+  Note(world_, draft_, {std::move(promise), ReservationNews::kGiven, reason});
+}
+
+}  // namespace kezek::engine

@@ -1,0 +1,34 @@
+#include <utility>
+
+#include "scheduler/engine/passes.h"
+#include "scheduler/engine/reserve.h"
+#include "scheduler/engine/stops.h"
+
+namespace kezek::engine {
+
+// From here on it counts as what its nodes make of it.
+Given AddStart(const World& world, Draft& draft, const PoolKey& key, const Waiting& job,
+               std::int32_t nth, Placement placement) {
+  draft.free.Take(key, job.spec->shape, placement);
+  const auto agenda = draft.agendas.find(key);
+  if (agenda != draft.agendas.end()) {
+    agenda->second.Start(job.spec->shape, placement, world.StayOf(job, draft.now_ms));
+    if (const Reservation* own = agenda->second.Of(job.ref)) {
+      Note(world, draft, {*own, ReservationNews::kEnded, {}});
+      agenda->second.Withdraw(job.ref);
+    }
+  }
+  Start start{.job = StartableRef(job, nth),
+              .row = job.ref,
+              .placement = std::move(placement),
+              .counted_milli = 0,
+              .scavenges = world.ScavengesOf(job.ref)};
+  start.counted_milli = world.CountedOn(job.spec->shape, start.placement);
+  Given given{world.CountOf(start), world.ExpectedChargeOf(*job.spec, start.counted_milli)};
+  Take(world.DrawOf(start, draft.taken), draft.taken);
+  draft.running.Add(world.tree(), given.count);
+  draft.plan.starts.push_back(std::move(start));
+  return given;
+}
+
+}  // namespace kezek::engine
