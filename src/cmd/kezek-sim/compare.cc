@@ -190,7 +190,9 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
       ->type_name("S")
       ->capture_default_str();
   command.add_option("--reservations", kezek.reservations, "kezek: alive in each pool; 0: none")
-      ->check(CLI::Range(0, 1000));
+      ->check(CLI::Range(0, 1000))
+      ->type_name("N")
+      ->capture_default_str();
   command.add_option("--grace", run.grace_s, "from preemption to end")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86'400}))
       ->type_name("S")
