@@ -5,7 +5,6 @@
 // jobs, two classes. Every measure stands beside a calibration loop of the same round, whose time
 // says how fast the machine was just then.
 #include <malloc.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -18,55 +17,21 @@
 
 #include "quota/entitlement.h"
 #include "quota/order.h"
+#include "tests/bench/measuring.h"
 
 namespace {
 
 using namespace kezek;
 using namespace kezek::quota;
+using bench::Calibrate;
+using bench::Dice;
+using bench::Took;
 
 constexpr std::int64_t kAccounts = 2000;
 constexpr std::int64_t kInstitutions = 76;
 constexpr std::int64_t kUsers = 10'000;
 constexpr TimeMs kNow = 20'000 * kDayMs + 5 * kHourMs;
 const std::string kType = "h200";
-
-class Dice {
- public:
-  std::int64_t Roll(std::int64_t least, std::int64_t most) {
-    state_ += 0x9e3779b97f4a7c15U;
-    std::uint64_t z = (state_ ^ (state_ >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return least + static_cast<std::int64_t>((z ^ (z >> 31)) %
-                                             static_cast<std::uint64_t>(most - least + 1));
-  }
-
- private:
-  std::uint64_t state_ = 1;
-};
-
-// Of this thread's own processor time: other work on the machine counts only as colder caches.
-std::int64_t NowNs() {
-  timespec now{};
-  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0) std::abort();
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
-template <class Act>
-std::int64_t Took(const Act& act) {
-  const std::int64_t began = NowNs();
-  act();
-  return NowNs() - began;
-}
-
-// A million dependent multiplications: what a processor without other work does in about 1.5 ms.
-std::int64_t Calibrate() {
-  static volatile std::uint64_t sink = 1;
-  return Took([] {
-    std::uint64_t value = sink;
-    for (int i = 0; i < 1'000'000; ++i) value = value * 0x9e3779b97f4a7c15U + 1;
-    sink = value;
-  });
-}
 
 std::map<AccountId, Account> Accounts(Dice& dice) {
   std::map<AccountId, Account> accounts;

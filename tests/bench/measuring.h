@@ -1,0 +1,51 @@
+// What the benchmarks that are programs share: chance that is the same everywhere, and time.
+#pragma once
+
+#include <time.h>
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace kezek::bench {
+
+class Dice {
+ public:
+  explicit Dice(std::int64_t seed = 1) : state_(static_cast<std::uint64_t>(seed)) {}
+  // least…most, both included.
+  std::int64_t Roll(std::int64_t least, std::int64_t most) {
+    state_ += 0x9e3779b97f4a7c15U;
+    std::uint64_t z = (state_ ^ (state_ >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return least + static_cast<std::int64_t>((z ^ (z >> 31)) %
+                                             static_cast<std::uint64_t>(most - least + 1));
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// Of this thread's own processor time: other work on the machine counts only as colder caches.
+inline std::int64_t NowNs() {
+  timespec now{};
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0) std::abort();
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+template <class Act>
+std::int64_t Took(const Act& act) {
+  const std::int64_t began = NowNs();
+  act();
+  return NowNs() - began;
+}
+
+// A million dependent multiplications: what a processor without other work does in about 1.5 ms.
+inline std::int64_t Calibrate() {
+  static volatile std::uint64_t sink = 1;
+  return Took([] {
+    std::uint64_t value = sink;
+    for (int i = 0; i < 1'000'000; ++i) value = value * 0x9e3779b97f4a7c15U + 1;
+    sink = value;
+  });
+}
+
+}  // namespace kezek::bench
