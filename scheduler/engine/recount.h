@@ -1,5 +1,9 @@
 // Totals counted anew from single holdings and starts: what verify measures by. Shares no code with
 // the totals that the passes keep.
+//
+// Counted is what is asked for, when it is first asked for: a node from what is on it, a project
+// from what it runs, a user likewise, by the world's lists of single holdings. The world must stay
+// as it is while this is used.
 #pragma once
 
 #include <cstddef>
@@ -26,14 +30,11 @@ class Recount {
   // outlive this; of a type it lacks, or null: as they are set.
   explicit Recount(const World& world, const Entitled* entitled = nullptr);
 
-  void Add(const Start& start) { Change(start, 1); }
-  void Remove(const Start& start) { Change(start, -1); }
+  void Add(const Start& start) { Apply(start, 1); }
+  void Remove(const Start& start) { Apply(start, -1); }
   // What is being made room for counts as allocated, but has no nodes yet.
   void Add(const quota::JobCount& job) { Count(job, 1); }
-  // One of what holds resources and counts.
-  void Remove(const Holding& attempt);
-
-  const std::map<std::string, NodeUse>& used() const { return used_; }
+  NodeUse UseOf(const std::string& node) const;
   MilliGpus Allocated(quota::AccountIndex account, const std::string& gpu_type) const;
   // The guarantee that counts now.
   MilliGpus Guarantee(quota::AccountIndex account, const std::string& gpu_type) const;
@@ -56,19 +57,36 @@ class Recount {
   struct Total {
     MilliGpus counted_milli = 0;
     std::int64_t jobs = 0;
+    void Add(MilliGpus counted, std::int64_t count) {
+      counted_milli += count * counted;
+      jobs += count;
+    }
   };
-  void Change(const Start& start, int sign);
+  // A start or claim that was added, or what was taken out again.
+  struct Change {
+    quota::JobCount job;
+    int sign = 1;
+  };
+  void Apply(const Start& start, int sign);
   void Count(const quota::JobCount& job, int sign);
+  NodeUse& Use(const std::string& node) const;
+  void CountProject(quota::AccountIndex project) const;
+  void CountAll() const;
+  Total AllOf(quota::AccountIndex account) const;
+  Total UserOf(quota::AccountIndex account, UserId user) const;
+  Total ClassUserOf(const std::string& job_class, UserId user) const;
   std::optional<std::string> ForbidsAt(quota::AccountIndex account,
                                        const quota::JobCount& job) const;
 
   const World& world_;
   const Entitled* entitled_;
-  std::map<std::string, NodeUse> used_;
-  std::vector<Total> accounts_;  // by index
-  std::map<std::string, std::vector<MilliGpus>> allocated_;
-  std::map<std::pair<quota::AccountIndex, UserId>, Total> users_;  // where users have limits
-  std::map<std::pair<std::string, UserId>, Total> class_users_;
+  std::vector<Change> changes_;
+  // By node; by index, of projects that were counted, and of all once all were.
+  mutable std::map<std::string, NodeUse> used_;
+  mutable std::vector<char> counted_;
+  mutable bool all_counted_ = false;
+  mutable std::vector<Total> accounts_;
+  mutable std::map<std::string, std::vector<MilliGpus>> allocated_;
 };
 
 }  // namespace kezek::engine

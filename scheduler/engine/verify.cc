@@ -141,7 +141,7 @@ Broken WrongGang(const Basis& basis, const Waiting& job, const Start& start) {
 Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, const Shape& shape) {
   for (const NodeGrant& grant : start.placement) {
     const Node& node = basis.world->nodes().at(grant.node);
-    const NodeUse& use = recount.used().at(grant.node);
+    const NodeUse use = recount.UseOf(grant.node);
     if (grant.gpus > 0 && use.gpus + node.foreign_gpus > node.gpus) {
       return "GPUs of " + node.name + " twice";
     }
@@ -184,31 +184,25 @@ Broken Overdrawn(const Basis& basis, const Start& start, quota::Taken& taken) {
   return std::nullopt;
 }
 
-// What accounts that the job is not in keep idle stays free.
+// What accounts that the job is not in keep idle stays free. Where nobody keeps anything there is
+// nothing to count.
 class Idle {
  public:
   Idle(const Basis& basis, const Recount& before) : basis_(basis) {
-    for (const auto& [name, node] : basis.world->nodes()) {
-      if (!InService(node, basis.now_ms) || basis.world->owners().contains(name)) continue;
-      const auto use = before.used().find(name);
-      const bool alone = use != before.used().end() && use->second.exclusive > 0;
-      const std::int32_t used = use == before.used().end() ? 0 : use->second.gpus;
-      const std::int32_t free = alone ? 0 : node.gpus - node.foreign_gpus - used;
-      free_milli_[node.gpu_type] += std::max(0, free) * MilliGpus{1000};
+    for (const auto& [type, entitled] : *basis.entitled) {
+      for (const quota::Entitlement& account : entitled) kept_milli_[type] += account.idle_milli;
+      if (kept_milli_[type] > 0) free_milli_[type] = FreeMilli(basis, before, type);
     }
   }
 
   Broken Start(const quota::JobCount& job) {
-    if (job.apart) return std::nullopt;
-    MilliGpus kept = 0;
+    const auto all = kept_milli_.find(job.gpu_type);
+    if (job.apart || all == kept_milli_.end() || all->second == 0) return std::nullopt;
+    MilliGpus kept = all->second;
     const quota::AccountTree& tree = basis_.world->tree();
-    const quota::AccountIndex project = tree.IndexOf(job.project);
-    const auto entitled = basis_.entitled->find(job.gpu_type);
-    if (entitled != basis_.entitled->end()) {
-      for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
-        const bool outside = !tree.IsAncestor(i, project);
-        if (outside) kept += entitled->second[static_cast<std::size_t>(i)].idle_milli;
-      }
+    const auto& entitled = basis_.entitled->at(job.gpu_type);
+    for (auto i = tree.IndexOf(job.project); i != quota::kNoAccount; i = tree.parent(i)) {
+      kept -= entitled[static_cast<std::size_t>(i)].idle_milli;
     }
     MilliGpus& free = free_milli_[job.gpu_type];
     if (kept > 0 && free - job.counted_milli < kept) return "GPUs that others keep idle are taken";
@@ -218,7 +212,8 @@ class Idle {
 
  private:
   const Basis& basis_;
-  std::map<std::string, MilliGpus> free_milli_;
+  std::map<std::string, MilliGpus> kept_milli_;  // by GPU type
+  std::map<std::string, MilliGpus> free_milli_;  // where any is kept
 };
 
 std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
@@ -279,6 +274,18 @@ void Drop(const Basis& basis, const Violation& violation, Plan& plan) {
 }
 
 }  // namespace
+
+MilliGpus FreeMilli(const Basis& basis, const Recount& recount, const std::string& gpu_type) {
+  MilliGpus free = 0;
+  for (const auto& [name, node] : basis.world->nodes()) {
+    const bool shared = node.gpu_type == gpu_type && !basis.world->owners().contains(name);
+    if (!shared || !InService(node, basis.now_ms)) continue;
+    const NodeUse use = recount.UseOf(name);
+    const std::int32_t gpus = use.exclusive > 0 ? 0 : node.gpus - node.foreign_gpus - use.gpus;
+    free += std::max(0, gpus) * MilliGpus{1000};
+  }
+  return free;
+}
 
 std::optional<Violation> FirstViolation(const Basis& basis, const Plan& plan) {
   if (plan.starts.empty() && plan.preempts.empty() && plan.reservations.empty()) {

@@ -140,11 +140,13 @@ bool Covers(const World& world, const Recount& recount, AccountIndex account,
             const Holding& victim) {
   const quota::AccountTree& tree = world.tree();
   std::vector<const Holding*> runs;
-  for (const auto& [ref, attempt] : world.holdings()) {
-    const AccountIndex project = tree.IndexOf(attempt.project);
+  for (const auto& [key, attempts] : world.runs()) {
+    const AccountIndex project = tree.IndexOf(key.first);
     if (project == quota::kNoAccount || !tree.IsAncestor(account, project)) continue;
-    const bool same_type = attempt.shape.gpu_type == victim.shape.gpu_type;
-    if (attempt.counts && same_type && world.CountOf(attempt).IsShared()) runs.push_back(&attempt);
+    if (key.second != victim.shape.gpu_type) continue;
+    for (const World::Run& run : attempts) {
+      if (run.attempt->counts && run.shared) runs.push_back(run.attempt);
+    }
   }
   const auto age = [](const Holding* attempt) {  // not running yet: youngest
     return std::tuple(attempt->start_ms == 0, attempt->start_ms, attempt->attempt);

@@ -42,9 +42,9 @@ class OrderCheck {
         promised_(PromisedAfter(*basis.world, plan)),
         after_(*basis.world, basis.entitled) {
     const World& world = *basis.world;
-    const Machine before = world.configured().Anew(world.nodes(), after_.used(), basis.now_ms);
-    for (const Pool& pool : before.pools()) {
-      if (pool.key().shared()) free_milli_[pool.key().gpu_type] = pool.free_gpus * 1000;
+    for (const auto& [type, entitled] : *basis.entitled) {
+      for (const quota::Entitlement& account : entitled) kept_milli_[type] += account.idle_milli;
+      if (kept_milli_[type] > 0) free_milli_[type] = FreeMilli(basis, after_, type);
     }
     Claim(true);
     for (std::size_t i = 0; i < plan.starts.size(); ++i) {
@@ -86,7 +86,20 @@ class OrderCheck {
   }
   bool WasLookedAt(const JobRef& row) const;
   bool IsForShared(const Waiting& job) const;
-  std::vector<std::size_t> LaterThan(const quota::JobCount& job) const;
+  struct Counted {
+    std::string gpu_type;
+    MilliGpus milli = 0;
+    auto operator<=>(const Counted&) const = default;
+  };
+  struct Below {
+    AccountIndex account = quota::kNoAccount;
+    std::vector<std::size_t> later;
+  };
+  void Descend(AccountIndex account, const Counted& counted, const std::vector<std::size_t>& later,
+               std::vector<Below>& found) const;
+  std::optional<Violation> CheckAlike(const JobSpec& spec, const World::Alike& alike);
+  std::optional<Violation> CheckRow(const Waiting& job, const std::vector<std::size_t>& later);
+  Machine MachineOf(const Recount& recount, const std::vector<std::size_t>& without) const;
   // What there would be without some starts.
   struct Without {
     Recount recount;
@@ -106,10 +119,14 @@ class OrderCheck {
   const std::map<JobRef, Reservation> promised_;
   Recount after_;  // all starts included
   std::vector<Tiered> starts_;
-  std::map<std::string, MilliGpus> free_milli_;  // before the plan, by GPU type
+  // By GPU type: what accounts keep idle; where any is kept, what was free before the plan.
+  std::map<std::string, MilliGpus> kept_milli_;
+  std::map<std::string, MilliGpus> free_milli_;
   // Starts that are not of the first tier everywhere, by GPU type.
   std::map<std::string, std::vector<std::size_t>> borrowers_;
   mutable std::map<std::vector<std::size_t>, std::unique_ptr<Without>> without_;
+  std::map<Counted, std::vector<Below>> below_;
+  std::set<std::tuple<AccountId, UserId, std::string, DurationMs, Request>> seen_;
 };
 
 bool OrderCheck::IsForShared(const Waiting& job) const {
@@ -126,34 +143,15 @@ bool OrderCheck::WasLookedAt(const JobRef& row) const {
          !quota::IsBar(code);
 }
 
-std::vector<std::size_t> OrderCheck::LaterThan(const quota::JobCount& job) const {
-  const auto borrowers = borrowers_.find(job.gpu_type);
-  if (borrowers == borrowers_.end()) return {};
-  const std::vector<AccountIndex> path = PathOf(basis_.world->tree(), job.project);
-  std::size_t inside = 0;  // accounts of the path, from the top, whose guarantee it is inside
-  while (inside < path.size() && after_.Inside(path[inside], job)) ++inside;
-  std::vector<std::size_t> later;
-  for (const std::size_t index : borrowers->second) {
-    const Tiered& start = starts_[index];
-    std::size_t fork = 0;
-    while (fork < inside && fork < start.path.size() && path[fork] == start.path[fork]) ++fork;
-    const bool outside = fork < inside && fork < start.path.size() && start.inside[fork] == 0;
-    if (start.job.scavenger || outside) later.push_back(index);
-  }
-  return later;
-}
-
 bool OrderCheck::KeepsIdle(const quota::JobCount& count,
                            const std::vector<std::size_t>& later) const {
   const quota::AccountTree& tree = basis_.world->tree();
-  const AccountIndex project = tree.IndexOf(count.project);
-  const auto entitled = basis_.entitled->find(count.gpu_type);
-  if (entitled == basis_.entitled->end()) return true;
-  MilliGpus kept = 0;
-  for (AccountIndex i = 0; i < tree.size(); ++i) {
-    if (!tree.IsAncestor(i, project)) {
-      kept += entitled->second[static_cast<std::size_t>(i)].idle_milli;
-    }
+  const auto all = kept_milli_.find(count.gpu_type);
+  if (all == kept_milli_.end() || all->second == 0) return true;
+  MilliGpus kept = all->second;
+  const auto& entitled = basis_.entitled->at(count.gpu_type);
+  for (auto i = tree.IndexOf(count.project); i != quota::kNoAccount; i = tree.parent(i)) {
+    kept -= entitled[static_cast<std::size_t>(i)].idle_milli;
   }
   MilliGpus free = free_milli_.at(count.gpu_type);  // less what the others of the plan took
   for (const Tiered& start : starts_) {
@@ -164,13 +162,38 @@ bool OrderCheck::KeepsIdle(const quota::JobCount& count,
   return kept == 0 || free - count.counted_milli >= kept;
 }
 
+// What is free without these starts. Of the nodes that the plan touches it is counted anew; what is
+// kept in step is taken for the others, unless it errs in one of these.
+Machine OrderCheck::MachineOf(const Recount& recount,
+                              const std::vector<std::size_t>& without) const {
+  const World& world = *basis_.world;
+  Machine machine = world.MachineAt(basis_.now_ms);
+  std::map<std::string, Node> nodes;
+  std::map<std::string, NodeUse> used;
+  for (std::size_t i = 0; i < plan_.starts.size(); ++i) {
+    const Start& start = plan_.starts[i];
+    for (const NodeGrant& grant : start.placement) {
+      nodes.insert(*world.nodes().find(grant.node));
+      used.emplace(grant.node, recount.UseOf(grant.node));
+    }
+    if (std::binary_search(without.begin(), without.end(), i)) continue;
+    machine.Hold(world.waiting().at(start.row).spec->shape, start.placement);
+  }
+  const Machine anew(nodes, used, basis_.now_ms, world.owners());
+  const bool same = std::all_of(nodes.begin(), nodes.end(), [&](const auto& node) {
+    return machine.FreeOf(node.first) == anew.FreeOf(node.first);
+  });
+  if (same) return machine;
+  for (const auto& [name, node] : world.nodes()) used.emplace(name, recount.UseOf(name));
+  return world.configured().Anew(world.nodes(), used, basis_.now_ms);
+}
+
 const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_t>& starts) const {
   std::unique_ptr<Without>& known = without_[starts];
   if (known != nullptr) return *known;
   Recount recount = after_;
   for (const std::size_t index : starts) recount.Remove(plan_.starts[index]);
-  const World& world = *basis_.world;
-  Machine machine = world.configured().Anew(world.nodes(), recount.used(), basis_.now_ms);
+  Machine machine = MachineOf(recount, starts);
   quota::Taken taken;
   for (const Tiered& start : starts_) {
     if (std::binary_search(starts.begin(), starts.end(), start.index)) continue;
@@ -231,26 +254,87 @@ bool OrderCheck::CouldStart(const Waiting& job, const quota::JobCount& count,
   return HasRoom(job, count.gpu_type, later);
 }
 
-std::optional<Violation> OrderCheck::Run() {
-  if (borrowers_.empty()) return std::nullopt;
-  // Jobs of one kind have one answer.
-  std::set<std::tuple<AccountId, UserId, std::string, DurationMs, Request>> seen;
-  for (const auto& [row, job] : basis_.world->waiting()) {
-    const quota::JobCount count = basis_.world->CountOf(job);
-    if (count.scavenger || !WasLookedAt(row) || !IsForShared(job)) continue;
-    const std::vector<std::size_t> later = LaterThan(count);
-    if (later.empty()) continue;
-    const Request request = RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms,
-                                      basis_.world->config().topology_wait_ms);
-    // Of how long it may run only budgets speak.
-    const bool budgeted = !basis_.world->DrawOf(job, {}).holds.empty();
-    const DurationMs limit_ms = budgeted ? job.spec->time_limit_ms : 0;
-    if (!seen.insert({count.project, count.user, count.job_class, limit_ms, request}).second) {
+// Jobs of projects below this account that count as `counted_milli`: accounts below which all have
+// the same starts of later tiers, `later` so far, go to `found`.
+void OrderCheck::Descend(AccountIndex account, const Counted& counted,
+                         const std::vector<std::size_t>& later, std::vector<Below>& found) const {
+  const quota::AccountTree& tree = basis_.world->tree();
+  if (tree.children(account).empty()) return found.push_back({account, later});
+  const std::size_t depth = static_cast<std::size_t>(tree.depth(account));
+  for (const AccountIndex child : tree.children(account)) {
+    if (after_.Allocated(child, counted.gpu_type) + counted.milli >
+        after_.Guarantee(child, counted.gpu_type)) {
+      if (!later.empty()) found.push_back({child, later});
       continue;
     }
-    if (!CouldStart(job, count, later)) continue;
-    return Violation{Decision::kStart, later.back(),
-                     "job " + ToText(row) + " of an earlier tier could start on it"};
+    std::vector<std::size_t> more = later;
+    for (const std::size_t index : borrowers_.at(counted.gpu_type)) {
+      const Tiered& start = starts_[index];
+      if (start.job.scavenger || depth >= start.path.size()) continue;
+      const bool here = depth == 0 || start.path[depth - 1] == account;
+      if (here && start.path[depth] != child && start.inside[depth] == 0) more.push_back(index);
+    }
+    std::sort(more.begin(), more.end());
+    Descend(child, counted, more, found);
+  }
+}
+
+// Of the rows that ask for the same nodes: asked first is whether these hold it at all.
+std::optional<Violation> OrderCheck::CheckAlike(const JobSpec& spec, const World::Alike& alike) {
+  const World& world = *basis_.world;
+  const Counted counted{spec.shape.gpu_type, world.CountedOf(spec)};
+  const auto [known, first] = below_.try_emplace(counted);
+  if (first) {
+    std::vector<std::size_t> later;
+    for (const std::size_t index : borrowers_.at(counted.gpu_type)) {
+      if (starts_[index].job.scavenger) later.push_back(index);
+    }
+    Descend(quota::kRootIndex, counted, later, known->second);
+  }
+  std::map<std::vector<std::size_t>, bool> holds;
+  for (const Below& below : known->second) {
+    if (below.later.empty()) continue;
+    const auto [held, asked] = holds.try_emplace(below.later);
+    if (asked) {
+      const Pool* pool = WithoutThese(below.later).machine.FindPool({counted.gpu_type, {}, {}});
+      held->second = pool != nullptr && Fits(*pool, {&spec, spec.within, false});
+    }
+    if (!held->second) continue;
+    for (const auto& [project, rows] : alike.rows) {
+      const AccountIndex index = world.tree().IndexOf(project);
+      if (index == quota::kNoAccount || !world.tree().IsAncestor(below.account, index)) continue;
+      for (const JobRef& row : rows) {
+        if (auto violation = CheckRow(world.waiting().at(row), below.later)) return violation;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Violation> OrderCheck::CheckRow(const Waiting& job,
+                                              const std::vector<std::size_t>& later) {
+  const World& world = *basis_.world;
+  const quota::JobCount count = world.CountOf(job);
+  if (count.scavenger || !WasLookedAt(job.ref) || !IsForShared(job)) return std::nullopt;
+  const Request request =
+      RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms, world.config().topology_wait_ms);
+  // Of how long it may run only budgets speak.
+  const bool budgeted = !world.DrawOf(job, {}).holds.empty();
+  const DurationMs limit_ms = budgeted ? job.spec->time_limit_ms : 0;
+  // Jobs of one kind have one answer.
+  if (!seen_.insert({count.project, count.user, count.job_class, limit_ms, request}).second) {
+    return std::nullopt;
+  }
+  if (!CouldStart(job, count, later)) return std::nullopt;
+  return Violation{Decision::kStart, later.back(),
+                   "job " + ToText(job.ref) + " of an earlier tier could start on it"};
+}
+
+std::optional<Violation> OrderCheck::Run() {
+  for (const auto& [type, borrowers] : borrowers_) {
+    for (const auto& [spec, alike] : basis_.world->asked(type)) {
+      if (auto violation = CheckAlike(*spec, alike)) return violation;
+    }
   }
   return std::nullopt;
 }

@@ -3,11 +3,16 @@
 
 #include <map>
 #include <optional>
+#include <string>
 
 #include "scheduler/engine/engine.h"
+#include "scheduler/engine/recount.h"
 #include "scheduler/engine/verify.h"
 
 namespace kezek::engine {
+
+// GPUs free on shared nodes in service, counted node by node.
+MilliGpus FreeMilli(const Basis& basis, const Recount& recount, const std::string& gpu_type);
 
 // What is promised when the plan is carried out.
 std::map<JobRef, Reservation> PromisedAfter(const World& world, const Plan& plan);

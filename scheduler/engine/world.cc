@@ -7,6 +7,7 @@
 
 #include "kezek/check.h"
 #include "quota/charge.h"
+#include "scheduler/engine/placement.h"
 
 namespace kezek::engine {
 namespace {
@@ -108,10 +109,7 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
     }
   }
   if (!moved && !given) return;
-  running_ = {};
-  for (const auto& [ref, attempt] : holdings_) {
-    if (attempt.counts) running_.Add(tree_, CountOf(attempt));
-  }
+  CountHoldings();
 }
 
 void World::SetNode(const Node& node) {
@@ -134,6 +132,7 @@ void World::SetWaiting(const Waiting& job) {
   RemoveWaiting(job.ref);
   waiting_[job.ref] = job;
   waits_since_[job.spec->project].insert({job.queued_since_ms, job.ref});
+  asked_[job.spec->shape.gpu_type][job.spec].rows[job.spec->project].insert(job.ref);
   if (DrawsOnBudgets(job.spec->project) && MayScavenge(tree_, job.spec->project)) {
     may_scavenge_.insert(job.ref);
   }
@@ -148,6 +147,7 @@ void World::RemoveWaiting(const JobRef& job) {
   const auto waits = waits_since_.find(found->second.spec->project);
   waits->second.erase({found->second.queued_since_ms, job});
   if (waits->second.empty()) waits_since_.erase(waits);
+  Unask(found->second);
   Unorder(found->second);
   waiting_.erase(found);
   barred_.erase(job);
@@ -155,36 +155,24 @@ void World::RemoveWaiting(const JobRef& job) {
   may_scavenge_.erase(job);
 }
 
-void World::SetHolding(const Holding& attempt) {
-  RemoveHolding(attempt.attempt);
-  holdings_[attempt.attempt] = attempt;
-  AddUse(attempt.shape, attempt.placement, 1, used_);
-  if (!types_stale_) machine_.Hold(attempt.shape, attempt.placement);
-  if (attempt.counts) running_.Add(tree_, CountOf(attempt));
-  if (attempt.start_ms != 0) runs_since_[attempt.project].insert(attempt.start_ms);
-  ends_[attempt.shape.gpu_type].insert({KnownEnd(attempt), attempt.attempt});
-  for (const NodeGrant& grant : attempt.placement) on_[grant.node].insert(attempt.attempt);
+bool World::SameNodes::operator()(const std::shared_ptr<const JobSpec>& a,
+                                  const std::shared_ptr<const JobSpec>& b) const {
+  const auto order = Request{a.get(), a->within, false} <=> Request{b.get(), b->within, false};
+  return order != 0 ? order < 0 : a->prefer < b->prefer;
 }
 
-void World::RemoveHolding(const AttemptRef& attempt) {
-  const auto found = holdings_.find(attempt);
-  if (found == holdings_.end()) return;
-  AddUse(found->second.shape, found->second.placement, -1, used_);
-  if (!types_stale_) machine_.GiveBack(found->second.shape, found->second.placement);
-  if (found->second.counts) running_.Remove(tree_, CountOf(found->second));
-  if (found->second.start_ms != 0) {
-    const auto runs = runs_since_.find(found->second.project);
-    runs->second.extract(found->second.start_ms);
-    if (runs->second.empty()) runs_since_.erase(runs);
-  }
-  ends_[found->second.shape.gpu_type].erase({KnownEnd(found->second), attempt});
-  for (const NodeGrant& grant : found->second.placement) {
-    const auto on = on_.find(grant.node);
-    if (on == on_.end()) continue;
-    on->second.erase(attempt);
-    if (on->second.empty()) on_.erase(on);
-  }
-  holdings_.erase(found);
+void World::Unask(const Waiting& job) {
+  const auto of_type = asked_.find(job.spec->shape.gpu_type);
+  const auto alike = of_type->second.find(job.spec);
+  const auto rows = alike->second.rows.find(job.spec->project);
+  rows->second.erase(job.ref);
+  if (rows->second.empty()) alike->second.rows.erase(rows);
+  if (alike->second.rows.empty()) of_type->second.erase(alike);
+}
+
+const World::Asked& World::asked(const std::string& gpu_type) const {
+  const auto found = asked_.find(gpu_type);
+  return found == asked_.end() ? nothing_asked_ : found->second;
 }
 
 void World::Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated) {

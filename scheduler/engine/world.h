@@ -46,6 +46,8 @@ class World {
   World(EngineConfig config, std::shared_ptr<const Directory> directory);
   // As if all of these had been told one by one.
   World(const Facts& facts, std::shared_ptr<const Directory> directory);
+  World(const World&) = delete;  // its lists point into it
+  World& operator=(const World&) = delete;
 
   void SetDirectory(std::shared_ptr<const Directory> directory);
   void SetNode(const Node& node);
@@ -80,6 +82,18 @@ class World {
   const std::map<AttemptRef, Holding>& holdings() const { return holdings_; }
   const std::map<JobRef, Waiting>& waiting() const { return waiting_; }
   const std::map<JobRef, Reservation>& reservations() const { return reservations_; }
+  // Waiting rows that ask for the same of nodes, by the spec of one of them: what does not fit for
+  // one fits for none.
+  struct Alike {
+    std::map<AccountId, std::set<JobRef>> rows;  // by project; none is empty
+  };
+  struct SameNodes {
+    bool operator()(const std::shared_ptr<const JobSpec>& a,
+                    const std::shared_ptr<const JobSpec>& b) const;
+  };
+  using Asked = std::map<std::shared_ptr<const JobSpec>, Alike, SameNodes>;
+  // Of a GPU type.
+  const Asked& asked(const std::string& gpu_type) const;
 
   // How long something with this limit may hold its nodes: as long as it can be charged.
   DurationMs Occupies(DurationMs limit_ms) const;
@@ -97,6 +111,16 @@ class World {
   const Ends& ends(const std::string& gpu_type) const;
   // What holds something of a node.
   const std::set<AttemptRef>& on(const std::string& node) const;
+  // All that is held, one by one, with what of it is looked at most often: of a project and GPU
+  // type, of a user. Lists, no totals.
+  struct Run {
+    const Holding* attempt = nullptr;
+    MilliGpus counted_milli = 0;
+    bool shared = false;  // guarantees and borrowing are about it
+  };
+  using Runs = std::map<std::pair<AccountId, std::string>, std::vector<Run>>;
+  const Runs& runs() const { return runs_; }
+  const std::vector<const Holding*>& of_user(UserId user) const;
 
   // Totals. Of nodes: with what has ended but is not released; of shares: without.
   const std::map<std::string, NodeUse>& used() const { return used_; }
@@ -147,6 +171,10 @@ class World {
 
  private:
   TimeMs KnownEnd(const Holding& attempt) const;
+  void Unask(const Waiting& job);
+  void List(const Holding& attempt);
+  void Unlist(const Holding& attempt);
+  void CountHoldings();
   quota::OrderJob OrderOf(const Waiting& job) const;
   void Order(const Waiting& job);
   void Unorder(const Waiting& job);
@@ -172,9 +200,14 @@ class World {
   std::map<AttemptRef, Holding> holdings_;
   std::map<JobRef, Waiting> waiting_;
   std::map<JobRef, Reservation> reservations_;
+  std::map<std::string, Asked> asked_;
+  const Asked nothing_asked_;
   std::map<std::string, Ends> ends_;
-  std::map<std::string, std::set<AttemptRef>> on_;  // none is empty
+  std::map<std::string, std::set<AttemptRef>> on_;         // none is empty
+  Runs runs_;                                              // none is empty
+  std::map<UserId, std::vector<const Holding*>> of_user_;  // none is empty
   const Ends no_ends_;
+  const std::vector<const Holding*> no_runs_;
   const std::set<AttemptRef> nobody_;
   std::map<std::string, quota::UsageBook> usage_;
   quota::UsageBook no_usage_;

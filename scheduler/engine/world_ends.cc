@@ -54,9 +54,4 @@ const World::Ends& World::ends(const std::string& gpu_type) const {
   return found == ends_.end() ? no_ends_ : found->second;
 }
 
-const std::set<AttemptRef>& World::on(const std::string& node) const {
-  const auto found = on_.find(node);
-  return found == on_.end() ? nobody_ : found->second;
-}
-
 }  // namespace kezek::engine
