@@ -82,7 +82,8 @@ void ReadGrants(const Json& entry, const Tres& tres, LiveJob* live) {
         {read.node, read.gpus, CoresAllocated(node), IntegerAt(node, "memory_allocated")});
     ++index;
   }
-  live->job.granted = std::move(placement);
+  // While a job completes Slurm shows the nodes that are not free yet, not those it was given.
+  if (live->job.state != ClusterJobState::kCompleting) live->job.granted = std::move(placement);
 }
 
 bool HasResources(ClusterJobState state) {

@@ -7,8 +7,10 @@
 namespace kezek::slurm {
 namespace {
 
-void CarryIndices(const ClusterJob& before, ClusterJob* now) {
+// What Slurm tells only while the job runs.
+void CarryGrants(const ClusterJob& before, ClusterJob* now) {
   if (before.restarts != now->restarts) return;
+  if (now->state == ClusterJobState::kCompleting) now->granted = before.granted;
   for (auto& grant : now->granted) {
     if (!grant.gpu_indices.empty()) continue;
     for (const auto& known : before.granted) {
@@ -62,7 +64,7 @@ std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
   ClusterJob job = live.job;
   job.attempt = found->second.job.attempt;  // whatever its owner has named it since
   auto& reported = found->second.reported;
-  if (reported) CarryIndices(*reported, &job);
+  if (reported) CarryGrants(*reported, &job);
   if (reported && *reported == job) return std::nullopt;
   reported = job;
   if (HasEnded(job.state)) {

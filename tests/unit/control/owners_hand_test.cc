@@ -117,6 +117,21 @@ MilliGpuMs ChargeOfRequeued(const std::function<void(DeskOfOne&, const JobRef&)>
   return charge;
 }
 
+// Its start is first seen when it completes: what was planned is what it had.
+TEST_F(OwnersHandTest, WhatIsFirstSeenCompletingHadWhatWasPlanned) {
+  const JobId job = desk.Submit([](JobSpec& spec) {
+    spec.shape.nodes = 2;
+    spec.shape.gpus_per_node = 8;
+  });
+  const AttemptRef ref = desk.Started(job, 900);
+  const Placement planned = desk.Of(ref).placement;
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kCompleting);
+  seen.granted.clear();
+  desk.Offer(Observed{seen});
+  EXPECT_EQ(desk.Of(ref).placement, planned);
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+}
+
 // What an admin does to a node is not its jobs' owners' hand: the cluster requeues what ran there.
 TEST_F(OwnersHandTest, ARestartOnANodeThatIsDownIsTheNodes) {
   const JobId job = desk.Submit();

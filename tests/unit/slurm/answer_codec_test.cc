@@ -162,6 +162,16 @@ TEST(ParseJobs, CompletingKeepsItsResources) {
   EXPECT_EQ(live.uses, uses);
 }
 
+// Two nodes were granted; Slurm shows the one that is not free yet, and the GPUs of both.
+TEST(ParseJobs, CompletingDoesNotSayWhatWasGranted) {
+  const LiveJob live = Made(
+      R"("job_state":"COMPLETING","nodes":"n02","start_time":50,"end_time":60,
+         "gres_detail":[],"tres_alloc_str":"cpu=4,node=2,gres/gpu=16,gres/gpu:h200=16",
+         "job_resources":{"allocated_nodes":[{"nodename":"n02"}]})");
+  EXPECT_EQ(live.job.start_ms, 50'000);
+  EXPECT_TRUE(live.job.granted.empty());
+}
+
 TEST(ParseJobs, GpuIndicesWithGapsAndOtherGres) {
   const LiveJob live = Made(
       R"j("job_state":"RUNNING","nodes":"n[01-02]","start_time":50,"restart_cnt":2,

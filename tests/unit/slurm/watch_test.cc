@@ -40,6 +40,17 @@ TEST(Watch, ReportsEachChangeOnce) {
   EXPECT_EQ(watch.Known(10), end);
 }
 
+TEST(Watch, WhatWasGrantedIsKnownWhileItCompletes) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", false}});
+  ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kRunning)));
+  LiveJob completing = Live(10, kFirst, ClusterJobState::kCompleting);
+  completing.job.granted.clear();
+  const auto job = watch.Take(completing);
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->granted, (Placement{{"n01", 2, {3, 4}}}));
+}
+
 TEST(Watch, ARestartHasNewIndices) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", false}});
