@@ -17,6 +17,7 @@
 #include "kezek/job.h"
 #include "kezek/node.h"
 #include "kezek/node_owners.h"
+#include "kezek/outlook.h"
 #include "kezek/result.h"
 #include "kezek/snapshot_map.h"
 #include "kezek/user.h"
@@ -248,9 +249,16 @@ struct DecideCorrection {
   std::string text;
 };
 
+// Changes nothing: copies what a foresight is made from, the waiting rows excepted that are not
+// named here. In the order of the last plan, the first of each GPU type: those not known are left
+// out.
+struct LookAhead {
+  std::vector<JobRef> rows;
+};
+
 using CommandBody =
     std::variant<ChangeJobs, NoteCheckpoint, PutAccounts, PutUsers, PutToken, SetNodeService,
-                 ResumeScheduling, ProposeCorrection, DecideCorrection>;
+                 ResumeScheduling, ProposeCorrection, DecideCorrection, LookAhead>;
 
 struct Command {
   UserId actor;
@@ -270,6 +278,8 @@ struct CommandOutcome {
   // Of PutAccounts with `what_if`: to be called once, and takes as long as some ticks. Empty
   // otherwise.
   std::function<WhatIf()> what_if;
+  // Of LookAhead: to be called once, and takes as long as a tick. Empty otherwise.
+  std::function<std::shared_ptr<const Foresight>()> foresight;
 };
 
 // Port. The controller's front desk. Thread-safe; never blocks.

@@ -19,7 +19,8 @@ enum class ReasonCode : std::uint8_t {
   kGuaranteeProtected,   // room, but it would take what others keep for themselves (lend_max)
   kGuaranteeFragmented,  // inside its guarantee, and neither free GPUs nor reclaim frees its shape
   kWiderThanGuarantee,   // the gang is wider than its account's guarantee and weight share
-  kWiderThanUnguaranteed,  // wider than all that no guarantee in demand covers
+  kWiderThanUnguaranteed,  // wider than all that no guarantee in demand covers; asked, available,
+                           // nodes
   kReservationAhead,       // starting now would delay a reservation; job, at_ms
   kReservedAt,             // has a reservation; at_ms, nodes
   kReclaimUnderWay,        // victims are ending; gpus
@@ -86,7 +87,17 @@ enum class ReasonCode : std::uint8_t {
   // Guarantees in demand exceed what serves: gpu_type, accounts, due, kept (in GPUs).
   kGuaranteesScaled,
   kGuaranteesWhole,  // no longer; gpu_type
-  kWarning,          // taken, but without effect; field, text
+  // Estimates, and what they assume.
+  kUntilLimits,  // that all runs to its limit: what runs, and what is ahead of it; ahead
+  kNotBefore,    // a bound: not all that is ahead of it was followed; ahead
+  // What a job's owner could change.
+  kFewerNodes,    // nodes
+  kFewerGpus,     // gpus: of one node
+  kShorterLimit,  // limit
+  kNoWithin,      // within
+  kNoPrefer,      // prefer
+  kOtherClass,    // class; scavenger: 1 if it is one
+  kWarning,       // taken, but without effect; field, text
 };
 
 // A code and the fields its sentence needs; the code's wire name is WireName of reason_text.h.

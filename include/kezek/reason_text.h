@@ -53,7 +53,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kWiderThanGuarantee, "WIDER_THAN_GUARANTEE",
      "Wider than the guarantee and the weight share of its account[ {account}]."},
     {kWiderThanUnguaranteed, "WIDER_THAN_UNGUARANTEED",
-     "Wider than all GPUs that no guarantee in demand covers[ ({available})]."},
+     "Wider than all GPUs that no guarantee in demand covers[ ({available})]: it starts only when"
+     " others do not need theirs[; {nodes:node} would be sure of a turn]."},
     {kReservationAhead, "RESERVATION_AHEAD",
      "Starting now would delay a job with a reservation[ at {at_ms}]."},
     {kReservedAt, "RESERVED_AT", "Has a reservation[ from {at_ms}][ on {nodes}]."},
@@ -161,6 +162,16 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "Guarantees in demand of {gpu_type} exceed the GPUs in service: those of {accounts:account}"
      " count in proportion now, {kept} of {due:GPU}."},
     {kGuaranteesWhole, "GUARANTEES_WHOLE", "Guarantees of {gpu_type} count in full again."},
+    {kUntilLimits, "UNTIL_LIMITS",
+     "At full time limits of what runs[ and of {ahead:job} ahead of it]."},
+    {kNotBefore, "NOT_BEFORE",
+     "More is ahead of it than was followed[ ({ahead:job})]: it starts no earlier."},
+    {kFewerNodes, "FEWER_NODES", "With [{nodes:node}|fewer nodes]."},
+    {kFewerGpus, "FEWER_GPUS", "With [{gpus:GPU}|fewer GPUs]."},
+    {kShorterLimit, "SHORTER_LIMIT", "With a [time limit of {limit:length}|shorter time limit]."},
+    {kNoWithin, "NO_WITHIN", "Without the demand for one [{within}|domain]."},
+    {kNoPrefer, "NO_PREFER", "Without the preference for one [{prefer}|domain]."},
+    {kOtherClass, "OTHER_CLASS", "In [class {class}|another class]."},
     {kWarning, "WARNING", "[{field}: ]{text}."},
 });
 

@@ -297,6 +297,9 @@ Result<CommandOutcome> On(Core& core, const ProposeCorrection& body, const Comma
 Result<CommandOutcome> On(Core& core, const DecideCorrection& body, const Command& command) {
   return ExecuteDecision(core, body, command);
 }
+Result<CommandOutcome> On(Core& core, const LookAhead& body, const Command& /*command*/) {
+  return ExecuteLookAhead(core, body);
+}
 
 }  // namespace
 

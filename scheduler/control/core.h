@@ -256,6 +256,9 @@ Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& prop
 Result<CommandOutcome> ExecuteDecision(Core& core, const DecideCorrection& decide,
                                        const Command& command);
 
+// --- look_ahead.cc ---
+Result<CommandOutcome> ExecuteLookAhead(const Core& core, const LookAhead& look);
+
 // --- history.cc ---
 // After a tick, its plan carried out.
 void KeepHistory(Core& core);

@@ -68,9 +68,16 @@ std::size_t Engine::waiting() const { return world_->waiting().size(); }
 std::int64_t Engine::keyed() const { return world_->keyed(); }
 
 Facts Engine::CopyFacts() const {
+  Facts facts = CopyFacts(std::vector<JobRef>{});
+  facts.waiting = world_->waiting();
+  facts.left_out = 0;
+  return facts;
+}
+
+Facts Engine::CopyFacts(const std::vector<JobRef>& rows) const {
   Facts facts{.config = world_->config(),
               .nodes = world_->nodes(),
-              .waiting = world_->waiting(),
+              .waiting = {},
               .holdings = world_->holdings(),
               .reservations = world_->reservations(),
               .usage = world_->usage(),
@@ -78,6 +85,13 @@ Facts Engine::CopyFacts() const {
               .lengths = world_->lengths(),
               .clocks = world_->clocks()};
   facts.config.phase_ended = nullptr;
+  const auto add = [&](const JobRef& row) {
+    const auto found = world_->waiting().find(row);
+    if (found != world_->waiting().end()) facts.waiting.insert(*found);
+  };
+  for (const JobRef& row : rows) add(row);
+  for (const auto& [row, reservation] : facts.reservations) add(row);
+  facts.left_out = world_->waiting().size() - facts.waiting.size();
   return facts;
 }
 

@@ -161,6 +161,7 @@ struct Facts {
   // Of rule kShortest: what was learned, and how long projects that ever had it have run.
   quota::RunLengths lengths;
   std::map<AccountId, quota::RunClock> clocks;
+  std::size_t left_out = 0;  // rows that wait, too
 };
 
 class Engine {
@@ -210,8 +211,10 @@ class Engine {
   std::int64_t keyed() const;
   // Whether it is on dedicated nodes or a lane, as they are now: in no guarantee.
   bool IsApart(const Holding& attempt) const;
-  // A copy, for plans that are made elsewhere.
+  // A copy, for plans that are made elsewhere. With `rows`: of what waits only these, and what
+  // something is promised to.
   Facts CopyFacts() const;
+  Facts CopyFacts(const std::vector<JobRef>& rows) const;
 
   // Books of usage, by GPU type.
   const std::map<std::string, quota::UsageBook>& usage() const;

@@ -1,5 +1,8 @@
 #include "scheduler/engine/stops.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace kezek::engine {
 Reason StopOf(const World& world, const quota::RunningTable& running,
               const std::vector<MilliGpus>& allocated, const quota::JobCount& job,
@@ -18,6 +21,20 @@ Reason StopOf(const World& world, const quota::Draw& draw) {
   const quota::AccountIndex account = world.tree().IndexOf(draw.scavenges.account);
   return {ReasonCode::kBudgetExhausted,
           {{"account", world.tree().path(account)}, {"budget", draw.scavenges.name}}};
+}
+
+bool IsStop(const Reason& reason) {
+  constexpr ReasonCode kStops[] = {ReasonCode::kLimitAccountGpus, ReasonCode::kLimitAccountJobs,
+                                   ReasonCode::kLimitUserGpus,    ReasonCode::kLimitUserJobs,
+                                   ReasonCode::kLimitBorrow,      ReasonCode::kBudgetExhausted,
+                                   ReasonCode::kBudgetPeriodEnds, ReasonCode::kClassNotPreemptible};
+  return quota::IsBar(reason.code) ||
+         std::find(std::begin(kStops), std::end(kStops), reason.code) != std::end(kStops);
+}
+
+bool IsOfBudget(const Reason& reason) {
+  return reason.code == ReasonCode::kBudgetExhausted ||
+         reason.code == ReasonCode::kBudgetPeriodEnds;
 }
 
 void Take(const quota::Draw& draw, quota::Taken& taken) {

@@ -20,6 +20,11 @@ Reason StopOf(const World& world, const quota::RunningTable& running,
 // that.
 Reason StopOf(const World& world, const quota::Draw& draw);
 
+// What keeps a job from starting that more GPUs would not change.
+bool IsStop(const Reason& reason);
+// Of these, what a budget does not hold.
+bool IsOfBudget(const Reason& reason);
+
 void Take(const quota::Draw& draw, quota::Taken& taken);
 
 }  // namespace kezek::engine

@@ -9,22 +9,13 @@
 
 #include "scheduler/engine/cover.h"
 #include "scheduler/engine/passes.h"
+#include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
 namespace {
 
 constexpr std::size_t kNextShown = 10;
 constexpr std::int32_t kAsksMost = 200;  // an ask costs milliseconds on a large machine
-
-// What keeps a job from starting that more GPUs would not change.
-bool IsStop(const Reason& reason) {
-  constexpr ReasonCode kStops[] = {ReasonCode::kLimitAccountGpus, ReasonCode::kLimitAccountJobs,
-                                   ReasonCode::kLimitUserGpus,    ReasonCode::kLimitUserJobs,
-                                   ReasonCode::kLimitBorrow,      ReasonCode::kBudgetExhausted,
-                                   ReasonCode::kBudgetPeriodEnds, ReasonCode::kClassNotPreemptible};
-  return quota::IsBar(reason.code) ||
-         std::find(std::begin(kStops), std::end(kStops), reason.code) != std::end(kStops);
-}
 
 // A plan and the world it was made for.
 struct Trial {

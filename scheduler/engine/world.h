@@ -140,6 +140,8 @@ class World {
   const std::map<JobRef, Reason>& barred() const { return barred_; }
   // Waiting jobs in order, by GPU type. Up to date after Refresh.
   const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
+  // As it stands in an order.
+  quota::OrderJob OrderOf(const Waiting& job) const;
   // How many times a row was put into its order anew.
   std::int64_t keyed() const { return keyed_; }
   // Whose nodes are, and the pools that has made, as of Refresh: none is the usual.
@@ -175,7 +177,6 @@ class World {
   void List(const Holding& attempt);
   void Unlist(const Holding& attempt);
   void CountHoldings();
-  quota::OrderJob OrderOf(const Waiting& job) const;
   void Order(const Waiting& job);
   void Unorder(const Waiting& job);
   bool FitsApart(const JobSpec& spec) const;
