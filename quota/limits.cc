@@ -209,11 +209,12 @@ bool SameBars(const Account& before, const Account& after) {
 
 void RunningTable::Change(const AccountTree& tree, const JobCount& job, std::int64_t jobs) {
   const MilliGpus milli = jobs * job.counted_milli;
-  const auto change = [milli, jobs](auto* counts, const auto& key) {
+  const auto change = [this, milli, jobs](auto* counts, const auto& key) {
     Count& count = (*counts)[key];
     count.counted_milli += milli;
     count.jobs += jobs;
-    KEZEK_CHECK(count.jobs >= 0 && count.counted_milli >= 0, "more was taken out than ran");
+    KEZEK_CHECK(under_ != nullptr || (count.jobs >= 0 && count.counted_milli >= 0),
+                "more was taken out than ran");
     if (count == Count{}) counts->erase(key);
   };
   change(&class_users_, std::pair{job.job_class, job.user});
@@ -228,50 +229,98 @@ void RunningTable::Change(const AccountTree& tree, const JobCount& job, std::int
     auto& table = job.apart ? apart_ : allocated_;
     MilliGpus& sum = table[key];
     sum += milli;
-    KEZEK_CHECK(sum >= 0, "more was taken out than ran");
+    KEZEK_CHECK(under_ != nullptr || sum >= 0, "more was taken out than ran");
     if (sum == 0) table.erase(key);
   }
 }
 
+RunningTable RunningTable::Over() const {
+  RunningTable over;
+  over.under_ = this;
+  return over;
+}
+
 RunningTable::Count RunningTable::OfAccount(AccountId account) const {
-  const auto found = accounts_.find(account);
-  return found == accounts_.end() ? Count{} : found->second;
+  Count count = under_ == nullptr ? Count{} : under_->OfAccount(account);
+  if (const auto found = accounts_.find(account); found != accounts_.end()) count += found->second;
+  return count;
 }
 
 RunningTable::Count RunningTable::OfUser(AccountId account, UserId user) const {
+  Count count = under_ == nullptr ? Count{} : under_->OfUser(account, user);
   const auto found = users_.find({account, user});
-  return found == users_.end() ? Count{} : found->second;
+  if (found != users_.end()) count += found->second;
+  return count;
 }
 
 RunningTable::Count RunningTable::OfClassUser(const std::string& job_class, UserId user) const {
+  Count count = under_ == nullptr ? Count{} : under_->OfClassUser(job_class, user);
+  if (class_users_.empty()) return count;
   const auto found = class_users_.find({job_class, user});
-  return found == class_users_.end() ? Count{} : found->second;
+  if (found != class_users_.end()) count += found->second;
+  return count;
 }
 
 MilliGpus RunningTable::Allocated(AccountId account, const std::string& gpu_type) const {
+  const MilliGpus milli = under_ == nullptr ? 0 : under_->Allocated(account, gpu_type);
+  if (allocated_.empty()) return milli;
   const auto found = allocated_.find({account, gpu_type});
-  return found == allocated_.end() ? 0 : found->second;
+  return found == allocated_.end() ? milli : milli + found->second;
 }
 
 MilliGpus RunningTable::Apart(AccountId account, const std::string& gpu_type) const {
+  const MilliGpus milli = under_ == nullptr ? 0 : under_->Apart(account, gpu_type);
+  if (apart_.empty()) return milli;
   const auto found = apart_.find({account, gpu_type});
-  return found == apart_.end() ? 0 : found->second;
+  return found == apart_.end() ? milli : milli + found->second;
 }
 
 std::vector<MilliGpus> RunningTable::AllocatedByIndex(const AccountTree& tree,
                                                       const std::string& gpu_type) const {
-  std::vector<MilliGpus> allocated;
-  allocated.reserve(static_cast<std::size_t>(tree.size()));
-  for (AccountIndex i = 0; i < tree.size(); ++i) {
-    allocated.push_back(Allocated(tree.id(i), gpu_type));
+  if (under_ != nullptr) {
+    std::vector<MilliGpus> allocated = under_->AllocatedByIndex(tree, gpu_type);
+    for (const auto& [key, milli] : allocated_) {
+      const AccountIndex i = key.second == gpu_type ? tree.IndexOf(key.first) : kNoAccount;
+      if (i != kNoAccount) allocated[static_cast<std::size_t>(i)] += milli;
+    }
+    return allocated;
+  }
+  std::vector<MilliGpus> allocated(static_cast<std::size_t>(tree.size()), 0);
+  for (const auto& [key, milli] : allocated_) {
+    const AccountIndex i = key.second == gpu_type ? tree.IndexOf(key.first) : kNoAccount;
+    if (i != kNoAccount) allocated[static_cast<std::size_t>(i)] = milli;
   }
   return allocated;
+}
+
+bool IsLimited(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
+               const JobCount& job) {
+  const auto passed = [&job](const Limits& limits, const auto& count) {
+    if (!limits.running_milli && !limits.jobs_running) return false;
+    const RunningTable::Count now = count();
+    return (limits.running_milli &&
+            now.counted_milli + job.counted_milli > *limits.running_milli) ||
+           (limits.jobs_running && now.jobs + 1 > *limits.jobs_running);
+  };
+  for (AccountIndex i = tree.IndexOf(job.project); i != kNoAccount; i = tree.parent(i)) {
+    const AccountId id = tree.id(i);
+    const AccountSettings& settings = tree.account(i).settings;
+    if (passed(settings.account_limits, [&] { return running.OfAccount(id); }) ||
+        passed(settings.user_limits, [&] { return running.OfUser(id, job.user); })) {
+      return true;
+    }
+    const auto cap = job.IsShared() ? tree.ShareCap(i, job.gpu_type) : std::nullopt;
+    if (cap && running.Allocated(id, job.gpu_type) + job.counted_milli > *cap) return true;
+  }
+  return passed(job_class.user_limits,
+                [&] { return running.OfClassUser(job_class.name, job.user); });
 }
 
 Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
                   const JobCount& job) {
   AccountIndex i = tree.IndexOf(job.project);
   KEZEK_CHECK(i != kNoAccount, "a job of a project that is not in the tree");
+  if (!IsLimited(tree, running, job_class, job)) return {};
   std::optional<Reason> over;
   for (; i != kNoAccount && !over; i = tree.parent(i)) over = OverAccount(tree, i, running, job);
   if (!over) {

@@ -37,6 +37,11 @@ class RunningTable {
     MilliGpus counted_milli = 0;
     std::int64_t jobs = 0;
     bool operator==(const Count&) const = default;
+    Count& operator+=(const Count& other) {
+      counted_milli += other.counted_milli;
+      jobs += other.jobs;
+      return *this;
+    }
   };
   // So many like it; fewer than 0 are taken out.
   void Add(const AccountTree& tree, const JobCount& job, std::int64_t jobs = 1) {
@@ -56,6 +61,9 @@ class RunningTable {
   // The same for every account of the tree, by index: input of OrderTree.
   std::vector<MilliGpus> AllocatedByIndex(const AccountTree& tree,
                                           const std::string& gpu_type) const;
+  // An empty table on top of this one, which must outlive it unchanged: says the same, and costs
+  // only what is added to it.
+  RunningTable Over() const;
   bool operator==(const RunningTable&) const = default;
 
  private:
@@ -65,6 +73,7 @@ class RunningTable {
   std::map<std::pair<std::string, UserId>, Count> class_users_;
   std::map<std::pair<AccountId, std::string>, MilliGpus> allocated_;
   std::map<std::pair<AccountId, std::string>, MilliGpus> apart_;
+  const RunningTable* under_ = nullptr;
 };
 
 // The first limit that stops the job now, or kNone. From the project up to the root; at each
@@ -75,6 +84,10 @@ class RunningTable {
 // limits, if anything. Of kLimitBorrow the limit is guarantee and borrow_max together.
 Reason FirstLimit(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
                   const JobCount& job);
+
+// Whether it stops the job; costs less.
+bool IsLimited(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
+               const JobCount& job);
 
 // kClassNotPreemptible with the first account (from the project up) whose guarantee the job would
 // pass, for a class that may not be preempted; else kNone. Fields account, asked, and `fits`: what

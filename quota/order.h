@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -78,6 +79,13 @@ class OrderTree {
   // Everything left of a project leaves the walk (it has been looked at often enough); what it has
   // in scavenger classes stays until those are walked, and then needs its own call.
   void CloseProject(AccountIndex project);
+
+  // What is left of a project, in the order in which it comes if nothing starts any more, and out
+  // of the walk; an array once. `is_blocked` is told of each and answers whether its charge counts,
+  // as by Take, or not, as by PassOver. What other projects have left does not matter then:
+  // whenever this one is come to, all accounts on its path are inside their guarantees that have
+  // room for its smallest job.
+  void Drain(AccountIndex project, const std::function<bool(const Candidate&)>& is_blocked);
 
   // guarantee - running - given; negative if it borrows.
   MilliGpus Slack(AccountIndex account) const;
@@ -153,6 +161,7 @@ class OrderTree {
   UsageValue UsageOfUser(AccountId project, UserId user) const;
   void Open(ProjectWalk* walk, AccountId id) const;
   MilliGpus Least(const ProjectWalk& walk) const;
+  MilliGpus MostFor(AccountIndex project, MilliGpus least) const;
   bool Inside(AccountIndex i) const {
     return !scavengers_ && At(i).least_milli <= At(i).slack_milli;
   }

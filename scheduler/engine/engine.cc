@@ -4,10 +4,52 @@
 
 #include "scheduler/engine/machine.h"
 #include "scheduler/engine/passes.h"
+#include "scheduler/engine/placement.h"
+#include "scheduler/engine/pools.h"
 #include "scheduler/engine/recount.h"
 #include "scheduler/engine/world.h"
 
 namespace kezek::engine {
+namespace {
+
+// What jobs ask for that nothing but a lack of GPUs stops, counted anew from single rows of one of
+// `parts` of the projects, beside the figure that is kept.
+std::vector<std::string> DemandDifferences(const World& world, std::int32_t part,
+                                           std::int32_t parts) {
+  const quota::AccountTree& tree = world.tree();
+  std::vector<std::string> found;
+  const auto asked_by = [&](const Waiting& job, quota::AccountIndex project) -> MilliGpus {
+    const quota::JobCount count = world.CountOf(job);
+    const JobSpec& spec = *job.spec;
+    const PoolKey shared{spec.shape.gpu_type, {}, {}};
+    if (world.barred().contains(job.ref) || count.scavenger ||
+        world.MayBeStopped(project, spec.job_class) ||
+        PoolsFor(world.apart(), tree, spec).back() != shared ||
+        WhyNeverFits(world.configured(), spec, shared).code != ReasonCode::kNone) {
+      return 0;
+    }
+    return count.counted_milli * (StartableCount(job) + job.more);
+  };
+  for (const auto& [type, projects] : world.queued()) {
+    for (auto i = static_cast<quota::AccountIndex>(part); i < tree.size(); i += parts) {
+      if (!projects.contains(tree.id(i))) continue;
+      MilliGpus counted = 0;
+      for (const auto& [spec, alike] : world.asked(type)) {
+        const auto rows = alike.rows.find(tree.id(i));
+        if (rows == alike.rows.end()) continue;
+        for (const JobRef& row : rows->second) counted += asked_by(world.waiting().at(row), i);
+      }
+      const auto known = world.demand().plain().find({tree.id(i), type});
+      const MilliGpus kept = known == world.demand().plain().end() ? 0 : known->second;
+      if (counted == kept) continue;
+      found.push_back("the totals have " + std::to_string(kept) + " milli-GPUs asked for by '" +
+                      tree.path(i) + "', counted are " + std::to_string(counted));
+    }
+  }
+  return found;
+}
+
+}  // namespace
 
 Engine::Engine(EngineConfig config, std::shared_ptr<const Directory> directory)
     : world_(std::make_unique<World>(std::move(config), std::move(directory))) {}
@@ -54,6 +96,7 @@ std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) co
   for (std::string& text : recount.FreeDifferences(world.MachineAt(now), now, part, parts)) {
     found.push_back(std::move(text));
   }
+  for (std::string& text : DemandDifferences(world, part, parts)) found.push_back(std::move(text));
   return found;
 }
 

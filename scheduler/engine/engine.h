@@ -29,6 +29,7 @@
 #include "quota/budget.h"
 #include "quota/run_history.h"
 #include "quota/usage.h"
+#include "scheduler/engine/demand.h"
 
 namespace kezek::engine {
 
@@ -122,13 +123,6 @@ struct ReservationChange {
   ReservationNews news = ReservationNews::kGiven;
   Reason reason;
   bool operator==(const ReservationChange&) const = default;
-};
-
-// Of what jobs of a project ask for besides, GPUs that more than the lack of GPUs stops.
-struct StoppedDemand {
-  MilliGpus by_limits = 0;
-  MilliGpus by_budgets = 0;
-  bool operator==(const StoppedDemand&) const = default;
 };
 
 struct Plan {

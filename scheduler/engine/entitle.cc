@@ -1,6 +1,9 @@
 // Demand and standings, account by account.
 
 #include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "quota/usage.h"
@@ -11,84 +14,65 @@
 namespace kezek::engine {
 namespace {
 
-// Adds jobs to demand in the order of their submission, as if there were GPUs for all of them:
-// what limits stop even then is not demand.
+using Demands = std::map<std::string, std::vector<MilliGpus>>;  // by GPU type; by index
+
+void Add(const quota::AccountTree& tree, const Demand::OfProjects& asked, std::int64_t times,
+         Demands& demands) {
+  for (const auto& [key, milli] : asked) {
+    const quota::AccountIndex project = tree.IndexOf(key.first);
+    const auto demand = demands.find(key.second);
+    if (project == quota::kNoAccount || demand == demands.end()) continue;
+    demand->second[static_cast<std::size_t>(project)] += milli * times;
+  }
+}
+
+// Adds jobs that more than GPUs may stop, in the order of their submission, as if there were GPUs
+// for all of them: what limits stop even then is not demand.
 class DemandCount {
  public:
   DemandCount(const World& world, const Draft& draft)
       : world_(world),
         draft_(draft),
         tree_(world.tree()),
-        running_(draft.running),
+        running_(draft.running.Over()),
         taken_(draft.taken) {}
 
-  void AddRunning(const std::string& type) {
-    demand_[type] = running_.AllocatedByIndex(tree_, type);
-    allocated_[type] = demand_[type];
-  }
-
-  void AddQueued(const Waiting& job) {
+  void Add(const JobRef& row) {
+    const Waiting& job = world_.waiting().at(row);
     const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
     const quota::JobCount count = world_.CountOf(job);
-    const std::int64_t jobs = Startable(job) + job.more;
-    if (world_.barred().contains(job.ref) || count.scavenger || jobs == 0) return;
-    if (!IsForShared(*job.spec)) return;
-    MilliGpus& demand = demand_[count.gpu_type].at(static_cast<std::size_t>(project));
-    if (!world_.MayBeStopped(project, count.job_class)) {  // need not be counted one by one
-      demand += count.counted_milli * jobs;
-      GiveAbove(project, count, jobs);
-      return;
-    }
+    const auto started = draft_.started.find(row);
+    const std::int64_t jobs = world_.demand().asks().at(row).jobs -
+                              (started == draft_.started.end() ? 0 : started->second);
+    if (jobs == 0) return;
     // One after the other: what stops one stops all after it. Limits are asked before budgets.
-    const std::int64_t by_limits = PassLimits(project, count, jobs);
+    const std::int64_t by_limits = PassLimits(row, project, count, jobs);
     const std::int64_t pass = PassBudgets(job, by_limits);
-    demand += count.counted_milli * pass;
-    running_.Add(tree_, count, pass);
-    GiveAbove(project, count, pass);
+    const std::pair key{count.project, count.gpu_type};
+    if (pass > 0) {
+      counted_.asked[key] += count.counted_milli * pass;
+      running_.Add(tree_, count, pass);
+    }
     if (pass == jobs) return;
-    StoppedDemand& stopped = stopped_[{count.project, count.gpu_type}];
+    StoppedDemand& stopped = counted_.stopped[key];
     (pass < by_limits ? stopped.by_budgets : stopped.by_limits) +=
         count.counted_milli * (jobs - pass);
   }
 
-  const std::vector<MilliGpus>& demand(const std::string& type) { return demand_[type]; }
-  std::map<std::pair<AccountId, std::string>, StoppedDemand> TakeStopped() {
-    return std::move(stopped_);
-  }
+  const Demand::Counted& counted() const { return counted_; }
+  bool by_budgets() const { return by_budgets_; }  // budgets had a say, as they are now
 
  private:
-  // Less what has just started on dedicated nodes.
-  std::int32_t Startable(const Waiting& job) const {
-    const std::int32_t all = StartableCount(job);
-    if (draft_.started.empty()) return all;
-    const auto started = draft_.started.find(job.ref);
-    return started == draft_.started.end() ? all : all - started->second;
-  }
-
-  // Not what a lane alone takes, nor what the shared nodes could not hold if they were empty and
-  // all of them in service.
-  bool IsForShared(const JobSpec& spec) {
-    const PoolKey shared{spec.shape.gpu_type, {}, {}};
-    if (!world_.apart().empty() && PoolsFor(world_.apart(), tree_, spec).back() != shared) {
-      return false;
-    }
-    const auto [held, first] = could_hold_.try_emplace({&spec, spec.within, false});
-    if (first) {
-      held->second = WhyNeverFits(draft_.configured, spec, shared).code == ReasonCode::kNone;
-    }
-    return held->second;
-  }
-
   // How many of so many like it.
-  std::int64_t PassLimits(quota::AccountIndex project, const quota::JobCount& count,
-                          std::int64_t jobs) {
+  std::int64_t PassLimits(const JobRef& row, quota::AccountIndex project,
+                          const quota::JobCount& count, std::int64_t jobs) {
+    const ClassRules& rules = world_.ClassOf(count.job_class);
     const auto passes = [&](std::int64_t before) {  // the one after these
-      running_.Add(tree_, count, before);
-      GiveAbove(project, count, before);
-      const Reason stop = StopOf(world_, running_, allocated_[count.gpu_type], count);
-      running_.Add(tree_, count, -before);
-      GiveAbove(project, count, -before);
-      return stop.code == ReasonCode::kNone;
+      if (before > 0) running_.Add(tree_, count, before);
+      const bool stops =
+          IsLimited(tree_, running_, rules, count) || IsOutside(row, project, rules, count);
+      if (before > 0) running_.Add(tree_, count, -before);
+      return !stops;
     };
     std::int64_t pass = 0;
     std::int64_t fail = jobs + 1;
@@ -99,8 +83,47 @@ class DemandCount {
     return pass;
   }
 
+  // The guarantee of an account on its path, by what runs and by all that was submitted before it.
+  bool IsOutside(const JobRef& row, quota::AccountIndex project, const ClassRules& rules,
+                 const quota::JobCount& count) {
+    if (rules.preemptible || !count.IsShared()) return false;
+    const std::string& type = count.gpu_type;
+    const auto outside = [&](const MilliGpus* before) {
+      for (auto i = project; i != quota::kNoAccount; i = tree_.parent(i)) {
+        const MilliGpus allocated = running_.Allocated(tree_.id(i), type) +
+                                    (before == nullptr ? 0 : before[static_cast<std::size_t>(i)]);
+        if (allocated + count.counted_milli > tree_.Guarantee(i, type)) return true;
+      }
+      return false;
+    };
+    return outside(nullptr) || outside(PlainBefore(row, type).data());
+  }
+
+  // What nothing else can stop of what was submitted before the row, by index, with all below. Rows
+  // are asked for in their order.
+  const std::vector<MilliGpus>& PlainBefore(const JobRef& row, const std::string& gpu_type) {
+    const auto& asks = world_.demand().asks();
+    if (!sweeping_) sweep_ = asks.begin();
+    sweeping_ = true;
+    for (; sweep_ != asks.end() && sweep_->first < row; ++sweep_) {
+      const Demand::Ask& ask = sweep_->second;
+      if (ask.may_be_stopped) continue;
+      const auto started = draft_.started.find(sweep_->first);
+      const std::int64_t jobs = ask.jobs - (started == draft_.started.end() ? 0 : started->second);
+      auto& before = before_[ask.gpu_type];
+      before.resize(static_cast<std::size_t>(tree_.size()), 0);
+      for (auto i = tree_.IndexOf(ask.project); i != quota::kNoAccount; i = tree_.parent(i)) {
+        before[static_cast<std::size_t>(i)] += ask.each_milli * jobs;
+      }
+    }
+    auto& before = before_[gpu_type];
+    before.resize(static_cast<std::size_t>(tree_.size()), 0);
+    return before;
+  }
+
   // How many of so many; takes what they draw. Each draws the same.
   std::int64_t PassBudgets(const Waiting& job, std::int64_t jobs) {
+    by_budgets_ |= world_.DrawsOnBudgets(job.spec->project);
     if (jobs == 0) return 0;
     const quota::Draw draw = world_.DrawOf(job, taken_);
     if (StopOf(world_, draw).code != ReasonCode::kNone) return 0;
@@ -111,34 +134,67 @@ class DemandCount {
     return jobs;
   }
 
-  void GiveAbove(quota::AccountIndex project, const quota::JobCount& count, std::int64_t jobs) {
-    auto& allocated = allocated_[count.gpu_type];
-    for (auto i = project; i != quota::kNoAccount; i = tree_.parent(i)) {
-      allocated.at(static_cast<std::size_t>(i)) += count.counted_milli * jobs;
-    }
-  }
-
   const World& world_;
   const Draft& draft_;
   const quota::AccountTree& tree_;
-  std::map<Request, bool> could_hold_;  // the shared pool, by shape
   quota::RunningTable running_;
   quota::Taken taken_;
-  std::map<std::pair<AccountId, std::string>, StoppedDemand> stopped_;
-  std::map<std::string, std::vector<MilliGpus>> demand_;     // by type; by index
-  std::map<std::string, std::vector<MilliGpus>> allocated_;  // the same, summed up the tree
+  Demand::Counted counted_;
+  bool by_budgets_ = false;
+  bool sweeping_ = false;
+  std::map<JobRef, Demand::Ask>::const_iterator sweep_;
+  Demands before_;
 };
+
+// Of what may be stopped. Groups without a limit in common are counted one by one, and what was
+// counted holds while nothing of them changes; what a class may stop could be in the way of all.
+void CountStoppable(const World& world, Draft& draft, Demands& demands) {
+  const Demand& demand = world.demand();
+  const auto take = [&](const Demand::Counted& counted) {
+    Add(world.tree(), counted.asked, 1, demands);
+    for (const auto& [key, stopped] : counted.stopped) draft.plan.stopped[key] = stopped;
+  };
+  if (demand.groups().contains(AccountId{})) {
+    std::vector<JobRef> rows;
+    for (const auto& [account, group] : demand.groups()) {
+      rows.insert(rows.end(), group.rows.begin(), group.rows.end());
+    }
+    std::sort(rows.begin(), rows.end());
+    DemandCount count(world, draft);
+    for (const JobRef& row : rows) count.Add(row);
+    return take(count.counted());
+  }
+  const bool as_known = draft.plan.starts.empty() && draft.started.empty();
+  for (const auto& [account, group] : demand.groups()) {
+    if (as_known && group.known) {
+      take(group.counted);
+      continue;
+    }
+    DemandCount count(world, draft);
+    for (const JobRef& row : group.rows) count.Add(row);
+    take(count.counted());
+    if (as_known && !count.by_budgets()) demand.Keep(account, count.counted());
+  }
+}
 
 // Places among siblings that still have something waiting, without gaps.
 std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft,
                                           const std::string& type) {
   const quota::AccountTree& tree = world.tree();
   std::vector<char> waits(static_cast<std::size_t>(tree.size()), 0);
-  for (const auto& [ref, standing] : draft.plan.waiting) {
-    const JobSpec& spec = *world.waiting().at(ref).spec;
-    if (spec.shape.gpu_type != type || world.barred().contains(ref)) continue;
-    for (auto i = tree.IndexOf(spec.project); i != quota::kNoAccount; i = tree.parent(i)) {
-      waits[static_cast<std::size_t>(i)] = 1;
+  std::map<AccountId, std::set<JobRef>> gone;  // rows all of which start
+  for (const Start& start : draft.plan.starts) {
+    const JobSpec& spec = *world.waiting().at(start.row).spec;
+    if (spec.shape.gpu_type != type || draft.plan.waiting.contains(start.row)) continue;
+    gone[spec.project].insert(start.row);
+  }
+  const auto queued = world.queued().find(type);
+  if (queued == world.queued().end()) return std::vector<std::int64_t>(waits.size(), 0);
+  for (const auto& [project, rows] : queued->second) {
+    const auto left = gone.find(project);
+    if (left != gone.end() && std::ssize(left->second) >= rows) continue;
+    for (auto i = tree.IndexOf(project); i != quota::kNoAccount; i = tree.parent(i)) {
+      if (std::exchange(waits[static_cast<std::size_t>(i)], 1) != 0) break;
     }
   }
   std::vector<std::int64_t> places(waits.size(), 0);
@@ -163,17 +219,25 @@ std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft
 }  // namespace
 
 void Entitle(const World& world, Draft& draft) {
-  DemandCount count(world, draft);
+  Demands demands;
   const std::set<std::string> types = world.AllTypes();
-  for (const std::string& type : types) count.AddRunning(type);
-  for (const auto& [ref, job] : world.waiting()) count.AddQueued(job);
+  for (const std::string& type : types) {
+    demands[type] = draft.running.AllocatedByIndex(world.tree(), type);
+  }
+  Add(world.tree(), world.demand().plain(), 1, demands);
+  for (const auto& [row, jobs] : draft.started) {  // on nodes of their own
+    const auto ask = world.demand().asks().find(row);
+    if (ask == world.demand().asks().end() || ask->second.may_be_stopped) continue;
+    Add(world.tree(), {{{ask->second.project, ask->second.gpu_type}, ask->second.each_milli}},
+        -jobs, demands);
+  }
+  CountStoppable(world, draft, demands);
   for (const std::string& type : types) {
     const Pool* pool = draft.free.FindPool({type, {}, {}});
     const MilliGpus capacity = pool == nullptr ? 0 : pool->capacity_gpus * 1000;
-    draft.entitled[type] = quota::Entitle(world.tree(), type, capacity, count.demand(type));
+    draft.entitled[type] = quota::Entitle(world.tree(), type, capacity, demands.at(type));
     draft.plan.capacity_milli[type] = capacity;
   }
-  draft.plan.stopped = count.TakeStopped();
 }
 
 void Stand(const World& world, Draft& draft) {

@@ -41,7 +41,7 @@ Draft::Draft(const World& world, TimeMs now)
     : now_ms(now),
       free(world.MachineAt(now)),
       configured(world.configured()),
-      running(world.running()) {}
+      running(world.running().Over()) {}
 
 Plan DecideAll(const World& world, TimeMs now) {
   const auto ended = [&world](std::string_view phase) {

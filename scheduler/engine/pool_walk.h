@@ -29,6 +29,11 @@ class PoolWalk {
 
  private:
   void Examine(const quota::Candidate& candidate);
+  Reason Stop(const quota::Candidate& candidate, const Waiting& job,
+              const quota::JobCount& count) const;
+  bool NothingStarts();
+  void WaitForAll();
+  bool IsBlocked(const quota::Candidate& candidate);
   void PassOver(const quota::Candidate& candidate, Reason reason);
   void Block(const quota::Candidate& candidate, Reason reason, bool counts);
   // A job that finds no room.
@@ -71,6 +76,8 @@ class PoolWalk {
   MilliGpus free_milli_ = 0;           // GPUs free, less counted GPUs given
   std::int32_t looked_ = 0;
   std::int64_t rank_ = 0;
+  std::size_t asked_after_ = SIZE_MAX;  // so many starts it was asked whether anything fits
+  const JobSpec* fitting_ = nullptr;    // what did
   std::map<quota::AccountIndex, std::int32_t> looked_of_;
   std::map<quota::AccountIndex, std::int64_t> place_of_;
   // Shapes that have found no room in this tick: free GPUs only become fewer.

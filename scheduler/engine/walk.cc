@@ -67,10 +67,76 @@ void PoolWalk::Run() {
       draft_.plan.more |= full && !draft_.plan.starts.empty();
       return;
     }
+    if (NothingStarts()) return WaitForAll();
     const auto candidate = order_.Next();
     if (!candidate) return;
     Examine(*candidate);
   }
+}
+
+// Nothing that waits would fit any more, whoever is next, and ranks are not told so far back: what
+// is left need not be walked through. Asked once after each start.
+bool PoolWalk::NothingStarts() {
+  if (agenda_ != nullptr || !key_.shared() || pool_ == nullptr || !draft_.started.empty()) {
+    return false;
+  }
+  const std::size_t starts = draft_.plan.starts.size();
+  if (rank_ < world_.config().exact_ranks || asked_after_ == starts) return false;
+  asked_after_ = starts;
+  const auto fits = [this](const JobSpec& spec) {
+    return Fits(*pool_, {&spec, spec.within, false});
+  };
+  if (fitting_ != nullptr && fits(*fitting_)) return false;
+  std::int32_t first = 0;  // so many shapes may yet count as looked at
+  for (const auto& [spec, alike] : world_.asked(type_)) {
+    if (fits(*spec)) {
+      fitting_ = spec.get();
+      return false;
+    }
+    for (const Domain within : {spec->within, spec->prefer}) {
+      const bool preference = within == spec->prefer && within != spec->within;
+      if (preference && within == Domain::kAny) continue;
+      if (!no_room_.contains({{spec.get(), within, preference}, {}})) ++first;
+    }
+  }
+  std::int32_t most = 0;
+  for (const auto& [project, looked] : looked_of_) most = std::max(most, looked);
+  return looked_ + first < world_.config().look && most + first < world_.config().look_project;
+}
+
+void PoolWalk::WaitForAll() {
+  for (const auto& [id, project] : waiting_.projects()) {
+    const quota::AccountIndex index = world_.tree().IndexOf(id);
+    if (index == quota::kNoAccount) continue;
+    order_.Drain(index, [this](const quota::Candidate& candidate) { return IsBlocked(candidate); });
+  }
+}
+
+// Of a job that cannot start: says why, and whether it is for lack of room now.
+bool PoolWalk::IsBlocked(const quota::Candidate& candidate) {
+  const Waiting& job = world_.waiting().at(candidate.job->ref);
+  const quota::JobCount count = world_.CountOf(job);
+  if (Reason stop = Stop(candidate, job, count); stop.code != ReasonCode::kNone) {
+    Wait(candidate, std::move(stop), true);
+    return false;
+  }
+  const Request request =
+      RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);
+  Reason reason = NoRoom({candidate, job, count, request, false}, {request, {}}, false);
+  const auto apart = draft_.waits_apart.find(job.ref);
+  const bool never = IsNever(reason);
+  if (never && apart != draft_.waits_apart.end()) reason = apart->second;
+  Wait(candidate, std::move(reason), true);
+  return !never;
+}
+
+// What limits, guarantees and budgets have against it now.
+Reason PoolWalk::Stop(const quota::Candidate& candidate, const Waiting& job,
+                      const quota::JobCount& count) const {
+  if (!world_.MayBeStopped(candidate.project, count.job_class)) return {};
+  Reason stop = StopOf(world_, draft_.running, allocated_, count, guarantees_);
+  if (stop.code != ReasonCode::kNone) return stop;
+  return StopOf(world_, world_.DrawOf(job, draft_.taken));
 }
 
 // How many elements of it (of a job: 1) have started in this tick, or are being made room for.
@@ -85,15 +151,8 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   if (candidate.nth < StartedBefore(job.ref)) return order_.PassOver();
   quota::JobCount count = world_.CountOf(job);
   count.apart = !key_.shared();
-  if (world_.MayBeStopped(candidate.project, count.job_class)) {
-    Reason stop = StopOf(world_, draft_.running, allocated_, count, guarantees_);
-    if (stop.code == ReasonCode::kNone) {
-      stop = StopOf(world_, world_.DrawOf(job, draft_.taken));
-    }
-    if (stop.code != ReasonCode::kNone) {
-      PassOver(candidate, std::move(stop));
-      return;
-    }
+  if (Reason stop = Stop(candidate, job, count); stop.code != ReasonCode::kNone) {
+    return PassOver(candidate, std::move(stop));
   }
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);
@@ -264,9 +323,8 @@ namespace {
 // What is in no order: jobs that settings bar, rows of arrays that run as many as they may.
 void WaitOutside(const World& world, Draft& draft) {
   for (const auto& [ref, reason] : world.barred()) draft.plan.waiting[ref].reason = reason;
-  for (const auto& [ref, job] : world.waiting()) {
-    if (!IsArrayRow(ref, *job.spec) || !job.elements.empty()) continue;
-    const std::string limit = std::to_string(job.spec->array->max_running);
+  for (const JobRef& ref : world.resting()) {
+    const std::string limit = std::to_string(world.waiting().at(ref).spec->array->max_running);
     Reason& reason = draft.plan.waiting[ref].reason;
     if (reason.code == ReasonCode::kNone) reason = {ReasonCode::kArrayLimit, {{"limit", limit}}};
   }

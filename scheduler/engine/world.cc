@@ -7,7 +7,6 @@
 
 #include "kezek/check.h"
 #include "quota/charge.h"
-#include "scheduler/engine/placement.h"
 
 namespace kezek::engine {
 namespace {
@@ -16,16 +15,17 @@ bool Any(const Limits& limits) {
   return limits.running_milli || limits.jobs_running || limits.job_milli;
 }
 
-std::vector<char> Limited(const quota::AccountTree& tree) {
-  std::vector<char> limited(static_cast<std::size_t>(tree.size()), 0);
+std::vector<AccountId> LimitedBy(const quota::AccountTree& tree) {
+  std::vector<AccountId> limited(static_cast<std::size_t>(tree.size()));
   for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
     const AccountSettings& settings = tree.account(i).settings;
     bool any = Any(settings.account_limits) || Any(settings.user_limits);
     for (const auto& [type, share] : settings.shares) any |= share.borrow_max_milli.has_value();
     any |= !settings.budgets.empty();
+    AccountId& by = limited[static_cast<std::size_t>(i)];
     const quota::AccountIndex parent = tree.parent(i);
-    if (parent != quota::kNoAccount) any |= limited[static_cast<std::size_t>(parent)] != 0;
-    limited[static_cast<std::size_t>(i)] = any ? 1 : 0;
+    if (parent != quota::kNoAccount) by = limited[static_cast<std::size_t>(parent)];
+    if (!by && any) by = tree.id(i);
   }
   return limited;
 }
@@ -92,7 +92,7 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   const bool given = owned != owners_;  // nodes, to others than before
   types_stale_ |= given;
   order_stale_ |= given;
-  limited_ = Limited(tree_);
+  const std::vector<AccountId> limited_before = std::exchange(limited_by_, LimitedBy(tree_));
   budgeted_ = Budgeted(tree_);
   for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
     if (!IsShortest(tree_.id(i)) || paces_.contains(tree_.id(i))) continue;
@@ -108,6 +108,7 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
       JudgeProject(project);
     }
   }
+  AskWhereLimitsMoved(before, limited_before);
   if (!moved && !given) return;
   CountHoldings();
 }
@@ -133,12 +134,15 @@ void World::SetWaiting(const Waiting& job) {
   waiting_[job.ref] = job;
   waits_since_[job.spec->project].insert({job.queued_since_ms, job.ref});
   asked_[job.spec->shape.gpu_type][job.spec].rows[job.spec->project].insert(job.ref);
+  CountQueued(*job.spec, 1);
+  if (StartableCount(job) == 0) resting_.insert(job.ref);
   if (DrawsOnBudgets(job.spec->project) && MayScavenge(tree_, job.spec->project)) {
     may_scavenge_.insert(job.ref);
   }
   if (order_stale_) return;
   Judge(job);
   Order(job);
+  Ask(job);
 }
 
 void World::RemoveWaiting(const JobRef& job) {
@@ -148,31 +152,13 @@ void World::RemoveWaiting(const JobRef& job) {
   waits->second.erase({found->second.queued_since_ms, job});
   if (waits->second.empty()) waits_since_.erase(waits);
   Unask(found->second);
+  resting_.erase(job);
   Unorder(found->second);
+  demand_.Remove(job);
+  if (barred_.erase(job) == 0) CountQueued(*found->second.spec, -1);
   waiting_.erase(found);
-  barred_.erase(job);
   scavenges_.erase(job);
   may_scavenge_.erase(job);
-}
-
-bool World::SameNodes::operator()(const std::shared_ptr<const JobSpec>& a,
-                                  const std::shared_ptr<const JobSpec>& b) const {
-  const auto order = Request{a.get(), a->within, false} <=> Request{b.get(), b->within, false};
-  return order != 0 ? order < 0 : a->prefer < b->prefer;
-}
-
-void World::Unask(const Waiting& job) {
-  const auto of_type = asked_.find(job.spec->shape.gpu_type);
-  const auto alike = of_type->second.find(job.spec);
-  const auto rows = alike->second.rows.find(job.spec->project);
-  rows->second.erase(job.ref);
-  if (rows->second.empty()) alike->second.rows.erase(rows);
-  if (alike->second.rows.empty()) of_type->second.erase(alike);
-}
-
-const World::Asked& World::asked(const std::string& gpu_type) const {
-  const auto found = asked_.find(gpu_type);
-  return found == asked_.end() ? nothing_asked_ : found->second;
 }
 
 void World::Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated) {
@@ -254,12 +240,15 @@ void World::Refresh(TimeMs now) {
     types_ = std::move(types);
     RefreshPools();
     types_stale_ = false;
+    asks_stale_ = true;
   }
+  asks_stale_ |= order_stale_;
   if (order_stale_) OrderAll();
   for (const auto& [project, pace] : paces_) {
     if (IsShortest(project)) RefreshShortest(project);
   }
   RefreshScavengers();
+  if (asks_stale_) AskAll();
   for (auto& [type, jobs] : order_) jobs.Arrange(tree_);
   for (auto& [key, jobs] : apart_order_) jobs.Arrange(tree_);
 }
@@ -275,7 +264,9 @@ void World::FindScavengers() {
     const JobRef ref = it->first;
     const bool stays = may_scavenge_.contains(ref);
     it = stays ? std::next(it) : scavenges_.erase(it);
-    if (!stays && !order_stale_) Order(waiting_.at(ref));
+    if (stays || order_stale_) continue;
+    Order(waiting_.at(ref));
+    Ask(waiting_.at(ref));
   }
 }
 
@@ -290,7 +281,9 @@ void World::RefreshScavengers() {
     } else {
       scavenges_.erase(ref);
     }
-    if (changes) Order(job);
+    if (!changes) continue;
+    Order(job);
+    Ask(job);
   }
 }
 
@@ -340,7 +333,9 @@ std::set<std::string> World::AllTypes() const {
   for (const auto& [type, jobs] : order_) {
     if (jobs.size() > 0) types.insert(type);
   }
-  for (const auto& [ref, attempt] : holdings_) types.insert(attempt.shape.gpu_type);
+  for (const auto& [type, ends] : ends_) {
+    if (!ends.empty()) types.insert(type);
+  }
   return types;
 }
 
@@ -366,10 +361,13 @@ MilliGpuMs World::ExpectedChargeOf(const JobSpec& spec, MilliGpus counted_milli)
                                ClassOf(spec.job_class).factor_milli);
 }
 
-bool World::MayBeStopped(quota::AccountIndex project, const std::string& job_class) const {
+bool World::MayBeStoppedByClass(const std::string& job_class) const {
   const ClassRules& rules = ClassOf(job_class);
-  return !rules.preemptible || Any(rules.user_limits) ||
-         limited_[static_cast<std::size_t>(project)] != 0;
+  return !rules.preemptible || Any(rules.user_limits);
+}
+
+bool World::MayBeStopped(quota::AccountIndex project, const std::string& job_class) const {
+  return limited_by_[static_cast<std::size_t>(project)] || MayBeStoppedByClass(job_class);
 }
 
 quota::JobCount World::CountOf(const Waiting& job) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -24,6 +25,7 @@
 #include "quota/order.h"
 #include "quota/run_history.h"
 #include "quota/usage.h"
+#include "scheduler/engine/demand.h"
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/machine.h"
 #include "scheduler/engine/pools.h"
@@ -46,6 +48,7 @@ class World {
   World(EngineConfig config, std::shared_ptr<const Directory> directory);
   // As if all of these had been told one by one.
   World(const Facts& facts, std::shared_ptr<const Directory> directory);
+  World(World&&) = default;
   World(const World&) = delete;  // its lists point into it
   World& operator=(const World&) = delete;
 
@@ -81,11 +84,14 @@ class World {
   const std::map<std::string, Node>& nodes() const { return nodes_; }
   const std::map<AttemptRef, Holding>& holdings() const { return holdings_; }
   const std::map<JobRef, Waiting>& waiting() const { return waiting_; }
+  // Rows of arrays that run as many as they may.
+  const std::set<JobRef>& resting() const { return resting_; }
   const std::map<JobRef, Reservation>& reservations() const { return reservations_; }
   // Waiting rows that ask for the same of nodes, by the spec of one of them: what does not fit for
   // one fits for none.
   struct Alike {
     std::map<AccountId, std::set<JobRef>> rows;  // by project; none is empty
+    std::optional<bool> shared;  // whether the shared nodes could hold one, all of them empty
   };
   struct SameNodes {
     bool operator()(const std::shared_ptr<const JobSpec>& a,
@@ -94,6 +100,10 @@ class World {
   using Asked = std::map<std::shared_ptr<const JobSpec>, Alike, SameNodes>;
   // Of a GPU type.
   const Asked& asked(const std::string& gpu_type) const;
+  // What they ask for on shared nodes. Up to date after Refresh.
+  const Demand& demand() const { return demand_; }
+  // Whether a budget of an account on its path may have a say.
+  bool DrawsOnBudgets(AccountId project) const;
 
   // How long something with this limit may hold its nodes: as long as it can be charged.
   DurationMs Occupies(DurationMs limit_ms) const;
@@ -138,6 +148,9 @@ class World {
   // Waiting jobs that today's settings bar for good (quota::NeverFits), and why: they are in no
   // order and no demand until settings change. Up to date after Refresh.
   const std::map<JobRef, Reason>& barred() const { return barred_; }
+  // How many rows wait that are not barred: by GPU type and project; none is 0.
+  using Queued = std::map<std::string, std::map<AccountId, std::int64_t>>;
+  const Queued& queued() const { return queued_; }
   // Waiting jobs in order, by GPU type. Up to date after Refresh.
   const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
   // As it stands in an order.
@@ -174,6 +187,14 @@ class World {
  private:
   TimeMs KnownEnd(const Holding& attempt) const;
   void Unask(const Waiting& job);
+  void Ask(const Waiting& job);
+  void AskAll();
+  void AskWhereLimitsMoved(const quota::AccountTree& before,
+                           const std::vector<AccountId>& limited_by);
+  bool IsForShared(const JobSpec& spec);
+  bool MayBeStoppedByClass(const std::string& job_class) const;
+  void CountQueued(const JobSpec& spec, std::int64_t rows);
+  void TouchDemand(AccountId project);
   void List(const Holding& attempt);
   void Unlist(const Holding& attempt);
   void CountHoldings();
@@ -186,7 +207,6 @@ class World {
   void RefreshPools();
   void RefreshMachine(TimeMs now);
   void OrderAll();
-  bool DrawsOnBudgets(AccountId project) const;
   quota::Draw FullDrawOf(const Waiting& job, MilliGpus counted_milli,
                          const quota::Taken& taken) const;
   void FindScavengers();
@@ -201,8 +221,11 @@ class World {
   std::map<AttemptRef, Holding> holdings_;
   std::map<JobRef, Waiting> waiting_;
   std::map<JobRef, Reservation> reservations_;
+  std::set<JobRef> resting_;
   std::map<std::string, Asked> asked_;
   const Asked nothing_asked_;
+  Demand demand_;
+  bool asks_stale_ = true;  // all of it
   std::map<std::string, Ends> ends_;
   std::map<std::string, std::set<AttemptRef>> on_;         // none is empty
   Runs runs_;                                              // none is empty
@@ -216,13 +239,15 @@ class World {
 
   quota::Budgets budgets_;
 
-  // By index: it or an account above has a limit, borrow_max or budget; has a budget.
-  std::vector<char> limited_;
+  // By index: the highest account from it up that has a limit, borrow_max or budget, or none; it or
+  // one above has a budget.
+  std::vector<AccountId> limited_by_;
   std::vector<char> budgeted_;
   std::map<std::string, NodeUse> used_;
   quota::RunningTable running_;
   std::map<std::string, quota::GpuType> types_;
   std::map<JobRef, Reason> barred_;
+  Queued queued_;
   std::map<std::string, quota::WaitingJobs> order_;
   std::int64_t keyed_ = 0;
   NodeOwners owners_;

@@ -50,6 +50,7 @@ void World::SetHolding(const Holding& attempt) {
   AddUse(attempt.shape, attempt.placement, 1, used_);
   if (!types_stale_) machine_.Hold(attempt.shape, attempt.placement);
   if (attempt.counts) running_.Add(tree_, CountOf(attempt));
+  TouchDemand(attempt.project);
   if (attempt.start_ms != 0) runs_since_[attempt.project].insert(attempt.start_ms);
   ends_[attempt.shape.gpu_type].insert({KnownEnd(attempt), attempt.attempt});
   for (const NodeGrant& grant : attempt.placement) on_[grant.node].insert(attempt.attempt);
@@ -62,6 +63,7 @@ void World::RemoveHolding(const AttemptRef& attempt) {
   AddUse(found->second.shape, found->second.placement, -1, used_);
   if (!types_stale_) machine_.GiveBack(found->second.shape, found->second.placement);
   if (found->second.counts) running_.Remove(tree_, CountOf(found->second));
+  TouchDemand(found->second.project);
   if (found->second.start_ms != 0) {
     const auto runs = runs_since_.find(found->second.project);
     runs->second.extract(found->second.start_ms);

@@ -82,8 +82,11 @@ bool World::Judge(const Waiting& job) {
   };
   Reason reason = bar(false);
   if (reason.code != ReasonCode::kNone && FitsApart(*job.spec)) reason = bar(true);
-  if (reason.code == ReasonCode::kNone) return barred_.erase(job.ref) > 0;
-  return barred_.insert_or_assign(job.ref, std::move(reason)).second;
+  const bool none = reason.code == ReasonCode::kNone;
+  const bool changes = none ? barred_.erase(job.ref) > 0
+                            : barred_.insert_or_assign(job.ref, std::move(reason)).second;
+  if (changes) CountQueued(*job.spec, none ? 1 : -1);
+  return changes;
 }
 
 void World::JudgeProject(AccountId project) {
@@ -95,6 +98,7 @@ void World::JudgeProject(AccountId project) {
     } else {
       Order(job);
     }
+    Ask(job);
   }
 }
 
@@ -104,6 +108,7 @@ void World::OrderProject(AccountId project) {
     Unorder(job);
     Judge(job);
     Order(job);
+    Ask(job);
   }
 }
 

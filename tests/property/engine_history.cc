@@ -13,7 +13,7 @@ EngineHistory::EngineHistory(std::uint64_t seed) : random_(seed) {
   if (random_.Chance(40)) config_.look = static_cast<std::int32_t>(random_.Int(1, 12));
   if (random_.Chance(40)) config_.look_project = static_cast<std::int32_t>(random_.Int(1, 6));
   if (random_.Chance(30)) config_.starts_max = static_cast<std::int32_t>(random_.Int(1, 6));
-  if (random_.Chance(30)) config_.exact_ranks = 5;
+  if (random_.Chance(30)) config_.exact_ranks = 1;
   if (random_.Chance(30)) config_.age_max_ms = kHourMs;
   const auto count = static_cast<std::int32_t>(random_.Int(1, 18));
   for (Node& node : random_.Nodes(count)) {

@@ -1,0 +1,55 @@
+#include "scheduler/engine/demand.h"
+
+namespace kezek::engine {
+
+void Demand::Set(const JobRef& row, const Ask& ask) {
+  Remove(row);
+  asks_.emplace(row, ask);
+  if (!ask.may_be_stopped) {
+    plain_[{ask.project, ask.gpu_type}] += ask.each_milli * ask.jobs;
+    return;
+  }
+  Group& group = groups_[ask.group];
+  group.rows.insert(row);
+  group.known = false;
+}
+
+void Demand::Remove(const JobRef& row) {
+  const auto found = asks_.find(row);
+  if (found == asks_.end()) return;
+  const Ask& ask = found->second;
+  if (!ask.may_be_stopped) {
+    const auto plain = plain_.find({ask.project, ask.gpu_type});
+    plain->second -= ask.each_milli * ask.jobs;
+    if (plain->second == 0) plain_.erase(plain);
+  } else {
+    const auto group = groups_.find(ask.group);
+    group->second.rows.erase(row);
+    group->second.known = false;
+    if (group->second.rows.empty()) groups_.erase(group);
+  }
+  asks_.erase(found);
+}
+
+void Demand::Clear() {
+  asks_.clear();
+  plain_.clear();
+  groups_.clear();
+}
+
+void Demand::Touch(AccountId group) {
+  if (!group) {
+    for (auto& [account, each] : groups_) each.known = false;
+    return;
+  }
+  const auto found = groups_.find(group);
+  if (found != groups_.end()) found->second.known = false;
+}
+
+void Demand::Keep(AccountId group, const Counted& counted) const {
+  Group& kept = groups_.at(group);
+  kept.known = true;
+  kept.counted = counted;
+}
+
+}  // namespace kezek::engine

@@ -1,0 +1,74 @@
+// What waiting jobs ask for, kept with each event.
+//
+// Of most jobs nothing but a lack of GPUs can keep them from starting: what a project's ask for is
+// one figure. Those that a limit, a budget or a guarantee may stop are listed, to be counted one
+// after the other; groups of them with no limit in common know nothing of each other, so that what
+// was counted of a group holds until something of it changes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "kezek/desk.h"
+#include "kezek/ids.h"
+#include "kezek/resources.h"
+
+namespace kezek::engine {
+
+// Of jobs of a project besides, GPUs that more than the lack of GPUs stops.
+struct StoppedDemand {
+  MilliGpus by_limits = 0;
+  MilliGpus by_budgets = 0;
+  bool operator==(const StoppedDemand&) const = default;
+};
+
+class Demand {
+ public:
+  // What a row of the queue asks for on shared nodes.
+  struct Ask {
+    std::string gpu_type;
+    AccountId project;
+    MilliGpus each_milli = 0;  // of one of its jobs
+    std::int64_t jobs = 0;
+    bool may_be_stopped = false;
+    // Then: the highest account on its path whose limits or budgets could, or none where its class
+    // could, which is everybody's.
+    AccountId group;
+  };
+  // By project and GPU type.
+  using OfProjects = std::map<std::pair<AccountId, std::string>, MilliGpus>;
+  struct Counted {
+    OfProjects asked;
+    std::map<std::pair<AccountId, std::string>, StoppedDemand> stopped;
+  };
+  struct Group {
+    std::set<JobRef> rows;
+    bool known = false;  // what was counted of it holds
+    Counted counted;
+  };
+
+  // Replaces what was known of the row.
+  void Set(const JobRef& row, const Ask& ask);
+  void Remove(const JobRef& row);
+  void Clear();
+  // What runs below this account is no longer what it was; none: everywhere.
+  void Touch(AccountId group);
+
+  const std::map<JobRef, Ask>& asks() const { return asks_; }
+  // Of all that nothing else can stop.
+  const OfProjects& plain() const { return plain_; }
+  // What may be stopped.
+  const std::map<AccountId, Group>& groups() const { return groups_; }
+  // What a group was found to come to, while no start of the plan is among it.
+  void Keep(AccountId group, const Counted& counted) const;
+
+ private:
+  std::map<JobRef, Ask> asks_;
+  OfProjects plain_;  // none is 0
+  mutable std::map<AccountId, Group> groups_;
+};
+
+}  // namespace kezek::engine
