@@ -9,8 +9,8 @@ namespace kezek::engine {
 namespace {
 
 // Placements that are tried; some tens of milliseconds on a large machine.
-constexpr std::int64_t kTriesMost = 20'000;
-constexpr std::int64_t kCoarseness = 64;
+constexpr std::int64_t kTriesMost = 8'000;
+constexpr std::int64_t kCoarseness = 32;
 
 std::vector<quota::Entitlement> EntitledOf(const World& world, const Draft& draft,
                                            const std::string& type) {

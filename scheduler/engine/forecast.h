@@ -6,7 +6,7 @@
 // first moment at which the job would have nodes, once those ahead of it have had their turn.
 //
 // Departures, which make this an estimate: ends that lie close together, within a minute or a
-// sixty-fourth of the time that has gone by, are one moment; budgets stay as they are; nobody
+// thirty-second of the time that has gone by, are one moment; budgets stay as they are; nobody
 // submits anything, and nothing is reclaimed. So a moment costs the shapes that wait, not the jobs.
 #pragma once
 

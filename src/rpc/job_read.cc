@@ -8,6 +8,8 @@
 #include "rpc/job_refs.h"
 #include "rpc/job_service.h"
 #include "rpc/node_convert.h"
+#include "rpc/outlook_convert.h"
+#include "rpc/outlooks.h"
 
 namespace kezek::rpc {
 namespace {
@@ -73,6 +75,37 @@ void FillStanding(const View& view, const JobRecord& record, v1::ExplainResponse
   response->set_place_in_project(static_cast<std::int32_t>(standing->place_in_project));
   response->set_rank(static_cast<std::int32_t>(standing->rank));
   if (OneType(view)) response->set_blocked(static_cast<std::int32_t>(view.CountWaiting()));
+}
+
+// What the last plan says.
+void FillExplained(const JobWriter& writer, const JobRecord& record,
+                   v1::ExplainResponse* response) {
+  writer.Fill(record, response->mutable_job());
+  const View& view = writer.view();
+  FillStanding(view, record, response);
+  std::vector<AccountId> path;
+  for (AccountId at = record.job.spec->project; at && at != kRootAccount;) {
+    path.push_back(at);
+    const auto account = view.directory->accounts.find(at);
+    at = account == view.directory->accounts.end() ? AccountId{} : account->second.parent;
+  }
+  const MilliGpus counted = response->job().counted_milli_gpus();
+  for (auto at = path.rbegin(); at != path.rend(); ++at) {
+    FillPlace(view, record, counted, *at, response->add_accounts());
+  }
+  if (record.job.state != JobState::kQueued) return;
+  const JobSpec& spec = *record.job.spec;
+  const Reason wide = TooWide(view, spec, writer.desk.Counted(spec));
+  if (wide.code != ReasonCode::kNone) *response->mutable_too_wide() = ToWire(wide);
+}
+
+// What the next ones would do: without it the answer is good, too.
+void FillOutlook(const View& view, const Outlook& outlook,
+                 const std::optional<EstimateTest::Errors>& errors, v1::ExplainResponse* response) {
+  FillEstimate(outlook, errors, response->mutable_estimate());
+  for (const OutlookAdvice& advice : outlook.advice) {
+    *response->add_advice() = ToWire(view, advice);
+  }
 }
 
 }  // namespace
@@ -155,22 +188,22 @@ grpc::ServerUnaryReactor* JobServiceImpl::Explain(grpc::CallbackServerContext* c
       if (!found || !caller->Reaches(found->job.user, found->job.spec->project)) {
         return reply.Fail(JobNotFound(ref, "job"));
       }
-      const JobRecord& record = *found;
-      const JobWriter writer{*caller, *parts_.desk, settings_, parts_.clock->Now()};
-      writer.Fill(record, response->mutable_job());
-      const View& view = *caller->view;
-      FillStanding(view, record, response);
-      std::vector<AccountId> path;
-      for (AccountId at = record.job.spec->project; at && at != kRootAccount;) {
-        path.push_back(at);
-        const auto account = view.directory->accounts.find(at);
-        at = account == view.directory->accounts.end() ? AccountId{} : account->second.parent;
-      }
-      const MilliGpus counted = response->job().counted_milli_gpus();
-      for (auto at = path.rbegin(); at != path.rend(); ++at) {
-        FillPlace(view, record, counted, *at, response->add_accounts());
-      }
-      reply.Ok();
+      const Job& job = found->job;
+      FillExplained({*caller, *parts_.desk, settings_, parts_.clock->Now()}, *found, response);
+      if (job.state != JobState::kQueued) return reply.Ok();
+      if (Untold(*caller->view, job).code != ReasonCode::kNone) return reply.Ok();
+      outlooks_->Ask(caller->user,
+                     {.job = job.ref,
+                      .user = job.user,
+                      .spec = job.spec,
+                      .submitted_ms = job.submitted_ms,
+                      .queued_since_ms = job.queued_since_ms},
+                     [this, response, reply](const Result<Outlook>& outlook) {
+                       if (outlook) {
+                         FillOutlook(*parts_.desk->view(), *outlook, outlooks_->errors(), response);
+                       }
+                       reply.Ok();
+                     });
     });
   });
 }

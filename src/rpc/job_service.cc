@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "rpc/logs.h"
+#include "rpc/outlooks.h"
 #include "rpc/sealed_token.h"
 #include "rpc/streams.h"
 #include "rpc/watch.h"
@@ -19,18 +20,21 @@ JobServiceImpl::JobServiceImpl(Parts parts, Settings settings)
     : parts_(parts),
       settings_(settings),
       sealer_(std::make_unique<TokenSealer>()),
-      streams_(std::make_shared<Streams>(parts, std::move(settings), kRingEvents, StreamTimes{})) {
+      streams_(std::make_shared<Streams>(parts, std::move(settings), kRingEvents, StreamTimes{})),
+      outlooks_(std::make_shared<Outlooks>(parts)) {
   SetMessageAllocatorFor_Submit(&submit_messages_);
   SetMessageAllocatorFor_SubmitMany(&submit_many_messages_);
 }
 
 JobServiceImpl::~JobServiceImpl() {
   Stop();
+  outlooks_->Stop();
   streams_->wakeups.Stop();
 }
 
 void JobServiceImpl::OnCommitted(const Committed& committed) {
   streams_->ring.OnCommitted(committed);
+  outlooks_->OnCommitted(committed);
 }
 
 void JobServiceImpl::Stop() { streams_->Stop(); }

@@ -11,6 +11,7 @@
 
 namespace kezek::rpc {
 
+class Outlooks;
 class Streams;
 class TokenSealer;
 
@@ -68,6 +69,7 @@ class JobServiceImpl : public v1::JobService::CallbackService, public CommitObse
   ArenaMessages<v1::SubmitRequest, v1::SubmitResponse> submit_messages_;
   ArenaMessages<v1::SubmitManyRequest, v1::SubmitManyResponse> submit_many_messages_;
   std::shared_ptr<Streams> streams_;  // shared with the streams there are
+  std::shared_ptr<Outlooks> outlooks_;
 };
 
 }  // namespace kezek::rpc

@@ -67,6 +67,7 @@ struct Way {
   std::shared_ptr<const Caller> caller;
   std::shared_ptr<JobSpec> spec;
   Submission submission;
+  bool dry_run = false;  // nothing is taken
   std::function<void(Result<Taken>)> done;
 };
 
@@ -74,8 +75,7 @@ Result<void> CheckEnvelope(const Settings& settings, const v1::SubmitRequest& re
   const auto cluster = CheckCluster(settings, request.cluster());
   if (!cluster) return cluster.error();
   FieldChecks checks;
-  checks.Missing(request.dry_run(), "dry_run", "saying what would happen to a job");
-  checks.Require(!request.idempotency_key().empty(), "idempotency_key",
+  checks.Require(request.dry_run() || !request.idempotency_key().empty(), "idempotency_key",
                  "must not be empty: make a new one for each new job, and repeat it on a retry");
   checks.Line("idempotency_key", request.idempotency_key(), 128);
   checks.Line("user", request.user(), 255);
@@ -98,6 +98,7 @@ Result<std::shared_ptr<Way>> Begin(const Parts& parts, const Settings& settings,
   way->submission.user_name = (*owner)->name;
   way->submission.idempotency_key = request.idempotency_key();
   way->submission.request_hash = HashRequest(request);
+  way->dry_run = request.dry_run();
   return way;
 }
 
@@ -173,6 +174,7 @@ void AnswerKnown(const std::shared_ptr<Way>& way, JobId id) {
 
 // The refusal, unless the key has made a job before.
 void RefuseUnlessKnown(const std::shared_ptr<Way>& way, const Error& refusal) {
+  if (way->dry_run) return way->done(refusal);
   way->parts.read->Read([way, refusal](Reader& reader) {
     const auto known = reader.FindKey(way->submission.user, way->submission.idempotency_key);
     if (!known) return way->done(known.error());
@@ -193,6 +195,11 @@ void RefuseUnlessKnown(const std::shared_ptr<Way>& way, const Error& refusal) {
 // Into the queue, if it has room. What is not stored as a new job gives its places back.
 void Commit(const std::shared_ptr<Way>& way) {
   const UserId owner = way->submission.user;
+  if (way->dry_run) {
+    const Submitted nothing{.id = {}, .submitted_ms = way->parts.clock->Now()};
+    return way->done(
+        FreshlyTaken(*way, owner, nothing, way->submission.hold, way->submission.warnings));
+  }
   const auto room = way->parts.desk->TakePlaces(owner, *way->spec);
   if (!room) return RefuseUnlessKnown(way, InRequest(room.error()));
   way->submission.spec = way->spec;

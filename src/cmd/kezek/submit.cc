@@ -17,6 +17,7 @@
 #include "cmd/kezek/jobs.h"
 #include "cmd/kezek/logs.h"
 #include "cmd/kezek/nearest.h"
+#include "cmd/kezek/outlook_text.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/spec.h"
 #include "script/option_table.h"
@@ -27,7 +28,7 @@ namespace {
 
 struct SubmitFlags {
   bool follow = false;
-  bool dry_run = false;  // which servers do not answer yet
+  bool dry_run = false;
   bool help = false;
   std::string on_behalf_of;
   std::string key;
@@ -174,6 +175,7 @@ Result<Draft> MakeDraft(Session& session, const std::vector<std::string>& argume
 void PrintTaken(const Host& host, const v1::SubmitResponse& answer) {
   const v1::Job& job = answer.job();
   std::string text = "Job " + job.job() + " " + StateName(job);
+  if (answer.has_dry_run()) text = "Not submitted";
   if (job.state() != v1::JOB_STATE_QUEUED && !job.attempts().empty()) {
     text += " on " + job.attempts().rbegin()->placement().node_list();
   } else {
@@ -183,6 +185,7 @@ void PrintTaken(const Host& host, const v1::SubmitResponse& answer) {
     text += ", project " + (job.project().empty() ? job.resolved().project() : job.project());
   }
   *host.out << text << '\n';
+  if (answer.has_dry_run()) return PrintDryRun(host, answer.dry_run());
   // At once there is nothing to say but that it was submitted.
   if (job.state() != v1::JOB_STATE_QUEUED || job.reason().code() == "SUBMITTED") return;
   if (job.reason().sentence().empty()) return;
@@ -192,7 +195,8 @@ void PrintTaken(const Host& host, const v1::SubmitResponse& answer) {
 void PrintAnswer(Session& session, const v1::SubmitResponse& answer, bool parsable) {
   if (PrintMessage(session.host, session.format(), answer)) return;
   if (session.format() == Format::kName || parsable) {
-    *session.host.out << answer.job().job() << '\n';
+    const bool dry = answer.has_dry_run();
+    *session.host.out << (dry ? answer.dry_run().reason().code() : answer.job().job()) << '\n';
   } else {
     PrintTaken(session.host, answer);
   }

@@ -50,7 +50,7 @@ void AddOwnFlags(CLI::App& command) {
   if (command.get_name() == "submit") {
     add("-f,--follow", "print the output as it comes, then end as the job")->expected(0);
   }
-  add("--dry-run", "not yet: take nothing, say what would happen")->expected(0);
+  add("--dry-run", "take nothing: say what would happen")->expected(0);
   add("--on-behalf-of", "as this user (cluster admins)")->type_name("USER");
   add("--key", "of an earlier try: what that one submitted is not submitted again")
       ->type_name("KEY");

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cmd/kezek/commands.h"
+#include "cmd/kezek/outlook_text.h"
 #include "cmd/kezek/render.h"
 
 namespace kezek::cli {
@@ -50,18 +51,6 @@ std::string Standing(const v1::AccountPlace& place) {
   return text;
 }
 
-void PrintAdvice(const Host& host, const v1::ExplainResponse& answer) {
-  if (answer.advice().empty()) return;
-  std::string text;
-  for (const v1::Advice& advice : answer.advice()) {
-    text += text.empty() ? "Sooner:  " : " · ";
-    for (const std::string& option : advice.options()) text += option + " ";
-    text += advice.start_ms() == 0 ? "starts now" : "starts " + Moment(host, advice.start_ms());
-    if (advice.has_placement()) text += " on " + advice.placement().node_list();
-  }
-  *host.out << text << '\n';
-}
-
 // What a job that is not queued does instead.
 std::string Instead(const Host& host, const v1::Job& job) {
   const std::string where = JobWhere(host, job);
@@ -88,14 +77,11 @@ void PrintWaiting(const Host& host, const v1::ExplainResponse& answer) {
   if (answer.reason().code() == "HELD_BY_USER") {
     *host.out << "To let it start: kezek release " << name << '\n';
   }
-  if (answer.estimate().start_ms() > 0) {
-    *host.out << "Starts about " << Moment(host, answer.estimate().start_ms());
-    const std::string assumption = SentenceOf(host, answer.estimate().assumption());
-    *host.out << (assumption.empty() ? "" : " (" + WithoutStop(assumption) + ")") << '\n';
-  }
+  PrintEstimate(host, answer.estimate());
   if (const std::string places = Places(answer); !places.empty()) *host.out << places << '\n';
   for (const v1::AccountPlace& place : answer.accounts()) *host.out << Standing(place) << '\n';
-  PrintAdvice(host, answer);
+  if (answer.has_too_wide()) *host.out << SentenceOf(host, answer.too_wide()) << '\n';
+  PrintAdvice(host, answer.advice());
 }
 
 Result<v1::ExplainResponse> Explain(Session& session, const std::string& job) {

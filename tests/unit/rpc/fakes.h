@@ -4,15 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -20,40 +17,9 @@
 #include "kezek/desk.h"
 #include "kezek/store.h"
 #include "tests/unit/rpc/rpc_world.h"
+#include "tests/unit/rpc/worker.h"
 
 namespace kezek::rpc {
-
-// A thread that does one thing after the other.
-class Worker {
- public:
-  Worker() : thread_([this] { Run(); }) {}
-  ~Worker() {
-    Post({});
-    thread_.join();
-  }
-  void Post(std::function<void()> task) {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    changed_.notify_one();
-  }
-
- private:
-  void Run() {
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return !tasks_.empty(); });
-      const auto task = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      if (!task) return;
-      task();
-    }
-  }
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;
-  std::thread thread_;
-};
 
 class FakeClock final : public Clock {
  public:
@@ -358,6 +324,11 @@ class FakeDesk final : public Desk {
       {
         const std::lock_guard lock(mutex_);
         if (refusal_) return done(*refusal_);
+        if (std::holds_alternative<LookAhead>(command.body)) {
+          CommandOutcome look;
+          look.foresight = [foresight = foresight_] { return foresight; };
+          return done(look);
+        }
         commands_.push_back(command);
       }
       if (const auto meanwhile = std::exchange(meanwhile_, {})) meanwhile();
@@ -388,6 +359,11 @@ class FakeDesk final : public Desk {
   void SetView(std::shared_ptr<const View> view) {
     const std::lock_guard lock(mutex_);
     view_ = std::move(view);
+  }
+  // What a look ahead shows; none: nothing is known.
+  void SetForesight(std::shared_ptr<const Foresight> foresight) {
+    const std::lock_guard lock(mutex_);
+    foresight_ = std::move(foresight);
   }
   // Happens once, between the next command's handing in and its being carried out.
   void Meanwhile(std::function<void()> what) { meanwhile_ = std::move(what); }
@@ -443,6 +419,7 @@ class FakeDesk final : public Desk {
   std::optional<Error> refusal_;
   int places_ = 1'000'000;  // in the queue
   std::vector<Command> commands_;
+  std::shared_ptr<const Foresight> foresight_;
   std::function<void()> meanwhile_;
   Worker worker_;
 };

@@ -185,7 +185,6 @@ TEST_F(SubmitTest, TheEnvelopeIsChecked) {
   EXPECT_EQ(reason([](auto& r) { r.set_idempotency_key("a\nb"); }),
             "idempotency_key FIELD_INVALID");
   EXPECT_EQ(reason([](auto& r) { r.clear_spec(); }), "spec FIELD_INVALID");
-  EXPECT_EQ(reason([](auto& r) { r.set_dry_run(true); }), "dry_run NOT_YET");
   EXPECT_EQ(reason([](auto& r) { r.set_cluster("mars"); }), "cluster CLUSTER_NOT_FOUND");
   EXPECT_EQ(store_.jobs(), 0U);
   EXPECT_EQ(reason([](auto& r) { r.set_cluster("test"); }), "OK");
