@@ -59,9 +59,14 @@ std::optional<std::size_t> Agenda::SpotOf(const std::string& node) const {
 
 void Agenda::Promise(const Reservation& reservation) {
   Withdraw(reservation.row);
-  promises_[reservation.row] = reservation;
-  for (const NodeGrant& grant : reservation.placement) {
-    if (const auto spot = SpotOf(grant.node)) promised_[*spot].insert(reservation.row);
+  const Reservation& kept = promises_[reservation.row] = reservation;
+  for (const NodeGrant& grant : kept.placement) {
+    const auto spot = SpotOf(grant.node);
+    if (!spot) continue;
+    std::vector<Kept>& on = promised_[*spot];
+    const auto later = std::find_if(
+        on.begin(), on.end(), [&kept](const Kept& other) { return kept.row < other.promise->row; });
+    on.insert(later, {&kept, grant.gpus});
   }
   rooms_.clear();
 }
@@ -73,7 +78,7 @@ void Agenda::Withdraw(const JobRef& row) {
     const auto spot = SpotOf(grant.node);
     const auto promised = spot ? promised_.find(*spot) : promised_.end();
     if (promised == promised_.end()) continue;
-    promised->second.erase(row);
+    std::erase_if(promised->second, [&row](const Kept& kept) { return kept.promise->row == row; });
     if (promised->second.empty()) promised_.erase(promised);
   }
   promises_.erase(found);
@@ -104,6 +109,9 @@ void Agenda::Start(const Shape& shape, const Placement& placement, const Stay& s
 void Agenda::End(const AttemptRef& attempt, TimeMs by_ms) {
   ended_[attempt] = by_ms;
   ends_known_ = false;
+  for (const NodeGrant& grant : world_.holdings().at(attempt).placement) {
+    if (const auto spot = SpotOf(grant.node)) occupants_.erase(*spot);
+  }
   rooms_.clear();
 }
 
@@ -115,17 +123,27 @@ TimeMs Agenda::EndOf(const Holding& attempt, bool firmly) const {
   return firmly ? world_.EndOf(attempt, now_) : world_.GoneBy(attempt, now_);
 }
 
+const std::vector<Agenda::Occupant>& Agenda::On(std::size_t spot) const {
+  const auto [known, first] = occupants_.try_emplace(spot);
+  if (!first) return known->second;
+  const std::string& name = PoolIn(free_).layout->spots[spot].name;
+  for (const AttemptRef& ref : world_.on(name)) {
+    const Holding& attempt = world_.holdings().at(ref);
+    known->second.push_back({&attempt.attempt,
+                             UseOf(attempt.shape, GpusOn(attempt.placement, name)),
+                             EndOf(attempt, false), EndOf(attempt, true)});
+  }
+  return known->second;
+}
+
 NodeBalance Agenda::BalanceAt(std::size_t spot, const Moment& at,
                               const std::set<AttemptRef>& gone) const {
   const Pool& pool = PoolIn(free_);
   NodeBalance balance = pool.nodes[spot];
-  const std::string& name = pool.layout->spots[spot].name;
   if (at.ms || !gone.empty()) {
-    for (const AttemptRef& ref : world_.on(name)) {
-      const Holding& attempt = world_.holdings().at(ref);
-      const bool ended = at.ms && EndOf(attempt, at.firmly) <= *at.ms;
-      if (!ended && !gone.contains(ref)) continue;
-      Add(balance, UseOf(attempt.shape, GpusOn(attempt.placement, name)), -1);
+    for (const Occupant& one : On(spot)) {
+      const bool ended = at.ms && (at.firmly ? one.end_ms : one.gone_by_ms) <= *at.ms;
+      if (ended || gone.contains(*one.attempt)) Add(balance, one.use, -1);
     }
   }
   const auto started = started_.find(spot);
@@ -142,11 +160,9 @@ FreeNode Agenda::FreeAt(std::size_t spot, const Moment& at, const JobRef& but,
   NodeBalance balance = BalanceAt(spot, at, gone);
   const auto promised = promised_.find(spot);
   if (promised == promised_.end() || !at.ms) return balance.Free();
-  const std::string& name = PoolIn(free_).layout->spots[spot].name;
-  for (const JobRef& row : promised->second) {
-    const Reservation& promise = promises_.at(row);
-    if (row == but || BeginOf(promise) > *at.ms || EndOf(promise) <= *at.ms) continue;
-    Add(balance, UseOf(promise.shape, GpusOn(promise.placement, name)), 1);
+  for (const auto& [promise, gpus] : promised->second) {
+    if (promise->row == but || BeginOf(*promise) > *at.ms || EndOf(*promise) <= *at.ms) continue;
+    Add(balance, UseOf(promise->shape, gpus), 1);
     balance.promised = true;
   }
   return balance.Free();
@@ -158,11 +174,11 @@ FreeNode Agenda::RoomBetween(std::size_t spot, const Moment& from, const Stay& s
   const auto promised = promised_.find(spot);
   if (promised == promised_.end()) return room;
   const TimeMs begin = from.ms.value_or(now_);
-  for (const JobRef& row : promised->second) {
-    const Reservation& promise = promises_.at(row);
-    const TimeMs at = BeginOf(promise);
-    const bool claim = !promise.victims.empty();
-    if (row == but || at < begin || at >= (claim ? stay.end_ms : stay.gone_by_ms)) continue;
+  for (const auto& [promise, gpus] : promised->second) {
+    const TimeMs at = BeginOf(*promise);
+    const bool claim = !promise->victims.empty();
+    if (promise->row == but || at < begin || at >= (claim ? stay.end_ms : stay.gone_by_ms))
+      continue;
     if (from.ms && at == begin && claim == from.firmly) continue;  // looked at
     room = Least(room, FreeAt(spot, {at, claim}, but, gone));
   }
@@ -176,8 +192,8 @@ FreeNode Agenda::RoomOn(std::size_t spot, const Stay& stay, const JobRef& row,
 
 void Agenda::Limit(Machine& machine, const Moment& from, const Stay& stay,
                    const JobRef& but) const {
-  for (const auto& [spot, rows] : promised_) {
-    machine.Limit(PoolIn(free_).layout->spots[spot].name, RoomBetween(spot, from, stay, but, {}));
+  for (const auto& [spot, kept] : promised_) {
+    machine.Limit({pool_, spot}, RoomBetween(spot, from, stay, but, {}));
   }
 }
 
@@ -273,8 +289,8 @@ Machine Agenda::RoomWithout(const std::set<AttemptRef>& gone, const Stay& stay,
     const Holding& attempt = world_.holdings().at(ref);
     room.GiveBack(attempt.shape, attempt.placement);
   }
-  for (const auto& [spot, rows] : promised_) {
-    room.Limit(PoolIn(free_).layout->spots[spot].name, RoomBetween(spot, {}, stay, row, gone));
+  for (const auto& [spot, kept] : promised_) {
+    room.Limit({pool_, spot}, RoomBetween(spot, {}, stay, row, gone));
   }
   return room;
 }

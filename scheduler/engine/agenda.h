@@ -91,6 +91,14 @@ class Agenda {
     std::optional<TimeMs> ms;
     bool firmly = false;
   };
+  // What runs on a node. Found once: a tick asks of many nodes again and again.
+  struct Occupant {
+    const AttemptRef* attempt = nullptr;
+    NodeUse use;
+    TimeMs gone_by_ms = 0;
+    TimeMs end_ms = 0;
+  };
+  const std::vector<Occupant>& On(std::size_t spot) const;
   NodeBalance BalanceAt(std::size_t spot, const Moment& at, const std::set<AttemptRef>& gone) const;
   FreeNode FreeAt(std::size_t spot, const Moment& at, const JobRef& but,
                   const std::set<AttemptRef>& gone) const;
@@ -107,9 +115,14 @@ class Agenda {
   const TimeMs now_;
   std::size_t pool_ = 0;  // in a machine's
   std::map<JobRef, Reservation> promises_;
-  std::map<std::size_t, std::set<JobRef>> promised_;  // by spot; none is empty
-  std::map<std::size_t, std::vector<Span>> started_;  // by spot
-  std::map<AttemptRef, TimeMs> ended_;                // by the plan
+  struct Kept {
+    const Reservation* promise = nullptr;
+    std::int32_t gpus = 0;
+  };
+  std::map<std::size_t, std::vector<Kept>> promised_;  // by spot, by row; none is empty
+  std::map<std::size_t, std::vector<Span>> started_;   // by spot
+  std::map<AttemptRef, TimeMs> ended_;                 // by the plan
+  mutable std::map<std::size_t, std::vector<Occupant>> occupants_;  // by spot, of those asked for
   // What ends when, in order; made when it is first asked for.
   struct Ending {
     TimeMs at_ms = 0;

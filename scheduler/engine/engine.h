@@ -41,6 +41,7 @@ struct EngineConfig {
   std::int32_t exact_ranks = 1000;  // per GPU type
   std::int32_t starts_max = 512;    // per tick, so that a commit stays small
   std::int32_t reservations = 0;    // alive in a pool; 0: none are given
+  DurationMs reserve_after_ms = 0;  // who has waited for less gets none
   bool reclaim = false;             // running attempts are ended for what is inside guarantees
   std::int32_t reclaim_asks = 50;   // jobs per pool and tick for which victims are looked for
   DurationMs improve_ms = 5 * kSecondMs;  // how often reservations are looked at for earlier times

@@ -201,15 +201,13 @@ void Machine::Add(const Layout::At& at, const Shape& shape, std::int32_t gpus, s
   Put(pools_[at.pool], at.spot, balance);
 }
 
-void Machine::Limit(const std::string& node, const FreeNode& room) {
-  const Layout::At* at = Find(node);
-  if (at == nullptr) return;
-  NodeBalance balance = pools_[at->pool].nodes[at->spot];
+void Machine::Limit(const Layout::At& at, const FreeNode& room) {
+  NodeBalance balance = pools_[at.pool].nodes[at.spot];
   balance.gpus = std::min(balance.gpus, room.gpus);
   balance.cpus = std::min(balance.cpus, room.cpus);
   balance.memory_mib = std::min(balance.memory_mib, room.memory_mib);
   balance.promised |= !room.idle;
-  Put(pools_[at->pool], at->spot, balance);
+  Put(pools_[at.pool], at.spot, balance);
 }
 
 void Machine::Change(const Node& before, const Node& after, TimeMs now) {

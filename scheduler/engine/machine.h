@@ -123,7 +123,7 @@ class Machine {
   void GiveBack(const Shape& shape, const Placement& placement);
   // From now on no more is free of the node than `room`, whose `idle` says whether an exclusive job
   // may have it: as if somebody had taken the rest. So give back first, limit then.
-  void Limit(const std::string& node, const FreeNode& room);
+  void Limit(const Layout::At& at, const FreeNode& room);
 
   // The node is no longer `before` but `after`: health, foreign use. What its layout is made of
   // is as it was.

@@ -29,8 +29,17 @@ bool PoolWalk::MakeRoom(const Blocked& blocked, Reason& reason) {
   if (!WaitsForRoom(reason.code)) return false;
   if (Reclaim(blocked)) return true;
   if (blocked.candidate.inside && PushThrough(blocked)) return true;
-  Reserve(blocked, reason);
+  if (const Reservation* own = agenda_->Of(blocked.job.ref)) {
+    reason = ReservedAt(*own);
+  } else if (!blocked.count.scavenger && Waited(blocked.job) &&
+             std::ssize(passed_) < world_.config().reservations) {
+    passed_.push_back({&blocked.job, blocked.candidate.inside});
+  }
   return false;
+}
+
+bool PoolWalk::Waited(const Waiting& job) const {
+  return draft_.now_ms - job.queued_since_ms >= world_.config().reserve_after_ms;
 }
 
 bool PoolWalk::Reclaim(const Blocked& blocked) {
@@ -103,45 +112,52 @@ bool PoolWalk::PushThrough(const Blocked& blocked) {
   }
   no_room_.clear();
   if (!starts) no_way_through_.insert(asked);
+  pushed_ = starts;
   return starts;
 }
 
-// A free place among the promises goes to the first in the order that has none.
-void PoolWalk::Reserve(const Blocked& blocked, Reason& reason) {
-  if (const Reservation* own = agenda_->Of(blocked.job.ref)) {
-    reason = ReservedAt(*own);
-    return;
+// Free places among the promises go to the first in the order that have none, now that a later job
+// is about to start past them. Whether any was given.
+bool PoolWalk::GivePlaces() {
+  bool given = false;
+  for (const Passed& passed : std::exchange(passed_, {})) {
+    given |= Promise(*passed.job, passed.inside);
   }
+  return given;
+}
+
+bool PoolWalk::Promise(const Waiting& job, bool inside) {
   const std::int32_t most = world_.config().reservations;
   std::int32_t alive = 0;
-  std::int32_t inside = 0;
+  std::int32_t alive_inside = 0;
   for (const auto& [row, promise] : agenda_->promises()) {
     if (!promise.victims.empty()) continue;
     ++alive;
-    inside += promise.inside ? 1 : 0;
+    alive_inside += promise.inside ? 1 : 0;
   }
-  if (alive >= most || blocked.count.scavenger) return;
-  if (blocked.candidate.inside && inside >= most / 2) return;
-  const JobSpec& spec = *blocked.job.spec;
+  if (alive >= most || (inside && alive_inside >= most / 2)) return false;
+  const JobSpec& spec = *job.spec;
   const Request demand = DemandOf(spec);
-  if (never_free_.contains(demand)) return;
-  auto slot = agenda_->Earliest(demand, spec.time_limit_ms, blocked.job.ref, draft_.now_ms, kEver);
+  if (never_free_.contains(demand)) return false;
+  auto slot = agenda_->Earliest(demand, spec.time_limit_ms, job.ref, draft_.now_ms, kEver);
   if (!slot) {
     never_free_.insert(demand);
-    return;
+    return false;
   }
-  Reservation promise{.row = blocked.job.ref,
+  Reservation promise{.row = job.ref,
                       .from_ms = slot->from_ms,
                       .limit_ms = spec.time_limit_ms,
                       .shape = spec.shape,
                       .placement = std::move(slot->placement),
-                      .inside = blocked.candidate.inside,
+                      .inside = inside,
                       .given_ms = draft_.now_ms};
   promise.counted_milli = world_.CountedOn(spec.shape, promise.placement);
   agenda_->Promise(promise);
   no_room_.clear();
-  reason = ReservedAt(promise);
-  Note(world_, draft_, {std::move(promise), ReservationNews::kGiven, reason});
+  Reason reason = ReservedAt(promise);
+  waits_[job.ref].reason = reason;
+  Note(world_, draft_, {std::move(promise), ReservationNews::kGiven, std::move(reason)});
+  return true;
 }
 
 }  // namespace kezek::engine

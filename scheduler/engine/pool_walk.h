@@ -50,7 +50,9 @@ class PoolWalk {
   bool MakeRoom(const Blocked& blocked, Reason& reason);
   bool Reclaim(const Blocked& blocked);
   bool PushThrough(const Blocked& blocked);
-  void Reserve(const Blocked& blocked, Reason& reason);
+  bool Waited(const Waiting& job) const;
+  bool GivePlaces();
+  bool Promise(const Waiting& job, bool inside);
   void Count(quota::AccountIndex project, const quota::JobCount& count);
   void StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement);
   void Wait(const quota::Candidate& candidate, Reason reason, bool looked);
@@ -90,6 +92,14 @@ class PoolWalk {
   std::set<Asked> no_victims_;
   std::set<Asked> no_way_through_;
   std::set<Request> never_free_;  // found no time
+  // Blocked, and promised nothing as long as nobody starts past them; in order.
+  struct Passed {
+    const Waiting* job = nullptr;
+    bool inside = false;
+  };
+  std::vector<Passed> passed_;
+  // Promises have moved out of the way of a start: who was blocked by them is to be looked at anew.
+  bool pushed_ = false;
 };
 
 }  // namespace kezek::engine

@@ -212,7 +212,9 @@ bool OrderCheck::HasRoom(const Waiting& job, const std::string& type,
   const PoolKey key{type, {}, {}};
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms, world.config().topology_wait_ms);
-  if (promised_.empty()) return Fits(*without.machine.FindPool(key), request);
+  if (promised_.empty() && plan_.reservations.empty()) {
+    return Fits(*without.machine.FindPool(key), request);
+  }
   if (!without.agenda) {
     Agenda& agenda = without.agenda.emplace(world, key, without.machine, basis_.now_ms);
     for (const Preempt& preempt : plan_.preempts) {
@@ -231,12 +233,14 @@ bool OrderCheck::HasRoom(const Waiting& job, const std::string& type,
     }
     for (const auto& [row, promise] : promised_) agenda.Promise(promise);
     // What the tick moved or started stood in the way of those that were looked at before.
+    const auto beside = [&agenda](Reservation promise, std::int32_t element) {
+      promise.row = {JobId{-promise.row.id.value}, element};  // what it is now stays
+      agenda.Promise(promise);
+    };
     for (const ReservationChange& change : plan_.reservations) {
       const auto before = world.reservations().find(change.reservation.row);
-      if (before == world.reservations().end()) continue;
-      Reservation moved = before->second;
-      moved.row.id.value = -moved.row.id.value;  // beside where it is now
-      agenda.Promise(moved);
+      if (before != world.reservations().end()) beside(before->second, 0);
+      if (change.news == ReservationNews::kEnded) beside(change.reservation, 1);
     }
   }
   return Fits(without.agenda->RoomNow(world.StayOf(job, basis_.now_ms), job.ref), request);

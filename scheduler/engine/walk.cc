@@ -62,9 +62,9 @@ void PoolWalk::Run() {
   while (true) {
     const bool full = draft_.plan.starts.size() >=
                       static_cast<std::size_t>(std::max(0, world_.config().starts_max));
-    if (full || looked_ >= world_.config().look) {
+    if (full || pushed_ || looked_ >= world_.config().look) {
       LeaveAll();
-      draft_.plan.more |= full && !draft_.plan.starts.empty();
+      draft_.plan.more |= (full || pushed_) && !draft_.plan.starts.empty();
       return;
     }
     if (NothingStarts()) return WaitForAll();
@@ -179,6 +179,7 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
           first);
     return;
   }
+  if (!passed_.empty() && !promised && GivePlaces()) return Examine(candidate);
   StartOn(candidate, job, std::move(*placement));
 }
 

@@ -128,7 +128,7 @@ class MachineHistory {
                         .memory_mib = random_.Int(0, 2'000'000),
                         .in_service = true,
                         .idle = random_.Chance(50)};
-    limited.Limit(node.name, room);
+    limited.Limit(*limited.Find(node.name), room);
     const FreeNode before = *machine_.FreeOf(node.name);
     const FreeNode after = *limited.FreeOf(node.name);
     const FreeNode due{.gpus = std::min(before.gpus, room.gpus),

@@ -318,6 +318,7 @@ TEST(Promises, AreKept) {
   });
   if (testing::Test::HasFailure()) return;
   std::cout << kept << " reservations led to starts or ends, " << preempted << " preempted\n";
+  if (property::FromEnvironment("KEZEK_SEED", -1) >= 0) return;
   EXPECT_GT(kept, 100);
   EXPECT_GT(preempted, 100);
 }

@@ -116,6 +116,7 @@ engine::EngineConfig ConfigOf(const KezekRules& rules) {
   engine::EngineConfig config;
   config.phase_ended = rules.phase_ended;
   config.reservations = rules.reservations;
+  config.reserve_after_ms = rules.reserve_after_s * kSecondMs;
   config.reclaim = rules.guarantee_percent > 0;
   config.charge.kill_margin_ms = 0;  // a limit ends nobody late
   config.late_ms = 0;

@@ -193,6 +193,12 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
       ->check(CLI::Range(0, 1000))
       ->type_name("N")
       ->capture_default_str();
+  command
+      .add_option("--reserve-after", kezek.reserve_after_s,
+                  "kezek: who has waited for less has none")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000}))
+      ->type_name("S")
+      ->capture_default_str();
   command.add_option("--grace", run.grace_s, "from preemption to end")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86'400}))
       ->type_name("S")

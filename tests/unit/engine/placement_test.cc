@@ -259,10 +259,12 @@ TEST_F(PlacementTest, WhatIsGivenBackIsFreeAgain) {
 
 TEST_F(PlacementTest, WhatIsPromisedIsNotFree) {
   Machine machine(nodes_, used_, kNoon);
-  machine.Limit("a1", {.gpus = 5, .cpus = 64, .memory_mib = 4096, .in_service = true});
+  machine.Limit(*machine.Find("a1"),
+                {.gpus = 5, .cpus = 64, .memory_mib = 4096, .in_service = true});
   EXPECT_EQ(machine.FreeOf("a1"),
             (FreeNode{.gpus = 5, .cpus = 64, .memory_mib = 4096, .in_service = true}));
-  machine.Limit("a1", {.gpus = 6, .cpus = 20, .memory_mib = 8192, .in_service = true});
+  machine.Limit(*machine.Find("a1"),
+                {.gpus = 6, .cpus = 20, .memory_mib = 8192, .in_service = true});
   machine.Take({"h200", {}, {}}, Gang(2, 1, 2).shape, {{"a1", 2, {}}});
   EXPECT_EQ(machine.FreeOf("a1"),
             (FreeNode{.gpus = 3, .cpus = 4, .memory_mib = 2048, .in_service = true}));
