@@ -51,6 +51,7 @@ Lookahead::Lookahead(Facts facts, std::shared_ptr<const Directory> directory,
     : complete_(facts.left_out == 0),
       world_(Prepared(std::move(facts)), std::move(directory)),
       draft_(Refreshed(world_, now), now) {
+  draft_.one_more_passes = true;
   Plan1(standings);
   std::map<PoolKey, std::vector<std::pair<std::int64_t, const Waiting*>>> ranked;
   for (const auto& [ref, standing] : draft_.plan.waiting) {

@@ -34,6 +34,8 @@ struct Draft {
   std::map<JobRef, Reason> waits_apart;
   std::map<PoolKey, Agenda> agendas;  // none: nothing is promised
   std::map<JobRef, ReservationChange> reservations;
+  // Nodes are promised as if one more job were about to start past all that wait.
+  bool one_more_passes = false;
   // Expected charges of starts, by GPU type, for the orders walked later. Not of scavengers, whose
   // usage is nobody's.
   std::map<std::string, std::map<std::pair<AccountId, UserId>, MilliGpuMs>> charged;

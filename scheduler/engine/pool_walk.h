@@ -28,6 +28,7 @@ class PoolWalk {
   void Run();
 
  private:
+  void Walk();
   void Examine(const quota::Candidate& candidate);
   Reason Stop(const quota::Candidate& candidate, const Waiting& job,
               const quota::JobCount& count) const;

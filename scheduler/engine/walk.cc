@@ -59,6 +59,11 @@ PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key,
 }
 
 void PoolWalk::Run() {
+  Walk();
+  if (draft_.one_more_passes) GivePlaces();
+}
+
+void PoolWalk::Walk() {
   while (true) {
     const bool full = draft_.plan.starts.size() >=
                       static_cast<std::size_t>(std::max(0, world_.config().starts_max));
