@@ -39,7 +39,8 @@ bool PoolWalk::MakeRoom(const Blocked& blocked, Reason& reason) {
 }
 
 bool PoolWalk::Waited(const Waiting& job) const {
-  return draft_.now_ms - job.queued_since_ms >= world_.config().reserve_after_ms;
+  const DurationMs least = world_.config().reserve_after_ms;
+  return least <= 0 || draft_.now_ms - job.queued_since_ms >= least;
 }
 
 bool PoolWalk::Reclaim(const Blocked& blocked) {
