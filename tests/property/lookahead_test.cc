@@ -79,12 +79,13 @@ class Asker {
   int excused = 0;
 
  private:
-  // Where anything is promised: one more in the queue may change who has a promise.
+  // Where anything is promised one more in the queue may change who has a promise; and what it asks
+  // for, which its account keeps no longer idle, may let others start before it.
   bool Excused() {
     const bool by_promise =
         code_ == ReasonCode::kReservedAt || code_ == ReasonCode::kReservationAhead;
-    excused += by_promise ? 1 : 0;
-    return by_promise;
+    excused += by_promise || others_start_ ? 1 : 0;
+    return by_promise || others_start_;
   }
 
   bool Starts(const engine::Waiting& job) {
@@ -97,6 +98,7 @@ class Asker {
     for (const engine::Start& start : plan.starts) {
       if (start.row == job.ref) return true;
     }
+    others_start_ = !facts_.waiting.contains(job.ref) && !plan.starts.empty();
     const auto found = plan.waiting.find(job.ref);
     why_ = " but: ";
     code_ = found == plan.waiting.end() ? ReasonCode::kNone : found->second.reason.code;
@@ -107,6 +109,7 @@ class Asker {
 
   std::string why_;  // the last one did not start
   ReasonCode code_ = ReasonCode::kNone;
+  bool others_start_ = false;  // which nothing did without it
   const engine::Facts facts_;
   const std::shared_ptr<const Directory> directory_;
   const TimeMs now_;
