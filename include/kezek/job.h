@@ -162,6 +162,11 @@ struct Attempt {
   TimeMs end_ms = 0;
   TimeMs last_seen_ms = 0;     // last seen alive
   TimeMs ending_since_ms = 0;  // when `ending` was decided
+  // Of Ending::kPreempt: the row it makes room for, until when it has time, and whether the cluster
+  // is known to have told it so.
+  JobRef preempted_for;
+  TimeMs ends_by_ms = 0;
+  bool warned = false;
   // Of its last checkpoint: when it was reported, by Kezek's clock, or the time of the file that
   // was seen; 0: none.
   TimeMs last_checkpoint_ms = 0;

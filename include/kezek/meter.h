@@ -77,6 +77,22 @@ struct ChargedTime {  // settled on the ledger
   MilliGpuMs amount = 0;
 };
 
+struct PreemptedRun {  // an attempt that was ended for others
+  std::string job_class;
+  MilliGpuMs lost = 0;  // counted GPUs x the time since its last checkpoint, or its start
+};
+// What became of promises to jobs that wait, and how many there are.
+struct PromiseMeasure {
+  std::int64_t given = 0;
+  std::int64_t earlier = 0;
+  std::int64_t later = 0;
+  std::int64_t ended = 0;     // though the job has not started
+  std::int64_t reserved = 0;  // alive, victims of none under way
+  std::int64_t reclaims = 0;  // under way
+  DurationMs oldest_reclaim_ms = 0;
+  std::vector<DurationMs> reclaimed_ms;  // from the decision to the start that it was for
+};
+
 // The queue in figures. An array counts with its elements.
 struct QueuedJobs {
   std::string job_class;

@@ -22,11 +22,13 @@ enum class ReasonCode : std::uint8_t {
   kWiderThanUnguaranteed,  // wider than all that no guarantee in demand covers; asked, available,
                            // nodes
   kReservationAhead,       // starting now would delay a reservation; job, at_ms
-  kReservedAt,             // has a reservation; at_ms, nodes
-  kReclaimUnderWay,        // victims are ending; gpus
-  kBeginTime,              // asked not to start before; at_ms
-  kDependency,             // waits for other jobs; on, kind, until_ms
-  kArrayLimit,             // its array runs as many as it may; limit
+  // Has a reservation; at_ms, nodes. Of an event that it was moved: was_ms; cause, and in words
+  // why.
+  kReservedAt,
+  kReclaimUnderWay,  // victims are ending; gpus, at_ms; of an event besides nodes
+  kBeginTime,        // asked not to start before; at_ms
+  kDependency,       // waits for other jobs; on, kind, until_ms
+  kArrayLimit,       // its array runs as many as it may; limit
   kHeldByUser,
   kHeldByAdmin,       // held with the admin's words; text
   kHeldByCluster,     // the cluster below refuses it for good; text
@@ -59,8 +61,10 @@ enum class ReasonCode : std::uint8_t {
   kNoUnixAccount,        // user
   // Changes of state.
   kSubmitted,
-  // nodes; lane, dedicated: whose they are, if somebody's; budget: what makes it a scavenger.
+  // nodes; lane, dedicated: whose they are, if somebody's; budget: what makes it a scavenger;
+  // promised_ms: when it was to start at the latest, by its reservation.
   kPlanned,
+  kReservationEnded,  // though its job has not started; at_ms, cause, why in words
   kStarted,
   kFinished,  // exit_code, signal
   kTimedOut,
@@ -68,12 +72,13 @@ enum class ReasonCode : std::uint8_t {
   kCancelledByAdmin,
   kRequeuedByUser,
   kRequeuedOnFailure,
-  kNodeFailed,      // nodes
-  kLaunchFailed,    // text
-  kLaunchTimedOut,  // text: the cluster's own reason
-  kPreempted,       // by
-  kPreemptedEnded,  // preempted, and not to be requeued
-  kLostByCluster,   // the cluster no longer knows it; last_seen_ms
+  kNodeFailed,        // nodes
+  kLaunchFailed,      // text
+  kLaunchTimedOut,    // text: the cluster's own reason
+  kPreempted,         // by: for whom; while it ends besides until_ms, signal
+  kPreemptedEnded,    // preempted, and not to be requeued; by
+  kPreemptionLifted,  // it goes on: nobody waits for its nodes any more
+  kLostByCluster,     // the cluster no longer knows it; last_seen_ms
   kReleased,
   kUpdated,           // field, from, to
   kPlacementDiffers,  // what was granted is not what was planned; planned, granted

@@ -20,6 +20,7 @@
 #include "kezek/job.h"
 #include "kezek/node.h"
 #include "kezek/report.h"
+#include "kezek/reservation.h"
 #include "kezek/result.h"
 #include "kezek/user.h"
 
@@ -66,6 +67,8 @@ struct Changes {
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
+  std::vector<Reservation> reservations;   // whole rows: given, or moved
+  std::vector<JobRef> reservations_ended;  // by row; none of these is among the others
   std::vector<JobId> final_jobs;           // their environments are deleted
   std::optional<std::string> stop;         // why nothing may be started; empty: it goes on
   std::set<std::int64_t> accepted_epochs;  // of attempts that this database lacks
@@ -73,8 +76,8 @@ struct Changes {
   bool empty() const {
     return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
            accounts.empty() && budget_warnings.empty() && corrections.empty() && users.empty() &&
-           tokens.empty() && nodes.empty() && final_jobs.empty() && !stop &&
-           accepted_epochs.empty() && history == HistoryChange{};
+           tokens.empty() && nodes.empty() && reservations.empty() && reservations_ended.empty() &&
+           final_jobs.empty() && !stop && accepted_epochs.empty() && history == HistoryChange{};
   }
 };
 
@@ -114,6 +117,7 @@ struct Snapshot {
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
+  std::vector<Reservation> reservations;           // by row
   std::vector<LedgerEntry> usage;                  // Book::kUsage, of the attempts above
   std::map<UsageOwner, DatedUsage> settled_usage;  // of all others, as far as it still counts
   std::vector<LedgerEntry> holds;                  // Book::kBudget, of the attempts above

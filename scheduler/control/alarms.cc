@@ -123,6 +123,9 @@ void RecountPart(Core& core) {
     found.push_back("the engine knows of " + std::to_string(holdings.size()) + " attempts, of " +
                     std::to_string(core.state.attempts().size()));
   }
+  if (core.engine.reservations() != core.state.reservations()) {
+    found.push_back("what the engine has promised is not what is stored");
+  }
   std::int32_t at = 0;
   for (const auto& [ref, attempt] : core.state.attempts()) {
     if (at++ % kRecountParts != part) continue;

@@ -78,6 +78,9 @@ void TellEngine(Core& core, const Attempt& attempt, const Job& job) {
                           .counted_milli = attempt.counted_milli,
                           .start_ms = attempt.start_ms,
                           .limit_ms = attempt.limit_ms,
+                          .grace_ms = GraceOf(core, *job.spec),
+                          .checkpointed_ms = attempt.last_checkpoint_ms,
+                          .ends_by_ms = EndsBy(attempt),
                           .as_scavenger = attempt.as_scavenger,
                           // An end that is known while the row lives: the cluster still cleans up.
                           .counts = attempt.end_ms == 0});
@@ -167,6 +170,11 @@ void AttendRunning(Core& core, const Attempt& attempt, const Job& job, FollowUp&
 }
 
 void AttendEnding(Core& core, const Attempt& attempt, FollowUp& follow, Earliest& next) {
+  if (attempt.ending == Ending::kPreempt && AttendGrace(core, attempt.ref, follow)) {
+    const Attempt& warned = *core.state.FindAttempt(attempt.ref);
+    if (!warned.warned) next.Add(follow.warn_at_ms);
+    return next.Add(warned.ends_by_ms);
+  }
   if (core.now >= follow.cancel_at_ms) {
     core.Do(CancelAction{core.FollowedOf(attempt)});
     if (follow.cancel_at_ms != 0) core.Do(LookAction{core.FollowedOf(attempt)});
@@ -292,6 +300,12 @@ void EndAttempt(Core& core, Attempt attempt, const End& end) {
   const BackoffRules rules{core.config.backoff_ms, core.config.backoff_max_ms};
   core.Say(AfterAttempt(job, attempt, rules, core.now));
   core.Put(job);
+  if (attempt.outcome == AttemptOutcome::kPreempted) {
+    const DurationMs unsaved =
+        attempt.start_ms == 0 ? 0 : attempt.end_ms - quota::UnsavedSince(attempt);
+    core.ready.report.preempted.push_back(
+        {job.spec->job_class, attempt.counted_milli * std::max<DurationMs>(0, unsaved)});
+  }
   core.ended[ref] = {core.UnixAccountOf(job.user), attempt.epoch};
   core.ended_order.push_back(ref);
   if (core.ended_order.size() > kEndedKept) {

@@ -215,10 +215,12 @@ void On(Core& core, const SignalDone& event) {
     core.Say(Note(job, {ReasonCode::kSignalUnsure, {{"signal", event.signal}}}, kActorKezek,
                   event.attempt.number, core.now));
   }
+  OnWarned(core, *known, event);
   // The one before the limit is sent again until it is settled.
   const bool before_end = follow.signal_at_ms != 0 && event.signal == job.spec->signal.name;
-  if (!before_end || !event.settled || known->signalled) return;
-  Attempt attempt = *known;
+  const Attempt& now = *core.state.FindAttempt(event.attempt);
+  if (!before_end || !event.settled || now.signalled) return;
+  Attempt attempt = now;
   attempt.signalled = true;
   core.Put(attempt);
 }

@@ -99,11 +99,19 @@ void CollectChanges(Core& core) {
     changes.attempts.push_back(std::move(attempt));
   }
   for (auto& [name, node] : core.changed_nodes) changes.nodes.push_back(std::move(node));
+  for (auto& [row, reservation] : core.changed_reservations) {
+    if (reservation) {
+      changes.reservations.push_back(*std::move(reservation));
+    } else {
+      changes.reservations_ended.push_back(row);
+    }
+  }
   for (auto& [id, user] : core.changed_users) changes.users.push_back(std::move(user));
   for (auto& [id, token] : core.changed_tokens) changes.tokens.push_back(std::move(token));
   core.changed_jobs.clear();
   core.changed_attempts.clear();
   core.changed_nodes.clear();
+  core.changed_reservations.clear();
   core.changed_users.clear();
   core.changed_tokens.clear();
 }
@@ -126,6 +134,12 @@ void Report(Core& core) {
     report.charged.push_back({whose.first, whose.second, amount});
   }
   report.stopped = core.stop;
+  PromiseMeasure& promises = report.promises;
+  promises.reclaims = std::ssize(core.reclaims_since);
+  promises.reserved = std::ssize(core.state.reservations()) - promises.reclaims;
+  for (const auto& [row, since] : core.reclaims_since) {
+    promises.oldest_reclaim_ms = std::max(promises.oldest_reclaim_ms, core.now - since);
+  }
 }
 
 struct Take {
@@ -177,6 +191,24 @@ void Core::Put(const Node& node) {
   changed_nodes.insert_or_assign(node.name, node);
 }
 
+void Core::Put(const Reservation& reservation) {
+  state.PutReservation(reservation);
+  engine.SetReservation(reservation);
+  if (reservation.victims.empty()) {
+    reclaims_since.erase(reservation.row);
+  } else {
+    reclaims_since.try_emplace(reservation.row, now);
+  }
+  changed_reservations.insert_or_assign(reservation.row, reservation);
+}
+
+void Core::EraseReservation(const JobRef& row) {
+  state.EraseReservation(row);
+  engine.RemoveReservation(row);
+  reclaims_since.erase(row);
+  changed_reservations.insert_or_assign(row, std::nullopt);
+}
+
 void Core::ActAgain() {
   tick_wanted = true;
   for (const auto& [ref, attempt] : state.attempts()) attend.insert(ref);
@@ -225,6 +257,7 @@ Controller::Controller(const ControlConfig& config, const Snapshot& snapshot, Ti
   core_->cluster_since_ms = core_->now;
   BeginBudgets(*core_, snapshot);
   BeginFollowing(*core_, snapshot);
+  BeginPromises(*core_);
   SayWhatNoLongerFits(*core_);
   MakeView(*core_);
 }

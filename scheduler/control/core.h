@@ -37,6 +37,8 @@ struct FollowUp {
   TimeMs release_at_ms = 0;       // next time the release is sent
   TimeMs cancel_at_ms = 0;        // next time the cancel is sent
   TimeMs signal_at_ms = 0;        // next time the signal before the limit is sent
+  TimeMs warn_at_ms = 0;          // next time the signal of its preemption is; 0: never was
+  bool perhaps_warned = false;    // by the process before
   TimeMs limit_at_ms = 0;         // next time a changed limit is sent
   TimeMs limit_sent_ms = 0;       // when it first was
   std::int32_t limit_tries = 0;   // how often it was, in vain
@@ -94,6 +96,8 @@ struct Core {
   std::int64_t last_correction = 0;                // highest id given
   std::shared_ptr<const std::vector<BudgetStanding>> budgets_shown;  // null: make it anew
 
+  std::map<JobRef, TimeMs> reclaims_since;  // under way, by row
+
   // How accounts stand over time.
   struct Due {
     std::shared_ptr<const Directory> directory;  // that it was worked out of
@@ -122,6 +126,7 @@ struct Core {
   std::map<JobRef, Job> changed_jobs;
   std::map<AttemptRef, Attempt> changed_attempts;
   std::map<std::string, Node> changed_nodes;
+  std::map<JobRef, std::optional<Reservation>> changed_reservations;  // none: it has ended
   std::map<UserId, User> changed_users;
   std::map<TokenId, Token> changed_tokens;
   std::set<JobRef> refresh;     // jobs whose place in the queue must be looked at
@@ -137,6 +142,8 @@ struct Core {
   void Put(const Job& job);
   void Put(const Attempt& attempt);
   void Put(const Node& node);
+  void Put(const Reservation& reservation);  // the engine is told
+  void EraseReservation(const JobRef& row);  // likewise
   // Applied, not committed: what may be lost in a crash.
   void PutQuietly(const Attempt& attempt) { state.PutAttempt(attempt); }
   void Say(Event event) { ready.changes.events.push_back(std::move(event)); }
@@ -258,6 +265,26 @@ Result<CommandOutcome> ExecuteDecision(Core& core, const DecideCorrection& decid
 
 // --- look_ahead.cc ---
 Result<CommandOutcome> ExecuteLookAhead(const Core& core, const LookAhead& look);
+
+// --- promises.cc: reservations, and attempts that are ended for them. ---
+// As they were stored.
+void BeginPromises(Core& core);
+// What the plan says of them. Its starts have been launched.
+void KeepPromises(Core& core);
+// The row no longer waits, or `why` keeps it from starting (none: it has started or is final, and
+// what is said of that is enough). What was not signalled for it yet goes on.
+void DropPromise(Core& core, const JobRef& row, const Reason& why);
+// The job has been changed: who asks for more than was promised loses it.
+void DropIfMore(Core& core, const Job& job);
+// Of one that is preempted: the signal, until it is confirmed, and its time after that. False: that
+// is over, or it has none.
+bool AttendGrace(Core& core, const AttemptRef& attempt, FollowUp& follow);
+// The cluster has answered a signal: perhaps that one.
+void OnWarned(Core& core, const Attempt& attempt, const SignalDone& event);
+// What its class allows it between signal and end.
+DurationMs GraceOf(const Core& core, const JobSpec& spec);
+// When the engine may take it to be gone that is being ended; 0: it is not.
+TimeMs EndsBy(const Attempt& attempt);
 
 // --- history.cc ---
 // After a tick, its plan carried out.

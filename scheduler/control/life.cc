@@ -120,6 +120,14 @@ Reason SlowLaunch(const Attempt& attempt, const std::string& text) {
   return reason;
 }
 
+// Said again when it has ended: for whom, but not what it was told.
+Reason PreemptedFor(const Reason& told, ReasonCode code) {
+  Reason reason{code, {}};
+  const auto by = told.fields.find("by");
+  if (told.code == ReasonCode::kPreempted && by != told.fields.end()) reason.fields.insert(*by);
+  return reason;
+}
+
 Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text) {
   switch (end.outcome) {
     case AttemptOutcome::kTimedOut:
@@ -130,7 +138,7 @@ Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text)
       if (IsCancel(attempt.reason.code)) return attempt.reason;
       return {ReasonCode::kCancelledByUser, {}};
     case AttemptOutcome::kPreempted:
-      return {ReasonCode::kPreempted, {}};
+      return PreemptedFor(attempt.reason, ReasonCode::kPreempted);
     case AttemptOutcome::kNodeFailed:
       return {ReasonCode::kNodeFailed, {{"nodes", NodeList(attempt.placement)}}};
     case AttemptOutcome::kLaunchFailed:
@@ -217,8 +225,11 @@ End EndOf(const Attempt& known, const ClusterJob& job) {
   end.exit_code = job.exit_code;
   end.exit_signal = job.exit_signal;
   end.outcome = OutcomeOf(attempt, job);
-  const bool by_hand = end.outcome == AttemptOutcome::kCancelled;
-  if (end.start_ms == 0 && !by_hand) end.outcome = AttemptOutcome::kLaunchFailed;
+  // What was ended before it could run did not fail to.
+  const bool ended =
+      end.outcome == AttemptOutcome::kCancelled ||
+      (attempt.ending == Ending::kPreempt && end.outcome == AttemptOutcome::kPreempted);
+  if (end.start_ms == 0 && !ended) end.outcome = AttemptOutcome::kLaunchFailed;
   // The cancel of a launch that was too slow met its start: it ran, and is charged for that.
   const bool ran = end.start_ms != 0 && end.outcome == AttemptOutcome::kLaunchFailed;
   if (ran) end.outcome = AttemptOutcome::kRequeued;
@@ -300,8 +311,8 @@ Event AfterAttempt(Job& job, const Attempt& ended, const BackoffRules& rules, Ti
     }
     case AttemptOutcome::kPreempted:
       ++job.preemptions;
-      if (!job.spec->requeue) {
-        return move(JobState::kCancelled, {ReasonCode::kPreemptedEnded, {}});
+      if (!job.spec->requeue && ended.start_ms != 0) {
+        return move(JobState::kCancelled, PreemptedFor(ended.reason, ReasonCode::kPreemptedEnded));
       }
       return move(JobState::kQueued, ended.reason);
     case AttemptOutcome::kNodeFailed:

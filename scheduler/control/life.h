@@ -46,10 +46,10 @@ struct End {
 
 // `job` is in one of the ended states. What completed by itself has succeeded, whatever was about
 // to end it; a cancelled one ended for the reason Kezek had, else by its owner's hand. One that
-// never ran is a failed launch unless somebody cancelled it; one that was cancelled for not
-// starting and started all the same ran, and is requeued. What ended before Kezek decided to end it
-// ended as the cluster says. Times of a later run of the same job are not the attempt's: it ended
-// at its `end_ms`, or when it was last seen.
+// never ran is a failed launch unless somebody cancelled it or it was to make room; one that was
+// cancelled for not starting and started all the same ran, and is requeued. What ended before Kezek
+// decided to end it ended as the cluster says. Times of a later run of the same job are not the
+// attempt's: it ended at its `end_ms`, or when it was last seen.
 End EndOf(const Attempt& attempt, const ClusterJob& job);
 // Neither the cluster nor its accounting knows it any more: closed when last seen alive.
 End EndOfLost(const Attempt& attempt);

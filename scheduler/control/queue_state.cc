@@ -27,10 +27,7 @@ std::map<std::string, Node> StartingNodes(const ControlConfig& config, const Sna
   return nodes;
 }
 
-bool HasRunOnce(const Job& job) {
-  const std::int32_t under_way = job.state == JobState::kStarting ? 1 : 0;
-  return job.attempts - job.launch_failures - under_way > 0;
-}
+bool HasRunOnce(const Job& job) { return job.started_ms != 0; }
 
 // Of a job that is in memory and no array's row.
 Met MetBy(const Job& job, DependencyKind kind) {
@@ -65,6 +62,7 @@ QueueState::QueueState(const ControlConfig& config, const Snapshot& snapshot)
   }
   for (const Job& job : snapshot.jobs) Prune(job.ref);
   for (const Attempt& attempt : snapshot.attempts) PutAttempt(attempt);
+  for (const Reservation& reservation : snapshot.reservations) PutReservation(reservation);
 }
 
 void QueueState::AddSubmitted(const Job& job) {
@@ -95,6 +93,12 @@ void QueueState::PutAttempt(const Attempt& attempt) {
 }
 
 void QueueState::PutNode(const Node& node) { nodes_[node.name] = node; }
+
+void QueueState::PutReservation(const Reservation& reservation) {
+  reservations_[reservation.row] = reservation;
+}
+
+void QueueState::EraseReservation(const JobRef& row) { reservations_.erase(row); }
 
 void QueueState::SetDirectory(Directory directory) {
   if (directory_ != nullptr && directory_->accounts == directory.accounts) {
@@ -132,6 +136,11 @@ const Attempt* QueueState::FindAttempt(const AttemptRef& attempt) const {
 const Attempt* QueueState::AliveAttempt(const JobRef& job) const {
   const auto found = attempts_.lower_bound(AttemptRef{job, 0});
   return found == attempts_.end() || found->first.job != job ? nullptr : &found->second;
+}
+
+const Reservation* QueueState::FindReservation(const JobRef& row) const {
+  const auto found = reservations_.find(row);
+  return found == reservations_.end() ? nullptr : &found->second;
 }
 
 std::vector<const Job*> QueueState::Elements(JobId array) const {

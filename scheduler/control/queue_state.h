@@ -16,6 +16,7 @@
 #include "kezek/desk.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
+#include "kezek/reservation.h"
 #include "kezek/store.h"
 #include "quota/account_tree.h"
 #include "quota/limits.h"
@@ -43,6 +44,8 @@ class QueueState {
   // Replaces the attempt; one that has ended is forgotten.
   void PutAttempt(const Attempt& attempt);
   void PutNode(const Node& node);
+  void PutReservation(const Reservation& reservation);
+  void EraseReservation(const JobRef& row);
   void SetDirectory(Directory directory);
   // The store has no row of this job: an element cancelled before it got one, or no job at all.
   void SetMissing(const JobRef& job);
@@ -53,6 +56,8 @@ class QueueState {
   const Attempt* FindAttempt(const AttemptRef& attempt) const;
   // The attempt of this job that has not ended.
   const Attempt* AliveAttempt(const JobRef& job) const;
+  // What is promised to the row.
+  const Reservation* FindReservation(const JobRef& row) const;
   // Rows of an array's elements that are in memory, by index.
   std::vector<const Job*> Elements(JobId array) const;
   // Jobs that wait for this one; of an element for its whole array too, of an array for any of its
@@ -66,6 +71,7 @@ class QueueState {
   const std::map<JobRef, Job>& jobs() const { return jobs_; }
   const std::map<AttemptRef, Attempt>& attempts() const { return attempts_; }
   const std::map<std::string, Node>& nodes() const { return nodes_; }
+  const std::map<JobRef, Reservation>& reservations() const { return reservations_; }
   const std::shared_ptr<const Directory>& directory() const { return directory_; }
   const quota::AccountTree& tree() const { return tree_; }
   const quota::QueuedJobs& queued() const { return queued_; }
@@ -84,6 +90,7 @@ class QueueState {
   std::map<JobRef, Job> jobs_;
   std::map<AttemptRef, Attempt> attempts_;
   std::map<std::string, Node> nodes_;
+  std::map<JobRef, Reservation> reservations_;
   std::shared_ptr<const Directory> directory_;
   quota::AccountTree tree_;
   std::map<JobRef, std::set<JobRef>> dependents_;  // by what is waited for

@@ -113,12 +113,14 @@ engine::Waiting WaitingOf(const Job& job) {
 }
 
 void StandStill(Core& core, const Job& job, Reason reason) {
+  DropPromise(core, job.ref, reason);
   core.engine.RemoveWaiting(job.ref);
   core.plan.waiting.erase(job.ref);  // where this tick's plan has it
   core.stopped.Set(job.ref, {.reason = std::move(reason)});
 }
 
 void Forget(Core& core, const JobRef& job) {
+  DropPromise(core, job, {});
   core.engine.RemoveWaiting(job);
   core.stopped.Erase(job);
   core.timers.Set({job, 0}, 0);
@@ -185,6 +187,7 @@ void RefreshArray(Core& core, const JobRef& row_ref) {
     }
     if (limited) --room;
     core.stopped.Erase(element.ref);
+    DropIfMore(core, element);
     core.engine.SetWaiting(WaitingOf(element));
   }
   if (row.pending.empty()) {
@@ -201,6 +204,7 @@ void RefreshArray(Core& core, const JobRef& row_ref) {
   waiting.elements = FirstIndices(row.pending, std::min(room, kElementsShown));
   waiting.more = std::min(room, CountIndices(row.pending)) - std::ssize(waiting.elements);
   core.stopped.Erase(row_ref);
+  DropIfMore(core, row);
   core.engine.SetWaiting(waiting);
 }
 
@@ -238,6 +242,7 @@ void Refresh(Core& core, const JobRef& ref) {
   core.timers.Set({ref, 0}, stop.until_ms);
   if (stop.reason.code != ReasonCode::kNone) return StandStill(core, job, std::move(stop.reason));
   core.stopped.Erase(ref);
+  DropIfMore(core, job);
   core.engine.SetWaiting(WaitingOf(job));
 }
 

@@ -23,6 +23,8 @@ struct RoundReport {
   std::vector<Event> events;  // committed in this round; without numbers
   std::vector<FirstRun> first_runs;
   std::vector<ChargedTime> charged;
+  std::vector<PreemptedRun> preempted;
+  PromiseMeasure promises;
   std::vector<std::string> notes;  // for the log: what was ignored and why
   // What must not happen: for an operator at once, dumps included.
   std::vector<std::string> alarms;

@@ -85,6 +85,12 @@ void Launch1(Core& core, const engine::Start& start) {
   Reason planned{ReasonCode::kPlanned, {{"nodes", nodes}}};
   if (start.scavenges) planned.fields["budget"] = start.scavenges.name;
   NameOwner(core, attempt.placement, planned);
+  if (const Reservation* promise = core.state.FindReservation(start.row);
+      promise != nullptr && promise->placement == attempt.placement) {
+    planned.fields["promised_ms"] = std::to_string(promise->from_ms);
+    if (const auto since = core.reclaims_since.find(start.row); since != core.reclaims_since.end())
+      core.ready.report.promises.reclaimed_ms.push_back(core.now - since->second);
+  }
   core.Say(Move(job, JobState::kStarting, std::move(planned), kActorKezek, attempt.ref.number,
                 core.now));
   core.Put(job);
@@ -104,6 +110,8 @@ void Withhold(Core& core) {
     if (!quota::IsBar(standing.reason.code)) standing.reason = reason;
   }
   core.plan.starts.clear();
+  core.plan.preempts.clear();
+  core.plan.reservations.clear();  // what was promised stays
   core.plan.more = false;
 }
 
@@ -131,6 +139,7 @@ void Tick(Core& core) {
   RecountPart(core);
   if (!core.cluster_answers || !core.nodes_seen || !core.MayAct()) Withhold(core);
   for (const engine::Start& start : core.plan.starts) Launch1(core, start);
+  KeepPromises(core);
   core.ready.report.ticked = true;
 }
 

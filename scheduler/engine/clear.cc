@@ -13,9 +13,9 @@
 namespace kezek::engine {
 namespace {
 
-// Those that have to be told now; the dearest first.
-std::vector<const Holding*> DueOn(const World& world, const Draft& draft,
-                                  const Reservation& promise) {
+// Those that have to be told now, or whose time has not come; the dearest first.
+std::vector<const Holding*> ScavengersOn(const World& world, const Draft& draft,
+                                         const Reservation& promise, bool due_now) {
   std::set<AttemptRef> seen;  // or ended already
   for (const Preempt& preempt : draft.plan.preempts) seen.insert(preempt.victim);
   std::vector<std::pair<MilliGpuMs, const Holding*>> due;
@@ -24,8 +24,8 @@ std::vector<const Holding*> DueOn(const World& world, const Draft& draft,
       const Holding& attempt = world.holdings().at(ref);
       const TimeMs gone_by = draft.now_ms + attempt.grace_ms;
       if (!attempt.counts || attempt.ends_by_ms != 0 || !world.CountOf(attempt).scavenger) continue;
-      if (gone_by + world.config().improve_ms < promise.from_ms || !seen.insert(ref).second)
-        continue;
+      const bool is_due = gone_by + world.config().improve_ms >= promise.from_ms;
+      if (is_due != due_now || !seen.insert(ref).second) continue;
       const DurationMs ran = attempt.start_ms == 0 ? 0 : draft.now_ms - attempt.start_ms;
       due.push_back({attempt.counted_milli * ran, &attempt});
     }
@@ -41,16 +41,27 @@ std::vector<const Holding*> DueOn(const World& world, const Draft& draft,
 // The dearest that can stay beside it stay.
 void ClearFor(const World& world, Draft& draft, Agenda& agenda, const Reservation& promise) {
   Reservation claim = promise;
-  for (const Holding* attempt : DueOn(world, draft, promise)) {
-    agenda.End(attempt->attempt, world.EndOf(*attempt, draft.now_ms));
-    if (agenda.Holds(promise)) continue;
-    const TimeMs gone_by = draft.now_ms + attempt->grace_ms;
-    agenda.End(attempt->attempt, gone_by);
+  const auto go = [&](const Holding& attempt) {
+    const TimeMs gone_by = draft.now_ms + attempt.grace_ms;
+    agenda.End(attempt.attempt, gone_by);
     claim.from_ms = std::max(claim.from_ms, gone_by);
-    claim.victims.push_back(attempt->attempt);
-    draft.plan.preempts.push_back({attempt->attempt, promise.row, draft.plan.starts.size()});
+    claim.victims.push_back(attempt.attempt);
+    draft.plan.preempts.push_back({attempt.attempt, promise.row, draft.plan.starts.size()});
+  };
+  for (const Holding* attempt : ScavengersOn(world, draft, promise, true)) {
+    agenda.End(attempt->attempt, world.EndOf(*attempt, draft.now_ms));
+    if (!agenda.Holds(promise)) go(*attempt);
   }
   if (claim.victims.empty()) return;
+  // From now on nobody but its victims is ended for it.
+  const auto others = ScavengersOn(world, draft, promise, false);
+  for (const Holding* attempt : others) {
+    agenda.End(attempt->attempt, draft.now_ms + attempt->grace_ms);
+  }
+  for (const Holding* attempt : others) {
+    agenda.End(attempt->attempt, world.EndOf(*attempt, draft.now_ms));
+    if (!agenda.Holds(claim)) go(*attempt);
+  }
   agenda.Promise(claim);
   Reason reason = UnderWay(world, claim);
   const bool late = claim.from_ms > std::max(promise.from_ms, draft.now_ms);

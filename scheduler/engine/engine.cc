@@ -102,6 +102,8 @@ std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) co
 
 const std::map<AttemptRef, Holding>& Engine::holdings() const { return world_->holdings(); }
 
+const std::map<JobRef, Reservation>& Engine::reservations() const { return world_->reservations(); }
+
 bool Engine::IsApart(const Holding& attempt) const {
   return kezek::IsApart(attempt.placement, world_->owners());
 }

@@ -198,6 +198,8 @@ class Engine {
   std::vector<std::string> Audit(std::int32_t part, std::int32_t parts) const;
   // What SetHolding has told.
   const std::map<AttemptRef, Holding>& holdings() const;
+  // What SetReservation has told.
+  const std::map<JobRef, Reservation>& reservations() const;
   // How many rows SetWaiting has told.
   std::size_t waiting() const;
   // How many times a row was put into its order, for measuring: a change of settings puts only

@@ -111,6 +111,7 @@ bool Keeper::IsOver(const Reservation& promise, Reason& why) const {
   const std::int32_t before = started == draft_.started.end() ? 0 : started->second;
   if (StartableCount(job->second) <= before) return true;
   if (AsksForMore(*job->second.spec, promise)) return true;
+  if (world_.CountOf(job->second).scavenger) return true;  // by a budget, since it was given
   why = StopNow(promise);
   return why.code != ReasonCode::kNone;
 }

@@ -54,7 +54,9 @@ bool PoolWalk::Reclaim(const Blocked& blocked) {
     return false;
   }
   const Reservation* own = agenda_->Of(blocked.job.ref);
-  if (own != nullptr && own->from_ms <= choice->gone_by_ms) return false;  // no sooner
+  const bool under_way = own != nullptr && !own->victims.empty();  // for another element
+  if (under_way || (own != nullptr && own->from_ms <= choice->gone_by_ms))
+    return false;  // no sooner
   victims_->Take(*choice);
   const JobRef& row = blocked.job.ref;
   const JobSpec& spec = *blocked.job.spec;

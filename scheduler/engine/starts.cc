@@ -13,7 +13,9 @@ Given AddStart(const World& world, Draft& draft, const PoolKey& key, const Waiti
   const auto agenda = draft.agendas.find(key);
   if (agenda != draft.agendas.end()) {
     agenda->second.Start(job.spec->shape, placement, world.StayOf(job, draft.now_ms));
-    if (const Reservation* own = agenda->second.Of(job.ref)) {
+    // Room is being made for one element of an array; another one starts elsewhere.
+    const Reservation* own = agenda->second.Of(job.ref);
+    if (own != nullptr && (own->victims.empty() || own->placement == placement)) {
       Note(world, draft, {*own, ReservationNews::kEnded, {}});
       agenda->second.Withdraw(job.ref);
     }

@@ -110,7 +110,8 @@ bool IsOut(const Basis& basis, const Reservation& promise) {
 }
 
 // A change of what was promised: by what the rules allow to move it.
-std::optional<std::string> BrokenChange(const Basis& basis, const ReservationChange& change) {
+std::optional<std::string> BrokenChange(const Basis& basis, const Plan& plan,
+                                        const ReservationChange& change) {
   const World& world = *basis.world;
   const Reservation& promise = change.reservation;
   if (change.news == ReservationNews::kEnded) return std::nullopt;
@@ -125,6 +126,10 @@ std::optional<std::string> BrokenChange(const Basis& basis, const ReservationCha
   }
   if (IsOut(basis, promise)) return "a reservation has nodes out of service";
   const auto before = world.reservations().find(promise.row);
+  // What an element of an array started by is gone, and the next one may be given another.
+  const bool next = std::any_of(plan.starts.begin(), plan.starts.end(),
+                                [&](const Start& start) { return start.row == promise.row; });
+  if (next && change.news == ReservationNews::kGiven) return std::nullopt;
   if (before == world.reservations().end()) {
     return change.news == ReservationNews::kGiven
                ? std::nullopt
@@ -227,7 +232,7 @@ std::map<JobRef, Reservation> PromisedAfter(const World& world, const Plan& plan
 
 std::optional<Violation> BrokenReservation(const Basis& basis, const Plan& plan) {
   for (std::size_t i = 0; i < plan.reservations.size(); ++i) {
-    if (auto broken = BrokenChange(basis, plan.reservations[i])) {
+    if (auto broken = BrokenChange(basis, plan, plan.reservations[i])) {
       return Violation{Decision::kReservation, i, std::move(*broken)};
     }
   }

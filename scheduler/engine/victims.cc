@@ -330,6 +330,17 @@ std::optional<Victims::Choice> Victims::For(const Waiting& job, const quota::Job
       choice.attempts.push_back(attempt.attempt);
       choice.gone_by_ms = std::max(choice.gone_by_ms, draft_.now_ms + attempt.grace_ms);
     }
+    // What is ending there for others is waited for, too.
+    for (const NodeGrant& grant : placement) {
+      for (const AttemptRef& ref : world_.on(grant.node)) {
+        const Holding& attempt = world_.holdings().at(ref);
+        if (!ending_.contains(ref) || !attempt.counts) continue;
+        const bool before = attempt.ends_by_ms != 0;
+        choice.gone_by_ms =
+            std::max(choice.gone_by_ms, before ? world_.EndOf(attempt, draft_.now_ms)
+                                               : draft_.now_ms + attempt.grace_ms);
+      }
+    }
     return choice;
   }
   return std::nullopt;

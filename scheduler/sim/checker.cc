@@ -82,12 +82,67 @@ void Checker::OnCommit(const MemoryStore& store, const Changes& changes) {
       }
     }
   }
+  CheckPromises(store, changes);
   CheckBudgets(changes.ledger);
   for (const LedgerEntry& entry : changes.ledger) {
     if (entry.book == Book::kBudget) continue;
     (entry.book == Book::kUsage ? usage_ : charged_)[entry.attempt] += entry.amount;
     if (entry.kind != EntryKind::kSettlement) continue;
     if (++settlements_[entry.attempt] > 1) Breach(Text(entry.attempt) + " is settled twice");
+  }
+}
+
+void Checker::CheckPromises(const MemoryStore& store, const Changes& changes) {
+  for (const Event& event : changes.events) {
+    const bool about = event.subject == Subject::kJob && event.attempt != 0 && event.to.empty();
+    if (about && event.reason.code == ReasonCode::kPreempted) {
+      const AttemptRef ref{event.job, event.attempt};
+      if (!preempted_.insert(ref).second) Breach(Text(ref) + " is preempted twice");
+    }
+    if (about && event.reason.code == ReasonCode::kPreemptionLifted) {
+      preempted_.erase({event.job, event.attempt});
+    }
+  }
+  for (const Attempt& attempt : changes.attempts) {
+    if (attempt.ending != Ending::kPreempt || attempt.state == AttemptState::kEnded) continue;
+    if (!preempted_.contains(attempt.ref)) Breach(Text(attempt.ref) + " is preempted unsaid");
+    const auto before = store.attempts().find(attempt.ref);
+    if (before != store.attempts().end() && before->second.ending == Ending::kPreempt) continue;
+    const bool claimed = std::any_of(
+        changes.reservations.begin(), changes.reservations.end(), [&](const Reservation& claim) {
+          const auto& victims = claim.victims;
+          return claim.row == attempt.preempted_for &&
+                 std::find(victims.begin(), victims.end(), attempt.ref) != victims.end();
+        });
+    if (!claimed) Breach(Text(attempt.ref) + " is preempted for nobody");
+  }
+  std::map<JobRef, JobState> states;
+  for (const Job& job : changes.jobs) states[job.ref] = job.state;
+  std::map<JobRef, Reservation> promised = store.reservations();
+  for (const Reservation& promise : changes.reservations) promised[promise.row] = promise;
+  for (const JobRef& row : changes.reservations_ended) promised.erase(row);
+  for (const auto& [row, promise] : promised) {
+    const auto now = states.find(row);
+    const auto stored = store.jobs().find(row);
+    const bool waits = now != states.end() ? now->second == JobState::kQueued
+                                           : stored != store.jobs().end() &&
+                                                 stored->second.state == JobState::kQueued;
+    if (!waits) Breach("job " + ToText(row) + " has a reservation and does not wait");
+  }
+}
+
+void Checker::OnEnding(const MemoryStore& store, const FakeCluster::Entry& entry,
+                       const std::string& signal, TimeMs now) {
+  const auto found = store.attempts().find(entry.job.attempt);
+  const bool preempted =
+      found != store.attempts().end() && found->second.ending == Ending::kPreempt;
+  // Nobody else sends it in a simulation.
+  if (signal == "TERM" && !preempted) Breach(Text(entry.job.attempt) + " is told to go too early");
+  if (!signal.empty() || !preempted || found->second.state != AttemptState::kRunning) return;
+  const Attempt& attempt = found->second;
+  const bool over = attempt.cluster_job_id != entry.job.id || attempt.end_ms != 0;
+  if (now < attempt.ends_by_ms && !over) {
+    Breach(Text(attempt.ref) + " is cancelled before its time is over");
   }
 }
 
@@ -139,6 +194,9 @@ void Checker::CompareFold(const MemoryStore& store, const control::QueueState& s
     if (known == nullptr && job.attempts == 0 && job.state == JobState::kQueued) continue;
     if (!same) Breach("memory and store differ about job " + ToText(ref));
   }
+  if (store.reservations() != state.reservations()) {
+    Breach("memory and store differ about what is promised");
+  }
   for (const auto& [ref, stored] : store.attempts()) {
     const Attempt* known = state.FindAttempt(ref);
     if (stored.state == AttemptState::kEnded) {
@@ -183,6 +241,7 @@ void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
       break;
     case ClusterJobState::kFailed:
       right = is(AttemptOutcome::kFailed) && attempt.exit_code == entry->second.exit_code;
+      right = right || (attempt.ending == Ending::kPreempt && is(AttemptOutcome::kPreempted));
       break;
     case ClusterJobState::kTimedOut:
       right = is(AttemptOutcome::kTimedOut);
@@ -192,6 +251,7 @@ void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
       break;
     case ClusterJobState::kCancelled:
       right = (attempt.ending == Ending::kCancel && is(AttemptOutcome::kCancelled)) ||
+              (attempt.ending == Ending::kPreempt && is(AttemptOutcome::kPreempted)) ||
               (attempt.ending == Ending::kTimeLimit && is(AttemptOutcome::kTimedOut)) ||
               (attempt.ending == Ending::kLaunchTimeout && is(AttemptOutcome::kRequeued));
       break;

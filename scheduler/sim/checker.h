@@ -18,11 +18,16 @@ namespace kezek::sim {
 class Checker {
  public:
   // Before the changes are stored: legal changes of state, each with its event; attempts end once;
-  // one attempt of a job at a time; one settlement for each attempt; no pot of a budget below zero,
-  // and all of a budget's pots together nothing.
+  // one attempt of a job at a time; one settlement for each attempt; who is preempted hears of it,
+  // and there is a reclaim for it; what is promised waits; no pot of a budget below zero, and all
+  // of a budget's pots together nothing.
   void OnCommit(const MemoryStore& store, const Changes& changes);
   // A job starts in the cluster: the database knows its id, and this attempt has not run before.
   void OnStart(const MemoryStore& store, const FakeCluster::Entry& entry);
+  // The cluster is told to signal or (the signal is empty) to cancel a job: SIGTERM, and the end of
+  // what is preempted, only after a commit that says so, and the end not before its time is over.
+  void OnEnding(const MemoryStore& store, const FakeCluster::Entry& entry,
+                const std::string& signal, TimeMs now);
   // What the controller has in memory is what the store would load.
   void CompareFold(const MemoryStore& store, const control::QueueState& state);
   // Everything has ended, every attempt is settled, nothing is held, usage is what was charged
@@ -41,6 +46,7 @@ class Checker {
   void Breach(std::string text) { breaches_.push_back(std::move(text)); }
   void CheckBudgets(const std::vector<LedgerEntry>& entries);
   void CheckJob(const MemoryStore& store, const Job& job, const std::vector<Event>& events);
+  void CheckPromises(const MemoryStore& store, const Changes& changes);
   void CheckTimes(const Attempt& attempt, const FakeCluster& cluster);
   void CheckOutcome(const Attempt& attempt, const FakeCluster& cluster);
 
@@ -52,6 +58,7 @@ class Checker {
   std::map<AttemptRef, std::map<AccountId, MilliGpuMs>> spent_;
   std::map<AttemptRef, MilliGpuMs> usage_;     // booked, over all dates
   std::map<AttemptRef, std::int64_t> ran_as_;  // the cluster's job
+  std::set<AttemptRef> preempted_;             // an event said so
   std::int64_t shared_epochs_ = 0;
 };
 

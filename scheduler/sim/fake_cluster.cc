@@ -9,6 +9,8 @@ namespace {
 constexpr DurationMs kPollMs = kSecondMs;
 constexpr DurationMs kRequestTimeoutMs = 10 * kSecondMs;
 constexpr DurationMs kMessageTimeoutMs = 10 * kSecondMs;
+constexpr DurationMs kLeavesMs = 8 * kSecondMs;  // after SIGTERM
+constexpr std::int32_t kTermExit = 143;
 
 // The figure behind `name=` in a script, or `otherwise`.
 std::int64_t Figure(const std::string& script, const std::string& name, std::int64_t otherwise) {
@@ -150,6 +152,7 @@ void FakeCluster::Release(const AttemptRef& attempt, std::int64_t id,
 
 void FakeCluster::Cancel(const AttemptRef&, std::int64_t id, const std::string& unix_account) {
   const auto found = jobs_.find(id);
+  if (found != jobs_.end() && on_ending_) on_ending_(found->second, "");
   if (found == jobs_.end() || Silent() || found->second.job.unix_account != unix_account) return;
   Entry& entry = found->second;
   if (HasEnded(entry.job.state) || entry.job.state == ClusterJobState::kCompleting) return;
@@ -161,8 +164,19 @@ void FakeCluster::Signal(const AttemptRef& attempt, std::int64_t id, const std::
                          const std::string& signal, bool) {
   const auto found = jobs_.find(id);
   const bool lost = Silent() || random_.Permille(faults_.release_lost);
-  if (found != jobs_.end() && (!lost || random_.Permille(500))) ++found->second.signals;
+  if (found != jobs_.end() && on_ending_) on_ending_(found->second, signal);
+  if (found != jobs_.end() && (!lost || random_.Permille(500))) Deliver(found->second, signal);
   Answer(lost ? kRequestTimeoutMs : random_.Between(2, 20), SignalDone{attempt, id, signal, !lost});
+}
+
+// Of two jobs one saves what it has and goes.
+void FakeCluster::Deliver(Entry& entry, const std::string& signal) {
+  ++entry.signals;
+  const bool runs = entry.job.state == ClusterJobState::kRunning && !entry.forgotten;
+  if (signal != "TERM" || !runs || entry.cancelled || entry.job.id % 2 != 0) return;
+  entry.run_ms = std::min(entry.run_ms, now_ - entry.job.start_ms + kLeavesMs);
+  entry.exit_code = kTermExit;
+  SetEnd(entry);
 }
 
 void FakeCluster::SetLimit(const Followed& job, DurationMs limit_ms) {

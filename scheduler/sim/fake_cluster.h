@@ -7,7 +7,7 @@
 // requeue a job by itself, give GPUs to strangers, fall silent.
 //
 // It keeps its own books, by which the simulator judges: what ran when on which GPUs. A script
-// says what its run is like: "ms=60000 exit=3".
+// says what its run is like: "ms=60000 exit=3"; of two jobs one ends soon after SIGTERM.
 #pragma once
 
 #include <cstdint>
@@ -70,6 +70,10 @@ class FakeCluster final : public Cluster {
   void SetSink(ClusterSink sink);
   // Told when a job starts, before anything else happens.
   void SetOnStart(std::function<void(const Entry&)> on_start) { on_start_ = std::move(on_start); }
+  // Likewise when it is told to signal or to cancel (the signal is empty) a job that it has,
+  // whatever comes of that.
+  using OnEnding = std::function<void(const Entry&, const std::string& signal)>;
+  void SetOnEnding(OnEnding on_ending) { on_ending_ = std::move(on_ending); }
   // Lets time pass: everything due by `now` happens, in order.
   void Advance(TimeMs now);
   // When something is due next.
@@ -101,6 +105,7 @@ class FakeCluster final : public Cluster {
   void Happen(Entry& entry);
   void TryStart(Entry& entry);
   void SetEnd(Entry& entry);
+  void Deliver(Entry& entry, const std::string& signal);
   void Start(Entry& entry);
   void End(Entry& entry, ClusterJobState state);
   void Requeue(Entry& entry);
@@ -117,6 +122,7 @@ class FakeCluster final : public Cluster {
   Faults faults_;
   ClusterSink sink_;
   std::function<void(const Entry&)> on_start_;
+  OnEnding on_ending_;
   TimeMs now_ = 0;
   TimeMs silent_until_ = 0;
   bool said_silent_ = false;

@@ -27,6 +27,7 @@ void CheckOnce(const Changes& changes) {
   CheckOnce(changes.users, [](const User& user) { return user.id; });
   CheckOnce(changes.tokens, [](const Token& token) { return token.id; });
   CheckOnce(changes.nodes, [](const Node& node) { return node.name; });
+  CheckOnce(changes.reservations, [](const Reservation& promise) { return promise.row; });
   CheckOnce(changes.history.hours, [](const AccountHour& hour) {
     return MemoryStore::HourKey{hour.from_ms, hour.account, hour.gpu_type};
   });
@@ -67,6 +68,7 @@ Result<Snapshot> MemoryStore::Lead() {
   for (const auto& [id, user] : users_) snapshot.users.push_back(user);
   for (const auto& [id, token] : tokens_) snapshot.tokens.push_back(token);
   for (const auto& [name, node] : nodes_) snapshot.nodes.push_back(node);
+  for (const auto& [row, promise] : reservations_) snapshot.reservations.push_back(promise);
   std::map<UsageOwner, std::map<TimeMs, MilliGpuMs>> settled;
   for (const LedgerEntry& entry : ledger_) {
     const auto attempt = attempts_.find(entry.attempt);
@@ -158,6 +160,8 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
   for (const User& user : changes.users) users_[user.id] = user;
   for (const Token& token : changes.tokens) tokens_[token.id] = token;
   for (const Node& node : changes.nodes) nodes_[node.name] = node;
+  for (const Reservation& promise : changes.reservations) reservations_[promise.row] = promise;
+  for (const JobRef& row : changes.reservations_ended) reservations_.erase(row);
   for (LedgerEntry entry : changes.ledger) {
     entry.seq = std::ssize(ledger_) + 1;
     ledger_.push_back(std::move(entry));

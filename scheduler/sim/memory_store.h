@@ -44,6 +44,7 @@ class MemoryStore final : public StateStore, public SubmitStore {
   const std::vector<LedgerEntry>& ledger() const { return ledger_; }
   // Added up from the ledger.
   quota::Budgets Budgets() const;
+  const std::map<JobRef, Reservation>& reservations() const { return reservations_; }
   const std::map<JobId, JobPayload>& payloads() const { return payloads_; }
   // How accounts stood, by hour.
   using HourKey = std::tuple<TimeMs, AccountId, std::string>;
@@ -74,6 +75,7 @@ class MemoryStore final : public StateStore, public SubmitStore {
   std::map<UserId, User> users_;
   std::map<TokenId, Token> tokens_;
   std::map<std::string, Node> nodes_;
+  std::map<JobRef, Reservation> reservations_;
   std::map<JobId, JobPayload> payloads_;
   std::map<std::pair<UserId, std::string>, std::pair<JobId, Sha256>> keys_;
   std::int64_t epoch_ = 0;

@@ -84,6 +84,7 @@ class Simulation {
   Random random_;
   MemoryStore store_;
   FakeCluster cluster_;
+  const control::ControlConfig config_;
   Workload workload_;
   Checker checker_;
   Observer observer_;
@@ -117,7 +118,8 @@ Simulation::Simulation(const SimOptions& options)
       random_(options.seed),
       store_("sim-" + std::to_string(options.seed)),
       cluster_(SimNodes(), random_.Next(), kStart),
-      workload_(random_.Next(), options.jobs, kStart, options.span_ms),
+      config_(options.promises ? SimConfigWithPromises() : SimConfig()),
+      workload_(random_.Next(), options.jobs, kStart, options.span_ms, options.promises),
       observer_(this) {
   store_.Seed(SimAccounts(), SimUsers());
   store_.SetTime(now_);
@@ -129,6 +131,10 @@ Simulation::Simulation(const SimOptions& options)
     Line("cluster starts " + ClusterName(entry.job.attempt) + " on " + entry.nodes_text);
     // What was submitted before a database was lost, that database may have known.
     if (EpochOf(entry) > epochs_restored_) checker_.OnStart(store_, entry);
+  });
+  cluster_.SetOnEnding([this](const FakeCluster::Entry& entry, const std::string& signal) {
+    if (signal == "TERM") Line("cluster is to tell " + ClusterName(entry.job.attempt) + " to go");
+    if (EpochOf(entry) > epochs_restored_) checker_.OnEnding(store_, entry, signal, now_);
   });
   if (options.faults_ms == 0) return;
   cluster_.SetFaults(DrawFaults(random_));
@@ -171,7 +177,7 @@ void Simulation::Begin() {
     }
   });
   loop_ = std::make_unique<control::Loop>(
-      SimConfig(), gate_.get(), gate_.get(),
+      config_, gate_.get(), gate_.get(),
       [this](const std::shared_ptr<const View>& view) { view_ = view; });
   cluster_.SetSink([this](ClusterEvent event) { loop_->Offer(std::move(event)); });
   const Result<void> begun = loop_->Begin(now_);
@@ -366,6 +372,16 @@ SimResult Simulation::Run() {
   result_.acknowledged = std::ssize(workload_.acknowledged());
   result_.refused = workload_.refused();
   result_.attempts = std::ssize(store_.attempts());
+  for (const auto& [ref, attempt] : store_.attempts()) {
+    result_.preempted += attempt.outcome == AttemptOutcome::kPreempted ? 1 : 0;
+  }
+  for (const Event& event : store_.events()) {
+    result_.promises += event.reason.code == ReasonCode::kReservedAt ||
+                                event.reason.code == ReasonCode::kReclaimUnderWay ||
+                                event.reason.code == ReasonCode::kReservationEnded
+                            ? 1
+                            : 0;
+  }
   result_.simulated_ms = now_ - kStart;
   return std::move(result_);
 }

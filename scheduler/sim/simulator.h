@@ -25,6 +25,7 @@ struct SimOptions {
   DurationMs patience_ms = 3 * kDayMs;    // after which what has not finished is a breach
   // Among the faults: the database is lost, and a copy of it, made at an earlier commit, restored.
   bool restore = false;
+  bool promises = false;  // waiting jobs get reservations, and guarantees are reclaimed
 };
 
 struct SimResult {
@@ -33,6 +34,8 @@ struct SimResult {
   std::int64_t acknowledged = 0;
   std::int64_t refused = 0;
   std::int64_t attempts = 0;
+  std::int64_t preempted = 0;  // of them
+  std::int64_t promises = 0;   // events of reservations
   std::int64_t crashes = 0;
   std::int64_t stops = 0;  // an admin had to decide, after a restore
   std::int64_t rounds = 0;

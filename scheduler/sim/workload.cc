@@ -141,8 +141,20 @@ control::ControlConfig SimConfig() {
   return config;
 }
 
-Workload::Workload(std::uint64_t seed, std::int32_t jobs, TimeMs start, DurationMs span_ms)
-    : random_(seed) {
+control::ControlConfig SimConfigWithPromises() {
+  control::ControlConfig config = SimConfig();
+  config.engine.reservations = 8;
+  config.engine.reclaim = true;
+  for (auto& [name, rules] : config.classes) {
+    rules.min_run_ms = rules.scavenger ? 0 : 20 * kSecondMs;
+    rules.grace_max_ms = kMinuteMs;
+  }
+  return config;
+}
+
+Workload::Workload(std::uint64_t seed, std::int32_t jobs, TimeMs start, DurationMs span_ms,
+                   bool checkpoints)
+    : random_(seed), checkpoints_(checkpoints) {
   for (std::int32_t i = 0; i < jobs; ++i) {
     submissions_.push_back(start + random_.Between(0, span_ms));
   }
@@ -206,6 +218,7 @@ JobSpec Workload::MakeSpec(TimeMs now) {
     spec.dependencies.push_back({how, on, later ? random_.Between(1, 10) * kMinuteMs : 0});
   }
   spec.kill_on_invalid_dependency = true;
+  if (checkpoints_) spec.grace_ms = random_.Between(0, 2) * 20 * kSecondMs;
   return spec;
 }
 
@@ -277,6 +290,7 @@ void Workload::CommandOne(const Do& command) {
       break;
     default:
       changes = {CancelJobs{{job, AnyJob()}}};
+      if (checkpoints_) what.body = NoteCheckpoint{.job = AnyJob()};
   }
   command(std::move(what));
 }

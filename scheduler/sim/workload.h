@@ -27,13 +27,17 @@ std::vector<User> SimUsers();
 PutAccounts SimBudgets(const Directory& directory, TimeMs start, DurationMs period_ms,
                        std::optional<TimeMs> plenty_from);
 control::ControlConfig SimConfig();
+// With reservations and reclaim, and classes that give little time.
+control::ControlConfig SimConfigWithPromises();
 
 class Workload {
  public:
   using Do = std::function<void(Command)>;
 
-  // `jobs` submissions over the first `span_ms`.
-  Workload(std::uint64_t seed, std::int32_t jobs, TimeMs start, DurationMs span_ms);
+  // `jobs` submissions over the first `span_ms`. With `checkpoints` jobs say that they have some,
+  // and ask for less time before they are preempted.
+  Workload(std::uint64_t seed, std::int32_t jobs, TimeMs start, DurationMs span_ms,
+           bool checkpoints = false);
 
   // When people want to do something next; none left: INT64_MAX.
   TimeMs NextMs() const;
@@ -56,6 +60,7 @@ class Workload {
   JobRef AnyJob();
 
   Random random_;
+  const bool checkpoints_;
   std::vector<TimeMs> submissions_;  // ascending
   std::vector<TimeMs> commands_;
   std::size_t next_submission_ = 0;

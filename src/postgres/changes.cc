@@ -8,6 +8,7 @@
 #include "postgres/bulk.h"
 #include "postgres/codec.h"
 #include "postgres/history_changes.h"
+#include "postgres/reservation_changes.h"
 
 namespace kezek::postgres {
 namespace {
@@ -64,6 +65,10 @@ constexpr auto kAttemptColumns = std::to_array<Column>({{"job_id", "bigint"},
                                                         {"epoch", "bigint"},
                                                         {"as_scavenger", "boolean"},
                                                         {"last_checkpoint_ms", "bigint"},
+                                                        {"preempted_for_job", "bigint"},
+                                                        {"preempted_for_element", "integer"},
+                                                        {"ends_by_ms", "bigint"},
+                                                        {"warned", "boolean"},
                                                         {"reason", "jsonb"}});
 
 constexpr auto kEventColumns = std::to_array<Column>({{"time_ms", "bigint"},
@@ -228,7 +233,9 @@ void AddAttempts(const Changes& changes, Calls& calls) {
     rows.Int(attempt.exit_code).Int(attempt.exit_signal).Int(attempt.limit_ms);
     rows.Int(attempt.counted_milli).Int(attempt.rate_milli).Int(attempt.factor_milli);
     rows.Int(attempt.settings_version).Int(attempt.epoch).Bool(attempt.as_scavenger);
-    rows.Int(attempt.last_checkpoint_ms).Text(Encode(attempt.reason));
+    rows.Int(attempt.last_checkpoint_ms).Int(attempt.preempted_for.id.value);
+    rows.Int(attempt.preempted_for.element).Int(attempt.ends_by_ms).Bool(attempt.warned);
+    rows.Text(Encode(attempt.reason));
   }
   calls.Add("put_attempts", rows);
 }
@@ -355,6 +362,7 @@ std::vector<Call> EncodeChanges(const Changes& changes) {
   AddEvents(changes, calls);
   AddLedger(changes, calls);
   AddBudgets(changes, calls);
+  for (Call& call : ReservationCalls(changes)) calls.Add(std::move(call));
   for (Call& call : HistoryCalls(changes.history)) calls.Add(std::move(call));
   Bulk final_jobs(1);
   for (const JobId& job : changes.final_jobs) final_jobs.Int(job.value);
@@ -402,6 +410,7 @@ void ForEachChangeStatement(
        "insert into epochs (epoch, time_ms, host, issued)"
        " select u.epoch, $1::bigint, '', false from unnest($2::bigint[]) u(epoch)"
        " on conflict do nothing");
+  ForEachReservationStatement(take);
   ForEachHistoryStatement(take);
   take("set_stop", "update leader set stop = ($1::text[])[1]");
   take("drop_environments",

@@ -220,6 +220,9 @@ void PutNumbers(std::string& out, std::initializer_list<std::int64_t> numbers) {
   out += ']';
 }
 void Put(std::string& out, const JobRef& ref) { PutNumbers(out, {ref.id.value, ref.element}); }
+void Put(std::string& out, const AttemptRef& ref) {
+  PutNumbers(out, {ref.job.id.value, ref.job.element, ref.number});
+}
 void Put(std::string& out, const IndexRange& range) {
   PutNumbers(out, {range.first, range.last, range.step});
 }
@@ -335,6 +338,12 @@ void Get(const Json& json, JobRef& ref) {
   Get(json[0], ref.id);
   Get(json[1], ref.element);
 }
+void Get(const Json& json, AttemptRef& ref) {
+  if (!json.is_array() || json.size() != 3) Wrong("expected [job, element, attempt]");
+  Get(json[0], ref.job.id);
+  Get(json[1], ref.job.element);
+  Get(json[2], ref.number);
+}
 void Get(const Json& json, IndexRange& range) {
   if (!json.is_array() || json.size() != 3) Wrong("expected [first, last, step]");
   Get(json[0], range.first);
@@ -419,6 +428,8 @@ Result<T> Decode(std::string_view json) {
 template std::string Encode(const JobSpec&);
 template std::string Encode(const Reason&);
 template std::string Encode(const Placement&);
+template std::string Encode(const Shape&);
+template std::string Encode(const AttemptRefs&);
 template std::string Encode(const IndexRanges&);
 template std::string Encode(const AccountSettings&);
 template std::string Encode(const TokenLimits&);
@@ -427,6 +438,8 @@ template std::string Encode(const TextList&);
 template Result<JobSpec> Decode(std::string_view);
 template Result<Reason> Decode(std::string_view);
 template Result<Placement> Decode(std::string_view);
+template Result<Shape> Decode(std::string_view);
+template Result<AttemptRefs> Decode(std::string_view);
 template Result<IndexRanges> Decode(std::string_view);
 template Result<AccountSettings> Decode(std::string_view);
 template Result<TokenLimits> Decode(std::string_view);

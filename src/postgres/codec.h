@@ -23,8 +23,10 @@ namespace kezek::postgres {
 using TextMap = std::map<std::string, std::string>;
 using TextList = std::vector<std::string>;
 using IndexRanges = std::vector<IndexRange>;
+using AttemptRefs = std::vector<AttemptRef>;
 
-// For JobSpec, Reason, Placement, IndexRanges, AccountSettings, TokenLimits, TextMap, TextList.
+// For JobSpec, Shape, Reason, Placement, AttemptRefs, IndexRanges, AccountSettings, TokenLimits,
+// TextMap, TextList.
 
 // As storable (array_literal.h) as the texts in the value: a byte of theirs that cannot be stored
 // stands in it as it is.

@@ -70,7 +70,8 @@ const char* const kAttemptFields =
     " a.released, a.planned_ms, a.released_ms, a.start_ms, a.end_ms, a.last_seen_ms,"
     " a.ending_since_ms, a.signalled, a.exit_code, a.exit_signal, a.limit_ms, a.counted_milli,"
     " a.rate_milli, a.factor_milli, a.settings_version, a.epoch, a.as_scavenger,"
-    " a.last_checkpoint_ms, a.reason";
+    " a.last_checkpoint_ms, a.preempted_for_job, a.preempted_for_element, a.ends_by_ms, a.warned,"
+    " a.reason";
 
 Attempt ReadAttempt(RowCursor& row) {
   Attempt attempt;
@@ -100,6 +101,10 @@ Attempt ReadAttempt(RowCursor& row) {
   attempt.epoch = row.Int();
   attempt.as_scavenger = row.Bool();
   attempt.last_checkpoint_ms = row.Int();
+  attempt.preempted_for.id.value = row.Int();
+  attempt.preempted_for.element = row.Int32();
+  attempt.ends_by_ms = row.Int();
+  attempt.warned = row.Bool();
   attempt.reason = row.Json<Reason>();
   return attempt;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "postgres/reservation_changes.h"
 #include "postgres/rows.h"
 
 namespace kezek::postgres {
@@ -173,6 +174,7 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
       ReadAll<Token>(work, select + kTokenFields + " from tokens t order by t.id", ReadToken);
   snapshot.nodes =
       ReadAll<Node>(work, select + kNodeFields + " from nodes n order by n.name", ReadNode);
+  snapshot.reservations = ReadAll<Reservation>(work, kReservationsSql, ReadReservation);
   // Of what is not settled all, however old: what is booked for it is the difference from what
   // stands there.
   snapshot.usage = ReadAll<LedgerEntry>(

@@ -258,7 +258,11 @@ v1::EventKind KindOf(const Event& event) {
       event.reason.code == ReasonCode::kPlacementDiffers) {
     return v1::EVENT_KIND_WARNING;
   }
-  if (event.reason.code == ReasonCode::kReservedAt) return v1::EVENT_KIND_RESERVATION;
+  if (event.reason.code == ReasonCode::kReservedAt ||
+      event.reason.code == ReasonCode::kReclaimUnderWay ||
+      event.reason.code == ReasonCode::kReservationEnded) {
+    return v1::EVENT_KIND_RESERVATION;
+  }
   if (event.reason.code == ReasonCode::kCheckpoint) return v1::EVENT_KIND_CHECKPOINT;
   return v1::EVENT_KIND_UPDATE;
 }

@@ -32,6 +32,7 @@ struct Model {
   std::map<UserId, User> users;
   std::map<TokenId, Token> tokens;
   std::map<std::string, Node> nodes;
+  std::map<JobRef, Reservation> reservations;
   std::vector<LedgerEntry> usage;
   std::int64_t events = 0;
   std::int64_t entries = 0;
@@ -105,6 +106,16 @@ Changes RandomChanges(test::RandomValues& random, Model& model) {
     const TokenId token{id.value * 10 + random.Int(1, 2)};
     changes.tokens.push_back(model.tokens[token] = random.TokenRow(token, id));
   }
+  // Given and moved, or ended; not all that has ended was there.
+  for (const auto& [ref, job] : model.jobs) {
+    if (random.Chance(60)) continue;
+    if (random.Chance(50)) {
+      changes.reservations.push_back(model.reservations[ref] = random.ReservationRow(ref));
+    } else {
+      changes.reservations_ended.push_back(ref);
+      model.reservations.erase(ref);
+    }
+  }
   const std::string node = "gpu" + std::to_string(random.Int(1, 3));
   changes.nodes.push_back(model.nodes[node] = random.NodeRow(node));
   return changes;
@@ -129,6 +140,10 @@ void ExpectSnapshotIs(const Snapshot& snapshot, Model model, std::uint64_t seed)
   for (const Token& token : snapshot.tokens) EXPECT_TRUE(token == model.tokens[token.id]);
   ASSERT_EQ(snapshot.nodes.size(), model.nodes.size());
   for (const Node& node : snapshot.nodes) EXPECT_TRUE(node == model.nodes[node.name]);
+  ASSERT_EQ(snapshot.reservations.size(), model.reservations.size());
+  for (const Reservation& promise : snapshot.reservations) {
+    EXPECT_TRUE(promise == model.reservations[promise.row]);
+  }
   std::vector<LedgerEntry> unsettled;
   std::map<UsageOwner, std::map<TimeMs, MilliGpuMs>> settled;
   for (const LedgerEntry& entry : model.usage) {

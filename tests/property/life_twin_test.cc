@@ -50,7 +50,8 @@ struct Dumb {
     }
     if (fate.end == "lost") {
       outcome = fate.ending == "cancel" ? "cancelled" : fate.ran ? "node_failed" : "launch_failed";
-    } else if (!fate.ran && outcome != "cancelled") {
+    } else if (!fate.ran && outcome != "cancelled" &&
+               (outcome != "preempted" || fate.ending != "preempt")) {
       outcome = "launch_failed";
     } else if (fate.ran && outcome == "launch_failed") {
       outcome = "requeued";
@@ -68,7 +69,7 @@ struct Dumb {
       state = requeue && failed_runs < max_attempts ? "queued" : "failed";
     } else if (outcome == "preempted") {
       ++preemptions;
-      state = requeue ? "queued" : "cancelled";
+      state = requeue || !fate.ran ? "queued" : "cancelled";
     } else if (outcome == "node_failed") {
       state = requeue ? "queued" : "failed";
     } else if (outcome == "requeued" && fate.ending == "launch") {
@@ -94,7 +95,7 @@ Fate Draw(property::Dice& dice) {
   if (fate.end == "refused") fate.ran = false;
   // What has a time of its own has run; what Kezek requeues or cuts at its limit, too.
   if (fate.end == "completed" || fate.end == "timed-out") fate.ran = true;
-  if (fate.ending == "requeue" || fate.ending == "limit" || fate.ending == "preempt") {
+  if (fate.ending == "requeue" || fate.ending == "limit") {
     fate.ran = fate.end != "refused";
   }
   return fate;

@@ -158,6 +158,9 @@ Attempt RandomValues::AttemptRow(AttemptRef ref, AttemptState state) {
   }
   attempt.start_ms = Int(1, 1LL << 50);
   attempt.signalled = Chance(50);
+  if (Chance(50)) attempt.preempted_for = Ref();
+  attempt.ends_by_ms = Big();
+  attempt.warned = Chance(50);
   attempt.exit_code = Small();
   attempt.exit_signal = Small();
   attempt.counted_milli = Big();
@@ -167,6 +170,20 @@ Attempt RandomValues::AttemptRow(AttemptRef ref, AttemptState state) {
   attempt.epoch = Big();
   attempt.reason = ReasonValue();
   return attempt;
+}
+
+Reservation RandomValues::ReservationRow(JobRef row) {
+  Reservation promise;
+  promise.row = row;
+  promise.from_ms = Big();
+  promise.limit_ms = Big();
+  promise.shape = Spec().shape;
+  promise.placement = PlacementValue();
+  promise.counted_milli = Big();
+  promise.inside = Chance(50);
+  promise.given_ms = Big();
+  for (auto i = Int(0, 3); i > 0; --i) promise.victims.push_back({Ref(), Small()});
+  return promise;
 }
 
 Event RandomValues::EventRow() {

@@ -10,6 +10,7 @@
 #include "kezek/event.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
+#include "kezek/reservation.h"
 #include "kezek/user.h"
 
 namespace kezek::test {
@@ -27,6 +28,7 @@ class RandomValues {
   AccountSettings Settings();
   Job JobRow(JobRef ref);
   Attempt AttemptRow(AttemptRef ref, AttemptState state);
+  Reservation ReservationRow(JobRef row);
   Event EventRow();
   LedgerEntry Entry();
   Node NodeRow(std::string name);

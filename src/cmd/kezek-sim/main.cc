@@ -20,6 +20,8 @@ struct Totals {
   std::int64_t acknowledged = 0;
   std::int64_t attempts = 0;
   std::int64_t crashes = 0;
+  std::int64_t preempted = 0;
+  std::int64_t promises = 0;
   std::int64_t simulated_ms = 0;
 };
 
@@ -36,13 +38,16 @@ bool RunSeed(SimOptions options, std::uint64_t seed, bool trace, Totals& totals)
   totals.acknowledged += first.acknowledged;
   totals.attempts += first.attempts;
   totals.crashes += first.crashes;
+  totals.preempted += first.preempted;
+  totals.promises += first.promises;
   totals.simulated_ms += first.simulated_ms;
   const bool equal = first.trace == second.trace;
   if (first.breaches.empty() && equal) return true;
   for (const std::string& breach : first.breaches) Say(seed, breach);
   if (!equal) Say(seed, "two runs gave different traces");
   std::cout << "reproduce: kezek-sim fuzz --seeds 1 --seed " << seed << " --jobs " << options.jobs
-            << (options.restore ? " --restore" : "") << " --trace\n";
+            << (options.restore ? " --restore" : "") << (options.promises ? " --promises" : "")
+            << " --trace\n";
   return false;
 }
 
@@ -106,6 +111,7 @@ int main(int argc, char** argv) {
   fuzz->add_option("--seeds", seeds, "how many, one after another");
   fuzz->add_option("--jobs", options.jobs, "submissions in each");
   fuzz->add_flag("--restore", options.restore, "lose the database too, and restore an older copy");
+  fuzz->add_flag("--promises", options.promises, "with reservations and reclaim");
   fuzz->add_flag("--trace", trace, "print every event");
   CLI::App* shares = app.add_subcommand(
       "shares", "a week of full queues: what accounts hold beside what they are entitled to");
@@ -128,6 +134,7 @@ int main(int argc, char** argv) {
   }
   std::cout << seeds << " seeds, " << failed << " with breaches; " << totals.acknowledged
             << " submissions, " << totals.attempts << " attempts, " << totals.crashes
-            << " crashes, " << totals.simulated_ms / 3'600'000 << " h simulated\n";
+            << " crashes, " << totals.preempted << " preempted, " << totals.promises
+            << " events of reservations, " << totals.simulated_ms / 3'600'000 << " h simulated\n";
   return failed == 0 ? 0 : 1;
 }

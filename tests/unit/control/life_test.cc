@@ -98,6 +98,7 @@ TEST(LifeTest, WhatAnEndMeans) {
       {ClusterJobState::kCancelled, Ending::kCancel, false, 0, AttemptOutcome::kCancelled},
       {ClusterJobState::kCancelled, Ending::kTimeLimit, true, 0, AttemptOutcome::kTimedOut},
       {ClusterJobState::kCancelled, Ending::kPreempt, true, 0, kPreempted},
+      {ClusterJobState::kCancelled, Ending::kPreempt, false, 0, kPreempted},
       {ClusterJobState::kCancelled, Ending::kLaunchTimeout, false, 0, kLaunchFailed},
       // Started in the last moment: it ran, and is charged for it.
       {ClusterJobState::kCancelled, Ending::kLaunchTimeout, true, 0, kRequeued},
@@ -223,6 +224,7 @@ TEST(LifeTest, WhatBecomesOfTheJob) {
       {kRunning, false, 1, AttemptOutcome::kCancelled, Ending::kCancel, kCancelled, 0},
       {kRunning, true, 1, AttemptOutcome::kPreempted, Ending::kPreempt, kQueued, 0},
       {kRunning, false, 1, AttemptOutcome::kPreempted, Ending::kPreempt, kCancelled, 0},
+      {kStarting, false, 1, AttemptOutcome::kPreempted, Ending::kPreempt, kQueued, 0},
       {kRunning, true, 1, AttemptOutcome::kNodeFailed, Ending::kNone, kQueued, 0},
       {kRunning, false, 1, AttemptOutcome::kNodeFailed, Ending::kNone, kFailed, 0},
       {kStarting, false, 1, AttemptOutcome::kLaunchFailed, Ending::kNone, kQueued, 0},
@@ -237,7 +239,9 @@ TEST(LifeTest, WhatBecomesOfTheJob) {
   };
   for (const After& c : cases) {
     Job job = MakeJob(c.from, c.requeue, c.max_attempts);
-    const Event event = AfterAttempt(job, Ended(c.outcome, c.ending), BackoffRules{}, 50'000);
+    Attempt ended = Ended(c.outcome, c.ending);
+    ended.start_ms = c.from == kRunning ? 10'000 : 0;
+    const Event event = AfterAttempt(job, ended, BackoffRules{}, 50'000);
     EXPECT_EQ(NameOf(job.state), NameOf(c.to)) << NameOf(c.outcome);
     EXPECT_EQ(job.failed_runs, c.failed_runs) << NameOf(c.outcome);
     EXPECT_EQ(event.to, NameOf(c.to));
