@@ -41,6 +41,8 @@ void ReadSlurm(Section& section, SlurmConfig* out) {
 void ReadScheduling(Section& section, SchedulingConfig* out) {
   section.Number("look", 1, kMost, &out->look);
   section.Number("look_project", 1, kMost, &out->look_project);
+  section.Number("reservations", 0, 1000, &out->reservations);
+  section.Flag("reclaim", &out->reclaim);
   section.Duration("topology_wait", 0, &out->topology_wait_ms);
   section.Duration("half_life", kHourMs, &out->half_life_ms);
   section.Duration("history_hours", kDayMs, &out->history_hours_ms);

@@ -96,9 +96,9 @@ constexpr FamilyInfo kTable[] = {
      "GPUs of all nodes by state: allocated, foreign (in use by jobs that are not Kezek's), free, "
      "and what is idle on nodes that are draining, down, unknown. They add up to the machine."},
     // The queue.
-    {"kezek_queue_jobs", kG, "jobs", "class, reason", "classes × 60 reasons",
+    {"kezek_queue_jobs", kG, "jobs", "class, reason", "classes × 70 reasons",
      "Jobs that wait, by why; elements of arrays count one by one. At most five seconds old."},
-    {"kezek_queue_gpus", kG, "GPUs", "class, reason", "classes × 60 reasons",
+    {"kezek_queue_gpus", kG, "GPUs", "class, reason", "classes × 70 reasons",
      "Counted GPUs of the jobs that wait. At most five seconds old."},
     {"kezek_attempts", kG, "attempts", "class, state", "classes × 2",
      "Attempts that hold resources: starting, running. At most five seconds old."},
@@ -107,16 +107,31 @@ constexpr FamilyInfo kTable[] = {
     {"kezek_job_wait_seconds", kH, "seconds", "class", "classes",
      "From a job's first submission until it first runs; holds, begin times and dependencies are "
      "part of it.", kWaitBuckets},
-    {"kezek_job_events_total", kC, "events", "reason", "60 reasons",
+    {"kezek_job_events_total", kC, "events", "reason", "70 reasons",
      "Events of jobs that were committed by the controller, by reason code."},
     {"kezek_overrides_total", kC, "overrides", "kind", "4 kinds",
      "What admins did to others' jobs besides the rules: priority, hold, reservation, limit."},
+    // Promises to jobs that wait.
+    {"kezek_reservations", kG, "reservations", "kind", "2 kinds",
+     "Jobs that have nodes promised to them; kind: reserved, or reclaim: others are being ended "
+     "for them."},
+    {"kezek_reservation_changes_total", kC, "changes", "change", "4 changes",
+     "What became of reservations: given, earlier, later, ended (though the job had not started)."},
+    {"kezek_oldest_reclaim_seconds", kG, "seconds", "", "1",
+     "Since the oldest reclaim under way was decided; 0: there is none."},
+    {"kezek_reclaim_seconds", kH, "seconds", "", "1",
+     "From the decision to end others for a job until it was planned.", kWaitBuckets},
+    {"kezek_preempted_attempts_total", kC, "attempts", "class", "classes",
+     "Attempts that were ended for other jobs."},
+    {"kezek_preempted_gpu_seconds_total", kC, "GPU-seconds", "class", "classes",
+     "Counted GPUs of these, times what they had run since their last checkpoint, or at all."},
     // The controller.
     {"kezek_tick_seconds", kH, "seconds", "", "1",
      "Rounds of the controller with a tick, commit included.", kTickBuckets},
-    {"kezek_tick_phase_seconds", kH, "seconds", "phase", "11 phases",
-     "Phases of these rounds: take_in, prepare, apart, entitle, walk, verify, stand, plan, "
-     "commit, publish, act.", kPhaseBuckets},
+    {"kezek_tick_phase_seconds", kH, "seconds", "phase", "15 phases",
+     "Phases of these rounds: take_in, prepare, apart, entitle, walk, verify, stand, plan, commit, "
+     "publish, act; with reservations or reclaim besides keep_apart, keep, improve, clear.",
+     kPhaseBuckets},
     {"kezek_last_tick_timestamp_seconds", kG, "seconds", "", "1",
      "When the last tick was, in Unix time."},
     {"kezek_controller_reloads_total", kC, "reloads", "", "1",
@@ -168,7 +183,7 @@ std::int64_t SeriesOf(const FamilyInfo& family) {
 }
 
 // Adds up the bounds of all families by what they grow with: "57 methods × 17 codes" is a number,
-// "classes × 60 reasons" a number for each class. A word without a number is what they grow with.
+// "classes × 70 reasons" a number for each class. A word without a number is what they grow with.
 std::map<std::string, std::int64_t> SeriesByGrowth() {
   std::map<std::string, std::int64_t> series;
   for (const FamilyInfo& family : kTable) {

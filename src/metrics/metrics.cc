@@ -133,6 +133,10 @@ struct Metrics::Instruments {
   Histograms waits = MakeHistograms(registry, "kezek_job_wait_seconds");
   Counters events = MakeCounters(registry, "kezek_job_events_total");
   Counters overrides = MakeCounters(registry, "kezek_overrides_total");
+  Counters promises = MakeCounters(registry, "kezek_reservation_changes_total");
+  Histograms reclaims = MakeHistograms(registry, "kezek_reclaim_seconds");
+  Counters preempted = MakeCounters(registry, "kezek_preempted_attempts_total");
+  Counters lost = MakeCounters(registry, "kezek_preempted_gpu_seconds_total");
   Histograms tick = MakeHistograms(registry, "kezek_tick_seconds");
   Histograms phase = MakeHistograms(registry, "kezek_tick_phase_seconds");
   Counters reloads = MakeCounters(registry, "kezek_controller_reloads_total");
@@ -148,6 +152,9 @@ struct Metrics::Instruments {
   Counters http_requests = MakeCounters(registry, "kezek_http_requests_total");
   std::atomic<std::int64_t> commit_waiting{0};
   std::atomic<bool> stopped{false};
+  std::atomic<std::int64_t> reserved{0};
+  std::atomic<std::int64_t> reclaiming{0};
+  std::atomic<DurationMs> oldest_reclaim_ms{0};
 
   mutable std::mutex queue_mutex;
   std::optional<QueueTally> queue;
@@ -155,7 +162,8 @@ struct Metrics::Instruments {
   // What nobody has counted yet is 0, not absent.
   Instruments() {
     for (Counters* counters : {&reloads, &commit_failures}) counters->At({});
-    for (Histograms* histograms : {&tick, &commit, &commit_submissions, &commit_bytes}) {
+    for (const char* change : {"given", "earlier", "later", "ended"}) promises.At({change});
+    for (Histograms* histograms : {&tick, &reclaims, &commit, &commit_submissions, &commit_bytes}) {
       histograms->At({});
     }
     for (std::size_t worker = 0; worker < kWorkers; ++worker) busy.At({WorkerName(worker)});
@@ -240,6 +248,7 @@ void Metrics::OnRound(const RoundMeasure& measure) {
     const auto waited = static_cast<double>(std::max<DurationMs>(0, run.waited_ms));
     instruments_->waits.At({run.job_class}).Observe(waited / static_cast<double>(kSecondMs));
   }
+  TellPromises(measure);
   if (measure.directory == nullptr) return;
   // To the project and to all above it, as the other figures of accounts.
   for (const ChargedTime& charge : measure.charged) {
@@ -252,6 +261,29 @@ void Metrics::OnRound(const RoundMeasure& measure) {
       account = found->second.parent;
     }
   }
+}
+
+void Metrics::TellPromises(const RoundMeasure& measure) {
+  const PromiseMeasure& promises = measure.promises;
+  const auto add = [this](const char* change, std::int64_t count) {
+    if (count > 0) instruments_->promises.At({change}).Increment(static_cast<double>(count));
+  };
+  add("given", promises.given);
+  add("earlier", promises.earlier);
+  add("later", promises.later);
+  add("ended", promises.ended);
+  for (const DurationMs took_ms : promises.reclaimed_ms) {
+    instruments_->reclaims.At({}).Observe(static_cast<double>(took_ms) /
+                                          static_cast<double>(kSecondMs));
+  }
+  for (const PreemptedRun& run : measure.preempted) {
+    instruments_->preempted.At({run.job_class}).Increment();
+    instruments_->lost.At({run.job_class})
+        .Increment(static_cast<double>(run.lost) / kMilliGpuMsPerGpuSecond);
+  }
+  instruments_->reserved = promises.reserved;
+  instruments_->reclaiming = promises.reclaims;
+  instruments_->oldest_reclaim_ms = promises.oldest_reclaim_ms;
 }
 
 void Metrics::SetQueue(QueueTally tally) {
@@ -267,6 +299,14 @@ std::string Metrics::Expose(const DaemonState& state) const {
     if (instruments_->queue) AddQueueFamilies(*instruments_->queue, all);
   }
   AddGauge("kezek_controller_stopped", instruments_->stopped ? 1 : 0, all);
+  GaugeFamily promises("kezek_reservations");
+  promises.Add({"reserved"}, static_cast<double>(instruments_->reserved.load()));
+  promises.Add({"reclaim"}, static_cast<double>(instruments_->reclaiming.load()));
+  promises.AddTo(all);
+  AddGauge(
+      "kezek_oldest_reclaim_seconds",
+      static_cast<double>(instruments_->oldest_reclaim_ms.load()) / static_cast<double>(kSecondMs),
+      all);
   AddGauge("kezek_commit_queue_submissions",
            static_cast<double>(instruments_->commit_waiting.load()), all);
   if (const std::int64_t listed = jobs_listed_us_; listed != 0) {

@@ -31,6 +31,8 @@ struct RoundMeasure {
   const std::vector<Event>& events;
   const std::vector<FirstRun>& first_runs;
   const std::vector<ChargedTime>& charged;
+  const std::vector<PreemptedRun>& preempted;
+  const PromiseMeasure& promises;
   const Directory* directory = nullptr;  // of the accounts that were charged; null: not known
 };
 
@@ -68,6 +70,8 @@ class Metrics final : public Meter {
   std::string Expose(const DaemonState& state) const;
 
  private:
+  void TellPromises(const RoundMeasure& measure);
+
   using Steady = std::chrono::steady_clock;
   struct Instruments;
 

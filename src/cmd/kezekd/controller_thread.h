@@ -30,8 +30,9 @@
 namespace kezek::kezekd {
 
 // How long a round of the controller took, and of that each phase: "take_in", what the engine tells
-// of a tick ("prepare", "apart", "entitle", "walk", "verify", "stand"), "plan", "commit",
-// "publish", "act". A round without a tick has no phases of the engine.
+// of a tick ("prepare", "apart", "entitle", "walk", "verify", "stand", and where something is
+// promised, or may be, "keep_apart", "keep", "improve", "clear"), "plan", "commit", "publish",
+// "act". A round without a tick has no phases of the engine.
 struct RoundTimes {
   DurationUs took_us = 0;
   std::vector<std::pair<std::string_view, DurationUs>> phases;  // in order

@@ -66,6 +66,8 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control::ControlConfig control;
   control.engine.look = config.scheduling.look;
   control.engine.look_project = config.scheduling.look_project;
+  control.engine.reservations = config.scheduling.reservations;
+  control.engine.reclaim = config.scheduling.reclaim;
   control.engine.topology_wait_ms = config.scheduling.topology_wait_ms;
   control.engine.half_life_ms = config.scheduling.half_life_ms;
   control.engine.age_max_ms = config.scheduling.age_max_ms;

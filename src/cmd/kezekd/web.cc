@@ -101,6 +101,8 @@ void MeasureRound(metrics::Metrics& metrics, const control::RoundReport& report,
                    .events = report.events,
                    .first_runs = report.first_runs,
                    .charged = report.charged,
+                   .preempted = report.preempted,
+                   .promises = report.promises,
                    .directory = view == nullptr ? nullptr : view->directory.get()});
 }
 

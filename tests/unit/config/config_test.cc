@@ -117,6 +117,17 @@ TEST(Config, AClassMayPreemptLowerOnesOfItsProject) {
   EXPECT_TRUE(config->classes.at("urgent").preempts_lower);
 }
 
+TEST(Config, PromisesAreMadeOnlyWhereTheFileSaysSo) {
+  EXPECT_EQ(ParseConfig(kGood, "k.yaml")->scheduling.reservations, 0);
+  EXPECT_FALSE(ParseConfig(kGood, "k.yaml")->scheduling.reclaim);
+  std::string text = kGood;
+  text.replace(text.find("  half_life"), 0, "  reservations: 8\n  reclaim: true\n");
+  const auto config = ParseConfig(text, "k.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->scheduling.reservations, 8);
+  EXPECT_TRUE(config->scheduling.reclaim);
+}
+
 TEST(Config, AClassMayHaveALane) {
   EXPECT_TRUE(ParseConfig(kGood, "k.yaml")->classes.at("urgent").nodes.empty());
   std::string text = kGood;

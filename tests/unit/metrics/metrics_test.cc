@@ -132,6 +132,15 @@ void TellAll(Metrics& metrics) {
                    .events = {event, other},
                    .first_runs = {{"normal", 90'000}},
                    .charged = {{kKaznu, "h200", 2'000LL * 1'800'000}},
+                   .preempted = {{"normal", 8'000LL * 600'000}},
+                   .promises = {.given = 2,
+                                .earlier = 1,
+                                .later = 1,
+                                .ended = 1,
+                                .reserved = 5,
+                                .reclaims = 1,
+                                .oldest_reclaim_ms = 90'000,
+                                .reclaimed_ms = {200'000}},
                    .directory = KnownView()->directory.get()});
   metrics.SetQueue({.queued = {{"normal", ReasonCode::kWaitsForGpus, 12, 48'000}},
                     .alive = {{"debug", false, 1, 500}, {"normal", true, 3, 24'000}}});
@@ -234,6 +243,14 @@ TEST(Exposition, SaysWhatWasTold) {
       {"kezek_account_charged_gpu_seconds_total{account=\"universities\",gpu_type=\"h200\"}",
        "3600"},
       {"kezek_account_charged_gpu_seconds_total{account=\"/\",gpu_type=\"h200\"}", "3600"},
+      {"kezek_reservations{kind=\"reserved\"}", "5"},
+      {"kezek_reservations{kind=\"reclaim\"}", "1"},
+      {"kezek_reservation_changes_total{change=\"given\"}", "2"},
+      {"kezek_reservation_changes_total{change=\"ended\"}", "1"},
+      {"kezek_oldest_reclaim_seconds", "90"},
+      {"kezek_reclaim_seconds_sum", "200"},
+      {"kezek_preempted_attempts_total{class=\"normal\"}", "1"},
+      {"kezek_preempted_gpu_seconds_total{class=\"normal\"}", "4800"},
   };
   for (const auto& [series, value] : wanted) {
     EXPECT_EQ(Value(text, series), value) << series << " in:\n" << text;
@@ -245,7 +262,9 @@ TEST(Exposition, SaysWhatWasTold) {
                    .phases = {},
                    .events = {},
                    .first_runs = {},
-                   .charged = {}});
+                   .charged = {},
+                   .preempted = {},
+                   .promises = {}});
   const std::string later = metrics.Expose({});
   EXPECT_EQ(Value(later, "kezek_commit_failures_total"), "1");
   EXPECT_EQ(Value(later, "kezek_controller_reloads_total"), "1");
