@@ -6,8 +6,9 @@
    after each job, and each attempt had as many as were placed;
 3. the ledger's rows in the database settle every attempt that has ended once, at counted GPUs
    times the time that `sacct -X` reports, at the frozen rate and factor, less what lies beyond the
-   limit and two minutes more, which is the operator's account `overrun`, and less all of it for an
-   attempt that a fault of a node ended;
+   limit and two minutes more, which is the operator's account `overrun`, less all of it for an
+   attempt that a fault of a node ended, and less what was given back, an hour at most, of one that
+   was preempted;
 4. the charge that is shown is what these rows come to, and the usage that was booked is the same,
    but for classes that book none.
 """
@@ -147,6 +148,11 @@ def check_ledger(attempts, slurm, ledger):
                    f"{time_ms // 1000} s of sacct")
         refunded = attempt.get("outcome") == "ATTEMPT_OUTCOME_NODE_FAILED"
         due = 0 if refunded else price(attempt, min(time_ms, held_ms))
+        if attempt.get("outcome") == "ATTEMPT_OUTCOME_PREEMPTED":
+            back = number(attempt, "refunded_milli_gpu_ms")
+            if not 0 <= back <= min(due, price(attempt, 3_600_000)):
+                yield f"{name}: {back} given back of {due}"
+            due -= back
         if charged != due:
             yield f"{name}: {charged} charged in all, {due} for what was held"
         if usage != (0 if job.get("job_class") in NO_USAGE else charged):

@@ -249,7 +249,6 @@ void ReadWarnings(const v1::JobSpec& wire, FieldChecks* checks, std::vector<Reas
         {ReasonCode::kWarning, {{"field", field}, {"text", "taken, without effect yet"}}});
   };
   if (wire.time_min_ms() != 0) no_effect("time_min_ms");
-  if (wire.signal().grace_ms() != 0) no_effect("signal.grace_ms");
   checks->Require(wire.ignored_options_size() <= 100, "ignored_options", "are more than 100");
   for (int i = 0; i < wire.ignored_options_size() && checks->ok(); ++i) {
     checks->Line(At("ignored_options", i), wire.ignored_options(i), 1024);

@@ -167,7 +167,7 @@ TEST(Spec, OptionsWithoutEffectBecomeWarnings) {
     EXPECT_EQ(warning.code, ReasonCode::kWarning);
     fields.insert(warning.fields.at("field"));
   }
-  EXPECT_EQ(fields, (std::set<std::string>{"--partition=gpu", "time_min_ms", "signal.grace_ms"}));
+  EXPECT_EQ(fields, (std::set<std::string>{"--partition=gpu", "time_min_ms"}));
 }
 
 TEST(Spec, WhatIsMalformedIsRefusedByName) {
