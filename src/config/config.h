@@ -36,7 +36,8 @@ struct SlurmConfig {
 struct SchedulingConfig {
   std::int32_t look = 2000;
   std::int32_t look_project = 200;
-  std::int32_t reservations = 0;  // alive at a time, of each type of GPU
+  std::int32_t reservations = 0;    // alive at a time, of each type of GPU
+  DurationMs reserve_after_ms = 0;  // who has waited for less gets none
   bool reclaim = false;
   DurationMs topology_wait_ms = 10 * kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;

@@ -49,6 +49,14 @@ class PromisesTest : public ::testing::Test {
     desk.Tick();
     ASSERT_EQ(desk.store.attempts().size(), 8U);
   }
+  // A gang for which one node is free, and a later job about to take that: what protects the gang
+  // is promised in the next tick.
+  JobId SubmitPassed() {
+    Fill(kBorrower, 1);
+    const JobId gang = SubmitNode(kBorrower, [](JobSpec& spec) { spec.shape.nodes = 2; });
+    SubmitNode(kBorrower);
+    return gang;
+  }
   std::vector<Attempt> Preempted() const {
     std::vector<Attempt> found;
     for (const auto& [ref, attempt] : desk.store.attempts()) {
@@ -306,8 +314,7 @@ TEST_F(PromisesTest, OfTheOwnInstitutionItIsSaidForWhom) {
 }
 
 TEST_F(PromisesTest, AReservationIsStoredWithItsEventAndEndsWithAHold) {
-  Fill(kBorrower);
-  const JobId job = SubmitNode(kBorrower);
+  const JobId job = SubmitPassed();
   const Ready plan = desk.Tick();
   ASSERT_EQ(desk.store.reservations().size(), 1U);
   const Reservation promise = desk.store.reservations().begin()->second;
@@ -334,8 +341,7 @@ TEST_F(PromisesTest, AReservationIsStoredWithItsEventAndEndsWithAHold) {
 }
 
 TEST_F(PromisesTest, WhoAsksForMoreLosesItsReservation) {
-  Fill(kBorrower);
-  const JobId job = SubmitNode(kBorrower);
+  const JobId job = SubmitPassed();
   desk.Tick();
   ASSERT_EQ(desk.store.reservations().size(), 1U);
   const JobRef ref{job, kNoElement};
@@ -348,8 +354,7 @@ TEST_F(PromisesTest, WhoAsksForMoreLosesItsReservation) {
 }
 
 TEST_F(PromisesTest, ALostNodeMovesItLaterWithTheReason) {
-  Fill(kBorrower);
-  const JobId job = SubmitNode(kBorrower);
+  const JobId job = SubmitPassed();
   desk.Tick();
   const Reservation before = desk.store.reservations().begin()->second;
   NodesObserved nodes{sim::SimNodes()};
