@@ -42,6 +42,14 @@ std::string Shown(const engine::Start& start) {
          " counted_milli=" + std::to_string(start.counted_milli) + "; ";
 }
 
+std::string Shown(const Reservation& promise) {
+  std::string text = ToText(promise.row) + "@" + Shown(promise.placement) +
+                     " from=" + std::to_string(promise.from_ms) +
+                     " limit=" + std::to_string(promise.limit_ms);
+  for (const AttemptRef& victim : promise.victims) text += " -" + ClusterName(victim);
+  return text + "; ";
+}
+
 // One node with all that is on it.
 std::string Shown(const Core& core, const std::string& name) {
   const auto found = core.state.nodes().find(name);
@@ -74,10 +82,25 @@ std::string Dump(const Core& core) {
     text += Shown(start);
     for (const NodeGrant& grant : start.placement) nodes.insert(grant.node);
   }
+  text += "dropped reservations: ";
+  for (const engine::ReservationChange& change : plan.dropped_reservations) {
+    text += Shown(change.reservation);
+    for (const NodeGrant& grant : change.reservation.placement) nodes.insert(grant.node);
+  }
+  text += "dropped victims: ";
+  for (const engine::Preempt& preempt : plan.dropped_preempts) {
+    text += ClusterName(preempt.victim) + " for " + ToText(preempt.for_row) + "; ";
+  }
   text += "nodes: ";
   for (const std::string& node : nodes) text += Shown(core, node);
   text += "kept starts: ";
   for (const engine::Start& start : plan.starts) text += Shown(start);
+  text += "promised before: ";
+  for (const auto& [row, promise] : core.state.reservations()) text += Shown(promise);
+  text += "changes: ";
+  for (const engine::ReservationChange& change : plan.reservations) {
+    text += std::to_string(static_cast<int>(change.news)) + " " + Shown(change.reservation);
+  }
   return text.substr(0, kDumpMost);
 }
 

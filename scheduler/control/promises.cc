@@ -20,6 +20,8 @@ std::string Words(const std::string& cause) {
   if (cause == "guarantee") return "a job inside its guarantee goes first";
   if (cause == "node") return "a node of it was lost";
   if (cause == "extension") return "what runs there got more time";
+  if (cause == "late") return "what was to have left its nodes is still there";
+  if (cause == "foreign") return "jobs that are not Kezek's use its nodes";
   if (cause == "grace") return "what leaves its nodes is given its time";
   return cause;
 }

@@ -108,6 +108,16 @@ void Agenda::Start(const Shape& shape, const Placement& placement, const Stay& s
 
 void Agenda::End(const AttemptRef& attempt, TimeMs by_ms) {
   ended_[attempt] = by_ms;
+  ForgetOn(attempt);
+}
+
+void Agenda::Unend(const AttemptRef& attempt) {
+  ended_.erase(attempt);
+  ForgetOn(attempt);
+}
+
+// When it is gone is asked anew.
+void Agenda::ForgetOn(const AttemptRef& attempt) {
   ends_known_ = false;
   for (const NodeGrant& grant : world_.holdings().at(attempt).placement) {
     if (const auto spot = SpotOf(grant.node)) occupants_.erase(*spot);
@@ -231,7 +241,11 @@ void Agenda::FindEnds() {
   for (const auto& [known, ref] : world_.ends(key_.gpu_type)) {
     const Holding& attempt = world_.holdings().at(ref);
     if (attempt.placement.empty() || !SpotOf(attempt.placement.front().node)) continue;
-    ends_.push_back({EndOf(attempt, false), &attempt});
+    // What is starting may do so a little later yet, and what leaves for others has to be told.
+    DurationMs late = attempt.start_ms == 0 ? world_.config().late_ms : 0;
+    const bool leaves = world_.GoneBy(attempt, now_) < world_.EndOf(attempt, now_);
+    if (leaves && !ended_.contains(ref)) late = world_.config().improve_ms;
+    ends_.push_back({EndOf(attempt, false) + late, &attempt});
     sorted &= ends_.size() < 2 || ends_[ends_.size() - 2].first <= ends_.back().first;
   }
   if (sorted) return;

@@ -47,6 +47,8 @@ class Agenda {
   void Start(const Shape& shape, const Placement& placement, const Stay& stay);
   // The plan ends it: it is gone by then.
   void End(const AttemptRef& attempt, TimeMs by_ms);
+  // It does not, after all.
+  void Unend(const AttemptRef& attempt);
 
   // What a job of this row may have that starts now without delaying any promise but its own.
   // Valid until the next call of another member.
@@ -69,6 +71,11 @@ class Agenda {
   // for so long, without delaying any promise but its own. None: there is none.
   std::optional<Slot> Earliest(const Request& request, DurationMs limit_ms, const JobRef& row,
                                TimeMs after_ms, TimeMs before_ms);
+  // Until when its nodes are its own.
+  TimeMs EndOf(const Reservation& promise) const {
+    return std::max(now_, promise.from_ms + world_.config().late_ms) +
+           world_.Occupies(promise.limit_ms);
+  }
   // Whether its nodes can be its own at its time beside all others' promises.
   bool Holds(const Reservation& reservation) const;
 
@@ -80,10 +87,6 @@ class Agenda {
   };
   TimeMs BeginOf(const Reservation& promise) const;
   TimeMs EndOf(const Holding& attempt, bool firmly) const;
-  TimeMs EndOf(const Reservation& promise) const {
-    return std::max(now_, promise.from_ms + world_.config().late_ms) +
-           world_.Occupies(promise.limit_ms);
-  }
   // Without `ms`: now, as it is. Else what is due by then has ended, and what is promised has
   // begun. Scavengers have been ended by then, but firmly: for what is being made room for nobody
   // else is.
@@ -108,6 +111,7 @@ class Agenda {
   const Pool& PoolIn(const Machine& machine) const { return machine.pools()[pool_]; }
   std::optional<std::size_t> SpotOf(const std::string& node) const;
   void FindEnds();
+  void ForgetOn(const AttemptRef& attempt);
 
   const World& world_;
   const PoolKey key_;

@@ -1,8 +1,10 @@
-// After the walk: promises move earlier where what it left allows, and scavengers, which may run on
-// promised nodes until just before their time, their grace included, leave them.
+// Promises move earlier after the walk, where what it left allows. Scavengers, which may run on
+// promised nodes until just before their time, their grace included, leave them: before the walk,
+// so that nobody starts where others are told to go, and after it for what it has promised.
 
 #include <algorithm>
 #include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -38,37 +40,100 @@ std::vector<const Holding*> ScavengersOn(const World& world, const Draft& draft,
   return attempts;
 }
 
-// The dearest that can stay beside it stay.
+// Who goes for one promise.
+class Clearing {
+ public:
+  Clearing(const World& world, Draft& draft, Agenda& agenda, const Reservation& promise)
+      : world_(world), draft_(draft), agenda_(agenda), promise_(promise), claim_(promise) {}
+
+  // The dearest that can stay beside it stay.
+  void Choose() {
+    considered_ = ScavengersOn(world_, draft_, promise_, true);
+    for (const Holding* attempt : considered_) {
+      agenda_.End(attempt->attempt, world_.EndOf(*attempt, draft_.now_ms));
+      if (!agenda_.Holds(promise_)) Go(*attempt);
+    }
+    if (claim_.victims.empty()) return;
+    // From then on nobody but its victims is ended for it.
+    const auto others = ScavengersOn(world_, draft_, promise_, false);
+    for (const Holding* attempt : others) {
+      agenda_.End(attempt->attempt, draft_.now_ms + attempt->grace_ms);
+    }
+    for (const Holding* attempt : others) {
+      agenda_.End(attempt->attempt, world_.EndOf(*attempt, draft_.now_ms));
+      if (!agenda_.Holds(claim_)) Go(*attempt);
+    }
+    considered_.insert(considered_.end(), others.begin(), others.end());
+  }
+
+  // Told too late, for whatever reason, it is late itself, and what is promised behind it gives
+  // way: taken from the agenda here.
+  std::vector<Reservation> TakeBehind() {
+    std::vector<Reservation> behind;
+    if (claim_.from_ms <= promise_.from_ms) return behind;
+    std::set<std::string> nodes;
+    for (const NodeGrant& grant : claim_.placement) nodes.insert(grant.node);
+    for (const auto& [row, other] : agenda_.promises()) {
+      const bool meets = std::any_of(other.placement.begin(), other.placement.end(),
+                                     [&](const auto& grant) { return nodes.contains(grant.node); });
+      const bool after = other.from_ms > claim_.from_ms && other.from_ms < agenda_.EndOf(claim_);
+      if (row != claim_.row && meets && after && other.victims.empty()) behind.push_back(other);
+    }
+    for (const Reservation& other : behind) agenda_.Withdraw(other.row);
+    return behind;
+  }
+
+  bool Holds() const { return !claim_.victims.empty() && agenda_.Holds(claim_); }
+
+  void Carry(bool holds) {
+    for (const Holding* attempt : considered_) {
+      const auto& victims = claim_.victims;
+      const bool goes =
+          std::find(victims.begin(), victims.end(), attempt->attempt) != victims.end();
+      if (!holds || !goes) agenda_.Unend(attempt->attempt);
+    }
+    if (!holds) return;
+    for (const AttemptRef& victim : claim_.victims) {
+      draft_.plan.preempts.push_back({victim, promise_.row, draft_.plan.starts.size()});
+    }
+    agenda_.Promise(claim_);
+    Reason reason = UnderWay(world_, claim_);
+    const bool late = claim_.from_ms > std::max(promise_.from_ms, draft_.now_ms);
+    if (late) reason.fields["why"] = "grace";
+    const auto news = late ? ReservationNews::kLater : ReservationNews::kGiven;
+    Note(world_, draft_, {claim_, news, std::move(reason)});
+  }
+
+ private:
+  void Go(const Holding& attempt) {
+    const TimeMs gone_by = draft_.now_ms + attempt.grace_ms;
+    agenda_.End(attempt.attempt, gone_by);
+    claim_.from_ms = std::max(claim_.from_ms, gone_by);
+    claim_.victims.push_back(attempt.attempt);
+  }
+
+  const World& world_;
+  Draft& draft_;
+  Agenda& agenda_;
+  const Reservation promise_;
+  Reservation claim_;
+  std::vector<const Holding*> considered_;
+};
+
+// Nobody goes if what has just started there is to go at its time only: at the next tick all do.
 void ClearFor(const World& world, Draft& draft, Agenda& agenda, const Reservation& promise) {
-  Reservation claim = promise;
-  const auto go = [&](const Holding& attempt) {
-    const TimeMs gone_by = draft.now_ms + attempt.grace_ms;
-    agenda.End(attempt.attempt, gone_by);
-    claim.from_ms = std::max(claim.from_ms, gone_by);
-    claim.victims.push_back(attempt.attempt);
-    draft.plan.preempts.push_back({attempt.attempt, promise.row, draft.plan.starts.size()});
-  };
-  for (const Holding* attempt : ScavengersOn(world, draft, promise, true)) {
-    agenda.End(attempt->attempt, world.EndOf(*attempt, draft.now_ms));
-    if (!agenda.Holds(promise)) go(*attempt);
+  Clearing clearing(world, draft, agenda, promise);
+  clearing.Choose();
+  std::vector<Reservation> behind;
+  if (!clearing.Holds()) behind = clearing.TakeBehind();
+  clearing.Carry(clearing.Holds());
+  for (const Reservation& other : behind) {
+    if (agenda.Holds(other)) {
+      agenda.Promise(other);
+    } else {
+      MoveLater(world, draft, agenda, other, "grace");
+    }
   }
-  if (claim.victims.empty()) return;
-  // From now on nobody but its victims is ended for it.
-  const auto others = ScavengersOn(world, draft, promise, false);
-  for (const Holding* attempt : others) {
-    agenda.End(attempt->attempt, draft.now_ms + attempt->grace_ms);
-  }
-  for (const Holding* attempt : others) {
-    agenda.End(attempt->attempt, world.EndOf(*attempt, draft.now_ms));
-    if (!agenda.Holds(claim)) go(*attempt);
-  }
-  agenda.Promise(claim);
-  Reason reason = UnderWay(world, claim);
-  const bool late = claim.from_ms > std::max(promise.from_ms, draft.now_ms);
-  if (late) reason.fields["why"] = "grace";
-  Note(world, draft,
-       {std::move(claim), late ? ReservationNews::kLater : ReservationNews::kGiven,
-        std::move(reason)});
 }
 
 void ImproveOne(const World& world, Draft& draft, Agenda& agenda, const Reservation& promise) {
@@ -104,14 +169,18 @@ void Improve(const World& world, Draft& draft) {
   }
 }
 
-void ClearPromised(const World& world, Draft& draft) {
+void ClearPromised(const World& world, Draft& draft, Agenda& agenda) {
   if (!world.config().reclaim) return;
-  for (auto& [key, agenda] : draft.agendas) {
-    const std::map<JobRef, Reservation> promises = agenda.promises();
-    for (const auto& [row, promise] : promises) {
-      if (promise.victims.empty()) ClearFor(world, draft, agenda, promise);
-    }
+  std::vector<JobRef> rows;
+  for (const auto& [row, promise] : agenda.promises()) rows.push_back(row);
+  for (const JobRef& row : rows) {
+    const Reservation* promise = agenda.Of(row);  // another one's may have moved it
+    if (promise != nullptr && promise->victims.empty()) ClearFor(world, draft, agenda, *promise);
   }
+}
+
+void ClearPromised(const World& world, Draft& draft) {
+  for (auto& [key, agenda] : draft.agendas) ClearPromised(world, draft, agenda);
 }
 
 }  // namespace kezek::engine

@@ -142,6 +142,8 @@ struct Plan {
   // Decisions that verify dropped: the job is set aside by the controller, with an alarm.
   std::vector<std::pair<JobRef, std::string>> dropped;
   std::vector<Start> dropped_starts;  // the starts among them
+  std::vector<ReservationChange> dropped_reservations;
+  std::vector<Preempt> dropped_preempts;
 };
 
 // All that plans are made from, settings excepted: what SetDirectory has told.

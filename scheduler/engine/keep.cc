@@ -42,6 +42,7 @@ class Keeper {
   Reason StopNow(const Reservation& promise) const;
   bool HasItsNodes(const Reservation& promise) const;
   void Move(const Reservation& promise, const std::string& why);
+  std::string WhyPushed(const Reservation& promise) const;
   void StartDue(const Reservation& promise);
   bool CanStart(const Reservation& promise) const;
   void End(const Reservation& promise, Reason why) {
@@ -69,14 +70,17 @@ void Keeper::Run(std::vector<Reservation> promises) {
       lost.push_back(promise);
     }
   }
-  std::vector<Reservation> pushed;  // by what runs longer than it was to
-  for (const Reservation& promise : promises) {
-    if (agenda_.Of(promise.row) == nullptr || agenda_.Holds(promise)) continue;
-    agenda_.Withdraw(promise.row);
-    pushed.push_back(promise);
+  std::vector<Reservation> pushed;          // by what runs longer than it was to
+  for (const bool claim : {false, true}) {  // what gives way to a reclaim that is late first
+    for (const Reservation& promise : promises) {
+      if (promise.victims.empty() == claim || agenda_.Of(promise.row) == nullptr) continue;
+      if (agenda_.Holds(promise)) continue;
+      agenda_.Withdraw(promise.row);
+      pushed.push_back(promise);
+    }
   }
   for (const Reservation& promise : lost) Move(promise, "node");
-  for (const Reservation& promise : pushed) Move(promise, "extension");
+  for (const Reservation& promise : pushed) Move(promise, WhyPushed(promise));
   std::vector<Reservation> kept;
   for (const auto& [row, promise] : agenda_.promises()) kept.push_back(promise);
   // Those first that have to be inside their guarantees.
@@ -87,6 +91,7 @@ void Keeper::Run(std::vector<Reservation> promises) {
   std::stable_sort(kept.begin(), kept.end(),
                    [&](const Reservation& a, const Reservation& b) { return order(a) < order(b); });
   for (const Reservation& promise : kept) StartDue(promise);
+  ClearPromised(world_, draft_, agenda_);  // before others start across it
   for (const auto& [row, promise] : agenda_.promises()) {
     if (promise.victims.empty()) continue;
     const Given given = AddClaim(world_, draft_, JobOf(promise), promise);
@@ -101,6 +106,24 @@ void Keeper::Run(std::vector<Reservation> promises) {
 void Keeper::Move(const Reservation& promise, const std::string& why) {
   if (!promise.victims.empty()) return End(promise, {ReasonCode::kReservedAt, {{"why", why}}});
   MoveLater(world_, draft_, agenda_, promise, why);
+}
+
+// Launches and ends of what is there may take longer than they should, or its grace; others may use
+// its nodes; else what is there has got more time.
+std::string Keeper::WhyPushed(const Reservation& promise) const {
+  bool grace = false;
+  bool foreign = false;
+  for (const NodeGrant& grant : promise.placement) {
+    for (const AttemptRef& ref : world_.on(grant.node)) {
+      const Holding& attempt = world_.holdings().at(ref);
+      if (attempt.start_ms == 0 || world_.EndOf(attempt, draft_.now_ms) <= draft_.now_ms)
+        return "late";
+      grace |= attempt.ends_by_ms != 0;
+    }
+    const auto node = world_.nodes().find(grant.node);
+    foreign |= node != world_.nodes().end() && node->second.foreign_gpus > 0;
+  }
+  return grace ? "grace" : foreign ? "foreign" : "extension";
 }
 
 // Its job waits no more, is stopped by a limit or budget, or asks for more; `why`: what stops it.
@@ -153,7 +176,8 @@ bool Keeper::CanStart(const Reservation& promise) const {
   for (const AttemptRef& victim : promise.victims) {
     if (world_.holdings().contains(victim)) return false;
   }
-  const Stay stay = world_.StayOf(JobOf(promise), draft_.now_ms);
+  const TimeMs end = agenda_.EndOf(promise);
+  const Stay stay{end, end};
   const bool room =
       std::all_of(promise.placement.begin(), promise.placement.end(), [&](const NodeGrant& grant) {
         const std::size_t spot = draft_.free.Find(grant.node)->spot;

@@ -222,7 +222,7 @@ void Lookahead::AdviseShorter(Inquiry& inquiry) const {
   for (const auto& [key, agenda] : draft_.agendas) {
     if (key.gpu_type != job.spec->shape.gpu_type) continue;
     for (const auto& [row, promise] : agenda.promises()) {
-      const DurationMs margin = world_.Occupies(kMinuteMs) - kMinuteMs;
+      const DurationMs margin = world_.Occupies(kMinuteMs) - kMinuteMs + world_.config().late_ms;
       const DurationMs left = promise.from_ms - draft_.now_ms - margin;
       limits.insert(left / kMinuteMs * kMinuteMs);
     }

@@ -20,9 +20,13 @@ Reason ReservedAt(const Reservation& reservation);
 Reason UnderWay(const World& world, const Reservation& claim);
 
 // One that cannot be kept any more, which the agenda does not hold: gets the earliest time there is
-// now, or ends where there is none. `why` is what moved it: "guarantee", "node", "extension".
+// now, or ends where there is none. `why` is what moved it: "guarantee", "node", "grace",
+// "foreign", "extension", "late".
 void MoveLater(const World& world, Draft& draft, Agenda& agenda, Reservation reservation,
                const std::string& why);
+
+// Scavengers whose time has come leave what is promised.
+void ClearPromised(const World& world, Draft& draft, Agenda& agenda);
 
 // A reclaim under way counts as allocated: in what limits, guarantees and budgets are measured by.
 Given AddClaim(const World& world, Draft& draft, const Waiting& job, const Reservation& claim);

@@ -12,9 +12,13 @@ Given AddStart(const World& world, Draft& draft, const PoolKey& key, const Waiti
   draft.free.Take(key, job.spec->shape, placement);
   const auto agenda = draft.agendas.find(key);
   if (agenda != draft.agendas.end()) {
-    agenda->second.Start(job.spec->shape, placement, world.StayOf(job, draft.now_ms));
-    // Room is being made for one element of an array; another one starts elsewhere.
     const Reservation* own = agenda->second.Of(job.ref);
+    Stay stay = world.StayOf(job, draft.now_ms);
+    if (own != nullptr && own->placement == placement && own->from_ms <= draft.now_ms) {
+      stay.gone_by_ms = stay.end_ms = agenda->second.EndOf(*own);  // as it was promised
+    }
+    agenda->second.Start(job.spec->shape, placement, stay);
+    // Room is being made for one element of an array; another one starts elsewhere.
     if (own != nullptr && (own->victims.empty() || own->placement == placement)) {
       Note(world, draft, {*own, ReservationNews::kEnded, {}});
       agenda->second.Withdraw(job.ref);

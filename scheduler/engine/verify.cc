@@ -259,10 +259,12 @@ void Drop(const Basis& basis, const Violation& violation, Plan& plan) {
       break;
     case Decision::kPreempt:
       job = row = plan.preempts[violation.index].for_row;
+      plan.dropped_preempts.push_back(plan.preempts[violation.index]);
       Erase(plan.preempts, violation.index);
       break;
     case Decision::kReservation:
       job = row = plan.reservations[violation.index].reservation.row;
+      plan.dropped_reservations.push_back(plan.reservations[violation.index]);
       Erase(plan.reservations, violation.index);
       break;
   }

@@ -91,7 +91,8 @@ std::optional<Violation> Delayed(const Basis& basis, const Plan& plan, const Res
     const Waiting& job = basis.world->waiting().at(plan.starts[i].row);
     const Stay stay = basis.world->StayOf(job, basis.now_ms);
     const bool claim = !promise.victims.empty();
-    if ((claim ? stay.end_ms : stay.gone_by_ms) <= at.moment()) continue;
+    const TimeMs gone_by = (claim ? stay.end_ms : stay.gone_by_ms) - basis.world->config().late_ms;
+    if (gone_by <= at.moment()) continue;
     at.Add(job.spec->shape, plan.starts[i].placement);
     if (!at.Fits()) {
       return Violation{Decision::kStart, i,

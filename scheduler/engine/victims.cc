@@ -36,6 +36,7 @@ Victims::Victims(const World& world, const Draft& draft, std::string gpu_type, A
 
 void Victims::FindCandidates() {
   known_ = true;
+  for (const Preempt& preempt : draft_.plan.preempts) ending_.insert(preempt.victim);
   for (const auto& [known_end, ref] : world_.ends(type_)) {
     const Holding& attempt = world_.holdings().at(ref);
     const AccountIndex project = world_.tree().IndexOf(attempt.project);
@@ -46,8 +47,8 @@ void Victims::FindCandidates() {
     const ClassRules& rules = world_.ClassOf(attempt.job_class);
     const bool past_min_run =
         attempt.start_ms != 0 && draft_.now_ms - attempt.start_ms >= rules.min_run_ms;
-    candidate.may_end =
-        attempt.ends_by_ms == 0 && (count.scavenger || (rules.preemptible && past_min_run));
+    candidate.may_end = attempt.ends_by_ms == 0 && !ending_.contains(ref) &&
+                        (count.scavenger || (rules.preemptible && past_min_run));
     if (attempt.ends_by_ms != 0) ending_.insert(ref);
     candidate.lost = LostBy(attempt, draft_.now_ms, world_.config().charge.refund_max_ms);
     for (const NodeGrant& grant : attempt.placement) {

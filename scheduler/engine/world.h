@@ -112,7 +112,7 @@ class World {
   // When it is gone if others need its nodes: where there is reclaim a scavenger is after its
   // grace.
   TimeMs GoneBy(const Holding& attempt, TimeMs now) const;
-  // The same of a job that starts now.
+  // The same of a job that starts now; `late_ms` are for its launch.
   Stay StayOf(const Waiting& job, TimeMs now) const;
   // Between the signal and the end, should it be preempted: what it asks for, at most its class's.
   DurationMs GraceOf(const JobSpec& spec) const;

@@ -228,6 +228,7 @@ class History {
         case ReservationNews::kLater:
           EXPECT_FALSE(change->reason.fields.at("why").empty());
           EXPECT_NE(change->reason.fields.at("why"), "extension") << "nothing is extended here";
+          EXPECT_NE(change->reason.fields.at("why"), "late") << "what is over is gone";
           break;
         case ReservationNews::kEnded:
           EXPECT_TRUE(broken_ || change->reason.code == ReasonCode::kClassNotPreemptible)

@@ -190,7 +190,7 @@ TEST_F(LookaheadTest, OfOneNodeFewerGpus) {
   EXPECT_EQ(Text(Ask(Gang(2, 1, 8))), "WAITS_FOR_GPUS +242; FEWER_GPUS 3 now on n1");
 }
 
-// 62 minutes until the promise, of which 2 are the margin.
+// 62 minutes until the promise, of which 2 are the margin, and half a one is for the launch.
 TEST_F(LookaheadTest, AShorterLimitEndsBeforeAPromise) {
   config.reservations = 8;
   Runs(1, {"n1", "n2", "n3"}, 1);
@@ -198,7 +198,7 @@ TEST_F(LookaheadTest, AShorterLimitEndsBeforeAPromise) {
   EXPECT_EQ(Text(AskQueued(7)), "RESERVED_AT +62; FEWER_NODES 1 now on n4");
   JobSpec spec = Gang(3, 1, 8);
   spec.time_limit_ms = 3 * kHourMs;
-  EXPECT_EQ(Text(Ask(spec)), "RESERVATION_AHEAD +124; SHORTER_LIMIT 3600000 now on n4");
+  EXPECT_EQ(Text(Ask(spec)), "RESERVATION_AHEAD +124; SHORTER_LIMIT 3540000 now on n4");
 }
 
 TEST_F(LookaheadTest, ALimitOfItsAccount) {

@@ -1,5 +1,6 @@
-// Goal: who waits is promised nodes when, and only when, a later job is about to start past it.
-// Method: narrated cases on two nodes of eight GPUs, one of them in use for an hour.
+// Goal: who waits is promised nodes when, and only when, a later job is about to start past it, and
+// scavengers are where others' promises allow it. Method: narrated cases on two nodes of eight
+// GPUs, one of them in use for an hour.
 
 #include <gtest/gtest.h>
 
@@ -84,6 +85,109 @@ TEST_F(ReservationsTest, AsManyAsThereArePlaces) {
   Waits(14, Gang(3, 1, 8), 30 * kMinuteMs);
   EXPECT_EQ(Promised(), "11@n1,n2");
   EXPECT_EQ(ReasonOf(plan, 13).code, ReasonCode::kWaitsForGpus);
+}
+
+// Who waits has n1 and n2 from the moment at which what runs on n1 is gone. On n2 scavengers may
+// run until then.
+class ScavengersTest : public testing::Test {
+ protected:
+  ScavengersTest() {
+    for (const std::int64_t project : {2, 3}) tree.Add(project, 1);
+    Runs(1, Gang(2, 1, 8), {{"n1", 8, {}}});
+    const Waiting gang = Queued(11, Gang(3, 2, 8));
+    waiting.push_back(gang);
+    promise = {.row = gang.ref,
+               .from_ms = kNoon + kHourMs + charge.kill_margin_ms,
+               .limit_ms = kHourMs,
+               .shape = gang.spec->shape,
+               .placement = {{"n1", 8, {}}, {"n2", 8, {}}},
+               .counted_milli = 16'000,
+               .given_ms = kNoon};
+  }
+  void Runs(std::int64_t job, JobSpec spec, Placement placement, DurationMs grace_ms = 0) {
+    const Waiting row = Queued(job, std::move(spec));
+    Holding attempt = HoldingOf({.job = row.ref,
+                                 .row = row.ref,
+                                 .placement = std::move(placement),
+                                 .counted_milli = 1000 * row.spec->shape.gpus_per_node},
+                                row);
+    attempt.grace_ms = grace_ms;
+    running.push_back(attempt);
+  }
+  static JobSpec Scavenger(std::int32_t gpus) {
+    JobSpec spec = Gang(2, 1, gpus);
+    spec.job_class = "scavenger";
+    spec.time_limit_ms = 10 * kHourMs;
+    return spec;
+  }
+  Plan Decide(TimeMs now) {
+    Engine engine({.reservations = 8, .reclaim = true, .charge = charge}, tree.Make());
+    for (const char* node : {"n1", "n2"}) engine.SetNode(H200(node));
+    for (const Holding& attempt : running) engine.SetHolding(attempt);
+    for (const Waiting& job : waiting) engine.SetWaiting(job);
+    engine.SetReservation(promise);
+    for (const Reservation& other : promised) engine.SetReservation(other);
+    Plan plan = engine.Decide(now);
+    EXPECT_TRUE(plan.dropped.empty()) << plan.dropped.front().second;
+    return plan;
+  }
+
+  SmallTree tree;
+  quota::ChargeRules charge;
+  std::vector<Holding> running;
+  std::vector<Waiting> waiting;
+  Reservation promise;
+  std::vector<Reservation> promised;  // besides
+};
+
+TEST_F(ScavengersTest, StartsAcrossAPromiseIfItCanLeaveInTime) {
+  waiting.push_back(Queued(12, Scavenger(4)));
+  EXPECT_EQ(StartsText(Decide(promise.from_ms - 6 * kMinuteMs)), "12@n2");
+  EXPECT_EQ(StartsText(Decide(promise.from_ms - 4 * kMinuteMs)), "");
+}
+
+TEST_F(ScavengersTest, NobodyStartsWhereOthersAreToldToLeave) {
+  Runs(2, Scavenger(4), {{"n2", 4, {}}}, 5 * kMinuteMs);
+  waiting.push_back(Queued(12, Scavenger(4)));
+  const Plan plan = Decide(promise.from_ms - 5 * kMinuteMs - 2 * kSecondMs);
+  EXPECT_EQ(StartsText(plan), "");
+  ASSERT_EQ(plan.preempts.size(), 1U);
+  EXPECT_EQ(plan.preempts[0].victim.job, JobRef{JobId{2}});
+  EXPECT_EQ(plan.preempts[0].for_row, promise.row);
+  ASSERT_EQ(plan.reservations.size(), 1U);
+  EXPECT_EQ(plan.reservations[0].reservation.from_ms, promise.from_ms);
+}
+
+TEST_F(ScavengersTest, ToldTooLateTheyMoveWhatIsPromisedBehindToo) {
+  Runs(2, Scavenger(4), {{"n2", 4, {}}}, 5 * kMinuteMs);
+  const Waiting next = Queued(13, Gang(3, 1, 8));
+  waiting.push_back(next);
+  Reservation behind = promise;
+  behind.row = next.ref;
+  behind.shape = next.spec->shape;
+  behind.placement = {{"n2", 8, {}}};
+  behind.from_ms = promise.from_ms + EngineConfig{}.late_ms + kHourMs + charge.kill_margin_ms;
+  promised.push_back(behind);
+  const Plan plan = Decide(promise.from_ms - 5 * kMinuteMs + 10 * kSecondMs);
+  EXPECT_EQ(plan.preempts.size(), 1U);
+  ASSERT_EQ(plan.reservations.size(), 2U);
+  for (const ReservationChange& change : plan.reservations) {
+    const Reservation& before = change.reservation.row == promise.row ? promise : behind;
+    EXPECT_EQ(change.news, ReservationNews::kLater);
+    EXPECT_EQ(change.reason.fields.at("why"), "grace");
+    EXPECT_EQ(change.reservation.from_ms, before.from_ms + 10 * kSecondMs);
+  }
+}
+
+// What starts may do so a little later than it was planned.
+TEST_F(ScavengersTest, ALaunchDelaysNothingUnlessItTakesLong) {
+  running[0].start_ms = 0;
+  promise.from_ms += EngineConfig{}.late_ms;  // given when it was planned, at noon
+  EXPECT_TRUE(Decide(kNoon + 20 * kSecondMs).reservations.empty());
+  const Plan late = Decide(kNoon + 40 * kSecondMs);
+  ASSERT_EQ(late.reservations.size(), 1U);
+  EXPECT_EQ(late.reservations[0].news, ReservationNews::kLater);
+  EXPECT_EQ(late.reservations[0].reason.fields.at("why"), "late");
 }
 
 }  // namespace
