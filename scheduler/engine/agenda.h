@@ -6,13 +6,18 @@
 // promise begins later, that is the least of what is left at `t` and at the beginning of each
 // promise in between.
 //
-// Departure: what may be had now is asked for each job of the walk. It depends on the time until
-// which alone by the promises that begin before, so there is one machine for each number of them.
+// Departures: nodes of which all this is the same are one cell (cells.h), and asked about once.
+// What may be had now is asked for each job of the walk. It depends on the time until which alone
+// by the promises that begin before, so there is one machine for each number of them. A time is
+// looked for among those at which anything ends by how many nodes have room then, before any is
+// placed on.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,9 +28,11 @@
 #include "kezek/reservation.h"
 #include "kezek/resources.h"
 #include "kezek/time.h"
+#include "scheduler/engine/cells.h"
 #include "scheduler/engine/machine.h"
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/pools.h"
+#include "scheduler/engine/seats.h"
 #include "scheduler/engine/world.h"
 
 namespace kezek::engine {
@@ -36,12 +43,13 @@ class Agenda {
   // and says so by Start. It and the world outlive this.
   Agenda(const World& world, PoolKey key, const Machine& free, TimeMs now);
 
-  // From now on; instead of what was promised to the row before.
+  // From now on; instead of what was promised to the row before. What is the world's is referred
+  // to, all else copied.
   void Promise(const Reservation& reservation);
   void Withdraw(const JobRef& row);
-  // Null: nothing is promised to it.
+  // Null: nothing is promised to it. Stays as long as this, withdrawn or not.
   const Reservation* Of(const JobRef& row) const;
-  const std::map<JobRef, Reservation>& promises() const { return promises_; }
+  const std::map<JobRef, const Reservation*>& promises() const { return promises_; }
 
   // The plan has started it on these nodes.
   void Start(const Shape& shape, const Placement& placement, const Stay& stay);
@@ -53,6 +61,8 @@ class Agenda {
   // What a job of this row may have that starts now without delaying any promise but its own.
   // Valid until the next call of another member.
   const Pool& RoomNow(const Stay& stay, const JobRef& row);
+  // Nodes for it there, if it has room.
+  std::optional<Placement> PlaceNow(const Request& request, const Stay& stay, const JobRef& row);
   // Jobs of which this is the same have the same room, if nothing is promised to them: how many
   // promises begin before they are gone, and how many reclaims under way before their limit.
   using Crossed = std::pair<std::size_t, std::size_t>;
@@ -78,15 +88,13 @@ class Agenda {
   }
   // Whether its nodes can be its own at its time beside all others' promises.
   bool Holds(const Reservation& reservation) const;
+  // Whether what it promises is free now for so long, beside all others' promises.
+  bool IsFreeNow(const Reservation& reservation, const Stay& stay) const;
 
  private:
-  // What the plan has started on a node.
-  struct Span {
-    Stay stay;
-    NodeUse use;
-  };
   TimeMs BeginOf(const Reservation& promise) const;
   TimeMs EndOf(const Holding& attempt, bool firmly) const;
+  DurationMs LateBy(const Holding& attempt) const;
   // Without `ms`: now, as it is. Else what is due by then has ended, and what is promised has
   // begun. Scavengers have been ended by then, but firmly: for what is being made room for nobody
   // else is.
@@ -94,49 +102,69 @@ class Agenda {
     std::optional<TimeMs> ms;
     bool firmly = false;
   };
-  // What runs on a node. Found once: a tick asks of many nodes again and again.
-  struct Occupant {
-    const AttemptRef* attempt = nullptr;
-    NodeUse use;
-    TimeMs gone_by_ms = 0;
-    TimeMs end_ms = 0;
-  };
-  const std::vector<Occupant>& On(std::size_t spot) const;
-  NodeBalance BalanceAt(std::size_t spot, const Moment& at, const std::set<AttemptRef>& gone) const;
-  FreeNode FreeAt(std::size_t spot, const Moment& at, const JobRef& but,
+  // Of nodes of a cell.
+  const Cell& On(Cells::Index cell) const;
+  NodeBalance BalanceAt(const Cell& cell, const Moment& at, const std::set<AttemptRef>& gone) const;
+  FreeNode FreeAt(const Cell& cell, const Moment& at, const JobRef& but,
                   const std::set<AttemptRef>& gone) const;
-  FreeNode RoomBetween(std::size_t spot, const Moment& from, const Stay& stay, const JobRef& but,
+  FreeNode RoomBetween(const Cell& cell, const Moment& from, const Stay& stay, const JobRef& but,
                        const std::set<AttemptRef>& gone) const;
-  void Limit(Machine& machine, const Moment& from, const Stay& stay, const JobRef& but) const;
+  void Limit(Machine& machine, const Moment& from, const Stay& stay, const JobRef& but,
+             const std::set<AttemptRef>& gone) const;
+  std::int64_t NodesWithRoomNow(const Shape& shape, const Stay& stay, const JobRef& but) const;
   const Pool& PoolIn(const Machine& machine) const { return machine.pools()[pool_]; }
-  std::optional<std::size_t> SpotOf(const std::string& node) const;
   void FindEnds();
   void ForgetOn(const AttemptRef& attempt);
+
+  // Seats of the pool. Looked up are those of promises that are neither the world's nor made here.
+  const Seating& SeatsOf(const Reservation& promise, Seating& looked_up) const;
+  Seating SeatsOf(const Placement& placement) const;
+  bool IsTheWorlds(const Reservation& promise) const;
+
+  // The nodes that have room for a shape, from a time on: `count` until the next one's.
+  struct Vacancy {
+    TimeMs from_ms = 0;
+    std::int64_t count = 0;
+  };
+  struct Window {  // for so long, from some time in [from, before)
+    TimeMs from_ms = 0;
+    TimeMs before_ms = 0;
+    DurationMs occupies_ms = 0;
+  };
+  FreeNode LeftAt(const Cell& cell, TimeMs at_ms) const;
+  void AddVacancies(const Cell& cell, const Shape& shape, const JobRef& row, const Window& window,
+                    std::vector<Vacancy>& changes) const;
+  std::vector<Vacancy> Vacancies(const Shape& shape, const JobRef& row, const Window& window) const;
+  std::vector<TimeMs> TimesIn(const JobRef& row, const Window& window);
 
   const World& world_;
   const PoolKey key_;
   const Machine& free_;
   const TimeMs now_;
   std::size_t pool_ = 0;  // in a machine's
-  std::map<JobRef, Reservation> promises_;
-  struct Kept {
-    const Reservation* promise = nullptr;
-    std::int32_t gpus = 0;
+  mutable Cells cells_;   // mutable: how long what is held stays is found when it is asked for
+  std::map<JobRef, const Reservation*> promises_;
+  // Those that are not the world's: kept when they are withdrawn, too.
+  struct Own {
+    std::shared_ptr<const Reservation> promise;
+    Seating seats;
   };
-  std::map<std::size_t, std::vector<Kept>> promised_;  // by spot, by row; none is empty
-  std::map<std::size_t, std::vector<Span>> started_;   // by spot
-  std::map<AttemptRef, TimeMs> ended_;                 // by the plan
-  mutable std::map<std::size_t, std::vector<Occupant>> occupants_;  // by spot, of those asked for
+  std::vector<Own> own_;
+  std::map<AttemptRef, TimeMs> ended_;  // by the plan
   // What ends when, in order; made when it is first asked for.
   struct Ending {
     TimeMs at_ms = 0;
     Shape shape;
-    Placement placement;
+    Seating seats;
   };
   std::vector<Ending> starts_;
-  std::vector<std::pair<TimeMs, const Holding*>> ends_;
+  std::vector<std::pair<TimeMs, const Seats::Seated*>> ends_;
   bool ends_known_ = false;
-  std::map<Crossed, Machine> rooms_;
+  struct Room {
+    Stay stay;  // one of those that have it
+    Machine machine;
+  };
+  std::map<Crossed, Room> rooms_;
   Machine own_room_;
 };
 

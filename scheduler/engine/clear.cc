@@ -68,18 +68,18 @@ class Clearing {
 
   // Told too late, for whatever reason, it is late itself, and what is promised behind it gives
   // way: taken from the agenda here.
-  std::vector<Reservation> TakeBehind() {
-    std::vector<Reservation> behind;
+  std::vector<const Reservation*> TakeBehind() {
+    std::vector<const Reservation*> behind;
     if (claim_.from_ms <= promise_.from_ms) return behind;
     std::set<std::string> nodes;
     for (const NodeGrant& grant : claim_.placement) nodes.insert(grant.node);
     for (const auto& [row, other] : agenda_.promises()) {
-      const bool meets = std::any_of(other.placement.begin(), other.placement.end(),
+      const bool meets = std::any_of(other->placement.begin(), other->placement.end(),
                                      [&](const auto& grant) { return nodes.contains(grant.node); });
-      const bool after = other.from_ms > claim_.from_ms && other.from_ms < agenda_.EndOf(claim_);
-      if (row != claim_.row && meets && after && other.victims.empty()) behind.push_back(other);
+      const bool after = other->from_ms > claim_.from_ms && other->from_ms < agenda_.EndOf(claim_);
+      if (row != claim_.row && meets && after && other->victims.empty()) behind.push_back(other);
     }
-    for (const Reservation& other : behind) agenda_.Withdraw(other.row);
+    for (const Reservation* other : behind) agenda_.Withdraw(other->row);
     return behind;
   }
 
@@ -115,7 +115,7 @@ class Clearing {
   const World& world_;
   Draft& draft_;
   Agenda& agenda_;
-  const Reservation promise_;
+  const Reservation& promise_;  // as long as the agenda, withdrawn or not
   Reservation claim_;
   std::vector<const Holding*> considered_;
 };
@@ -124,14 +124,14 @@ class Clearing {
 void ClearFor(const World& world, Draft& draft, Agenda& agenda, const Reservation& promise) {
   Clearing clearing(world, draft, agenda, promise);
   clearing.Choose();
-  std::vector<Reservation> behind;
+  std::vector<const Reservation*> behind;
   if (!clearing.Holds()) behind = clearing.TakeBehind();
   clearing.Carry(clearing.Holds());
-  for (const Reservation& other : behind) {
-    if (agenda.Holds(other)) {
-      agenda.Promise(other);
+  for (const Reservation* other : behind) {
+    if (agenda.Holds(*other)) {
+      agenda.Promise(*other);
     } else {
-      MoveLater(world, draft, agenda, other, "grace");
+      MoveLater(world, draft, agenda, *other, "grace");
     }
   }
 }
@@ -157,15 +157,15 @@ void ImproveOne(const World& world, Draft& draft, Agenda& agenda, const Reservat
 void Improve(const World& world, Draft& draft) {
   if (!world.improves()) return;
   for (auto& [key, agenda] : draft.agendas) {
-    std::vector<Reservation> promises;
+    std::vector<const Reservation*> promises;
     for (const auto& [row, promise] : agenda.promises()) {
-      const bool open = promise.from_ms > draft.now_ms && promise.victims.empty();
+      const bool open = promise->from_ms > draft.now_ms && promise->victims.empty();
       if (open && !draft.reservations.contains(row)) promises.push_back(promise);
     }
-    std::stable_sort(promises.begin(), promises.end(), [](const auto& a, const auto& b) {
-      return std::tuple(a.from_ms, a.given_ms) < std::tuple(b.from_ms, b.given_ms);
+    std::stable_sort(promises.begin(), promises.end(), [](const auto* a, const auto* b) {
+      return std::tuple(a->from_ms, a->given_ms) < std::tuple(b->from_ms, b->given_ms);
     });
-    for (const Reservation& promise : promises) ImproveOne(world, draft, agenda, promise);
+    for (const Reservation* promise : promises) ImproveOne(world, draft, agenda, *promise);
   }
 }
 

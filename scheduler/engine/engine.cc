@@ -1,5 +1,7 @@
 #include "scheduler/engine/engine.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "scheduler/engine/machine.h"
@@ -45,6 +47,32 @@ std::vector<std::string> DemandDifferences(const World& world, std::int32_t part
       found.push_back("the totals have " + std::to_string(kept) + " milli-GPUs asked for by '" +
                       tree.path(i) + "', counted are " + std::to_string(counted));
     }
+  }
+  return found;
+}
+
+// Nodes of which it is kept that others hold them, or that more is promised, than placements say.
+std::vector<std::string> SeatDifferences(const World& world, std::int32_t part,
+                                         std::int32_t parts) {
+  std::vector<std::string> found;
+  if (!world.KeepsSeats()) return found;
+  const Machine machine = world.MachineAt(world.now_ms());
+  std::int32_t at = 0;
+  for (const auto& [name, node] : world.nodes()) {
+    const Layout::At* place = machine.Find(name);
+    if (at++ % parts != part || place == nullptr) continue;
+    const Cells& cells = world.seats().cells(place->pool);
+    const Cell& cell = cells.at(cells.Of(place->spot));
+    std::set<AttemptRef> held;
+    for (const Cell::Held& one : cell.held) held.insert(one.attempt->attempt);
+    const auto grants = [&name = name](const Placement& placement) {
+      return std::count_if(placement.begin(), placement.end(),
+                           [&](const NodeGrant& grant) { return grant.node == name; });
+    };
+    std::int64_t promised = 0;
+    for (const auto& [row, promise] : world.reservations()) promised += grants(promise.placement);
+    if (held == world.on(name) && promised == std::ssize(cell.reserved)) continue;
+    found.push_back("what is held or promised of " + name + " is not what is kept of it");
   }
   return found;
 }
@@ -97,6 +125,7 @@ std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) co
     found.push_back(std::move(text));
   }
   for (std::string& text : DemandDifferences(world, part, parts)) found.push_back(std::move(text));
+  for (std::string& text : SeatDifferences(world, part, parts)) found.push_back(std::move(text));
   return found;
 }
 

@@ -39,7 +39,7 @@ Forecast::Forecast(const World& world, const Draft& draft, std::string gpu_type,
   for (const auto& [key, agenda] : draft.agendas) {
     if (key.gpu_type != type_) continue;
     for (const auto& [row, promise] : agenda.promises()) {
-      if (row != own) Promise(promise);
+      if (row != own) Promise(*promise);
     }
   }
 }

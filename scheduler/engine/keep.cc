@@ -32,7 +32,7 @@ class Keeper {
   Keeper(const World& world, Draft& draft, const PoolKey& key, Agenda& agenda)
       : world_(world), draft_(draft), key_(key), agenda_(agenda) {}
   // `promises`: those with nodes of this pool.
-  void Run(std::vector<Reservation> promises);
+  void Run(std::vector<const Reservation*> promises);
 
  private:
   const Waiting& JobOf(const Reservation& promise) const {
@@ -55,50 +55,50 @@ class Keeper {
   Agenda& agenda_;
 };
 
-void Keeper::Run(std::vector<Reservation> promises) {
-  std::sort(promises.begin(), promises.end(), [](const Reservation& a, const Reservation& b) {
-    return std::tuple(a.given_ms, a.row) < std::tuple(b.given_ms, b.row);
+void Keeper::Run(std::vector<const Reservation*> promises) {
+  std::sort(promises.begin(), promises.end(), [](const Reservation* a, const Reservation* b) {
+    return std::tuple(a->given_ms, a->row) < std::tuple(b->given_ms, b->row);
   });
-  std::vector<Reservation> lost;
-  for (const Reservation& promise : promises) {
+  std::vector<const Reservation*> lost;
+  for (const Reservation* promise : promises) {
     Reason why;
-    if (IsOver(promise, why)) {
-      End(promise, std::move(why));
-    } else if (HasItsNodes(promise)) {
-      agenda_.Promise(promise);
+    if (IsOver(*promise, why)) {
+      End(*promise, std::move(why));
+    } else if (HasItsNodes(*promise)) {
+      agenda_.Promise(*promise);
     } else {
       lost.push_back(promise);
     }
   }
-  std::vector<Reservation> pushed;          // by what runs longer than it was to
+  std::vector<const Reservation*> pushed;   // by what runs longer than it was to
   for (const bool claim : {false, true}) {  // what gives way to a reclaim that is late first
-    for (const Reservation& promise : promises) {
-      if (promise.victims.empty() == claim || agenda_.Of(promise.row) == nullptr) continue;
-      if (agenda_.Holds(promise)) continue;
-      agenda_.Withdraw(promise.row);
+    for (const Reservation* promise : promises) {
+      if (promise->victims.empty() == claim || agenda_.Of(promise->row) == nullptr) continue;
+      if (agenda_.Holds(*promise)) continue;
+      agenda_.Withdraw(promise->row);
       pushed.push_back(promise);
     }
   }
-  for (const Reservation& promise : lost) Move(promise, "node");
-  for (const Reservation& promise : pushed) Move(promise, WhyPushed(promise));
-  std::vector<Reservation> kept;
+  for (const Reservation* promise : lost) Move(*promise, "node");
+  for (const Reservation* promise : pushed) Move(*promise, WhyPushed(*promise));
+  std::vector<const Reservation*> kept;
   for (const auto& [row, promise] : agenda_.promises()) kept.push_back(promise);
   // Those first that have to be inside their guarantees.
-  const auto order = [this](const Reservation& promise) {
-    const bool preemptible = world_.ClassOf(JobOf(promise).spec->job_class).preemptible;
-    return std::tuple(preemptible, promise.from_ms, promise.given_ms);
+  const auto order = [this](const Reservation* promise) {
+    const bool preemptible = world_.ClassOf(JobOf(*promise).spec->job_class).preemptible;
+    return std::tuple(preemptible, promise->from_ms, promise->given_ms);
   };
   std::stable_sort(kept.begin(), kept.end(),
-                   [&](const Reservation& a, const Reservation& b) { return order(a) < order(b); });
-  for (const Reservation& promise : kept) StartDue(promise);
+                   [&](const auto* a, const auto* b) { return order(a) < order(b); });
+  for (const Reservation* promise : kept) StartDue(*promise);
   ClearPromised(world_, draft_, agenda_);  // before others start across it
   for (const auto& [row, promise] : agenda_.promises()) {
-    if (promise.victims.empty()) continue;
-    const Given given = AddClaim(world_, draft_, JobOf(promise), promise);
+    if (promise->victims.empty()) continue;
+    const Given given = AddClaim(world_, draft_, JobOf(*promise), *promise);
     ++draft_.started[row];
     draft_.charged[key_.gpu_type][{given.count.project, given.count.user}] +=
         given.count.scavenger ? 0 : given.expected_charge;
-    draft_.plan.waiting[row].reason = UnderWay(world_, promise);
+    draft_.plan.waiting[row].reason = UnderWay(world_, *promise);
   }
 }
 
@@ -161,12 +161,14 @@ Reason Keeper::StopNow(const Reservation& promise) const {
 bool Keeper::HasItsNodes(const Reservation& promise) const {
   const JobSpec& spec = *JobOf(promise).spec;
   const Pool& pool = *draft_.free.FindPool(key_);
-  return std::all_of(
-      promise.placement.begin(), promise.placement.end(), [&](const NodeGrant& grant) {
-        const Layout::At* at = draft_.free.Find(grant.node);
-        return at != nullptr && &draft_.free.pools()[at->pool] == &pool &&
-               pool.nodes[at->spot].in_service && Allowed(pool.layout->spots[at->spot], spec);
-      });
+  const auto index = static_cast<std::size_t>(&pool - draft_.free.pools().data());
+  const Seating& seats = In(*world_.seats().Of(promise.row), index);
+  const bool any = Restricting(spec).empty();  // node of the pool will do
+  return seats.size() == promise.placement.size() &&
+         std::all_of(seats.begin(), seats.end(), [&](const Seat& seat) {
+           return pool.nodes[seat.spot].in_service &&
+                  (any || Allowed(pool.layout->spots[seat.spot], spec));
+         });
 }
 
 // Whether all its nodes are free now. Who asks for less than it did needs no more.
@@ -177,12 +179,7 @@ bool Keeper::CanStart(const Reservation& promise) const {
     if (world_.holdings().contains(victim)) return false;
   }
   const TimeMs end = agenda_.EndOf(promise);
-  const Stay stay{end, end};
-  const bool room =
-      std::all_of(promise.placement.begin(), promise.placement.end(), [&](const NodeGrant& grant) {
-        const std::size_t spot = draft_.free.Find(grant.node)->spot;
-        return HasRoom(agenda_.RoomOn(spot, stay, promise.row, {}), promise.shape);
-      });
+  const bool room = agenda_.IsFreeNow(promise, {end, end});
   const auto entitled = draft_.entitled.find(key_.gpu_type);
   if (!room || !key_.shared() || entitled == draft_.entitled.end()) return room;
   const Kept kept(world_.tree(), entitled->second);
@@ -213,8 +210,9 @@ void Keeper::StartDue(const Reservation& promise) {
 }
 
 // By the pool that its nodes are of; those that are nobody's any more have ended.
-std::map<PoolKey, std::vector<Reservation>> ByPool(const World& world, Draft& draft, bool shared) {
-  std::map<PoolKey, std::vector<Reservation>> by_pool;
+std::map<PoolKey, std::vector<const Reservation*>> ByPool(const World& world, Draft& draft,
+                                                          bool shared) {
+  std::map<PoolKey, std::vector<const Reservation*>> by_pool;
   for (const auto& [row, promise] : world.reservations()) {
     const PoolKey* key = nullptr;
     for (const NodeGrant& grant : promise.placement) {
@@ -228,7 +226,7 @@ std::map<PoolKey, std::vector<Reservation>> ByPool(const World& world, Draft& dr
       if (std::find(pools.begin(), pools.end(), *key) == pools.end()) key = nullptr;
     }
     if (key == nullptr && shared) Note(world, draft, {promise, ReservationNews::kEnded, {}});
-    if (key != nullptr && key->shared() == shared) by_pool[*key].push_back(promise);
+    if (key != nullptr && key->shared() == shared) by_pool[*key].push_back(&promise);
   }
   return by_pool;
 }

@@ -33,6 +33,13 @@ struct Spot {
   bool operator==(const Spot&) const = default;
 };
 
+// What a placement has of a node, by the node's place in the layout of its pool.
+struct Seat {
+  std::uint32_t spot = 0;
+  std::int32_t gpus = 0;
+};
+using Seating = std::vector<Seat>;
+
 // A domain of the topology: nodes [begin, end) of a pool, and [first, last) of its zones, which are
 // those of the level below; a leaf has none. One whose name is empty is "not known": it meets no
 // demand for a domain.

@@ -150,10 +150,10 @@ Lookahead::Verdict Lookahead::TryIn(const Waiting& job, const PoolKey& key,
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);
   const auto agenda = agendas.find(key);
-  const Pool& room = agenda == agendas.end()
-                         ? *pool
-                         : agenda->second.RoomNow(world_.StayOf(job, draft_.now_ms), job.ref);
-  auto placement = Place(room, request);
+  auto placement =
+      agenda == agendas.end()
+          ? Place(*pool, request)
+          : agenda->second.PlaceNow(request, world_.StayOf(job, draft_.now_ms), job.ref);
   if (!placement && agenda != agendas.end() && Fits(*pool, request)) {
     return {{}, {ReasonCode::kReservationAhead, {}}};
   }
@@ -223,7 +223,7 @@ void Lookahead::AdviseShorter(Inquiry& inquiry) const {
     if (key.gpu_type != job.spec->shape.gpu_type) continue;
     for (const auto& [row, promise] : agenda.promises()) {
       const DurationMs margin = world_.Occupies(kMinuteMs) - kMinuteMs + world_.config().late_ms;
-      const DurationMs left = promise.from_ms - draft_.now_ms - margin;
+      const DurationMs left = promise->from_ms - draft_.now_ms - margin;
       limits.insert(left / kMinuteMs * kMinuteMs);
     }
   }
@@ -369,7 +369,7 @@ std::map<JobRef, TimeMs> Lookahead::Starts() const {
   std::map<JobRef, TimeMs> starts;
   for (const auto& [key, agenda] : draft_.agendas) {
     for (const auto& [row, promise] : agenda.promises()) {
-      starts[row] = std::max(promise.from_ms, draft_.now_ms);
+      starts[row] = std::max(promise->from_ms, draft_.now_ms);
     }
   }
   for (const auto& [key, jobs] : waiting_) {

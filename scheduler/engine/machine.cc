@@ -63,6 +63,14 @@ void AddUse(const Shape& shape, const Placement& placement, std::int32_t sign,
   }
 }
 
+void Add(NodeBalance& balance, const NodeUse& use, std::int32_t sign) {
+  balance.gpus -= sign * use.gpus;
+  balance.cpus -= sign * use.cpus;
+  balance.memory_mib -= sign * use.memory_mib;
+  balance.attempts += sign * use.attempts;
+  balance.exclusive += sign * use.exclusive;
+}
+
 bool InService(const Node& node, TimeMs now) {
   if (node.health != NodeHealth::kUp) return false;
   if (!node.drained_by_kezek) return true;
@@ -188,6 +196,14 @@ void Machine::GiveBack(const Shape& shape, const Placement& placement) {
   for (const NodeGrant& grant : placement) {
     if (const Layout::At* at = Find(grant.node)) Add(*at, shape, grant.gpus, -1);
   }
+}
+
+void Machine::GiveBack(const Taking& taking, const Seating& seats) {
+  for (const Seat& seat : seats) Add({taking.pool, seat.spot}, taking.shape, seat.gpus, -1);
+}
+
+void Machine::Copy(const Machine& from, const Layout::At& at) {
+  Put(pools_[at.pool], at.spot, from.pools_[at.pool].nodes[at.spot]);
 }
 
 void Machine::Add(const Layout::At& at, const Shape& shape, std::int32_t gpus, std::int32_t sign) {

@@ -74,6 +74,9 @@ struct NodeBalance {
   }
 };
 
+// Holds so much more of a node (sign 1), or gives it back (sign -1).
+void Add(NodeBalance& balance, const NodeUse& use, std::int32_t sign);
+
 // The nodes of one pool. Only a Machine changes it.
 struct Pool {
   const PoolLayout* layout = nullptr;
@@ -121,6 +124,14 @@ class Machine {
   void Hold(const Shape& shape, const Placement& placement);
   // The inverse of either: of what was taken, or of an attempt that will have ended.
   void GiveBack(const Shape& shape, const Placement& placement);
+  // The same of nodes of one pool.
+  struct Taking {
+    std::size_t pool = 0;
+    const Shape& shape;
+  };
+  void GiveBack(const Taking& taking, const Seating& seats);
+  // From now on the node is as it is in another machine of the same layout.
+  void Copy(const Machine& from, const Layout::At& at);
   // From now on no more is free of the node than `room`, whose `idle` says whether an exclusive job
   // may have it: as if somebody had taken the rest. So give back first, limit then.
   void Limit(const Layout::At& at, const FreeNode& room);

@@ -91,26 +91,26 @@ bool PoolWalk::Reclaim(const Blocked& blocked) {
 bool PoolWalk::PushThrough(const Blocked& blocked) {
   const Asked asked{blocked.candidate.project, blocked.count.job_class, blocked.request};
   if (no_way_through_.contains(asked)) return false;
-  std::vector<Reservation> others;
+  std::vector<const Reservation*> others;
   for (const auto& [row, promise] : agenda_->promises()) {
     const bool own = world_.waiting().at(row).spec->project == blocked.job.spec->project;
-    if (!own && promise.victims.empty()) others.push_back(promise);
+    if (!own && promise->victims.empty()) others.push_back(promise);
   }
   if (others.empty()) return false;
-  std::stable_sort(others.begin(), others.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.given_ms, a.row) < std::pair(b.given_ms, b.row);
+  std::stable_sort(others.begin(), others.end(), [](const auto* a, const auto* b) {
+    return std::pair(a->given_ms, a->row) < std::pair(b->given_ms, b->row);
   });
-  for (const Reservation& other : others) agenda_->Withdraw(other.row);
+  for (const Reservation* other : others) agenda_->Withdraw(other->row);
   const Stay stay = world_.StayOf(blocked.job, draft_.now_ms);
-  auto placement = Place(agenda_->RoomNow(stay, blocked.job.ref), blocked.request);
+  auto placement = agenda_->PlaceNow(blocked.request, stay, blocked.job.ref);
   const MilliGpus kept = kept_.From(blocked.candidate.project);
   const bool starts = placement && (kept == 0 || free_milli_ - blocked.count.counted_milli >= kept);
   if (starts) StartOn(blocked.candidate, blocked.job, std::move(*placement));
-  for (const Reservation& other : others) {
-    if (starts && !agenda_->Holds(other)) {
-      MoveLater(world_, draft_, *agenda_, other, "guarantee");
+  for (const Reservation* other : others) {
+    if (starts && !agenda_->Holds(*other)) {
+      MoveLater(world_, draft_, *agenda_, *other, "guarantee");
     } else {
-      agenda_->Promise(other);
+      agenda_->Promise(*other);
     }
   }
   no_room_.clear();
@@ -134,9 +134,9 @@ bool PoolWalk::Promise(const Waiting& job, bool inside) {
   std::int32_t alive = 0;
   std::int32_t alive_inside = 0;
   for (const auto& [row, promise] : agenda_->promises()) {
-    if (!promise.victims.empty()) continue;
+    if (!promise->victims.empty()) continue;
     ++alive;
-    alive_inside += promise.inside ? 1 : 0;
+    alive_inside += promise->inside ? 1 : 0;
   }
   if (alive >= most || (inside && alive_inside >= most / 2)) return false;
   const JobSpec& spec = *job.spec;

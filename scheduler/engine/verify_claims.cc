@@ -13,95 +13,6 @@ namespace {
 
 using quota::AccountIndex;
 
-// What is held of the nodes of one promise when it begins, from single placements.
-class AtBegin {
- public:
-  AtBegin(const Basis& basis, const Plan& plan, const Reservation& promise)
-      : basis_(basis), moment_(std::max(basis.now_ms, promise.from_ms)) {
-    for (const NodeGrant& grant : promise.placement) nodes_.insert(grant.node);
-    const bool claim = !promise.victims.empty();  // nobody but its victims is ended for it
-    std::set<AttemptRef> ended;                   // with its grace
-    for (const Preempt& preempt : plan.preempts) ended.insert(preempt.victim);
-    std::set<AttemptRef> here;
-    for (const std::string& node : nodes_) {
-      const auto& on = basis.world->on(node);
-      here.insert(on.begin(), on.end());
-    }
-    for (const AttemptRef& ref : here) {
-      const Holding& attempt = basis.world->holdings().at(ref);
-      const TimeMs end = ended.contains(ref) ? basis.now_ms + attempt.grace_ms
-                         : claim             ? basis.world->EndOf(attempt, basis.now_ms)
-                                             : basis.world->GoneBy(attempt, basis.now_ms);
-      if (end > moment_) Add(attempt.shape, attempt.placement);
-    }
-  }
-  void Add(const Shape& shape, const Placement& placement) {
-    for (const NodeGrant& grant : placement) {
-      if (nodes_.contains(grant.node)) AddUse(shape, {grant}, 1, used_);
-    }
-  }
-  void Promise(const Reservation& promise) {
-    const TimeMs begin = std::max(basis_.now_ms, promise.from_ms);
-    const TimeMs end = std::max(basis_.now_ms, promise.from_ms + basis_.world->config().late_ms) +
-                       basis_.world->Occupies(promise.limit_ms);
-    const bool active = begin <= moment_ && moment_ < end;
-    if (active) Add(promise.shape, promise.placement);
-  }
-  TimeMs moment() const { return moment_; }
-  // Whether the nodes have all that is held of them.
-  bool Fits() const {
-    for (const auto& [name, use] : used_) {
-      const auto found = basis_.world->nodes().find(name);
-      if (found == basis_.world->nodes().end()) return false;
-      const Node& node = found->second;
-      if (use.exclusive > 0 && use.attempts > 1) return false;
-      if (use.gpus + node.foreign_gpus > node.gpus || use.cpus + node.foreign_cpus > node.cpus ||
-          use.memory_mib + node.foreign_memory_mib > node.memory_mib) {
-        return false;
-      }
-    }
-    return true;
-  }
-
- private:
-  const Basis& basis_;
-  const TimeMs moment_;
-  std::set<std::string> nodes_;
-  std::map<std::string, NodeUse> used_;
-};
-
-std::optional<std::size_t> ChangeOf(const Plan& plan, const JobRef& row) {
-  for (std::size_t i = 0; i < plan.reservations.size(); ++i) {
-    if (plan.reservations[i].reservation.row == row) return i;
-  }
-  return std::nullopt;
-}
-
-// Its nodes are its own at its time; a start that keeps it from them is what breaks the rule.
-std::optional<Violation> Delayed(const Basis& basis, const Plan& plan, const Reservation& promise,
-                                 const std::map<JobRef, Reservation>& promised) {
-  AtBegin at(basis, plan, promise);
-  for (const auto& [row, other] : promised) at.Promise(other);
-  const auto change = ChangeOf(plan, promise.row);
-  if (!at.Fits()) {
-    if (!change) return std::nullopt;  // what runs longer than it was to: moved at the next tick
-    return Violation{Decision::kReservation, *change, "a reservation's nodes are not free for it"};
-  }
-  for (std::size_t i = 0; i < plan.starts.size(); ++i) {
-    const Waiting& job = basis.world->waiting().at(plan.starts[i].row);
-    const Stay stay = basis.world->StayOf(job, basis.now_ms);
-    const bool claim = !promise.victims.empty();
-    const TimeMs gone_by = (claim ? stay.end_ms : stay.gone_by_ms) - basis.world->config().late_ms;
-    if (gone_by <= at.moment()) continue;
-    at.Add(job.spec->shape, plan.starts[i].placement);
-    if (!at.Fits()) {
-      return Violation{Decision::kStart, i,
-                       "the reservation of job " + ToText(promise.row) + " is delayed"};
-    }
-  }
-  return std::nullopt;
-}
-
 bool IsOut(const Basis& basis, const Reservation& promise) {
   return std::any_of(
       promise.placement.begin(), promise.placement.end(), [&](const NodeGrant& grant) {
@@ -219,13 +130,21 @@ std::optional<std::string> BrokenPreemptRule(const Basis& basis, const Recount& 
 
 }  // namespace
 
-std::map<JobRef, Reservation> PromisedAfter(const World& world, const Plan& plan) {
-  std::map<JobRef, Reservation> promised = world.reservations();
+std::optional<std::size_t> ChangeOf(const Plan& plan, const JobRef& row) {
+  for (std::size_t i = 0; i < plan.reservations.size(); ++i) {
+    if (plan.reservations[i].reservation.row == row) return i;
+  }
+  return std::nullopt;
+}
+
+std::map<JobRef, const Reservation*> PromisedAfter(const World& world, const Plan& plan) {
+  std::map<JobRef, const Reservation*> promised;
+  for (const auto& [row, promise] : world.reservations()) promised[row] = &promise;
   for (const ReservationChange& change : plan.reservations) {
     if (change.news == ReservationNews::kEnded) {
       promised.erase(change.reservation.row);
     } else {
-      promised[change.reservation.row] = change.reservation;
+      promised[change.reservation.row] = &change.reservation;
     }
   }
   return promised;
@@ -237,12 +156,7 @@ std::optional<Violation> BrokenReservation(const Basis& basis, const Plan& plan)
       return Violation{Decision::kReservation, i, std::move(*broken)};
     }
   }
-  const std::map<JobRef, Reservation> promised = PromisedAfter(*basis.world, plan);
-  for (const auto& [row, promise] : promised) {
-    if (!basis.world->waiting().contains(row)) continue;
-    if (auto violation = Delayed(basis, plan, promise, promised)) return violation;
-  }
-  return std::nullopt;
+  return BrokenPromise(basis, plan);
 }
 
 // In the order of decision: each is measured with the starts and the reclaims before it.

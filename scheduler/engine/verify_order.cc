@@ -80,7 +80,7 @@ class OrderCheck {
       const auto known = world.reservations().find(row);
       const bool was = known != world.reservations().end() && !known->second.victims.empty();
       const auto job = world.waiting().find(row);
-      if (promise.victims.empty() || was != before || job == world.waiting().end()) continue;
+      if (promise->victims.empty() || was != before || job == world.waiting().end()) continue;
       after_.Add(world.CountOf(job->second));
     }
   }
@@ -116,7 +116,7 @@ class OrderCheck {
 
   const Basis& basis_;
   const Plan& plan_;
-  const std::map<JobRef, Reservation> promised_;
+  const std::map<JobRef, const Reservation*> promised_;
   Recount after_;  // all starts included
   std::vector<Tiered> starts_;
   // By GPU type: what accounts keep idle; where any is kept, what was free before the plan.
@@ -231,7 +231,7 @@ bool OrderCheck::HasRoom(const Waiting& job, const std::string& type,
       agenda.Start(row.spec->shape, plan_.starts[start.index].placement,
                    world.StayOf(row, basis_.now_ms));
     }
-    for (const auto& [row, promise] : promised_) agenda.Promise(promise);
+    for (const auto& [row, promise] : promised_) agenda.Promise(*promise);
     // What the tick moved or started stood in the way of those that were looked at before.
     const auto beside = [&agenda](Reservation promise, std::int32_t element) {
       promise.row = {JobId{-promise.row.id.value}, element};  // what it is now stays

@@ -14,13 +14,18 @@ namespace kezek::engine {
 // GPUs free on shared nodes in service, counted node by node.
 MilliGpus FreeMilli(const Basis& basis, const Recount& recount, const std::string& gpu_type);
 
-// What is promised when the plan is carried out.
-std::map<JobRef, Reservation> PromisedAfter(const World& world, const Plan& plan);
+// What is promised when the plan is carried out: the world's, or the plan's.
+std::map<JobRef, const Reservation*> PromisedAfter(const World& world, const Plan& plan);
+
+// The place of what became of a promise in the plan, if it says.
+std::optional<std::size_t> ChangeOf(const Plan& plan, const JobRef& row);
 
 // Starts keep every other rule: what they take is there.
 
-// A reservation that cannot hold its job, or the last start that makes it so.
+// A reservation that moved as it may not, or one of these.
 std::optional<Violation> BrokenReservation(const Basis& basis, const Plan& plan);
+// One that cannot hold its job, or the first start that makes it so.
+std::optional<Violation> BrokenPromise(const Basis& basis, const Plan& plan);
 
 std::optional<Violation> BrokenPreempt(const Basis& basis, const Plan& plan);
 

@@ -278,9 +278,7 @@ std::optional<AttemptRef> Victims::ReclaimsBack(const Ask& ask, const Chosen& ch
     allocate(victim.candidate->project, -victim.candidate->attempt->counted_milli);
   }
   std::optional<AttemptRef> found;
-  const Reservation* before = agenda_.Of(ask.row);
-  const std::optional<Reservation> own =
-      before == nullptr ? std::nullopt : std::optional<Reservation>(*before);
+  const Reservation* own = agenda_.Of(ask.row);
   agenda_.Promise({.row = ask.row,
                    .from_ms = draft_.now_ms,
                    .limit_ms = longest_grace_ms_ + ask.limit_ms,
@@ -299,7 +297,7 @@ std::optional<AttemptRef> Victims::ReclaimsBack(const Ask& ask, const Chosen& ch
     break;
   }
   agenda_.Withdraw(ask.row);
-  if (own) agenda_.Promise(*own);
+  if (own != nullptr) agenda_.Promise(*own);
   return found;
 }
 

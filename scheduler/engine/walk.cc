@@ -167,7 +167,8 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   const bool known = !promised && no_room_.contains(shaped);
   std::optional<Placement> placement;
   if (!known && pool_ != nullptr) {
-    placement = Place(agenda_ == nullptr ? *pool_ : agenda_->RoomNow(stay, job.ref), request);
+    placement =
+        agenda_ == nullptr ? Place(*pool_, request) : agenda_->PlaceNow(request, stay, job.ref);
   }
   if (!placement) {
     const Blocked blocked{candidate, job, count, request, !known};
@@ -230,7 +231,7 @@ Reason PoolWalk::WhyNoRoomNow(const Blocked& blocked) const {
     const Reservation* first = nullptr;
     for (const auto& [row, promise] : agenda_->promises()) {
       if (row == blocked.job.ref) continue;
-      if (first == nullptr || promise.from_ms < first->from_ms) first = &promise;
+      if (first == nullptr || promise->from_ms < first->from_ms) first = promise;
     }
     if (first != nullptr) {
       return {ReasonCode::kReservationAhead,

@@ -126,6 +126,7 @@ void World::SetNode(const Node& node) {
     aside_.erase(node.name);
   }
   known = node;
+  if (KeepsSeats()) seats_.Isolate(SeatsSource(), node.name);
 }
 
 void World::SetWaiting(const Waiting& job) {
@@ -220,9 +221,13 @@ void World::RefreshMachine(TimeMs now) {
   if (types_stale_) {
     machine_ = Machine(nodes_, used_, now, owners_);
     configured_ = machine_.AsConfigured();
+    seats_.Forget();
     return;
   }
-  for (const std::string& name : aside_) machine_.Change(nodes_.at(name), nodes_.at(name), now);
+  for (const std::string& name : aside_) {
+    machine_.Change(nodes_.at(name), nodes_.at(name), now);
+    if (seats_.known()) seats_.Isolate(SeatsSource(), name);
+  }
 }
 
 Machine World::MachineAt(TimeMs now) const {

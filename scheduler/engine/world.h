@@ -29,6 +29,7 @@
 #include "scheduler/engine/engine.h"
 #include "scheduler/engine/machine.h"
 #include "scheduler/engine/pools.h"
+#include "scheduler/engine/seats.h"
 
 namespace kezek::engine {
 
@@ -36,12 +37,6 @@ namespace kezek::engine {
 std::int32_t StartableCount(const Waiting& job);
 // The nth of them.
 JobRef StartableRef(const Waiting& job, std::int32_t nth);
-
-// How long something is on its nodes: until it is gone if others need them, and by its limit.
-struct Stay {
-  TimeMs gone_by_ms = 0;
-  TimeMs end_ms = 0;
-};
 
 class World {
  public:
@@ -58,10 +53,8 @@ class World {
   void RemoveWaiting(const JobRef& job);
   void SetHolding(const Holding& attempt);
   void RemoveHolding(const AttemptRef& attempt);
-  void SetReservation(const Reservation& reservation) {
-    reservations_[reservation.row] = reservation;
-  }
-  void RemoveReservation(const JobRef& row) { reservations_.erase(row); }
+  void SetReservation(const Reservation& reservation);
+  void RemoveReservation(const JobRef& row);
   // What stands at each date; `whose` says only whose it is.
   void Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated);
   void Ended(const EndedRun& run);
@@ -121,6 +114,10 @@ class World {
   const Ends& ends(const std::string& gpu_type) const;
   // What holds something of a node.
   const std::set<AttemptRef>& on(const std::string& node) const;
+  // Where on the machine of the last Refresh all that lies that is held and promised: kept in step
+  // from the first time that it is asked for.
+  const Seats& seats() const;
+  bool KeepsSeats() const { return seats_.known() && !types_stale_; }
   // All that is held, one by one, with what of it is looked at most often: of a project and GPU
   // type, of a user. Lists, no totals.
   struct Run {
@@ -198,6 +195,7 @@ class World {
   void List(const Holding& attempt);
   void Unlist(const Holding& attempt);
   void CountHoldings();
+  Seats::Source SeatsSource() const { return {machine_, nodes_, now_ms_}; }
   void Order(const Waiting& job);
   void Unorder(const Waiting& job);
   bool FitsApart(const JobSpec& spec) const;
@@ -254,6 +252,7 @@ class World {
   std::set<PoolKey> apart_;
   Machine machine_;              // what is free; stale where types are
   Machine configured_;           // all nodes, empty
+  mutable Seats seats_;          // stale where types are
   std::set<std::string> aside_;  // nodes that are set aside until some time
   std::map<PoolKey, quota::WaitingJobs> apart_order_;
   bool types_stale_ = true;

@@ -54,11 +54,16 @@ void World::SetHolding(const Holding& attempt) {
   if (attempt.start_ms != 0) runs_since_[attempt.project].insert(attempt.start_ms);
   ends_[attempt.shape.gpu_type].insert({KnownEnd(attempt), attempt.attempt});
   for (const NodeGrant& grant : attempt.placement) on_[grant.node].insert(attempt.attempt);
+  if (KeepsSeats()) {
+    const Holding& held = holdings_.at(attempt.attempt);
+    seats_.Set(SeatsSource(), held, KnownEnd(held));
+  }
 }
 
 void World::RemoveHolding(const AttemptRef& attempt) {
   const auto found = holdings_.find(attempt);
   if (found == holdings_.end()) return;
+  if (KeepsSeats()) seats_.Remove(attempt);
   Unlist(found->second);
   AddUse(found->second.shape, found->second.placement, -1, used_);
   if (!types_stale_) machine_.GiveBack(found->second.shape, found->second.placement);
@@ -77,6 +82,26 @@ void World::RemoveHolding(const AttemptRef& attempt) {
     if (on->second.empty()) on_.erase(on);
   }
   holdings_.erase(found);
+}
+
+void World::SetReservation(const Reservation& reservation) {
+  const Reservation& known = reservations_[reservation.row] = reservation;
+  if (KeepsSeats()) seats_.Set(SeatsSource(), known);
+}
+
+void World::RemoveReservation(const JobRef& row) {
+  if (KeepsSeats()) seats_.Remove(row);
+  reservations_.erase(row);
+}
+
+const Seats& World::seats() const {
+  KEZEK_CHECK(!types_stale_, "nodes are looked for on a machine that is not made yet");
+  if (seats_.known()) return seats_;
+  seats_.Begin(SeatsSource());
+  for (const auto& [ref, attempt] : holdings_)
+    seats_.Set(SeatsSource(), attempt, KnownEnd(attempt));
+  for (const auto& [row, promise] : reservations_) seats_.Set(SeatsSource(), promise);
+  return seats_;
 }
 
 const std::set<AttemptRef>& World::on(const std::string& node) const {
