@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <numeric>
 
 namespace kezek::replay {
 namespace {
@@ -113,6 +114,12 @@ void AddMachine(const JobList& list, const ReplayResult& result, Figures& figure
   for (const double busy : result.busy_by_slot) {
     figures.utilisation_by_slot.push_back(busy / (capacity * figures.slot_s));
   }
+  const std::int64_t coming_s = list.jobs.back().submit_s - list.first_submit_s;
+  const std::int64_t slots = std::max<std::int64_t>(1, coming_s / result.slot_s);
+  const auto until = std::min(slots, std::ssize(result.busy_by_slot));
+  const double held =
+      std::accumulate(result.busy_by_slot.begin(), result.busy_by_slot.begin() + until, 0.0);
+  figures.utilisation_coming = Part(held, capacity * figures.slot_s * static_cast<double>(slots));
 }
 
 }  // namespace

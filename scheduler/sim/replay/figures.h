@@ -35,6 +35,7 @@ struct Figures {
   std::int64_t never_started = 0;
   double utilisation = 0;          // held, while anything waited or ran
   double utilisation_waiting = 0;  // held, while anything waited
+  double utilisation_coming = 0;   // held, from the first submission to the last, about
   // Free while the first blocked job asks for no more GPUs than are free in its part of the
   // machine; and as a part of the machine while anything waited.
   double fragmentation_gpu_hours = 0;

@@ -18,6 +18,7 @@
 #include "kezek/time.h"
 #include "quota/charge.h"
 #include "scheduler/engine/engine.h"
+#include "scheduler/engine/lookahead.h"
 
 namespace kezek::replay {
 namespace {
@@ -100,23 +101,36 @@ class KezekPolicy : public Policy {
   void BookDue(JobIndex job, std::int64_t now_s);
   void BookAllDue(std::int64_t now_s);
   void NoteBlocked(const engine::Plan& plan);
+  void Foresee(std::int64_t now_s);
+  std::string ErrorsText() const;
 
   const JobList& list_;
   KezekRules rules_;
   engine::EngineConfig config_;
+  const std::shared_ptr<const Directory> directory_;
   engine::Engine engine_;
   std::vector<Run> runs_;  // by job
   std::priority_queue<Piece, std::vector<Piece>, std::greater<>> pieces_;
   std::vector<JobIndex> blocked_;  // by part
   std::int64_t waiting_ = 0;
   std::int64_t dropped_ = 0;
+  std::int64_t foresee_at_s_ = 0;
+  std::vector<std::int64_t> first_s_;   // by job: its first estimate; 0: none
+  std::vector<std::int64_t> errors_s_;  // start less first estimate
 };
 
-engine::EngineConfig ConfigOf(const KezekRules& rules) {
+std::int64_t LongestLimit(const JobList& list) {
+  std::int64_t longest_s = 0;
+  for (const Job& job : list.jobs) longest_s = std::max(longest_s, job.limit_s);
+  return longest_s;
+}
+
+engine::EngineConfig ConfigOf(const JobList& list, const KezekRules& rules) {
   engine::EngineConfig config;
+  const std::int64_t longest_s = std::min<std::int64_t>(LongestLimit(list), 7 * 24 * 3600);
   config.phase_ended = rules.phase_ended;
   config.reservations = rules.reservations;
-  config.reserve_after_ms = rules.reserve_after_s * kSecondMs;
+  config.reserve_after_ms = rules.reserve_after_s.value_or(longest_s) * kSecondMs;
   config.reclaim = rules.guarantee_percent > 0;
   config.charge.kill_margin_ms = 0;  // a limit ends nobody late
   config.late_ms = 0;
@@ -126,10 +140,12 @@ engine::EngineConfig ConfigOf(const KezekRules& rules) {
 KezekPolicy::KezekPolicy(const JobList& list, const KezekRules& rules)
     : list_(list),
       rules_(rules),
-      config_(ConfigOf(rules)),
-      engine_(config_, std::make_shared<const Directory>(DirectoryOf(list, rules))),
+      config_(ConfigOf(list, rules)),
+      directory_(std::make_shared<const Directory>(DirectoryOf(list, rules))),
+      engine_(config_, directory_),
       runs_(list.jobs.size()),
-      blocked_(list.parts.size(), kNoJob) {
+      blocked_(list.parts.size(), kNoJob),
+      first_s_(list.jobs.size(), 0) {
   for (std::int32_t i = 0; i < list.nodes; ++i) {
     Node node;
     node.name = NodeName(i);
@@ -253,6 +269,9 @@ void KezekPolicy::Start(const engine::Start& start, std::int64_t now_s, Decision
                  .limit_ms = JobOf(job).limit_s * kSecondMs,
                  .grace_ms = rules_.grace_s * kSecondMs};
   --waiting_;
+  std::int64_t& first_s = first_s_[static_cast<std::size_t>(job)];
+  if (first_s > 0) errors_s_.push_back(now_s - first_s);
+  first_s = -1;
   engine_.RemoveWaiting(start.row);
   engine_.SetHolding(run.holding);
   BookDue(job, now_s);
@@ -289,8 +308,31 @@ Decision KezekPolicy::Decide(std::int64_t now_s) {
     NoteBlocked(plan);
     if (!plan.more) break;
   }
+  if (rules_.foresee_s > 0 && waiting_ > 0 && now_s >= foresee_at_s_) Foresee(now_s);
   if (rules_.ask_s > 0 && waiting_ > 0) decision.ask_s = now_s + rules_.ask_s;
   return decision;
+}
+
+// Of what waits, and has no estimate yet. A job that was preempted is asked about no more.
+void KezekPolicy::Foresee(std::int64_t now_s) {
+  foresee_at_s_ = now_s + rules_.foresee_s;
+  const engine::Lookahead lookahead(engine_.CopyFacts(), directory_, {}, At(now_s));
+  for (const auto& [row, start_ms] : lookahead.Starts()) {
+    std::int64_t& first_s = first_s_[static_cast<std::size_t>(IndexOf(row))];
+    if (first_s == 0) first_s = (start_ms - kStart) / kSecondMs;
+  }
+}
+
+std::string KezekPolicy::ErrorsText() const {
+  std::vector<std::int64_t> sorted = errors_s_;
+  std::sort(sorted.begin(), sorted.end());
+  std::string text = "of " + std::to_string(sorted.size());
+  if (sorted.empty()) return text;
+  for (const std::size_t percent : {10U, 25U, 50U, 75U, 90U, 99U}) {
+    text += " p" + std::to_string(percent) + " " +
+            std::to_string(sorted[(sorted.size() - 1) * percent / 100]) + " s";
+  }
+  return text;
 }
 
 // Pooled the first over all, kept apart the first of the project.
@@ -313,12 +355,17 @@ std::vector<std::pair<std::string, std::string>> KezekPolicy::Parameters() const
       {"half-life", std::to_string(config_.half_life_ms / kDayMs) + " d"},
       {"age_max", std::to_string(config_.age_max_ms / kHourMs) + " h"},
       {"reservations", std::to_string(config_.reservations)}};
+  if (config_.reservations > 0) {
+    parameters.push_back(
+        {"reserve-after", std::to_string(config_.reserve_after_ms / kSecondMs) + " s"});
+  }
   if (list_.split) {
     parameters.push_back({"nodes", "dedicated to each group"});
   } else {
     parameters.push_back({"guarantee", std::to_string(rules_.guarantee_percent) +
                                            " % of each group's part of the machine"});
   }
+  if (rules_.foresee_s > 0) parameters.push_back({"start less first estimate", ErrorsText()});
   if (dropped_ > 0) parameters.push_back({"dropped by verify", std::to_string(dropped_)});
   return parameters;
 }

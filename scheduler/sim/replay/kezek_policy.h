@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "kezek/account.h"
@@ -21,9 +22,11 @@ struct KezekRules {
   ProjectRule rule = ProjectRule::kFair;  // of every project
   std::int32_t guarantee_percent = 0;     // 0…100
   std::int32_t reservations = 0;          // alive in each pool
-  std::int64_t reserve_after_s = 0;       // only who has waited for so long has one
-  std::int64_t grace_s = 300;             // from a preemption to the end
-  std::int64_t ask_s = 0;  // decides so often besides, while anything waits; 0: at events only
+  // Only who has waited for so long has one; none: for the longest limit, at most for a week.
+  std::optional<std::int64_t> reserve_after_s;
+  std::int64_t grace_s = 300;  // from a preemption to the end
+  std::int64_t ask_s = 0;      // decides so often besides, while anything waits; 0: at events only
+  std::int64_t foresee_s = 0;  // looks ahead so often, to put first estimates to the test; 0: never
   std::function<void(std::string_view phase)> phase_ended;  // EngineConfig's; may be empty
 };
 

@@ -115,7 +115,11 @@ class ListPolicy : public Policy {
   JobIndex FirstBlocked(std::int32_t part) const override { return parts_[At(part)].blocked; }
 
   std::vector<std::pair<std::string, std::string>> Parameters() const override {
-    return order_->Parameters();
+    auto parameters = order_->Parameters();
+    if (when_blocked_ == WhenBlocked::kBackfill) {
+      parameters.push_back({"backfill", "EASY: one reservation, for the first blocked"});
+    }
+    return parameters;
   }
 
  private:

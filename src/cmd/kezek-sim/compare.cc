@@ -70,10 +70,15 @@ std::int64_t NowNs() {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-// One line on standard error that is written over; only on a terminal.
-void ShowProgress(const std::string& policy, std::int64_t ended, std::int64_t of) {
-  if (isatty(STDERR_FILENO) == 0) return;
-  std::cerr << "\r\033[K" << policy << ": " << ended << " of " << of << " jobs" << std::flush;
+// One line on standard error that is written over; where it is no terminal, a line each tenth.
+void ShowProgress(const std::string& policy, std::int64_t ended, std::int64_t of,
+                  std::int64_t& shown) {
+  if (isatty(STDERR_FILENO) != 0) {
+    std::cerr << "\r\033[K" << policy << ": " << ended << " of " << of << " jobs" << std::flush;
+  } else if (ended * 10 / of > shown * 10 / of) {
+    std::cerr << policy << ": " << ended << " of " << of << " jobs" << std::endl;
+  }
+  shown = ended;
 }
 
 void ClearProgress() {
@@ -195,8 +200,13 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
       ->capture_default_str();
   command
       .add_option("--reserve-after", kezek.reserve_after_s,
-                  "kezek: who has waited for less has none")
+                  "kezek: who has waited for less has none [the longest limit, at most 7 days]")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000}))
+      ->type_name("S");
+  command
+      .add_option("--foresee", kezek.foresee_s,
+                  "kezek estimates starts so often, and says how far off they were; 0: never")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000}))
       ->type_name("S")
       ->capture_default_str();
   command.add_option("--grace", run.grace_s, "from preemption to end")
@@ -300,7 +310,10 @@ bool CompareCommand::Options::WriteJobs(const replay::JobList& done,
 
 int CompareCommand::Options::RunPolicies(Comparison& comparison) {
   for (const std::string& name : policies) {
-    run.progress = [&](std::int64_t ended, std::int64_t of) { ShowProgress(name, ended, of); };
+    std::int64_t shown = 0;
+    run.progress = [&](std::int64_t ended, std::int64_t of) {
+      ShowProgress(name, ended, of, shown);
+    };
     const auto scheduler = replay::MakePolicy(name, comparison.list, kezek);
     const std::int64_t began_ns = NowNs();
     const replay::ReplayResult result = replay::Replay(comparison.list, *scheduler, run);

@@ -39,6 +39,7 @@ Json PolicyOf(const Figures& figures) {
   json["never_started"] = figures.never_started;
   json["utilisation"] = figures.utilisation;
   json["utilisation_while_waiting"] = figures.utilisation_waiting;
+  json["utilisation_until_last_submission"] = figures.utilisation_coming;
   json["fragmentation_gpu_hours"] = figures.fragmentation_gpu_hours;
   json["fragmentation"] = figures.fragmentation;
   json["preemptions"] = figures.preemptions;

@@ -75,18 +75,18 @@ std::string Heading(const Comparison& comparison) {
 
 Rows Summary(const Comparison& comparison) {
   Rows rows = {{"POLICY", "JOBS", "WAIT", "P50", "P90", "P99", "LONGEST", "COMPLETION", "SLOWDOWN",
-                "USED", "WAITING", "FRAGMENTED", "PREEMPTED", "LOST", "SHARE-ERROR", "JAIN",
-                "TICK-P50", "P99"}};
+                "USED", "WAITING", "COMING", "FRAGMENTED", "PREEMPTED", "LOST", "SHARE-ERROR",
+                "JAIN", "TICK-P50", "P99"}};
   for (const Figures& figures : comparison.policies) {
     const Waits& all = figures.all;
     rows.push_back({figures.policy, std::to_string(all.jobs), Number(all.mean_s), Number(all.p50_s),
                     Number(all.p90_s), Number(all.p99_s), Number(all.longest_s),
                     Number(all.mean_completion_s), Number(all.bounded_slowdown, 2),
                     Percent(figures.utilisation), Percent(figures.utilisation_waiting),
-                    Percent(figures.fragmentation), std::to_string(figures.preemptions),
-                    Number(figures.gpu_hours_lost), Percent(figures.share_error),
-                    Number(figures.jain, 4), Milliseconds(figures.tick_ms_p50),
-                    Milliseconds(figures.tick_ms_p99)});
+                    Percent(figures.utilisation_coming), Percent(figures.fragmentation),
+                    std::to_string(figures.preemptions), Number(figures.gpu_hours_lost),
+                    Percent(figures.share_error), Number(figures.jain, 4),
+                    Milliseconds(figures.tick_ms_p50), Milliseconds(figures.tick_ms_p99)});
   }
   return rows;
 }

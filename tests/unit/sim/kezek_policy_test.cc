@@ -61,6 +61,21 @@ TEST(KezekPolicyTest, RulesOfProjects) {
             (Starts{0, 50, 55, 110, 105}));
 }
 
+TEST(KezekPolicyTest, EstimatesArePutToTheTest) {
+  // The first runs for half of its limit: the second starts 50 s sooner than was thought, the third
+  // as long as the second besides.
+  const JobList list =
+      ListOf({{0, 50, 1, "", "", 100}, {1, 20, 1, "", "", 60}, {2, 9, 1, "", "", 9}}, 1, 1,
+             {.estimates = Estimates::kUser});
+  const auto policy = MakePolicy("kezek", list, {.foresee_s = 1});
+  EXPECT_EQ(StartsOf(Replay(list, *policy)), (Starts{0, 50, 70}));
+  std::string told;
+  for (const auto& [name, value] : policy->Parameters()) {
+    if (name == "start less first estimate") told = value;
+  }
+  EXPECT_EQ(told, "of 2 p10 -110 s p25 -110 s p50 -110 s p75 -110 s p90 -110 s p99 -110 s");
+}
+
 TEST(KezekPolicyTest, GangsAreWhole) {
   const JobList list = ListOf({{0, 10, 1}, {1, 10, 16}, {2, 100, 1}}, 2, 8);
   const Starts starts = StartsBy("kezek", list);
