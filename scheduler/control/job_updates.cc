@@ -99,11 +99,22 @@ DurationMs LimitOf(const Core& core, const Attempt& attempt, const JobSpec& befo
   return std::min(attempt.limit_ms, std::max(after.time_limit_ms, WholeMinutes(run)));
 }
 
+// Whose it is is nobody else's business.
+Error Delays(const JobRef& job, const Reservation& promise) {
+  return FieldProblem(Code::kFailedPrecondition,
+                      {"time_limit_ms",
+                       "RESERVATION_AHEAD",
+                       "nodes of job " + ToText(job) +
+                           " are promised to another: with so much time it would delay that",
+                       {{"at_ms", std::to_string(promise.from_ms)}}});
+}
+
 // A limit that is raised under way is one that the job could be submitted with today, and all
-// budgets hold what is more of it. Adds what they hold to `taken`. What is ending is refused one if
+// budgets hold what is more of it; and it delays no reservation, but by an admin. Adds what budgets
+// hold to `taken`. What is ending is refused one if
 // it was named; as one of an array's elements it is left to its end.
 Result<void> CheckRaise(const Core& core, const Admission& admission, const JobRef& ref, bool named,
-                        const JobSpec& spec, quota::Taken& taken) {
+                        bool by_admin, const JobSpec& spec, quota::Taken& taken) {
   const Attempt* alive = core.state.AliveAttempt(ref);
   if (alive == nullptr) return {};
   const Job& job = core.JobOf(ref);
@@ -118,6 +129,10 @@ Result<void> CheckRaise(const Core& core, const Admission& admission, const JobR
   const quota::Draw draw = DrawOfRaise(core, job, *alive, limit, taken);
   if (draw.stop.code != ReasonCode::kNone) return Admission::Stopped("time_limit_ms", draw.stop);
   for (const quota::BudgetHold& hold : draw.holds) taken[hold.budget] += hold.amount;
+  if (by_admin) return {};
+  if (const auto delayed = core.engine.DelayedBy(alive->ref, limit, core.now)) {
+    return Delays(ref, *delayed);
+  }
   return {};
 }
 
@@ -305,7 +320,7 @@ struct UpdateCheck::Parts {
   Result<void> Check(const JobRef& ref, bool named, const UpdateJobs& update) {
     const Result<Edited> edited = Prepare(core, admission, ref, update);
     if (!edited) return edited.error();
-    auto raise = CheckRaise(core, admission, ref, named, edited->spec, taken);
+    auto raise = CheckRaise(core, admission, ref, named, update.by_admin, edited->spec, taken);
     if (!raise || !door) return raise;
     return door->Move(ref, edited->spec);
   }

@@ -116,6 +116,13 @@ Plan Engine::Decide(TimeMs now) const {
   return DecideAll(*world_, now);
 }
 
+std::optional<Reservation> Engine::DelayedBy(const AttemptRef& attempt, DurationMs limit_ms,
+                                             TimeMs now) const {
+  if (world_->reservations().empty()) return std::nullopt;
+  world_->Refresh(now);
+  return engine::DelayedBy(*world_, attempt, limit_ms, now);
+}
+
 std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) const {
   const World& world = *world_;
   const Recount recount(world);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -193,6 +194,11 @@ class Engine {
   // Decides on what is known. Does not change what is known: the controller commits the plan and
   // then says what came of it by events. Same history, same plan.
   Plan Decide(TimeMs now) const;
+
+  // Of an attempt whose limit is to become this: what is promised to others and would be kept
+  // no more.
+  std::optional<Reservation> DelayedBy(const AttemptRef& attempt, DurationMs limit_ms,
+                                       TimeMs now) const;
 
   // Counts one of `parts` of the nodes and accounts anew, from single holdings, and says where the
   // totals that are kept, or what is kept as free, differ, or more GPUs are held than there are.

@@ -1,6 +1,7 @@
 // What passes share about promises to jobs that wait.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "kezek/reason.h"
@@ -27,6 +28,11 @@ void MoveLater(const World& world, Draft& draft, Agenda& agenda, Reservation res
 
 // Scavengers whose time has come leave what is promised.
 void ClearPromised(const World& world, Draft& draft, Agenda& agenda);
+
+// What is promised and would be kept no more if an attempt had this limit. The world has been
+// refreshed for `now`.
+std::optional<Reservation> DelayedBy(const World& world, const AttemptRef& attempt,
+                                     DurationMs limit_ms, TimeMs now);
 
 // A reclaim under way counts as allocated: in what limits, guarantees and budgets are measured by.
 Given AddClaim(const World& world, Draft& draft, const Waiting& job, const Reservation& claim);
