@@ -117,17 +117,18 @@ TEST(Config, AClassMayPreemptLowerOnesOfItsProject) {
   EXPECT_TRUE(config->classes.at("urgent").preempts_lower);
 }
 
-TEST(Config, PromisesAreMadeOnlyWhereTheFileSaysSo) {
-  EXPECT_EQ(ParseConfig(kGood, "k.yaml")->scheduling.reservations, 0);
-  EXPECT_FALSE(ParseConfig(kGood, "k.yaml")->scheduling.reclaim);
+TEST(Config, PromisesAreMadeUnlessTheFileSaysOtherwise) {
+  EXPECT_EQ(ParseConfig(kGood, "k.yaml")->scheduling.reservations, 8);
+  EXPECT_EQ(ParseConfig(kGood, "k.yaml")->scheduling.reserve_after_ms, 0);
+  EXPECT_TRUE(ParseConfig(kGood, "k.yaml")->scheduling.reclaim);
   std::string text = kGood;
   text.replace(text.find("  half_life"), 0,
-               "  reservations: 8\n  reserve_after: 4h\n  reclaim: true\n");
+               "  reservations: 0\n  reserve_after: 4h\n  reclaim: false\n");
   const auto config = ParseConfig(text, "k.yaml");
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_EQ(config->scheduling.reservations, 8);
+  EXPECT_EQ(config->scheduling.reservations, 0);
   EXPECT_EQ(config->scheduling.reserve_after_ms, 4 * kHourMs);
-  EXPECT_TRUE(config->scheduling.reclaim);
+  EXPECT_FALSE(config->scheduling.reclaim);
 }
 
 TEST(Config, AClassMayHaveALane) {
