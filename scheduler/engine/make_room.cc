@@ -24,6 +24,10 @@ bool WaitsForRoom(ReasonCode code) {
 
 }  // namespace
 
+PoolWalk::Asked PoolWalk::AskedBy(const Blocked& blocked) {
+  return {blocked.candidate.project, blocked.count.job_class, DemandOf(*blocked.job.spec)};
+}
+
 // True: it has started, or what is to go for it is on its way. Else `reason` may say more.
 bool PoolWalk::MakeRoom(const Blocked& blocked, Reason& reason) {
   if (!WaitsForRoom(reason.code)) return false;
@@ -31,8 +35,14 @@ bool PoolWalk::MakeRoom(const Blocked& blocked, Reason& reason) {
   if (blocked.candidate.inside && PushThrough(blocked)) return true;
   if (const Reservation* own = agenda_->Of(blocked.job.ref)) {
     reason = ReservedAt(*own);
-  } else if (!blocked.count.scavenger && Waited(blocked.job) &&
-             std::ssize(passed_) < world_.config().reservations) {
+    return false;
+  }
+  if (blocked.candidate.inside && reason.code != ReasonCode::kReservationAhead &&
+      fragmented_.contains(AskedBy(blocked))) {
+    reason.code = ReasonCode::kGuaranteeFragmented;
+  }
+  if (!blocked.count.scavenger && Waited(blocked.job) &&
+      std::ssize(passed_) < world_.config().reservations) {
     passed_.push_back({&blocked.job, blocked.candidate.inside});
   }
   return false;
@@ -44,13 +54,15 @@ bool PoolWalk::Waited(const Waiting& job) const {
 }
 
 bool PoolWalk::Reclaim(const Blocked& blocked) {
-  const Asked asked{blocked.candidate.project, blocked.count.job_class,
-                    DemandOf(*blocked.job.spec)};
+  const Asked asked = AskedBy(blocked);
   if (!victims_ || no_victims_.contains(asked)) return false;
   if (victims_->asks() >= world_.config().reclaim_asks) return false;
   const auto choice = victims_->For(blocked.job, blocked.count, std::get<Request>(asked));
   if (!choice) {
     no_victims_.insert(asked);
+    const bool fits = !blocked.candidate.inside ||
+                      victims_->WillFit(blocked.job, blocked.count, std::get<Request>(asked));
+    if (!fits) fragmented_.insert(asked);
     return false;
   }
   const Reservation* own = agenda_->Of(blocked.job.ref);

@@ -90,7 +90,9 @@ class PoolWalk {
   std::optional<Victims> victims_;
   // For which no victims, and no room through others' promises, were found: what is left gets less.
   using Asked = std::tuple<quota::AccountIndex, std::string, Request>;
+  static Asked AskedBy(const Blocked& blocked);
   std::set<Asked> no_victims_;
+  std::set<Asked> fragmented_;  // of these: inside a guarantee, and no reclaim will ever make room
   std::set<Asked> no_way_through_;
   std::set<Request> never_free_;  // found no time
   // Blocked, and promised nothing as long as nobody starts past them; in order.

@@ -47,8 +47,9 @@ void Victims::FindCandidates() {
     const ClassRules& rules = world_.ClassOf(attempt.job_class);
     const bool past_min_run =
         attempt.start_ms != 0 && draft_.now_ms - attempt.start_ms >= rules.min_run_ms;
-    candidate.may_end = attempt.ends_by_ms == 0 && !ending_.contains(ref) &&
-                        (count.scavenger || (rules.preemptible && past_min_run));
+    candidate.may_end_soon =
+        attempt.ends_by_ms == 0 && !ending_.contains(ref) && (count.scavenger || rules.preemptible);
+    candidate.may_end = candidate.may_end_soon && (count.scavenger || past_min_run);
     if (attempt.ends_by_ms != 0) ending_.insert(ref);
     candidate.lost = LostBy(attempt, draft_.now_ms, world_.config().charge.refund_max_ms);
     for (const NodeGrant& grant : attempt.placement) {
@@ -117,7 +118,8 @@ bool Victims::MayAsk(const Ask& ask) const {
 
 bool Victims::MayTake(const Ask& ask, const Candidate& candidate) const {
   const AttemptRef& ref = candidate.attempt->attempt;
-  if (!candidate.may_end || ask.but.contains(ref) || ask.gone.contains(ref)) return false;
+  const bool may_end = ask.soon ? candidate.may_end_soon : candidate.may_end;
+  if (!may_end || ask.but.contains(ref) || ask.gone.contains(ref)) return false;
   if (candidate.scavenger) return true;
   const quota::AccountTree& tree = world_.tree();
   const AccountIndex to = tree.IndexOf(ask.count.project);
@@ -343,6 +345,18 @@ std::optional<Victims::Choice> Victims::For(const Waiting& job, const quota::Job
     return choice;
   }
   return std::nullopt;
+}
+
+bool Victims::WillFit(const Waiting& job, const quota::JobCount& count,
+                      const Request& request) const {
+  const Ask ask{.row = job.ref,
+                .count = count,
+                .request = request,
+                .limit_ms = job.spec->time_limit_ms,
+                .soon = true,
+                .gone = ending_};
+  if (!MayAsk(ask)) return true;  // not by reclaim
+  return Fits(PoolIn(agenda_.RoomWithout(ending_, StayOf(ask), ask.row)), request) || Best(ask);
 }
 
 void Victims::Take(const Choice& choice) {

@@ -46,6 +46,9 @@ class Victims {
   // None: there are none that may be ended and make room. The job has no room now.
   std::optional<Choice> For(const Waiting& job, const quota::JobCount& count,
                             const Request& request);
+  // Of a job that has found none: whether what is ending, or victims once they are past min_run,
+  // will make it room.
+  bool WillFit(const Waiting& job, const quota::JobCount& count, const Request& request) const;
   // The plan ends these.
   void Take(const Choice& choice);
   // For how many jobs victims have been looked for.
@@ -58,7 +61,8 @@ class Victims {
     // The nearest account above it, its project included, whose guarantee covers it.
     quota::AccountIndex covered_by = quota::kNoAccount;
     bool scavenger = false;
-    bool may_end = false;  // by its class, and its time; of scavengers always
+    bool may_end = false;       // by its class, and its time; of scavengers always
+    bool may_end_soon = false;  // once it has run for long enough
     MilliGpuMs lost = 0;
     std::vector<std::size_t> spots;
   };
@@ -78,6 +82,7 @@ class Victims {
     quota::JobCount count;
     Request request;
     DurationMs limit_ms = 0;
+    bool soon = false;                                   // victims need not be past min_run
     std::set<AttemptRef> but;                            // not these
     std::set<AttemptRef> gone;                           // these have been ended for others
     std::map<quota::AccountIndex, MilliGpus> allocated;  // more, or less

@@ -59,7 +59,7 @@ class ReclaimTest : public testing::Test {
     for (const Holding& attempt : running) world.SetHolding(attempt);
     for (const Waiting& job : waiting) world.SetWaiting(job);
     world.Refresh(kNoon);
-    const Plan plan = DecideAll(world, kNoon);
+    plan = DecideAll(world, kNoon);
     EXPECT_TRUE(plan.dropped.empty()) << plan.dropped.front().second;
     std::string text;
     for (const Preempt& preempt : plan.preempts) {
@@ -79,6 +79,7 @@ class ReclaimTest : public testing::Test {
   std::vector<Node> nodes;
   std::vector<Holding> running;
   std::vector<Waiting> waiting;
+  Plan plan;
 };
 
 TEST_F(ReclaimTest, ABorrowerMakesRoomForWhoIsGuaranteed) {
@@ -132,6 +133,22 @@ TEST_F(ReclaimTest, NobodyIsPreemptedBeforeMinRunOrIfItsClassMayNot) {
   running[0].start_ms = kNoon - 10 * kMinuteMs;
   running.pop_back();
   EXPECT_EQ(Reclaims(), "21@n1 for 11");
+}
+
+TEST_F(ReclaimTest, AGuaranteeInFragmentsSaysSo) {
+  Guarantee(2, 16);
+  Guarantee(3, 16);
+  for (const std::int64_t n : {1, 2, 3, 4}) {
+    Runs(20 + n, 3, {"n" + std::to_string(n)}, 4, 30);  // covered
+    Runs(30 + n, 4, {"n" + std::to_string(n)}, 4, 1);   // borrowed, not for long
+  }
+  Waits(11, Gang(2, 1, 8));
+  Waits(12, Gang(2, 1, 4));
+  Waits(13, Gang(4, 1, 8));
+  EXPECT_EQ(Reclaims(), "");
+  EXPECT_EQ(ReasonOf(plan, 11).code, ReasonCode::kGuaranteeFragmented);
+  EXPECT_EQ(ReasonOf(plan, 12).code, ReasonCode::kWaitsForGpus) << "after min_run it has room";
+  EXPECT_EQ(ReasonOf(plan, 13).code, ReasonCode::kWaitsForGpus) << "it has no guarantee";
 }
 
 TEST_F(ReclaimTest, FreeGpusAreNotLeftForPreemption) {
