@@ -9,6 +9,7 @@
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/pools.h"
 #include "scheduler/engine/recount.h"
+#include "scheduler/engine/reserve.h"
 #include "scheduler/engine/world.h"
 
 namespace kezek::engine {

@@ -316,10 +316,11 @@ void Lookahead::UsePromise(const Waiting& job, StartTime& start) const {
     const Reservation* own = agenda.Of(job.ref);
     if (own == nullptr || (start.start_ms != 0 && start.start_ms < own->from_ms)) continue;
     const TimeMs from = std::max(own->from_ms, draft_.now_ms);
-    start = {.start_ms = from,
-             .placement = {},
-             .earliest = false,
-             .assumption = {ReasonCode::kReservedAt, {{"at_ms", std::to_string(from)}}}};
+    Reason assumption{ReasonCode::kReservedAt, {{"at_ms", std::to_string(from)}}};
+    // It would be promised this if a later job were about to pass it: it does not have it yet.
+    if (!world_.reservations().contains(job.ref)) assumption = {ReasonCode::kUntilLimits, {}};
+    start = {
+        .start_ms = from, .placement = {}, .earliest = false, .assumption = std::move(assumption)};
   }
 }
 

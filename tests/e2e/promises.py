@@ -17,7 +17,6 @@ NODES = 4
 GRACE_S = 20
 MIN_RUN_S = 5
 CONF = f"""
-scheduling: {{reservations: 8, reclaim: true}}
 classes: {{normal: {{min_run: {MIN_RUN_S}s, grace_max: 1m}}}}
 """
 BORROWER = """#!/bin/bash

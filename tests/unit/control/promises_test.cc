@@ -370,6 +370,28 @@ TEST_F(PromisesTest, ALostNodeMovesItLaterWithTheReason) {
   EXPECT_EQ(moved[0].reason.fields.at("cause"), "node");
 }
 
+TEST_F(PromisesTest, ALongerLimitThatDelaysAReservationIsAnAdminsToGive) {
+  const JobRef gang{SubmitPassed(), kNoElement};
+  desk.Tick();
+  const Reservation promise = desk.store.reservations().at(gang);
+  JobRef running;
+  for (const auto& [ref, attempt] : desk.store.attempts()) {
+    for (const NodeGrant& grant : promise.placement) {
+      if (grant.node == attempt.placement[0].node) running = ref.job;
+    }
+  }
+  UpdateJobs longer{.jobs = {running}, .time_limit_ms = 3 * kHourMs};
+  const auto refused = desk.Do(longer);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().details.at(0).reason, "RESERVATION_AHEAD");
+  longer.by_admin = true;
+  ASSERT_TRUE(desk.Do(longer).has_value());
+  const auto moved = Of(desk.Tick(), ReasonCode::kReservedAt);
+  ASSERT_EQ(moved.size(), 1U);
+  EXPECT_EQ(moved[0].job, gang);
+  EXPECT_EQ(moved[0].reason.fields.at("cause"), "extension");
+}
+
 TEST_F(PromisesTest, NobodyIsEndedWhileTheClusterIsSilent) {
   Fill(kBorrower);
   desk.Offer(ClusterSilent{"gone"});
