@@ -113,15 +113,16 @@ Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accou
     if (!tree.by_path_.emplace(node.path, index).second) {
       return Problem(node.path, "path", "NAME_TAKEN", "a sibling has the same name");
     }
-    tree.by_id_.emplace(id, index);
+    tree.by_id_.push_back({id, index});
     tree.nodes_.push_back(std::move(node));
     const std::vector<AccountId>& below = children[id];
     for (auto child = below.rbegin(); child != below.rend(); ++child) {
       open.emplace_back(*child, index);
     }
   }
+  std::sort(tree.by_id_.begin(), tree.by_id_.end());
   for (const auto& [id, account] : accounts) {
-    if (!tree.by_id_.contains(id)) {
+    if (tree.IndexOf(id) == kNoAccount) {
       return Problem(account.name, "path", "CYCLE", "it is below itself");
     }
   }
@@ -141,8 +142,10 @@ const AccountTree::Node& AccountTree::node(AccountIndex i) const {
 }
 
 AccountIndex AccountTree::IndexOf(AccountId id) const {
-  const auto found = by_id_.find(id);
-  return found == by_id_.end() ? kNoAccount : found->second;
+  const auto found =
+      std::lower_bound(by_id_.begin(), by_id_.end(), id,
+                       [](const auto& known, AccountId asked) { return known.first < asked; });
+  return found == by_id_.end() || found->first != id ? kNoAccount : found->second;
 }
 
 AccountIndex AccountTree::Find(std::string_view path) const {

@@ -138,7 +138,7 @@ class AccountTree {
                          std::vector<SettingProblem>* problems) const;
 
   std::vector<Node> nodes_;
-  std::map<AccountId, AccountIndex> by_id_;
+  std::vector<std::pair<AccountId, AccountIndex>> by_id_;  // sorted
   std::map<std::string, AccountIndex, std::less<>> by_path_;
 };
 

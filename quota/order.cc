@@ -325,39 +325,6 @@ void OrderTree::CloseProject(AccountIndex project) {
   Refresh(project);
 }
 
-// The largest job that may come first of a project whose smallest is `least`.
-MilliGpus OrderTree::MostFor(AccountIndex project, MilliGpus least) const {
-  MilliGpus most = kAny;
-  for (auto i = project; i != kRootIndex && i != kNoAccount; i = Parent(i)) {
-    if (At(i).slack_milli >= least) most = std::min(most, At(i).slack_milli);
-  }
-  return most;
-}
-
-void OrderTree::Drain(AccountIndex project,
-                      const std::function<bool(const Candidate&)>& is_blocked) {
-  KEZEK_CHECK(!current_, "answer the candidate first");
-  if (At(project).project < 0) return;
-  ProjectWalk& walk = ProjectAt(project);
-  Open(&walk, input_.tree->id(project));
-  for (const bool scavengers : {false, true}) {
-    if (scavengers_ && !scavengers) continue;
-    const Item* top = scavengers ? &walk.scavengers : &walk.others;
-    while (*top != kNone) {
-      const MilliGpus most = scavengers ? kAny : MostFor(project, walk.order.Least(*top));
-      const Item at = walk.order.First(*top, most);
-      GroupWalk& group = GroupAt(&walk, at);
-      OpenGroup(&group);
-      const Item run = group.order.First(group.top, most);
-      const UsageValue charge = ChargeOf(RunAt(&group, run).head->second.expected_charge);
-      const bool blocked = is_blocked(Head(project, group, RunAt(&group, run)));
-      Step(&walk, at, run, false, blocked ? charge : UsageValue{});
-      if (RunAt(&group, run).used != 0) Step(&walk, at, run, true, {});
-    }
-  }
-  Refresh(project);
-}
-
 MilliGpus OrderTree::Slack(AccountIndex account) const { return At(account).slack_milli; }
 
 std::vector<std::int64_t> OrderTree::Places() const {
@@ -372,9 +339,21 @@ std::vector<std::int64_t> OrderTree::Places() const {
 }
 
 std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
+  if (At(project).project < 0) return {};
+  return AllOf(project, projects_[static_cast<std::size_t>(At(project).project)]);
+}
+
+std::vector<const OrderJob*> OrderTree::OwnOrder(AccountIndex project) const {
+  std::vector<const OrderJob*> jobs;
+  if (At(project).project < 0) return jobs;
+  ProjectWalk walk;
+  walk.project = projects_[static_cast<std::size_t>(At(project).project)].project;
+  for (const Candidate& candidate : AllOf(project, std::move(walk))) jobs.push_back(candidate.job);
+  return jobs;
+}
+
+std::vector<Candidate> OrderTree::AllOf(AccountIndex project, ProjectWalk walk) const {
   std::vector<Candidate> remaining;
-  if (At(project).project < 0) return remaining;
-  ProjectWalk walk = projects_[static_cast<std::size_t>(At(project).project)];
   Open(&walk, input_.tree->id(project));
   for (const Item* top : {&walk.others, &walk.scavengers}) {
     while (*top != kNone) {

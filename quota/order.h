@@ -18,7 +18,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -80,20 +79,19 @@ class OrderTree {
   // in scavenger classes stays until those are walked, and then needs its own call.
   void CloseProject(AccountIndex project);
 
-  // What is left of a project, in the order in which it comes if nothing starts any more, and out
-  // of the walk; an array once. `is_blocked` is told of each and answers whether its charge counts,
-  // as by Take, or not, as by PassOver. What other projects have left does not matter then:
-  // whenever this one is come to, all accounts on its path are inside their guarantees that have
-  // room for its smallest job.
-  void Drain(AccountIndex project, const std::function<bool(const Candidate&)>& is_blocked);
-
   // guarantee - running - given; negative if it borrows.
   MilliGpus Slack(AccountIndex account) const;
+  // The least counted GPUs of what is left below it, scavengers left out unless nothing else is;
+  // kNothing of SizedOrders: nothing is.
+  MilliGpus LeastLeft(AccountIndex account) const { return At(account).least_milli; }
   // Place of each account among its siblings with jobs left, by index: 1 is next; 0: has none.
   std::vector<std::int64_t> Places() const;
   // What is left of a project, in the order it would come if all of it were taken; an array is
   // there once, with its next element.
   std::vector<Candidate> Remaining(AccountIndex project) const;
+  // The same of all that waited when the walk began: the project's own order, whatever guarantees
+  // let some of it come sooner.
+  std::vector<const OrderJob*> OwnOrder(AccountIndex project) const;
 
  private:
   using Item = SizedOrders::Item;
@@ -161,7 +159,6 @@ class OrderTree {
   UsageValue UsageOfUser(AccountId project, UserId user) const;
   void Open(ProjectWalk* walk, AccountId id) const;
   MilliGpus Least(const ProjectWalk& walk) const;
-  MilliGpus MostFor(AccountIndex project, MilliGpus least) const;
   bool Inside(AccountIndex i) const {
     return !scavengers_ && At(i).least_milli <= At(i).slack_milli;
   }
@@ -171,6 +168,7 @@ class OrderTree {
   void Leave(AccountIndex account);
   void Join(AccountIndex account);
   void Refresh(AccountIndex project);
+  std::vector<Candidate> AllOf(AccountIndex project, ProjectWalk walk) const;
   Candidate Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const;
   static void OpenGroup(GroupWalk* group);
   static void PutRun(GroupWalk* group, Item run);

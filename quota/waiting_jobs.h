@@ -39,6 +39,10 @@ struct OrderJob {
   TimeMs submitted_ms = 0;
   std::int32_t user_priority = 0;  // higher first, among the places of the user's own jobs
   std::int32_t count = 1;
+  // For whoever asks for the order; it does not look at them. The same of jobs that ask for the
+  // same of nodes; until when it also asks for what it prefers, or 0.
+  std::int64_t asks = 0;
+  TimeMs prefers_until_ms = 0;
   bool operator==(const OrderJob&) const = default;
 };
 

@@ -21,6 +21,7 @@
 #include "kezek/result.h"
 #include "kezek/snapshot_map.h"
 #include "kezek/user.h"
+#include "kezek/waiting_standings.h"
 #include "kezek/what_if.h"
 
 namespace kezek {
@@ -65,12 +66,6 @@ struct Standing {
   MilliGpus Owed() const { return std::max<MilliGpus>(0, entitled_milli - allocated_milli); }
 };
 
-struct JobStanding {
-  Reason reason;
-  std::int64_t rank = 0;              // over all, of its GPU type; 0: beyond the exact ones
-  std::int64_t place_in_project = 0;  // 1 is next
-};
-
 // An attempt that holds resources.
 struct Alive {
   AttemptRef attempt;
@@ -107,7 +102,7 @@ struct View {
   std::map<std::string, Node> nodes;
   // Waiting jobs, those that the engine looked at and those that more than GPUs stop; none is in
   // both. For arrays: the row of what is pending.
-  std::shared_ptr<const std::map<JobRef, JobStanding>> waiting;  // null: none
+  std::shared_ptr<const WaitingStandings> waiting;  // null: none
   SnapshotMap<JobRef, JobStanding>::Snapshot stopped;
   std::shared_ptr<const std::vector<Alive>> alive;                  // by attempt; null: none
   std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
@@ -126,15 +121,15 @@ struct View {
   TimeMs cluster_silent_since_ms = 0;
   std::string cluster_version;
 
-  // How a job that waits stands, an element without a row of its own by its array's. Null: it does
+  // How a job that waits stands, an element without a row of its own by its array's. None: it does
   // not wait, or came after the tick.
-  const JobStanding* FindWaiting(const JobRef& job) const {
+  std::optional<JobStanding> FindWaiting(const JobRef& job, const JobSpec& spec) const {
     for (const JobRef& ref : {job, JobRef{job.id, kNoElement}}) {
-      if (const JobStanding* found = stopped.Find(ref)) return found;
+      if (const JobStanding* found = stopped.Find(ref)) return *found;
       if (waiting == nullptr) continue;
-      if (const auto found = waiting->find(ref); found != waiting->end()) return &found->second;
+      if (auto found = waiting->Find(ref, spec)) return found;
     }
-    return nullptr;
+    return std::nullopt;
   }
   std::int64_t CountWaiting() const {
     return static_cast<std::int64_t>(stopped.size() + (waiting == nullptr ? 0 : waiting->size()));

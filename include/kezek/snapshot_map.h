@@ -72,6 +72,14 @@ class SnapshotMap {
   }
 
   std::size_t size() const { return size_; }
+  // Null: there is none. Valid until the next change.
+  const Value* Find(const Key& key) const {
+    const std::size_t place = PlaceOf(key);
+    if (place == places_.size()) return nullptr;
+    const Chunk& chunk = *places_[place].chunk;
+    const auto found = Lower(chunk, key);
+    return found == chunk.end() || found->first != key ? nullptr : &found->second;
+  }
 
   Snapshot Take() {
     Snapshot snapshot;

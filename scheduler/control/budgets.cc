@@ -183,21 +183,21 @@ void WarnOfWaiting(Core& core) {
                                 [](const auto& one) { return one.second.by_budgets > 0; });
   if (!some) return;
   const Directory& directory = *core.state.directory();
-  for (const auto& [ref, standing] : core.plan.waiting) {
-    if (standing.reason.code != ReasonCode::kBudgetExhausted) continue;
-    const auto& fields = standing.reason.fields;
+  core.plan.waiting.ForEachOwn([&](const JobRef& ref, const Reason& reason) {
+    if (reason.code != ReasonCode::kBudgetExhausted) return;
+    const auto& fields = reason.fields;
     const auto account = directory.account_by_path.find(fields.at("account"));
-    if (account == directory.account_by_path.end()) continue;
+    if (account == directory.account_by_path.end()) return;
     const BudgetRef budget{account->second, fields.at("budget")};
     ++core.waiting_for_budget[budget];
     const BudgetBalance& balance = core.engine.budgets().Of(budget);
     const quota::Int128 all = quota::Int128{balance.granted} + balance.carried_in;
     const auto known = core.waited_for.find(budget);
-    if (known != core.waited_for.end() && known->second == balance.granted) continue;
+    if (known != core.waited_for.end() && known->second == balance.granted) return;
     core.waited_for[budget] = balance.granted;
     const quota::Int128 percent = all == 0 ? 100 : quota::Int128{balance.spent} * 100 / all;
     SayWarning(core, budget, static_cast<std::int64_t>(percent), ToText(ref));
-  }
+  });
 }
 
 std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core) {

@@ -38,8 +38,8 @@ QueueTally TallyQueue(const QueueState& state, const View& view) {
   for (const auto& [ref, job] : state.jobs()) {
     const std::int64_t waiting = Waiting(job);
     if (waiting == 0) continue;
-    const JobStanding* standing = view.FindWaiting(ref);
-    const ReasonCode reason = standing == nullptr ? ReasonCode::kNone : standing->reason.code;
+    const auto standing = view.FindWaiting(ref, *job.spec);
+    const ReasonCode reason = standing ? standing->reason.code : ReasonCode::kNone;
     queued[{job.spec->job_class, reason}].Add(waiting, CountedOf(*job.spec, types));
   }
   std::map<std::pair<std::string, bool>, Sum> alive;

@@ -115,7 +115,7 @@ engine::Waiting WaitingOf(const Job& job) {
 void StandStill(Core& core, const Job& job, Reason reason) {
   DropPromise(core, job.ref, reason);
   core.engine.RemoveWaiting(job.ref);
-  core.plan.waiting.erase(job.ref);  // where this tick's plan has it
+  core.plan.waiting.Erase(job.ref, *job.spec);  // where this tick's plan has it
   core.stopped.Set(job.ref, {.reason = std::move(reason)});
 }
 

@@ -74,7 +74,7 @@ void Launch1(Core& core, const engine::Start& start) {
   if (draw.stop.code != ReasonCode::kNone || draw.scavenges) {
     // Cannot be: the engine has the same balances. If it were, nothing would be held.
     core.ready.report.alarms.push_back("budgets do not hold " + ClusterName(attempt.ref));
-    core.plan.waiting[start.row].reason = draw.stop;
+    core.plan.waiting.Tell(row.ref, *row.spec, draw.stop);
     return;
   }
   Job job = known ? core.JobOf(start.job) : MakeElement(core, start.job);
@@ -105,10 +105,12 @@ void Launch1(Core& core, const engine::Start& start) {
 void Withhold(Core& core) {
   Reason reason{ReasonCode::kClusterAway, {{"since_ms", std::to_string(core.cluster_since_ms)}}};
   if (!core.stop.empty()) reason = {ReasonCode::kSchedulingStopped, {{"text", core.stop}}};
-  for (const engine::Start& start : core.plan.starts) core.plan.waiting[start.row];
-  for (auto& [job, standing] : core.plan.waiting) {
-    if (!quota::IsBar(standing.reason.code)) standing.reason = reason;
+  for (const engine::Start& start : core.plan.starts) {
+    const bool known = core.state.FindJob(start.job) != nullptr;
+    const Job& row = core.JobOf(known ? start.job : start.row);
+    core.plan.waiting.Tell(start.row, *row.spec, reason);
   }
+  core.plan.waiting.TellAll(reason, quota::IsBar);
   core.plan.starts.clear();
   core.plan.preempts.clear();
   core.plan.reservations.clear();  // what was promised stays

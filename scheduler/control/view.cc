@@ -48,9 +48,7 @@ void MakeView(Core& core) {
   if (!ticked && core.view != nullptr) {
     view = *core.view;
   } else {
-    view.waiting =
-        std::make_shared<const std::map<JobRef, JobStanding>>(std::move(core.plan.waiting));
-    core.plan.waiting.clear();
+    view.waiting = std::make_shared<const WaitingStandings>(std::exchange(core.plan.waiting, {}));
     view.stopped = core.stopped.Take();
     view.standings = std::move(core.plan.standings);
     core.plan.standings.clear();

@@ -25,8 +25,7 @@ std::vector<std::string> DemandDifferences(const World& world, std::int32_t part
     const quota::JobCount count = world.CountOf(job);
     const JobSpec& spec = *job.spec;
     const PoolKey shared{spec.shape.gpu_type, {}, {}};
-    if (world.barred().contains(job.ref) || count.scavenger ||
-        world.MayBeStopped(project, spec.job_class) ||
+    if (world.IsBarred(job.ref) || count.scavenger || world.MayBeStopped(project, spec.job_class) ||
         PoolsFor(world.apart(), tree, spec).back() != shared ||
         WhyNeverFits(world.configured(), spec, shared).code != ReasonCode::kNone) {
       return 0;
@@ -148,6 +147,8 @@ bool Engine::IsApart(const Holding& attempt) const {
 std::size_t Engine::waiting() const { return world_->waiting().size(); }
 
 std::int64_t Engine::keyed() const { return world_->keyed(); }
+
+std::int64_t Engine::places_kept() const { return world_->blocks().held(); }
 
 Facts Engine::CopyFacts() const {
   Facts facts = CopyFacts(std::vector<JobRef>{});

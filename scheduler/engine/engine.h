@@ -27,6 +27,7 @@
 #include "kezek/reservation.h"
 #include "kezek/resources.h"
 #include "kezek/time.h"
+#include "kezek/waiting_standings.h"
 #include "quota/budget.h"
 #include "quota/run_history.h"
 #include "quota/usage.h"
@@ -48,6 +49,9 @@ struct EngineConfig {
   DurationMs improve_ms = 5 * kSecondMs;  // how often reservations are looked at for earlier times
   DurationMs late_ms = 30 * kSecondMs;    // by so much a reservation may start late and delay none
   DurationMs topology_wait_ms = 10 * kMinuteMs;
+  // For so long the places of a project's rows may stay as they were found while nothing happens to
+  // it: in that time usage decays, and users may change places by it.
+  DurationMs places_keep_ms = kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;
   DurationMs age_max_ms = kDayMs;  // of ProjectRule::kShortest; more than 0
   quota::ChargeRules charge;       // what a start holds of budgets
@@ -133,12 +137,14 @@ struct Plan {
   // Told as they were decided: of one row at most one.
   std::vector<ReservationChange> reservations;
   // Every waiting job that does not start has one; the array's row for its pending elements.
-  std::map<JobRef, JobStanding> waiting;
+  WaitingStandings waiting;
   std::map<std::pair<AccountId, std::string>, Standing> standings;
   std::map<std::pair<AccountId, std::string>, StoppedDemand>
       stopped;                                      // of projects; not scavengers
   std::map<std::string, MilliGpus> capacity_milli;  // of nodes in service, by GPU type
-  // `starts_max` was reached: decide again as soon as this one is committed. Never without starts.
+  // `starts_max` was reached, or promises were pushed aside for a start, so that who waits behind
+  // them is to be looked at anew: decide again as soon as this one is committed. Never without
+  // starts.
   bool more = false;
   // Decisions that verify dropped: the job is set aside by the controller, with an alarm.
   std::vector<std::pair<JobRef, std::string>> dropped;
@@ -214,6 +220,8 @@ class Engine {
   // those anew that it bars or lets in; where nodes have owners, a move those of what is moved, and
   // other owners all.
   std::int64_t keyed() const;
+  // How many blocks of places stood for another tick, likewise.
+  std::int64_t places_kept() const;
   // Whether it is on dedicated nodes or a lane, as they are now: in no guarantee.
   bool IsApart(const Holding& attempt) const;
   // A copy, for plans that are made elsewhere. With `rows`: of what waits only these, and what

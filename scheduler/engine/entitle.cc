@@ -185,7 +185,7 @@ std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft
   std::map<AccountId, std::set<JobRef>> gone;  // rows all of which start
   for (const Start& start : draft.plan.starts) {
     const JobSpec& spec = *world.waiting().at(start.row).spec;
-    if (spec.shape.gpu_type != type || draft.plan.waiting.contains(start.row)) continue;
+    if (spec.shape.gpu_type != type || draft.plan.waiting.Find(start.row, spec)) continue;
     gone[spec.project].insert(start.row);
   }
   const auto queued = world.queued().find(type);

@@ -98,7 +98,7 @@ void Keeper::Run(std::vector<const Reservation*> promises) {
     ++draft_.started[row];
     draft_.charged[key_.gpu_type][{given.count.project, given.count.user}] +=
         given.count.scavenger ? 0 : given.expected_charge;
-    draft_.plan.waiting[row].reason = UnderWay(world_, *promise);
+    draft_.plan.waiting.Set(row, *JobOf(*promise).spec, {.reason = UnderWay(world_, *promise)});
   }
 }
 
@@ -129,7 +129,7 @@ std::string Keeper::WhyPushed(const Reservation& promise) const {
 // Its job waits no more, is stopped by a limit or budget, or asks for more; `why`: what stops it.
 bool Keeper::IsOver(const Reservation& promise, Reason& why) const {
   const auto job = world_.waiting().find(promise.row);
-  if (job == world_.waiting().end() || world_.barred().contains(promise.row)) return true;
+  if (job == world_.waiting().end() || world_.IsBarred(promise.row)) return true;
   const auto started = draft_.started.find(promise.row);
   const std::int32_t before = started == draft_.started.end() ? 0 : started->second;
   if (StartableCount(job->second) <= before) return true;

@@ -52,17 +52,11 @@ Lookahead::Lookahead(Facts facts, std::shared_ptr<const Directory> directory,
       world_(Prepared(std::move(facts)), std::move(directory)),
       draft_(Refreshed(world_, now), now) {
   draft_.one_more_passes = true;
-  Plan1(standings);
-  std::map<PoolKey, std::vector<std::pair<std::int64_t, const Waiting*>>> ranked;
-  for (const auto& [ref, standing] : draft_.plan.waiting) {
-    if (standing.rank == 0) continue;
+  PlanUpToWalk(standings);
+  standings_ = draft_.plan.waiting.All();
+  for (const JobRef& ref : draft_.plan.waiting.Ranked()) {
     const Waiting& job = world_.waiting().at(ref);
-    ranked[PoolsFor(world_.apart(), world_.tree(), *job.spec).back()].push_back(
-        {standing.rank, &job});
-  }
-  for (auto& [key, jobs] : ranked) {
-    std::sort(jobs.begin(), jobs.end());
-    for (const auto& [rank, job] : jobs) waiting_[key].push_back(job);
+    waiting_[PoolsFor(world_.apart(), world_.tree(), *job.spec).back()].push_back(&job);
   }
 }
 
@@ -78,7 +72,7 @@ Facts Lookahead::Prepared(Facts facts) {
 }
 
 // The passes of a tick up to the walk.
-void Lookahead::Plan1(const Standings& standings) {
+void Lookahead::PlanUpToWalk(const Standings& standings) {
   const bool promises = HasPromises(world_);
   if (promises) KeepApart(world_, draft_);
   WalkApart(world_, draft_);
@@ -356,9 +350,8 @@ Outlook Lookahead::Of(const OutlookQuestion& question) const {
     outlook.start = {.start_ms = draft_.now_ms, .placement = std::move(*verdict.placement)};
     return outlook;
   }
-  const auto standing = draft_.plan.waiting.find(inquiry.job.ref);
-  outlook.reason =
-      standing == draft_.plan.waiting.end() ? std::move(verdict.reason) : standing->second.reason;
+  const auto standing = StandingOf(inquiry.job.ref);
+  outlook.reason = standing != nullptr ? standing->reason : std::move(verdict.reason);
   if (verdict.placement) outlook.reason = {ReasonCode::kNotLookedAt, {}};
   if (IsNever(outlook.reason)) return outlook;
   if (inquiry.front.looked) AdviseNow(inquiry);

@@ -65,12 +65,17 @@ class Lookahead final : public Foresight {
 
   static Facts Prepared(Facts facts);
   static const World& Refreshed(World& world, TimeMs now);
-  void Plan1(const Standings& standings);
+  void PlanUpToWalk(const Standings& standings);
   Waiting JobOf(const OutlookQuestion& question) const;
   Reason BarOf(const Waiting& job) const;
   bool StartsByPlan(const Waiting& job, Outlook& outlook) const;
   Verdict TryNow(const Waiting& job, Agendas& agendas) const;
   Verdict TryIn(const Waiting& job, const PoolKey& key, Agendas& agendas) const;
+  // Null: it does not wait.
+  const JobStanding* StandingOf(const JobRef& row) const {
+    const auto found = standings_.find(row);
+    return found == standings_.end() ? nullptr : &found->second;
+  }
   bool HeldBack(const Waiting& job) const;
   Front FrontOf(const Waiting& job) const;
   bool ComesTo(const Waiting& job, const std::vector<const Waiting*>& before) const;
@@ -88,6 +93,7 @@ class Lookahead final : public Foresight {
   bool complete_ = true;  // the facts leave nothing out
   World world_;
   Draft draft_;                                             // after the walk
+  std::map<JobRef, JobStanding> standings_;                 // by it
   std::map<PoolKey, std::vector<const Waiting*>> waiting_;  // as walked; dedicated nodes excepted
 };
 

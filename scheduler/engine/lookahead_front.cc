@@ -12,19 +12,19 @@ namespace kezek::engine {
 
 // By a budget, however much room there is.
 bool Lookahead::HeldBack(const Waiting& job) const {
-  return IsOfBudget(draft_.plan.waiting.at(job.ref).reason);
+  return IsOfBudget(StandingOf(job.ref)->reason);
 }
 
 Lookahead::Front Lookahead::FrontOf(const Waiting& job) const {
   const PoolKey key = PoolsFor(world_.apart(), world_.tree(), *job.spec).back();
-  const auto standing = draft_.plan.waiting.find(job.ref);
-  if (standing == draft_.plan.waiting.end()) {
+  const JobStanding* standing = StandingOf(job.ref);
+  if (standing == nullptr) {
     Front front = FrontOfNew(job, key);
     front.looked = front.known && ComesTo(job, front.jobs);
     return front;
   }
   Front front;
-  front.looked = standing->second.rank > 0;
+  front.looked = standing->rank > 0;
   const auto walked = waiting_.find(key);
   if (walked == waiting_.end()) return front;
   for (const Waiting* other : walked->second) {
@@ -75,14 +75,14 @@ Lookahead::Front Lookahead::FrontOfNew(const Waiting& job, const PoolKey& key) c
       front.known = complete_ || left > 0;
       return front;
     }
-    const auto standing = draft_.plan.waiting.find(ref);
-    const bool waits = standing != draft_.plan.waiting.end() && standing->second.rank > 0;
+    const JobStanding* standing = StandingOf(ref);
+    const bool waits = standing != nullptr && standing->rank > 0;
     if (waits) {
       --left;
       const Waiting& other = world_.waiting().at(ref);
       if (!HeldBack(other)) front.jobs.push_back(&other);
     }
-    const bool stopped = waits && IsStop(standing->second.reason);
+    const bool stopped = waits && IsStop(standing->reason);
     stopped ? order.PassOver() : order.Take(false);
     order.DropRest();
   }
@@ -101,7 +101,7 @@ bool Lookahead::ComesToDedicated(const PoolKey& key) const {
 // The walk looks at so many that are blocked, of one project at so many; others of a shape that has
 // found no room count for nothing.
 bool Lookahead::ComesTo(const Waiting& job, const std::vector<const Waiting*>& before) const {
-  for (const auto& [ref, standing] : draft_.plan.waiting) {
+  for (const auto& [ref, standing] : standings_) {
     const bool left = standing.reason.code == ReasonCode::kNotLookedAt;
     if (left && world_.waiting().at(ref).spec->project == job.spec->project) return false;
   }
@@ -109,7 +109,7 @@ bool Lookahead::ComesTo(const Waiting& job, const std::vector<const Waiting*>& b
   std::int32_t looked = 0;
   std::int32_t looked_of_project = 0;
   for (const Waiting* other : before) {
-    const Reason& reason = draft_.plan.waiting.at(other->ref).reason;
+    const Reason& reason = StandingOf(other->ref)->reason;
     if (IsStop(reason)) continue;
     const PoolKey key = PoolsFor(world_.apart(), world_.tree(), *other->spec).back();
     const auto agenda = draft_.agendas.find(key);

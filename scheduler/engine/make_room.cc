@@ -28,22 +28,31 @@ PoolWalk::Asked PoolWalk::AskedBy(const Blocked& blocked) {
   return {blocked.candidate.project, blocked.count.job_class, DemandOf(*blocked.job.spec)};
 }
 
-// True: it has started, or what is to go for it is on its way. Else `reason` may say more.
-bool PoolWalk::MakeRoom(const Blocked& blocked, Reason& reason) {
-  if (!WaitsForRoom(reason.code)) return false;
+// True: it has started, or what is to go for it is on its way. Else `held` may say more.
+bool PoolWalk::MakeRoom(const Blocked& blocked, Held& held) {
+  if (!WaitsForRoom(held.reason->code)) return false;
   if (Reclaim(blocked)) return true;
   if (blocked.candidate.inside && PushThrough(blocked)) return true;
   if (const Reservation* own = agenda_->Of(blocked.job.ref)) {
-    reason = ReservedAt(*own);
+    held = InThisTick(ReservedAt(*own));
     return false;
   }
-  if (blocked.candidate.inside && reason.code != ReasonCode::kReservationAhead &&
+  if (blocked.candidate.inside && held.reason->code != ReasonCode::kReservationAhead &&
       fragmented_.contains(AskedBy(blocked))) {
+    Reason reason = *held.reason;
+    AddOfRow(blocked.candidate, reason);
     reason.code = ReasonCode::kGuaranteeFragmented;
+    held = InThisTick(std::move(reason));
   }
-  if (!blocked.count.scavenger && Waited(blocked.job) &&
-      std::ssize(passed_) < world_.config().reservations) {
-    passed_.push_back({&blocked.job, blocked.candidate.inside});
+  if (!blocked.count.scavenger && Waited(blocked.job)) {
+    // More of either kind would get no place.
+    const bool inside = blocked.candidate.inside;
+    const std::int32_t most = world_.config().reservations / (inside ? 2 : 1);
+    std::int32_t& passed = inside ? passed_inside_ : passed_outside_;
+    if (passed < most) {
+      ++passed;
+      passed_.push_back({&blocked.job, inside});
+    }
   }
   return false;
 }
@@ -93,7 +102,9 @@ bool PoolWalk::Reclaim(const Blocked& blocked) {
   Note(world_, draft_, {claim, ReservationNews::kGiven, reason});
   const Given given = AddClaim(world_, draft_, blocked.job, claim);
   Count(blocked.candidate.project, given.count);
-  Wait(blocked.candidate, std::move(reason), true);
+  Wait(blocked.candidate, InThisTick(std::move(reason)));
+  claimed_.insert(row);
+  disturbed_.insert(blocked.candidate.project);
   order_.Start({given.count.counted_milli, given.expected_charge});
   return true;
 }
@@ -135,6 +146,7 @@ bool PoolWalk::PushThrough(const Blocked& blocked) {
 // is about to start past them. Whether any was given.
 bool PoolWalk::GivePlaces() {
   bool given = false;
+  passed_inside_ = passed_outside_ = 0;
   for (const Passed& passed : std::exchange(passed_, {})) {
     given |= Promise(*passed.job, passed.inside);
   }
@@ -170,7 +182,11 @@ bool PoolWalk::Promise(const Waiting& job, bool inside) {
   agenda_->Promise(promise);
   no_room_.clear();
   Reason reason = ReservedAt(promise);
-  waits_[job.ref].reason = reason;
+  if (key_.shared()) {
+    told_[job.ref] = std::make_shared<const Reason>(reason);
+  } else {
+    waits_[job.ref].reason = reason;
+  }
   Note(world_, draft_, {std::move(promise), ReservationNews::kGiven, std::move(reason)});
   return true;
 }

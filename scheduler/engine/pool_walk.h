@@ -1,9 +1,10 @@
-// One walk through the order of a pool. Private to its parts: walk.cc, and make_room.cc for what is
-// done about a job that finds no room.
+// One walk through the order of a pool. Private to its parts: walk.cc; make_room.cc for what is
+// done about a job that finds no room; walk_rest.cc for how those stand that do not start.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/waiting_standings.h"
 #include "quota/order.h"
 #include "scheduler/engine/agenda.h"
 #include "scheduler/engine/kept.h"
@@ -22,21 +24,40 @@ namespace kezek::engine {
 
 class PoolWalk {
  public:
-  // Says of each job that it comes to and that does not start, in `waits`, why.
-  PoolWalk(const World& world, Draft& draft, const PoolKey& key,
-           std::map<JobRef, JobStanding>& waits);
-  void Run();
+  PoolWalk(const World& world, Draft& draft, const PoolKey& key);
+  // Says of each job that is in its order and does not start how it stands: of the shared nodes in
+  // the plan, else in what it returns.
+  std::map<JobRef, JobStanding> Run();
 
  private:
-  void Walk();
+  enum class End : std::uint8_t {
+    kAllSeen,
+    kNothingStarts,  // of what was not come to
+    kLeft,           // what is, is not to be looked at
+  };
+  End Walk();
   void Examine(const quota::Candidate& candidate);
   Reason Stop(const quota::Candidate& candidate, const Waiting& job,
               const quota::JobCount& count) const;
   bool NothingStarts();
-  void WaitForAll();
-  bool IsBlocked(const quota::Candidate& candidate);
-  void PassOver(const quota::Candidate& candidate, Reason reason);
-  void Block(const quota::Candidate& candidate, Reason reason, bool counts);
+  bool MayStart(const JobSpec& spec, const World::Alike& alike);
+  bool IsInsideSomewhere(quota::AccountIndex project) const;
+  bool MayReclaim();
+  // Why a job does not start.
+  struct Held {
+    std::shared_ptr<const Reason> reason;
+    // Whether all that ask for the same of nodes have it; else what stops it other than lack of
+    // room, or what is so in this tick only.
+    enum class Whose : std::uint8_t { kShapes, kStops, kTicks } whose = Whose::kShapes;
+  };
+  static Held StopsBy(Reason reason) {
+    return {std::make_shared<const Reason>(std::move(reason)), Held::Whose::kStops};
+  }
+  static Held InThisTick(Reason reason) {
+    return {std::make_shared<const Reason>(std::move(reason)), Held::Whose::kTicks};
+  }
+  void PassOver(const quota::Candidate& candidate, Held held);
+  void Block(const quota::Candidate& candidate, Held held, bool counts);
   // A job that finds no room.
   struct Blocked {
     const quota::Candidate& candidate;
@@ -47,8 +68,8 @@ class PoolWalk {
   };
   // What has the same room.
   using Shaped = std::pair<Request, Agenda::Crossed>;
-  void WaitForRoom(const Blocked& blocked, Reason reason);
-  bool MakeRoom(const Blocked& blocked, Reason& reason);
+  void WaitForRoom(const Blocked& blocked, Held held);
+  bool MakeRoom(const Blocked& blocked, Held& held);
   bool Reclaim(const Blocked& blocked);
   bool PushThrough(const Blocked& blocked);
   bool Waited(const Waiting& job) const;
@@ -56,13 +77,28 @@ class PoolWalk {
   bool Promise(const Waiting& job, bool inside);
   void Count(quota::AccountIndex project, const quota::JobCount& count);
   void StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement);
-  void Wait(const quota::Candidate& candidate, Reason reason, bool looked);
-  void LeaveProject(quota::AccountIndex project, std::optional<bool> scavengers);
-  void LeaveAll();
+  void Wait(const quota::Candidate& candidate, Held held, bool looked = true);
+  void WaitApart(const quota::Candidate& candidate, const Held& held, bool looked);
+  void LeaveProject(quota::AccountIndex project, bool scavengers);
+  void Leave(const quota::Candidate& candidate);
+  void LeaveAllApart();
   std::int32_t StartedBefore(const JobRef& row) const;
-  void AddOfGuarantees(const quota::Candidate& candidate, Reason& reason) const;
-  Reason NoRoom(const Blocked& blocked, const Shaped& shaped, bool promised);
-  Reason WhyNoRoomNow(const Blocked& blocked) const;
+  void AddOfRow(const quota::Candidate& candidate, Reason& reason) const;
+  Held NoRoom(const Blocked& blocked, const Shaped& shaped, bool promised);
+  Held OfDedicated(const quota::Candidate& candidate, Held held) const;
+  Reason WhyNoRoomNow(const Request& request, const JobRef& row) const;
+  // --- walk_rest.cc ---
+  void TellOfAll(End end);
+  void FindDisturbed();
+  void TellOfDedicated(const WaitingStandings::OfType& told);
+  void FindWhys(End end, WaitingStandings::OfType& told) const;
+  WaitingStandings::Part PartOf(AccountId id, const quota::WaitingJobs::Project& project, End end);
+  std::shared_ptr<const WaitingBlock> BlockOf(AccountId id, quota::AccountIndex index, bool keeps);
+  bool Starts(const quota::OrderJob& job) const;
+  std::vector<WaitingRow> RowsOf(quota::AccountIndex project);
+  std::shared_ptr<const Reason> StopOfRow(const quota::OrderJob& job, quota::AccountIndex project);
+  // `before`: as it was when the walk began; else as it is now.
+  KeptBlocks::Stops StopsOf(quota::AccountIndex project, bool by_class, bool before) const;
 
   const World& world_;
   Draft& draft_;
@@ -70,7 +106,7 @@ class PoolWalk {
   const std::string& type_;
   const Pool* pool_;  // null: there is no such node
   const quota::WaitingJobs& waiting_;
-  std::map<JobRef, JobStanding>& waits_;
+  std::map<JobRef, JobStanding> waits_;  // where the nodes are not shared
   quota::OrderTree order_;
   std::vector<quota::Entitlement> entitled_;  // by index; apart: nothing
   Kept kept_;
@@ -81,10 +117,22 @@ class PoolWalk {
   std::int64_t rank_ = 0;
   std::size_t asked_after_ = SIZE_MAX;  // so many starts it was asked whether anything fits
   const JobSpec* fitting_ = nullptr;    // what did
+  const World::Alike* fitting_alike_ = nullptr;
   std::map<quota::AccountIndex, std::int32_t> looked_of_;
-  std::map<quota::AccountIndex, std::int64_t> place_of_;
+  std::map<quota::AccountIndex, std::int64_t> place_of_;  // where the nodes are not shared
+  // Where they are: what was looked at, by project; of it what is stopped, and what is said of some
+  // in this tick only; who has a rank; projects of which something starts; what accounts were
+  // given.
+  std::map<quota::AccountIndex, std::vector<JobRef>> seen_;
+  std::map<JobRef, std::shared_ptr<const Reason>> stopped_;
+  std::map<JobRef, std::shared_ptr<const Reason>> told_;
+  std::set<JobRef> claimed_;  // waits for what this walk reclaims
+  std::set<quota::AccountIndex> disturbed_;
+  std::map<JobRef, std::int64_t> starting_;  // by row; found when the walk has ended
+  std::vector<std::pair<JobRef, std::int64_t>> ranks_;
+  std::vector<MilliGpus> given_;  // by index
   // Shapes that have found no room in this tick: free GPUs only become fewer.
-  std::map<Shaped, Reason> no_room_;
+  std::map<Shaped, std::shared_ptr<const Reason>> no_room_;
   std::set<std::pair<quota::AccountIndex, MilliGpus>> kept_from_;
   Agenda* agenda_ = nullptr;  // null: nothing is promised
   std::optional<Victims> victims_;
@@ -101,6 +149,8 @@ class PoolWalk {
     bool inside = false;
   };
   std::vector<Passed> passed_;
+  std::int32_t passed_inside_ = 0;  // of them
+  std::int32_t passed_outside_ = 0;
   // Promises have moved out of the way of a start: who was blocked by them is to be looked at anew.
   bool pushed_ = false;
 };

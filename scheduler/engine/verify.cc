@@ -269,10 +269,11 @@ void Drop(const Basis& basis, const Violation& violation, Plan& plan) {
       break;
   }
   plan.dropped.push_back({job, violation.rule});
-  if (!basis.world->waiting().contains(row)) return;
+  const auto waits = basis.world->waiting().find(row);
+  if (waits == basis.world->waiting().end()) return;
   JobStanding standing;
   standing.reason = {ReasonCode::kSetAside, {{"rule", violation.rule}}};
-  plan.waiting[row] = std::move(standing);
+  plan.waiting.Set(row, *waits->second.spec, std::move(standing));
 }
 
 }  // namespace

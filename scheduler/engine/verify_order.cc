@@ -135,9 +135,9 @@ bool OrderCheck::IsForShared(const Waiting& job) const {
 }
 
 bool OrderCheck::WasLookedAt(const JobRef& row) const {
-  const auto found = plan_.waiting.find(row);
-  if (found == plan_.waiting.end()) return false;
-  const ReasonCode code = found->second.reason.code;
+  const auto found = plan_.waiting.Find(row, *basis_.world->waiting().at(row).spec);
+  if (!found) return false;
+  const ReasonCode code = found->reason.code;
   return code != ReasonCode::kNotLookedAt && code != ReasonCode::kSetAside &&
          code != ReasonCode::kArrayLimit && code != ReasonCode::kReclaimUnderWay &&
          !quota::IsBar(code);

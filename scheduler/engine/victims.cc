@@ -116,6 +116,14 @@ bool Victims::MayAsk(const Ask& ask) const {
   return false;
 }
 
+bool Victims::AnybodyMayAsk() {
+  if (!known_) FindCandidates();
+  const auto& classes = world_.directory().classes;
+  return any_scavengers_ || std::any_of(classes.begin(), classes.end(), [this](const auto& one) {
+           return one.second.preempts_lower && world_.WaitingOf(one.first) > 0;
+         });
+}
+
 bool Victims::MayTake(const Ask& ask, const Candidate& candidate) const {
   const AttemptRef& ref = candidate.attempt->attempt;
   const bool may_end = ask.soon ? candidate.may_end_soon : candidate.may_end;

@@ -51,6 +51,9 @@ class Victims {
   bool WillFit(const Waiting& job, const quota::JobCount& count, const Request& request) const;
   // The plan ends these.
   void Take(const Choice& choice);
+  // Whether more than those inside a guarantee may: scavengers run, or who waits preempts lower
+  // classes.
+  bool AnybodyMayAsk();
   // For how many jobs victims have been looked for.
   std::int32_t asks() const { return asks_; }
 

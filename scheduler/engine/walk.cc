@@ -36,21 +36,20 @@ quota::OrderInput InputOf(const World& world, const Draft& draft, const PoolKey&
 
 }  // namespace
 
-PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key,
-                   std::map<JobRef, JobStanding>& waits)
+PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key)
     : world_(world),
       draft_(draft),
       key_(key),
       type_(key_.gpu_type),
       pool_(draft.free.FindPool(key)),
       waiting_(key.shared() ? world.order().at(key.gpu_type) : world.apart_order().at(key)),
-      waits_(waits),
       order_(InputOf(world, draft, key, waiting_)),
       entitled_(EntitledIn(world, draft, key)),
       kept_(world.tree(), entitled_),
       guarantees_(quota::GuaranteesNow(entitled_)),
       allocated_(AllocatedIn(world, draft, key)),
-      free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000) {
+      free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000),
+      given_(allocated_.size(), 0) {
   if (key.shared()) draft.places[type_] = order_.Places();
   const auto agenda = draft.agendas.find(key);
   if (agenda == draft.agendas.end()) return;
@@ -58,81 +57,30 @@ PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key,
   if (key.shared() && world.config().reclaim) victims_.emplace(world, draft, type_, *agenda_);
 }
 
-void PoolWalk::Run() {
-  Walk();
+std::map<JobRef, JobStanding> PoolWalk::Run() {
+  const End end = Walk();
   if (draft_.one_more_passes) GivePlaces();
+  if (key_.shared()) {
+    TellOfAll(end);
+  } else if (end == End::kLeft) {
+    LeaveAllApart();
+  }
+  return std::move(waits_);
 }
 
-void PoolWalk::Walk() {
+PoolWalk::End PoolWalk::Walk() {
   while (true) {
     const bool full = draft_.plan.starts.size() >=
                       static_cast<std::size_t>(std::max(0, world_.config().starts_max));
     if (full || pushed_ || looked_ >= world_.config().look) {
-      LeaveAll();
       draft_.plan.more |= (full || pushed_) && !draft_.plan.starts.empty();
-      return;
+      return End::kLeft;
     }
-    if (NothingStarts()) return WaitForAll();
+    if (NothingStarts()) return End::kNothingStarts;
     const auto candidate = order_.Next();
-    if (!candidate) return;
+    if (!candidate) return End::kAllSeen;
     Examine(*candidate);
   }
-}
-
-// Nothing that waits would fit any more, whoever is next, and ranks are not told so far back: what
-// is left need not be walked through. Asked once after each start.
-bool PoolWalk::NothingStarts() {
-  if (agenda_ != nullptr || !key_.shared() || pool_ == nullptr || !draft_.started.empty()) {
-    return false;
-  }
-  const std::size_t starts = draft_.plan.starts.size();
-  if (rank_ < world_.config().exact_ranks || asked_after_ == starts) return false;
-  asked_after_ = starts;
-  const auto fits = [this](const JobSpec& spec) {
-    return Fits(*pool_, {&spec, spec.within, false});
-  };
-  if (fitting_ != nullptr && fits(*fitting_)) return false;
-  std::int32_t first = 0;  // so many shapes may yet count as looked at
-  for (const auto& [spec, alike] : world_.asked(type_)) {
-    if (fits(*spec)) {
-      fitting_ = spec.get();
-      return false;
-    }
-    for (const Domain within : {spec->within, spec->prefer}) {
-      const bool preference = within == spec->prefer && within != spec->within;
-      if (preference && within == Domain::kAny) continue;
-      if (!no_room_.contains({{spec.get(), within, preference}, {}})) ++first;
-    }
-  }
-  std::int32_t most = 0;
-  for (const auto& [project, looked] : looked_of_) most = std::max(most, looked);
-  return looked_ + first < world_.config().look && most + first < world_.config().look_project;
-}
-
-void PoolWalk::WaitForAll() {
-  for (const auto& [id, project] : waiting_.projects()) {
-    const quota::AccountIndex index = world_.tree().IndexOf(id);
-    if (index == quota::kNoAccount) continue;
-    order_.Drain(index, [this](const quota::Candidate& candidate) { return IsBlocked(candidate); });
-  }
-}
-
-// Of a job that cannot start: says why, and whether it is for lack of room now.
-bool PoolWalk::IsBlocked(const quota::Candidate& candidate) {
-  const Waiting& job = world_.waiting().at(candidate.job->ref);
-  const quota::JobCount count = world_.CountOf(job);
-  if (Reason stop = Stop(candidate, job, count); stop.code != ReasonCode::kNone) {
-    Wait(candidate, std::move(stop), true);
-    return false;
-  }
-  const Request request =
-      RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);
-  Reason reason = NoRoom({candidate, job, count, request, false}, {request, {}}, false);
-  const auto apart = draft_.waits_apart.find(job.ref);
-  const bool never = IsNever(reason);
-  if (never && apart != draft_.waits_apart.end()) reason = apart->second;
-  Wait(candidate, std::move(reason), true);
-  return !never;
 }
 
 // What limits, guarantees and budgets have against it now.
@@ -157,7 +105,7 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   quota::JobCount count = world_.CountOf(job);
   count.apart = !key_.shared();
   if (Reason stop = Stop(candidate, job, count); stop.code != ReasonCode::kNone) {
-    return PassOver(candidate, std::move(stop));
+    return PassOver(candidate, StopsBy(std::move(stop)));
   }
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);
@@ -178,10 +126,10 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   if (kept > 0 && free_milli_ - count.counted_milli < kept) {
     const bool first = kept_from_.insert({candidate.project, count.counted_milli}).second;
     Block(candidate,
-          {ReasonCode::kGuaranteeProtected,
-           {{"free", quota::GpusText(free_milli_)},
-            {"kept", quota::GpusText(kept)},
-            {"asked", quota::GpusText(count.counted_milli)}}},
+          InThisTick({ReasonCode::kGuaranteeProtected,
+                      {{"free", quota::GpusText(free_milli_)},
+                       {"kept", quota::GpusText(kept)},
+                       {"asked", quota::GpusText(count.counted_milli)}}}),
           first);
     return;
   }
@@ -191,46 +139,58 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
 
 // Blocked; but what this pool could never hold waits for nothing here. Its reason is that of the
 // nearest pool that could hold it, if there is one.
-void PoolWalk::WaitForRoom(const Blocked& blocked, Reason reason) {
-  if (!IsNever(reason)) {
-    if (agenda_ != nullptr && MakeRoom(blocked, reason)) return;
-    return Block(blocked.candidate, std::move(reason), blocked.counts);
+void PoolWalk::WaitForRoom(const Blocked& blocked, Held held) {
+  const bool never = IsNever(*held.reason);
+  held = OfDedicated(blocked.candidate, std::move(held));
+  if (!never) {
+    if (agenda_ != nullptr && MakeRoom(blocked, held)) return;
+    return Block(blocked.candidate, std::move(held), blocked.counts);
   }
   if (key_.account) {
     order_.PassOver();
     order_.DropRest();
     return;
   }
-  const auto apart = draft_.waits_apart.find(blocked.job.ref);
-  const bool elsewhere = key_.shared() && apart != draft_.waits_apart.end();
-  PassOver(blocked.candidate, elsewhere ? apart->second : std::move(reason));
+  PassOver(blocked.candidate, std::move(held));
 }
 
-// The reason for the shape, worked out once, with what is the job's own.
-Reason PoolWalk::NoRoom(const Blocked& blocked, const Shaped& shaped, bool promised) {
-  Reason reason;
+// The reason for the shape, worked out once; or what is the job's own.
+PoolWalk::Held PoolWalk::NoRoom(const Blocked& blocked, const Shaped& shaped, bool promised) {
   const auto known = no_room_.find(shaped);
+  Held held;
   if (known != no_room_.end()) {
-    reason = known->second;
+    held.reason = known->second;
   } else {
-    reason = WhyNoRoomNow(blocked);
-    if (!promised) no_room_[shaped] = reason;
+    held.reason = std::make_shared<const Reason>(WhyNoRoomNow(blocked.request, blocked.job.ref));
+    if (!promised) no_room_[shaped] = held.reason;
   }
-  if (reason.code == ReasonCode::kWaitsForTopology) {
-    reason.fields["until_ms"] =
-        std::to_string(blocked.job.queued_since_ms + world_.config().topology_wait_ms);
+  if (held.reason->code == ReasonCode::kReservationAhead) held.whose = Held::Whose::kTicks;
+  return held;
+}
+
+// Of who may have dedicated nodes, too: what kept it from those.
+PoolWalk::Held PoolWalk::OfDedicated(const quota::Candidate& candidate, Held held) const {
+  if (draft_.waits_apart.empty() || !key_.shared()) return held;
+  const auto apart = draft_.waits_apart.find(candidate.job->ref);
+  if (apart == draft_.waits_apart.end()) return held;
+  if (IsNever(*held.reason)) return InThisTick(apart->second);
+  const auto dedicated = apart->second.fields.find("dedicated");
+  if (held.reason->code != ReasonCode::kWaitsForGpus || dedicated == apart->second.fields.end()) {
+    return held;
   }
-  if (key_.shared()) AddOfGuarantees(blocked.candidate, reason);
-  return reason;
+  Reason reason = *held.reason;
+  AddOfRow(candidate, reason);
+  reason.fields["dedicated"] = dedicated->second;
+  return InThisTick(std::move(reason));
 }
 
 // What fits beside what runs is kept from it by promises.
-Reason PoolWalk::WhyNoRoomNow(const Blocked& blocked) const {
+Reason PoolWalk::WhyNoRoomNow(const Request& request, const JobRef& asks) const {
   if (agenda_ != nullptr && pool_ != nullptr && !agenda_->promises().empty() &&
-      Fits(*pool_, blocked.request)) {
+      Fits(*pool_, request)) {
     const Reservation* first = nullptr;
     for (const auto& [row, promise] : agenda_->promises()) {
-      if (row == blocked.job.ref) continue;
+      if (row == asks) continue;
       if (first == nullptr || promise->from_ms < first->from_ms) first = promise;
     }
     if (first != nullptr) {
@@ -238,11 +198,15 @@ Reason PoolWalk::WhyNoRoomNow(const Blocked& blocked) const {
               {{"at_ms", std::to_string(std::max(first->from_ms, draft_.now_ms))}}};
     }
   }
-  return WhyNoRoom(draft_.free, draft_.configured, blocked.request, key_);
+  return WhyNoRoom(draft_.free, draft_.configured, request, key_);
 }
 
-void PoolWalk::AddOfGuarantees(const quota::Candidate& candidate, Reason& reason) const {
-  if (reason.code != ReasonCode::kWaitsForGpus) return;
+// What a shape's reason says besides of the row (WaitingStandings adds the same).
+void PoolWalk::AddOfRow(const quota::Candidate& candidate, Reason& reason) const {
+  if (reason.code == ReasonCode::kWaitsForTopology) {
+    reason.fields["until_ms"] = std::to_string(candidate.job->prefers_until_ms);
+  }
+  if (reason.code != ReasonCode::kWaitsForGpus || !key_.shared()) return;
   const auto index = static_cast<std::size_t>(candidate.project);
   if (guarantees_[index] < world_.tree().Guarantee(candidate.project, type_)) {
     reason.fields["guarantee_now"] = quota::GpusText(guarantees_[index]);
@@ -251,15 +215,12 @@ void PoolWalk::AddOfGuarantees(const quota::Candidate& candidate, Reason& reason
   if (candidate.job->counted_milli > share) {
     reason.fields["wider_than_share"] = quota::GpusText(share);
   }
-  const auto apart = draft_.waits_apart.find(candidate.job->ref);
-  if (apart != draft_.waits_apart.end() && apart->second.fields.contains("dedicated")) {
-    reason.fields["dedicated"] = apart->second.fields.at("dedicated");
-  }
 }
 
 void PoolWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement) {
   const Given given = AddStart(world_, draft_, key_, job, candidate.nth, std::move(placement));
   Count(candidate.project, given.count);
+  disturbed_.insert(candidate.project);
   if (key_.account) ++draft_.started[job.ref];
   if (!key_.shared() && !given.count.scavenger) {
     draft_.charged[type_][{given.count.project, given.count.user}] += given.expected_charge;
@@ -272,17 +233,18 @@ void PoolWalk::Count(quota::AccountIndex project, const quota::JobCount& count) 
   free_milli_ -= count.counted_milli;
   for (auto i = project; i != quota::kNoAccount && count.IsShared(); i = world_.tree().parent(i)) {
     allocated_[static_cast<std::size_t>(i)] += count.counted_milli;
+    given_[static_cast<std::size_t>(i)] += count.counted_milli;
   }
 }
 
-void PoolWalk::PassOver(const quota::Candidate& candidate, Reason reason) {
-  Wait(candidate, std::move(reason), true);
+void PoolWalk::PassOver(const quota::Candidate& candidate, Held held) {
+  Wait(candidate, std::move(held));
   order_.PassOver();
   order_.DropRest();
 }
 
-void PoolWalk::Block(const quota::Candidate& candidate, Reason reason, bool counts) {
-  Wait(candidate, std::move(reason), true);
+void PoolWalk::Block(const quota::Candidate& candidate, Held held, bool counts) {
+  Wait(candidate, std::move(held));
   order_.Take(false);
   order_.DropRest();
   if (!counts) return;
@@ -292,36 +254,52 @@ void PoolWalk::Block(const quota::Candidate& candidate, Reason reason, bool coun
   }
 }
 
-void PoolWalk::Wait(const quota::Candidate& candidate, Reason reason, bool looked) {
+void PoolWalk::Wait(const quota::Candidate& candidate, Held held, bool looked) {
+  if (!key_.shared()) return WaitApart(candidate, held, looked);
+  const JobRef& ref = candidate.job->ref;
+  if (held.whose == Held::Whose::kTicks) told_[ref] = held.reason;
+  if (!claimed_.empty() && claimed_.contains(ref)) return;  // an array: it has its place
+  if (held.whose == Held::Whose::kStops) stopped_[ref] = held.reason;
+  if (looked && ++rank_ <= world_.config().exact_ranks) ranks_.push_back({ref, rank_});
+  seen_[candidate.project].push_back(ref);
+}
+
+void PoolWalk::WaitApart(const quota::Candidate& candidate, const Held& held, bool looked) {
   JobStanding standing;
+  standing.reason = *held.reason;
+  AddOfRow(candidate, standing.reason);
   standing.place_in_project = ++place_of_[candidate.project];
   if (looked && ++rank_ <= world_.config().exact_ranks) standing.rank = rank_;
-  if (!looked) reason.fields["place"] = std::to_string(standing.place_in_project);
+  if (!looked) standing.reason.fields["place"] = std::to_string(standing.place_in_project);
   if (key_.account) {
-    reason.fields["dedicated"] = world_.tree().path(world_.tree().IndexOf(key_.account));
-  } else if (!key_.shared()) {
-    reason.fields["lane"] = key_.job_class;
+    standing.reason.fields["dedicated"] = world_.tree().path(world_.tree().IndexOf(key_.account));
+  } else {
+    standing.reason.fields["lane"] = key_.job_class;
   }
-  standing.reason = std::move(reason);
   waits_[candidate.job->ref] = std::move(standing);
 }
 
-// What is left of a project, of its scavengers or of the others (none: of both), has been looked at
-// often enough.
-void PoolWalk::LeaveProject(quota::AccountIndex project, std::optional<bool> scavengers) {
+// What is left of a project, of its scavengers or of the others, has been looked at often enough.
+void PoolWalk::LeaveProject(quota::AccountIndex project, bool scavengers) {
   for (const quota::Candidate& candidate : order_.Remaining(project)) {
-    if (scavengers && candidate.job->scavenger != *scavengers) continue;
-    if (waits_.contains(candidate.job->ref)) continue;
-    if (candidate.job->count <= StartedBefore(candidate.job->ref)) continue;
-    Wait(candidate, {ReasonCode::kNotLookedAt, {}}, false);
+    if (candidate.job->scavenger == scavengers) Leave(candidate);
   }
+  disturbed_.insert(project);
   order_.CloseProject(project);
 }
 
-void PoolWalk::LeaveAll() {
+void PoolWalk::Leave(const quota::Candidate& candidate) {
+  if (candidate.job->count <= StartedBefore(candidate.job->ref)) return;
+  const JobRef& ref = candidate.job->ref;
+  const bool waits = key_.shared() ? claimed_.contains(ref) : waits_.contains(ref);
+  if (!waits) Wait(candidate, InThisTick({ReasonCode::kNotLookedAt, {}}), false);
+}
+
+void PoolWalk::LeaveAllApart() {
   for (const auto& [id, project] : waiting_.projects()) {
     const quota::AccountIndex index = world_.tree().IndexOf(id);
-    if (index != quota::kNoAccount) LeaveProject(index, std::nullopt);
+    if (index == quota::kNoAccount) continue;
+    for (const quota::Candidate& candidate : order_.Remaining(index)) Leave(candidate);
   }
 }
 
@@ -329,11 +307,15 @@ namespace {
 
 // What is in no order: jobs that settings bar, rows of arrays that run as many as they may.
 void WaitOutside(const World& world, Draft& draft) {
-  for (const auto& [ref, reason] : world.barred()) draft.plan.waiting[ref].reason = reason;
+  const auto tell = [&draft](const Waiting& row, Reason reason) {
+    draft.plan.waiting.Set(row.ref, *row.spec, {.reason = std::move(reason)});
+  };
+  draft.plan.waiting.Bar(world.barred());
   for (const JobRef& ref : world.resting()) {
-    const std::string limit = std::to_string(world.waiting().at(ref).spec->array->max_running);
-    Reason& reason = draft.plan.waiting[ref].reason;
-    if (reason.code == ReasonCode::kNone) reason = {ReasonCode::kArrayLimit, {{"limit", limit}}};
+    const Waiting& row = world.waiting().at(ref);
+    if (draft.plan.waiting.Find(ref, *row.spec)) continue;
+    const std::string limit = std::to_string(row.spec->array->max_running);
+    tell(row, {ReasonCode::kArrayLimit, {{"limit", limit}}});
   }
 }
 
@@ -347,21 +329,22 @@ void WalkApart(const World& world, Draft& draft) {
     if (key.account) {
       dedicated.push_back({-world.tree().IndexOf(key.account), &key});
     } else {
-      PoolWalk(world, draft, key, draft.plan.waiting).Run();
+      for (auto& [ref, standing] : PoolWalk(world, draft, key).Run()) {
+        draft.plan.waiting.Set(ref, *world.waiting().at(ref).spec, std::move(standing));
+      }
     }
   }
   std::stable_sort(dedicated.begin(), dedicated.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const auto& [index, key] : dedicated) {
-    std::map<JobRef, JobStanding> waits;
-    PoolWalk(world, draft, *key, waits).Run();
-    for (auto& [ref, standing] : waits) draft.waits_apart.try_emplace(ref, standing.reason);
+    for (auto& [ref, standing] : PoolWalk(world, draft, *key).Run())
+      draft.waits_apart.try_emplace(ref, standing.reason);
   }
 }
 
 void WalkInOrder(const World& world, Draft& draft) {
   for (const auto& [type, jobs] : world.order()) {
-    if (jobs.size() > 0) PoolWalk(world, draft, {type, {}, {}}, draft.plan.waiting).Run();
+    if (jobs.size() > 0) PoolWalk(world, draft, {type, {}, {}}).Run();
   }
   WaitOutside(world, draft);
 }

@@ -157,9 +157,9 @@ class Comparison {
   }
 
   // kNone: it does not wait.
-  static JobStanding WaitOf(const Trial& trial, const JobRef& row) {
-    const auto found = trial.plan.waiting.find(row);
-    return found == trial.plan.waiting.end() ? JobStanding{} : found->second;
+  JobStanding WaitOf(const Trial& trial, const JobRef& row) const {
+    const auto found = trial.plan.waiting.Find(row, *facts_.waiting.at(row).spec);
+    return found.value_or(JobStanding{});
   }
 
   std::vector<WhatIf::Next> NextOf(const Trial& trial, const std::string& type) const {
@@ -171,12 +171,9 @@ class Comparison {
       }
     };
     for (const Start& start : trial.plan.starts) add(start.job, start.row);
-    std::vector<std::pair<std::int64_t, JobRef>> ranks;
-    for (const auto& [ref, standing] : trial.plan.waiting) {
-      if (standing.rank != 0 && !IsStop(standing.reason)) ranks.push_back({standing.rank, ref});
+    for (const JobRef& ref : trial.plan.waiting.Ranked()) {
+      if (!IsStop(WaitOf(trial, ref).reason)) add(ref, ref);
     }
-    std::sort(ranks.begin(), ranks.end());
-    for (const auto& [rank, ref] : ranks) add(ref, ref);
     return next;
   }
 

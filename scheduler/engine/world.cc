@@ -100,6 +100,17 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   }
   for (auto& [project, pace] : paces_) pace.stale |= !IsShortest(project);
   FindScavengers();
+  const auto stops_users = [](const auto& of) { return Any(of.user_limits); };
+  any_class_stops_ = false;
+  limits_users_ = false;
+  for (const auto& [name, rules] : directory_->classes) {
+    any_class_stops_ |= MayBeStoppedByClass(name);
+    limits_users_ |= stops_users(rules);
+  }
+  for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
+    limits_users_ |= stops_users(tree_.account(i).settings);
+  }
+  blocks_.TouchAll();
   for (const auto& [project, rows] : waits_since_) {
     if (order_stale_) break;
     if (moved && !owners_.empty() && !quota::SamePath(before, tree_, project)) {
@@ -134,7 +145,13 @@ void World::SetWaiting(const Waiting& job) {
   RemoveWaiting(job.ref);
   waiting_[job.ref] = job;
   waits_since_[job.spec->project].insert({job.queued_since_ms, job.ref});
-  asked_[job.spec->shape.gpu_type][job.spec].rows[job.spec->project].insert(job.ref);
+  Alike& alike = asked_[job.spec->shape.gpu_type][job.spec];
+  if (alike.id == 0) alike.id = ++last_asked_;
+  alike.rows[job.spec->project].insert(job.ref);
+  ++alike.limits[job.spec->time_limit_ms];
+  ++waits_of_[job.user][job.spec->project];
+  ++waits_in_[job.spec->job_class];
+  blocks_.Touch(job.spec->project);
   CountQueued(*job.spec, 1);
   if (StartableCount(job) == 0) resting_.insert(job.ref);
   if (DrawsOnBudgets(job.spec->project) && MayScavenge(tree_, job.spec->project)) {
@@ -153,16 +170,25 @@ void World::RemoveWaiting(const JobRef& job) {
   waits->second.erase({found->second.queued_since_ms, job});
   if (waits->second.empty()) waits_since_.erase(waits);
   Unask(found->second);
+  const auto of_user = waits_of_.find(found->second.user);
+  const auto of_project = of_user->second.find(found->second.spec->project);
+  if (--of_project->second == 0) of_user->second.erase(of_project);
+  if (of_user->second.empty()) waits_of_.erase(of_user);
+  const auto in_class = waits_in_.find(found->second.spec->job_class);
+  if (--in_class->second == 0) waits_in_.erase(in_class);
+  blocks_.Touch(found->second.spec->project);
   resting_.erase(job);
   Unorder(found->second);
   demand_.Remove(job);
-  if (barred_.erase(job) == 0) CountQueued(*found->second.spec, -1);
+  if (!IsBarred(job)) CountQueued(*found->second.spec, -1);
+  barred_.Erase(job);
   waiting_.erase(found);
   scavenges_.erase(job);
   may_scavenge_.erase(job);
 }
 
 void World::Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, MilliGpuMs>> dated) {
+  blocks_.Touch(whose.project);
   quota::UsageBook& book = usage_.try_emplace(whose.gpu_type, config_.half_life_ms).first->second;
   if (!whose.above.empty()) return book.Book(whose.above, whose.project, whose.user, dated);
   book.Book(tree_, whose.project, whose.user, dated);
@@ -246,6 +272,7 @@ void World::Refresh(TimeMs now) {
     RefreshPools();
     types_stale_ = false;
     asks_stale_ = true;
+    blocks_.TouchAll();
   }
   asks_stale_ |= order_stale_;
   if (order_stale_) OrderAll();

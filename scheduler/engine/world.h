@@ -17,6 +17,7 @@
 #include "kezek/ids.h"
 #include "kezek/node.h"
 #include "kezek/node_owners.h"
+#include "kezek/snapshot_map.h"
 #include "kezek/time.h"
 #include "quota/account_tree.h"
 #include "quota/budget.h"
@@ -27,6 +28,7 @@
 #include "quota/usage.h"
 #include "scheduler/engine/demand.h"
 #include "scheduler/engine/engine.h"
+#include "scheduler/engine/kept_blocks.h"
 #include "scheduler/engine/machine.h"
 #include "scheduler/engine/pools.h"
 #include "scheduler/engine/seats.h"
@@ -85,6 +87,8 @@ class World {
   struct Alike {
     std::map<AccountId, std::set<JobRef>> rows;  // by project; none is empty
     std::optional<bool> shared;  // whether the shared nodes could hold one, all of them empty
+    std::int64_t id = 0;         // never another's
+    std::map<DurationMs, std::int64_t> limits;  // how many rows have each
   };
   struct SameNodes {
     bool operator()(const std::shared_ptr<const JobSpec>& a,
@@ -93,6 +97,8 @@ class World {
   using Asked = std::map<std::shared_ptr<const JobSpec>, Alike, SameNodes>;
   // Of a GPU type.
   const Asked& asked(const std::string& gpu_type) const;
+  // How many rows are of a class.
+  std::int64_t WaitingOf(const std::string& job_class) const;
   // What they ask for on shared nodes. Up to date after Refresh.
   const Demand& demand() const { return demand_; }
   // Whether a budget of an account on its path may have a say.
@@ -144,7 +150,8 @@ class World {
   std::map<AccountId, quota::RunClock> clocks() const;
   // Waiting jobs that today's settings bar for good (quota::NeverFits), and why: they are in no
   // order and no demand until settings change. Up to date after Refresh.
-  const std::map<JobRef, Reason>& barred() const { return barred_; }
+  bool IsBarred(const JobRef& row) const { return barred_.Find(row) != nullptr; }
+  SnapshotMap<JobRef, Reason>::Snapshot barred() const { return barred_.Take(); }
   // How many rows wait that are not barred: by GPU type and project; none is 0.
   using Queued = std::map<std::string, std::map<AccountId, std::int64_t>>;
   const Queued& queued() const { return queued_; }
@@ -152,6 +159,8 @@ class World {
   const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
   // As it stands in an order.
   quota::OrderJob OrderOf(const Waiting& job) const;
+  // Of rows in their order, as ticks found them. What a tick keeps there changes no plan.
+  KeptBlocks& blocks() const { return blocks_; }
   // How many times a row was put into its order anew.
   std::int64_t keyed() const { return keyed_; }
   // Whose nodes are, and the pools that has made, as of Refresh: none is the usual.
@@ -170,6 +179,12 @@ class World {
   MilliGpuMs ExpectedChargeOf(const JobSpec& spec, MilliGpus counted_milli) const;
   // Whether any limit or rule could stop a job of this project and class. Most have none.
   bool MayBeStopped(quota::AccountIndex project, const std::string& job_class) const;
+  bool MayBeStoppedByClass(const std::string& job_class) const;
+  // Likewise of any class.
+  bool HasLimits(quota::AccountIndex project) const {
+    return bool{limited_by_[static_cast<std::size_t>(project)]};
+  }
+  bool AnyClassStops() const { return any_class_stops_; }
   // What a start now draws on budgets, beside what is taken already. Nothing for scavengers, those
   // that a budget makes one included.
   quota::Draw DrawOf(const Waiting& job, const quota::Taken& taken) const;
@@ -189,9 +204,9 @@ class World {
   void AskWhereLimitsMoved(const quota::AccountTree& before,
                            const std::vector<AccountId>& limited_by);
   bool IsForShared(const JobSpec& spec);
-  bool MayBeStoppedByClass(const std::string& job_class) const;
   void CountQueued(const JobSpec& spec, std::int64_t rows);
   void TouchDemand(AccountId project);
+  void TouchBlocks(const Holding& attempt);
   void List(const Holding& attempt);
   void Unlist(const Holding& attempt);
   void CountHoldings();
@@ -221,6 +236,9 @@ class World {
   std::map<JobRef, Reservation> reservations_;
   std::set<JobRef> resting_;
   std::map<std::string, Asked> asked_;
+  std::int64_t last_asked_ = 0;
+  std::map<UserId, std::map<AccountId, std::int64_t>> waits_of_;  // rows; none is 0
+  std::map<std::string, std::int64_t> waits_in_;                  // likewise, by class
   const Asked nothing_asked_;
   Demand demand_;
   bool asks_stale_ = true;  // all of it
@@ -241,12 +259,15 @@ class World {
   // one above has a budget.
   std::vector<AccountId> limited_by_;
   std::vector<char> budgeted_;
+  bool any_class_stops_ = false;
+  bool limits_users_ = false;  // an account or class does
   std::map<std::string, NodeUse> used_;
   quota::RunningTable running_;
   std::map<std::string, quota::GpuType> types_;
-  std::map<JobRef, Reason> barred_;
+  mutable SnapshotMap<JobRef, Reason> barred_;  // taking a snapshot changes nothing
   Queued queued_;
   std::map<std::string, quota::WaitingJobs> order_;
+  mutable KeptBlocks blocks_;
   std::int64_t keyed_ = 0;
   NodeOwners owners_;
   std::set<PoolKey> apart_;

@@ -16,6 +16,8 @@ void World::Unask(const Waiting& job) {
   const auto alike = of_type->second.find(job.spec);
   const auto rows = alike->second.rows.find(job.spec->project);
   rows->second.erase(job.ref);
+  const auto limit = alike->second.limits.find(job.spec->time_limit_ms);
+  if (--limit->second == 0) alike->second.limits.erase(limit);
   if (rows->second.empty()) alike->second.rows.erase(rows);
   if (alike->second.rows.empty()) of_type->second.erase(alike);
 }
@@ -23,6 +25,11 @@ void World::Unask(const Waiting& job) {
 const World::Asked& World::asked(const std::string& gpu_type) const {
   const auto found = asked_.find(gpu_type);
   return found == asked_.end() ? nothing_asked_ : found->second;
+}
+
+std::int64_t World::WaitingOf(const std::string& job_class) const {
+  const auto found = waits_in_.find(job_class);
+  return found == waits_in_.end() ? 0 : found->second;
 }
 
 void World::CountQueued(const JobSpec& spec, std::int64_t rows) {
@@ -46,7 +53,7 @@ void World::Ask(const Waiting& job) {
   const JobSpec& spec = *job.spec;
   const std::int64_t jobs = StartableCount(job) + job.more;
   const quota::AccountIndex project = tree_.IndexOf(spec.project);
-  if (jobs == 0 || project == quota::kNoAccount || barred_.contains(job.ref)) return;
+  if (jobs == 0 || project == quota::kNoAccount || IsBarred(job.ref)) return;
   const quota::JobCount count = CountOf(job);
   if (count.scavenger) return;
   std::optional<bool>& shared = asked_.at(spec.shape.gpu_type).at(job.spec).shared;

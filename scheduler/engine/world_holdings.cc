@@ -51,6 +51,7 @@ void World::SetHolding(const Holding& attempt) {
   if (!types_stale_) machine_.Hold(attempt.shape, attempt.placement);
   if (attempt.counts) running_.Add(tree_, CountOf(attempt));
   TouchDemand(attempt.project);
+  TouchBlocks(attempt);
   if (attempt.start_ms != 0) runs_since_[attempt.project].insert(attempt.start_ms);
   ends_[attempt.shape.gpu_type].insert({KnownEnd(attempt), attempt.attempt});
   for (const NodeGrant& grant : attempt.placement) on_[grant.node].insert(attempt.attempt);
@@ -69,6 +70,7 @@ void World::RemoveHolding(const AttemptRef& attempt) {
   if (!types_stale_) machine_.GiveBack(found->second.shape, found->second.placement);
   if (found->second.counts) running_.Remove(tree_, CountOf(found->second));
   TouchDemand(found->second.project);
+  TouchBlocks(found->second);
   if (found->second.start_ms != 0) {
     const auto runs = runs_since_.find(found->second.project);
     runs->second.extract(found->second.start_ms);
@@ -102,6 +104,14 @@ const Seats& World::seats() const {
     seats_.Set(SeatsSource(), attempt, KnownEnd(attempt));
   for (const auto& [row, promise] : reservations_) seats_.Set(SeatsSource(), promise);
   return seats_;
+}
+
+// What limits allow a user may have changed wherever the user waits.
+void World::TouchBlocks(const Holding& attempt) {
+  if (!limits_users_) return;
+  const auto waits = waits_of_.find(attempt.user);
+  if (waits == waits_of_.end()) return;
+  for (const auto& [project, rows] : waits->second) blocks_.Touch(project);
 }
 
 const std::set<AttemptRef>& World::on(const std::string& node) const {

@@ -46,12 +46,20 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   order.submitted_ms = job.submitted_ms;
   order.user_priority = spec.user_priority;
   order.count = StartableCount(job);
+  const Request now = RequestOf(spec, job.queued_since_ms, job.queued_since_ms, kMinuteMs);
+  if (now.preference) order.prefers_until_ms = job.queued_since_ms + config_.topology_wait_ms;
+  const auto of_type = asked_.find(spec.shape.gpu_type);
+  if (of_type != asked_.end()) {
+    const auto alike = of_type->second.find(job.spec);
+    if (alike != of_type->second.end()) order.asks = alike->second.id;
+  }
   return order;
 }
 
 void World::Order(const Waiting& job) {
-  if (StartableCount(job) == 0 || barred_.contains(job.ref)) return;
+  if (StartableCount(job) == 0 || IsBarred(job.ref)) return;
   ++keyed_;
+  blocks_.Touch(job.spec->project);
   const quota::OrderJob order = OrderOf(job);
   for (const PoolKey& key : PoolsFor(apart_, tree_, *job.spec)) {
     (key.shared() ? order_[key.gpu_type] : apart_order_[key]).Set(order);
@@ -59,6 +67,7 @@ void World::Order(const Waiting& job) {
 }
 
 void World::Unorder(const Waiting& job) {
+  blocks_.Touch(job.spec->project);
   const auto order = order_.find(job.spec->shape.gpu_type);
   if (order != order_.end()) order->second.Remove(job.ref);
   for (auto& [key, jobs] : apart_order_) jobs.Remove(job.ref);
@@ -83,8 +92,9 @@ bool World::Judge(const Waiting& job) {
   Reason reason = bar(false);
   if (reason.code != ReasonCode::kNone && FitsApart(*job.spec)) reason = bar(true);
   const bool none = reason.code == ReasonCode::kNone;
-  const bool changes = none ? barred_.erase(job.ref) > 0
-                            : barred_.insert_or_assign(job.ref, std::move(reason)).second;
+  const bool changes = IsBarred(job.ref) == none;
+  if (none && changes) barred_.Erase(job.ref);
+  if (!none) barred_.Set(job.ref, std::move(reason));
   if (changes) CountQueued(*job.spec, none ? 1 : -1);
   return changes;
 }
@@ -93,7 +103,7 @@ void World::JudgeProject(AccountId project) {
   for (const auto& [queued_ms, ref] : waits_since_.at(project)) {
     const Waiting& job = waiting_.at(ref);
     if (!Judge(job)) continue;
-    if (barred_.contains(ref)) {
+    if (IsBarred(ref)) {
       Unorder(job);
     } else {
       Order(job);
@@ -113,6 +123,7 @@ void World::OrderProject(AccountId project) {
 }
 
 void World::OrderAll() {
+  blocks_.TouchAll();
   order_.clear();
   apart_order_.clear();
   for (const auto& [ref, job] : waiting_) {

@@ -77,9 +77,9 @@ JobState StateOf(const JobRecord& record) {
                                                         : JobState::kCancelled;
 }
 
-const Reason& ReasonOf(const View& view, const Job& job) {
+Reason ReasonOf(const View& view, const Job& job) {
   if (job.state != JobState::kQueued) return job.reason;
-  if (const JobStanding* standing = view.FindWaiting(job.ref)) return standing->reason;
+  if (auto standing = view.FindWaiting(job.ref, *job.spec)) return std::move(standing->reason);
   return job.hold != Hold::kNone ? job.hold_reason : job.reason;
 }
 
@@ -143,7 +143,7 @@ void JobWriter::FillState(const JobRecord& record, v1::Job* wire) const {
   const JobState state = StateOf(record);
   wire->set_state(ToWire(state));
   wire->set_hold(ToWire(job.hold));
-  const Reason& reason = ReasonOf(view(), job);
+  const Reason reason = ReasonOf(view(), job);
   if (reason.code != ReasonCode::kNone) *wire->mutable_reason() = rpc::ToWire(reason);
   wire->set_submitted_ms(job.submitted_ms);
   wire->set_queued_since_ms(job.queued_since_ms);

@@ -48,7 +48,7 @@ void FillEvent(const Event& event, const std::string& cluster, v1::Event* wire);
 JobState StateOf(const JobRecord& record);
 
 // Why it waits by the last tick, or why it is in its state.
-const Reason& ReasonOf(const View& view, const Job& job);
+Reason ReasonOf(const View& view, const Job& job);
 
 // An element of an array that has no row of its own: it waits with the others, or was cancelled
 // before it got one. None: the array has no such element.

@@ -64,14 +64,14 @@ void FillStanding(const View& view, const JobRecord& record, v1::ExplainResponse
   const Job& job = record.job;
   if (IsFinal(job.state) || job.state != JobState::kQueued) return;
   response->set_tick_ms(view.tick == 0 ? 0 : view.now_ms);
-  const Reason& reason = ReasonOf(view, job);
+  const Reason reason = ReasonOf(view, job);
   if (reason.code != ReasonCode::kNone) *response->mutable_reason() = ToWire(reason);
   const auto queued = view.queued_in_account.find(job.spec->project);
   if (queued != view.queued_in_account.end()) {
     response->set_queued_in_project(static_cast<std::int32_t>(queued->second));
   }
-  const JobStanding* standing = view.FindWaiting(job.ref);
-  if (standing == nullptr) return;
+  const auto standing = view.FindWaiting(job.ref, *job.spec);
+  if (!standing) return;
   response->set_place_in_project(static_cast<std::int32_t>(standing->place_in_project));
   response->set_rank(static_cast<std::int32_t>(standing->rank));
   if (OneType(view)) response->set_blocked(static_cast<std::int32_t>(view.CountWaiting()));

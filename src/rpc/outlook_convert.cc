@@ -71,8 +71,8 @@ Reason Untold(const View& view, const Job& job) {
   if (!view.cluster_answers) {
     return {ReasonCode::kClusterAway, {{"since_ms", std::to_string(view.cluster_silent_since_ms)}}};
   }
-  const JobStanding* standing = view.FindWaiting(job.ref);
-  if (standing != nullptr) {
+  const auto standing = view.FindWaiting(job.ref, *job.spec);
+  if (standing) {
     constexpr ReasonCode kUntold[] = {ReasonCode::kDependency,    ReasonCode::kArrayLimit,
                                       ReasonCode::kHeldByUser,    ReasonCode::kHeldByAdmin,
                                       ReasonCode::kHeldByCluster, ReasonCode::kLaunchBackoff,

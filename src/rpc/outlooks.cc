@@ -19,10 +19,8 @@ constexpr std::size_t kLastMost = 10'000;
 std::vector<JobRef> RowsOf(const View& view) {
   std::vector<JobRef> rows;
   if (view.waiting == nullptr) return rows;
-  const bool all = view.waiting->size() <= kRowsMost;
-  for (const auto& [row, standing] : *view.waiting) {
-    if (all || standing.rank > 0) rows.push_back(row);
-  }
+  if (view.waiting->size() > kRowsMost) return view.waiting->Ranked();
+  for (const auto& [row, standing] : view.waiting->All()) rows.push_back(row);
   return rows;
 }
 

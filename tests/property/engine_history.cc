@@ -14,6 +14,7 @@ EngineHistory::EngineHistory(std::uint64_t seed) : random_(seed) {
   if (random_.Chance(40)) config_.look_project = static_cast<std::int32_t>(random_.Int(1, 6));
   if (random_.Chance(30)) config_.starts_max = static_cast<std::int32_t>(random_.Int(1, 6));
   if (random_.Chance(30)) config_.exact_ranks = 1;
+  config_.places_keep_ms = 0;
   if (random_.Chance(30)) config_.age_max_ms = kHourMs;
   const auto count = static_cast<std::int32_t>(random_.Int(1, 18));
   for (Node& node : random_.Nodes(count)) {
@@ -239,7 +240,7 @@ std::string PlanText(const engine::Plan& plan) {
     if (start.scavenges) text << " scavenges " << start.scavenges.name;
     text << '\n';
   }
-  for (const auto& [ref, standing] : plan.waiting) {
+  for (const auto& [ref, standing] : plan.waiting.All()) {
     text << "wait " << ToText(ref) << " rank " << standing.rank << " place "
          << standing.place_in_project << " code " << static_cast<int>(standing.reason.code);
     for (const auto& [name, value] : standing.reason.fields) text << ' ' << name << '=' << value;

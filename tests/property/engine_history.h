@@ -49,6 +49,7 @@ class EngineHistory {
   engine::EngineConfig config() const { return config_; }
   std::shared_ptr<const Directory> directory() const { return directory_; }
   TimeMs now_ms() const { return now_ms_; }
+  const JobSpec& SpecOf(const JobRef& row) const { return *waiting_.at(row).spec; }
   // The first start of all plans that its budgets do not hold at its commit; empty: there is none.
   const std::string& overdrawn() const { return overdrawn_; }
   void Join(EventSink sink) { sinks_.push_back(std::move(sink)); }

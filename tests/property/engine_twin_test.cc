@@ -91,5 +91,37 @@ TEST(EngineTwinTest, EngineEqualsItsSimpleModel) {
   EXPECT_GT(by_budgets, seeds) << "budgets that hardly stop anything";
 }
 
+// Goal: a block of places that is kept is what would be found anew. Usage hardly decays here, and
+// nothing else but time may make a difference.
+TEST(EngineTwinTest, PlacesThatAreKeptAreThoseFoundAnew) {
+  std::int64_t kept = 0;
+  property::ForEachSeed([&](std::uint64_t seed) {
+    EngineHistory history(seed);
+    engine::EngineConfig config = history.config();
+    config.half_life_ms = 36'000 * kDayMs;
+    config.places_keep_ms = 0;
+    engine::Engine anew(config, history.directory());
+    config.places_keep_ms = 100'000 * kDayMs;
+    engine::Engine keeping(config, history.directory());
+    history.Join(SinkOf(anew));
+    history.Join(SinkOf(keeping));
+    history.Begin();
+    for (int step = 0; step < kSteps; ++step) {
+      const engine::Plan plan = anew.Decide(history.now_ms());
+      const engine::Plan same = keeping.Decide(history.now_ms());
+      ASSERT_EQ(PlanText(plan), PlanText(same)) << "step " << step;
+      for (const auto& [ref, standing] : same.waiting.All()) {
+        const auto found = same.waiting.Find(ref, history.SpecOf(ref));
+        ASSERT_TRUE(found.has_value());
+        EXPECT_EQ(found->reason, standing.reason);
+      }
+      history.Commit(plan);
+      history.Step();
+    }
+    kept += keeping.places_kept();
+  });
+  EXPECT_GT(kept, 0) << "nothing was ever kept";
+}
+
 }  // namespace
 }  // namespace kezek::test

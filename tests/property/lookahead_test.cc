@@ -99,10 +99,10 @@ class Asker {
       if (start.row == job.ref) return true;
     }
     others_start_ = !facts_.waiting.contains(job.ref) && !plan.starts.empty();
-    const auto found = plan.waiting.find(job.ref);
+    const auto found = plan.waiting.Find(job.ref, *job.spec);
     why_ = " but: ";
-    code_ = found == plan.waiting.end() ? ReasonCode::kNone : found->second.reason.code;
-    if (found != plan.waiting.end()) why_ += Sentence(found->second.reason);
+    code_ = found ? found->reason.code : ReasonCode::kNone;
+    if (found) why_ += Sentence(found->reason);
     for (const auto& [row, text] : plan.dropped) why_ += " dropped " + ToText(row) + ": " + text;
     return false;
   }

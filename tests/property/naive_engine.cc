@@ -38,11 +38,13 @@ struct NaiveEngine::Tick {
   quota::RunningTable running;
   Holds taken;  // of budgets, by the plan
   Plan plan;
+  std::map<JobRef, JobStanding> waiting;
   std::map<JobRef, int> started_apart;  // on dedicated nodes
   std::map<JobRef, Reason> waits_apart;
   // Of one pool:
   engine::PoolKey pool;
   std::map<JobRef, JobStanding> waits;
+  std::vector<std::vector<JobRef>> own_orders;  // of projects, all of it taken
   MilliGpus free_milli = 0;
   std::vector<Failed> failed;
   std::set<std::pair<AccountId, MilliGpus>> kept_from;
@@ -140,8 +142,8 @@ void NaiveEngine::WalkApart(Tick& tick) const {
         reason.fields["dedicated"] = tree_->path(tree_->IndexOf(pool.account));
         tick.waits_apart.try_emplace(ref, reason);
       } else {
-        tick.plan.waiting[ref] = standing;
-        tick.plan.waiting[ref].reason.fields["lane"] = pool.job_class;
+        tick.waiting[ref] = standing;
+        tick.waiting[ref].reason.fields["lane"] = pool.job_class;
       }
     }
   }
@@ -184,6 +186,13 @@ void NaiveEngine::Walk(Tick& tick, const engine::PoolKey& pool) const {
                           .usage = &usage,
                           .now_ms = tick.now});
   if (pool.shared()) tick.places[type] = order.Places();
+  tick.own_orders.clear();
+  for (const AccountId project : projects) {
+    std::vector<JobRef>& own = tick.own_orders.emplace_back();
+    for (const quota::Candidate& next : order.Remaining(tree_->IndexOf(project))) {
+      own.push_back(next.job->ref);
+    }
+  }
   tick.free_milli = 0;
   for (const NaiveNode& node : Of(tick.free, pool)) tick.free_milli += node.gpus * 1000;
   tick.failed.clear();
@@ -366,7 +375,7 @@ void NaiveEngine::Stand(Tick& tick, const std::string& type) const {
   const quota::UsageBook usage = Usage(type);
   const auto& places = tick.places[type];
   std::set<quota::AccountIndex> waits;
-  for (const auto& [ref, standing] : tick.plan.waiting) {
+  for (const auto& [ref, standing] : tick.waiting) {
     if (quota::IsBar(standing.reason.code)) continue;
     const JobSpec& spec = *waiting_.at(ref).spec;
     auto i = spec.shape.gpu_type == type ? tree_->IndexOf(spec.project) : quota::kNoAccount;
@@ -420,18 +429,20 @@ Plan NaiveEngine::Decide(TimeMs now) const {
   for (const auto& [ref, job] : waiting_) types.insert(job.spec->shape.gpu_type);
   for (const std::string& type : types) {
     Walk(tick, {type, {}, {}});
-    for (const auto& [ref, standing] : tick.waits) tick.plan.waiting[ref] = standing;
+    PlaceInOwnOrders(tick.own_orders, tick.waits);
+    for (const auto& [ref, standing] : tick.waits) tick.waiting[ref] = standing;
   }
   for (const auto& [ref, job] : waiting_) {
     const Reason bar = Barred(job);
     if (bar.code != ReasonCode::kNone) {
-      tick.plan.waiting[ref].reason = bar;
+      tick.waiting[ref].reason = bar;
     } else if (Startable(job) == 0) {
-      tick.plan.waiting[ref].reason = {ReasonCode::kArrayLimit,
-                                       {{"limit", std::to_string(job.spec->array->max_running)}}};
+      tick.waiting[ref].reason = {ReasonCode::kArrayLimit,
+                                  {{"limit", std::to_string(job.spec->array->max_running)}}};
     }
   }
   for (const auto& [type, entitled] : tick.entitled) Stand(tick, type);
+  tick.plan.waiting = WaitingStandings(std::move(tick.waiting));
   return std::move(tick.plan);
 }
 

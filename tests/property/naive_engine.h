@@ -101,6 +101,8 @@ class NaiveEngine {
   bool WalkOne(Tick& tick, quota::OrderTree& order, const quota::Candidate& candidate) const;
   void Leave(Tick& tick, const quota::OrderTree& order, AccountId project,
              const bool* scavengers) const;
+  static void PlaceInOwnOrders(const std::vector<std::vector<JobRef>>& own_orders,
+                               std::map<JobRef, JobStanding>& waits);
   void Stand(Tick& tick, const std::string& type) const;
 
   engine::EngineConfig config_;

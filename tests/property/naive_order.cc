@@ -86,4 +86,19 @@ quota::UsageBook NaiveEngine::Usage(const std::string& type) const {
   return book;
 }
 
+// Of what waits, by the project's own order.
+void NaiveEngine::PlaceInOwnOrders(const std::vector<std::vector<JobRef>>& own_orders,
+                                   std::map<JobRef, JobStanding>& waits) {
+  for (const std::vector<JobRef>& own : own_orders) {
+    std::int64_t place = 0;
+    for (const JobRef& ref : own) {
+      const auto standing = waits.find(ref);
+      if (standing == waits.end()) continue;
+      standing->second.place_in_project = ++place;
+      Reason& reason = standing->second.reason;
+      if (reason.code == ReasonCode::kNotLookedAt) reason.fields["place"] = std::to_string(place);
+    }
+  }
+}
+
 }  // namespace kezek::test

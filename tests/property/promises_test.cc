@@ -143,7 +143,7 @@ class History {
 
   // For whoever looks for the cause.
   void Explain(const Plan& plan) {
-    for (const auto& [row, standing] : plan.waiting) {
+    for (const auto& [row, standing] : plan.waiting.All()) {
       const JobSpec& spec = *jobs_.at(row).spec;
       text_ += "  " + ToText(row) + " of " + std::to_string(spec.project.value) + " " +
                std::to_string(spec.shape.nodes) + "x" + std::to_string(spec.shape.gpus_per_node) +
@@ -201,7 +201,8 @@ class History {
     for (const JobRef& row : waits_) {
       const bool starts = std::any_of(plan.starts.begin(), plan.starts.end(),
                                       [&](const Start& start) { return start.row == row; });
-      EXPECT_NE(starts, plan.waiting.contains(row)) << ToText(row) << " has no reason, or one";
+      EXPECT_NE(starts, plan.waiting.Find(row, *jobs_.at(row).spec).has_value())
+          << ToText(row) << " has no reason, or one";
     }
   }
 

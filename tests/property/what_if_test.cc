@@ -55,9 +55,10 @@ std::string Wrong(const WhatIf& what_if, const engine::Plan& before, const engin
                       as_it_is->second.entitled_milli == standing.entitled_milli;
     if (!same && standing.entitled_milli != 0 && !told.contains(key)) return "a row is missing";
   }
+  const auto waits = after.waiting.All();
   for (const auto& [type, queue] : what_if.next) {
     for (const WhatIf::Next& next : queue.after) {
-      if (!then.contains(next.job) && !after.waiting.contains(next.job)) return "next";
+      if (!then.contains(next.job) && !waits.contains(next.job)) return "next";
     }
   }
   return "";

@@ -338,9 +338,8 @@ std::string KezekPolicy::ErrorsText() const {
 // Pooled the first over all, kept apart the first of the project.
 void KezekPolicy::NoteBlocked(const engine::Plan& plan) {
   std::fill(blocked_.begin(), blocked_.end(), kNoJob);
-  for (const auto& [ref, standing] : plan.waiting) {
-    const bool first = list_.split ? standing.place_in_project == 1 : standing.rank == 1;
-    if (!first) continue;
+  for (const JobRef& ref :
+       list_.split ? plan.waiting.FirstOfProjects() : plan.waiting.FirstOfTypes()) {
     const JobIndex job = IndexOf(ref);
     blocked_[static_cast<std::size_t>(JobOf(job).part)] = job;
   }

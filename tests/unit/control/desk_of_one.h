@@ -156,8 +156,10 @@ class DeskOfOne : public CommitObserver {
   }
   const Attempt& Of(const AttemptRef& ref) const { return store.attempts().at(ref); }
   Reason WaitsFor(JobId id, std::int32_t element = kNoElement) const {
-    const JobStanding* found = controller->view()->FindWaiting({id, element});
-    return found == nullptr ? Reason{} : found->reason;
+    const auto row = store.jobs().find({id, element});
+    const Job& job = row != store.jobs().end() ? row->second : Row(id);
+    const auto found = controller->view()->FindWaiting({id, element}, *job.spec);
+    return found ? found->reason : Reason{};
   }
 
   ControlConfig config;

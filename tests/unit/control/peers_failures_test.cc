@@ -173,8 +173,8 @@ TEST_F(PeersFailures, ADatabaseDownAtTheStartLeavesNoBudgetOff) {
   }
   ASSERT_NE(loop.controller(), nullptr);
   EXPECT_EQ(cluster.submitted, 0);
-  const JobStanding* waits = loop.controller()->view()->FindWaiting({job, kNoElement});
-  ASSERT_NE(waits, nullptr);
+  const auto waits = loop.controller()->view()->FindWaiting({job, kNoElement}, *desk.Row(job).spec);
+  ASSERT_TRUE(waits.has_value());
   EXPECT_EQ(waits->reason.code, ReasonCode::kBudgetExhausted) << WireName(waits->reason.code);
 }
 

@@ -36,8 +36,8 @@ TEST(EngineTest, StartsWhatFitsAndSaysWhatTheRestWaitsFor) {
   const Reason reason = ReasonOf(plan, 2);
   EXPECT_EQ(reason.code, ReasonCode::kWaitsForGpus);
   EXPECT_EQ(reason.fields.at("free"), "0");
-  EXPECT_EQ(plan.waiting.at({JobId{2}}).rank, 1);
-  EXPECT_EQ(plan.waiting.at({JobId{2}}).place_in_project, 1);
+  EXPECT_EQ(plan.waiting.All().at({JobId{2}}).rank, 1);
+  EXPECT_EQ(plan.waiting.All().at({JobId{2}}).place_in_project, 1);
   EXPECT_TRUE(plan.dropped.empty());
 }
 
@@ -219,7 +219,7 @@ TEST(EngineTest, WhatNoNodesCouldHoldTakesNoTurn) {
   const Plan plan = engine.Decide(kNoon);
   EXPECT_EQ(StartsText(plan), "2@n1") << "ties go to 2, which has taken nothing";
   EXPECT_EQ(ReasonOf(plan, 1).code, ReasonCode::kNeverFitsMachine);
-  EXPECT_EQ(plan.waiting.at({JobId{1}}).rank, 1);
+  EXPECT_EQ(plan.waiting.All().at({JobId{1}}).rank, 1);
 }
 
 TEST(EngineTest, ArrayStartsElementByElement) {
@@ -298,7 +298,7 @@ TEST(EngineTest, TheTickLooksOnlySoFar) {
   const Plan plan = engine.Decide(kNoon);
   EXPECT_EQ(plan.waiting.size(), 8U);
   int looked = 0;
-  for (const auto& [ref, standing] : plan.waiting) {
+  for (const auto& [ref, standing] : plan.waiting.All()) {
     looked += standing.reason.code == ReasonCode::kWaitsForGpus ? 1 : 0;
     EXPECT_GT(standing.place_in_project, 0);
   }
@@ -402,7 +402,7 @@ TEST(EngineTest, WhatNewSettingsBarIsNoDemandUntilTheyAreWidened) {
     EXPECT_EQ(ReasonOf(barred, 1).code, code);
     EXPECT_EQ(StartsText(barred), "");
     EXPECT_EQ(barred.standings.at({AccountId{2}, "h200"}).demand_milli, 0);
-    EXPECT_EQ(barred.waiting.at({JobId{1}}).rank, 0) << "it is in no order";
+    EXPECT_EQ(barred.waiting.All().at({JobId{1}}).rank, 0) << "it is in no order";
     engine.SetDirectory(tree.Make());
     EXPECT_EQ(StartsText(engine.Decide(kNoon)), "1@n1");
   }

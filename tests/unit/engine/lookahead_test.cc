@@ -238,7 +238,7 @@ TEST_F(LookaheadTest, OfTheFirstInOrderAlone) {
   const Engine engine = MakeEngine();
   const Plan plan = engine.Decide(kNoon);
   std::vector<JobRef> first;
-  for (const auto& [ref, standing] : plan.waiting) {
+  for (const auto& [ref, standing] : plan.waiting.All()) {
     if (standing.rank <= 6) first.push_back(ref);
   }
   const Lookahead all(engine.CopyFacts(), tree.Make(), {}, kNoon);
@@ -250,7 +250,7 @@ TEST_F(LookaheadTest, OfTheFirstInOrderAlone) {
                                    .submitted_ms = row.submitted_ms,
                                    .queued_since_ms = row.queued_since_ms};
     const Outlook known = some.Of(question);
-    if (plan.waiting.at(row.ref).rank <= 6) {
+    if (plan.waiting.All().at(row.ref).rank <= 6) {
       EXPECT_EQ(Text(known), Text(all.Of(question))) << ToText(row.ref);
     } else {
       EXPECT_TRUE(known.start.earliest) << ToText(row.ref);

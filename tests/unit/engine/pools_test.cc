@@ -55,7 +55,7 @@ TEST(Pools, ItsOwnJobsStartThereFirstAndThenOnSharedNodes) {
   EXPECT_EQ(StartsText(plan), "1@n1 2@n2");
   EXPECT_EQ(ReasonOf(plan, 3).code, ReasonCode::kWaitsForGpus);
   EXPECT_EQ(ReasonOf(plan, 3).fields.at("dedicated"), "a2");
-  EXPECT_EQ(plan.waiting.at({JobId{3}}).place_in_project, 1);
+  EXPECT_EQ(plan.waiting.All().at({JobId{3}}).place_in_project, 1);
   EXPECT_TRUE(plan.dropped.empty());
 }
 

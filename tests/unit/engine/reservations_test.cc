@@ -87,6 +87,16 @@ TEST_F(ReservationsTest, AsManyAsThereArePlaces) {
   EXPECT_EQ(ReasonOf(plan, 13).code, ReasonCode::kWaitsForGpus);
 }
 
+// Of the places at least half are for those outside their guarantees, whoever comes first.
+TEST_F(ReservationsTest, WhoIsOutsideGetsAPlaceBehindManyInside) {
+  config.reservations = 2;
+  tree.Add(2, 1, 100);
+  for (std::int64_t job = 11; job < 15; ++job) Waits(job, Gang(2, 2, 8), kHourMs);
+  Waits(15, Gang(3, 2, 8), kHourMs);
+  Waits(16, Gang(3, 1, 8), 10 * kHourMs);
+  EXPECT_EQ(Promised(), "11@n1,n2 15@n1,n2");
+}
+
 // Who waits has n1 and n2 from the moment at which what runs on n1 is gone. On n2 scavengers may
 // run until then.
 class ScavengersTest : public testing::Test {

@@ -116,8 +116,9 @@ inline std::string StartsText(const Plan& plan) {
 }
 
 inline Reason ReasonOf(const Plan& plan, std::int64_t job) {
-  const auto found = plan.waiting.find({JobId{job}});
-  return found == plan.waiting.end() ? Reason{} : found->second.reason;
+  const auto all = plan.waiting.All();
+  const auto found = all.find({JobId{job}});
+  return found == all.end() ? Reason{} : found->second.reason;
 }
 
 }  // namespace kezek::engine

@@ -267,7 +267,8 @@ TEST_F(VerifyTest, EarlierTiersGoFirst) {
         plan,
         [later](Plan& p) {
           p.starts[0].job = p.starts[0].row = {JobId{later}};
-          p.waiting[{JobId{1}}] = p.waiting[{JobId{2}}];
+          const auto all = p.waiting.All();
+          p.waiting.Set({JobId{1}}, Gang(2, 1, 8), all.at({JobId{2}}));
         },
         "job 1 of an earlier tier");
   }

@@ -398,9 +398,8 @@ TEST_F(ReadTest, UsageShowsTargetsBesideWhatIsDueAndReceived) {
 
 TEST_F(ReadTest, ReasonsAndPlacesAreOfTheLastTick) {
   auto view = std::make_shared<View>(*World().MakeView());
-  view->waiting =
-      std::make_shared<const std::map<JobRef, JobStanding>>(std::map<JobRef, JobStanding>{
-          {Ref(mine_), {{ReasonCode::kWaitsForGpus, {{"nodes", "1"}}}, 3, 2}}});
+  view->waiting = std::make_shared<const WaitingStandings>(std::map<JobRef, JobStanding>{
+      {Ref(mine_), {{ReasonCode::kWaitsForGpus, {{"nodes", "1"}}}, 3, 2}}});
   view->queued_in_account[World::kNlp] = 2;
   view->standings[{World::kNlp, "h200"}] = {.guarantee_milli = 900,
                                             .allocated_milli = 4'000,

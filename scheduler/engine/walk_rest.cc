@@ -1,0 +1,267 @@
+// How those stand that do not start: their places, in blocks that hold from tick to tick, and why.
+#include <algorithm>
+#include <utility>
+
+#include "scheduler/engine/pool_walk.h"
+#include "scheduler/engine/reserve.h"
+#include "scheduler/engine/stops.h"
+
+namespace kezek::engine {
+// Nothing that waits could start any more, whoever is next, nor is anybody to be ended or promised
+// anything for it, and ranks are not told so far back: what is left need not be walked through.
+// Asked once after each start.
+bool PoolWalk::NothingStarts() {
+  if (!key_.shared() || pool_ == nullptr || draft_.one_more_passes) return false;
+  const std::size_t starts = draft_.plan.starts.size();
+  if (rank_ < world_.config().exact_ranks || asked_after_ == starts) return false;
+  if (MayReclaim()) return false;
+  asked_after_ = starts;
+  if (fitting_ != nullptr && MayStart(*fitting_, *fitting_alike_)) return false;
+  std::int32_t first = 0;  // so many shapes may yet count as looked at
+  for (const auto& [spec, alike] : world_.asked(type_)) {
+    if (MayStart(*spec, alike)) {
+      fitting_ = spec.get();
+      fitting_alike_ = &alike;
+      return false;
+    }
+    for (const Domain within : {spec->within, spec->prefer}) {
+      const bool preference = within == spec->prefer && within != spec->within;
+      if (preference && within == Domain::kAny) continue;
+      if (!no_room_.contains({{spec.get(), within, preference}, {}})) ++first;
+    }
+  }
+  std::int32_t most = 0;
+  for (const auto& [project, looked] : looked_of_) most = std::max(most, looked);
+  return looked_ + first < world_.config().look && most + first < world_.config().look_project;
+}
+
+// Whether there is room for the one of these rows that is gone soonest. A shape that fits, and that
+// others' promises leave no room, may do so if it pushes them aside.
+bool PoolWalk::MayStart(const JobSpec& spec, const World::Alike& alike) {
+  const Request request{&spec, spec.within, false};
+  if (!Fits(*pool_, request)) return false;
+  if (agenda_ == nullptr || alike.limits.empty()) return true;
+  const TimeMs end = draft_.now_ms + world_.Occupies(alike.limits.begin()->first);
+  if (!Fits(agenda_->RoomNow({draft_.now_ms, end}, {}), request)) {
+    return std::any_of(alike.rows.begin(), alike.rows.end(), [&](const auto& rows) {
+      const quota::AccountIndex project = world_.tree().IndexOf(rows.first);
+      return project != quota::kNoAccount && IsInsideSomewhere(project);
+    });
+  }
+  return true;
+}
+
+// Whether the smallest job left of the project is in the guarantee of an account on its path.
+bool PoolWalk::IsInsideSomewhere(quota::AccountIndex project) const {
+  const MilliGpus least = order_.LeastLeft(project);
+  for (auto i = project; i != quota::kRootIndex; i = world_.tree().parent(i)) {
+    if (order_.Slack(i) >= least) return true;
+  }
+  return false;
+}
+
+// Whether attempts may yet be ended for what is left.
+bool PoolWalk::MayReclaim() {
+  if (!victims_ || victims_->asks() >= world_.config().reclaim_asks) return false;
+  if (victims_->AnybodyMayAsk()) return true;
+  return std::any_of(waiting_.projects().begin(), waiting_.projects().end(), [&](const auto& one) {
+    const quota::AccountIndex project = world_.tree().IndexOf(one.first);
+    return project != quota::kNoAccount && IsInsideSomewhere(project);
+  });
+}
+
+// Projects of which something happened in other pools in this tick.
+void PoolWalk::FindDisturbed() {
+  const auto project_of = [this](const JobRef& row) {
+    return world_.tree().IndexOf(world_.waiting().at(row).spec->project);
+  };
+  for (const auto& [row, jobs] : draft_.started) disturbed_.insert(project_of(row));
+  for (const auto& [row, reason] : draft_.waits_apart) disturbed_.insert(project_of(row));
+  const auto charged = draft_.charged.find(type_);
+  if (charged == draft_.charged.end()) return;
+  for (const auto& [whose, charge] : charged->second) {
+    disturbed_.insert(world_.tree().IndexOf(whose.first));
+  }
+}
+
+void PoolWalk::TellOfAll(End end) {
+  FindDisturbed();
+  for (const Start& start : draft_.plan.starts) ++starting_[start.row];
+  for (auto& [project, rows] : seen_) std::sort(rows.begin(), rows.end());
+  WaitingStandings::OfType told;
+  FindWhys(end, told);
+  if (end == End::kNothingStarts) TellOfDedicated(told);
+  told.parts.reserve(waiting_.projects().size());
+  for (const auto& [id, project] : waiting_.projects()) {
+    if (world_.tree().IndexOf(id) == quota::kNoAccount) continue;
+    WaitingStandings::Part part = PartOf(id, project, end);
+    if (!part.block->rows().empty()) told.parts.push_back(std::move(part));
+  }
+  std::sort(ranks_.begin(), ranks_.end());
+  told.ranks = std::move(ranks_);
+  WaitingStandings& waiting = draft_.plan.waiting;
+  waiting.At(draft_.now_ms);
+  waiting.Add(type_, std::move(told));
+  for (const auto& [row, jobs] : draft_.started) {
+    waiting.StandsInOrder(row, *world_.waiting().at(row).spec);
+  }
+  if (agenda_ != nullptr && end == End::kNothingStarts) {
+    for (const auto& [row, promise] : agenda_->promises()) {
+      if (!promise.victims.empty() || told_.contains(row)) continue;
+      told_[row] = std::make_shared<const Reason>(ReservedAt(promise));
+    }
+  }
+  for (const auto& [row, reason] : told_) {
+    waiting.Tell(row, *world_.waiting().at(row).spec, *reason);
+  }
+}
+
+// Reasons of what has been looked at; where nothing starts any more, of all that is asked for.
+void PoolWalk::FindWhys(End end, WaitingStandings::OfType& told) const {
+  const auto tell = [&](std::int64_t asks, const Request& request) {
+    std::shared_ptr<const Reason> reason;
+    const auto known = no_room_.lower_bound({request, {}});
+    const bool of_it = known != no_room_.end() && known->first.first == request;
+    if (of_it && known->second->code != ReasonCode::kReservationAhead) {
+      reason = known->second;
+    } else if (of_it || end == End::kNothingStarts) {
+      reason = std::make_shared<const Reason>(WhyNoRoomNow(request, {}));
+    }
+    if (reason != nullptr) told.whys.push_back({asks, request.preference, std::move(reason)});
+  };
+  for (const auto& [spec, alike] : world_.asked(type_)) {
+    const Request prefers = RequestOf(*spec, 0, 0, 1);
+    if (prefers.preference) tell(alike.id, prefers);
+    tell(alike.id, {spec.get(), spec->within, false});
+  }
+  std::sort(told.whys.begin(), told.whys.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.asks, a.preference) < std::pair(b.asks, b.preference);
+  });
+}
+
+// What kept those from dedicated nodes that were not come to.
+void PoolWalk::TellOfDedicated(const WaitingStandings::OfType& told) {
+  for (const auto& [row, apart] : draft_.waits_apart) {
+    const quota::OrderJob* job = waiting_.Find(row);
+    if (job == nullptr || Starts(*job) || told_.contains(row) || stopped_.contains(row)) continue;
+    const bool prefers = draft_.now_ms < job->prefers_until_ms;
+    const std::shared_ptr<const Reason> why = told.WhyOf(job->asks, prefers);
+    const quota::Candidate candidate{.job = job, .project = world_.tree().IndexOf(job->project)};
+    if (why == nullptr || StopOfRow(*job, candidate.project) != nullptr) continue;
+    const Held held = OfDedicated(candidate, {why, Held::Whose::kShapes});
+    if (held.whose == Held::Whose::kTicks) told_[row] = held.reason;
+  }
+}
+
+WaitingStandings::Part PoolWalk::PartOf(AccountId id, const quota::WaitingJobs::Project& project,
+                                        End end) {
+  const quota::AccountIndex index = world_.tree().IndexOf(id);
+  const auto at = static_cast<std::size_t>(index);
+  WaitingStandings::Part part;
+  part.project = id;
+  const std::vector<JobRef>& seen = seen_[index];
+  part.block = BlockOf(id, index, end != End::kLeft && !disturbed_.contains(index));
+  if (end == End::kLeft) part.looked = std::make_shared<const std::vector<JobRef>>(seen);
+  part.share_milli = std::max(guarantees_[at], entitled_[at].entitled_milli);
+  const auto wider = [&part](const std::map<MilliGpus, std::int64_t>& sizes) {
+    return !sizes.empty() && sizes.rbegin()->first > part.share_milli;
+  };
+  if (wider(project.sizes) || wider(project.scavenger_sizes)) {
+    part.share = quota::GpusText(part.share_milli);
+  }
+  if (guarantees_[at] < world_.tree().Guarantee(index, type_)) {
+    part.guarantee_now = quota::GpusText(guarantees_[at]);
+  }
+  return part;
+}
+
+std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id, quota::AccountIndex index,
+                                                      bool keeps) {
+  if (keeps) {
+    const KeptBlocks::Known* known = world_.blocks().Of(type_, id);
+    if (known != nullptr && draft_.now_ms - known->made_ms < world_.config().places_keep_ms &&
+        known->stops == StopsOf(index, known->by_class, true) &&
+        known->stops == StopsOf(index, known->by_class, false)) {
+      world_.blocks().Held();
+      return known->block;
+    }
+  }
+  std::vector<WaitingRow> rows = RowsOf(index);
+  const bool by_class =
+      world_.AnyClassStops() && std::any_of(rows.begin(), rows.end(), [&](const WaitingRow& row) {
+        const Waiting& job = world_.waiting().at(row.ref);
+        return world_.MayBeStoppedByClass(job.spec->job_class);
+      });
+  auto block = std::make_shared<const WaitingBlock>(std::move(rows));
+  if (!keeps) return block;
+  KeptBlocks::Stops stops = StopsOf(index, by_class, true);
+  if (stops == StopsOf(index, by_class, false)) {
+    world_.blocks().Keep(type_, id, {block, std::move(stops), draft_.now_ms, by_class});
+  }
+  return block;
+}
+
+// All of it.
+bool PoolWalk::Starts(const quota::OrderJob& job) const {
+  const auto starts = starting_.find(job.ref);
+  return starts != starting_.end() && starts->second >= job.count;
+}
+
+// In their own order, those that start left out.
+std::vector<WaitingRow> PoolWalk::RowsOf(quota::AccountIndex project) {
+  std::vector<WaitingRow> rows;
+  const bool may_stop = world_.HasLimits(project) || world_.AnyClassStops();
+  for (const quota::OrderJob* job : order_.OwnOrder(project)) {
+    if (Starts(*job)) continue;
+    WaitingRow& row = rows.emplace_back();
+    row.ref = job->ref;
+    row.asks = job->asks;
+    row.prefers_until_ms = job->prefers_until_ms;
+    row.counted_milli = job->counted_milli;
+    if (may_stop) row.own = StopOfRow(*job, project);
+  }
+  return rows;
+}
+
+// As it was found when it was looked at; else as it is now.
+std::shared_ptr<const Reason> PoolWalk::StopOfRow(const quota::OrderJob& job,
+                                                  quota::AccountIndex project) {
+  const auto stopped = stopped_.find(job.ref);
+  if (stopped != stopped_.end()) return stopped->second;
+  const std::vector<JobRef>& seen = seen_[project];
+  if (std::binary_search(seen.begin(), seen.end(), job.ref)) return nullptr;
+  const Waiting& row = world_.waiting().at(job.ref);
+  const quota::Candidate candidate{.job = &job, .project = project};
+  Reason stop = Stop(candidate, row, world_.CountOf(row));
+  if (stop.code == ReasonCode::kNone) return nullptr;
+  return std::make_shared<const Reason>(std::move(stop));
+}
+
+KeptBlocks::Stops PoolWalk::StopsOf(quota::AccountIndex project, bool by_class, bool before) const {
+  KeptBlocks::Stops stops;
+  if (!world_.HasLimits(project) && !by_class) return stops;
+  const quota::AccountTree& tree = world_.tree();
+  for (auto i = project; i != quota::kNoAccount; i = tree.parent(i)) {
+    const auto at = static_cast<std::size_t>(i);
+    const AccountSettings& settings = tree.account(i).settings;
+    const Limits& limits = settings.account_limits;
+    if (limits.running_milli || limits.jobs_running) {
+      const auto& running = before ? world_.running() : draft_.running;
+      const quota::RunningTable::Count runs = running.OfAccount(tree.id(i));
+      stops.insert(stops.end(), {runs.counted_milli, runs.jobs});
+    }
+    if (by_class || tree.share(i, type_).borrow_max_milli) {
+      const MilliGpus given = before ? given_[at] : 0;
+      stops.insert(stops.end(), {allocated_[at] - given, guarantees_[at]});
+    }
+    for (const BudgetSpec& spec : settings.budgets) {
+      const BudgetRef ref{tree.id(i), spec.name};
+      const auto taken = draft_.taken.find(ref);
+      const bool none = before || taken == draft_.taken.end();
+      stops.push_back(world_.budgets().Of(ref).left - (none ? 0 : taken->second));
+    }
+  }
+  return stops;
+}
+
+}  // namespace kezek::engine
