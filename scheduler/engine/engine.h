@@ -51,7 +51,7 @@ struct EngineConfig {
   DurationMs topology_wait_ms = 10 * kMinuteMs;
   // For so long the places of a project's rows may stay as they were found while nothing happens to
   // it: in that time usage decays, and users may change places by it.
-  DurationMs places_keep_ms = kMinuteMs;
+  DurationMs places_keep_ms = 10 * kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;
   DurationMs age_max_ms = kDayMs;  // of ProjectRule::kShortest; more than 0
   quota::ChargeRules charge;       // what a start holds of budgets

@@ -37,6 +37,7 @@ class PoolWalk {
   };
   End Walk();
   void Examine(const quota::Candidate& candidate);
+  bool IsKnownToWait(const quota::Candidate& candidate);
   Reason Stop(const quota::Candidate& candidate, const Waiting& job,
               const quota::JobCount& count) const;
   bool NothingStarts();
@@ -95,7 +96,7 @@ class PoolWalk {
   WaitingStandings::Part PartOf(AccountId id, const quota::WaitingJobs::Project& project, End end);
   std::shared_ptr<const WaitingBlock> BlockOf(AccountId id, quota::AccountIndex index, bool keeps);
   bool Starts(const quota::OrderJob& job) const;
-  std::vector<WaitingRow> RowsOf(quota::AccountIndex project);
+  std::vector<WaitingRow> RowsOf(quota::AccountIndex project, bool& by_class);
   std::shared_ptr<const Reason> StopOfRow(const quota::OrderJob& job, quota::AccountIndex project);
   // `before`: as it was when the walk began; else as it is now.
   KeptBlocks::Stops StopsOf(quota::AccountIndex project, bool by_class, bool before) const;
@@ -106,13 +107,13 @@ class PoolWalk {
   const std::string& type_;
   const Pool* pool_;  // null: there is no such node
   const quota::WaitingJobs& waiting_;
-  std::map<JobRef, JobStanding> waits_;  // where the nodes are not shared
-  quota::OrderTree order_;
+  std::map<JobRef, JobStanding> waits_;       // where the nodes are not shared
   std::vector<quota::Entitlement> entitled_;  // by index; apart: nothing
   Kept kept_;
   std::vector<MilliGpus> guarantees_;  // by index, those that count now
   std::vector<MilliGpus> allocated_;   // by index, with what the plan has given
-  MilliGpus free_milli_ = 0;           // GPUs free, less counted GPUs given
+  quota::OrderTree order_;
+  MilliGpus free_milli_ = 0;  // GPUs free, less counted GPUs given
   std::int32_t looked_ = 0;
   std::int64_t rank_ = 0;
   std::size_t asked_after_ = SIZE_MAX;  // so many starts it was asked whether anything fits
@@ -133,6 +134,8 @@ class PoolWalk {
   std::vector<MilliGpus> given_;  // by index
   // Shapes that have found no room in this tick: free GPUs only become fewer.
   std::map<Shaped, std::shared_ptr<const Reason>> no_room_;
+  // The same where nothing is promised, by what rows ask for, and whether with what they prefer.
+  std::map<std::pair<std::int64_t, bool>, std::shared_ptr<const Reason>> no_room_for_;
   std::set<std::pair<quota::AccountIndex, MilliGpus>> kept_from_;
   Agenda* agenda_ = nullptr;  // null: nothing is promised
   std::optional<Victims> victims_;

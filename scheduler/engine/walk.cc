@@ -21,13 +21,15 @@ std::vector<MilliGpus> AllocatedIn(const World& world, const Draft& draft, const
 }
 
 quota::OrderInput InputOf(const World& world, const Draft& draft, const PoolKey& key,
-                          const quota::WaitingJobs& waiting) {
+                          const quota::WaitingJobs& waiting,
+                          const std::vector<MilliGpus>& allocated,
+                          const std::vector<MilliGpus>& guarantees) {
   const auto charged = draft.charged.find(key.gpu_type);
   return {.tree = &world.tree(),
           .gpu_type = key.gpu_type,
           .waiting = &waiting,
-          .running_milli = AllocatedIn(world, draft, key),
-          .guarantee_milli = quota::GuaranteesNow(EntitledIn(world, draft, key)),
+          .running_milli = allocated,
+          .guarantee_milli = guarantees,
           .usage = &world.usage(key.gpu_type),
           .now_ms = draft.now_ms,
           .started = charged == draft.charged.end() ? decltype(quota::OrderInput::started){}
@@ -43,11 +45,11 @@ PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key)
       type_(key_.gpu_type),
       pool_(draft.free.FindPool(key)),
       waiting_(key.shared() ? world.order().at(key.gpu_type) : world.apart_order().at(key)),
-      order_(InputOf(world, draft, key, waiting_)),
       entitled_(EntitledIn(world, draft, key)),
       kept_(world.tree(), entitled_),
       guarantees_(quota::GuaranteesNow(entitled_)),
       allocated_(AllocatedIn(world, draft, key)),
+      order_(InputOf(world, draft, key, waiting_, allocated_, guarantees_)),
       free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000),
       given_(allocated_.size(), 0) {
   if (key.shared()) draft.places[type_] = order_.Places();
@@ -99,7 +101,21 @@ std::int32_t PoolWalk::StartedBefore(const JobRef& row) const {
   return found == draft_.started.end() ? 0 : found->second;
 }
 
+// Of what asks for the same it is known that it finds no room, and nothing else is to be asked of
+// it: so it is with most.
+bool PoolWalk::IsKnownToWait(const quota::Candidate& candidate) {
+  const quota::OrderJob& job = *candidate.job;
+  if (agenda_ != nullptr || !key_.shared() || !draft_.started.empty()) return false;
+  if (job.class_stops || world_.HasLimits(candidate.project)) return false;
+  const auto known = no_room_for_.find({job.asks, draft_.now_ms < job.prefers_until_ms});
+  if (known == no_room_for_.end()) return false;
+  const Held held = OfDedicated(candidate, {known->second, Held::Whose::kShapes});
+  IsNever(*known->second) ? PassOver(candidate, held) : Block(candidate, held, false);
+  return true;
+}
+
 void PoolWalk::Examine(const quota::Candidate& candidate) {
+  if (IsKnownToWait(candidate)) return;
   const Waiting& job = world_.waiting().at(candidate.job->ref);
   if (candidate.nth < StartedBefore(job.ref)) return order_.PassOver();
   quota::JobCount count = world_.CountOf(job);
@@ -120,7 +136,11 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   }
   if (!placement) {
     const Blocked blocked{candidate, job, count, request, !known};
-    return WaitForRoom(blocked, NoRoom(blocked, shaped, promised));
+    Held held = NoRoom(blocked, shaped, promised);
+    if (agenda_ == nullptr && candidate.job->asks != 0) {
+      no_room_for_.try_emplace({candidate.job->asks, request.preference}, held.reason);
+    }
+    return WaitForRoom(blocked, std::move(held));
   }
   const MilliGpus kept = kept_.From(candidate.project);
   if (kept > 0 && free_milli_ - count.counted_milli < kept) {

@@ -186,12 +186,8 @@ std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id, quota::Accou
       return known->block;
     }
   }
-  std::vector<WaitingRow> rows = RowsOf(index);
-  const bool by_class =
-      world_.AnyClassStops() && std::any_of(rows.begin(), rows.end(), [&](const WaitingRow& row) {
-        const Waiting& job = world_.waiting().at(row.ref);
-        return world_.MayBeStoppedByClass(job.spec->job_class);
-      });
+  bool by_class = false;
+  std::vector<WaitingRow> rows = RowsOf(index, by_class);
   auto block = std::make_shared<const WaitingBlock>(std::move(rows));
   if (!keeps) return block;
   KeptBlocks::Stops stops = StopsOf(index, by_class, true);
@@ -208,9 +204,9 @@ bool PoolWalk::Starts(const quota::OrderJob& job) const {
 }
 
 // In their own order, those that start left out.
-std::vector<WaitingRow> PoolWalk::RowsOf(quota::AccountIndex project) {
+std::vector<WaitingRow> PoolWalk::RowsOf(quota::AccountIndex project, bool& by_class) {
   std::vector<WaitingRow> rows;
-  const bool may_stop = world_.HasLimits(project) || world_.AnyClassStops();
+  const bool limited = world_.HasLimits(project);
   for (const quota::OrderJob* job : order_.OwnOrder(project)) {
     if (Starts(*job)) continue;
     WaitingRow& row = rows.emplace_back();
@@ -218,7 +214,8 @@ std::vector<WaitingRow> PoolWalk::RowsOf(quota::AccountIndex project) {
     row.asks = job->asks;
     row.prefers_until_ms = job->prefers_until_ms;
     row.counted_milli = job->counted_milli;
-    if (may_stop) row.own = StopOfRow(*job, project);
+    by_class |= job->class_stops;
+    if (limited || job->class_stops) row.own = StopOfRow(*job, project);
   }
   return rows;
 }

@@ -46,6 +46,7 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   order.submitted_ms = job.submitted_ms;
   order.user_priority = spec.user_priority;
   order.count = StartableCount(job);
+  order.class_stops = MayBeStoppedByClass(spec.job_class);
   const Request now = RequestOf(spec, job.queued_since_ms, job.queued_since_ms, kMinuteMs);
   if (now.preference) order.prefers_until_ms = job.queued_since_ms + config_.topology_wait_ms;
   const auto of_type = asked_.find(spec.shape.gpu_type);

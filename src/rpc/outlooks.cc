@@ -1,10 +1,10 @@
 #include "rpc/outlooks.h"
 
 #include <algorithm>
-#include <future>
 #include <utility>
 
 #include "kezek/names.h"
+#include "rpc/await.h"
 
 namespace kezek::rpc {
 namespace {
@@ -104,10 +104,7 @@ Result<std::shared_ptr<const Foresight>> Outlooks::Make() {
   const auto view = parts_.desk->view();
   const Error none{Code::kUnavailable, "this daemon plans nothing now; try again", {}};
   if (view == nullptr || !view->leads) return none;
-  const auto answer = std::make_shared<std::promise<Result<CommandOutcome>>>();
-  parts_.desk->Do(Command{{}, "kezek", LookAhead{RowsOf(*view)}},
-                  [answer](auto outcome) { answer->set_value(std::move(outcome)); });
-  auto outcome = answer->get_future().get();
+  auto outcome = Await(*parts_.desk, Command{{}, "kezek", LookAhead{RowsOf(*view)}});
   if (!outcome) return outcome.error();
   auto foresight = outcome->foresight ? outcome->foresight() : nullptr;
   if (foresight == nullptr) return none;

@@ -1,5 +1,4 @@
 // Settings of accounts: applied, looked at as they were, brought back.
-#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "rpc/account_past.h"
 #include "rpc/account_plan.h"
 #include "rpc/account_warnings.h"
+#include "rpc/await.h"
 #include "rpc/paging.h"
 #include "rpc/quota_service.h"
 #include "rpc/what_if_convert.h"
@@ -61,14 +61,6 @@ struct Asked {
   bool plan_only = false;
   bool what_if = false;
 };
-
-// The desk's answer, waited for.
-Result<CommandOutcome> Await(Desk& desk, Command command) {
-  auto answer = std::make_shared<std::promise<Result<CommandOutcome>>>();
-  auto outcome = answer->get_future();
-  desk.Do(std::move(command), [answer](auto done) { answer->set_value(std::move(done)); });
-  return outcome.get();
-}
 
 // Has the desk check the plan, and carry it out unless only that was asked for. `in_request` finds
 // the place of an error of the desk in the request.

@@ -2,10 +2,10 @@
 Those of the standard scene are medians of its rounds; the growths are slopes of the logarithm of
 tick_ms_p50 over that of jobs, or of nodes, the standard scene among them."""
 
-import json
 import math
 import statistics
-import sys
+
+from figures import tell
 
 AIMS = {"tick_ms_p99": 10, "cold_start_ms": 1000, "rss_mib": 1024, "decisions_per_s": 200000}
 MEASURES = ("tick_ms_p50", "tick_ms_p99", "tick_ms_max", "cold_start_ms", "rss_mib",
@@ -49,26 +49,19 @@ def print_table(result):
           f"{facts['load_at_start']} at the start")
 
 
-def main():
-    form, facts = sys.argv[1], json.loads(sys.argv[2])
-    raw = [json.loads(line) for line in sys.stdin]
+def result_of(facts, raw):
     rows = [row for row in raw if row["scene"] == "standard"]
     standard = {"scene": "standard", "nodes": rows[0]["nodes"], "jobs": rows[0]["jobs"],
                 **median_of(rows), "phases_ms": phases_of(rows)}
     others = [row for row in raw if row["scene"] != "standard"]
-    result = {
+    return {
         "benchmark": "engine", "machine": facts, "aims": AIMS, "standard": standard,
         "others": others,
         "growth_jobs": growth_of(
             [standard, *(row for row in others if row["scene"] == "jobs")], "jobs"),
         "growth_nodes": growth_of(
-            [standard, *(row for row in others if row["scene"] == "nodes")], "nodes"),
-        "raw": raw}
-    if form == "json":
-        print(json.dumps(result, indent=1, ensure_ascii=False))
-    else:
-        print_table(result)
+            [standard, *(row for row in others if row["scene"] == "nodes")], "nodes")}
 
 
 if __name__ == "__main__":
-    main()
+    tell(result_of, print_table)

@@ -1,8 +1,7 @@
 """Quantiles of tests/bench/run latency: latency_figures.py table|json FACTS <raw lines.
 Pair 0 warms up and is left out. `added` is against sbatch: difference of medians, ratio of p99."""
 
-import json
-import sys
+from figures import tell
 
 
 def quantile(values, q):
@@ -39,17 +38,11 @@ def print_table(result):
           f"PostgreSQL {facts['postgresql']}, Slurm {facts['slurm']}")
 
 
-def main():
-    form, facts = sys.argv[1], json.loads(sys.argv[2])
-    raw = [json.loads(line) for line in sys.stdin]
+def result_of(facts, raw):
     result = {"benchmark": "latency", "machine": facts}
     result.update(figures_of(raw))
-    result["raw"] = raw
-    if form == "json":
-        print(json.dumps(result, indent=1, ensure_ascii=False))
-    else:
-        print_table(result)
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    tell(result_of, print_table)

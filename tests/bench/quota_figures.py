@@ -1,10 +1,10 @@
 """Medians of tests/bench/run quota: quota_figures.py table|json FACTS <raw lines of quota_bench.
 Round 0 warms up and is left out. `growth` is the slope of log(pick_ns) over log(jobs)."""
 
-import json
 import math
 import statistics
-import sys
+
+from figures import tell
 
 MEASURES = ("pick_ns", "first_pick_ns", "charge_ns", "change_ns", "begin_us", "reweight_us",
             "entitlement_ms", "calibration_us")
@@ -46,17 +46,11 @@ def print_table(result):
           f"{facts['cores']} cores, load {facts['load_at_start']} at the start")
 
 
-def main():
-    form, facts = sys.argv[1], json.loads(sys.argv[2])
-    raw = [json.loads(line) for line in sys.stdin]
+def result_of(facts, raw):
     figures = figures_of(raw)
-    result = {"benchmark": "quota", "machine": facts, "accounts": 2000, "quota": figures,
-              "growth": growth_of(figures, "pick_ns"), "raw": raw}
-    if form == "json":
-        print(json.dumps(result, indent=1, ensure_ascii=False))
-    else:
-        print_table(result)
+    return {"benchmark": "quota", "machine": facts, "accounts": 2000, "quota": figures,
+            "growth": growth_of(figures, "pick_ns")}
 
 
 if __name__ == "__main__":
-    main()
+    tell(result_of, print_table)

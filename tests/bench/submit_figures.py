@@ -1,9 +1,9 @@
 """Medians over the rounds of tests/bench/run submit: submit_figures.py table|json FACTS <raw lines.
 A ratio is taken within a round, between runs a few seconds apart; its median is over the rounds."""
 
-import json
 import statistics
-import sys
+
+from figures import tell
 
 PEERS = {"pgbench": "ratio_pg_commit", "sbatch": "ratio_sbatch", "slurmrestd": "ratio_slurmrestd"}
 
@@ -72,17 +72,11 @@ def print_table(result):
           f"medians of {result['rounds']} rounds")
 
 
-def main():
-    form, facts = sys.argv[1], json.loads(sys.argv[2])
-    raw = [json.loads(line) for line in sys.stdin]
+def result_of(facts, raw):
     result = {"benchmark": "submit", "rounds": max(r["round"] for r in raw), "machine": facts}
     result.update(figures_of(raw))
-    result["raw"] = raw
-    if form == "json":
-        print(json.dumps(result, indent=1, ensure_ascii=False))
-    else:
-        print_table(result)
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    tell(result_of, print_table)

@@ -15,27 +15,13 @@
 #include "kezek/reason_text.h"
 #include "tests/property/engine_history.h"
 #include "tests/property/seeds.h"
+#include "tests/support/advice.h"
 
 namespace kezek::test {
 namespace {
 
 constexpr int kSteps = 10;
 constexpr int kAsked = 6;
-
-JobSpec Applied(JobSpec spec, const Reason& change) {
-  const auto number = [&](const char* field) { return std::stoll(change.fields.at(field)); };
-  if (change.code == ReasonCode::kFewerNodes) {
-    spec.shape.nodes = static_cast<std::int32_t>(number("nodes"));
-    spec.ntasks = std::min(spec.ntasks, spec.shape.nodes * spec.ntasks_per_node);
-  } else if (change.code == ReasonCode::kShorterLimit) {
-    spec.time_limit_ms = number("limit");
-  } else if (change.code == ReasonCode::kOtherClass) {
-    spec.job_class = change.fields.at("class");
-  } else {
-    spec.within = spec.prefer = Domain::kAny;
-  }
-  return spec;
-}
 
 class Asker {
  public:

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kezek/reason_text.h"
+#include "tests/support/advice.h"
 #include "tests/unit/engine/small_world.h"
 
 namespace kezek::engine {
@@ -72,27 +73,9 @@ class LookaheadTest : public testing::Test {
     return {};
   }
 
-  static JobSpec Applied(JobSpec spec, const Reason& change) {
-    const auto number = [&](const char* field) { return std::stoll(change.fields.at(field)); };
-    if (change.code == ReasonCode::kFewerNodes) {
-      spec.shape.nodes = static_cast<std::int32_t>(number("nodes"));
-    } else if (change.code == ReasonCode::kFewerGpus) {
-      const auto gpus = static_cast<std::int32_t>(number("gpus"));
-      spec.shape.cpus_per_node = 8 * gpus;
-      spec.shape.gpus_per_node = gpus;
-    } else if (change.code == ReasonCode::kShorterLimit) {
-      spec.time_limit_ms = number("limit");
-    } else if (change.code == ReasonCode::kOtherClass) {
-      spec.job_class = change.fields.at("class");
-    } else {
-      spec.within = spec.prefer = Domain::kAny;
-    }
-    return spec;
-  }
-
   void ExpectStarts(const JobSpec& spec, const JobRef& job, const OutlookAdvice& advice) {
     Engine engine = MakeEngine();
-    Waiting row = Queued(job.id ? job.id.value : 1'000'000, Applied(spec, advice.change), 9);
+    Waiting row = Queued(job.id ? job.id.value : 1'000'000, test::Applied(spec, advice.change), 9);
     row.ref = job.id ? job : row.ref;
     engine.SetWaiting(row);
     const Plan plan = engine.Decide(kNoon);
