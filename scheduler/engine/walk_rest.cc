@@ -107,8 +107,8 @@ void PoolWalk::TellOfAll(End end) {
   }
   if (agenda_ != nullptr && end == End::kNothingStarts) {
     for (const auto& [row, promise] : agenda_->promises()) {
-      if (!promise.victims.empty() || told_.contains(row)) continue;
-      told_[row] = std::make_shared<const Reason>(ReservedAt(promise));
+      if (!promise->victims.empty() || told_.contains(row)) continue;
+      told_[row] = std::make_shared<const Reason>(ReservedAt(*promise));
     }
   }
   for (const auto& [row, reason] : told_) {
