@@ -302,7 +302,8 @@ void Simulation::Sweep() {
 
 void Simulation::SayWaiting() {
   if (view_ == nullptr) return;
-  std::map<JobRef, JobStanding> waiting = *view_->waiting;
+  std::map<JobRef, JobStanding> waiting;
+  if (view_->waiting != nullptr) waiting = view_->waiting->All();
   view_->stopped.ForEach([&](const JobRef& ref, const JobStanding& it) { waiting[ref] = it; });
   for (const auto& [ref, standing] : waiting) {
     Line("waits: " + ToText(ref) + " " + Sentence(standing.reason));
