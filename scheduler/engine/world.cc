@@ -101,10 +101,8 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   for (auto& [project, pace] : paces_) pace.stale |= !IsShortest(project);
   FindScavengers();
   const auto stops_users = [](const auto& of) { return Any(of.user_limits); };
-  any_class_stops_ = false;
   limits_users_ = false;
   for (const auto& [name, rules] : directory_->classes) {
-    any_class_stops_ |= MayBeStoppedByClass(name);
     limits_users_ |= stops_users(rules);
   }
   for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {

@@ -180,11 +180,10 @@ class World {
   // Whether any limit or rule could stop a job of this project and class. Most have none.
   bool MayBeStopped(quota::AccountIndex project, const std::string& job_class) const;
   bool MayBeStoppedByClass(const std::string& job_class) const;
-  // Likewise of any class.
+  // Whether limits or budgets of accounts on its path could.
   bool HasLimits(quota::AccountIndex project) const {
     return bool{limited_by_[static_cast<std::size_t>(project)]};
   }
-  bool AnyClassStops() const { return any_class_stops_; }
   // What a start now draws on budgets, beside what is taken already. Nothing for scavengers, those
   // that a budget makes one included.
   quota::Draw DrawOf(const Waiting& job, const quota::Taken& taken) const;
@@ -259,7 +258,6 @@ class World {
   // one above has a budget.
   std::vector<AccountId> limited_by_;
   std::vector<char> budgeted_;
-  bool any_class_stops_ = false;
   bool limits_users_ = false;  // an account or class does
   std::map<std::string, NodeUse> used_;
   quota::RunningTable running_;
