@@ -251,6 +251,8 @@ KeptBlocks::Stops PoolWalk::StopsOf(quota::AccountIndex project, bool by_class, 
       const MilliGpus given = before ? given_[at] : 0;
       stops.insert(stops.end(), {allocated_[at] - given, guarantees_[at]});
     }
+    // What is drawn on them depends on the time: their periods begin and end.
+    if (!settings.budgets.empty()) stops.push_back(draft_.now_ms / kMinuteMs);
     for (const BudgetSpec& spec : settings.budgets) {
       const BudgetRef ref{tree.id(i), spec.name};
       const auto taken = draft_.taken.find(ref);
