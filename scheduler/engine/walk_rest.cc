@@ -183,6 +183,10 @@ std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id, quota::Accou
         known->stops == StopsOf(index, known->by_class, true) &&
         known->stops == StopsOf(index, known->by_class, false)) {
       world_.blocks().Held();
+      for (const JobRef& row : seen_[index]) {
+        const auto stopped = stopped_.find(row);
+        if (stopped != stopped_.end()) told_.try_emplace(row, stopped->second);
+      }
       return known->block;
     }
   }
