@@ -8,14 +8,6 @@
 namespace kezek::engine {
 namespace {
 
-NodeUse UseOf(const Shape& shape, std::int32_t gpus) {
-  return {.gpus = gpus,
-          .cpus = shape.cpus_per_node,
-          .memory_mib = shape.memory_mib_per_node,
-          .attempts = 1,
-          .exclusive = shape.exclusive ? 1 : 0};
-}
-
 FreeNode Least(const FreeNode& a, const FreeNode& b) {
   return {.gpus = std::min(a.gpus, b.gpus),
           .cpus = std::min(a.cpus, b.cpus),

@@ -50,6 +50,14 @@ void Put(Pool& pool, std::size_t node, const NodeBalance& balance) {
 
 }  // namespace
 
+NodeUse UseOf(const Shape& shape, std::int32_t gpus) {
+  return {.gpus = gpus,
+          .cpus = shape.cpus_per_node,
+          .memory_mib = shape.memory_mib_per_node,
+          .attempts = 1,
+          .exclusive = shape.exclusive ? 1 : 0};
+}
+
 void AddUse(const Shape& shape, const Placement& placement, std::int32_t sign,
             std::map<std::string, NodeUse>& used) {
   for (const NodeGrant& grant : placement) {

@@ -34,6 +34,8 @@ struct NodeUse {
   bool operator==(const NodeUse&) const = default;
 };
 
+// What one job of `shape` holds of a node that it has so many GPUs of.
+NodeUse UseOf(const Shape& shape, std::int32_t gpus);
 // Adds (sign 1) or takes back (sign -1) what one placement of `shape` holds.
 void AddUse(const Shape& shape, const Placement& placement, std::int32_t sign,
             std::map<std::string, NodeUse>& used);

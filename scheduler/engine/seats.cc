@@ -12,14 +12,6 @@ constexpr std::size_t kFewCells = 64;
 
 std::uint32_t Narrow(std::size_t spot) { return static_cast<std::uint32_t>(spot); }
 
-NodeUse UseOf(const Shape& shape, std::int32_t gpus) {
-  return {.gpus = gpus,
-          .cpus = shape.cpus_per_node,
-          .memory_mib = shape.memory_mib_per_node,
-          .attempts = 1,
-          .exclusive = shape.exclusive ? 1 : 0};
-}
-
 // What makes nodes differ on which nothing is held.
 auto KindOf(const Node& node, TimeMs now) {
   return std::tuple(InService(node, now), node.gpus, node.cpus, node.memory_mib, node.foreign_gpus,

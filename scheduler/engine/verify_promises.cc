@@ -17,14 +17,6 @@ void AddUse(const NodeUse& use, NodeUse& sum) {
   sum.exclusive += use.exclusive;
 }
 
-NodeUse UseOf(const Shape& shape, std::int32_t gpus) {
-  return {.gpus = gpus,
-          .cpus = shape.cpus_per_node,
-          .memory_mib = shape.memory_mib_per_node,
-          .attempts = 1,
-          .exclusive = shape.exclusive ? 1 : 0};
-}
-
 // Whether the node has all that is held of it.
 bool Has(const Node& node, const NodeUse& use) {
   if (use.attempts == 0) return true;

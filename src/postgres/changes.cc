@@ -352,6 +352,13 @@ void AddNodes(const Changes& changes, Calls& calls) {
 
 }  // namespace
 
+void AddIfAny(const char* statement, const Bulk& rows, std::vector<Call>& calls) {
+  if (rows.rows() == 0) return;
+  Call& call = calls.emplace_back();
+  call.statement = statement;
+  rows.AddTo(call.params);
+}
+
 std::vector<Call> EncodeChanges(const Changes& changes) {
   Calls calls;
   AddAccounts(changes, calls);

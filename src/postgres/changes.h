@@ -21,6 +21,10 @@ struct Call {
   std::vector<std::string> params;
 };
 
+class Bulk;
+// Of rows, unless there are none.
+void AddIfAny(const char* statement, const Bulk& rows, std::vector<Call>& calls);
+
 // In the order in which they must run. A text that cannot be stored does not keep the rest from
 // being: MakeStorable. Pure; any thread.
 std::vector<Call> EncodeChanges(const Changes& changes);

@@ -65,13 +65,6 @@ std::string PutHoursTogetherSql() {
          " from hours group by 1, 2, 3";
 }
 
-void AddIfAny(const char* statement, const Bulk& rows, std::vector<Call>& calls) {
-  if (rows.rows() == 0) return;
-  Call& call = calls.emplace_back();
-  call.statement = statement;
-  rows.AddTo(call.params);
-}
-
 }  // namespace
 
 std::vector<Call> HistoryCalls(const HistoryChange& history) {

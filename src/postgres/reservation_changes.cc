@@ -18,13 +18,6 @@ constexpr auto kColumns = std::to_array<Column>({{"job_id", "bigint"},
                                                  {"given_ms", "bigint"},
                                                  {"victims", "jsonb"}});
 
-void AddIfAny(const char* statement, const Bulk& rows, std::vector<Call>& calls) {
-  if (rows.rows() == 0) return;
-  Call& call = calls.emplace_back();
-  call.statement = statement;
-  rows.AddTo(call.params);
-}
-
 }  // namespace
 
 std::vector<Call> ReservationCalls(const Changes& changes) {

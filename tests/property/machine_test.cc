@@ -14,6 +14,7 @@
 #include "scheduler/engine/world.h"
 #include "tests/property/engine_history.h"
 #include "tests/property/seeds.h"
+#include "tests/property/world_sink.h"
 #include "tests/support/random_world.h"
 
 namespace kezek::engine {
@@ -45,25 +46,13 @@ std::string WrongSums(const Machine& machine) {
   return "";
 }
 
-test::EventSink SinkOf(World& world) {
-  return {[&world](std::shared_ptr<const Directory> d) { world.SetDirectory(std::move(d)); },
-          [&world](const Node& node) { world.SetNode(node); },
-          [](const Waiting&) {},
-          [](const JobRef&) {},
-          [&world](const Holding& attempt) { world.SetHolding(attempt); },
-          [&world](const AttemptRef& attempt) { world.RemoveHolding(attempt); },
-          [](const UsageBooking&) {},
-          [](const EndedRun&) {},
-          [](const LedgerEntry&) {}};
-}
-
 TEST(MachineProperty, WhatAWorldKeepsInStepIsWhatItWouldMakeAnew) {
   property::ForEachSeed([](std::uint64_t seed) {
     test::EngineHistory history(seed);
     Engine engine(history.config(), history.directory());
     World world(history.config(), history.directory());
     history.Join(test::SinkOf(engine));
-    history.Join(SinkOf(world));
+    history.Join(test::SinkOf(world));
     history.Begin();
     for (int step = 0; step < 25; ++step) {
       if (step % 3 != 0) world.Refresh(history.now_ms());

@@ -16,23 +16,12 @@
 #include "scheduler/engine/world.h"
 #include "tests/property/engine_history.h"
 #include "tests/property/seeds.h"
+#include "tests/property/world_sink.h"
 
 namespace kezek::engine {
 namespace {
 
 using property::Dice;
-
-test::EventSink SinkOf(World& world) {
-  return {[&world](std::shared_ptr<const Directory> d) { world.SetDirectory(std::move(d)); },
-          [&world](const Node& node) { world.SetNode(node); },
-          [](const Waiting&) {},
-          [](const JobRef&) {},
-          [&world](const Holding& attempt) { world.SetHolding(attempt); },
-          [&world](const AttemptRef& attempt) { world.RemoveHolding(attempt); },
-          [](const UsageBooking&) {},
-          [](const EndedRun&) {},
-          [](const LedgerEntry&) {}};
-}
 
 // What is known of a node, from names alone.
 struct Known {
@@ -111,7 +100,7 @@ TEST(SeatsProperty, AreWherePlacementsSay) {
     Engine engine(history.config(), history.directory());
     World world(history.config(), history.directory());
     history.Join(test::SinkOf(engine));
-    history.Join(SinkOf(world));
+    history.Join(test::SinkOf(world));
     history.Begin();
     for (int step = 0; step < 25; ++step) {
       world.Refresh(history.now_ms());
