@@ -222,7 +222,6 @@ TEST_F(ReclaimTest, AGangGetsItsNodesInOneDomainAndSpareVictimsStay) {
   EXPECT_EQ(Reclaims(), "21@n3+n4 for 13 14") << "11 would be the cheapest, with 12 it is not";
 }
 
-// Kueue, issue 5243: small jobs are evicted, and the big one does not fit nonetheless.
 TEST_F(ReclaimTest, NobodyGoesIfTheJobWouldStillNotFit) {
   Guarantee(2, 32);
   Runs(11, 3, {"n1"}, 8, 20);
@@ -233,7 +232,6 @@ TEST_F(ReclaimTest, NobodyGoesIfTheJobWouldStillNotFit) {
   EXPECT_EQ(Reclaims(), "");
 }
 
-// KAI, pull request 1565: a request of an account above its share evicts far more than it asks for.
 TEST_F(ReclaimTest, AnAccountAboveItsGuaranteeEvictsNobody) {
   Guarantee(2, 8);
   Runs(11, 2, {"n1"}, 8, 300);
@@ -242,7 +240,7 @@ TEST_F(ReclaimTest, AnAccountAboveItsGuaranteeEvictsNobody) {
   EXPECT_EQ(Reclaims(), "");
 }
 
-// Kueue, pull request 13797: a victim preempts who preempted it, for ever.
+// Kueue, issue 14543: two jobs preempt each other, for ever.
 TEST_F(ReclaimTest, NoVictimCouldAtOnceReclaimItself) {
   // a5 guarantees 16 to its children a6 and a7; a6 has 8 of them, a7 none.
   tree.Add(5, 1, 16, "institution");
