@@ -195,6 +195,11 @@ const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_
   for (const std::size_t index : starts) recount.Remove(plan_.starts[index]);
   Machine machine = MachineOf(recount, starts);
   quota::Taken taken;
+  for (const auto& [row, promise] : promised_) {  // a reclaim under way has drawn on them, too
+    const auto job = basis_.world->waiting().find(row);
+    if (promise->victims.empty() || job == basis_.world->waiting().end()) continue;
+    Take(basis_.world->DrawOf(job->second, {}), taken);
+  }
   for (const Tiered& start : starts_) {
     if (std::binary_search(starts.begin(), starts.end(), start.index)) continue;
     Take(basis_.world->DrawOf(plan_.starts[start.index], {}), taken);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -137,6 +138,7 @@ class ScavengersTest : public testing::Test {
     for (const Waiting& job : waiting) engine.SetWaiting(job);
     engine.SetReservation(promise);
     for (const Reservation& other : promised) engine.SetReservation(other);
+    for (const auto& [budget, balance] : budgets) engine.SetBudget(budget, balance);
     Plan plan = engine.Decide(now);
     EXPECT_TRUE(plan.dropped.empty()) << plan.dropped.front().second;
     return plan;
@@ -148,6 +150,7 @@ class ScavengersTest : public testing::Test {
   std::vector<Waiting> waiting;
   Reservation promise;
   std::vector<Reservation> promised;  // besides
+  std::map<BudgetRef, BudgetBalance> budgets;
 };
 
 TEST_F(ScavengersTest, StartsAcrossAPromiseIfItCanLeaveInTime) {
@@ -187,6 +190,25 @@ TEST_F(ScavengersTest, ToldTooLateTheyMoveWhatIsPromisedBehindToo) {
     EXPECT_EQ(change.reason.fields.at("why"), "grace");
     EXPECT_EQ(change.reservation.from_ms, before.from_ms + 10 * kSecondMs);
   }
+}
+
+// A job for which room is being made draws on its budgets as if it ran: the next one of its project
+// is stopped by them, and no start past that one is out of order.
+TEST_F(ScavengersTest, AReclaimUnderWayDrawsOnBudgets) {
+  const MilliGpuMs hours = 10'000;  // for one job of 8 GPUs for an hour and two minutes
+  tree.Add(3, 1, 16).budgets = {
+      {.name = "q4", .milli_gpu_hours = hours, .start_ms = 0, .end_ms = 2 * kNoon}};
+  budgets[{AccountId{3}, "q4"}] = {.granted = hours * kHourMs, .left = hours * kHourMs};
+  waiting = {Queued(11, Gang(3, 1, 8)), Queued(12, Gang(3, 1, 8)), Queued(13, Scavenger(8))};
+  promise.shape = waiting[0].spec->shape;
+  promise.placement = {{"n1", 8, {}}};
+  promise.counted_milli = 8000;
+  promise.victims = {running[0].attempt};
+  running[0].ends_by_ms = promise.from_ms;
+  const Plan plan = Decide(kNoon + kMinuteMs);
+  EXPECT_EQ(ReasonOf(plan, 11).code, ReasonCode::kReclaimUnderWay);
+  EXPECT_EQ(ReasonOf(plan, 12).code, ReasonCode::kBudgetExhausted);
+  EXPECT_EQ(StartsText(plan), "13@n2");
 }
 
 // What starts may do so a little later than it was planned.
