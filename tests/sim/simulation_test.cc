@@ -24,28 +24,34 @@ std::uint64_t Seeds() {
 
 std::string Repro(const SimOptions& options) {
   return "reproduce: kezek-sim fuzz --seeds 1 --seed " + std::to_string(options.seed) + " --jobs " +
-         std::to_string(options.jobs) + " --trace";
+         std::to_string(options.jobs) + " --trace" + (options.promises ? " --promises" : "") +
+         (options.restore ? " --restore" : "");
+}
+
+// Each seed twice, up to the first that breaks a rule or differs; `see` is told what came of it.
+template <class See>
+void ForSeeds(SimOptions options, std::uint64_t first_seed, See see) {
+  for (std::uint64_t i = 0; i < Seeds(); ++i) {
+    options.seed = first_seed + i;
+    const SimResult first = Simulate(options);
+    for (const std::string& breach : first.breaches) ADD_FAILURE() << breach;
+    ASSERT_TRUE(first.breaches.empty()) << Repro(options);
+    ASSERT_TRUE(first.trace == Simulate(options).trace) << "traces differ; " << Repro(options);
+    see(first);
+  }
 }
 
 TEST(SimulationTest, NothingBreaksUnderFaults) {
   std::int64_t crashes = 0;
   std::int64_t attempts = 0;
-  for (std::uint64_t i = 0; i < Seeds(); ++i) {
-    SimOptions options;
-    options.seed = kFirstSeed + i;
-    const SimResult first = Simulate(options);
-    const SimResult second = Simulate(options);
-    for (const std::string& breach : first.breaches) ADD_FAILURE() << breach;
-    ASSERT_TRUE(first.breaches.empty()) << Repro(options);
-    ASSERT_TRUE(first.trace == second.trace) << "traces differ; " << Repro(options);
-    crashes += first.crashes;
-    attempts += first.attempts;
-  }
+  ForSeeds({}, kFirstSeed, [&](const SimResult& result) {
+    crashes += result.crashes;
+    attempts += result.attempts;
+  });
   // The faults did happen.
   EXPECT_GT(attempts, 0);
-  if (Seeds() >= 20) {
-    EXPECT_GT(crashes, 0);
-  }
+  if (Seeds() < 20) return;
+  EXPECT_GT(crashes, 0);
 }
 
 // The checks are those of the first test; besides, who is preempted hears of it in the same commit,
@@ -53,17 +59,12 @@ TEST(SimulationTest, NothingBreaksUnderFaults) {
 TEST(SimulationTest, PromisesAreKeptUnderFaults) {
   std::int64_t preempted = 0;
   std::int64_t promises = 0;
-  for (std::uint64_t i = 0; i < Seeds(); ++i) {
-    SimOptions options;
-    options.seed = kFirstSeed + i;
-    options.promises = true;
-    const SimResult first = Simulate(options);
-    for (const std::string& breach : first.breaches) ADD_FAILURE() << breach;
-    ASSERT_TRUE(first.breaches.empty()) << Repro(options) << " --promises";
-    ASSERT_TRUE(first.trace == Simulate(options).trace) << "traces differ; " << Repro(options);
-    preempted += first.preempted;
-    promises += first.promises;
-  }
+  SimOptions options;
+  options.promises = true;
+  ForSeeds(options, kFirstSeed, [&](const SimResult& result) {
+    preempted += result.preempted;
+    promises += result.promises;
+  });
   if (Seeds() < 20) return;
   EXPECT_GT(preempted, 0);
   EXPECT_GT(promises, 0);
@@ -73,19 +74,11 @@ TEST(SimulationTest, PromisesAreKeptUnderFaults) {
 // that the restored copy does not know, it is told nothing.
 TEST(SimulationTest, NothingIsStartedOrCancelledAfterARestoreUntilAnAdminDecides) {
   std::int64_t stops = 0;
-  for (std::uint64_t i = 0; i < Seeds(); ++i) {
-    SimOptions options;
-    options.seed = 2 * kFirstSeed + i;
-    options.restore = true;
-    const SimResult first = Simulate(options);
-    for (const std::string& breach : first.breaches) ADD_FAILURE() << breach;
-    ASSERT_TRUE(first.breaches.empty()) << Repro(options) << " --restore";
-    ASSERT_TRUE(first.trace == Simulate(options).trace) << "traces differ; " << Repro(options);
-    stops += first.stops;
-  }
-  if (Seeds() >= 20) {
-    EXPECT_GT(stops, 0);
-  }
+  SimOptions options;
+  options.restore = true;
+  ForSeeds(options, 2 * kFirstSeed, [&](const SimResult& result) { stops += result.stops; });
+  if (Seeds() < 20) return;
+  EXPECT_GT(stops, 0);
 }
 
 TEST(SimulationTest, WithoutFaultsEveryAttemptIsTheOnlyOneOrARequeue) {
