@@ -166,6 +166,11 @@ bool Victims::HasRoomOn(const Ask& ask, std::size_t spot, const std::set<Attempt
          HasRoom(agenda_.RoomOn(spot, StayOf(ask), ask.row, gone), spec.shape);
 }
 
+// Once those are gone that have been ended for others.
+bool Victims::HasRoomWithout(const Ask& ask) const {
+  return Fits(PoolIn(agenda_.RoomWithout(ask.gone, StayOf(ask), ask.row)), ask.request);
+}
+
 // The cheapest of the nodes [begin, end) that make room there, without those that are not needed.
 std::optional<Victims::Chosen> Victims::In(const Ask& ask, std::size_t begin, std::size_t end,
                                            const Chosen& all, const OnSpot& on) const {
@@ -208,8 +213,19 @@ std::optional<Victims::Chosen> Victims::In(const Ask& ask, std::size_t begin, st
   return chosen;
 }
 
+// A wider domain than the one that wins may need fewer of these: it is asked about them alone.
 std::optional<std::pair<Victims::Chosen, Placement>> Victims::Best(const Ask& ask) const {
-  const Chosen all = AllFor(ask);
+  auto best = BestOf(ask, AllFor(ask));
+  while (best && best->first.size() > 1 && ask.request.spec->shape.nodes > 1) {
+    auto fewer = BestOf(ask, best->first);
+    if (!fewer || fewer->first.size() == best->first.size()) break;
+    best = std::move(fewer);
+  }
+  return best;
+}
+
+std::optional<std::pair<Victims::Chosen, Placement>> Victims::BestOf(const Ask& ask,
+                                                                     const Chosen& all) const {
   if (all.empty()) return std::nullopt;
   OnSpot on;
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -302,7 +318,8 @@ std::optional<AttemptRef> Victims::ReclaimsBack(const Ask& ask, const Chosen& ch
     after.count = world_.CountOf(attempt);
     after.request = {&spec, Domain::kAny, false};
     after.limit_ms = attempt.limit_ms;
-    if (victim.candidate->scavenger || !MayAsk(after) || !Best(after)) continue;
+    if (victim.candidate->scavenger || !MayAsk(after) || HasRoomWithout(after)) continue;
+    if (!Best(after)) continue;
     found = attempt.attempt;
     break;
   }
@@ -322,10 +339,7 @@ std::optional<Victims::Choice> Victims::For(const Waiting& job, const quota::Job
   if (!MayAsk(ask)) return std::nullopt;
   ++asks_;
   // What is ending for others may leave it room enough: that is waited for.
-  if (!ending_.empty() &&
-      Fits(PoolIn(agenda_.RoomWithout(ending_, StayOf(ask), ask.row)), request)) {
-    return std::nullopt;
-  }
+  if (!ending_.empty() && HasRoomWithout(ask)) return std::nullopt;
   while (const auto best = Best(ask)) {
     const auto& [chosen, placement] = *best;
     if (!LeavesWhatIsKept(ask, chosen)) return std::nullopt;
@@ -364,7 +378,7 @@ bool Victims::WillFit(const Waiting& job, const quota::JobCount& count,
                 .soon = true,
                 .gone = ending_};
   if (!MayAsk(ask)) return true;  // not by reclaim
-  return Fits(PoolIn(agenda_.RoomWithout(ending_, StayOf(ask), ask.row)), request) || Best(ask);
+  return HasRoomWithout(ask) || Best(ask);
 }
 
 void Victims::Take(const Choice& choice) {

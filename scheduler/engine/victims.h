@@ -9,7 +9,8 @@
 //
 // In each domain that can hold the job (node, leaf, block, ..., machine) victims are taken in the
 // order of their cost until it fits, then those that are not needed are dropped, the dearest first;
-// the domain wins that loses the least GPU-time. No victim is taken that could then itself reclaim.
+// the domain wins that loses the least GPU-time, and of its victims those are dropped, too, that a
+// wider one does not need. No victim is taken that could then itself reclaim.
 //
 // All of it is about shared nodes: what is dedicated, or a lane, nobody has a right to.
 #pragma once
@@ -103,11 +104,13 @@ class Victims {
   MilliGpus OverOf(const Ask& ask, const Candidate& candidate) const;
   Chosen AllFor(const Ask& ask) const;
   bool HasRoomOn(const Ask& ask, std::size_t spot, const std::set<AttemptRef>& gone) const;
+  bool HasRoomWithout(const Ask& ask) const;
   std::optional<Chosen> In(const Ask& ask, std::size_t begin, std::size_t end, const Chosen& all,
                            const OnSpot& on) const;
   std::optional<std::pair<Chosen, Placement>> Best(const Ask& ask) const;
+  std::optional<std::pair<Chosen, Placement>> BestOf(const Ask& ask, const Chosen& all) const;
   bool LeavesWhatIsKept(const Ask& ask, const Chosen& chosen) const;
-  // One that could itself reclaim at once.
+  // One that could itself reclaim at once: it has no room, and others that it may end make it some.
   std::optional<AttemptRef> ReclaimsBack(const Ask& ask, const Chosen& chosen,
                                          const Placement& placement);
   const Pool& PoolIn(const Machine& machine) const { return *machine.FindPool({type_, {}, {}}); }

@@ -256,6 +256,29 @@ TEST_F(ReclaimTest, NoVictimCouldAtOnceReclaimItself) {
   EXPECT_EQ(Reclaims(), "21@n2 for 12");
 }
 
+TEST_F(ReclaimTest, WhoHasRoomElsewhereDoesNotReclaimBack) {
+  Guarantee(2, 8);
+  Runs(11, 3, {"n1"}, 2, 20);
+  Runs(12, 3, {"n1"}, 5, 20, "scavenger");
+  Runs(13, 3, {"n2"}, 4, 20, "realtime");
+  Runs(14, 3, {"n3"}, 3, 20, "realtime");
+  Runs(15, 3, {"n3"}, 5, 20, "scavenger");
+  Runs(16, 3, {"n4"}, 8, 20, "realtime");
+  Waits(21, Gang(2, 1, 7));
+  EXPECT_EQ(Reclaims(), "21@n1 for 12 11") << "11 could end 15, but has room on n2";
+}
+
+TEST_F(ReclaimTest, WhomAWiderDomainDoesNotNeedStays) {
+  nodes = {H200("n1", "l1"), H200("n2", "l1"), H200("n3", "l2"), H200("n4", "l2"),
+           H200("n5", "l3")};
+  Runs(11, 3, {"n1"}, 8, 1, "scavenger");
+  Runs(12, 3, {"n2"}, 8, 2, "scavenger");
+  Runs(13, 4, {"n4"}, 8, 60, "scavenger");
+  Runs(14, 4, {"n5"}, 8, 60, "realtime");  // so that 13 is the first in the whole machine
+  Waits(21, Gang(2, 2, 8));
+  EXPECT_EQ(Reclaims(), "21@n1+n3 for 11") << "11 and 12 lose less than 13, 11 alone still less";
+}
+
 struct RandomCase {
   explicit RandomCase(std::uint64_t seed) : random(seed) {
     for (const std::int64_t project : {2, 3, 4}) tree.Add(project, 1, 2 * Draw(0, 4));
