@@ -76,10 +76,14 @@ as_job_user() {
 
 as_admin() { KEZEK_TOKEN=$(cat "$KEZEK_ADMIN_TOKEN_FILE") kezek "$@"; }
 
+# What one benchmark has up besides, it takes down here.
+before_down() { :; }
+
 stack_down() {
   local status=$?
   trap - EXIT INT TERM
   {
+    before_down || status=1
     "$deploy/kezekd" down "$DIR" --wipe || status=1
     # Without slurmctld nobody cancels thousands of held jobs one by one.
     "$deploy/slurm" stop "$DIR" slurmctld || true

@@ -20,7 +20,7 @@ const std::vector<NamedPolicy>& Policies() {
 }
 
 std::unique_ptr<Policy> MakePolicy(std::string_view name, const JobList& list,
-                                   const KezekRules& rules) {
+                                   const KezekRules& rules, const MultifactorRules& multifactor) {
   using enum WhenBlocked;
   if (name == "fifo") return MakeListPolicy(list, OrderBySubmission(list), kStop);
   if (name == "easy") return MakeListPolicy(list, OrderBySubmission(list), kBackfill);
@@ -28,7 +28,9 @@ std::unique_ptr<Policy> MakePolicy(std::string_view name, const JobList& list,
   if (name == "sjf-predicted") return MakeListPolicy(list, OrderByEstimatedSize(list), kStop);
   if (name == "qssf") return MakeListPolicy(list, OrderByPredictedSize(list), kPassOver);
   if (name == "fair+easy") return MakeListPolicy(list, OrderByFairShare(list), kBackfill);
-  if (name == "multifactor") return MakeListPolicy(list, OrderByMultifactor(list), kBackfill);
+  if (name == "multifactor") {
+    return MakeListPolicy(list, OrderByMultifactor(list, multifactor), kBackfill);
+  }
   if (name == "kezek") return MakeKezekPolicy(list, rules);
   return nullptr;
 }

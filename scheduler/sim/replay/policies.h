@@ -8,6 +8,7 @@
 
 #include "scheduler/sim/replay/job_list.h"
 #include "scheduler/sim/replay/kezek_policy.h"
+#include "scheduler/sim/replay/order.h"
 #include "scheduler/sim/replay/policy.h"
 
 namespace kezek::replay {
@@ -22,6 +23,7 @@ const std::vector<NamedPolicy>& Policies();
 
 // Null: there is none of this name. `list` must outlive it.
 std::unique_ptr<Policy> MakePolicy(std::string_view name, const JobList& list,
-                                   const KezekRules& rules);
+                                   const KezekRules& rules,
+                                   const MultifactorRules& multifactor = {});
 
 }  // namespace kezek::replay

@@ -123,8 +123,10 @@ struct CompareCommand::Options {
   replay::ListOptions list;
   replay::ReplayOptions run;
   replay::KezekRules kezek;
+  replay::MultifactorRules multifactor;
 
   void AddTo(CLI::App& command);
+  void AddRules(CLI::App& command);
   Result<std::vector<replay::TraceRow>> Rows();
   Result<void> Complete();
   std::string PhasesText() const;
@@ -181,6 +183,14 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
   command.add_option("--scale-load", list.load, "move submissions closer, to this load")
       ->type_name("LOAD");
   command.add_option("--seed", list.seed, "of noisy estimates")->capture_default_str();
+  AddRules(command);
+  command.add_flag("--phases", phases, "where kezek's ticks spend their time, to standard error");
+  command.add_flag("--json", json, "one JSON object instead of tables");
+  command.add_option("--svg", svg, "write plots into this folder")->type_name("DIR");
+}
+
+// How the schedulers decide, and what a preemption costs.
+void CompareCommand::Options::AddRules(CLI::App& command) {
   command.add_option("--rule", rule, "of kezek's projects")
       ->check(CLI::IsMember(NamesOf(kRules)))
       ->capture_default_str();
@@ -209,6 +219,12 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000}))
       ->type_name("S")
       ->capture_default_str();
+  command
+      .add_option("--calc-period", multifactor.period_s,
+                  "multifactor works priorities out so often (PriorityCalcPeriod)")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{86'400}))
+      ->type_name("S")
+      ->capture_default_str();
   command.add_option("--grace", run.grace_s, "from preemption to end")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86'400}))
       ->type_name("S")
@@ -217,9 +233,6 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000}))
       ->type_name("S")
       ->capture_default_str();
-  command.add_flag("--phases", phases, "where kezek's ticks spend their time, to standard error");
-  command.add_flag("--json", json, "one JSON object instead of tables");
-  command.add_option("--svg", svg, "write plots into this folder")->type_name("DIR");
 }
 
 CompareCommand::CompareCommand(CLI::App& app) : options_(std::make_unique<Options>()) {
@@ -314,7 +327,7 @@ int CompareCommand::Options::RunPolicies(Comparison& comparison) {
     run.progress = [&](std::int64_t ended, std::int64_t of) {
       ShowProgress(name, ended, of, shown);
     };
-    const auto scheduler = replay::MakePolicy(name, comparison.list, kezek);
+    const auto scheduler = replay::MakePolicy(name, comparison.list, kezek, multifactor);
     const std::int64_t began_ns = NowNs();
     const replay::ReplayResult result = replay::Replay(comparison.list, *scheduler, run);
     ClearProgress();
