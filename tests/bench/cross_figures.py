@@ -26,8 +26,9 @@ def simulated(folder):
         _, policy, launch, _ = os.path.basename(path).split(".")
         with open(path, encoding="utf-8") as file:
             found[policy, int(launch)] = {
-                row["job_id"]: {name: float(row[name])
-                                for name in ("submit_s", "start_s", "end_s", "gpus")}
+                row["job_id"]: {"job_id": row["job_id"],
+                                **{name: float(row[name])
+                                   for name in ("submit_s", "start_s", "end_s", "gpus")}}
                 for row in csv.DictReader(file)}
     return found
 
@@ -38,13 +39,25 @@ def used(jobs, gpus, until):
     return round(held / gpus / max(until, 1.0), 3)
 
 
-def figures_of(by_name, gpus):
+def jain(jobs, groups):
+    """Over groups' mean completion by their mean run time, as kezek-sim's."""
+    sums = {}
+    for job in jobs:
+        one = sums.setdefault(groups[job["job_id"]], [0.0, 0.0])
+        one[0] += job["end_s"] - job["submit_s"]
+        one[1] += job["end_s"] - job["start_s"]
+    slow = [done / run for done, run in sums.values()]
+    return round(sum(slow) ** 2 / len(slow) / sum(value ** 2 for value in slow), 3)
+
+
+def figures_of(by_name, gpus, groups):
     jobs = list(by_name.values())
     waits = [job["start_s"] - job["submit_s"] for job in jobs]
     last = max(job["end_s"] for job in jobs)
     return {"jobs": len(jobs), "mean_wait_s": round(statistics.mean(waits), 1),
             "p50_s": round(quantile(waits, 0.5), 1), "p95_s": round(quantile(waits, 0.95), 1),
             "longest_s": round(max(waits), 1), "last_end_s": round(last),
+            "jain": jain(jobs, groups),
             "used_coming": used(jobs, gpus, max(job["submit_s"] for job in jobs)),
             "used": used(jobs, gpus, last)}
 
@@ -53,7 +66,7 @@ def band(rows):
     """What the simulator says with runs that are a second longer or shorter: mean, least, most."""
     return {name: [round(statistics.mean(row[name] for row in rows), 3),
                    min(row[name] for row in rows), max(row[name] for row in rows)]
-            for name in ("mean_wait_s", "p95_s", "longest_s", "used_coming", "last_end_s")}
+            for name in ("mean_wait_s", "p95_s", "longest_s", "used_coming", "last_end_s", "jain")}
 
 
 def ranks(values):
@@ -96,7 +109,8 @@ def result_of(facts, raw):
     folder, gpus = sys.argv[3], int(sys.argv[4])
     real = {way: {job["job_id"]: job for job in raw if job["what"] == way} for way, _ in PAIRS}
     sim = simulated(folder)
-    lines = {way: figures_of(jobs, gpus) for way, jobs in real.items()}
+    groups = {job["job_id"]: job["group"] for job in raw}
+    lines = {way: figures_of(jobs, gpus, groups) for way, jobs in real.items()}
     for way, jobs in real.items():
         said = [job["said_s"] - job["submit_s"] for job in jobs.values()]
         lines[way]["said_p50_s"] = round(quantile(said, 0.5), 2)
@@ -110,24 +124,23 @@ def result_of(facts, raw):
             for way, policy in PAIRS for launch in sorted({key[1] for key in sim})]
     near.append({"real": "sbatch", "policy": "kezek, real", "launch_s": 0,
                  **nearness(real["sbatch"], real["kezek"])})
-    bands = [{"policy": policy, **band([figures_of(jobs, gpus) for (name, _), jobs in sim.items()
-                                        if name == policy])}
+    rows = [{"policy": policy, "launch_s": launch, **figures_of(jobs, gpus, groups)}
+            for (policy, launch), jobs in sorted(sim.items())]
+    bands = [{"policy": policy, **band([row for row in rows if row["policy"] == policy])}
              for policy in sorted({key[0] for key in sim})]
     return {"benchmark": "cross", "machine": facts, "gpus": gpus, "real": lines,
-            "simulated": [{"policy": policy, "launch_s": launch, **figures_of(jobs, gpus)}
-                          for (policy, launch), jobs in sorted(sim.items())],
-            "bands": bands, "nearness": near}
+            "simulated": rows, "bands": bands, "nearness": near}
 
 
 def print_row(name, row):
     print(f"{name:<26} {row['mean_wait_s']:>7} {row['p50_s']:>7} {row['p95_s']:>7} "
           f"{row['longest_s']:>8} {row['used_coming']:>7.1%} {row['used']:>7.1%} "
-          f"{row['last_end_s']:>9}")
+          f"{row['last_end_s']:>9} {row['jain']:>6}")
 
 
 def print_table(result):
     print(f"{'':<26} {'MEAN':>7} {'P50':>7} {'P95':>7} {'LONGEST':>8} {'COMING':>7} {'USED':>7} "
-          f"{'LAST END':>9}")
+          f"{'LAST END':>9} {'JAIN':>6}")
     for way, row in result["real"].items():
         print_row(f"{way}, real", row)
     for row in result["simulated"]:
