@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kezek/account.h"
+#include "kezek/admin_reservation.h"
 #include "kezek/budget.h"
 #include "kezek/event.h"
 #include "kezek/ids.h"
@@ -34,9 +35,10 @@ struct Directory {
   std::map<Sha256, Token> tokens;                    // by hash
   std::map<std::string, AccountId> account_by_path;  // "universities/kaznu/nlp"; "" is the root
   std::map<std::string, ClassRules> classes;
-  NodeOwners owners;                               // by these accounts and classes: OwnersOf
-  std::vector<std::string> classifications;        // of data, lowest first
-  std::map<std::string, std::int64_t> rate_milli;  // by GPU type
+  NodeOwners owners;                                     // by these accounts and classes: OwnersOf
+  std::map<std::string, AdminReservation> reservations;  // admins', by name; past ones too
+  std::vector<std::string> classifications;              // of data, lowest first
+  std::map<std::string, std::int64_t> rate_milli;        // by GPU type
   std::string default_gpu_type;
   std::int64_t settings_version = 0;
 };

@@ -95,6 +95,7 @@ struct JobSpec {
   std::vector<std::string> constraints;  // labels, all of them
   std::vector<std::string> nodes;        // only on these (with -w: all of them)
   std::vector<std::string> exclude_nodes;
+  std::string reservation;         // an admin's, to run in; "": in none
   std::int32_t user_priority = 0;  // higher first, among the user's own jobs
   std::string container_image;
   std::int32_t umask = 0022;

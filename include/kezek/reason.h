@@ -25,6 +25,12 @@ enum class ReasonCode : std::uint8_t {
   // Has a reservation; at_ms, nodes. Of an event that it was moved: was_ms; cause, and in words
   // why.
   kReservedAt,
+  // Others' window is ahead on the nodes that would do; reservation, at_ms, text: why, in the
+  // admin's words.
+  kReservedByAdmin,
+  // Asked to run in an admin's reservation; reservation, at_ms: when it begins, or nodes: they are
+  // in use.
+  kWaitsForReservation,
   kReclaimUnderWay,  // victims are ending; gpus, at_ms; of an event besides nodes
   kBeginTime,        // asked not to start before; at_ms
   kDependency,       // waits for other jobs; on, kind, until_ms
@@ -59,6 +65,10 @@ enum class ReasonCode : std::uint8_t {
   kDependencyNeverMet,   // on, kind
   kDeadlineUnreachable,  // deadline_ms, earliest_ms
   kNoUnixAccount,        // user
+  // Of the admin's reservation that it asks for; reservation, and fits: the longest limit, ms.
+  kNoSuchReservation,
+  kReservationNotAllowed,
+  kReservationTooShort,
   // Changes of state.
   kSubmitted,
   // nodes; lane, dedicated: whose they are, if somebody's; budget: what makes it a scavenger;

@@ -59,6 +59,11 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "Starting now would delay a job with a reservation[ at {at_ms}]."},
     {kReservedAt, "RESERVED_AT",
      "Has a reservation[ from {at_ms}][ instead of {was_ms}][ on {nodes}][, moved later: {why}]."},
+    {kReservedByAdmin, "RESERVED_BY_ADMIN",
+     "The nodes that would do are reserved[ from {at_ms}][ for {reservation}][ ({text})], and it"
+     " would not end before."},
+    {kWaitsForReservation, "WAITS_FOR_RESERVATION",
+     "Waits for reservation {reservation}[, from {at_ms} on][: {nodes:node} of it must be free]."},
     {kReclaimUnderWay, "RECLAIM_UNDER_WAY",
      "GPUs are being taken back for it[: {gpus} still to come][, by {at_ms}][, on {nodes}]."},
     {kBeginTime, "BEGIN_TIME", "Asked not to start before {at_ms}."},
@@ -121,6 +126,13 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "It could not end by its deadline[, {deadline_ms}][: by {earliest_ms} at the earliest]."},
     {kNoUnixAccount, "NO_UNIX_ACCOUNT",
      "Its user[ {user}] has no Unix account on the cluster; an administrator can set one."},
+    {kNoSuchReservation, "NO_SUCH_RESERVATION",
+     "There is no reservation {reservation}, or it is over."},
+    {kReservationNotAllowed, "RESERVATION_NOT_ALLOWED",
+     "Reservation {reservation} is not for this project or user."},
+    {kReservationTooShort, "RESERVATION_TOO_SHORT",
+     "It would not end inside reservation {reservation}[; with a time limit of {fits:length} it"
+     " would]."},
     {kSubmitted, "SUBMITTED", "Submitted."},
     {kPlanned, "PLANNED",
      "Planned[ on {nodes}][, as promised for {promised_ms} at the latest][, of class {lane}][, "

@@ -26,6 +26,7 @@ Agenda::Agenda(const World& world, PoolKey key, const Machine& free, TimeMs now)
   KEZEK_CHECK(pool != nullptr, "an agenda of no nodes");
   pool_ = static_cast<std::size_t>(pool - free.pools().data());
   cells_ = world.seats().cells(pool_);
+  windows_ = PoolWindows(world.directory(), free, pool_, now, cells_);
 }
 
 Seating Agenda::SeatsOf(const Placement& placement) const {
@@ -93,11 +94,11 @@ void Agenda::Start(const Shape& shape, const Placement& placement, const Stay& s
     Cell& cell = cells_.at(i);
     cell.started.push_back({stay, UseOf(shape, gpus)});
     for (auto& [crossed, room] : rooms_) {
-      const FreeNode left =
-          cell.promised.empty() ? FreeNode{} : RoomBetween(On(i), {}, room.stay, {}, kNobody);
+      const bool kept = IsKept(cell, room.stay);
+      const FreeNode left = kept ? RoomBetween(On(i), {}, room.stay, {}, kNobody) : FreeNode{};
       cells_.ForEach(i, [&](std::size_t spot) {
         room.machine.Copy(free_, {pool_, spot});
-        if (!cell.promised.empty()) room.machine.Limit({pool_, spot}, left);
+        if (kept) room.machine.Limit({pool_, spot}, left);
       });
     }
   }
@@ -181,8 +182,9 @@ FreeNode Agenda::FreeAt(const Cell& cell, const Moment& at, const JobRef& but,
 
 FreeNode Agenda::RoomBetween(const Cell& cell, const Moment& from, const Stay& stay,
                              const JobRef& but, const std::set<AttemptRef>& gone) const {
-  FreeNode room = FreeAt(cell, from, but, gone);
   const TimeMs begin = from.ms.value_or(now_);
+  if (windows_.Bar(cell, begin, stay)) return {};
+  FreeNode room = FreeAt(cell, from, but, gone);
   for (const auto& [promise, gpus] : cell.promised) {
     const TimeMs at = BeginOf(*promise);
     const bool claim = !promise->victims.empty();
@@ -202,7 +204,7 @@ FreeNode Agenda::RoomOn(std::size_t spot, const Stay& stay, const JobRef& row,
 void Agenda::Limit(Machine& machine, const Moment& from, const Stay& stay, const JobRef& but,
                    const std::set<AttemptRef>& gone) const {
   for (Cells::Index i = 0; i < cells_.all().size(); ++i) {
-    if (cells_.at(i).promised.empty()) continue;
+    if (cells_.at(i).size == 0 || !IsKept(cells_.at(i), stay)) continue;
     const FreeNode room = RoomBetween(On(i), from, stay, but, gone);
     cells_.ForEach(i, [&](std::size_t spot) { machine.Limit({pool_, spot}, room); });
   }
@@ -215,7 +217,7 @@ std::int64_t Agenda::NodesWithRoomNow(const Shape& shape, const Stay& stay,
   std::int64_t nodes = pool.AtLeast(pool.layout->all(), shape.gpus_per_node);
   for (Cells::Index i = 0; i < cells_.all().size(); ++i) {
     const Cell& cell = cells_.at(i);
-    if (cell.promised.empty() || cell.size == 0) continue;
+    if (!IsKept(cell, stay) || cell.size == 0) continue;
     const FreeNode free = pool.Free(cell.first);
     if (!free.in_service || free.gpus < shape.gpus_per_node) continue;
     if (!HasRoom(RoomBetween(On(i), {}, stay, but, kNobody), shape)) nodes -= cell.size;
@@ -224,11 +226,11 @@ std::int64_t Agenda::NodesWithRoomNow(const Shape& shape, const Stay& stay,
 }
 
 Agenda::Crossed Agenda::CrossedBy(const Stay& stay) const {
-  Crossed crossed{0, 0};
+  Crossed crossed{0, 0, windows_.CrossedBy(stay)};
   for (const auto& [row, promise] : promises_) {
     const bool claim = !promise->victims.empty();
     if (BeginOf(*promise) >= (claim ? stay.end_ms : stay.gone_by_ms)) continue;
-    ++(claim ? crossed.second : crossed.first);
+    ++(claim ? crossed.claims : crossed.promises);
   }
   return crossed;
 }
@@ -240,7 +242,7 @@ const Pool& Agenda::RoomNow(const Stay& stay, const JobRef& row) {
     return PoolIn(own_room_);
   }
   const Crossed crossed = CrossedBy(stay);
-  if (crossed == Crossed{0, 0}) return PoolIn(free_);
+  if (crossed == Crossed{}) return PoolIn(free_);
   const auto [room, first] = rooms_.try_emplace(crossed);
   if (first) {
     room->second = {stay, free_};
@@ -253,10 +255,23 @@ std::optional<Placement> Agenda::PlaceNow(const Request& request, const Stay& st
                                           const JobRef& row) {
   const Shape& shape = request.spec->shape;
   const Crossed crossed = CrossedBy(stay);
-  const bool made =
-      crossed == Crossed{0, 0} || (!promises_.contains(row) && rooms_.contains(crossed));
+  const bool made = crossed == Crossed{} || (!promises_.contains(row) && rooms_.contains(crossed));
   if (!made && NodesWithRoomNow(shape, stay, row) < shape.nodes) return std::nullopt;
   return Place(RoomNow(stay, row), request);
+}
+
+std::optional<Reason> Agenda::ReservedAhead(const Request& request, const Stay& stay) const {
+  if (windows_.empty()) return std::nullopt;
+  Machine room = free_;
+  for (Cells::Index i = 0; i < cells_.all().size(); ++i) {
+    if (cells_.at(i).size == 0 || !windows_.Bar(cells_.at(i), now_, stay)) continue;
+    cells_.ForEach(i, [&](std::size_t spot) { room.Limit({pool_, spot}, {}); });
+  }
+  if (Fits(PoolIn(room), request)) return std::nullopt;
+  if (stay.within != nullptr) return WaitsForNodesOf(*request.spec);
+  const auto first = windows_.FirstAhead(stay);
+  if (!first) return std::nullopt;
+  return ReservedByAdmin(*first->first, first->second);
 }
 
 Machine Agenda::RoomWithout(const std::set<AttemptRef>& gone, const Stay& stay,

@@ -6,6 +6,8 @@
 // promise begins later, that is the least of what is left at `t` and at the beginning of each
 // promise in between.
 //
+// What admins have reserved (windows.h) nobody else has anything of, however little.
+//
 // Departures: nodes of which all this is the same are one cell (cells.h), and asked about once.
 // What may be had now is asked for each job of the walk. It depends on the time until which alone
 // by the promises that begin before, so there is one machine for each number of them. A time is
@@ -33,6 +35,7 @@
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/pools.h"
 #include "scheduler/engine/seats.h"
+#include "scheduler/engine/windows.h"
 #include "scheduler/engine/world.h"
 
 namespace kezek::engine {
@@ -64,12 +67,22 @@ class Agenda {
   // Nodes for it there, if it has room.
   std::optional<Placement> PlaceNow(const Request& request, const Stay& stay, const JobRef& row);
   // Jobs of which this is the same have the same room, if nothing is promised to them: how many
-  // promises begin before they are gone, and how many reclaims under way before their limit.
-  using Crossed = std::pair<std::size_t, std::size_t>;
+  // promises begin before they are gone, and how many reclaims under way before their limit; what
+  // admins have reserved ahead, and which of it they are in.
+  struct Crossed {
+    std::size_t promises = 0;
+    std::size_t claims = 0;
+    std::pair<std::size_t, std::size_t> windows;
+    auto operator<=>(const Crossed&) const = default;
+  };
   Crossed CrossedBy(const Stay& stay) const;
   // Likewise of one node, and as if these had ended.
   FreeNode RoomOn(std::size_t spot, const Stay& stay, const JobRef& row,
                   const std::set<AttemptRef>& gone) const;
+
+  // Why it may not start now that has room beside what runs: what admins have reserved ahead keeps
+  // it from there, whatever is promised. None: it does not.
+  std::optional<Reason> ReservedAhead(const Request& request, const Stay& stay) const;
 
   Machine RoomWithout(const std::set<AttemptRef>& gone, const Stay& stay, const JobRef& row) const;
 
@@ -102,6 +115,10 @@ class Agenda {
     std::optional<TimeMs> ms;
     bool firmly = false;
   };
+  // Whether what is free of it is not all that matters.
+  bool IsKept(const Cell& cell, const Stay& stay) const {
+    return !cell.promised.empty() || !cell.windows.empty() || stay.within != nullptr;
+  }
   // Of nodes of a cell.
   const Cell& On(Cells::Index cell) const;
   NodeBalance BalanceAt(const Cell& cell, const Moment& at, const std::set<AttemptRef>& gone) const;
@@ -143,6 +160,7 @@ class Agenda {
   const TimeMs now_;
   std::size_t pool_ = 0;  // in a machine's
   mutable Cells cells_;   // mutable: how long what is held stays is found when it is asked for
+  PoolWindows windows_;
   std::map<JobRef, const Reservation*> promises_;
   // Those that are not the world's: kept when they are withdrawn, too.
   struct Own {

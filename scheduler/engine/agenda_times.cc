@@ -72,6 +72,7 @@ void Agenda::AddVacancies(const Cell& cell, const Shape& shape, const JobRef& ro
     if (HasRoom(FreeAt(cell, {begin, claim}, row, kNobody), shape)) continue;
     barred.push_back({begin - window.occupies_ms + 1, claim ? begin + 1 : begin});
   }
+  windows_.AddBarred(cell, window.occupies_ms, barred);
   std::sort(times.begin(), times.end());
   times.erase(std::unique(times.begin(), times.end()), times.end());
   std::sort(barred.begin(), barred.end());
@@ -120,6 +121,9 @@ std::vector<TimeMs> Agenda::TimesIn(const JobRef& row, const Window& window) {
   for (const auto& [other, promise] : promises_) {
     if (other != row) at(EndOf(*promise));
   }
+  std::vector<TimeMs> window_ends;
+  windows_.AddEnds(window_ends);
+  for (const TimeMs end_ms : window_ends) at(end_ms);
   std::sort(times.begin(), times.end());
   times.erase(std::unique(times.begin(), times.end()), times.end());
   return times;

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/admin_reservation.h"
 #include "kezek/reservation.h"
 #include "kezek/time.h"
 #include "scheduler/engine/engine.h"
@@ -25,6 +26,7 @@ namespace kezek::engine {
 struct Stay {
   TimeMs gone_by_ms = 0;
   TimeMs end_ms = 0;
+  const AdminReservation* within = nullptr;  // that it asks to run in; null: none
 };
 
 // What is known of each node of a cell.
@@ -52,7 +54,8 @@ struct Cell {
   // Of whoever asks: what of it, or besides, is promised now, and what the plan has started.
   std::vector<Kept> promised;
   std::vector<Span> started;
-  bool timed = false;  // how long what is held stays is known
+  bool timed = false;                // how long what is held stays is known
+  std::vector<std::size_t> windows;  // of admins, by whoever asks
 };
 
 class Cells {

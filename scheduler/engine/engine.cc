@@ -10,6 +10,7 @@
 #include "scheduler/engine/pools.h"
 #include "scheduler/engine/recount.h"
 #include "scheduler/engine/reserve.h"
+#include "scheduler/engine/windows.h"
 #include "scheduler/engine/world.h"
 
 namespace kezek::engine {
@@ -121,6 +122,16 @@ std::optional<Reservation> Engine::DelayedBy(const AttemptRef& attempt, Duration
   if (world_->reservations().empty()) return std::nullopt;
   world_->Refresh(now);
   return engine::DelayedBy(*world_, attempt, limit_ms, now);
+}
+
+Engine::WindowEffect Engine::EffectOf(const AdminReservation& reservation, TimeMs now) const {
+  world_->Refresh(now);
+  return engine::EffectOf(*world_, reservation, now);
+}
+
+std::vector<std::string> Engine::NodesFor(const AdminReservation& reservation, TimeMs now) const {
+  world_->Refresh(now);
+  return engine::NodesFor(*world_, reservation, now);
 }
 
 std::vector<std::string> Engine::Audit(std::int32_t part, std::int32_t parts) const {

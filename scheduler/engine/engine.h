@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "kezek/account.h"
+#include "kezek/admin_reservation.h"
 #include "kezek/desk.h"
 #include "kezek/event.h"
 #include "kezek/ids.h"
@@ -87,6 +88,7 @@ struct Holding {
   TimeMs checkpointed_ms = 0;  // of its last checkpoint; 0: none
   TimeMs ends_by_ms = 0;       // it is being ended, and gone by then; 0: it is not
   bool as_scavenger = false;   // by a budget
+  std::string reservation;     // an admin's, that it runs in
   bool counts = true;          // false: has ended; keeps its nodes, but is in no limit or share
 };
 
@@ -205,6 +207,18 @@ class Engine {
   // no more.
   std::optional<Reservation> DelayedBy(const AttemptRef& attempt, DurationMs limit_ms,
                                        TimeMs now) const;
+
+  // What a reservation of admins as this would come to.
+  struct WindowEffect {
+    std::vector<Reservation> promises;  // that would move, by row
+    std::optional<AttemptRef> runs_on;  // by its limit, into the next occurrence
+    std::string overlaps;               // another one's name: both would have a node at a time
+  };
+  WindowEffect EffectOf(const AdminReservation& reservation, TimeMs now) const;
+  // The nodes for one that asks for a number of a type: of those in service that no other one has
+  // meanwhile, such as push aside no promise, then such as what runs leaves soonest; whole leaves
+  // where there are any. Fewer than asked for: there are no more.
+  std::vector<std::string> NodesFor(const AdminReservation& reservation, TimeMs now) const;
 
   // Counts one of `parts` of the nodes and accounts anew, from single holdings, and says where the
   // totals that are kept, or what is kept as free, differ, or more GPUs are held than there are.

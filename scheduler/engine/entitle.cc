@@ -234,7 +234,8 @@ void Entitle(const World& world, Draft& draft) {
   CountStoppable(world, draft, demands);
   for (const std::string& type : types) {
     const Pool* pool = draft.free.FindPool({type, {}, {}});
-    const MilliGpus capacity = pool == nullptr ? 0 : pool->capacity_gpus * 1000;
+    const MilliGpus capacity =
+        pool == nullptr ? 0 : pool->capacity_gpus * 1000 - world.ClosedMilli(type);
     draft.entitled[type] = quota::Entitle(world.tree(), type, capacity, demands.at(type));
     draft.plan.capacity_milli[type] = capacity;
   }

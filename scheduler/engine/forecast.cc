@@ -11,6 +11,7 @@ namespace {
 // Placements that are tried; some tens of milliseconds on a large machine.
 constexpr std::int64_t kTriesMost = 8'000;
 constexpr std::int64_t kCoarseness = 32;
+constexpr DurationMs kWindowsAhead = 30 * kDayMs;
 
 std::vector<quota::Entitlement> EntitledOf(const World& world, const Draft& draft,
                                            const std::string& type) {
@@ -35,13 +36,45 @@ Forecast::Forecast(const World& world, const Draft& draft, std::string gpu_type,
   guarantees_ = quota::GuaranteesNow(entitled_);
   std::size_t promises = 0;
   for (const auto& [key, agenda] : draft.agendas) promises += agenda.promises().size();
-  shapes_.reserve(promises);  // endings point to them
+  const auto windows = WindowsOf();
+  shapes_.reserve(promises + 1);  // endings point to them
+  for (const auto& [when, placement] : windows) Close(when, placement);
   for (const auto& [key, agenda] : draft.agendas) {
     if (key.gpu_type != type_) continue;
     for (const auto& [row, promise] : agenda.promises()) {
       if (row != own) Promise(*promise);
     }
   }
+}
+
+// What admins have reserved, as if it were promised to somebody who needs all of it.
+std::vector<std::pair<Occurrence, Placement>> Forecast::WindowsOf() const {
+  std::vector<std::pair<Occurrence, Placement>> windows;
+  for (const auto& [name, reservation] : world_.directory().reservations) {
+    Placement placement;
+    for (const std::string& node : reservation.nodes) {
+      const auto known = world_.nodes().find(node);
+      const bool of_type = known != world_.nodes().end() && known->second.gpu_type == type_;
+      if (of_type) placement.push_back({node, known->second.gpus, {}});
+    }
+    if (placement.empty()) continue;
+    const TimeMs until = now_ms_ + kWindowsAhead;
+    for (auto next = FirstIn(reservation, now_ms_, until); next;
+         next = FirstIn(reservation, next->end_ms, until)) {
+      windows.push_back({*next, placement});
+    }
+  }
+  return windows;
+}
+
+void Forecast::Close(const Occurrence& when, const Placement& placement) {
+  if (shapes_.empty()) shapes_.push_back({.exclusive = true});
+  const Shape& whole = shapes_.front();
+  clear_.Hold(whole, placement);
+  endings_.push_back({when.end_ms, &whole, placement, {}});
+  if (when.begin_ms <= now_ms_) return free_.Hold(whole, placement);
+  begins_.insert(when.begin_ms);
+  endings_.push_back({when.begin_ms, &whole, placement, {}, true});
 }
 
 void Forecast::Promise(const Reservation& promise) {
@@ -194,7 +227,9 @@ Forecast::Answer Forecast::Run(const std::vector<const Waiting*>& ahead,
   answer.starts.assign(asked.size(), 0);
   std::vector<Runner> runners;
   for (const Waiting* job : ahead) {
-    if (!promised_.contains(job->ref)) runners.push_back(RunnerOf(*job));
+    // Who is in an admin's reservation takes nothing that others could have.
+    const bool inside = !job->spec->reservation.empty();
+    if (!inside && !promised_.contains(job->ref)) runners.push_back(RunnerOf(*job));
   }
   std::vector<Runner> askers;
   for (const Waiting& job : asked) {

@@ -76,6 +76,8 @@ class Forecast {
     Placement placement;
   };
 
+  std::vector<std::pair<Occurrence, Placement>> WindowsOf() const;
+  void Close(const Occurrence& when, const Placement& placement);
   void Promise(const Reservation& promise);
   void FindEnds();
   Runner RunnerOf(const Waiting& job);

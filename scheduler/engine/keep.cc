@@ -108,9 +108,17 @@ void Keeper::Move(const Reservation& promise, const std::string& why) {
   MoveLater(world_, draft_, agenda_, promise, why);
 }
 
-// Launches and ends of what is there may take longer than they should, or its grace; others may use
-// its nodes; else what is there has got more time.
+// An admin has reserved its nodes; launches and ends of what is there may take longer than they
+// should, or its grace; others may use its nodes; else what is there has got more time.
 std::string Keeper::WhyPushed(const Reservation& promise) const {
+  for (const auto& [name, reservation] : world_.directory().reservations) {
+    const TimeMs from = std::max(draft_.now_ms, promise.from_ms);
+    if (!FirstIn(reservation, from, agenda_.EndOf(promise))) continue;
+    const bool meets = std::any_of(
+        promise.placement.begin(), promise.placement.end(),
+        [&of = reservation](const NodeGrant& grant) { return HasNode(of, grant.node); });
+    if (meets) return "admin:" + name;
+  }
   bool grace = false;
   bool foreign = false;
   for (const NodeGrant& grant : promise.placement) {
@@ -232,8 +240,7 @@ std::map<PoolKey, std::vector<const Reservation*>> ByPool(const World& world, Dr
 }
 
 void KeepPools(const World& world, Draft& draft, bool shared) {
-  const EngineConfig& config = world.config();
-  if (config.reservations <= 0 && !config.reclaim && world.reservations().empty()) return;
+  if (!world.LooksAhead()) return;
   auto promises = ByPool(world, draft, shared);
   for (const Pool& pool : draft.free.pools()) {
     if (pool.key().shared() != shared) continue;

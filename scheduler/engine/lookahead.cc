@@ -40,10 +40,6 @@ MilliGpus KeptAtMost(const quota::AccountTree& tree, const std::string& gpu_type
   return kept;
 }
 
-bool HasPromises(const World& world) {
-  return world.config().reservations > 0 || world.config().reclaim || !world.reservations().empty();
-}
-
 }  // namespace
 
 Lookahead::Lookahead(Facts facts, std::shared_ptr<const Directory> directory,
@@ -73,7 +69,7 @@ Facts Lookahead::Prepared(Facts facts) {
 
 // The passes of a tick up to the walk.
 void Lookahead::PlanUpToWalk(const Standings& standings) {
-  const bool promises = HasPromises(world_);
+  const bool promises = world_.LooksAhead();
   if (promises) KeepApart(world_, draft_);
   WalkApart(world_, draft_);
   Entitle(world_, draft_);
@@ -149,6 +145,9 @@ Lookahead::Verdict Lookahead::TryIn(const Waiting& job, const PoolKey& key,
           ? Place(*pool, request)
           : agenda->second.PlaceNow(request, world_.StayOf(job, draft_.now_ms), job.ref);
   if (!placement && agenda != agendas.end() && Fits(*pool, request)) {
+    const Stay stay = world_.StayOf(job, draft_.now_ms);
+    auto reserved = agenda->second.ReservedAhead(request, stay);
+    if (reserved) return {{}, std::move(*reserved)};
     return {{}, {ReasonCode::kReservationAhead, {}}};
   }
   if (!placement) return {{}, WhyNoRoom(draft_.free, draft_.configured, request, key)};
@@ -213,13 +212,17 @@ void Lookahead::AdviseShorter(Inquiry& inquiry) const {
   const Waiting& job = inquiry.job;
   const DurationMs asked = job.spec->time_limit_ms;
   std::set<DurationMs> limits;
+  const auto add = [&](TimeMs begin_ms) {
+    const DurationMs margin = world_.Occupies(kMinuteMs) - kMinuteMs + world_.config().late_ms;
+    limits.insert((begin_ms - draft_.now_ms - margin) / kMinuteMs * kMinuteMs);
+  };
   for (const auto& [key, agenda] : draft_.agendas) {
     if (key.gpu_type != job.spec->shape.gpu_type) continue;
-    for (const auto& [row, promise] : agenda.promises()) {
-      const DurationMs margin = world_.Occupies(kMinuteMs) - kMinuteMs + world_.config().late_ms;
-      const DurationMs left = promise->from_ms - draft_.now_ms - margin;
-      limits.insert(left / kMinuteMs * kMinuteMs);
-    }
+    for (const auto& [row, promise] : agenda.promises()) add(promise->from_ms);
+  }
+  for (const auto& [name, reservation] : world_.directory().reservations) {
+    const auto next = NextOccurrence(reservation, draft_.now_ms);
+    if (next) add(next->begin_ms);
   }
   if (const auto held = LimitHeld(inquiry.outlook.reason)) limits.insert(*held);
   for (auto limit = limits.rbegin(); limit != limits.rend(); ++limit) {
@@ -336,6 +339,21 @@ Reason Lookahead::BarOf(const Waiting& job) const {
   return reason;
 }
 
+// In the admin's reservation that it asks for.
+bool Lookahead::WaitsForTurn(const Waiting& job, Outlook& outlook) const {
+  const DurationMs stays = world_.Occupies(job.spec->time_limit_ms) + world_.config().late_ms;
+  WindowTurn turn = TurnOf(world_.directory(), *job.spec, job.user, stays, draft_.now_ms);
+  if (turn.reason.code == ReasonCode::kNone) return false;
+  if (turn.reason.code == ReasonCode::kWaitsForReservation) {
+    outlook.start = {.start_ms = turn.again_ms,
+                     .placement = {},
+                     .earliest = true,
+                     .assumption = {ReasonCode::kNotBefore, {}}};
+  }
+  outlook.reason = std::move(turn.reason);
+  return true;
+}
+
 Outlook Lookahead::Of(const OutlookQuestion& question) const {
   Inquiry inquiry{.job = JobOf(question), .agendas = draft_.agendas, .front = {}, .outlook = {}};
   Outlook& outlook = inquiry.outlook;
@@ -343,7 +361,7 @@ Outlook Lookahead::Of(const OutlookQuestion& question) const {
   if (world_.tree().IndexOf(inquiry.job.spec->project) == quota::kNoAccount) return outlook;
   outlook.reason = BarOf(inquiry.job);
   if (outlook.reason.code != ReasonCode::kNone) return outlook;
-  if (StartsByPlan(inquiry.job, outlook)) return outlook;
+  if (StartsByPlan(inquiry.job, outlook) || WaitsForTurn(inquiry.job, outlook)) return outlook;
   inquiry.front = FrontOf(inquiry.job);
   Verdict verdict = TryNow(inquiry.job, inquiry.agendas);
   if (verdict.placement && inquiry.front.looked) {
@@ -353,7 +371,7 @@ Outlook Lookahead::Of(const OutlookQuestion& question) const {
   const auto standing = StandingOf(inquiry.job.ref);
   outlook.reason = standing != nullptr ? standing->reason : std::move(verdict.reason);
   if (verdict.placement) outlook.reason = {ReasonCode::kNotLookedAt, {}};
-  if (IsNever(outlook.reason)) return outlook;
+  if (IsNever(outlook.reason) || !inquiry.job.spec->reservation.empty()) return outlook;
   if (inquiry.front.looked) AdviseNow(inquiry);
   IsOfBudget(outlook.reason) ? ForeseeShorter(inquiry) : Foresee(inquiry);
   return outlook;

@@ -69,6 +69,7 @@ class Lookahead final : public Foresight {
   Waiting JobOf(const OutlookQuestion& question) const;
   Reason BarOf(const Waiting& job) const;
   bool StartsByPlan(const Waiting& job, Outlook& outlook) const;
+  bool WaitsForTurn(const Waiting& job, Outlook& outlook) const;
   Verdict TryNow(const Waiting& job, Agendas& agendas) const;
   Verdict TryIn(const Waiting& job, const PoolKey& key, Agendas& agendas) const;
   // Null: it does not wait.

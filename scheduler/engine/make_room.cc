@@ -19,7 +19,7 @@ Request DemandOf(const JobSpec& spec) { return {&spec, spec.within, false}; }
 
 bool WaitsForRoom(ReasonCode code) {
   return code == ReasonCode::kWaitsForGpus || code == ReasonCode::kWaitsForDomain ||
-         code == ReasonCode::kReservationAhead;
+         code == ReasonCode::kReservationAhead || code == ReasonCode::kReservedByAdmin;
 }
 
 }  // namespace
@@ -30,15 +30,17 @@ PoolWalk::Asked PoolWalk::AskedBy(const Blocked& blocked) {
 
 // True: it has started, or what is to go for it is on its way. Else `held` may say more.
 bool PoolWalk::MakeRoom(const Blocked& blocked, Held& held) {
-  if (!WaitsForRoom(held.reason->code)) return false;
+  // Inside an admin's reservation nobody is ended, and nothing promised.
+  if (!WaitsForRoom(held.reason->code) || !blocked.job.spec->reservation.empty()) return false;
   if (Reclaim(blocked)) return true;
   if (blocked.candidate.inside && PushThrough(blocked)) return true;
   if (const Reservation* own = agenda_->Of(blocked.job.ref)) {
     held = InThisTick(ReservedAt(*own));
     return false;
   }
-  if (blocked.candidate.inside && held.reason->code != ReasonCode::kReservationAhead &&
-      fragmented_.contains(AskedBy(blocked))) {
+  const bool ahead = held.reason->code == ReasonCode::kReservationAhead ||
+                     held.reason->code == ReasonCode::kReservedByAdmin;
+  if (blocked.candidate.inside && !ahead && fragmented_.contains(AskedBy(blocked))) {
     Reason reason = *held.reason;
     AddOfRow(blocked.candidate, reason);
     reason.code = ReasonCode::kGuaranteeFragmented;

@@ -47,8 +47,7 @@ Plan DecideAll(const World& world, TimeMs now) {
   const auto ended = [&world](std::string_view phase) {
     if (world.config().phase_ended) world.config().phase_ended(phase);
   };
-  const bool promises =
-      world.config().reservations > 0 || world.config().reclaim || !world.reservations().empty();
+  const bool promises = world.LooksAhead();
   const std::string_view last = promises ? "clear" : "walk";
   Draft draft(world, now);
   ended("prepare");

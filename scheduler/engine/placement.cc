@@ -13,7 +13,8 @@ auto KeyOf(const Request& request) {
   const Shape& shape = spec.shape;
   return std::tie(shape.nodes, shape.gpus_per_node, shape.cpus_per_node, shape.memory_mib_per_node,
                   shape.exclusive, request.within, request.preference, shape.gpu_type,
-                  spec.constraints, spec.nodes, spec.exclude_nodes, spec.classification);
+                  spec.constraints, spec.nodes, spec.exclude_nodes, spec.classification,
+                  spec.reservation);
 }
 
 }  // namespace

@@ -87,7 +87,13 @@ class PoolWalk {
   void AddOfRow(const quota::Candidate& candidate, Reason& reason) const;
   Held NoRoom(const Blocked& blocked, const Shaped& shaped, bool promised);
   Held OfDedicated(const quota::Candidate& candidate, Held held) const;
-  Reason WhyNoRoomNow(const Request& request, const JobRef& row) const;
+  Reason WhyNoRoomNow(const Request& request, const JobRef& row,
+                      const std::optional<Stay>& stay) const;
+  // Whether how long a job stays has to do with it.
+  static bool IsOfStay(ReasonCode code) {
+    return code == ReasonCode::kReservationAhead || code == ReasonCode::kReservedByAdmin ||
+           code == ReasonCode::kWaitsForReservation;
+  }
   // --- walk_rest.cc ---
   void TellOfAll(End end);
   void FindDisturbed();

@@ -22,7 +22,7 @@ Reason UnderWay(const World& world, const Reservation& claim);
 
 // One that cannot be kept any more, which the agenda does not hold: gets the earliest time there is
 // now, or ends where there is none. `why` is what moved it: "guarantee", "node", "grace",
-// "foreign", "extension", "late".
+// "foreign", "extension", "late", "admin:" and the name of an admin's reservation.
 void MoveLater(const World& world, Draft& draft, Agenda& agenda, Reservation reservation,
                const std::string& why);
 

@@ -229,6 +229,10 @@ std::optional<Violation> BrokenStart(const Basis& basis, const Plan& plan) {
     if (auto broken = NotStartable(basis, start, started)) return violation(std::move(broken));
     const Waiting& job = basis.world->waiting().at(start.row);
     if (auto broken = WrongGang(basis, job, start)) return violation(std::move(broken));
+    const TimeMs until = basis.now_ms + basis.world->Occupies(job.spec->time_limit_ms);
+    if (auto broken = BrokenWindow(*basis.world, job, start.placement, basis.now_ms, until)) {
+      return violation(std::move(broken));
+    }
     const quota::JobCount count = basis.world->CountOf(start);
     if (auto broken = Barred(basis, *job.spec, count)) return violation(std::move(broken));
     if (auto broken = recount.Forbids(count)) return violation(std::move(broken));

@@ -6,6 +6,7 @@
 //                 lists, within the domain; no GPU
 //                 twice, CPUs and memory not exceeded, exclusive means alone; counted GPUs right;
 //                 all in one pool that the job may start in
+//                 of what admins have reserved, nothing that is not free for it until it ends
 //   limits        no limit of an account, user or class and no borrow_max passed; classes that may
 //                 not be preempted inside every guarantee; what others keep idle stays free
 //   budgets       none holds less than the starts take of it

@@ -37,6 +37,11 @@ std::optional<std::string> BrokenChange(const Basis& basis, const Plan& plan,
     return "a reservation lies in the past";
   }
   if (IsOut(basis, promise)) return "a reservation has nodes out of service";
+  const TimeMs from = std::max(promise.from_ms, basis.now_ms);
+  if (auto broken = BrokenWindow(world, job->second, promise.placement, from,
+                                 from + world.Occupies(promise.limit_ms))) {
+    return broken;
+  }
   const auto before = world.reservations().find(promise.row);
   // What an element of an array started by is gone, and the next one may be given another.
   const bool next = std::any_of(plan.starts.begin(), plan.starts.end(),

@@ -217,7 +217,9 @@ bool OrderCheck::HasRoom(const Waiting& job, const std::string& type,
   const PoolKey key{type, {}, {}};
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms, world.config().topology_wait_ms);
-  if (promised_.empty() && plan_.reservations.empty()) {
+  const bool ahead = !promised_.empty() || !plan_.reservations.empty() || world.HasWindows() ||
+                     !job.spec->reservation.empty();
+  if (!ahead) {
     return Fits(*without.machine.FindPool(key), request);
   }
   if (!without.agenda) {

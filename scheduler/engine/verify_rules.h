@@ -20,6 +20,10 @@ std::map<JobRef, const Reservation*> PromisedAfter(const World& world, const Pla
 // The place of what became of a promise in the plan, if it says.
 std::optional<std::size_t> ChangeOf(const Plan& plan, const JobRef& row);
 
+// Why a job may not be on these nodes from one time until another, as admins have reserved them.
+std::optional<std::string> BrokenWindow(const World& world, const Waiting& job,
+                                        const Placement& placement, TimeMs from, TimeMs until);
+
 // Starts keep every other rule: what they take is there.
 
 // A reservation that moved as it may not, or one of these.

@@ -1,5 +1,6 @@
 // The walk through the order of each pool: start, block or pass over.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "scheduler/engine/pool_walk.h"
@@ -130,7 +131,9 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   const Shaped shaped{request, agenda_ == nullptr ? Agenda::Crossed{} : agenda_->CrossedBy(stay)};
   const bool known = !promised && no_room_.contains(shaped);
   std::optional<Placement> placement;
-  if (!known && pool_ != nullptr) {
+  // Where nothing is reserved who asks for a reservation has no node.
+  const bool nowhere = agenda_ == nullptr && !job.spec->reservation.empty();
+  if (!known && !nowhere && pool_ != nullptr) {
     placement =
         agenda_ == nullptr ? Place(*pool_, request) : agenda_->PlaceNow(request, stay, job.ref);
   }
@@ -153,7 +156,9 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
           first);
     return;
   }
-  if (!passed_.empty() && !promised && GivePlaces()) return Examine(candidate);
+  // Who is in an admin's reservation passes nobody who could have its nodes.
+  const bool passes = !promised && job.spec->reservation.empty();
+  if (!passed_.empty() && passes && GivePlaces()) return Examine(candidate);
   StartOn(candidate, job, std::move(*placement));
 }
 
@@ -181,10 +186,12 @@ PoolWalk::Held PoolWalk::NoRoom(const Blocked& blocked, const Shaped& shaped, bo
   if (known != no_room_.end()) {
     held.reason = known->second;
   } else {
-    held.reason = std::make_shared<const Reason>(WhyNoRoomNow(blocked.request, blocked.job.ref));
+    const Stay stay = world_.StayOf(blocked.job, draft_.now_ms);
+    held.reason =
+        std::make_shared<const Reason>(WhyNoRoomNow(blocked.request, blocked.job.ref, stay));
     if (!promised) no_room_[shaped] = held.reason;
   }
-  if (held.reason->code == ReasonCode::kReservationAhead) held.whose = Held::Whose::kTicks;
+  if (IsOfStay(held.reason->code)) held.whose = Held::Whose::kTicks;
   return held;
 }
 
@@ -204,10 +211,21 @@ PoolWalk::Held PoolWalk::OfDedicated(const quota::Candidate& candidate, Held hel
   return InThisTick(std::move(reason));
 }
 
-// What fits beside what runs is kept from it by promises.
-Reason PoolWalk::WhyNoRoomNow(const Request& request, const JobRef& asks) const {
-  if (agenda_ != nullptr && pool_ != nullptr && !agenda_->promises().empty() &&
-      Fits(*pool_, request)) {
+// What fits beside what runs is kept from it by admins' reservations or by promises. How long it
+// stays is not known of those not come to.
+Reason PoolWalk::WhyNoRoomNow(const Request& request, const JobRef& asks,
+                              const std::optional<Stay>& stay) const {
+  if (!request.spec->reservation.empty()) {
+    Reason never = WhyNeverFits(draft_.configured, *request.spec, key_);
+    return never.code == ReasonCode::kNone ? WaitsForNodesOf(*request.spec) : std::move(never);
+  }
+  if (agenda_ != nullptr && pool_ != nullptr && Fits(*pool_, request)) {
+    const TimeMs ever = std::numeric_limits<TimeMs>::max();
+    const bool any = stay || agenda_->promises().empty();
+    if (auto reserved =
+            any ? agenda_->ReservedAhead(request, stay.value_or(Stay{ever, ever})) : std::nullopt) {
+      return std::move(*reserved);
+    }
     const Reservation* first = nullptr;
     for (const auto& [row, promise] : agenda_->promises()) {
       if (row == asks) continue;

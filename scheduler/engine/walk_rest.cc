@@ -42,7 +42,8 @@ bool PoolWalk::MayStart(const JobSpec& spec, const World::Alike& alike) {
   if (!Fits(*pool_, request)) return false;
   if (agenda_ == nullptr || alike.limits.empty()) return true;
   const TimeMs end = draft_.now_ms + world_.Occupies(alike.limits.begin()->first);
-  if (!Fits(agenda_->RoomNow({draft_.now_ms, end}, {}), request)) {
+  if (!Fits(agenda_->RoomNow({draft_.now_ms, end, world_.Named(spec)}, {}), request)) {
+    if (!spec.reservation.empty()) return false;
     return std::any_of(alike.rows.begin(), alike.rows.end(), [&](const auto& rows) {
       const quota::AccountIndex project = world_.tree().IndexOf(rows.first);
       return project != quota::kNoAccount && IsInsideSomewhere(project);
@@ -122,10 +123,10 @@ void PoolWalk::FindWhys(End end, WaitingStandings::OfType& told) const {
     std::shared_ptr<const Reason> reason;
     const auto known = no_room_.lower_bound({request, {}});
     const bool of_it = known != no_room_.end() && known->first.first == request;
-    if (of_it && known->second->code != ReasonCode::kReservationAhead) {
+    if (of_it && !IsOfStay(known->second->code)) {
       reason = known->second;
     } else if (of_it || end == End::kNothingStarts) {
-      reason = std::make_shared<const Reason>(WhyNoRoomNow(request, {}));
+      reason = std::make_shared<const Reason>(WhyNoRoomNow(request, {}, std::nullopt));
     }
     if (reason != nullptr) told.whys.push_back({asks, request.preference, std::move(reason)});
   };

@@ -113,6 +113,16 @@ class World {
   TimeMs GoneBy(const Holding& attempt, TimeMs now) const;
   // The same of a job that starts now; `late_ms` are for its launch.
   Stay StayOf(const Waiting& job, TimeMs now) const;
+  // What admins have reserved is not all over.
+  bool HasWindows() const;
+  // What lies ahead matters: what is promised, or may be, or is reserved.
+  bool LooksAhead() const;
+  // The admin's reservation it asks to run in, null: none; of no node if there is no such one.
+  const AdminReservation* Named(const JobSpec& spec) const;
+  // Of no node either if it may not use it.
+  const AdminReservation* WithinOf(const Waiting& job) const;
+  // Of shared nodes in service, what is under maintenance now.
+  MilliGpus ClosedMilli(const std::string& gpu_type) const;
   // Between the signal and the end, should it be preempted: what it asks for, at most its class's.
   DurationMs GraceOf(const JobSpec& spec) const;
   // What is running, by GPU type and the end that its limit, or whoever ends it, gives it.

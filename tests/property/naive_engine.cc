@@ -5,54 +5,13 @@
 
 #include "quota/counted.h"
 #include "tests/property/naive_entitlement.h"
+#include "tests/property/naive_tick.h"
 
 namespace kezek::test {
 
 using engine::Holding;
 using engine::Plan;
 using engine::Waiting;
-
-namespace {
-
-// A job that has failed to find room, with all that placement looks at.
-struct Failed {
-  JobSpec spec;
-  Domain within;
-  bool preference;
-  Reason reason;
-  bool Same(const JobSpec& other, Domain other_within, bool other_preference) const {
-    return spec.shape == other.shape && spec.constraints == other.constraints &&
-           spec.nodes == other.nodes && spec.exclude_nodes == other.exclude_nodes &&
-           spec.classification == other.classification && within == other_within &&
-           preference == other_preference;
-  }
-};
-
-}  // namespace
-
-struct NaiveEngine::Tick {
-  TimeMs now = 0;
-  std::map<std::string, Entitled> entitled;
-  std::map<std::string, std::vector<std::int64_t>> places;
-  NaiveNodes free;
-  quota::RunningTable running;
-  Holds taken;  // of budgets, by the plan
-  Plan plan;
-  std::map<JobRef, JobStanding> waiting;
-  std::map<JobRef, int> started_apart;  // on dedicated nodes
-  std::map<JobRef, Reason> waits_apart;
-  // Of one pool:
-  engine::PoolKey pool;
-  std::map<JobRef, JobStanding> waits;
-  std::vector<std::vector<JobRef>> own_orders;  // of projects, all of it taken
-  MilliGpus free_milli = 0;
-  std::vector<Failed> failed;
-  std::set<std::pair<AccountId, MilliGpus>> kept_from;
-  int looked = 0;
-  std::int64_t rank = 0;
-  std::map<AccountId, int> looked_of;
-  std::map<AccountId, std::int64_t> place_of;
-};
 
 NaiveEngine::NaiveEngine(engine::EngineConfig config, std::shared_ptr<const Directory> directory)
     : config_(config) {
@@ -100,7 +59,7 @@ std::map<std::string, NaiveEngine::Entitled> NaiveEngine::EntitleAll(Tick& tick)
   for (const std::string& type : types) {
     MilliGpus capacity = 0;
     for (const NaiveNode& free : Of(tick.free, {type, {}, {}})) {
-      if (!free.in_service) continue;
+      if (!free.in_service || IsClosed(free.node.name, tick.now)) continue;
       capacity += std::max(0, free.node.gpus - free.node.foreign_gpus) * MilliGpus{1000};
     }
     entitled[type] = NaiveEntitle(*tree_, type, capacity, running.AllocatedByIndex(*tree_, type));
@@ -299,6 +258,16 @@ Reason NaiveEngine::Unpaid(const Tick& tick, const Waiting& job, MilliGpus count
           {{"account", tree_->path(account)}, {"budget", drawn.scavenges.name}}};
 }
 
+// What accounts keep idle that the project is not in.
+MilliGpus NaiveEngine::Kept(const Tick& tick, quota::AccountIndex project) const {
+  const Entitled entitled = EntitledIn(tick, tick.pool);
+  MilliGpus kept = 0;
+  for (quota::AccountIndex i = 0; i < tree_->size(); ++i) {
+    if (!tree_->IsAncestor(i, project)) kept += entitled[static_cast<std::size_t>(i)].idle_milli;
+  }
+  return kept;
+}
+
 // Starts, blocks or passes over; true if it is blocked and counts as looked at.
 bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
                           const quota::Candidate& candidate) const {
@@ -328,15 +297,19 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
   const bool preference = spec.within != Domain::kLeaf && spec.prefer != Domain::kAny &&
                           spec.prefer != spec.within && young;
   const Domain within = preference ? spec.prefer : spec.within;
-  const auto known =
-      std::find_if(tick.failed.begin(), tick.failed.end(),
-                   [&](const Failed& failed) { return failed.Same(spec, within, preference); });
+  const NaiveCrossed crossed = Crossed(tick, job);
+  const auto known = std::find_if(tick.failed.begin(), tick.failed.end(), [&](const auto& failed) {
+    return failed.Same(spec, within, preference, crossed);
+  });
   const bool first = known == tick.failed.end();
-  const auto placement = first ? NaivePlace(Of(tick.free, tick.pool), spec, within) : std::nullopt;
-  const Entitled entitled = EntitledIn(tick, tick.pool);
+  const NaiveNodes open = OpenTo(tick, job);
+  const auto placement = first ? NaivePlace(open, spec, within) : std::nullopt;
   if (!placement) {
     Reason reason = first ? NoRoom(tick.free, tick.pool, spec, within, preference) : known->reason;
-    if (first) tick.failed.push_back({spec, within, preference, reason});
+    if (first) {
+      reason = Reserved(tick, job, within, std::move(reason));
+      tick.failed.push_back({spec, within, preference, crossed, reason});
+    }
     const bool never =
         reason.code == ReasonCode::kNeverFitsMachine || reason.code == ReasonCode::kNoSuchGpuType;
     if (never && tick.pool.account) {
@@ -352,12 +325,7 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
     wait(reason, true);
     return first;
   }
-  MilliGpus kept = 0;
-  for (quota::AccountIndex i = 0; i < tree_->size(); ++i) {
-    if (!tree_->IsAncestor(i, candidate.project)) {
-      kept += entitled[static_cast<std::size_t>(i)].idle_milli;
-    }
-  }
+  const MilliGpus kept = Kept(tick, candidate.project);
   if (kept > 0 && tick.free_milli - count.counted_milli < kept) {
     wait({ReasonCode::kGuaranteeProtected,
           {{"free", quota::GpusText(tick.free_milli)},

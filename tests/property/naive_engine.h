@@ -22,6 +22,8 @@
 
 namespace kezek::test {
 
+struct NaiveCrossed;
+
 // How many of it may start now: of an array's row its elements.
 int Startable(const engine::Waiting& job);
 
@@ -98,12 +100,22 @@ class NaiveEngine {
   Reason Unpaid(const Tick& tick, const engine::Waiting& job, MilliGpus counted) const;
   MilliGpus Start(Tick& tick, const engine::Waiting& job, int nth,
                   const Placement& placement) const;
+  MilliGpus Kept(const Tick& tick, quota::AccountIndex project) const;
   bool WalkOne(Tick& tick, quota::OrderTree& order, const quota::Candidate& candidate) const;
   void Leave(Tick& tick, const quota::OrderTree& order, AccountId project,
              const bool* scavengers) const;
   static void PlaceInOwnOrders(const std::vector<std::vector<JobRef>>& own_orders,
                                std::map<JobRef, JobStanding>& waits);
   void Stand(Tick& tick, const std::string& type) const;
+  // --- naive_windows.cc: what admins have reserved. ---
+  bool IsClosed(const std::string& node, TimeMs now) const;
+  TimeMs EndOf(const engine::Waiting& job, TimeMs now) const;
+  bool MayUse(const AdminReservation& reservation, const engine::Waiting& job) const;
+  bool IsOpen(const std::string& node, const engine::Waiting& job, TimeMs now) const;
+  NaiveNodes OpenTo(const Tick& tick, const engine::Waiting& job) const;
+  NaiveCrossed Crossed(const Tick& tick, const engine::Waiting& job) const;
+  Reason Reserved(const Tick& tick, const engine::Waiting& job, Domain within,
+                  Reason otherwise) const;
 
   engine::EngineConfig config_;
   std::shared_ptr<const Directory> directory_;
