@@ -240,8 +240,8 @@ bool OrderCheck::HasRoom(const Waiting& job, const std::string& type,
     }
     for (const auto& [row, promise] : promised_) agenda.Promise(*promise);
     // What the tick moved or started stood in the way of those that were looked at before.
-    const auto beside = [&agenda](Reservation promise, std::int32_t element) {
-      promise.row = {JobId{-promise.row.id.value}, element};  // what it is now stays
+    const auto beside = [&agenda](Reservation promise, std::int64_t nth) {
+      promise.row.id = JobId{-2 * promise.row.id.value - nth};  // what it is now stays
       agenda.Promise(promise);
     };
     for (const ReservationChange& change : plan_.reservations) {

@@ -211,6 +211,34 @@ TEST_F(ScavengersTest, AReclaimUnderWayDrawsOnBudgets) {
   EXPECT_EQ(StartsText(plan), "13@n2");
 }
 
+// An array starts an element on the nodes that are promised to it, and is promised others for the
+// next one; another row of it is promised its own earlier. What was promised to either stood in the
+// way of who is before them in the order: verify does not mix them up.
+TEST_F(ScavengersTest, RowsOfOneArrayHavePromisesOfTheirOwn) {
+  running.clear();
+  Runs(1, Gang(2, 1, 4), {{"n2", 4, {}}});
+  tree.Add(5, 1, 8, "institution");
+  tree.Add(6, 5);
+  JobSpec array = Gang(3, 1, 8);
+  array.array = ArraySpec{.indices = {{1, 3, 2}}};
+  JobSpec brief = Gang(3, 1, 4);
+  brief.time_limit_ms = 10 * kMinuteMs;
+  waiting = {Queued(39, Gang(6, 1, 8)), Queued(42, array), Queued(42, array), Queued(50, brief)};
+  waiting[2].ref.element = 2;
+  waiting[2].elements.clear();
+  promise.row = waiting[1].ref;
+  promise.from_ms = kNoon + 30 * kMinuteMs;
+  promise.shape = array.shape;
+  promise.placement = {{"n1", 8, {}}};
+  promised = {promise};
+  promised[0].row = waiting[2].ref;
+  promised[0].from_ms = kNoon + 3 * kHourMs;
+  promised[0].placement = {{"n2", 8, {}}};
+  const Plan plan = Decide(kNoon + kMinuteMs);
+  EXPECT_EQ(StartsText(plan), "42_1@n1 50@n2");
+  EXPECT_EQ(plan.reservations.size(), 3U) << "39 has one now, 42 another, and 42_2 an earlier one";
+}
+
 // What starts may do so a little later than it was planned.
 TEST_F(ScavengersTest, ALaunchDelaysNothingUnlessItTakesLong) {
   running[0].start_ms = 0;
