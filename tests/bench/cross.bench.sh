@@ -4,17 +4,20 @@ set -euo pipefail
 # shellcheck source=tests/bench/stack.sh
 . "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
 
-trace=alcf_thetagpu jobs=300 nodes=24 minutes=25 load=1.0 first='' out=''
+trace=alcf_thetagpu jobs=300 nodes=24 minutes=25 load=1.0 reserve=0 first='' out=''
 
 usage() {
   cat <<'TEXT'
 usage: tests/bench/run cross [--trace alcf_thetagpu] [--jobs 300] [--nodes 24] [--minutes 25]
-                             [--load 1.0] [--first N] [--out DIR] [--json] [--quick] [--no-build]
+                             [--load 1.0] [--first N] [--reserve 0] [--out DIR] [--json]
+                             [--quick] [--no-build]
 The same jobs of a trace (KEZEK_TRACES, ../shared/traces) on two private clusters of --nodes nodes
 of 8 simulated GPUs at the same time: by sbatch on a Slurm with the multifactor plugin (fair tree,
 age, size) and backfill, and by kezek. Then in kezek-sim by both rules. They come for --minutes, and
 it ends at the latest twice as long after; --jobs in a row of the trace, --first names the first of
-them, else it is the part with the most wide jobs. --out keeps the list and the raw lines.
+them, else it is the part with the most wide jobs. --reserve is
+Kezek's scheduling.reserve_after in seconds, of kezekd and in the simulator. --out keeps the list
+and the raw lines.
 TEXT
 }
 
@@ -74,8 +77,9 @@ simulate() {
     make_list $launch "$DIR/jobs.$launch.csv" 2>/dev/null
     for policy in fifo easy multifactor kezek; do
       "$bin/kezek-sim" replay --trace "$DIR/jobs.$launch.csv" --capacity $((nodes * 8)) \
-        --gpus-per-node 8 --estimates user --calc-period 60 --reservations 8 --reserve-after 0 \
-        --policy $policy --jobs-csv "$DIR/sim.$policy.$launch.csv" >/dev/null 2>&1
+        --gpus-per-node 8 --estimates user --calc-period 60 --reservations 8 \
+        --reserve-after "$reserve" --policy $policy \
+        --jobs-csv "$DIR/sim.$policy.$launch.csv" >/dev/null 2>&1
     done
   done
 }
@@ -96,7 +100,7 @@ PYTHON
 }
 
 main() {
-  read_options trace jobs nodes minutes load first out -- "$@"
+  read_options trace jobs nodes minutes load first reserve out -- "$@"
   if [ "$quick" = yes ]; then jobs=50 minutes=3 load=1.5; fi
   path=$trace
   [ -r "$path" ] || path=${KEZEK_TRACES:-$root/../shared/traces}/$trace.csv.gz
@@ -105,6 +109,7 @@ main() {
     exit 77
   fi
   build_programs kezekd kezek kezek-sim
+  kezekd_conf=(--conf "scheduling: {reserve_after: ${reserve}s}")
   stack_up "$nodes"
   parent=${project%/*}
   make_list 0 "$DIR/jobs.csv"

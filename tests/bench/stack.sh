@@ -7,6 +7,7 @@ bin=${KEZEK_BENCH_BIN:-$root/build/release/bin}
 deploy=$root/deploy/cluster
 
 json=no quick=no build=yes ahead=no DIR='' made_user=no
+kezekd_conf=() # --conf LINE …: what one benchmark wants of kezekd besides
 job_user=kz-bench
 project=bench/lab/load
 
@@ -113,7 +114,8 @@ stack_up() {
   note "starting PostgreSQL, Slurm and kezekd in $DIR"
   "$deploy/postgres" up "$DIR" >&2
   "$deploy/slurm" up "$DIR" --nodes "$1" --leaves 1 --min-job-age 5 >&2
-  "$deploy/kezekd" up "$DIR" --bin "$bin" --conf 'limits: {calls_per_second: 0}' >&2
+  "$deploy/kezekd" up "$DIR" --bin "$bin" --conf 'limits: {calls_per_second: 0}' \
+    "${kezekd_conf[@]}" >&2
   # shellcheck disable=SC1091
   . "$DIR/env"
   if ! getent passwd "$job_user" >/dev/null; then
