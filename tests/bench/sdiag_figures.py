@@ -12,7 +12,8 @@ def cycles(part, depth):
             "mean_ms": round(part.get("Mean cycle", 0) / 1000, 1),
             "max_ms": round(part.get("Max cycle", 0) / 1000, 1),
             "last_ms": round(part.get("Last cycle", 0) / 1000, 1),
-            "depth": part.get(depth, 0), "queue": part.get("Last queue length", 0)}
+            "depth": part.get(depth, 0), "last_depth": part.get("Last depth cycle"),
+            "queue": part.get("Last queue length", 0)}
 
 
 def result_of(facts, raw):
@@ -29,13 +30,16 @@ def result_of(facts, raw):
 
 
 def print_table(result):
+    # A backfill cycle that did not end in the time has no mean; how far it came is its last depth.
     print(f"{'SLURMCTLD':<18} {'WAITING':>8} {'RUNNING':>8} {'CYCLE':>9} {'CYCLES':>7} "
-          f"{'MEAN MS':>9} {'MAX MS':>9} {'DEPTH':>7} {'CORES':>6} {'MIB':>6} {'LOAD':>5}")
+          f"{'MEAN MS':>9} {'MAX MS':>9} {'DEPTH':>7} {'LAST':>6} {'CORES':>6} {'MIB':>6} "
+          f"{'LOAD':>5}")
     for row in result["slurm"]:
         for part in ("main", "backfill"):
             one = row[part]
             print(f"{row['name']:<18} {row['waiting']:>8} {row['running']:>8} {part:>9} "
                   f"{one['cycles']:>7} {one['mean_ms']:>9} {one['max_ms']:>9} {one['depth']:>7} "
+                  f"{'-' if one['last_depth'] is None else one['last_depth']:>6} "
                   f"{row['cores_used']:>6} {row['rss_mib']:>6} {row['load']:>5}")
     print()
     print("  ".join(f"{name.upper().replace('_', ' '):>14}" for name in ("promises", *TICK)))
