@@ -228,6 +228,21 @@ struct SetNodeService {
   bool drain = true;  // false: resume
   std::string text;
 };
+// Makes (version 0) or changes the admin's reservation of this name. Nodes are named, or chosen if
+// a number of a GPU type is asked for. NOT_FOUND NODE_NOT_FOUND, RESERVATION_NOT_FOUND;
+// ALREADY_EXISTS NAME_TAKEN; ABORTED VERSION_CHANGED; INVALID_ARGUMENT; FAILED_PRECONDITION
+// NODES_RESERVED, TOO_FEW_NODES, RUNNING_BEYOND (`job`). The outcome has it as it is, and the jobs
+// whose promises it moves.
+struct PutReservation {
+  AdminReservation reservation;
+  bool delay_jobs = false;     // what is promised to jobs may move
+  bool allow_running = false;  // what runs beyond its begin runs on into it
+};
+// NOT_FOUND RESERVATION_NOT_FOUND.
+struct DeleteReservation {
+  std::string name;
+  std::string reason;
+};
 // Lets a scheduler that has stopped itself go on. FAILED_PRECONDITION NOT_STOPPED, or
 // RESTORE_NOT_ACCEPTED: it stopped because of attempts that this database lacks.
 struct ResumeScheduling {
@@ -253,9 +268,9 @@ struct LookAhead {
   std::vector<JobRef> rows;
 };
 
-using CommandBody =
-    std::variant<ChangeJobs, NoteCheckpoint, PutAccounts, PutUsers, PutToken, SetNodeService,
-                 ResumeScheduling, ProposeCorrection, DecideCorrection, LookAhead>;
+using CommandBody = std::variant<ChangeJobs, NoteCheckpoint, PutAccounts, PutUsers, PutToken,
+                                 SetNodeService, PutReservation, DeleteReservation,
+                                 ResumeScheduling, ProposeCorrection, DecideCorrection, LookAhead>;
 
 struct Command {
   UserId actor;
@@ -271,7 +286,8 @@ struct CommandOutcome {
   // Of UpdateJobs: an array's elements that keep their class or begin time, for they have started.
   std::vector<JobRef> spared;
   std::vector<std::int64_t> ids;
-  TimeMs recorded_ms = 0;  // of NoteCheckpoint
+  TimeMs recorded_ms = 0;        // of NoteCheckpoint
+  AdminReservation reservation;  // of PutReservation
   // Of PutAccounts with `what_if`: to be called once, and takes as long as some ticks. Empty
   // otherwise.
   std::function<WhatIf()> what_if;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kezek/account.h"
+#include "kezek/admin_reservation.h"
 #include "kezek/budget.h"
 #include "kezek/event.h"
 #include "kezek/ids.h"
@@ -67,9 +68,11 @@ struct Changes {
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
-  std::vector<Reservation> reservations;   // whole rows: given, or moved
-  std::vector<JobRef> reservations_ended;  // by row; none of these is among the others
-  std::vector<JobId> final_jobs;           // their environments are deleted
+  std::vector<Reservation> reservations;              // whole rows: given, or moved
+  std::vector<JobRef> reservations_ended;             // by row; none of these is among the others
+  std::vector<AdminReservation> admin_reservations;   // whole rows: made, or changed
+  std::vector<std::string> admin_reservations_ended;  // by name; none of these is among the others
+  std::vector<JobId> final_jobs;                      // their environments are deleted
   std::optional<std::string> stop;         // why nothing may be started; empty: it goes on
   std::set<std::int64_t> accepted_epochs;  // of attempts that this database lacks
   HistoryChange history;
@@ -77,7 +80,8 @@ struct Changes {
     return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
            accounts.empty() && budget_warnings.empty() && corrections.empty() && users.empty() &&
            tokens.empty() && nodes.empty() && reservations.empty() && reservations_ended.empty() &&
-           final_jobs.empty() && !stop && accepted_epochs.empty() && history == HistoryChange{};
+           admin_reservations.empty() && admin_reservations_ended.empty() && final_jobs.empty() &&
+           !stop && accepted_epochs.empty() && history == HistoryChange{};
   }
 };
 
@@ -117,10 +121,11 @@ struct Snapshot {
   std::vector<User> users;
   std::vector<Token> tokens;
   std::vector<Node> nodes;
-  std::vector<Reservation> reservations;           // by row
-  std::vector<LedgerEntry> usage;                  // Book::kUsage, of the attempts above
-  std::map<UsageOwner, DatedUsage> settled_usage;  // of all others, as far as it still counts
-  std::vector<LedgerEntry> holds;                  // Book::kBudget, of the attempts above
+  std::vector<Reservation> reservations;             // by row
+  std::vector<AdminReservation> admin_reservations;  // by name
+  std::vector<LedgerEntry> usage;                    // Book::kUsage, of the attempts above
+  std::map<UsageOwner, DatedUsage> settled_usage;    // of all others, as far as it still counts
+  std::vector<LedgerEntry> holds;                    // Book::kBudget, of the attempts above
   std::vector<std::pair<BudgetRef, BudgetBalance>> budgets;
   std::vector<Correction> corrections;  // not decided yet
   std::int64_t last_correction = 0;     // highest id given

@@ -8,6 +8,7 @@
 #include "kezek/check.h"
 #include "kezek/index_ranges.h"
 #include "kezek/reason_text.h"
+#include "quota/charge.h"
 #include "quota/limits.h"
 #include "scheduler/engine/placement.h"
 
@@ -71,6 +72,7 @@ Admission::Admission(const ControlConfig& config, std::shared_ptr<const Director
       classifications_(config.classifications),
       alone_from_(config.alone_from),
       charge_(config.charge),
+      late_ms_(config.engine.late_ms),
       directory_(std::move(directory)),
       nodes_(std::move(nodes)),
       types_(quota::GpuTypes(nodes_)),
@@ -174,7 +176,26 @@ Result<void> Admission::CompleteLimit(JobSpec& spec) const {
   return {};
 }
 
+// Who may use it is known where the user is.
+Result<void> Admission::CheckReservation(const JobSpec& spec) const {
+  if (spec.reservation.empty()) return {};
+  Reason reason{ReasonCode::kNoSuchReservation, {{"reservation", spec.reservation}}};
+  const auto found = directory_->reservations.find(spec.reservation);
+  if (found == directory_->reservations.end()) {
+    return Barred(Code::kFailedPrecondition, "reservation", reason);
+  }
+  const DurationMs margin =
+      quota::HeldTime(spec.time_limit_ms, charge_) + late_ms_ - spec.time_limit_ms;
+  const DurationMs room = found->second.duration_ms - margin;
+  if (spec.time_limit_ms <= room) return {};
+  reason.code = ReasonCode::kReservationTooShort;
+  const DurationMs fits = room / kMinuteMs * kMinuteMs;
+  if (fits >= kMinuteMs) reason.fields["fits"] = std::to_string(fits);
+  return Barred(Code::kFailedPrecondition, "time_limit_ms", reason);
+}
+
 Result<void> Admission::CheckRest(const JobSpec& spec) const {
+  if (auto inside = CheckReservation(spec); !inside) return inside.error();
   if (spec.array && CountIndices(spec.array->indices) == 0) {
     return Invalid("array.indices", "REQUIRED", "an array has at least one element");
   }

@@ -66,6 +66,7 @@ class Admission {
   Result<void> ChooseType(JobSpec& spec) const;
   Result<void> CompleteParts(JobSpec& spec) const;
   Result<void> CompleteLimit(JobSpec& spec) const;
+  Result<void> CheckReservation(const JobSpec& spec) const;
   Result<void> CheckRest(const JobSpec& spec) const;
 
   std::map<std::string, ClassRules> classes_;
@@ -73,6 +74,7 @@ class Admission {
   std::vector<std::string> classifications_;
   std::string alone_from_;
   quota::ChargeRules charge_;
+  DurationMs late_ms_ = 0;  // a start may be so late
   std::shared_ptr<const Directory> directory_;
   std::map<std::string, Node> nodes_;
   quota::AccountTree tree_;

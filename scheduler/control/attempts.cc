@@ -82,6 +82,7 @@ void TellEngine(Core& core, const Attempt& attempt, const Job& job) {
                           .checkpointed_ms = attempt.last_checkpoint_ms,
                           .ends_by_ms = EndsBy(attempt),
                           .as_scavenger = attempt.as_scavenger,
+                          .reservation = job.spec->reservation,
                           // An end that is known while the row lives: the cluster still cleans up.
                           .counts = attempt.end_ms == 0});
 }

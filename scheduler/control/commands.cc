@@ -288,6 +288,12 @@ Result<CommandOutcome> On(Core& core, const PutToken& body, const Command& comma
 Result<CommandOutcome> On(Core& core, const SetNodeService& body, const Command& command) {
   return ExecuteService(core, body, command);
 }
+Result<CommandOutcome> On(Core& core, const PutReservation& body, const Command& command) {
+  return ExecutePutReservation(core, body, command);
+}
+Result<CommandOutcome> On(Core& core, const DeleteReservation& body, const Command& command) {
+  return ExecuteDeleteReservation(core, body, command);
+}
 Result<CommandOutcome> On(Core& core, const ResumeScheduling& body, const Command& command) {
   return ExecuteResume(core, body, command);
 }

@@ -106,12 +106,20 @@ void CollectChanges(Core& core) {
       changes.reservations_ended.push_back(row);
     }
   }
+  for (auto& [name, reservation] : core.changed_windows) {
+    if (reservation) {
+      changes.admin_reservations.push_back(*std::move(reservation));
+    } else {
+      changes.admin_reservations_ended.push_back(name);
+    }
+  }
   for (auto& [id, user] : core.changed_users) changes.users.push_back(std::move(user));
   for (auto& [id, token] : core.changed_tokens) changes.tokens.push_back(std::move(token));
   core.changed_jobs.clear();
   core.changed_attempts.clear();
   core.changed_nodes.clear();
   core.changed_reservations.clear();
+  core.changed_windows.clear();
   core.changed_users.clear();
   core.changed_tokens.clear();
 }

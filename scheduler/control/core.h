@@ -127,6 +127,8 @@ struct Core {
   std::map<AttemptRef, Attempt> changed_attempts;
   std::map<std::string, Node> changed_nodes;
   std::map<JobRef, std::optional<Reservation>> changed_reservations;  // none: it has ended
+  // Of admins, by name; none: it has been deleted.
+  std::map<std::string, std::optional<AdminReservation>> changed_windows;
   std::map<UserId, User> changed_users;
   std::map<TokenId, Token> changed_tokens;
   std::set<JobRef> refresh;     // jobs whose place in the queue must be looked at
@@ -256,6 +258,15 @@ Result<CommandOutcome> ExecuteUsers(Core& core, const PutUsers& put, const Comma
 Result<CommandOutcome> ExecuteToken(Core& core, const PutToken& put, const Command& command);
 Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
                                       const Command& command);
+// windows.cc: what admins reserve.
+Result<CommandOutcome> ExecutePutReservation(Core& core, const PutReservation& put,
+                                             const Command& command);
+Result<CommandOutcome> ExecuteDeleteReservation(Core& core, const DeleteReservation& end,
+                                                const Command& command);
+// When what admins have reserved begins, or its own reservation ends, before the attempt would with
+// this limit. None: it would be gone in time.
+std::optional<TimeMs> WindowAhead(const Core& core, const Attempt& attempt, const Job& job,
+                                  DurationMs limit_ms);
 Result<CommandOutcome> ExecuteResume(Core& core, const ResumeScheduling& resume,
                                      const Command& command);
 Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& propose,

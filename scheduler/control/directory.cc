@@ -227,6 +227,9 @@ Directory MakeDirectory(const ControlConfig& config, const Snapshot& snapshot) {
   for (const Account& account : snapshot.accounts) directory.accounts[account.id] = account;
   for (const User& user : snapshot.users) directory.users[user.id] = user;
   for (const Token& token : snapshot.tokens) directory.tokens[token.hash] = token;
+  for (const AdminReservation& one : snapshot.admin_reservations) {
+    directory.reservations[one.name] = one;
+  }
   if (!directory.accounts.contains(kRootAccount)) {
     Account root;
     root.id = kRootAccount;

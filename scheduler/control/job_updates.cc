@@ -109,6 +109,16 @@ Error Delays(const JobRef& job, const Reservation& promise) {
                        {{"at_ms", std::to_string(promise.from_ms)}}});
 }
 
+Error RunsInto(const JobRef& job, TimeMs at_ms) {
+  return FieldProblem(Code::kFailedPrecondition,
+                      {"time_limit_ms",
+                       "RESERVATION_AHEAD",
+                       "nodes of job " + ToText(job) +
+                           " are reserved by an administrator: with so much time it would run on "
+                           "into that, or beyond its own reservation",
+                       {{"at_ms", std::to_string(at_ms)}}});
+}
+
 // A limit that is raised under way is one that the job could be submitted with today, and all
 // budgets hold what is more of it; and it delays no reservation, but by an admin. Adds what budgets
 // hold to `taken`. What is ending is refused one if
@@ -130,6 +140,7 @@ Result<void> CheckRaise(const Core& core, const Admission& admission, const JobR
   if (draw.stop.code != ReasonCode::kNone) return Admission::Stopped("time_limit_ms", draw.stop);
   for (const quota::BudgetHold& hold : draw.holds) taken[hold.budget] += hold.amount;
   if (by_admin) return {};
+  if (const auto at_ms = WindowAhead(core, *alive, job, limit)) return RunsInto(ref, *at_ms);
   if (const auto delayed = core.engine.DelayedBy(alive->ref, limit, core.now)) {
     return Delays(ref, *delayed);
   }

@@ -23,11 +23,16 @@ std::string Words(const std::string& cause) {
   if (cause == "late") return "what was to have left its nodes is still there";
   if (cause == "foreign") return "jobs that are not Kezek's use its nodes";
   if (cause == "grace") return "what leaves its nodes is given its time";
+  if (cause.starts_with("admin:")) {
+    return "an administrator has reserved nodes for " + cause.substr(6);
+  }
   return cause;
 }
 
 void SetCause(Reason& reason, const std::string& cause) {
-  reason.fields["cause"] = cause;
+  const bool of_admin = cause.starts_with("admin:");
+  reason.fields["cause"] = of_admin ? "admin" : cause;
+  if (of_admin) reason.fields["reservation"] = cause.substr(6);
   reason.fields["why"] = Words(cause);
 }
 

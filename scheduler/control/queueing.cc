@@ -7,7 +7,9 @@
 #include "kezek/check.h"
 #include "kezek/index_ranges.h"
 #include "kezek/names.h"
+#include "quota/charge.h"
 #include "scheduler/control/core.h"
+#include "scheduler/engine/windows.h"
 
 namespace kezek::control {
 namespace {
@@ -73,6 +75,13 @@ Reason OwnerReason(const Core& core, const Job& job) {
   return {ReasonCode::kNotAMember, {{"user", name}, {"account", core.PathOf(job.spec->project)}}};
 }
 
+// When it may start in the admin's reservation that it asks for.
+engine::WindowTurn TurnInReservation(const Core& core, const Job& job) {
+  const DurationMs stays =
+      quota::HeldTime(job.spec->time_limit_ms, core.config.charge) + core.config.engine.late_ms;
+  return engine::TurnOf(*core.state.directory(), *job.spec, job.user, stays, core.now);
+}
+
 Standstill WhyNot(Core& core, const Job& job) {
   const TimeMs earliest = std::max({core.now, job.spec->begin_ms, job.not_before_ms});
   const TimeMs deadline = job.spec->deadline_ms;
@@ -100,7 +109,10 @@ Standstill WhyNot(Core& core, const Job& job) {
   if (job.not_before_ms > core.now) {
     return {{ReasonCode::kLaunchBackoff, {{"until_ms", Ms(job.not_before_ms)}}}, job.not_before_ms};
   }
-  return {{}, last_start, false};
+  if (job.spec->reservation.empty()) return {{}, last_start, false};
+  engine::WindowTurn turn = TurnInReservation(core, job);
+  const bool sooner = last_start != 0 && (turn.again_ms == 0 || last_start < turn.again_ms);
+  return {std::move(turn.reason), sooner ? last_start : turn.again_ms, false};
 }
 
 engine::Waiting WaitingOf(const Job& job) {

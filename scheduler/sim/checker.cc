@@ -197,6 +197,9 @@ void Checker::CompareFold(const MemoryStore& store, const control::QueueState& s
   if (store.reservations() != state.reservations()) {
     Breach("memory and store differ about what is promised");
   }
+  if (store.admin_reservations() != state.directory()->reservations) {
+    Breach("memory and store differ about what admins have reserved");
+  }
   for (const auto& [ref, stored] : store.attempts()) {
     const Attempt* known = state.FindAttempt(ref);
     if (stored.state == AttemptState::kEnded) {

@@ -28,6 +28,7 @@ void CheckOnce(const Changes& changes) {
   CheckOnce(changes.tokens, [](const Token& token) { return token.id; });
   CheckOnce(changes.nodes, [](const Node& node) { return node.name; });
   CheckOnce(changes.reservations, [](const Reservation& promise) { return promise.row; });
+  CheckOnce(changes.admin_reservations, [](const AdminReservation& one) { return one.name; });
   CheckOnce(changes.history.hours, [](const AccountHour& hour) {
     return MemoryStore::HourKey{hour.from_ms, hour.account, hour.gpu_type};
   });
@@ -69,6 +70,7 @@ Result<Snapshot> MemoryStore::Lead() {
   for (const auto& [id, token] : tokens_) snapshot.tokens.push_back(token);
   for (const auto& [name, node] : nodes_) snapshot.nodes.push_back(node);
   for (const auto& [row, promise] : reservations_) snapshot.reservations.push_back(promise);
+  for (const auto& [name, one] : admin_reservations_) snapshot.admin_reservations.push_back(one);
   std::map<UsageOwner, std::map<TimeMs, MilliGpuMs>> settled;
   for (const LedgerEntry& entry : ledger_) {
     const auto attempt = attempts_.find(entry.attempt);
@@ -162,6 +164,10 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
   for (const Node& node : changes.nodes) nodes_[node.name] = node;
   for (const Reservation& promise : changes.reservations) reservations_[promise.row] = promise;
   for (const JobRef& row : changes.reservations_ended) reservations_.erase(row);
+  for (const AdminReservation& one : changes.admin_reservations) {
+    admin_reservations_[one.name] = one;
+  }
+  for (const std::string& name : changes.admin_reservations_ended) admin_reservations_.erase(name);
   for (LedgerEntry entry : changes.ledger) {
     entry.seq = std::ssize(ledger_) + 1;
     ledger_.push_back(std::move(entry));

@@ -45,6 +45,9 @@ class MemoryStore final : public StateStore, public SubmitStore {
   // Added up from the ledger.
   quota::Budgets Budgets() const;
   const std::map<JobRef, Reservation>& reservations() const { return reservations_; }
+  const std::map<std::string, AdminReservation>& admin_reservations() const {
+    return admin_reservations_;
+  }
   const std::map<JobId, JobPayload>& payloads() const { return payloads_; }
   // How accounts stood, by hour.
   using HourKey = std::tuple<TimeMs, AccountId, std::string>;
@@ -76,6 +79,7 @@ class MemoryStore final : public StateStore, public SubmitStore {
   std::map<TokenId, Token> tokens_;
   std::map<std::string, Node> nodes_;
   std::map<JobRef, Reservation> reservations_;
+  std::map<std::string, AdminReservation> admin_reservations_;
   std::map<JobId, JobPayload> payloads_;
   std::map<std::pair<UserId, std::string>, std::pair<JobId, Sha256>> keys_;
   std::int64_t epoch_ = 0;

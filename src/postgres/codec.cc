@@ -152,6 +152,7 @@ void Visit(auto& f, auto& value) requires
   f("constraints", value.constraints);
   f("nodes", value.nodes);
   f("exclude_nodes", value.exclude_nodes);
+  f("reservation", value.reservation);
   f("user_priority", value.user_priority);
   f("container_image", value.container_image);
   f("umask", value.umask);

@@ -1,10 +1,12 @@
-// What is promised to jobs that wait, as statements and as rows. Private to src/postgres.
+// What is promised to jobs that wait, and what admins have reserved, as statements and as rows.
+// Private to src/postgres.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "kezek/admin_reservation.h"
 #include "kezek/reservation.h"
 #include "kezek/store.h"
 #include "postgres/changes.h"
@@ -20,5 +22,8 @@ void ForEachReservationStatement(
 
 extern const char* const kReservationsSql;  // all of them, by row
 Reservation ReadReservation(RowCursor& row);
+
+extern const char* const kAdminReservationsSql;  // all of them, by name
+AdminReservation ReadAdminReservation(RowCursor& row);
 
 }  // namespace kezek::postgres

@@ -127,6 +127,11 @@ std::map<UsageOwner, DatedUsage> ReadSettledUsage(pqxx::transaction_base& work, 
   return usage;
 }
 
+void ReadAdminReservations(pqxx::transaction_base& work, Snapshot& snapshot) {
+  snapshot.admin_reservations =
+      ReadAll<AdminReservation>(work, kAdminReservationsSql, ReadAdminReservation);
+}
+
 }  // namespace
 
 Counters ReadCounters(pqxx::transaction_base& work) {
@@ -175,6 +180,7 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
   snapshot.nodes =
       ReadAll<Node>(work, select + kNodeFields + " from nodes n order by n.name", ReadNode);
   snapshot.reservations = ReadAll<Reservation>(work, kReservationsSql, ReadReservation);
+  ReadAdminReservations(work, snapshot);
   // Of what is not settled all, however old: what is booked for it is the difference from what
   // stands there.
   snapshot.usage = ReadAll<LedgerEntry>(

@@ -33,6 +33,7 @@ struct Model {
   std::map<TokenId, Token> tokens;
   std::map<std::string, Node> nodes;
   std::map<JobRef, Reservation> reservations;
+  std::map<std::string, AdminReservation> admin_reservations;
   std::vector<LedgerEntry> usage;
   std::int64_t events = 0;
   std::int64_t entries = 0;
@@ -116,6 +117,14 @@ Changes RandomChanges(test::RandomValues& random, Model& model) {
       model.reservations.erase(ref);
     }
   }
+  const std::string name = "r" + std::to_string(random.Int(1, 3));
+  if (random.Chance(60)) {
+    changes.admin_reservations.push_back(model.admin_reservations[name] =
+                                             random.AdminReservationRow(name));
+  } else {
+    changes.admin_reservations_ended.push_back(name);
+    model.admin_reservations.erase(name);
+  }
   const std::string node = "gpu" + std::to_string(random.Int(1, 3));
   changes.nodes.push_back(model.nodes[node] = random.NodeRow(node));
   return changes;
@@ -143,6 +152,10 @@ void ExpectSnapshotIs(const Snapshot& snapshot, Model model, std::uint64_t seed)
   ASSERT_EQ(snapshot.reservations.size(), model.reservations.size());
   for (const Reservation& promise : snapshot.reservations) {
     EXPECT_TRUE(promise == model.reservations[promise.row]);
+  }
+  ASSERT_EQ(snapshot.admin_reservations.size(), model.admin_reservations.size());
+  for (const AdminReservation& one : snapshot.admin_reservations) {
+    EXPECT_TRUE(one == model.admin_reservations[one.name]);
   }
   std::vector<LedgerEntry> unsettled;
   std::map<UsageOwner, std::map<TimeMs, MilliGpuMs>> settled;

@@ -67,9 +67,9 @@ JobSpec RandomValues::Spec() {
   spec.max_attempts = Small();
   spec.signal = {Text(), Big(), Chance(50)};
   spec.grace_ms = Big();
-  for (std::string* text :
-       {&spec.checkpoint_path, &spec.classification, &spec.working_directory, &spec.stdin_path,
-        &spec.stdout_path, &spec.stderr_path, &spec.comment, &spec.container_image}) {
+  for (std::string* text : {&spec.checkpoint_path, &spec.classification, &spec.working_directory,
+                            &spec.stdin_path, &spec.stdout_path, &spec.stderr_path, &spec.comment,
+                            &spec.container_image, &spec.reservation}) {
     *text = Text();
   }
   for (auto* list : {&spec.arguments, &spec.constraints, &spec.nodes, &spec.exclude_nodes}) {
@@ -170,6 +170,21 @@ Attempt RandomValues::AttemptRow(AttemptRef ref, AttemptState state) {
   attempt.epoch = Big();
   attempt.reason = ReasonValue();
   return attempt;
+}
+
+AdminReservation RandomValues::AdminReservationRow(const std::string& name) {
+  AdminReservation one{.name = name, .start_ms = Big(), .duration_ms = Int(1, 1'000'000'000)};
+  one.repeat_every_ms = Big();
+  one.repeat_until_ms = Big();
+  for (std::int64_t left = Int(0, 3); left > 0; --left) one.nodes.push_back(Text());
+  one.node_count = Small();
+  one.gpu_type = Text();
+  for (std::int64_t left = Int(0, 3); left > 0; --left) one.accounts.push_back({Int(1, 1'000'000)});
+  for (std::int64_t left = Int(0, 3); left > 0; --left) one.users.push_back({Int(1, 1'000'000)});
+  one.reason = Text();
+  one.actor = Text();
+  one.version = Big();
+  return one;
 }
 
 Reservation RandomValues::ReservationRow(JobRef row) {

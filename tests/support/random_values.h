@@ -7,6 +7,7 @@
 #include <string>
 
 #include "kezek/account.h"
+#include "kezek/admin_reservation.h"
 #include "kezek/event.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
@@ -29,6 +30,7 @@ class RandomValues {
   Job JobRow(JobRef ref);
   Attempt AttemptRow(AttemptRef ref, AttemptState state);
   Reservation ReservationRow(JobRef row);
+  AdminReservation AdminReservationRow(const std::string& name);
   Event EventRow();
   LedgerEntry Entry();
   Node NodeRow(std::string name);
