@@ -4,18 +4,22 @@
 // with their nodes. After each plan everything is looked at anew: nothing is dropped by verify;
 // reservations are kept, time and nodes, unless an event says why not; not too many are alive; who
 // has one starts by its time unless it was moved; nobody is ended twice, or for nobody; the same
-// history gives the same plans. A failure prints its seed.
+// history gives the same plans. A naive agenda says beside it when some of those that wait could
+// start, and where; that what is promised is there at its time, whatever the plan started; and
+// that nobody who was looked at could have started and delayed none. A failure prints its seed.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "kezek/reason_text.h"
 #include "scheduler/engine/engine.h"
+#include "tests/property/agenda_twin.h"
 #include "tests/property/seeds.h"
 #include "tests/unit/engine/small_world.h"
 
@@ -23,13 +27,18 @@ namespace kezek::engine {
 namespace {
 
 using property::Dice;
+using test::AgendaTwin;
 
 constexpr std::int64_t kNodes = 6;
 constexpr std::int32_t kReservations = 4;
 
 class History {
  public:
-  explicit History(std::uint64_t seed) : dice_(seed), engine_(Config(), Tree()) {
+  explicit History(std::uint64_t seed)
+      : dice_(seed),
+        directory_(Tree()),
+        engine_(Config(), directory_),
+        twin_(seed, Config(), directory_) {
     for (int i = 1; i <= kNodes; ++i) {
       nodes_.push_back(H200("n" + std::to_string(i), i <= kNodes / 2 ? "l1" : "l2"));
       engine_.SetNode(nodes_.back());
@@ -51,6 +60,7 @@ class History {
 
   const std::string& text() const { return text_; }
   int kept() const { return kept_; }
+  const AgendaTwin& twin() const { return twin_; }
   int preempted() const { return preempted_; }
 
  private:
@@ -190,6 +200,7 @@ class History {
     ASSERT_TRUE(plan.dropped.empty())
         << ToText(plan.dropped.front().first) << ": " << plan.dropped.front().second;
     CheckKept(plan);
+    Compare(plan);
     std::set<AttemptRef> ended;
     for (const Preempt& preempt : plan.preempts) {
       const auto run = runs_.find(preempt.victim.job);
@@ -239,6 +250,15 @@ class History {
     }
   }
 
+  // With the naive agenda, before the plan and after it.
+  void Compare(const Plan& plan) {
+    std::vector<Holding> running;
+    for (const auto& [row, run] : runs_) running.push_back(run.holding);
+    const AgendaTwin::Tick tick{now_, nodes_, running, jobs_, waits_, promised_};
+    twin_.CompareTimes(tick);
+    twin_.CheckPlan(tick, plan);
+  }
+
   void Apply(const Plan& plan) {
     for (const ReservationChange& change : plan.reservations) {
       const Reservation& one = change.reservation;
@@ -285,7 +305,9 @@ class History {
   static constexpr DurationMs kGrace = kMinuteMs;
 
   Dice dice_;
+  std::shared_ptr<const Directory> directory_;
   Engine engine_;
+  AgendaTwin twin_;
   TimeMs now_ = kNoon;
   std::vector<Node> nodes_;
   std::int64_t last_ = 0;
@@ -304,12 +326,16 @@ class History {
 TEST(Promises, AreKept) {
   int kept = 0;
   int preempted = 0;
+  std::int64_t compared = 0;
+  std::int64_t blocked = 0;
   property::ForEachSeed([&](std::uint64_t seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     History history(seed);
     history.Run(70);
     kept += history.kept();
     preempted += history.preempted();
+    compared += history.twin().times();
+    blocked += history.twin().blocked();
     if (testing::Test::HasFailure()) {
       std::cerr << history.text();
     } else if (seed % 8 == 0) {
@@ -319,10 +345,14 @@ TEST(Promises, AreKept) {
     }
   });
   if (testing::Test::HasFailure()) return;
-  std::cout << kept << " reservations led to starts or ends, " << preempted << " preempted\n";
+  std::cout << kept << " reservations led to starts or ends, " << preempted << " preempted; of "
+            << compared << " times, and of " << blocked
+            << " jobs that had to wait, the naive agenda said so\n";
   if (property::FromEnvironment("KEZEK_SEED", -1) >= 0) return;
   EXPECT_GT(kept, 100);
   EXPECT_GT(preempted, 100);
+  EXPECT_GT(compared, 100);
+  EXPECT_GT(blocked, 100);
 }
 
 }  // namespace
