@@ -91,9 +91,14 @@ Broken WrongPool(const Basis& basis, const JobSpec& spec, const Placement& place
   return std::nullopt;
 }
 
+// What it prefers is not asked of nodes that were promised to it.
 Broken WrongDomain(const Basis& basis, const Waiting& job, const Placement& placement) {
-  const Request request = RequestOf(*job.spec, job.queued_since_ms, basis.now_ms,
-                                    basis.world->config().topology_wait_ms);
+  const auto promise = basis.world->reservations().find(job.ref);
+  const bool promised =
+      promise != basis.world->reservations().end() && promise->second.placement == placement;
+  const Request request = promised ? Request{job.spec.get(), job.spec->within, false}
+                                   : RequestOf(*job.spec, job.queued_since_ms, basis.now_ms,
+                                               basis.world->config().topology_wait_ms);
   if (request.within == Domain::kAny || placement.size() < 2) return std::nullopt;
   const Node& first = basis.world->nodes().at(placement.front().node);
   for (const NodeGrant& grant : placement) {

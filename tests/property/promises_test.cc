@@ -34,11 +34,11 @@ constexpr std::int32_t kReservations = 4;
 
 class History {
  public:
-  explicit History(std::uint64_t seed)
+  explicit History(std::uint64_t seed, std::int32_t exact_ranks = 1000)
       : dice_(seed),
         directory_(Tree()),
-        engine_(Config(), directory_),
-        twin_(seed, Config(), directory_) {
+        engine_(Config(exact_ranks), directory_),
+        twin_(seed, Config(exact_ranks), directory_) {
     for (int i = 1; i <= kNodes; ++i) {
       nodes_.push_back(H200("n" + std::to_string(i), i <= kNodes / 2 ? "l1" : "l2"));
       engine_.SetNode(nodes_.back());
@@ -70,8 +70,12 @@ class History {
     bool victim = false;
   };
 
-  static EngineConfig Config() {
-    return {.reservations = kReservations, .reclaim = true, .improve_ms = kLate, .late_ms = kLate};
+  static EngineConfig Config(std::int32_t exact_ranks) {
+    return {.exact_ranks = exact_ranks,
+            .reservations = kReservations,
+            .reclaim = true,
+            .improve_ms = kLate,
+            .late_ms = kLate};
   }
 
   std::shared_ptr<const Directory> Tree() {
@@ -126,6 +130,7 @@ class History {
       JobSpec spec = Gang(project, static_cast<std::int32_t>(wide ? dice_.Roll(2, 4) : 1),
                           static_cast<std::int32_t>(wide ? 8 : dice_.Roll(1, 8)));
       if (wide && spec.shape.nodes <= 3 && dice_.Chance(30)) spec.within = Domain::kLeaf;
+      if (wide && dice_.Chance(30)) spec.prefer = Domain::kLeaf;
       spec.time_limit_ms = dice_.Roll(1, 24) * 3 * kMinuteMs;
       if (dice_.Chance(20)) spec.job_class = "scavenger";
       if (dice_.Chance(5)) spec.job_class = "realtime";
@@ -338,8 +343,8 @@ TEST(Promises, AreKept) {
     blocked += history.twin().blocked();
     if (testing::Test::HasFailure()) {
       std::cerr << history.text();
-    } else if (seed % 8 == 0) {
-      History again(seed);
+    } else if (seed % 4 == 0) {  // walks that leave off where nothing starts give the same
+      History again(seed, seed % 8 == 0 ? 1000 : static_cast<std::int32_t>(seed / 4 % 8));
       again.Run(70);
       EXPECT_EQ(history.text(), again.text());
     }
