@@ -44,6 +44,7 @@ OrderTree::OrderTree(OrderInput input)
       At(i).usage += charge;
     }
   }
+  for (AccountWalk& account : accounts_) account.started = account.usage;
   for (const auto& [id, project] : input_.waiting->projects()) {
     const AccountIndex index = tree.IndexOf(id);
     if (index == kNoAccount || !tree.children(index).empty()) continue;
@@ -59,12 +60,26 @@ void OrderTree::BeginPhase(bool scavengers) {
   for (AccountWalk& account : accounts_) {
     account.least_milli = kNothing;
     account.children = kNone;
+    if (scavengers) account.usage = account.started;
+  }
+  for (ProjectWalk& walk : projects_) {
+    if (scavengers && walk.open) BeginScavengers(&walk);
   }
   for (auto i = static_cast<AccountIndex>(accounts_.size()) - 1; i >= 0; --i) {
     AccountWalk& account = At(i);
     account.least_milli =
         account.project >= 0 ? Least(ProjectAt(i)) : siblings_.Least(account.children);
     Join(i);
+  }
+}
+
+// Users' usage is without what is blocked, and their groups stand by that; nothing else is left.
+void OrderTree::BeginScavengers(ProjectWalk* walk) {
+  walk->others = walk->scavengers = kNone;
+  for (UserWalk& user : walk->users) user.usage = user.started;
+  for (std::size_t i = 0; i < walk->groups.size(); ++i) {
+    if (!walk->groups[i].scavenger) walk->groups[i].least_milli = kNothing;
+    PutIn(walk, static_cast<Item>(i));
   }
 }
 
@@ -113,7 +128,10 @@ void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
     group.first = std::min(group.first, waiting.first);
     if (!fair) continue;
     const auto [user, added] = users.try_emplace(key.user, static_cast<Item>(walk->users.size()));
-    if (added) walk->users.push_back({.usage = UsageOfUser(id, key.user)});
+    if (added) {
+      const UsageValue usage = UsageOfUser(id, key.user);
+      walk->users.push_back({.usage = usage, .started = usage});
+    }
     group.user = user->second;
     UserWalk& own = walk->users[static_cast<std::size_t>(user->second)];
     group.next = own.groups;
@@ -286,11 +304,14 @@ void OrderTree::Take(bool starts, const Given& given) {
   ProjectWalk& walk = ProjectAt(last_project_);
   const UsageValue charge = ChargeOf(given.expected_charge);
   Step(&walk, last_group_, last_run_, false, charge);
+  const Item user = GroupAt(&walk, last_group_).user;
+  if (starts && user != kNone) walk.users[static_cast<std::size_t>(user)].started += charge;
   MilliGpus least = Least(walk);
   for (AccountIndex i = last_project_; i != kNoAccount; i = Parent(i)) {
     if (i != last_project_) least = siblings_.Least(At(i).children);
     Leave(i);
     At(i).usage += charge;
+    if (starts) At(i).started += charge;
     if (starts && !scavengers_) At(i).slack_milli -= given.counted_milli;
     At(i).least_milli = least;
     Join(i);
@@ -311,6 +332,11 @@ void OrderTree::DropRest() {
   if (RunAt(&GroupAt(&walk, last_group_), last_run_).used == 0) return;
   Step(&walk, last_group_, last_run_, true, {});
   Refresh(last_project_);
+}
+
+void OrderTree::SkipToScavengers() {
+  KEZEK_CHECK(!current_, "answer the candidate first");
+  if (!scavengers_) BeginPhase(true);
 }
 
 void OrderTree::CloseProject(AccountIndex project) {
@@ -340,7 +366,7 @@ std::vector<std::int64_t> OrderTree::Places() const {
 
 std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
   if (At(project).project < 0) return {};
-  return AllOf(project, projects_[static_cast<std::size_t>(At(project).project)]);
+  return AllOf(project, projects_[static_cast<std::size_t>(At(project).project)], scavengers_);
 }
 
 std::vector<const OrderJob*> OrderTree::OwnOrder(AccountIndex project) const {
@@ -348,16 +374,21 @@ std::vector<const OrderJob*> OrderTree::OwnOrder(AccountIndex project) const {
   if (At(project).project < 0) return jobs;
   ProjectWalk walk;
   walk.project = projects_[static_cast<std::size_t>(At(project).project)].project;
-  for (const Candidate& candidate : AllOf(project, std::move(walk))) jobs.push_back(candidate.job);
+  for (const Candidate& candidate : AllOf(project, std::move(walk), false))
+    jobs.push_back(candidate.job);
   return jobs;
 }
 
-std::vector<Candidate> OrderTree::AllOf(AccountIndex project, ProjectWalk walk) const {
+std::vector<Candidate> OrderTree::AllOf(AccountIndex project, ProjectWalk walk,
+                                        bool scavengers) const {
   std::vector<Candidate> remaining;
   Open(&walk, input_.tree->id(project));
-  for (const Item* top : {&walk.others, &walk.scavengers}) {
-    while (*top != kNone) {
-      const Item at = walk.order.First(*top, kAny);
+  for (const bool at_them : {false, true}) {
+    if (scavengers && !at_them) continue;
+    if (at_them && !scavengers) BeginScavengers(&walk);
+    const Item& top = at_them ? walk.scavengers : walk.others;
+    while (top != kNone) {
+      const Item at = walk.order.First(top, kAny);
       GroupWalk& group = GroupAt(&walk, at);
       OpenGroup(&group);
       const Item run = group.order.First(group.top, kAny);

@@ -6,7 +6,8 @@
 // job of its own order; then children with any job, with their first one; within a tier the child
 // with the least usage per weight, ties by id. After a job is taken the expected charge is on all
 // its accounts and its user, and the next is asked for. When nothing else is left, scavenger jobs
-// follow in the same way, without the first tier.
+// follow in the same way, without the first tier, and from what has started by then: jobs that are
+// blocked keep nobody's scavengers back.
 //
 // Departure: whether a job is "inside" is a matter of its counted GPUs alone, so "the first such
 // job" is found by descending with the least slack on the way: at each level the first child, in
@@ -75,6 +76,9 @@ class OrderTree {
   void PassOver();
   // After either: the remaining elements of that candidate's array leave the walk.
   void DropRest();
+  // What is left leaves the walk, but scavenger jobs.
+  void SkipToScavengers();
+  bool IsAtScavengers() const { return scavengers_; }
   // Everything left of a project leaves the walk (it has been looked at often enough); what it has
   // in scavenger classes stays until those are walked, and then needs its own call.
   void CloseProject(AccountIndex project);
@@ -119,6 +123,7 @@ class OrderTree {
   };
   struct UserWalk {
     UsageValue usage;
+    UsageValue started;                // the same without what is blocked
     Item groups = SizedOrders::kNone;  // the first
   };
   struct ProjectWalk {
@@ -134,6 +139,7 @@ class OrderTree {
     std::int64_t weight_milli = 1000;
     MilliGpus slack_milli = 0;
     UsageValue usage;
+    UsageValue started;                  // the same without what is blocked
     MilliGpus least_milli = 0;           // least counted GPUs of a job left below; kNothing: none
     Item children = SizedOrders::kNone;  // top of those with jobs
     std::int32_t project = -1;           // in projects_
@@ -155,6 +161,7 @@ class OrderTree {
     return RunAt(group, a).place < RunAt(group, b).place;
   }
   void BeginPhase(bool scavengers);
+  static void BeginScavengers(ProjectWalk* walk);
   UsageValue ChargeOf(MilliGpuMs expected_charge) const;
   UsageValue UsageOfUser(AccountId project, UserId user) const;
   void Open(ProjectWalk* walk, AccountId id) const;
@@ -168,7 +175,8 @@ class OrderTree {
   void Leave(AccountIndex account);
   void Join(AccountIndex account);
   void Refresh(AccountIndex project);
-  std::vector<Candidate> AllOf(AccountIndex project, ProjectWalk walk) const;
+  // `scavengers`: the walk is at them, and nothing else is left.
+  std::vector<Candidate> AllOf(AccountIndex project, ProjectWalk walk, bool scavengers) const;
   Candidate Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const;
   static void OpenGroup(GroupWalk* group);
   static void PutRun(GroupWalk* group, Item run);

@@ -41,7 +41,9 @@ class PoolWalk {
   Reason Stop(const quota::Candidate& candidate, const Waiting& job,
               const quota::JobCount& count) const;
   bool NothingStarts();
-  bool MayStart(const JobSpec& spec, const World::Alike& alike);
+  bool MayStart(bool scavengers);
+  bool MayStart(const JobSpec& spec, const World::Alike& alike, bool scavengers);
+  bool MayLeaveUnseen() const;
   bool IsInsideSomewhere(quota::AccountIndex project) const;
   bool MayReclaim();
   // Why a job does not start.
@@ -123,6 +125,7 @@ class PoolWalk {
   std::int32_t looked_ = 0;
   std::int64_t rank_ = 0;
   std::size_t asked_after_ = SIZE_MAX;  // so many starts it was asked whether anything fits
+  bool skipped_ = false;                // all but scavengers
   const JobSpec* fitting_ = nullptr;    // what did
   const World::Alike* fitting_alike_ = nullptr;
   std::map<quota::AccountIndex, std::int32_t> looked_of_;

@@ -108,6 +108,9 @@ class OrderCheck {
     std::optional<Agenda> agenda;  // with what is promised; none: nothing is
   };
   const Without& WithoutThese(const std::vector<std::size_t>& starts) const;
+  Agenda* AgendaWithout(const std::vector<std::size_t>& starts, const JobSpec& spec) const;
+  bool MayHaveRoom(const JobSpec& spec, const World::Alike& alike,
+                   const std::vector<std::size_t>& later) const;
   bool HasRoom(const Waiting& job, const std::string& type,
                const std::vector<std::size_t>& later) const;
   bool CouldStart(const Waiting& job, const quota::JobCount& count,
@@ -209,48 +212,75 @@ const OrderCheck::Without& OrderCheck::WithoutThese(const std::vector<std::size_
   return *known;
 }
 
+// With what is promised, or reserved, beside what these starts leave; null: nothing is.
+Agenda* OrderCheck::AgendaWithout(const std::vector<std::size_t>& later,
+                                  const JobSpec& spec) const {
+  const World& world = *basis_.world;
+  const bool ahead = !promised_.empty() || !plan_.reservations.empty() || world.HasWindows() ||
+                     !spec.reservation.empty();
+  if (!ahead) return nullptr;
+  const std::string& type = spec.shape.gpu_type;
+  Without& without = *without_.at(later);
+  if (without.agenda) return &*without.agenda;
+  const PoolKey key{type, {}, {}};
+  Agenda& agenda = without.agenda.emplace(world, key, without.machine, basis_.now_ms);
+  for (const Preempt& preempt : plan_.preempts) {
+    const Holding& victim = world.holdings().at(preempt.victim);
+    agenda.End(preempt.victim, basis_.now_ms + victim.grace_ms);
+  }
+  for (const Tiered& start : starts_) {
+    const bool gone = std::binary_search(later.begin(), later.end(), start.index);
+    if (start.job.apart || start.job.gpu_type != type) continue;
+    const auto kept = world.reservations().find(plan_.starts[start.index].row);
+    if (gone && kept != world.reservations().end()) agenda.Promise(kept->second);
+    if (gone) continue;
+    const Waiting& row = world.waiting().at(plan_.starts[start.index].row);
+    agenda.Start(row.spec->shape, plan_.starts[start.index].placement,
+                 world.StayOf(row, basis_.now_ms));
+  }
+  for (const auto& [row, promise] : promised_) agenda.Promise(*promise);
+  // What the tick moved or started stood in the way of those that were looked at before.
+  const auto beside = [&agenda](Reservation promise, std::int64_t nth) {
+    promise.row.id = JobId{-2 * promise.row.id.value - nth};  // what it is now stays
+    agenda.Promise(promise);
+  };
+  for (const ReservationChange& change : plan_.reservations) {
+    const auto before = world.reservations().find(change.reservation.row);
+    if (before != world.reservations().end()) beside(before->second, 0);
+    if (change.news == ReservationNews::kEnded) beside(change.reservation, 1);
+  }
+  return &agenda;
+}
+
 // Whether it fits beside what is promised to others.
 bool OrderCheck::HasRoom(const Waiting& job, const std::string& type,
                          const std::vector<std::size_t>& later) const {
   const World& world = *basis_.world;
-  Without& without = *without_.at(later);
-  const PoolKey key{type, {}, {}};
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms, world.config().topology_wait_ms);
-  const bool ahead = !promised_.empty() || !plan_.reservations.empty() || world.HasWindows() ||
-                     !job.spec->reservation.empty();
-  if (!ahead) {
-    return Fits(*without.machine.FindPool(key), request);
+  Agenda* agenda = AgendaWithout(later, *job.spec);
+  if (agenda != nullptr) {
+    return Fits(agenda->RoomNow(world.StayOf(job, basis_.now_ms), job.ref), request);
   }
-  if (!without.agenda) {
-    Agenda& agenda = without.agenda.emplace(world, key, without.machine, basis_.now_ms);
-    for (const Preempt& preempt : plan_.preempts) {
-      const Holding& victim = world.holdings().at(preempt.victim);
-      agenda.End(preempt.victim, basis_.now_ms + victim.grace_ms);
-    }
-    for (const Tiered& start : starts_) {
-      const bool gone = std::binary_search(later.begin(), later.end(), start.index);
-      if (start.job.apart || start.job.gpu_type != type) continue;
-      const auto kept = world.reservations().find(plan_.starts[start.index].row);
-      if (gone && kept != world.reservations().end()) agenda.Promise(kept->second);
-      if (gone) continue;
-      const Waiting& row = world.waiting().at(plan_.starts[start.index].row);
-      agenda.Start(row.spec->shape, plan_.starts[start.index].placement,
-                   world.StayOf(row, basis_.now_ms));
-    }
-    for (const auto& [row, promise] : promised_) agenda.Promise(*promise);
-    // What the tick moved or started stood in the way of those that were looked at before.
-    const auto beside = [&agenda](Reservation promise, std::int64_t nth) {
-      promise.row.id = JobId{-2 * promise.row.id.value - nth};  // what it is now stays
-      agenda.Promise(promise);
-    };
-    for (const ReservationChange& change : plan_.reservations) {
-      const auto before = world.reservations().find(change.reservation.row);
-      if (before != world.reservations().end()) beside(before->second, 0);
-      if (change.news == ReservationNews::kEnded) beside(change.reservation, 1);
-    }
-  }
-  return Fits(without.agenda->RoomNow(world.StayOf(job, basis_.now_ms), job.ref), request);
+  return Fits(*without_.at(later)->machine.FindPool({type, {}, {}}), request);
+}
+
+// Whether any of these rows could: the one that is gone soonest, or one to which it is promised.
+bool OrderCheck::MayHaveRoom(const JobSpec& spec, const World::Alike& alike,
+                             const std::vector<std::size_t>& later) const {
+  const World& world = *basis_.world;
+  const Request request{&spec, spec.within, false};
+  const Pool* pool = WithoutThese(later).machine.FindPool({spec.shape.gpu_type, {}, {}});
+  if (pool == nullptr || !Fits(*pool, request)) return false;
+  Agenda* agenda = AgendaWithout(later, spec);
+  if (agenda == nullptr || alike.limits.empty()) return true;
+  const TimeMs end = basis_.now_ms + world.StaysFor(alike.limits.begin()->first);
+  if (Fits(agenda->RoomNow({end, end, world.Named(spec)}, {}), request)) return true;
+  return std::any_of(promised_.begin(), promised_.end(), [&alike](const auto& promise) {
+    return std::any_of(alike.rows.begin(), alike.rows.end(), [&promise](const auto& rows) {
+      return rows.second.contains(promise.first);
+    });
+  });
 }
 
 // With its own limits, on what is left plus what these starts took.
@@ -306,10 +336,7 @@ std::optional<Violation> OrderCheck::CheckAlike(const JobSpec& spec, const World
   for (const Below& below : known->second) {
     if (below.later.empty()) continue;
     const auto [held, asked] = holds.try_emplace(below.later);
-    if (asked) {
-      const Pool* pool = WithoutThese(below.later).machine.FindPool({counted.gpu_type, {}, {}});
-      held->second = pool != nullptr && Fits(*pool, {&spec, spec.within, false});
-    }
+    if (asked) held->second = MayHaveRoom(spec, alike, below.later);
     if (!held->second) continue;
     for (const auto& [project, rows] : alike.rows) {
       const AccountIndex index = world.tree().IndexOf(project);
@@ -329,9 +356,10 @@ std::optional<Violation> OrderCheck::CheckRow(const Waiting& job,
   if (count.scavenger || !WasLookedAt(job.ref) || !IsForShared(job)) return std::nullopt;
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms, world.config().topology_wait_ms);
-  // Of how long it may run only budgets speak.
+  // Of how long it may run only budgets speak, and what is promised.
+  const bool promised = !promised_.empty() || !plan_.reservations.empty();
   const bool budgeted = !world.DrawOf(job, {}).holds.empty();
-  const DurationMs limit_ms = budgeted ? job.spec->time_limit_ms : 0;
+  const DurationMs limit_ms = budgeted || promised ? job.spec->time_limit_ms : 0;
   // Jobs of one kind have one answer.
   if (!seen_.insert({count.project, count.user, count.job_class, limit_ms, request}).second) {
     return std::nullopt;

@@ -61,7 +61,8 @@ PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key)
 }
 
 std::map<JobRef, JobStanding> PoolWalk::Run() {
-  const End end = Walk();
+  End end = Walk();
+  if (end == End::kAllSeen && skipped_) end = End::kNothingStarts;
   if (draft_.one_more_passes) GivePlaces();
   if (key_.shared()) {
     TellOfAll(end);
@@ -191,7 +192,7 @@ PoolWalk::Held PoolWalk::NoRoom(const Blocked& blocked, const Shaped& shaped, bo
         std::make_shared<const Reason>(WhyNoRoomNow(blocked.request, blocked.job.ref, stay));
     if (!promised) no_room_[shaped] = held.reason;
   }
-  if (IsOfStay(held.reason->code)) held.whose = Held::Whose::kTicks;
+  if (held.reason->code == ReasonCode::kReservedByAdmin) held.whose = Held::Whose::kTicks;
   return held;
 }
 

@@ -9,21 +9,42 @@
 namespace kezek::engine {
 // Nothing that waits could start any more, whoever is next, nor is anybody to be ended or promised
 // anything for it, and ranks are not told so far back: what is left need not be walked through.
-// Asked once after each start.
+// Asked once after each start. Where it is so of all but scavengers, which may start across what is
+// promised, those are walked to.
 bool PoolWalk::NothingStarts() {
   if (!key_.shared() || pool_ == nullptr || draft_.one_more_passes) return false;
   const std::size_t starts = draft_.plan.starts.size();
   if (rank_ < world_.config().exact_ranks || asked_after_ == starts) return false;
-  if (MayReclaim()) return false;
+  if (!order_.IsAtScavengers()) {
+    if (MayReclaim()) return false;
+    asked_after_ = starts;
+    if (MayStart(false)) return false;
+    // More of those that a scavenger passes would get no place.
+    const bool enough = agenda_ == nullptr || passed_outside_ >= world_.config().reservations;
+    if (!MayLeaveUnseen() || (!enough && MayStart(true))) return false;
+    order_.SkipToScavengers();
+    skipped_ = true;
+  }
   asked_after_ = starts;
-  if (fitting_ != nullptr && MayStart(*fitting_, *fitting_alike_)) return false;
-  std::int32_t first = 0;  // so many shapes may yet count as looked at
+  return !MayStart(true) && MayLeaveUnseen();
+}
+
+// Whether there is room for any of what waits, scavengers or others.
+bool PoolWalk::MayStart(bool scavengers) {
+  if (fitting_ != nullptr && MayStart(*fitting_, *fitting_alike_, scavengers)) return true;
   for (const auto& [spec, alike] : world_.asked(type_)) {
-    if (MayStart(*spec, alike)) {
-      fitting_ = spec.get();
-      fitting_alike_ = &alike;
-      return false;
-    }
+    if (!MayStart(*spec, alike, scavengers)) continue;
+    fitting_ = spec.get();
+    fitting_alike_ = &alike;
+    return true;
+  }
+  return false;
+}
+
+// Whether the shapes that have not counted as looked at could be as many as may be.
+bool PoolWalk::MayLeaveUnseen() const {
+  std::int32_t first = 0;
+  for (const auto& [spec, alike] : world_.asked(type_)) {
     for (const Domain within : {spec->within, spec->prefer}) {
       const bool preference = within == spec->prefer && within != spec->within;
       if (preference && within == Domain::kAny) continue;
@@ -35,21 +56,22 @@ bool PoolWalk::NothingStarts() {
   return looked_ + first < world_.config().look && most + first < world_.config().look_project;
 }
 
-// Whether there is room for the one of these rows that is gone soonest. A shape that fits, and that
-// others' promises leave no room, may do so if it pushes them aside.
-bool PoolWalk::MayStart(const JobSpec& spec, const World::Alike& alike) {
+// Whether there is room for the one of these rows that is gone soonest: of scavengers, where there
+// is reclaim, at once. A shape that fits, and that others' promises leave no room, may do so if it
+// pushes them aside.
+bool PoolWalk::MayStart(const JobSpec& spec, const World::Alike& alike, bool scavengers) {
   const Request request{&spec, spec.within, false};
   if (!Fits(*pool_, request)) return false;
   if (agenda_ == nullptr || alike.limits.empty()) return true;
-  const TimeMs end = draft_.now_ms + world_.Occupies(alike.limits.begin()->first);
-  if (!Fits(agenda_->RoomNow({draft_.now_ms, end, world_.Named(spec)}, {}), request)) {
-    if (!spec.reservation.empty()) return false;
-    return std::any_of(alike.rows.begin(), alike.rows.end(), [&](const auto& rows) {
-      const quota::AccountIndex project = world_.tree().IndexOf(rows.first);
-      return project != quota::kNoAccount && IsInsideSomewhere(project);
-    });
-  }
-  return true;
+  const TimeMs end = draft_.now_ms + world_.StaysFor(alike.limits.begin()->first);
+  const bool at_once = scavengers && world_.config().reclaim;
+  const Stay soonest{at_once ? draft_.now_ms : end, end, world_.Named(spec)};
+  if (Fits(agenda_->RoomNow(soonest, {}), request)) return true;
+  if (scavengers || !spec.reservation.empty()) return false;
+  return std::any_of(alike.rows.begin(), alike.rows.end(), [&](const auto& rows) {
+    const quota::AccountIndex project = world_.tree().IndexOf(rows.first);
+    return project != quota::kNoAccount && IsInsideSomewhere(project);
+  });
 }
 
 // Whether the smallest job left of the project is in the guarantee of an account on its path.

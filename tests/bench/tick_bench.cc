@@ -364,7 +364,12 @@ Ticked Tick(Site& site, engine::Engine& engine, const Options& options, bool abo
     for (std::int64_t k = 0; k < ends; ++k) site.EndOne(engine);
     for (std::int64_t k = 0; k < std::max<std::int64_t>(1, ends); ++k) site.Submit(engine);
     const engine::Plan plan = site.Decide(engine);
-    if (!plan.dropped.empty()) std::abort();
+    if (!plan.dropped.empty()) {
+      const auto& [row, why] = plan.dropped.front();
+      std::fprintf(stderr, "tick_bench: job %s was dropped: %s\n", ToText(row).c_str(),
+                   why.c_str());
+      std::abort();
+    }
     if (about_one) ticked.times.Add(NowNs() - began);
     site.Commit(engine, plan);
     if (!about_one) ticked.times.Add(NowNs() - began);

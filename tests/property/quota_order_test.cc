@@ -34,7 +34,11 @@ class Twin {
   Twin(const AccountTree& tree, const std::map<JobRef, OrderJob>& jobs,
        const std::vector<MilliGpus>& running, const std::vector<MilliGpus>& guarantees,
        std::map<AccountIndex, Int128> usage, std::map<std::pair<AccountId, UserId>, Int128> users)
-      : tree_(tree), usage_(std::move(usage)), users_(std::move(users)) {
+      : tree_(tree),
+        usage_(std::move(usage)),
+        users_(std::move(users)),
+        started_usage_(usage_),
+        started_users_(users_) {
     for (AccountIndex i = 0; i < tree.size(); ++i) {
       const MilliGpus set = tree.share(i, kType).guarantee_milli;
       slack_.push_back((guarantees.empty() ? set : guarantees[At(i)]) - running[At(i)]);
@@ -45,9 +49,15 @@ class Twin {
     }
   }
 
-  // All that is left, in order: scavengers behind the others, without the first tier.
-  std::vector<Element> Order() const {
+  // All that is left, in order: scavengers behind the others, without the first tier, and by what
+  // has started alone.
+  std::vector<Element> Order() {
     std::vector<Element> order = OrderOf(kRootIndex, false);
+    if (order.empty() && !scavengers_) {
+      scavengers_ = true;
+      usage_ = started_usage_;
+      users_ = started_users_;
+    }
     const std::vector<Element> scavengers = OrderOf(kRootIndex, true);
     order.insert(order.end(), scavengers.begin(), scavengers.end());
     return order;
@@ -60,14 +70,19 @@ class Twin {
   void Give(const OrderJob& job, bool starts) {
     const Int128 charge = static_cast<Int128>(job.expected_charge) << 40;
     users_[{job.project, job.user}] += charge;
+    if (starts) started_users_[{job.project, job.user}] += charge;
     for (AccountIndex i = tree_.IndexOf(job.project); i != kNoAccount; i = tree_.parent(i)) {
       usage_[i] += charge;
+      if (starts) started_usage_[i] += charge;
       if (starts && !job.scavenger) slack_[At(i)] -= job.counted_milli;
     }
   }
   void Remove(const Element& element) {
     std::erase_if(left_,
                   [&](const Element& e) { return e.job == element.job && e.nth == element.nth; });
+  }
+  void RemoveAllButScavengers() {
+    std::erase_if(left_, [](const Element& e) { return !e.job->scavenger; });
   }
   void RemoveRest(const OrderJob* job) {
     std::erase_if(left_, [&](const Element& e) { return e.job == job; });
@@ -179,6 +194,9 @@ class Twin {
   const AccountTree& tree_;
   std::map<AccountIndex, Int128> usage_;  // times 2^40, as of kNow's period
   std::map<std::pair<AccountId, UserId>, Int128> users_;
+  std::map<AccountIndex, Int128> started_usage_;  // without what is blocked
+  std::map<std::pair<AccountId, UserId>, Int128> started_users_;
+  bool scavengers_ = false;
   std::vector<MilliGpus> slack_;
   std::map<const OrderJob*, std::size_t> place_;
   std::vector<Element> left_;
@@ -331,6 +349,10 @@ void OneWalk(Dice& dice, World& world) {
                   .started = started});
   OwnOrdersLikeTheTwin(world, walk, plain, plain_users);
   while (true) {
+    if (dice.Chance(3)) {
+      walk.SkipToScavengers();
+      twin.RemoveAllButScavengers();
+    }
     const std::vector<Element> order = twin.Order();
     const std::optional<Candidate> next = walk.Next();
     ASSERT_EQ(next.has_value(), !order.empty());
