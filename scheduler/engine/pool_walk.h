@@ -87,6 +87,7 @@ class PoolWalk {
   void LeaveAllApart();
   std::int32_t StartedBefore(const JobRef& row) const;
   void AddOfRow(const quota::Candidate& candidate, Reason& reason) const;
+  std::shared_ptr<const Reason> NoRoomFor(const Request& request) const;
   Held NoRoom(const Blocked& blocked, const Shaped& shaped, bool promised);
   Held OfDedicated(const quota::Candidate& candidate, Held held) const;
   Reason WhyNoRoomNow(const Request& request, const JobRef& row,

@@ -356,8 +356,8 @@ std::optional<Violation> OrderCheck::CheckRow(const Waiting& job,
   if (count.scavenger || !WasLookedAt(job.ref) || !IsForShared(job)) return std::nullopt;
   const Request request =
       RequestOf(*job.spec, job.queued_since_ms, basis_.now_ms, world.config().topology_wait_ms);
-  // Of how long it may run only budgets speak, and what is promised.
-  const bool promised = !promised_.empty() || !plan_.reservations.empty();
+  // Of how long it may run only budgets speak, and what is promised or reserved.
+  const bool promised = !promised_.empty() || !plan_.reservations.empty() || world.HasWindows();
   const bool budgeted = !world.DrawOf(job, {}).holds.empty();
   const DurationMs limit_ms = budgeted || promised ? job.spec->time_limit_ms : 0;
   // Jobs of one kind have one answer.

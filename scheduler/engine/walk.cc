@@ -180,6 +180,14 @@ void PoolWalk::WaitForRoom(const Blocked& blocked, Held held) {
   PassOver(blocked.candidate, std::move(held));
 }
 
+// The reason that does not depend on how long a job stays, as it was found first; null: none was.
+std::shared_ptr<const Reason> PoolWalk::NoRoomFor(const Request& request) const {
+  auto known = no_room_.lower_bound({request, {}});
+  const auto is_of_it = [&] { return known != no_room_.end() && known->first.first == request; };
+  while (is_of_it() && IsOfStay(known->second->code)) ++known;
+  return is_of_it() ? known->second : nullptr;
+}
+
 // The reason for the shape, worked out once; or what is the job's own.
 PoolWalk::Held PoolWalk::NoRoom(const Blocked& blocked, const Shaped& shaped, bool promised) {
   const auto known = no_room_.find(shaped);
@@ -190,6 +198,9 @@ PoolWalk::Held PoolWalk::NoRoom(const Blocked& blocked, const Shaped& shaped, bo
     const Stay stay = world_.StayOf(blocked.job, draft_.now_ms);
     held.reason =
         std::make_shared<const Reason>(WhyNoRoomNow(blocked.request, blocked.job.ref, stay));
+    if (!IsOfStay(held.reason->code)) {  // then it is the same for all who ask for the same
+      if (auto first = NoRoomFor(blocked.request)) held.reason = std::move(first);
+    }
     if (!promised) no_room_[shaped] = held.reason;
   }
   if (held.reason->code == ReasonCode::kReservedByAdmin) held.whose = Held::Whose::kTicks;

@@ -29,8 +29,18 @@ bool PoolWalk::NothingStarts() {
   return !MayStart(true) && MayLeaveUnseen();
 }
 
-// Whether there is room for any of what waits, scavengers or others.
+// Whether there is room for any of what waits, scavengers or others. To whom nodes are promised has
+// room beside what is promised to the rest.
 bool PoolWalk::MayStart(bool scavengers) {
+  if (agenda_ != nullptr && !scavengers) {
+    for (const auto& [row, promise] : agenda_->promises()) {
+      if (!promise->victims.empty()) continue;
+      const Waiting& job = world_.waiting().at(row);
+      const Request request = RequestOf(*job.spec, job.queued_since_ms, draft_.now_ms,
+                                        world_.config().topology_wait_ms);
+      if (agenda_->PlaceNow(request, world_.StayOf(job, draft_.now_ms), row)) return true;
+    }
+  }
   if (fitting_ != nullptr && MayStart(*fitting_, *fitting_alike_, scavengers)) return true;
   for (const auto& [spec, alike] : world_.asked(type_)) {
     if (!MayStart(*spec, alike, scavengers)) continue;
@@ -142,12 +152,10 @@ void PoolWalk::TellOfAll(End end) {
 // Reasons of what has been looked at; where nothing starts any more, of all that is asked for.
 void PoolWalk::FindWhys(End end, WaitingStandings::OfType& told) const {
   const auto tell = [&](std::int64_t asks, const Request& request) {
-    std::shared_ptr<const Reason> reason;
+    std::shared_ptr<const Reason> reason = NoRoomFor(request);
     const auto known = no_room_.lower_bound({request, {}});
-    const bool of_it = known != no_room_.end() && known->first.first == request;
-    if (of_it && !IsOfStay(known->second->code)) {
-      reason = known->second;
-    } else if (of_it || end == End::kNothingStarts) {
+    const bool looked_at = known != no_room_.end() && known->first.first == request;
+    if (reason == nullptr && (looked_at || end == End::kNothingStarts)) {
       reason = std::make_shared<const Reason>(WhyNoRoomNow(request, {}, std::nullopt));
     }
     if (reason != nullptr) told.whys.push_back({asks, request.preference, std::move(reason)});

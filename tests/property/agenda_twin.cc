@@ -103,14 +103,12 @@ void AgendaTwin::CompareSome(const Tick& tick, Agenda& agenda, const NaiveAgenda
   }
 }
 
-// What has moved away in this tick was in the way of those that were looked at before.
+// What has moved or started elsewhere in this tick was in the way of those that were looked at
+// before.
 void AgendaTwin::CheckBlocked(const Tick& tick, const Plan& plan, const NaiveAgenda& naive) {
   const bool moved = std::any_of(
-      plan.reservations.begin(), plan.reservations.end(), [](const ReservationChange& change) {
-        const bool starts =
-            change.news == ReservationNews::kEnded && change.reason.code == ReasonCode::kNone;
-        return change.news != ReservationNews::kGiven && !starts;
-      });
+      plan.reservations.begin(), plan.reservations.end(),
+      [](const ReservationChange& change) { return change.news != ReservationNews::kGiven; });
   if (moved || plan.more) return;
   for (const auto& [row, standing] : plan.waiting.All()) {
     const ReasonCode code = standing.reason.code;

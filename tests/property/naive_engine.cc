@@ -299,7 +299,7 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
   const Domain within = preference ? spec.prefer : spec.within;
   const NaiveCrossed crossed = Crossed(tick, job);
   const auto known = std::find_if(tick.failed.begin(), tick.failed.end(), [&](const auto& failed) {
-    return failed.Same(spec, within, preference, crossed);
+    return failed.Same(spec, within, preference) && failed.crossed == crossed;
   });
   const bool first = known == tick.failed.end();
   const NaiveNodes open = OpenTo(tick, job);
@@ -308,6 +308,7 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
     Reason reason = first ? NoRoom(tick.free, tick.pool, spec, within, preference) : known->reason;
     if (first) {
       reason = Reserved(tick, job, within, std::move(reason));
+      reason = HeardBefore(tick.failed, spec, within, preference, std::move(reason));
       tick.failed.push_back({spec, within, preference, crossed, reason});
     }
     const bool never =

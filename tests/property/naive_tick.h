@@ -26,14 +26,24 @@ struct NaiveFailed {
   bool preference;
   NaiveCrossed crossed;
   Reason reason;
-  bool Same(const JobSpec& other, Domain other_within, bool other_preference,
-            const NaiveCrossed& other_crossed) const {
+  bool Same(const JobSpec& other, Domain other_within, bool other_preference) const {
     return spec.shape == other.shape && spec.constraints == other.constraints &&
            spec.nodes == other.nodes && spec.exclude_nodes == other.exclude_nodes &&
            spec.classification == other.classification && spec.reservation == other.reservation &&
-           within == other_within && preference == other_preference && crossed == other_crossed;
+           within == other_within && preference == other_preference;
   }
 };
+
+// Whoever asks for the same hears the same, but of what admins have reserved.
+inline Reason HeardBefore(const std::vector<NaiveFailed>& before, const JobSpec& spec,
+                          Domain within, bool preference, Reason reason) {
+  if (reason.code == ReasonCode::kReservedByAdmin) return reason;
+  for (const NaiveFailed& failed : before) {
+    if (failed.reason.code == ReasonCode::kReservedByAdmin) continue;
+    if (failed.Same(spec, within, preference)) return failed.reason;
+  }
+  return reason;
+}
 
 struct NaiveEngine::Tick {
   TimeMs now = 0;
