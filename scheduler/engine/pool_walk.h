@@ -45,6 +45,7 @@ class PoolWalk {
   bool MayStart(const JobSpec& spec, const World::Alike& alike, bool scavengers);
   bool MayLeaveUnseen() const;
   bool IsInsideSomewhere(quota::AccountIndex project) const;
+  bool IsInsideEverywhere(quota::AccountIndex project) const;
   bool MayReclaim();
   // Why a job does not start.
   struct Held {

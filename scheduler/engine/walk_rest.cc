@@ -80,7 +80,7 @@ bool PoolWalk::MayStart(const JobSpec& spec, const World::Alike& alike, bool sca
   if (scavengers || !spec.reservation.empty()) return false;
   return std::any_of(alike.rows.begin(), alike.rows.end(), [&](const auto& rows) {
     const quota::AccountIndex project = world_.tree().IndexOf(rows.first);
-    return project != quota::kNoAccount && IsInsideSomewhere(project);
+    return project != quota::kNoAccount && IsInsideEverywhere(project);
   });
 }
 
@@ -91,6 +91,15 @@ bool PoolWalk::IsInsideSomewhere(quota::AccountIndex project) const {
     if (order_.Slack(i) >= least) return true;
   }
   return false;
+}
+
+// Whether it is in the guarantee of each of them.
+bool PoolWalk::IsInsideEverywhere(quota::AccountIndex project) const {
+  const MilliGpus least = order_.LeastLeft(project);
+  for (auto i = project; i != quota::kRootIndex; i = world_.tree().parent(i)) {
+    if (order_.Slack(i) < least) return false;
+  }
+  return true;
 }
 
 // Whether attempts may yet be ended for what is left.
