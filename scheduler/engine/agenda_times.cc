@@ -131,8 +131,7 @@ std::vector<TimeMs> Agenda::TimesIn(const JobRef& row, const Window& window) {
 
 std::optional<Agenda::Slot> Agenda::Earliest(const Request& request, DurationMs limit_ms,
                                              const JobRef& row, TimeMs after_ms, TimeMs before_ms) {
-  const Window window{std::max(now_, after_ms), before_ms,
-                      world_.Occupies(limit_ms) + world_.config().late_ms};
+  const Window window{std::max(now_, after_ms), before_ms, world_.StaysFor(limit_ms)};
   if (window.from_ms >= before_ms) return std::nullopt;
   const Shape& shape = request.spec->shape;
   const std::vector<TimeMs> times = TimesIn(row, window);

@@ -81,7 +81,7 @@ void Forecast::Promise(const Reservation& promise) {
   promised_.insert(promise.row);
   shapes_.push_back(promise.shape);
   const TimeMs begin = std::max(now_ms_, promise.from_ms);
-  const TimeMs end = begin + world_.config().late_ms + world_.Occupies(promise.limit_ms);
+  const TimeMs end = begin + world_.StaysFor(promise.limit_ms);
   clear_.Hold(promise.shape, promise.placement);
   begins_.insert(begin);
   endings_.push_back({begin, &shapes_.back(), promise.placement, {}, true});

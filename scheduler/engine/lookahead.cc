@@ -213,7 +213,7 @@ void Lookahead::AdviseShorter(Inquiry& inquiry) const {
   const DurationMs asked = job.spec->time_limit_ms;
   std::set<DurationMs> limits;
   const auto add = [&](TimeMs begin_ms) {
-    const DurationMs margin = world_.Occupies(kMinuteMs) - kMinuteMs + world_.config().late_ms;
+    const DurationMs margin = world_.StaysFor(kMinuteMs) - kMinuteMs;
     limits.insert((begin_ms - draft_.now_ms - margin) / kMinuteMs * kMinuteMs);
   };
   for (const auto& [key, agenda] : draft_.agendas) {
@@ -341,7 +341,7 @@ Reason Lookahead::BarOf(const Waiting& job) const {
 
 // In the admin's reservation that it asks for.
 bool Lookahead::WaitsForTurn(const Waiting& job, Outlook& outlook) const {
-  const DurationMs stays = world_.Occupies(job.spec->time_limit_ms) + world_.config().late_ms;
+  const DurationMs stays = world_.StaysFor(job.spec->time_limit_ms);
   WindowTurn turn = TurnOf(world_.directory(), *job.spec, job.user, stays, draft_.now_ms);
   if (turn.reason.code == ReasonCode::kNone) return false;
   if (turn.reason.code == ReasonCode::kWaitsForReservation) {

@@ -15,9 +15,9 @@ bool PoolWalk::NothingStarts() {
   if (!key_.shared() || pool_ == nullptr || draft_.one_more_passes) return false;
   const std::size_t starts = draft_.plan.starts.size();
   if (rank_ < world_.config().exact_ranks || asked_after_ == starts) return false;
+  if (!order_.IsAtScavengers() && MayReclaim()) return false;
+  asked_after_ = starts;
   if (!order_.IsAtScavengers()) {
-    if (MayReclaim()) return false;
-    asked_after_ = starts;
     if (MayStart(false)) return false;
     // More of those that a scavenger passes would get no place.
     const bool enough = agenda_ == nullptr || passed_outside_ >= world_.config().reservations;
@@ -25,7 +25,6 @@ bool PoolWalk::NothingStarts() {
     order_.SkipToScavengers();
     skipped_ = true;
   }
-  asked_after_ = starts;
   return !MayStart(true) && MayLeaveUnseen();
 }
 

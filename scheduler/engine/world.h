@@ -113,6 +113,7 @@ class World {
   TimeMs GoneBy(const Holding& attempt, TimeMs now) const;
   // The same of a job that starts now; `late_ms` are for its launch.
   Stay StayOf(const Waiting& job, TimeMs now) const;
+  // For how long at most: `late_ms`, and what it occupies.
   DurationMs StaysFor(DurationMs limit_ms) const { return Occupies(limit_ms) + config_.late_ms; }
   // What admins have reserved is not all over.
   bool HasWindows() const;
