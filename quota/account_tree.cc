@@ -158,6 +158,11 @@ AccountIndex AccountTree::LowestCommonAncestor(AccountIndex a, AccountIndex b) c
   return a;
 }
 
+AccountIndex AccountTree::ChildToward(AccountIndex above, AccountIndex below) const {
+  while (parent(below) != above) below = parent(below);
+  return below;
+}
+
 bool AccountTree::HoldsJobs(AccountIndex i) const {
   return node(i).children.empty() && node(i).account.kind == "project";
 }

@@ -90,6 +90,8 @@ class AccountTree {
     return above <= below && below < subtree_end(above);
   }
   AccountIndex LowestCommonAncestor(AccountIndex a, AccountIndex b) const;
+  // The account of the path from `below` up that lies just under `above`.
+  AccountIndex ChildToward(AccountIndex above, AccountIndex below) const;
   // Jobs belong to childless accounts of kind "project".
   bool HoldsJobs(AccountIndex i) const;
   // Itself or an account above it is closed.

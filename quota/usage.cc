@@ -43,7 +43,7 @@ constexpr std::array<std::uint64_t, kSteps + 1> kTable = MakeTable();
 static_assert(kTable[0] == std::uint64_t{1} << 32 && kTable[kSteps] == std::uint64_t{1} << 31);
 static_assert(kTable[128] == 3'037'000'500);  // 2^32 / sqrt(2)
 
-const UsageSum kNone;
+const UsageSum kNoUsage;
 
 // Most bookings are of the last periods.
 template <class Sums>
@@ -164,12 +164,12 @@ void UsageBook::Book(std::span<const AccountId> above, AccountId project, UserId
 
 const UsageSum& UsageBook::OfAccount(AccountId account) const {
   const auto found = accounts_.find(account);
-  return found == accounts_.end() ? kNone : found->second;
+  return found == accounts_.end() ? kNoUsage : found->second;
 }
 
 const UsageSum& UsageBook::OfUser(AccountId project, UserId user) const {
   const auto found = users_.find({project, user});
-  return found == users_.end() ? kNone : found->second;
+  return found == users_.end() ? kNoUsage : found->second;
 }
 
 }  // namespace kezek::quota

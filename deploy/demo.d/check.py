@@ -87,13 +87,16 @@ def check_gpus(attempts, folder):
     with open(os.path.join(folder, "gpus/log"), encoding="utf-8") as file:
         entries = sorted((line.split() for line in file), key=lambda e: float(e[0]))
     for _, when, job_id, node, indices in entries:
+        if when == "epilog":  # whatever indices it tells: the job has none there any more
+            owner = {gpu: job for gpu, job in owner.items() if (gpu[0], job) != (node, job_id)}
+            continue
         for index in [] if indices == "-" else host_list(f"x[{indices}]"):
             gpu = (node, index)
-            if when == "epilog":
-                owner.pop(gpu, None)
-                continue
             if owner.get(gpu, job_id) != job_id:
-                yield f"GPU {index[1:]} of {node}: given to Slurm jobs {owner[gpu]} and {job_id}"
+                told_of = [" ".join(entry) for entry in entries
+                           if entry[3] == node and entry[2] in (owner[gpu], job_id)]
+                yield (f"GPU {index[1:]} of {node}: given to Slurm jobs {owner[gpu]} and {job_id}: "
+                       f"{'; '.join(told_of)}")
             owner[gpu] = job_id
             told.setdefault((int(job_id), node), set()).add(index)
     for name, _, attempt in attempts:

@@ -12,6 +12,7 @@ using MilliGpus = std::int64_t;
 
 // milli-GPUs x milliseconds: charges and usage. 10,000 GPUs for 20 years stay below 2^63.
 using MilliGpuMs = std::int64_t;
+inline constexpr MilliGpuMs kGpuHour = 3'600'000'000;
 
 enum class Domain : std::uint8_t { kAny, kLeaf, kBlock };
 

@@ -16,8 +16,6 @@ FreeNode Least(const FreeNode& a, const FreeNode& b) {
           .idle = a.idle && b.idle};
 }
 
-const std::set<AttemptRef> kNobody;
-
 }  // namespace
 
 Agenda::Agenda(const World& world, PoolKey key, const Machine& free, TimeMs now)

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,9 @@
 #include "scheduler/engine/world.h"
 
 namespace kezek::engine {
+
+inline constexpr TimeMs kEver = std::numeric_limits<TimeMs>::max();
+inline const std::set<AttemptRef> kNobody;
 
 class Agenda {
  public:

@@ -16,8 +16,6 @@ namespace {
 // Times for which a full placement is tried one by one; after that more and more are passed over.
 constexpr std::int32_t kTries = 64;
 
-const std::set<AttemptRef> kNobody;
-
 using Span = std::pair<TimeMs, TimeMs>;  // [first, second)
 
 }  // namespace

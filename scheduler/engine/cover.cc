@@ -19,7 +19,7 @@ MilliGpus GuaranteeOf(const World& world, const Draft& draft, AccountIndex accou
   return entitled->second[static_cast<std::size_t>(account)].guarantee_milli;
 }
 
-Covers CoversOf(const World& world, const Draft& draft) {
+CoverMap CoversOf(const World& world, const Draft& draft) {
   std::vector<const Holding*> runs;
   for (const auto& [ref, attempt] : world.holdings()) {
     const bool known = world.tree().IndexOf(attempt.project) != quota::kNoAccount;
@@ -31,7 +31,7 @@ Covers CoversOf(const World& world, const Draft& draft) {
   std::sort(runs.begin(), runs.end(),
             [&age](const Holding* a, const Holding* b) { return age(a) < age(b); });
   std::map<std::pair<AccountIndex, std::string>, MilliGpus> left;
-  Covers covers;
+  CoverMap covers;
   for (const Holding* attempt : runs) {
     const std::string& type = attempt->shape.gpu_type;
     for (auto i = world.tree().IndexOf(attempt->project); i != quota::kNoAccount;
@@ -47,7 +47,7 @@ Covers CoversOf(const World& world, const Draft& draft) {
 
 }  // namespace
 
-Covers CoveredBy(const World& world, TimeMs now) {
+CoverMap CoveredBy(const World& world, TimeMs now) {
   Draft draft(world, now);
   WalkApart(world, draft);
   Entitle(world, draft);

@@ -15,7 +15,7 @@ namespace kezek::engine {
 
 // By account and GPU type: of what an account runs, oldest start first, each attempt that still
 // fits in what is left of the guarantee that counts now.
-using Covers = std::map<std::pair<quota::AccountIndex, std::string>, std::set<AttemptRef>>;
-Covers CoveredBy(const World& world, TimeMs now);
+using CoverMap = std::map<std::pair<quota::AccountIndex, std::string>, std::set<AttemptRef>>;
+CoverMap CoveredBy(const World& world, TimeMs now);
 
 }  // namespace kezek::engine

@@ -15,8 +15,6 @@
 namespace kezek::engine {
 namespace {
 
-constexpr TimeMs kEver = std::numeric_limits<TimeMs>::max();
-
 bool AsksForMore(const JobSpec& spec, const Reservation& promise) {
   const Shape& now = spec.shape;
   const Shape& then = promise.shape;

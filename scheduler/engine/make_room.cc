@@ -12,8 +12,6 @@
 namespace kezek::engine {
 namespace {
 
-constexpr TimeMs kEver = std::numeric_limits<TimeMs>::max();
-
 // What is asked of nodes whenever they are free: no preference.
 Request DemandOf(const JobSpec& spec) { return {&spec, spec.within, false}; }
 

@@ -84,12 +84,6 @@ bool Covers(const World& world, const Recount& recount, AccountIndex account,
   return false;
 }
 
-// The account of the path from `below` up that lies just under `above`.
-AccountIndex ChildToward(const quota::AccountTree& tree, AccountIndex above, AccountIndex below) {
-  while (tree.parent(below) != above) below = tree.parent(below);
-  return below;
-}
-
 std::optional<std::string> BrokenBetween(const World& world, const Recount& recount,
                                          const Holding& victim, const quota::JobCount& job) {
   const quota::AccountTree& tree = world.tree();
@@ -102,7 +96,7 @@ std::optional<std::string> BrokenBetween(const World& world, const Recount& reco
     return lower ? std::nullopt : std::optional<std::string>("the victim is of the same project");
   }
   const AccountIndex ancestor = tree.LowestCommonAncestor(from, to);
-  if (!recount.Inside(ChildToward(tree, ancestor, to), job)) {
+  if (!recount.Inside(tree.ChildToward(ancestor, to), job)) {
     return "the job is not inside its side's guarantee";
   }
   for (AccountIndex i = from; i != ancestor; i = tree.parent(i)) {

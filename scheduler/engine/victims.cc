@@ -9,11 +9,6 @@ namespace {
 
 using quota::AccountIndex;
 
-AccountIndex ChildToward(const quota::AccountTree& tree, AccountIndex above, AccountIndex below) {
-  while (tree.parent(below) != above) below = tree.parent(below);
-  return below;
-}
-
 // Not running yet: youngest.
 auto AgeOf(const Holding& attempt) {
   return std::tuple(attempt.start_ms == 0, attempt.start_ms, attempt.attempt);
@@ -138,7 +133,7 @@ bool Victims::MayTake(const Ask& ask, const Candidate& candidate) const {
   const AccountIndex ancestor = tree.LowestCommonAncestor(candidate.project, to);
   const bool covered =
       candidate.covered_by != quota::kNoAccount && !tree.IsAncestor(candidate.covered_by, ancestor);
-  return !covered && Inside(ask, ChildToward(tree, ancestor, to));
+  return !covered && Inside(ask, tree.ChildToward(ancestor, to));
 }
 
 MilliGpus Victims::OverOf(const Ask& ask, const Candidate& candidate) const {
@@ -146,7 +141,7 @@ MilliGpus Victims::OverOf(const Ask& ask, const Candidate& candidate) const {
   const AccountIndex to = tree.IndexOf(ask.count.project);
   const AccountIndex from = candidate.project;
   const AccountIndex side =
-      from == to ? from : ChildToward(tree, tree.LowestCommonAncestor(from, to), from);
+      from == to ? from : tree.ChildToward(tree.LowestCommonAncestor(from, to), from);
   return AllocatedOf(ask, side) - GuaranteeOf(side);
 }
 

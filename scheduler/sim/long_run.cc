@@ -14,7 +14,7 @@
 namespace kezek::sim {
 namespace {
 
-constexpr TimeMs kStart = 1'800'000'000'000;
+constexpr TimeMs kBegin = 1'800'000'000'000;
 constexpr std::int32_t kElements = 100;  // of each array
 constexpr DurationMs kTick = kMinuteMs;  // every job starts and ends on one
 
@@ -171,7 +171,7 @@ void LongRun::Sample() {
     running_[ends_.begin()->second.first] -= ends_.begin()->second.second;
     ends_.erase(ends_.begin());
   }
-  if (tick < kStart + kDayMs) return;
+  if (tick < kBegin + kDayMs) return;
   ++samples_;
   for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
     Sums& sums = sums_[tree_.id(i)];
@@ -214,7 +214,7 @@ LongRunResult LongRun::Run() {
   tree_ = quota::AccountTree::Build(directory_.accounts).value();
   Directory told = directory_;
   if (options_.mistell) options_.mistell(told);
-  town_ = std::make_unique<Town>(config, std::make_shared<const Directory>(std::move(told)), kStart,
+  town_ = std::make_unique<Town>(config, std::make_shared<const Directory>(std::move(told)), kBegin,
                                  TownRules{.tick_ms = kTick});
   AddNodes();
   town_->OnStart([this](const Started& started) { return Start(started); });
@@ -225,7 +225,7 @@ LongRunResult LongRun::Run() {
       SubmitRow(id, UserId{id.value * sizes_.users + i % sizes_.users});
     }
   }
-  const TimeMs end = kStart + options_.days * kDayMs;
+  const TimeMs end = kBegin + options_.days * kDayMs;
   while (town_->now_ms() < end) {
     town_->RunUntil(town_->now_ms() + kTick);
     Sample();

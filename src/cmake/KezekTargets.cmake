@@ -11,7 +11,8 @@
 #     LABELS pure asan            # see docs/testing.md
 #     TIMEOUT 120 LOCK slurm ARGS --x)
 #   kezek_script_test(NAME tidy COMMAND python3 ... LABELS tidy)
-#   kezek_fuzz(NAME script_fuzz SOURCES script_fuzz.cc CORPUS corpus/script DEPENDS kezek_script)
+#   kezek_fuzz(NAME script_fuzz SOURCES script_fuzz.cc CORPUS corpus/script DEPENDS kezek_script
+#     LABELS asan)
 
 include_guard(GLOBAL)
 
@@ -114,8 +115,13 @@ function(kezek_test)
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME}
     --gtest_output=json:${CMAKE_BINARY_DIR}/test-results/${ARG_NAME}.json ${ARG_ARGS})
   kezek_test_properties(${ARG_NAME} LABELS ${ARG_LABELS} TIMEOUT ${ARG_TIMEOUT} LOCK ${ARG_LOCK})
-  foreach(label IN LISTS ARG_LABELS)
-    set_property(GLOBAL APPEND PROPERTY KEZEK_TESTS_${label} ${ARG_NAME})
+  kezek_group_test(${ARG_NAME} ${ARG_LABELS})
+endfunction()
+
+# What tests-LABEL builds.
+function(kezek_group_test name)
+  foreach(label IN LISTS ARGN)
+    set_property(GLOBAL APPEND PROPERTY KEZEK_TESTS_${label} ${name})
     set_property(GLOBAL APPEND PROPERTY KEZEK_LABELS ${label})
   endforeach()
 endfunction()
@@ -130,7 +136,7 @@ endfunction()
 
 # Without KEZEK_FUZZ the target replays its corpus, as an ordinary test.
 function(kezek_fuzz)
-  cmake_parse_arguments(ARG "" "NAME;CORPUS" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;CORPUS" "SOURCES;DEPENDS;LABELS" ${ARGN})
   kezek_require_parsed(${ARG_NAME} "${ARG_UNPARSED_ARGUMENTS}")
   add_executable(${ARG_NAME} ${ARG_SOURCES})
   set_target_properties(${ARG_NAME} PROPERTIES
@@ -146,9 +152,8 @@ function(kezek_fuzz)
   endif()
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} $<$<BOOL:${KEZEK_FUZZ}>:-runs=0>
     ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_CORPUS} COMMAND_EXPAND_LISTS)
-  kezek_test_properties(${ARG_NAME} LABELS fuzz asan)
-  set_property(GLOBAL APPEND PROPERTY KEZEK_TESTS_asan ${ARG_NAME})
-  set_property(GLOBAL APPEND PROPERTY KEZEK_LABELS asan)
+  kezek_test_properties(${ARG_NAME} LABELS fuzz ${ARG_LABELS})
+  kezek_group_test(${ARG_NAME} fuzz ${ARG_LABELS})
 endfunction()
 
 function(kezek_require_parsed name unparsed)

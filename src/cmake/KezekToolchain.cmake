@@ -28,6 +28,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND KEZEK_WARNINGS -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread
          -Wno-null-dereference -Wno-maybe-uninitialized)
   endif()
+  # A source in a batch of several (CMAKE_UNITY_BUILD) looks like a header to gcc.
+  list(APPEND KEZEK_WARNINGS -Wno-subobject-linkage)
   # Designated initialisers leave members to their defaults on purpose.
   list(APPEND KEZEK_WARNINGS -Wno-missing-field-initializers)
 endif()

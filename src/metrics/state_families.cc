@@ -59,7 +59,7 @@ double GpuSeconds(MilliGpuMs amount) {
   return static_cast<double>(amount) / kPerMilli / static_cast<double>(kSecondMs);
 }
 
-double Seconds(TimeMs time_ms) {
+double SecondsOf(TimeMs time_ms) {
   return static_cast<double>(time_ms) / static_cast<double>(kSecondMs);
 }
 
@@ -83,12 +83,12 @@ void AddBudgets(const View& view, std::vector<prometheus::MetricFamily>& all) {
     spent.Add(labels, GpuSeconds(budget.balance.spent));
     held.Add(labels, GpuSeconds(budget.balance.held));
     left.Add(labels, GpuSeconds(budget.balance.left));
-    end.Add(labels, Seconds(spec.end_ms));
+    end.Add(labels, SecondsOf(spec.end_ms));
     warned.Add(labels, budget.balance.warned_percent);
     const BudgetPace pace{budget.balance.spent, std::max(kHourMs, view.now_ms - spec.start_ms)};
     const BudgetForecast forecast =
         ForecastOf(spec, budget.balance, pace, view.now_ms, HasNextPeriod(*view.budgets, budget));
-    if (forecast.runs_out_ms != 0) runs_out.Add(labels, Seconds(forecast.runs_out_ms));
+    if (forecast.runs_out_ms != 0) runs_out.Add(labels, SecondsOf(forecast.runs_out_ms));
     will_expire.Add(labels, GpuSeconds(forecast.will_expire));
   }
   for (GaugeFamily* family :

@@ -16,11 +16,6 @@
 namespace kezek::output {
 namespace {
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-using Directory = std::unique_ptr<DIR, CloseDirectory>;
-
 Directory OpenFolder(int above, const char* name) {
   const int fd = ::openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   Directory list(fd < 0 ? nullptr : ::fdopendir(fd));

@@ -1,6 +1,9 @@
 // An open file, closed with its owner; and opening below a folder without following links.
 #pragma once
 
+#include <dirent.h>
+
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +27,11 @@ class Descriptor {
  private:
   int fd_;
 };
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
 // A system call that failed, with its words. The code says what is to be told of it.
 Error SystemError(Code code, const std::string& what, int error);

@@ -17,11 +17,6 @@ namespace {
 
 constexpr int kDeepest = 64;  // each level is an open file
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-using Directory = std::unique_ptr<DIR, CloseDirectory>;
-
 Result<Descriptor> OpenFolder(int above, const std::string& name) {
   const int fd = ::openat(above, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd >= 0) return Descriptor(fd);

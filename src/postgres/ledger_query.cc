@@ -8,7 +8,7 @@
 namespace kezek::postgres {
 namespace {
 
-constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kNoEnd = std::numeric_limits<std::int64_t>::max();
 
 template <class Ids>
 std::string NumbersOf(const Ids& ids) {
@@ -95,7 +95,7 @@ Sql LedgerRangeSql(TimeMs since_ms, TimeMs until_ms, std::int64_t last_seq) {
       " and time_ms < $2::bigint and seq <= $3::bigint order by ";
   return {"select coalesce(" + end + "time_ms, seq limit 1), 0), coalesce(" + end +
               "time_ms desc, seq desc limit 1), 0)",
-          {std::to_string(since_ms), std::to_string(until_ms), NumberOr(last_seq, kMost)}};
+          {std::to_string(since_ms), std::to_string(until_ms), NumberOr(last_seq, kNoEnd)}};
 }
 
 Sql LedgerListSql(const LedgerQuery& query, const std::string& fields) {
@@ -107,7 +107,7 @@ Sql LedgerListSql(const LedgerQuery& query, const std::string& fields) {
           {NumbersOf(query.accounts), query.job ? std::to_string(query.job->id.value) : "0",
            query.job ? std::to_string(query.job->element) : "-1", NumbersOf(query.users),
            NamesOf(query.kinds), NamesOf(query.books), std::to_string(query.since_ms),
-           NumberOr(query.until_ms, kMost), NumberOr(query.before_seq, kMost),
+           NumberOr(query.until_ms, kNoEnd), NumberOr(query.before_seq, kNoEnd),
            std::to_string(query.limit)}};
 }
 

@@ -44,7 +44,7 @@ std::string KeysOf(const ReportQuery& query, const KeySql& at) {
 }
 
 // In the time asked for ($1, $2) and of the type ($3); `m` maps projects ($4) to groups ($5).
-std::string Where(const KeySql& at) {
+std::string WhereFor(const KeySql& at) {
   const std::string time = at.time_ms;
   return " where " + time + " >= $1::bigint and " + time + " < $2::bigint and ($3::text = '' or " +
          at.gpu_type + " = $3::text)";
@@ -137,7 +137,7 @@ class ReportReading {
             " from ledger l left join attempts a on a.job_id = l.job_id"
             " and a.element = l.element and a.number = l.attempt"
             " left join jobs j on j.id = l.job_id and j.element = l.element" +
-            Groups("l.project_id") + Where(kOfEntry) + " and l.book = 'charge'" + kBooked +
+            Groups("l.project_id") + WhereFor(kOfEntry) + " and l.book = 'charge'" + kBooked +
             " group by 1, 2, 3, 4, 5, 6",
         [this](RowCursor& row) {
           ReportSums& sums = figures_.rows[ReadKey(row)];
@@ -153,7 +153,7 @@ class ReportReading {
     if (query_.by_user || query_.by_class || query_.by_kind) return;
     ForEach(
         "select " + KeysOf(query_, kOfEntry) + ", sum(l.amount)::bigint from ledger l" +
-            Groups("l.budget_account_id") + Where(kOfEntry) +
+            Groups("l.budget_account_id") + WhereFor(kOfEntry) +
             " and l.book = 'budget' and l.kind = 'expiry'" + kBooked + " group by 1, 2, 3, 4, 5, 6",
         [this](RowCursor& row) {
           ReportSums& sums = figures_.rows[ReadKey(row)];
@@ -166,7 +166,7 @@ class ReportReading {
     ForEach("select " + KeysOf(query_, kOfEnd) +
                 ", count(*), count(*) filter (where j.state in ('failed', 'timed_out'))"
                 " from jobs j" +
-                Groups("j.project_id") + Where(kOfEnd) + kNoArrayRow +
+                Groups("j.project_id") + WhereFor(kOfEnd) + kNoArrayRow +
                 " and j.ended_ms > 0 and j.state in"
                 " ('succeeded', 'failed', 'timed_out', 'cancelled') group by 1, 2, 3, 4, 5, 6",
             [this](RowCursor& row) {
@@ -182,7 +182,7 @@ class ReportReading {
             ", count(*) filter (where a.outcome = 'preempted'),"
             " coalesce(sum(a.counted_milli * " +
             kRunMs + ") filter (where a.start_ms > 0), 0)::bigint from attempts a" + kJobOf +
-            Groups("j.project_id") + Where(kOfAttempt) +
+            Groups("j.project_id") + WhereFor(kOfAttempt) +
             " and a.outcome in ('preempted', 'node_failed')" + kSettled +
             " group by 1, 2, 3, 4, 5, 6",
         [this](RowCursor& row) {
@@ -202,7 +202,7 @@ class ReportReading {
         " (select " +
             KeysOf(query_, kOfStart) +
             ", greatest(0, j.started_ms - j.submitted_ms) as w from jobs j" +
-            Groups("j.project_id") + Where(kOfStart) + kNoArrayRow +
+            Groups("j.project_id") + WhereFor(kOfStart) + kNoArrayRow +
             " and j.started_ms > 0) s group by grouping sets ((g, u, c, t, k, p), ())",
         [this](RowCursor& row) {
           const ReportKey key = ReadKey(row);

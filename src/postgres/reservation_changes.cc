@@ -9,16 +9,16 @@
 namespace kezek::postgres {
 namespace {
 
-constexpr auto kColumns = std::to_array<Column>({{"job_id", "bigint"},
-                                                 {"element", "integer"},
-                                                 {"from_ms", "bigint"},
-                                                 {"limit_ms", "bigint"},
-                                                 {"shape", "jsonb"},
-                                                 {"placement", "jsonb"},
-                                                 {"counted_milli", "bigint"},
-                                                 {"inside", "boolean"},
-                                                 {"given_ms", "bigint"},
-                                                 {"victims", "jsonb"}});
+constexpr auto kReservationColumns = std::to_array<Column>({{"job_id", "bigint"},
+                                                            {"element", "integer"},
+                                                            {"from_ms", "bigint"},
+                                                            {"limit_ms", "bigint"},
+                                                            {"shape", "jsonb"},
+                                                            {"placement", "jsonb"},
+                                                            {"counted_milli", "bigint"},
+                                                            {"inside", "boolean"},
+                                                            {"given_ms", "bigint"},
+                                                            {"victims", "jsonb"}});
 
 constexpr auto kAdminColumns = std::to_array<Column>({{"name", "text"},
                                                       {"start_ms", "bigint"},
@@ -73,7 +73,7 @@ void AddAdminCalls(const Changes& changes, std::vector<Call>& calls) {
 }  // namespace
 
 std::vector<Call> ReservationCalls(const Changes& changes) {
-  Bulk rows(kColumns.size());
+  Bulk rows(kReservationColumns.size());
   for (const Reservation& promise : changes.reservations) {
     rows.Int(promise.row.id.value).Int(promise.row.element).Int(promise.from_ms);
     rows.Int(promise.limit_ms).Text(Encode(promise.shape)).Text(Encode(promise.placement));
@@ -96,7 +96,7 @@ void ForEachReservationStatement(
   take("end_reservations",
        "delete from reservations r using unnest($1::bigint[], $2::integer[]) u(job_id, element)"
        " where r.job_id = u.job_id and r.element = u.element");
-  take("put_reservations", InsertSql("reservations", kColumns, "job_id, element"));
+  take("put_reservations", InsertSql("reservations", kReservationColumns, "job_id, element"));
   take("end_admin_reservations", "delete from admin_reservations where name = any($1::text[])");
   take("put_admin_reservations", InsertSql("admin_reservations", kAdminColumns, "name"));
 }

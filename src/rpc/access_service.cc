@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::size_t kDisplayNameBytes = 200;
 
-constexpr std::string_view kService = "/kezek.v1.AccessService/";
-
-std::string Method(std::string_view name) { return std::string(kService) + std::string(name); }
-
 Error TooManyLeavers(std::int64_t percent) {
   const std::string most = std::to_string(percent);
   return FieldProblem(Code::kFailedPrecondition,

@@ -51,6 +51,10 @@ class AccessServiceImpl : public v1::AccessService::CallbackService {
                                       v1::SyncUsersResponse* response) override;
 
  private:
+  static std::string Method(std::string_view name) {
+    return "/kezek.v1.AccessService/" + std::string(name);
+  }
+
   // Commits one user and answers with it as it then is.
   void Put(const std::shared_ptr<const Caller>& caller, UserChange change,
            const std::string& reason, v1::User* response, const Reply& reply) const;

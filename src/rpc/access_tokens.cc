@@ -12,8 +12,6 @@
 namespace kezek::rpc {
 namespace {
 
-std::string Method(std::string_view name) { return "/kezek.v1.AccessService/" + std::string(name); }
-
 Result<TokenId> ReadTokenId(const std::string& text) {
   TokenId id;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id.value);

@@ -10,11 +10,11 @@
 namespace kezek::rpc {
 namespace {
 
-v1::Budget ToWire(const View& view, const BudgetStanding& standing, MilliGpuMs spent_lately) {
+v1::Budget ToBudget(const View& view, const BudgetStanding& standing, MilliGpuMs spent_lately) {
   const BudgetBalance& balance = standing.balance;
   v1::Budget wire;
   wire.set_account(PathOf(*view.directory, standing.ref.account));
-  *wire.mutable_spec() = rpc::ToWire(standing.spec);
+  *wire.mutable_spec() = ToWire(standing.spec);
   wire.set_granted_milli_gpu_ms(balance.granted + balance.carried_in);
   wire.set_spent_milli_gpu_ms(balance.spent);
   wire.set_held_milli_gpu_ms(balance.held);
@@ -76,7 +76,7 @@ Result<void> AddBudgets(const Caller& caller, const std::vector<BudgetStanding>&
   for (const BudgetStanding& standing : budgets) {
     const auto lately = spent->find(standing.ref);
     v1::Budget& wire = *out->Add();
-    wire = ToWire(view, standing, lately == spent->end() ? 0 : lately->second);
+    wire = ToBudget(view, standing, lately == spent->end() ? 0 : lately->second);
     const auto jobs = view.waiting_for_budget.find(standing.ref);
     if (jobs == view.waiting_for_budget.end()) continue;
     if (!caller.ReachesAccount(standing.ref.account)) continue;

@@ -15,10 +15,6 @@
 namespace kezek::rpc {
 namespace {
 
-std::string Method(std::string_view name) {
-  return "/kezek.v1.ClusterService/" + std::string(name);
-}
-
 Result<std::vector<std::string>> ReadNodeNames(
     const View& view, const google::protobuf::RepeatedPtrField<std::string>& lists) {
   if (lists.empty()) return Invalid("nodes", "name at least one node, such as n01 or n[01-08]");

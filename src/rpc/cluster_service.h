@@ -1,6 +1,8 @@
 // ClusterService: nodes, topology, capacity and the state of Kezek itself.
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "kezek/v1/cluster.grpc.pb.h"
@@ -62,6 +64,10 @@ class ClusterServiceImpl : public v1::ClusterService::CallbackService {
       grpc::CallbackServerContext* context, const v1::SnapshotRequest* request) override;
 
  private:
+  static std::string Method(std::string_view name) {
+    return "/kezek.v1.ClusterService/" + std::string(name);
+  }
+
   // Drains or resumes; answers with the nodes as they then are.
   void ChangeService(const std::shared_ptr<const Caller>& caller,
                      const google::protobuf::RepeatedPtrField<std::string>& lists, bool drain,

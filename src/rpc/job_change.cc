@@ -20,9 +20,6 @@
 namespace kezek::rpc {
 namespace {
 
-constexpr std::string_view kGet = "/kezek.v1.JobService/Get";
-constexpr std::string_view kCancel = "/kezek.v1.JobService/Cancel";
-constexpr std::string_view kUpdate = "/kezek.v1.JobService/Update";
 constexpr std::string_view kCheckpoint = "/kezek.v1.JobService/ReportCheckpoint";
 
 // A change on its way: who asks, and of which jobs.
@@ -143,7 +140,8 @@ void AddWarnings(const CommandOutcome&, v1::CancelResponse*) {}
 template <class Response, class Decide>
 void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerContext* context,
            std::shared_ptr<Change<Response>> change, Decide decide) {
-  auto viewer = Authorise(kGet, Authorization(*context), change->caller->view, parts.clock->Now());
+  auto viewer =
+      Authorise(kGetJobs, Authorization(*context), change->caller->view, parts.clock->Now());
   if (!viewer) return change->reply.Fail(viewer.error());
   change->viewer = std::make_shared<const Caller>(std::move(*viewer));
   parts.read->Read([parts, settings, change, decide](Reader& reader) {
@@ -167,7 +165,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::Cancel(grpc::CallbackServerContext* co
                                                  const v1::CancelRequest* request,
                                                  v1::CancelResponse* response) {
   return rpc::Serve(
-      context, parts_, kCancel, *request, [&](const auto& caller, const Reply& reply) {
+      context, parts_, kCancelJobs, *request, [&](const auto& caller, const Reply& reply) {
         const auto cluster = CheckCluster(settings_, request->cluster());
         if (!cluster) return reply.Fail(cluster.error());
         FieldChecks checks;
@@ -191,7 +189,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::Update(grpc::CallbackServerContext* co
                                                  const v1::UpdateRequest* request,
                                                  v1::UpdateResponse* response) {
   return rpc::Serve(
-      context, parts_, kUpdate, *request, [&](const auto& caller, const Reply& reply) {
+      context, parts_, kUpdateJobs, *request, [&](const auto& caller, const Reply& reply) {
         const auto cluster = CheckCluster(settings_, request->cluster());
         if (!cluster) return reply.Fail(cluster.error());
         const auto checked = CheckUpdate(*request);
@@ -219,7 +217,8 @@ grpc::ServerUnaryReactor* JobServiceImpl::ReportCheckpoint(
       context, parts_, kCheckpoint, *request, [&](const auto& caller, const Reply& reply) {
         auto note = ReadCheckpoint(settings_, *request);
         if (!note) return reply.Fail(note.error());
-        auto viewer = Authorise(kGet, Authorization(*context), caller->view, parts_.clock->Now());
+        auto viewer =
+            Authorise(kGetJobs, Authorization(*context), caller->view, parts_.clock->Now());
         if (!viewer) return reply.Fail(viewer.error());
         const auto sees = std::make_shared<const Caller>(std::move(*viewer));
         parts_.read->Read([parts = parts_, caller, sees, note = std::move(*note), response,

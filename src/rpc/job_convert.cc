@@ -14,7 +14,7 @@
 namespace kezek::rpc {
 namespace {
 
-v1::JobState ToWire(JobState state) {
+v1::JobState ToWireState(JobState state) {
   return static_cast<v1::JobState>(static_cast<int>(state) + v1::JOB_STATE_QUEUED);
 }
 
@@ -59,7 +59,7 @@ std::string_view UnixAccountOf(const Directory& directory, UserId user) {
   return found == directory.users.end() ? std::string_view() : found->second.unix_account;
 }
 
-v1::Hold ToWire(Hold hold) { return static_cast<v1::Hold>(static_cast<int>(hold)); }
+v1::Hold ToWireHold(Hold hold) { return static_cast<v1::Hold>(static_cast<int>(hold)); }
 
 }  // namespace
 
@@ -132,7 +132,7 @@ void JobWriter::Fill(const JobRecord& record, v1::Job* wire) const {
 
 void JobWriter::FillRedacted(const JobRecord& record, v1::Job* wire) const {
   wire->set_redacted(true);
-  wire->set_state(ToWire(StateOf(record)));
+  wire->set_state(ToWireState(StateOf(record)));
   wire->set_submitted_ms(record.job.submitted_ms);
   wire->set_queued_since_ms(record.job.queued_since_ms);
   wire->set_started_ms(StartOf(record));
@@ -141,10 +141,10 @@ void JobWriter::FillRedacted(const JobRecord& record, v1::Job* wire) const {
 void JobWriter::FillState(const JobRecord& record, v1::Job* wire) const {
   const Job& job = record.job;
   const JobState state = StateOf(record);
-  wire->set_state(ToWire(state));
-  wire->set_hold(ToWire(job.hold));
+  wire->set_state(ToWireState(state));
+  wire->set_hold(ToWireHold(job.hold));
   const Reason reason = ReasonOf(view(), job);
-  if (reason.code != ReasonCode::kNone) *wire->mutable_reason() = rpc::ToWire(reason);
+  if (reason.code != ReasonCode::kNone) *wire->mutable_reason() = ToWire(reason);
   wire->set_submitted_ms(job.submitted_ms);
   wire->set_queued_since_ms(job.queued_since_ms);
   wire->set_started_ms(StartOf(record));
@@ -210,7 +210,7 @@ void JobWriter::FillAttempt(const JobRecord& record, const Attempt& attempt,
   wire->set_settings_version(attempt.settings_version);
   wire->set_last_checkpoint_ms(attempt.last_checkpoint_ms);
   if (attempt.reason.code != ReasonCode::kNone) {
-    *wire->mutable_reason() = rpc::ToWire(attempt.reason);
+    *wire->mutable_reason() = ToWire(attempt.reason);
   }
   const JobSpec& spec = *record.job.spec;
   const OutputNames names{

@@ -14,9 +14,6 @@
 namespace kezek::rpc {
 namespace {
 
-constexpr std::string_view kGet = "/kezek.v1.JobService/Get";
-constexpr std::string_view kList = "/kezek.v1.JobService/List";
-constexpr std::string_view kCancel = "/kezek.v1.JobService/Cancel";
 constexpr std::string_view kExplain = "/kezek.v1.JobService/Explain";
 
 Error ScriptDenied(const JobRef& job) {
@@ -113,14 +110,14 @@ void FillOutlook(const View& view, const Outlook& outlook,
 grpc::ServerUnaryReactor* JobServiceImpl::Get(grpc::CallbackServerContext* context,
                                               const v1::GetJobsRequest* request,
                                               v1::GetJobsResponse* response) {
-  return Serve(context, parts_, kGet, *request, [&](const auto& caller, const Reply& reply) {
+  return Serve(context, parts_, kGetJobs, *request, [&](const auto& caller, const Reply& reply) {
     const auto cluster = CheckCluster(settings_, request->cluster());
     if (!cluster) return reply.Fail(cluster.error());
     auto refs = ReadJobs(request->jobs(), kRefsMax);
     if (!refs) return reply.Fail(refs.error());
     // Whoever may end a job may read its script.
     const auto changer =
-        Authorise(kCancel, Authorization(*context), caller->view, parts_.clock->Now());
+        Authorise(kCancelJobs, Authorization(*context), caller->view, parts_.clock->Now());
     parts_.read->Read([this, caller, changer, request, response, reply, context,
                        refs = std::move(*refs)](Reader& reader) {
       if (context->IsCancelled()) return reply.Fail(Error{Code::kCancelled, "cancelled", {}});
@@ -148,7 +145,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::Get(grpc::CallbackServerContext* conte
 grpc::ServerUnaryReactor* JobServiceImpl::List(grpc::CallbackServerContext* context,
                                                const v1::ListJobsRequest* request,
                                                v1::ListJobsResponse* response) {
-  return Serve(context, parts_, kList, *request, [&](const auto& caller, const Reply& reply) {
+  return Serve(context, parts_, kListJobs, *request, [&](const auto& caller, const Reply& reply) {
     const auto cluster = CheckCluster(settings_, request->cluster());
     if (!cluster) return reply.Fail(cluster.error());
     const auto plan = PlanList(*request, *caller);

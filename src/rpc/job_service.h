@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "kezek/store.h"
 #include "kezek/v1/job_service.grpc.pb.h"
@@ -10,6 +11,11 @@
 #include "rpc/unary.h"
 
 namespace kezek::rpc {
+
+inline constexpr std::string_view kGetJobs = "/kezek.v1.JobService/Get";
+inline constexpr std::string_view kListJobs = "/kezek.v1.JobService/List";
+inline constexpr std::string_view kCancelJobs = "/kezek.v1.JobService/Cancel";
+inline constexpr std::string_view kUpdateJobs = "/kezek.v1.JobService/Update";
 
 class Outlooks;
 class Streams;

@@ -16,8 +16,6 @@
 namespace kezek::rpc {
 namespace {
 
-std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
-
 v1::LedgerKind KindOf(const LedgerEntry& entry) {
   switch (entry.kind) {
     case EntryKind::kPiece:

@@ -11,7 +11,7 @@ namespace {
 
 constexpr DurationMs kKeptMs = 5 * kSecondMs;
 constexpr DurationMs kSampleMs = kMinuteMs;
-constexpr std::size_t kRowsMost = 2'000;  // asked for together
+constexpr std::size_t kAskedMost = 2'000;  // asked for together
 constexpr std::size_t kFirstMost = 50'000;
 constexpr std::size_t kLastMost = 10'000;
 
@@ -19,7 +19,7 @@ constexpr std::size_t kLastMost = 10'000;
 std::vector<JobRef> RowsOf(const View& view) {
   std::vector<JobRef> rows;
   if (view.waiting == nullptr) return rows;
-  if (view.waiting->size() > kRowsMost) return view.waiting->Ranked();
+  if (view.waiting->size() > kAskedMost) return view.waiting->Ranked();
   for (const auto& [row, standing] : view.waiting->All()) rows.push_back(row);
   return rows;
 }

@@ -20,8 +20,6 @@ namespace {
 // More of them are read among what may be long: their entries of some weeks are added up.
 constexpr int kFewBudgets = 16;
 
-std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
-
 Result<AccountId> VisibleAccount(const Caller& caller, const std::string& path) {
   return FindVisibleAccount(caller, path, "account");
 }

@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "kezek/v1/quota.grpc.pb.h"
@@ -71,6 +73,10 @@ class QuotaServiceImpl : public v1::QuotaService::CallbackService {
                                             v1::ReportReconcileResponse* response) override;
 
  private:
+  static std::string Method(std::string_view name) {
+    return "/kezek.v1.QuotaService/" + std::string(name);
+  }
+
   // What may be long: it leaves most of the pool to single calls.
   void ReadLong(const Caller& caller, std::function<void(Reader&)> work) {
     long_reads_->Work(caller.user, std::move(work));

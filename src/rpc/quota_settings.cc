@@ -17,8 +17,6 @@ namespace kezek::rpc {
 namespace {
 
 // Of the service's method.
-std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
-
 // The account as it was, with what it had from its parents then.
 Result<void> FillPast(const Directory& directory, const std::vector<AccountVersion>& history,
                       AccountId id, std::int64_t version, v1::GetAccountResponse* response) {

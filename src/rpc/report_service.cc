@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::size_t kLeastInstitutions = 3;  // in a group of an anonymous report
 
-std::string Method(std::string_view name) { return "/kezek.v1.QuotaService/" + std::string(name); }
-
 std::set<AccountId> TopsOf(const Caller& caller) {
   if (caller.everywhere) return {kRootAccount};
   return {caller.accounts.begin(), caller.accounts.end()};

@@ -17,7 +17,7 @@ constexpr std::int64_t kHour = 60 * kMinute;
 constexpr std::int64_t kDay = 24 * kHour;
 constexpr std::int64_t kLongestMs = 10'000 * kDay;
 
-std::optional<std::int64_t> Digits(std::string_view text) {
+std::optional<std::int64_t> DigitsOf(std::string_view text) {
   Result<std::int64_t> number = ParseNumber(text, 0, 999'999'999);
   return number ? std::optional(*number) : std::nullopt;
 }
@@ -31,7 +31,7 @@ std::optional<std::int64_t> WithUnits(std::string_view text) {
   if (text.empty()) return std::nullopt;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
-    const std::optional<std::int64_t> number = Digits(text.substr(0, end));
+    const std::optional<std::int64_t> number = DigitsOf(text.substr(0, end));
     if (!number || end == text.size()) return std::nullopt;
     const std::size_t unit = kUnits.find(text[end]);
     if (unit == std::string_view::npos || unit < next_unit) return std::nullopt;
@@ -48,7 +48,7 @@ std::optional<std::int64_t> SlurmForm(std::string_view text) {
   const std::size_t dash = text.find('-');
   const bool has_days = dash != std::string_view::npos;
   if (has_days) {
-    const std::optional<std::int64_t> days = Digits(text.substr(0, dash));
+    const std::optional<std::int64_t> days = DigitsOf(text.substr(0, dash));
     if (!days) return std::nullopt;
     total = *days * kDay;
     text = text.substr(dash + 1);
@@ -57,7 +57,7 @@ std::optional<std::int64_t> SlurmForm(std::string_view text) {
   const std::vector<std::string_view> parts = Split(text, ':');
   if (parts.size() > numbers.size()) return std::nullopt;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::optional<std::int64_t> number = Digits(parts[i]);
+    const std::optional<std::int64_t> number = DigitsOf(parts[i]);
     if (!number) return std::nullopt;
     numbers.at(i) = *number;
   }
@@ -100,7 +100,7 @@ struct Date {
 };
 
 int Small(std::string_view digits) {
-  return static_cast<int>(Digits(digits).value_or(std::int64_t{10'000}));
+  return static_cast<int>(DigitsOf(digits).value_or(std::int64_t{10'000}));
 }
 
 // `16:00`, `4:30pm`, `08:00:30`, `noon` and Slurm's other names of hours.
@@ -175,7 +175,7 @@ Result<std::int64_t> ParseOffset(std::string_view text) {
   if (text[0] != '+') return bad;
   text.remove_prefix(1);
   const std::size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
-  const std::optional<std::int64_t> count = Digits(text.substr(0, end));
+  const std::optional<std::int64_t> count = DigitsOf(text.substr(0, end));
   if (!count) return bad;
   std::string unit(text.substr(end));
   if (unit.size() > 3 && unit.ends_with('s')) unit.pop_back();

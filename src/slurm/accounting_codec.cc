@@ -21,7 +21,7 @@ Tres ReadTres(const Json& list) {
   return tres;
 }
 
-std::optional<LiveJob> ReadJob(const Json& entry) {
+std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   if (!entry.is_object()) return std::nullopt;
   const auto state = StateFromText(TextAt(ObjectAt(entry, "state"), "current"));
   const std::int64_t id = IntegerAt(entry, "job_id");
@@ -65,7 +65,7 @@ Result<std::vector<LiveJob>> ParseAccounting(long status, std::string_view body)
     return Unusable(status, body, parsed);
   }
   for (const auto& entry : ListAt(parsed->body, "jobs")) {
-    auto job = ReadJob(entry);
+    auto job = ReadEndedJob(entry);
     if (!job && !MayBeOurs(entry)) continue;
     if (!job) return Error{Code::kUnavailable, "slurmdbd: a job that is not v0.0.38's", {}};
     jobs.push_back(*std::move(job));

@@ -19,6 +19,8 @@ namespace kezek::slurm {
 inline constexpr std::string_view kApi = "/slurm/v0.0.38";
 inline constexpr std::string_view kAccountingApi = "/slurmdb/v0.0.38";
 
+inline constexpr std::int32_t kGpusMax = 4096;  // of one kind on one node
+
 // Stands for the signal that only the batch shell is to get: v0.0.38 sends any signal to the tasks
 // too, and who does not catch this one does not notice it. LaunchScript makes the shell catch it.
 inline constexpr const char* kBatchShellSignal = "URG";

@@ -10,8 +10,6 @@
 namespace kezek::slurm {
 namespace {
 
-constexpr std::int32_t kGpusMax = 4096;  // of one kind on one node
-
 TimeMs Seconds(const Json& object, const char* key) { return IntegerAt(object, key) * kSecondMs; }
 
 void ReadIndices(std::string_view text, std::vector<std::int32_t>* indices) {

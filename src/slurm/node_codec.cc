@@ -9,8 +9,6 @@
 namespace kezek::slurm {
 namespace {
 
-constexpr std::int32_t kGpusMax = 4096;  // of one kind on one node
-
 bool HasFlag(const Json& node, std::string_view flag) {
   const Json& flags = ListAt(node, "state_flags");
   return std::any_of(flags.begin(), flags.end(), [&](const Json& entry) {

@@ -2,17 +2,10 @@
 
 #include <google/protobuf/text_format.h>
 
-#include "kezek/check.h"
+#include "tests/golden/answers.h"
 
 namespace kezek::golden {
 namespace {
-
-template <class Message>
-Message Parse(const std::string& text) {
-  Message message;
-  KEZEK_CHECK(google::protobuf::TextFormat::ParseFromString(text, &message), text);
-  return message;
-}
 
 // Shortened: `NOW` is 1795246200000, and M, H are milliseconds of a minute and an hour; the
 // numbers below are worked out from them.

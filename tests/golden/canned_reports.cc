@@ -1,19 +1,11 @@
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 
-#include "kezek/check.h"
+#include "tests/golden/answers.h"
 #include "tests/golden/canned.h"
 
 namespace kezek::golden {
 namespace {
-
-template <class Message>
-Message Parse(const std::string& text) {
-  Message message;
-  KEZEK_CHECK(google::protobuf::TextFormat::ParseFromString(text, &message), text);
-  return message;
-}
 
 v1::ReportBasis BasisOf(const v1::TimeRange& time) {
   auto basis = Parse<v1::ReportBasis>(R"(

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/golden/answers.h"
 #include "tests/golden/canned.h"
 #include "tests/golden/failures.h"
 
@@ -14,12 +15,6 @@ namespace {
 using grpc::ServerContext;
 using grpc::Status;
 using grpc::StatusCode;
-
-template <class Message>
-Status Answer(Message* response, Message answer) {
-  *response = std::move(answer);
-  return Status::OK;
-}
 
 // Of corrections 7 is the caller's own, and 8 another admin's.
 Status DecideCanned(const v1::DecideCorrectionRequest& request, v1::Correction* response) {

@@ -11,6 +11,7 @@
 #include <set>
 #include <vector>
 
+#include "tests/golden/answers.h"
 #include "tests/golden/canned.h"
 #include "tests/golden/failures.h"
 #include "tests/golden/fake_cluster.h"
@@ -23,12 +24,6 @@ namespace {
 using grpc::ServerContext;
 using grpc::Status;
 using grpc::StatusCode;
-
-template <class Message>
-Status Answer(Message* response, Message answer) {
-  *response = std::move(answer);
-  return Status::OK;
-}
 
 Status CheckToken(const ServerContext& context) {
   const auto found = context.client_metadata().find("authorization");

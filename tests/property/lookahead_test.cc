@@ -20,7 +20,7 @@
 namespace kezek::test {
 namespace {
 
-constexpr int kSteps = 10;
+constexpr int kLookSteps = 10;
 constexpr int kAsked = 6;
 
 class Asker {
@@ -144,7 +144,7 @@ TEST(LookaheadProperty, WhatIsSaidToStartNowDoes) {
     history.Join(SinkOf(engine));
     history.Begin();
     RandomWorld random(seed + 1);
-    for (int step = 0; step < kSteps && !testing::Test::HasFailure(); ++step) {
+    for (int step = 0; step < kLookSteps && !testing::Test::HasFailure(); ++step) {
       // What the next plan starts is said to start, whatever else it starts.
       Asker before(engine, history.directory(), history.now_ms());
       for (const engine::Start& start : engine.Decide(history.now_ms()).starts) {

@@ -51,9 +51,9 @@ struct Life {
   std::map<Chain, std::vector<std::pair<DurationMs, DurationMs>>> parts;  // held, of its time
 };
 
-class History {
+class BudgetHistory {
  public:
-  explicit History(std::uint64_t seed) : dice_(seed) {
+  explicit BudgetHistory(std::uint64_t seed) : dice_(seed) {
     for (std::int64_t i = 1; i <= 3; ++i) {
       Account account;
       account.id = AccountId{i};
@@ -366,7 +366,7 @@ class History {
 };
 
 TEST(QuotaBudget, NeverOvershotWhateverHappens) {
-  property::ForEachSeed([](std::uint64_t seed) { History(seed).Run(); });
+  property::ForEachSeed([](std::uint64_t seed) { BudgetHistory(seed).Run(); });
 }
 
 }  // namespace

@@ -108,16 +108,16 @@ void Standing(std::uint64_t seed) {
   }
 }
 
-struct Sum {
+struct AccountSum {
   AccountFigures figures;
   VersionRange versions = {1'000'000, 0};
-  bool operator==(const Sum&) const = default;
+  bool operator==(const AccountSum&) const = default;
 };
-using Hours = std::map<std::tuple<TimeMs, AccountId, std::string>, Sum>;
+using Hours = std::map<std::tuple<TimeMs, AccountId, std::string>, AccountSum>;
 
 void Add(const HistoryChange& change, Hours& hours) {
   for (const AccountHour& row : change.hours) {
-    Sum& sum = hours[{row.from_ms, row.account, row.gpu_type}];
+    AccountSum& sum = hours[{row.from_ms, row.account, row.gpu_type}];
     sum.figures += row.figures;
     sum.versions += row.versions;
   }
@@ -127,7 +127,7 @@ void Add(const HistoryChange& change, Hours& hours) {
 void AddNaively(const std::vector<AccountHour>& standing, TimeMs from, TimeMs until, Hours& hours) {
   for (TimeMs at = from; at < until; at += kSecondMs) {
     for (const AccountHour& row : standing) {
-      Sum& sum = hours[{at - at % kHourMs, row.account, row.gpu_type}];
+      AccountSum& sum = hours[{at - at % kHourMs, row.account, row.gpu_type}];
       for (const auto member : kAccountFigures) {
         sum.figures.*member += row.figures.*member * kSecondMs;
       }

@@ -22,7 +22,7 @@
 namespace kezek::test {
 namespace {
 
-constexpr int kSteps = 25;
+constexpr int kWindowSteps = 25;
 
 // Of a plan, without the reasons of what has no rank.
 std::string Text(const engine::Plan& plan) {
@@ -118,7 +118,7 @@ TEST(WindowsTwinTest, EngineEqualsItsSimpleModel) {
     history.Join(With(reserved, engine));
     history.Join(With(reserved, twin));
     history.Begin();
-    for (int step = 0; step < kSteps && !testing::Test::HasFailure(); ++step) {
+    for (int step = 0; step < kWindowSteps && !testing::Test::HasFailure(); ++step) {
       reserved.Change(*history.directory(), history.now_ms());
       engine.SetDirectory(reserved.Add(history.directory()));
       twin.SetDirectory(reserved.Add(history.directory()));

@@ -91,7 +91,7 @@ double Jain(const std::vector<Collector>& groups) {
   return count == 0 ? 1 : sum * sum / (count * squares);
 }
 
-double Part(double of, double whole) { return whole > 0 ? of / whole : 0; }
+double PartOf(double of, double whole) { return whole > 0 ? of / whole : 0; }
 
 void AddTicks(std::vector<std::int64_t> ticks, Figures& figures) {
   std::sort(ticks.begin(), ticks.end());
@@ -103,13 +103,13 @@ void AddTicks(std::vector<std::int64_t> ticks, Figures& figures) {
 
 void AddMachine(const JobList& list, const ReplayResult& result, Figures& figures) {
   const auto capacity = static_cast<double>(list.capacity_gpus());
-  figures.utilisation = Part(result.busy_gpu_s, capacity * result.active_s);
-  figures.utilisation_waiting = Part(result.busy_waiting_gpu_s, capacity * result.waiting_s);
+  figures.utilisation = PartOf(result.busy_gpu_s, capacity * result.active_s);
+  figures.utilisation_waiting = PartOf(result.busy_waiting_gpu_s, capacity * result.waiting_s);
   figures.fragmentation_gpu_hours = result.fragmented_gpu_s / kHour;
-  figures.fragmentation = Part(result.fragmented_gpu_s, capacity * result.waiting_s);
+  figures.fragmentation = PartOf(result.fragmented_gpu_s, capacity * result.waiting_s);
   figures.preemptions = result.preemptions;
   figures.gpu_hours_lost = result.lost_gpu_s / kHour;
-  figures.share_error = Part(result.misplaced_gpu_s, result.entitled_gpu_s);
+  figures.share_error = PartOf(result.misplaced_gpu_s, result.entitled_gpu_s);
   figures.slot_s = static_cast<double>(result.slot_s);
   for (const double busy : result.busy_by_slot) {
     figures.utilisation_by_slot.push_back(busy / (capacity * figures.slot_s));
@@ -119,7 +119,7 @@ void AddMachine(const JobList& list, const ReplayResult& result, Figures& figure
   const auto until = std::min(slots, std::ssize(result.busy_by_slot));
   const double held =
       std::accumulate(result.busy_by_slot.begin(), result.busy_by_slot.begin() + until, 0.0);
-  figures.utilisation_coming = Part(held, capacity * figures.slot_s * static_cast<double>(slots));
+  figures.utilisation_coming = PartOf(held, capacity * figures.slot_s * static_cast<double>(slots));
 }
 
 }  // namespace

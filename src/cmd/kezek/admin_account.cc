@@ -84,7 +84,7 @@ Result<int> Apply(Session& session, const AccountFlags& flags, v1::AccountChange
   return kDone;
 }
 
-Result<int> RunCreate(Session& session, const AccountFlags& flags) {
+Result<int> RunCreateAccount(Session& session, const AccountFlags& flags) {
   v1::ListAccountsRequest request;
   request.set_account(flags.path);
   request.set_include_closed(true);
@@ -107,7 +107,7 @@ Result<int> RunCreate(Session& session, const AccountFlags& flags) {
   return Apply(session, flags, std::move(change), 0);
 }
 
-Result<int> RunSet(Session& session, const AccountFlags& flags) {
+Result<int> RunSetAccount(Session& session, const AccountFlags& flags) {
   // The listing tells the version of the whole tree, which is what changes are made on.
   v1::ListAccountsRequest request;
   request.set_account(flags.path);
@@ -154,7 +154,7 @@ void PrintAccounts(const Host& host,
   table.Print(host);
 }
 
-Result<int> RunList(Session& session, const AccountFlags& flags) {
+Result<int> RunListAccounts(Session& session, const AccountFlags& flags) {
   v1::ListAccountsRequest request;
   request.set_account(flags.path);
   request.set_depth(flags.depth);
@@ -179,7 +179,7 @@ Result<int> RunList(Session& session, const AccountFlags& flags) {
   return kDone;
 }
 
-Result<int> RunShow(Session& session, const AccountFlags& flags) {
+Result<int> RunShowAccount(Session& session, const AccountFlags& flags) {
   v1::GetAccountRequest request;
   request.set_account(flags.path);
   Result<v1::GetAccountResponse> answer = Ask<v1::GetAccountResponse>(session, request);
@@ -241,7 +241,7 @@ void AddAdminAccount(CLI::App& admin, Session& session) {
       "  kezek admin account create universities/kaznu --kind institution --guarantee 32 \\\n"
       "        --weight 2 --reason 'order 114'");
   create->callback([&session, flags] {
-    session.action = [&session, flags] { return RunCreate(session, *flags); };
+    session.action = [&session, flags] { return RunCreateAccount(session, *flags); };
   });
 
   CLI::App* set = account->add_subcommand("set", "change an account's settings");
@@ -254,7 +254,7 @@ void AddAdminAccount(CLI::App& admin, Session& session) {
       "  kezek admin account set startups --weight h200=25 --reason 'order 115'\n"
       "  kezek admin account set universities/kaznu --max-gpus 64 --reason 'order 116'");
   set->callback([&session, flags] {
-    session.action = [&session, flags] { return RunSet(session, *flags); };
+    session.action = [&session, flags] { return RunSetAccount(session, *flags); };
   });
 
   CLI::App* list = account->add_subcommand("list", "list the tree");
@@ -267,14 +267,14 @@ void AddAdminAccount(CLI::App& admin, Session& session) {
   list->add_flag("--closed", flags->closed, "closed ones, too");
   list->footer("Examples:\n  kezek admin account list\n  kezek admin account list universities");
   list->callback([&session, flags] {
-    session.action = [&session, flags] { return RunList(session, *flags); };
+    session.action = [&session, flags] { return RunListAccounts(session, *flags); };
   });
 
   CLI::App* show = account->add_subcommand("show", "show an account, inherited settings included");
   show->add_option("ACCOUNT", flags->path, "the account")->required();
   show->footer("Examples:\n  kezek admin account show universities/kaznu -o yaml");
   show->callback([&session, flags] {
-    session.action = [&session, flags] { return RunShow(session, *flags); };
+    session.action = [&session, flags] { return RunShowAccount(session, *flags); };
   });
 }
 

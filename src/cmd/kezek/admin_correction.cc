@@ -88,7 +88,7 @@ Result<int> Print(Session& session, const v1::Correction& correction) {
   return kDone;
 }
 
-Result<int> RunList(Session& session, const CorrectionFlags& flags) {
+Result<int> RunListCorrections(Session& session, const CorrectionFlags& flags) {
   v1::ListCorrectionsRequest request;
   request.set_decided(flags.all);
   request.mutable_page()->set_size(1000);
@@ -219,7 +219,7 @@ void AddList(CLI::App& correction, Session& session,
       "  kezek admin correction list\n"
       "  kezek admin correction list --all -o wide");
   list->callback([&session, flags] {
-    session.action = [&session, flags] { return RunList(session, *flags); };
+    session.action = [&session, flags] { return RunListCorrections(session, *flags); };
   });
 }
 

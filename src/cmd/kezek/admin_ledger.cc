@@ -19,7 +19,7 @@
 namespace kezek::cli {
 namespace {
 
-constexpr int kPage = 1000;
+constexpr int kEntriesPage = 1000;
 
 struct LedgerFlags {
   std::string account;
@@ -37,7 +37,7 @@ const std::vector<std::string>& Books() {
 }
 
 // In the order of v1::LedgerKind, which begins with "not set".
-const std::vector<std::string>& Kinds() {
+const std::vector<std::string>& EntryKinds() {
   static const std::vector<std::string> kinds = {
       "piece",  "redate", "piece-correction", "settlement", "hold",       "release",
       "refund", "grant",  "carry-over",       "expiry",     "correction", "overrun"};
@@ -56,8 +56,6 @@ std::string NameOf(const std::vector<std::string>& names, int number) {
   return known ? names[static_cast<std::size_t>(number - 1)] : "";
 }
 
-std::string Text(std::int64_t number) { return std::to_string(number); }
-
 std::string Signed(std::int64_t amount) {
   return (amount < 0 ? "-" : "") + GpuHours(amount < 0 ? -amount : amount);
 }
@@ -71,24 +69,24 @@ void PrintLedgerCsv(const Host& host, const v1::ListLedgerResponse& all) {
                   "rate_milli", "factor_milli", "settings_version",
                   "reason",     "actor"});
   for (const v1::LedgerEntry& entry : all.entries()) {
-    PrintCsv(host, {Text(entry.seq()),
-                    Text(entry.time_ms()),
+    PrintCsv(host, {std::to_string(entry.seq()),
+                    std::to_string(entry.time_ms()),
                     NameOf(Books(), entry.book()),
-                    NameOf(Kinds(), entry.kind()),
+                    NameOf(EntryKinds(), entry.kind()),
                     entry.account(),
                     entry.budget(),
                     entry.contra(),
                     entry.pot(),
                     entry.job(),
-                    Text(entry.attempt()),
+                    std::to_string(entry.attempt()),
                     entry.user(),
                     entry.job_class(),
                     entry.gpu_type(),
-                    Text(entry.date_ms()),
-                    Text(entry.amount_milli_gpu_ms()),
-                    Text(entry.rate_milli()),
-                    Text(entry.factor_milli()),
-                    Text(entry.settings_version()),
+                    std::to_string(entry.date_ms()),
+                    std::to_string(entry.amount_milli_gpu_ms()),
+                    std::to_string(entry.rate_milli()),
+                    std::to_string(entry.factor_milli()),
+                    std::to_string(entry.settings_version()),
                     entry.reason().code(),
                     entry.actor()});
   }
@@ -101,12 +99,13 @@ void PrintLedgerTable(Session& session, const v1::ListLedgerResponse& all) {
   table.MayLeaveOut({"VERSION", "BY", "USER", "BOOK"});
   if (session.format() == Format::kWide) table.KeepWhole();
   for (const v1::LedgerEntry& entry : all.entries()) {
-    const std::string attempt = entry.attempt() > 0 ? "/" + Text(entry.attempt()) : "";
-    table.Add({Text(entry.seq()), ExactMoment(entry.time_ms()), NameOf(Books(), entry.book()),
-               NameOf(Kinds(), entry.kind()), Signed(entry.amount_milli_gpu_ms()),
+    const std::string attempt = entry.attempt() > 0 ? "/" + std::to_string(entry.attempt()) : "";
+    table.Add({std::to_string(entry.seq()), ExactMoment(entry.time_ms()),
+               NameOf(Books(), entry.book()), NameOf(EntryKinds(), entry.kind()),
+               Signed(entry.amount_milli_gpu_ms()),
                entry.account().empty() ? "(all)" : entry.account(), entry.budget(), entry.contra(),
                entry.pot(), entry.job().empty() ? "" : entry.job() + attempt, entry.user(),
-               Text(entry.settings_version()), entry.actor()});
+               std::to_string(entry.settings_version()), entry.actor()});
   }
   table.Print(host);
   if (all.page().next_token().empty() || !host.out_is_terminal) return;
@@ -120,14 +119,14 @@ Result<int> RunLedger(Session& session, const LedgerFlags& flags) {
   request.set_user(flags.user);
   if (!flags.book.empty()) request.set_book(NumberOf<v1::LedgerBook>(Books(), flags.book));
   for (const std::string& kind : flags.kinds) {
-    request.add_kinds(NumberOf<v1::LedgerKind>(Kinds(), kind));
+    request.add_kinds(NumberOf<v1::LedgerKind>(EntryKinds(), kind));
   }
   if (const auto times = ReadTimes(session.host, flags.times, request.mutable_time()); !times) {
     return times.error();
   }
   v1::ListLedgerResponse all;
   do {
-    request.mutable_page()->set_size(std::min(kPage, flags.limit - all.entries_size()));
+    request.mutable_page()->set_size(std::min(kEntriesPage, flags.limit - all.entries_size()));
     auto page = Ask<v1::ListLedgerResponse>(session, request);
     if (!page) return WithFlags(page.error(), {{"job", "--job"}, {"time", "--since"}});
     all.mutable_entries()->MergeFrom(page->entries());
@@ -160,7 +159,7 @@ void AddAdminLedger(CLI::App& admin, Session& session) {
   command->add_option("--kind", flags->kinds, "only these kinds, joined by commas")
       ->type_name("KIND")
       ->delimiter(',')
-      ->check(OneOf(Kinds()));
+      ->check(OneOf(EntryKinds()));
   flags->times.AddTo(*command);
   command->add_option("--limit", flags->limit, "entries at most; 100 if not given")
       ->type_name("N")

@@ -12,7 +12,7 @@
 namespace kezek::cli {
 namespace {
 
-struct NodeFlags {
+struct AdminNodeFlags {
   std::vector<std::string> nodes;
   std::string reason;
 };
@@ -27,21 +27,21 @@ Result<int> PrintChangedNodes(Session& session, const Result<v1::NodesChanged>& 
   return kDone;
 }
 
-Result<int> RunDrain(Session& session, const NodeFlags& flags) {
+Result<int> RunDrain(Session& session, const AdminNodeFlags& flags) {
   v1::DrainNodesRequest request;
   for (const std::string& node : flags.nodes) request.add_nodes(node);
   request.set_reason(flags.reason);
   return PrintChangedNodes(session, Ask<v1::NodesChanged>(session, request));
 }
 
-Result<int> RunResume(Session& session, const NodeFlags& flags) {
+Result<int> RunResumeNodes(Session& session, const AdminNodeFlags& flags) {
   v1::ResumeNodesRequest request;
   for (const std::string& node : flags.nodes) request.add_nodes(node);
   request.set_reason(flags.reason);
   return PrintChangedNodes(session, Ask<v1::NodesChanged>(session, request));
 }
 
-Result<int> RunList(Session& session) {
+Result<int> RunListNodes(Session& session) {
   Result<v1::ListNodesResponse> all = ListAllNodes(session, v1::ListNodesRequest());
   if (!all) return all.error();
   PrintNodes(session, *all, all->nodes());
@@ -71,7 +71,7 @@ void PrintFacts(const Host& host, const v1::Node& node) {
   facts.Print(host);
 }
 
-Result<int> RunShow(Session& session, const NodeFlags& flags) {
+Result<int> RunShowNode(Session& session, const AdminNodeFlags& flags) {
   v1::GetNodesRequest request;
   for (const std::string& node : flags.nodes) request.add_nodes(node);
   Result<v1::GetNodesResponse> answer = Ask<v1::GetNodesResponse>(session, request);
@@ -94,20 +94,20 @@ Result<int> RunShow(Session& session, const NodeFlags& flags) {
 void AddAdminNode(CLI::App& admin, Session& session) {
   CLI::App* node = admin.add_subcommand("node", "nodes: list, show, drain, resume");
   node->require_subcommand(1);
-  const auto flags = std::make_shared<NodeFlags>();
+  const auto flags = std::make_shared<AdminNodeFlags>();
   const auto add_nodes = [&flags](CLI::App* command) {
     command->add_option("NODE", flags->nodes, "nodes: n05, n[05-08]")->required();
   };
 
   CLI::App* list = node->add_subcommand("list", "list all nodes");
   list->footer("Examples:\n  kezek admin node list -o wide");
-  list->callback([&session] { session.action = [&session] { return RunList(session); }; });
+  list->callback([&session] { session.action = [&session] { return RunListNodes(session); }; });
 
   CLI::App* show = node->add_subcommand("show", "show nodes in full");
   add_nodes(show);
   show->footer("Examples:\n  kezek admin node show n05");
   show->callback([&session, flags] {
-    session.action = [&session, flags] { return RunShow(session, *flags); };
+    session.action = [&session, flags] { return RunShowNode(session, *flags); };
   });
 
   CLI::App* drain = node->add_subcommand("drain", "start nothing new on nodes");
@@ -125,7 +125,7 @@ void AddAdminNode(CLI::App& admin, Session& session) {
   resume->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
   resume->footer("Examples:\n  kezek admin node resume n11");
   resume->callback([&session, flags] {
-    session.action = [&session, flags] { return RunResume(session, *flags); };
+    session.action = [&session, flags] { return RunResumeNodes(session, *flags); };
   });
 }
 

@@ -25,7 +25,7 @@ struct TokenFlags {
   bool ended = false;
 };
 
-Result<int> RunCreate(Session& session, const TokenFlags& flags) {
+Result<int> RunCreateToken(Session& session, const TokenFlags& flags) {
   v1::CreateTokenRequest request;
   request.set_user(flags.user);
   request.set_label(flags.label);
@@ -57,7 +57,7 @@ Result<int> RunCreate(Session& session, const TokenFlags& flags) {
   return kDone;
 }
 
-Result<int> RunList(Session& session, const TokenFlags& flags) {
+Result<int> RunListTokens(Session& session, const TokenFlags& flags) {
   v1::ListTokensRequest request;
   request.set_user(flags.user);
   request.set_include_ended(flags.ended);
@@ -118,7 +118,7 @@ void AddTokens(CLI::App& parent, Session& session, bool own) {
   create->footer("Examples:\n  " + name + " create" + whose + " --lifetime 30d\n  " + name +
                  " create --label nightly --scope submit,read --for-project alem-llm --max-gpus 8");
   create->callback([&session, flags] {
-    session.action = [&session, flags] { return RunCreate(session, *flags); };
+    session.action = [&session, flags] { return RunCreateToken(session, *flags); };
   });
 
   CLI::App* list = token->add_subcommand("list", "list tokens, without secrets");
@@ -126,7 +126,7 @@ void AddTokens(CLI::App& parent, Session& session, bool own) {
   list->add_flag("--ended", flags->ended, "expired and revoked ones, too");
   list->footer("Examples:\n  " + name + " list" + whose + " --ended");
   list->callback([&session, flags] {
-    session.action = [&session, flags] { return RunList(session, *flags); };
+    session.action = [&session, flags] { return RunListTokens(session, *flags); };
   });
 
   CLI::App* revoke = token->add_subcommand("revoke", "make a token worthless at once");

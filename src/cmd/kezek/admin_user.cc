@@ -58,7 +58,7 @@ Result<int> PrintUser(Session& session, const Result<v1::User>& answer) {
   return kDone;
 }
 
-Result<int> RunCreate(Session& session, const UserFlags& flags) {
+Result<int> RunCreateUser(Session& session, const UserFlags& flags) {
   Result<v1::Role> role = RoleNamed(flags.role);
   if (!role) return role.error();
   v1::CreateUserRequest request;
@@ -80,7 +80,7 @@ Result<int> RunCreate(Session& session, const UserFlags& flags) {
   return PrintUser(session, Ask<v1::User>(session, request, Repeat::kNo));
 }
 
-Result<int> RunList(Session& session, const UserFlags& flags, bool one) {
+Result<int> RunListUsers(Session& session, const UserFlags& flags, bool one) {
   v1::ListUsersRequest request;
   request.set_account(flags.account);
   request.set_include_disabled(flags.disabled || one);
@@ -127,11 +127,11 @@ Result<int> RunDisable(Session& session, const UserFlags& flags, bool disable) {
   return PrintUser(session, Ask<v1::User>(session, request));
 }
 
-using Action = Result<int> (*)(Session&, const UserFlags&);
+using UserAction = Result<int> (*)(Session&, const UserFlags&);
 
 // A subcommand about one user, whose name comes first.
 CLI::App* AddAboutUser(CLI::App& user, Session& session, const std::shared_ptr<UserFlags>& flags,
-                       const char* name, const char* about, Action action) {
+                       const char* name, const char* about, UserAction action) {
   CLI::App* command = user.add_subcommand(name, about);
   command->add_option("USER", flags->name, "global id, such as aizhan@kaznu")->required();
   command->callback([&session, flags, action] {
@@ -177,7 +177,7 @@ void AddAdminUser(CLI::App& admin, Session& session) {
   CLI::App* user = admin.add_subcommand("user", "users, their roles and Unix accounts");
   user->require_subcommand(1);
   const auto flags = std::make_shared<UserFlags>();
-  CLI::App* create = AddAboutUser(*user, session, flags, "create", "make a user", RunCreate);
+  CLI::App* create = AddAboutUser(*user, session, flags, "create", "make a user", RunCreateUser);
   create->add_option("--name", flags->display_name, "name for people")->type_name("TEXT");
   create->add_option("--unix", flags->unix_account, "Unix account that jobs run as")
       ->type_name("UNIX");
@@ -196,10 +196,10 @@ void AddAdminUser(CLI::App& admin, Session& session) {
   list->add_flag("--disabled", flags->disabled, "disabled ones, too");
   list->footer("Examples:\n  kezek admin user list universities/kaznu");
   list->callback([&session, flags] {
-    session.action = [&session, flags] { return RunList(session, *flags, false); };
+    session.action = [&session, flags] { return RunListUsers(session, *flags, false); };
   });
   AddAboutUser(*user, session, flags, "show", "show a user", [](Session& s, const UserFlags& f) {
-    return RunList(s, f, true);
+    return RunListUsers(s, f, true);
   })->footer("Examples:\n  kezek admin user show aizhan@kaznu -o yaml");
 
   CLI::App* set_unix = AddAboutUser(*user, session, flags, "set-unix",
@@ -209,9 +209,10 @@ void AddAdminUser(CLI::App& admin, Session& session) {
   set_unix->footer("Examples:\n  kezek admin user set-unix aizhan@kaznu aizhan");
   AddRoleCommands(*user, session, flags);
   for (const bool disable : {true, false}) {
-    const Action action =
-        disable ? Action([](Session& s, const UserFlags& f) { return RunDisable(s, f, true); })
-                : Action([](Session& s, const UserFlags& f) { return RunDisable(s, f, false); });
+    const UserAction action =
+        disable
+            ? UserAction([](Session& s, const UserFlags& f) { return RunDisable(s, f, true); })
+            : UserAction([](Session& s, const UserFlags& f) { return RunDisable(s, f, false); });
     const char* name = disable ? "disable" : "enable";
     CLI::App* command = AddAboutUser(
         *user, session, flags, name,

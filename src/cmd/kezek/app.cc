@@ -16,7 +16,7 @@
 namespace kezek::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kAppFooter =
     R"(Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy or quota, 4 not found,
 5 not allowed, 6 unreachable. run, wait and submit --wait end with the job's own code, and with 121
 to 126 for these 1 to 6.
@@ -143,7 +143,7 @@ int Run(Session& session, std::vector<std::string> arguments) {
   app.set_version_flag("--version", "kezek " KEZEK_VERSION, "which kezek this is");
   AddCommonFlags(app, session);
   AddCommands(app, session);
-  app.footer(kFooter);  // after the commands, which would take it over
+  app.footer(kAppFooter);  // after the commands, which would take it over
   std::size_t command = FindCommand(arguments);
   if (command < arguments.size() && arguments[command] == "help") {
     arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(command));

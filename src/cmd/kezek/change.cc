@@ -17,7 +17,7 @@
 namespace kezek::cli {
 namespace {
 
-constexpr std::size_t kAtOnce = 1000;  // of which the server takes so many in a request
+constexpr std::size_t kJobsAtOnce = 1000;  // of which the server takes so many in a request
 
 struct ChangeFlags {
   std::vector<std::string> jobs;
@@ -41,9 +41,9 @@ std::string WithoutSig(const std::string& signal) {
 Result<v1::CancelResponse> CancelAll(Session& session, const ChangeFlags& flags) {
   Progress progress(session.host);
   v1::CancelResponse all;
-  for (std::size_t first = 0; first < flags.jobs.size(); first += kAtOnce) {
-    const std::size_t end = std::min(flags.jobs.size(), first + kAtOnce);
-    if (flags.jobs.size() > kAtOnce) {
+  for (std::size_t first = 0; first < flags.jobs.size(); first += kJobsAtOnce) {
+    const std::size_t end = std::min(flags.jobs.size(), first + kJobsAtOnce);
+    if (flags.jobs.size() > kJobsAtOnce) {
       progress.Show((flags.signal.empty() ? "cancelling: " : "signalling: ") +
                     Thousands(static_cast<std::int64_t>(first)) + " of " +
                     Count(static_cast<std::int64_t>(flags.jobs.size()), "job"));

@@ -133,10 +133,10 @@ Result<int> RunRename(Session& session, const ConfigFlags& flags) {
       });
 }
 
-using Action = Result<int> (*)(Session&, const ConfigFlags&);
+using ConfigAction = Result<int> (*)(Session&, const ConfigFlags&);
 
 CLI::App* AddOne(CLI::App& config, Session& session, const std::shared_ptr<ConfigFlags>& flags,
-                 const char* name, const char* about, Action action) {
+                 const char* name, const char* about, ConfigAction action) {
   CLI::App* command = config.add_subcommand(name, about);
   command->callback([&session, flags, action] {
     session.action = [&session, flags, action] { return action(session, *flags); };

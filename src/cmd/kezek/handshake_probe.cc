@@ -17,7 +17,7 @@ namespace kezek::cli {
 namespace {
 
 using Steady = std::chrono::steady_clock;
-constexpr auto kPatience = std::chrono::seconds(3);
+constexpr auto kProbePatience = std::chrono::seconds(3);
 
 template <auto kFree>
 struct Freed {
@@ -28,11 +28,11 @@ struct Freed {
 };
 using Settings = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
 using Connection = std::unique_ptr<SSL, Freed<SSL_free>>;
-using Memory = std::unique_ptr<BIO, Freed<BIO_free_all>>;
+using OwnedBio = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
 
 void Trust(SSL_CTX* settings, const std::string& pem) {
-  const Memory memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const OwnedBio memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   for (;;) {
     const Certificate one(PEM_read_bio_X509(memory.get(), nullptr, nullptr, nullptr));
     if (!one) break;
@@ -170,12 +170,12 @@ Settings SettingsOf(const Context& context, bool secure, bool* asked) {
 std::string WhyNoHandshake(const Context& context) {
   if (context.endpoint.starts_with("unix:")) return "";
   const bool secure = UsesTls(context);
-  const auto until = Steady::now() + kPatience;
+  const auto until = Steady::now() + kProbePatience;
   bool asked = false;
   const Settings settings = SettingsOf(context, secure, &asked);
   std::string name = context.server_name.empty() ? HostOf(context.endpoint) : context.server_name;
   BIO* connection = BIO_new_connect(context.endpoint.c_str());
-  Memory owned(connection);
+  OwnedBio owned(connection);
   BIO_set_nbio(connection, 1);
   while (BIO_do_connect(connection) <= 0) {
     if (!BIO_should_retry(connection) || !Await(connection, true, until)) return "";

@@ -11,7 +11,7 @@
 namespace kezek::cli {
 namespace {
 
-constexpr std::size_t kColumns = 100;
+constexpr std::size_t kWidth = 100;
 constexpr std::size_t kWidestName = 34;
 
 Choice ChoiceOf(const CLI::Option& option) {
@@ -38,7 +38,7 @@ std::string Wrapped(const std::string& text, std::size_t indent) {
   std::size_t used = indent;
   std::istringstream words(text);
   for (std::string word; words >> word;) {
-    if (used > indent && used + 1 + Width(word) > kColumns) {
+    if (used > indent && used + 1 + Width(word) > kWidth) {
       lines += "\n" + std::string(indent, ' ');
       used = indent;
     }

@@ -11,12 +11,6 @@
 namespace kezek::cli {
 namespace {
 
-constexpr std::int64_t kReconnectPauseMs = 1'000;
-
-bool IsAway(const Error& error) {
-  return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
-}
-
 // `3 of 8 jobs over; job 48211 queued: 4 free nodes`.
 std::string HowFar(const Host& host, const v1::GetJobsResponse& jobs) {
   int final = 0;
@@ -53,6 +47,10 @@ bool Enough(const v1::GetJobsResponse& jobs, bool any) {
 }
 
 }  // namespace
+
+bool IsAway(const Error& error) {
+  return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
+}
 
 Result<v1::GetJobsResponse> GetJobs(Session& session, const std::vector<std::string>& jobs) {
   v1::GetJobsRequest request;

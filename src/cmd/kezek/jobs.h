@@ -12,6 +12,11 @@
 
 namespace kezek::cli {
 
+inline constexpr std::int64_t kReconnectPauseMs = 1'000;
+
+// The server does not answer just now.
+bool IsAway(const Error& error);
+
 // The jobs of these text ids and ranges, without script and events.
 Result<v1::GetJobsResponse> GetJobs(Session& session, const std::vector<std::string>& jobs);
 

@@ -14,14 +14,14 @@
 namespace kezek::cli {
 namespace {
 
-constexpr int kMost = 200;
+constexpr int kNamesMost = 200;
 constexpr Client::Patience kPatience{.deadline_ms = 700, .pauses_ms = 0};
 
 std::vector<Candidate> Jobs(Client& client) {
   std::vector<Candidate> names;
   v1::ListJobsRequest request;
   request.mutable_filter()->set_include_final(true);
-  request.mutable_page()->set_size(kMost);
+  request.mutable_page()->set_size(kNamesMost);
   const Result<v1::ListJobsResponse> jobs = client.Call<v1::ListJobsResponse>(request);
   if (!jobs) return names;
   for (const v1::Job& job : jobs->jobs()) {
@@ -48,7 +48,7 @@ std::vector<Candidate> Projects(Client& client) {
 std::vector<Candidate> Accounts(Client& client) {
   std::vector<Candidate> names;
   v1::ListAccountsRequest request;
-  request.mutable_page()->set_size(kMost);
+  request.mutable_page()->set_size(kNamesMost);
   const Result<v1::ListAccountsResponse> accounts = client.Call<v1::ListAccountsResponse>(request);
   if (!accounts) return names;
   for (const v1::Account& account : accounts->accounts()) {
@@ -80,7 +80,7 @@ std::vector<Candidate> NodesOrDomains(Client& client, bool domains) {
 std::vector<Candidate> Users(Client& client) {
   std::vector<Candidate> names;
   v1::ListUsersRequest request;
-  request.mutable_page()->set_size(kMost);
+  request.mutable_page()->set_size(kNamesMost);
   const Result<v1::ListUsersResponse> users = client.Call<v1::ListUsersResponse>(request);
   if (!users) return names;
   for (const v1::User& user : users->users()) names.push_back({user.name(), user.display_name()});

@@ -15,14 +15,9 @@ namespace {
 
 using Begin = std::optional<std::int64_t>;
 
-constexpr std::int64_t kReconnectPauseMs = 1'000;
 constexpr std::int64_t kLookPauseMs = 250;
 constexpr int kLooksPerQuestion = 4;  // at the file, per question to the server
-constexpr std::int64_t kBlock = 64 * 1024;
-
-bool IsAway(const Error& error) {
-  return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded;
-}
+constexpr std::int64_t kLogBlock = 64 * 1024;
 
 // --- From the server. ---
 
@@ -97,7 +92,7 @@ bool IsOver(Session& session, const std::string& name, std::int64_t attempt) {
 // Prints [offset, end) and moves the offset on.
 Result<void> Copy(Session& session, const LogFile& file, std::int64_t end, std::int64_t* offset) {
   while (*offset < end && session.host.out->good()) {
-    const auto block = file.Read(*offset, std::min(kBlock, end - *offset));
+    const auto block = file.Read(*offset, std::min(kLogBlock, end - *offset));
     if (!block) return block.error();
     if (block->empty()) break;
     *session.host.out << *block << std::flush;

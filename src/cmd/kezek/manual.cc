@@ -36,7 +36,7 @@ constexpr Named kVariables[] = {
 };
 
 // Text that the formatter takes literally. `-` is what a shell takes, and no hyphen.
-std::string Escaped(const std::string& text) {
+std::string RoffEscaped(const std::string& text) {
   std::string escaped;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool at_start = i == 0 || text[i - 1] == '\n';
@@ -67,8 +67,8 @@ std::string Escaped(const std::string& text) {
   return escaped;
 }
 
-std::string Bold(const std::string& text) { return "\\fB" + Escaped(text) + "\\fP"; }
-std::string Italic(const std::string& text) { return "\\fI" + Escaped(text) + "\\fP"; }
+std::string Bold(const std::string& text) { return "\\fB" + RoffEscaped(text) + "\\fP"; }
+std::string Italic(const std::string& text) { return "\\fI" + RoffEscaped(text) + "\\fP"; }
 
 std::string Dashed(const CLI::App& command) {
   std::string name = FullName(command);
@@ -77,7 +77,7 @@ std::string Dashed(const CLI::App& command) {
 }
 
 std::string Entry(const std::string& name, const std::string& about) {
-  return ".TP\n" + name + "\n" + Escaped(about) + "\n";
+  return ".TP\n" + name + "\n" + RoffEscaped(about) + "\n";
 }
 
 std::string NameOf(const Choice& choice) {
@@ -143,9 +143,9 @@ std::string Page(const CLI::App& command) {
   std::string text = ".TH " + Dashed(command) + " 1 " + kDate + " \"kezek " KEZEK_VERSION "\"\n";
   std::string about = command.get_description();
   if (about.ends_with('.')) about.pop_back();
-  text += ".SH NAME\n" + Escaped(Dashed(command)) + " \\- " + Escaped(about) + "\n";
+  text += ".SH NAME\n" + RoffEscaped(Dashed(command)) + " \\- " + RoffEscaped(about) + "\n";
   text += Synopsis(command);
-  if (!notes.text.empty()) text += ".SH DESCRIPTION\n" + Escaped(notes.text);
+  if (!notes.text.empty()) text += ".SH DESCRIPTION\n" + RoffEscaped(notes.text);
   text += Commands(command);
   text += Choices("ARGUMENTS", ArgumentsOf(command));
   text += Choices("OPTIONS", OptionsOf(command));
@@ -165,7 +165,7 @@ std::string Page(const CLI::App& command) {
                                 "endpoints, tokens and projects by context, for its owner alone");
   if (!notes.examples.empty()) {
     text += ".SH EXAMPLES\n.nf\n";
-    for (const std::string& example : notes.examples) text += Escaped(example) + "\n";
+    for (const std::string& example : notes.examples) text += RoffEscaped(example) + "\n";
     text += ".fi\n";
   }
   return text + SeeAlso(command);

@@ -14,9 +14,9 @@
 namespace kezek::cli {
 namespace {
 
-constexpr int kPage = 1000;
+constexpr int kNodesPage = 1000;
 
-constexpr int kWatchSeconds = 5;
+constexpr int kNodesWatchSeconds = 5;
 
 struct NodeFlags {
   std::vector<std::string> nodes;
@@ -34,7 +34,7 @@ const std::vector<std::string>& HealthNames() {
   return names;
 }
 
-const std::vector<std::string>& SortKeys() {
+const std::vector<std::string>& NodeSortKeys() {
   static const std::vector<std::string> keys = {"name", "leaf", "health", "gpus", "free", "jobs"};
   return keys;
 }
@@ -110,7 +110,7 @@ Result<std::string> DefaultGpuType(Session& session) {
 
 Result<v1::ListNodesResponse> ListAllNodes(Session& session, v1::ListNodesRequest request) {
   v1::ListNodesResponse all;
-  request.mutable_page()->set_size(kPage);
+  request.mutable_page()->set_size(kNodesPage);
   do {
     Result<v1::ListNodesResponse> page = Ask<v1::ListNodesResponse>(session, request);
     if (!page) return page.error();
@@ -174,10 +174,10 @@ void AddNodes(CLI::App& app, Session& session) {
       ->type_name("TYPE");
   command->add_option("--domain", flags->domain, "only in this leaf or block")->type_name("DOMAIN");
   command->add_option("-s,--sort", flags->sort, "order; by name if not given")
-      ->type_name(Bars(SortKeys()))
-      ->check(OneOf(SortKeys()));
+      ->type_name(Bars(NodeSortKeys()))
+      ->check(OneOf(NodeSortKeys()));
   command->add_flag("-r,--reverse", flags->reverse, "the other way round");
-  flags->watch.AddTo(*command, kWatchSeconds);
+  flags->watch.AddTo(*command, kNodesWatchSeconds);
   command->footer(
       "Examples:\n"
       "  kezek nodes\n"

@@ -18,9 +18,9 @@
 namespace kezek::cli {
 namespace {
 
-constexpr int kPage = 500;
-constexpr int kWatchSeconds = 10;
-constexpr const char* kFooter =
+constexpr int kJobsPage = 500;
+constexpr int kQueueWatchSeconds = 10;
+constexpr const char* kQueueFooter =
     R"(FOR is how long a job has run, or has been queued, in hours and minutes: 10:12; with days in
 front from one day on: 3-04:05; below a minute in seconds.
 Another institution's jobs have no number, name or place: (another inst.). On a narrow terminal
@@ -101,7 +101,7 @@ Result<v1::ListJobsResponse> List(Session& session, const QueueFlags& flags) {
   if (!request) return request.error();
   v1::ListJobsResponse all;
   do {
-    request->mutable_page()->set_size(std::min(kPage, flags.limit - all.jobs_size()));
+    request->mutable_page()->set_size(std::min(kJobsPage, flags.limit - all.jobs_size()));
     Result<v1::ListJobsResponse> page = Ask<v1::ListJobsResponse>(session, *request);
     if (!page) {
       return WithFlags(page.error(), {{"filter.accounts", "--project"},
@@ -133,7 +133,7 @@ void AddGone(Session& session, Queue& queue, v1::ListJobsResponse& all) {
                       std::back_inserter(gone));
   now.erase("");
   queue.seen = std::move(now);
-  if (gone.empty() || gone.size() > kPage) return;
+  if (gone.empty() || gone.size() > kJobsPage) return;
   Result<v1::GetJobsResponse> jobs = GetJobs(session, gone);
   if (jobs) all.mutable_jobs()->MergeFrom(jobs->jobs());
 }
@@ -174,8 +174,8 @@ void AddQueue(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("queue", "list jobs: mine, or --all");
   const auto queue = std::make_shared<Queue>();
   queue->flags.AddTo(*command);
-  queue->watch.AddTo(*command, kWatchSeconds);
-  command->footer(kFooter);
+  queue->watch.AddTo(*command, kQueueWatchSeconds);
+  command->footer(kQueueFooter);
   command->callback([&session, queue] {
     session.action = [&session, queue] { return RunQueue(session, *queue); };
   });

@@ -13,7 +13,7 @@
 namespace kezek::cli {
 namespace {
 
-const std::vector<std::string>& SortKeys() {
+const std::vector<std::string>& JobSortKeys() {
   static const std::vector<std::string> keys = {"id",   "submitted", "started", "ended",
                                                 "gpus", "user",      "project", "state"};
   return keys;
@@ -94,8 +94,8 @@ void QueueFlags::AddTo(CLI::App& command) {
       ->type_name("WHEN");
   command.add_option("--until", until, "submitted before, over or not")->type_name("WHEN");
   command.add_option("-s,--sort", sort, "order; the newest first if not given")
-      ->type_name(Bars(SortKeys()))
-      ->check(OneOf(SortKeys()));
+      ->type_name(Bars(JobSortKeys()))
+      ->check(OneOf(JobSortKeys()));
   command.add_flag("-r,--reverse", reverse, "the other way round");
   command.add_option("--limit", limit, "rows at most; 1000 if not given")
       ->type_name("N")

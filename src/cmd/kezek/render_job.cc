@@ -7,7 +7,7 @@
 namespace kezek::cli {
 namespace {
 
-std::string Upper(std::string text) {
+std::string Capitals(std::string text) {
   for (char& c : text) {
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
   }
@@ -106,7 +106,7 @@ std::string JobShape(const v1::Job& job) {
   std::string text;
   if (resolved.nodes() > 1) text = std::to_string(resolved.nodes()) + " nodes × ";
   if (resolved.gpus_per_node() > 0) {
-    text += std::to_string(resolved.gpus_per_node()) + " " + Upper(resolved.gpu_type());
+    text += std::to_string(resolved.gpus_per_node()) + " " + Capitals(resolved.gpu_type());
   } else {
     text += Count(resolved.cpus_per_node(), "CPU");
   }

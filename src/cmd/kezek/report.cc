@@ -55,8 +55,6 @@ std::string Upper(std::string text) {
   return text;
 }
 
-std::string Text(std::int64_t number) { return std::to_string(number); }
-
 const std::vector<std::pair<std::string, std::string>> kFlags = {
     {"gpu_type", "--gpu-type"},
     {"time", "--since"},
@@ -90,26 +88,26 @@ const std::vector<std::string>& UsageColumns() {
 }
 
 std::vector<std::string> UsageCells(const v1::ReportUsageRow& row) {
-  return {Text(row.jobs()),
-          Text(row.charged_milli_gpu_ms()),
-          Text(row.refunded_milli_gpu_ms()),
-          Text(row.used_milli_gpu_ms()),
-          Text(row.guaranteed_milli_gpu_ms()),
-          Text(row.borrowed_milli_gpu_ms()),
-          Text(row.entitled_milli_gpu_ms()),
-          Text(row.unused_milli_gpu_ms()),
-          Text(row.waits().jobs()),
-          Text(row.waits().mean_ms()),
-          Text(row.waits().p50_ms()),
-          Text(row.waits().p95_ms()),
-          Text(row.waits().max_ms()),
-          Text(row.preempted()),
-          Text(row.lost_milli_gpu_ms()),
-          Text(row.failed()),
-          row.has_idle_milli_gpu_ms() ? Text(row.idle_milli_gpu_ms()) : "",
-          row.has_idle_known_milli_gpu_ms() ? Text(row.idle_known_milli_gpu_ms()) : "",
-          Text(row.expired_milli_gpu_ms()),
-          Text(row.apart_milli_gpu_ms())};
+  return {std::to_string(row.jobs()),
+          std::to_string(row.charged_milli_gpu_ms()),
+          std::to_string(row.refunded_milli_gpu_ms()),
+          std::to_string(row.used_milli_gpu_ms()),
+          std::to_string(row.guaranteed_milli_gpu_ms()),
+          std::to_string(row.borrowed_milli_gpu_ms()),
+          std::to_string(row.entitled_milli_gpu_ms()),
+          std::to_string(row.unused_milli_gpu_ms()),
+          std::to_string(row.waits().jobs()),
+          std::to_string(row.waits().mean_ms()),
+          std::to_string(row.waits().p50_ms()),
+          std::to_string(row.waits().p95_ms()),
+          std::to_string(row.waits().max_ms()),
+          std::to_string(row.preempted()),
+          std::to_string(row.lost_milli_gpu_ms()),
+          std::to_string(row.failed()),
+          row.has_idle_milli_gpu_ms() ? std::to_string(row.idle_milli_gpu_ms()) : "",
+          row.has_idle_known_milli_gpu_ms() ? std::to_string(row.idle_known_milli_gpu_ms()) : "",
+          std::to_string(row.expired_milli_gpu_ms()),
+          std::to_string(row.apart_milli_gpu_ms())};
 }
 
 // How accounts stood is not told apart by these.
@@ -219,14 +217,14 @@ Result<int> RunReportUsage(Session& session, const ReportFlags& flags) {
 // Millionths as `0.97`.
 std::string Index(std::int64_t ppm) {
   const std::int64_t hundredths = (ppm + 5000) / 10'000;
-  const std::string part = Text(hundredths % 100);
-  return Text(hundredths / 100) + "." + (part.size() == 1 ? "0" : "") + part;
+  const std::string part = std::to_string(hundredths % 100);
+  return std::to_string(hundredths / 100) + "." + (part.size() == 1 ? "0" : "") + part;
 }
 
 // Millionths as `1.3 points`.
 std::string Points(std::int64_t ppm) {
   const std::int64_t tenths = (ppm + 500) / 1000;
-  return Text(tenths / 10) + "." + Text(tenths % 10) + " points";
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " points";
 }
 
 // What admins may put in the place of the rules.
@@ -243,11 +241,12 @@ void PrintEquityCsv(const Host& host, const std::string& by,
                   "received_milli_gpu_ms", "started", "wait_p50_ms", "wait_p95_ms",
                   "apart_milli_gpu_ms"});
   for (const v1::EquityRow& row : answer.rows()) {
-    PrintCsv(host, {row.group(), Text(row.target_ppm()), Text(row.entitled_ppm()),
-                    Text(row.received_ppm()), Text(row.off_ppm()), Text(row.unmet_ppm()),
-                    Text(row.received_milli_gpu_ms()), Text(row.waits().jobs()),
-                    Text(row.waits().p50_ms()), Text(row.waits().p95_ms()),
-                    Text(row.apart_milli_gpu_ms())});
+    PrintCsv(host,
+             {row.group(), std::to_string(row.target_ppm()), std::to_string(row.entitled_ppm()),
+              std::to_string(row.received_ppm()), std::to_string(row.off_ppm()),
+              std::to_string(row.unmet_ppm()), std::to_string(row.received_milli_gpu_ms()),
+              std::to_string(row.waits().jobs()), std::to_string(row.waits().p50_ms()),
+              std::to_string(row.waits().p95_ms()), std::to_string(row.apart_milli_gpu_ms())});
   }
   *host.out << "# jain_ppm " << answer.jain_ppm() << " over " << answer.institutions()
             << " institutions with demand, policy_error_ppm " << answer.policy_error_ppm() << '\n';
@@ -258,7 +257,9 @@ void PrintEquityCsv(const Host& host, const std::string& by,
 }
 
 // Percentage points with their sign.
-std::string Signed(std::int64_t ppm) { return (ppm < 0 ? "-" : "+") + Percent(std::abs(ppm)); }
+std::string SignedPercent(std::int64_t ppm) {
+  return (ppm < 0 ? "-" : "+") + Percent(std::abs(ppm));
+}
 
 void PrintEquityTable(Session& session, const std::string& by,
                       const v1::ReportEquityResponse& answer) {
@@ -269,7 +270,7 @@ void PrintEquityTable(Session& session, const std::string& by,
   for (const v1::EquityRow& row : answer.rows()) {
     apart += row.apart_milli_gpu_ms();
     table.Add({row.group(), Percent(row.target_ppm()), Percent(row.entitled_ppm()),
-               Percent(row.received_ppm()), Signed(row.off_ppm()), WaitedText(row.waits()),
+               Percent(row.received_ppm()), SignedPercent(row.off_ppm()), WaitedText(row.waits()),
                Percent(row.unmet_ppm())});
   }
   table.Print(host);
@@ -280,7 +281,8 @@ void PrintEquityTable(Session& session, const std::string& by,
   std::string by_hand;
   for (const auto& kind : kByHand) {
     const std::int64_t jobs = ByHand(answer, kind);
-    if (jobs > 0) by_hand += (by_hand.empty() ? "" : ", ") + std::string(kind) + " " + Text(jobs);
+    if (jobs > 0)
+      by_hand += (by_hand.empty() ? "" : ", ") + std::string(kind) + " " + std::to_string(jobs);
   }
   *host.out << "Jobs that admins changed by hand: " << (by_hand.empty() ? "none" : by_hand) << '\n';
 }

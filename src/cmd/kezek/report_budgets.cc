@@ -21,8 +21,6 @@ struct BudgetFlags {
   bool all_periods = false;
 };
 
-std::string Text(std::int64_t number) { return std::to_string(number); }
-
 void PrintBudgetsCsv(const Host& host, const v1::ListBudgetsResponse& answer) {
   PrintCsv(host, {"account", "budget", "gpu_type", "start_ms", "end_ms", "set_milli_gpu_hours",
                   "granted_milli_gpu_ms", "spent_milli_gpu_ms", "refunded_milli_gpu_ms",
@@ -30,13 +28,15 @@ void PrintBudgetsCsv(const Host& host, const v1::ListBudgetsResponse& answer) {
                   "will_expire_milli_gpu_ms", "runs_out_ms", "warned_percent"});
   for (const v1::Budget& budget : answer.budgets()) {
     const v1::BudgetSpec& spec = budget.spec();
-    PrintCsv(host, {budget.account(), spec.name(), spec.gpu_type(), Text(spec.start_ms()),
-                    Text(spec.end_ms()), Text(spec.milli_gpu_hours()),
-                    Text(budget.granted_milli_gpu_ms()), Text(budget.spent_milli_gpu_ms()),
-                    Text(budget.refunded_milli_gpu_ms()), Text(budget.held_milli_gpu_ms()),
-                    Text(budget.left_milli_gpu_ms()), Text(budget.expired_milli_gpu_ms()),
-                    Text(budget.will_expire_milli_gpu_ms()), Text(budget.runs_out_ms()),
-                    Text(budget.warned_percent())});
+    PrintCsv(
+        host,
+        {budget.account(), spec.name(), spec.gpu_type(), std::to_string(spec.start_ms()),
+         std::to_string(spec.end_ms()), std::to_string(spec.milli_gpu_hours()),
+         std::to_string(budget.granted_milli_gpu_ms()), std::to_string(budget.spent_milli_gpu_ms()),
+         std::to_string(budget.refunded_milli_gpu_ms()), std::to_string(budget.held_milli_gpu_ms()),
+         std::to_string(budget.left_milli_gpu_ms()), std::to_string(budget.expired_milli_gpu_ms()),
+         std::to_string(budget.will_expire_milli_gpu_ms()), std::to_string(budget.runs_out_ms()),
+         std::to_string(budget.warned_percent())});
   }
 }
 

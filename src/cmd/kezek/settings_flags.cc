@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kMost = 1'000'000'000;
 
-Error BadFlag(const std::string& flag, const std::string& message) {
+Error BadSetting(const std::string& flag, const std::string& message) {
   return FieldProblem(Code::kInvalidArgument, FieldError{flag, "FIELD_INVALID", message, {}});
 }
 
@@ -25,7 +25,8 @@ Result<std::int64_t> Milli(const std::string& flag, const std::string& text) {
   const Result<std::int64_t> whole = script::ParseNumber(text.substr(0, point), 0, kMost);
   const Result<std::int64_t> part = script::ParseNumber(fraction, 0, 999);
   if (!whole || !part || too_fine) {
-    return BadFlag(flag, "'" + text + "' is not a number of 0 or more with at most three decimals");
+    return BadSetting(flag,
+                      "'" + text + "' is not a number of 0 or more with at most three decimals");
   }
   return *whole * 1000 + *part;
 }
@@ -53,7 +54,7 @@ Result<void> ApplyShares(const ShareFlag& share, const std::string& default_type
   for (const std::string& value : values) {
     const std::size_t equals = value.find('=');
     const std::string type = equals == std::string::npos ? default_type : value.substr(0, equals);
-    if (type.empty()) return BadFlag(flag, "'" + value + "' names no type: expected h200=48");
+    if (type.empty()) return BadSetting(flag, "'" + value + "' names no type: expected h200=48");
     const std::string figure = equals == std::string::npos ? value : value.substr(equals + 1);
     v1::Share& slot = (*settings.mutable_shares())[type];
     if (figure == "none" && share.clear != nullptr) {
@@ -69,20 +70,20 @@ Result<void> ApplyShares(const ShareFlag& share, const std::string& default_type
 
 using LimitSetter = void (v1::Limits::*)(std::int64_t);
 using LimitClearer = void (v1::Limits::*)();
-enum class Unit { kGpus, kJobs, kTime };
+enum class LimitUnit { kGpus, kJobs, kTime };
 
-Result<void> ApplyLimit(const std::string& flag, const std::string& value, Unit unit,
+Result<void> ApplyLimit(const std::string& flag, const std::string& value, LimitUnit unit,
                         v1::Limits& limits, LimitSetter set, LimitClearer clear) {
   if (value.empty()) return {};
   if (value == "none") {
     (limits.*clear)();
     return {};
   }
-  Result<std::int64_t> number = unit == Unit::kGpus   ? Milli(flag, value)
-                                : unit == Unit::kTime ? script::ParseDuration(value)
-                                                      : script::ParseNumber(value, 0, kMost);
-  if (!number && unit == Unit::kGpus) return number.error();
-  if (!number) return BadFlag(flag, number.error().message);
+  Result<std::int64_t> number = unit == LimitUnit::kGpus   ? Milli(flag, value)
+                                : unit == LimitUnit::kTime ? script::ParseDuration(value)
+                                                           : script::ParseNumber(value, 0, kMost);
+  if (!number && unit == LimitUnit::kGpus) return number.error();
+  if (!number) return BadSetting(flag, number.error().message);
   (limits.*set)(*number);
   return {};
 }
@@ -162,7 +163,7 @@ Result<void> SettingsFlags::ApplyTo(const std::string& default_type,
   struct LimitFlag {
     const char* flag;
     const std::string* value;
-    Unit unit;
+    LimitUnit unit;
     L* (v1::AccountSettings::*of)();
     LimitSetter set;
     LimitClearer clear;
@@ -170,23 +171,25 @@ Result<void> SettingsFlags::ApplyTo(const std::string& default_type,
   constexpr auto kAll = &v1::AccountSettings::mutable_account_limits;
   constexpr auto kEach = &v1::AccountSettings::mutable_user_limits;
   const LimitFlag limits[] = {
-      {"--max-gpus", &max_gpus, Unit::kGpus, kAll, &L::set_running_milli_gpus,
+      {"--max-gpus", &max_gpus, LimitUnit::kGpus, kAll, &L::set_running_milli_gpus,
        &L::clear_running_milli_gpus},
-      {"--max-running", &max_running, Unit::kJobs, kAll, &L::set_jobs_running,
+      {"--max-running", &max_running, LimitUnit::kJobs, kAll, &L::set_jobs_running,
        &L::clear_jobs_running},
-      {"--max-queued", &max_queued, Unit::kJobs, kAll, &L::set_jobs_queued, &L::clear_jobs_queued},
-      {"--max-job-gpus", &max_job_gpus, Unit::kGpus, kAll, &L::set_job_milli_gpus,
-       &L::clear_job_milli_gpus},
-      {"--max-time", &max_time, Unit::kTime, kAll, &L::set_time_limit_ms, &L::clear_time_limit_ms},
-      {"--user-max-gpus", &user_max_gpus, Unit::kGpus, kEach, &L::set_running_milli_gpus,
-       &L::clear_running_milli_gpus},
-      {"--user-max-running", &user_max_running, Unit::kJobs, kEach, &L::set_jobs_running,
-       &L::clear_jobs_running},
-      {"--user-max-queued", &user_max_queued, Unit::kJobs, kEach, &L::set_jobs_queued,
+      {"--max-queued", &max_queued, LimitUnit::kJobs, kAll, &L::set_jobs_queued,
        &L::clear_jobs_queued},
-      {"--user-max-job-gpus", &user_max_job_gpus, Unit::kGpus, kEach, &L::set_job_milli_gpus,
+      {"--max-job-gpus", &max_job_gpus, LimitUnit::kGpus, kAll, &L::set_job_milli_gpus,
        &L::clear_job_milli_gpus},
-      {"--user-max-time", &user_max_time, Unit::kTime, kEach, &L::set_time_limit_ms,
+      {"--max-time", &max_time, LimitUnit::kTime, kAll, &L::set_time_limit_ms,
+       &L::clear_time_limit_ms},
+      {"--user-max-gpus", &user_max_gpus, LimitUnit::kGpus, kEach, &L::set_running_milli_gpus,
+       &L::clear_running_milli_gpus},
+      {"--user-max-running", &user_max_running, LimitUnit::kJobs, kEach, &L::set_jobs_running,
+       &L::clear_jobs_running},
+      {"--user-max-queued", &user_max_queued, LimitUnit::kJobs, kEach, &L::set_jobs_queued,
+       &L::clear_jobs_queued},
+      {"--user-max-job-gpus", &user_max_job_gpus, LimitUnit::kGpus, kEach, &L::set_job_milli_gpus,
+       &L::clear_job_milli_gpus},
+      {"--user-max-time", &user_max_time, LimitUnit::kTime, kEach, &L::set_time_limit_ms,
        &L::clear_time_limit_ms},
   };
   for (const LimitFlag& limit : limits) {
@@ -215,7 +218,7 @@ Result<void> SettingsFlags::ApplyNames(v1::AccountSettings& settings) const {
   }
   if (!default_time.empty()) {
     Result<std::int64_t> time = script::ParseDuration(default_time);
-    if (!time) return BadFlag("--default-time", time.error().message);
+    if (!time) return BadSetting("--default-time", time.error().message);
     settings.set_default_time_limit_ms(*time);
   }
   if (rule == "fair") settings.set_rule(v1::PROJECT_RULE_FAIR);

@@ -20,7 +20,7 @@ struct ShowFlags {
   std::int64_t seq = 0;  // of the last event shown
 };
 
-constexpr int kWatchSeconds = 10;
+constexpr int kShowWatchSeconds = 10;
 
 std::string Requeue(const v1::ResolvedSpec& resolved) {
   if (!resolved.requeue()) return "never";
@@ -191,7 +191,7 @@ void AddShow(CLI::App& app, Session& session) {
   const auto flags = std::make_shared<ShowFlags>();
   command->add_option("JOB", flags->jobs, "jobs: 48211, 48211_7, 48211_[3-9,12]")->required();
   command->add_flag("--script", flags->script, "print the script instead");
-  flags->watch.AddTo(*command, kWatchSeconds);
+  flags->watch.AddTo(*command, kShowWatchSeconds);
   command->footer(
       "In a pipe --watch writes a line for each event.\n"
       "Examples:\n"

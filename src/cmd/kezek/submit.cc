@@ -20,6 +20,7 @@
 #include "cmd/kezek/outlook_text.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/spec.h"
+#include "cmd/kezek/usage_error.h"
 #include "script/option_table.h"
 #include "script/parse.h"
 
@@ -63,8 +64,6 @@ script::OtherParser OwnFlags(Session& session, SubmitFlags& flags) {
     return 0;
   };
 }
-
-Error BadUsage(const std::string& message) { return Error{Code::kInvalidArgument, message, {}}; }
 
 Result<std::string> ReadScript(const Host& host, const std::string& path) {
   if (path == "-") {

@@ -19,6 +19,7 @@
 #include "cmd/kezek/progress.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/spec.h"
+#include "cmd/kezek/usage_error.h"
 
 namespace kezek::cli {
 namespace {
@@ -34,8 +35,6 @@ struct FileFlags {
   bool wait = false;
   bool parsable = false;
 };
-
-Error BadUsage(const std::string& message) { return Error{Code::kInvalidArgument, message, {}}; }
 
 // All that may stand beside a job file: it says itself what its jobs are.
 Result<FileFlags> ReadFlags(Session& session, const std::vector<std::string>& arguments) {

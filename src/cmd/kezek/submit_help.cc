@@ -10,7 +10,7 @@
 namespace kezek::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kSubmitFooter =
     R"(Instead of SCRIPT: -- COMMAND [ARGUMENT…] makes a script of one command, - reads the script
 from standard input, FILE.yaml has jobs in the API's own field names (kezek job init writes one).
 The options may also stand in the script, on #SBATCH lines (as sbatch has them) and #KEZEK lines.
@@ -78,7 +78,7 @@ void AddSubmit(CLI::App& app) {
   CLI::App* command = app.add_subcommand("submit", "submit a batch script, or a command");
   AddJobOptions(*command);
   AddOwnFlags(*command);
-  command->footer(kFooter);
+  command->footer(kSubmitFooter);
 }
 
 }  // namespace kezek::cli

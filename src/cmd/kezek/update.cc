@@ -27,7 +27,7 @@ struct UpdateFlags {
   std::string reason;
 };
 
-Error BadFlag(const std::string& flag, const std::string& message) {
+Error BadUpdate(const std::string& flag, const std::string& message) {
   return Error{Code::kInvalidArgument, flag + ": " + message, {}};
 }
 
@@ -36,28 +36,28 @@ Result<v1::UpdateRequest> RequestFor(const UpdateFlags& flags, std::int64_t now_
   for (const std::string& job : flags.jobs) request.add_jobs(job);
   if (!flags.time.empty()) {
     const Result<std::int64_t> limit = script::ParseDuration(flags.time);
-    if (!limit) return BadFlag("--time", limit.error().message);
+    if (!limit) return BadUpdate("--time", limit.error().message);
     request.set_time_limit_ms(*limit);
   }
   if (!flags.begin.empty()) {
     const Result<std::int64_t> begin = script::ParseMoment(flags.begin, now_ms);
-    if (!begin) return BadFlag("--begin", begin.error().message);
+    if (!begin) return BadUpdate("--begin", begin.error().message);
     request.set_begin_ms(*begin);
   }
   if (!flags.deadline.empty()) {
     const Result<std::int64_t> deadline = script::ParseMoment(flags.deadline, now_ms);
-    if (!deadline) return BadFlag("--deadline", deadline.error().message);
+    if (!deadline) return BadUpdate("--deadline", deadline.error().message);
     request.set_deadline_ms(*deadline);
   }
   if (!flags.nice.empty()) {
     const Result<std::int64_t> nice = script::ParseNumber(flags.nice, -10'000, 10'000);
-    if (!nice) return BadFlag("--nice", nice.error().message);
+    if (!nice) return BadUpdate("--nice", nice.error().message);
     request.set_user_priority(static_cast<std::int32_t>(-*nice));
   }
   if (!flags.running.empty()) {
     const Result<std::int64_t> running =
         script::ParseNumber(flags.running, 0, std::numeric_limits<std::int32_t>::max());
-    if (!running) return BadFlag("--array-running", running.error().message);
+    if (!running) return BadUpdate("--array-running", running.error().message);
     request.set_array_max_running(static_cast<std::int32_t>(*running));
   }
   if (!flags.job_class.empty()) request.set_job_class(flags.job_class);

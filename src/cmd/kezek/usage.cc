@@ -19,7 +19,7 @@
 namespace kezek::cli {
 namespace {
 
-constexpr int kWatchSeconds = 5;
+constexpr int kUsageWatchSeconds = 5;
 
 struct UsageFlags {
   std::string account;
@@ -30,7 +30,7 @@ struct UsageFlags {
   WatchFlags watch;
 };
 
-const std::vector<std::string>& SortKeys() {
+const std::vector<std::string>& UsageSortKeys() {
   static const std::vector<std::string> keys = {"account", "running", "queued", "used", "decayed"};
   return keys;
 }
@@ -209,10 +209,10 @@ void AddUsage(CLI::App& app, Session& session) {
   command->add_option("--gpu-type", flags->gpu_type, "only this type of GPU")->type_name("TYPE");
   command->add_flag("--by-user", flags->by_user, "users of projects, too, least usage first");
   command->add_option("-s,--sort", flags->sort, "order; that of the tree if not given")
-      ->type_name(Bars(SortKeys()))
-      ->check(OneOf(SortKeys()));
+      ->type_name(Bars(UsageSortKeys()))
+      ->check(OneOf(UsageSortKeys()));
   command->add_flag("-r,--reverse", flags->reverse, "the other way round");
-  flags->watch.AddTo(*command, kWatchSeconds);
+  flags->watch.AddTo(*command, kUsageWatchSeconds);
   command->footer(
       "RUNNING is what runs on shared nodes, APART, where there is any, on dedicated ones and\n"
       "lanes of classes. USED is all that was charged, DECAYED what fair share counts of it, OF\n"

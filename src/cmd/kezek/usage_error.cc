@@ -110,6 +110,8 @@ Error UsageError(const CLI::App& app, const CLI::ParseError& error) {
   return Usage(command, words);
 }
 
+Error BadUsage(const std::string& message) { return Error{Code::kInvalidArgument, message, {}}; }
+
 Error NoSuchCommand(const CLI::App& command, const std::string& written) {
   for (const auto& [theirs, ours] : kSlurmCommands) {
     if (written == theirs) {

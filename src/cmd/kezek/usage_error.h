@@ -18,6 +18,9 @@ namespace kezek::cli {
 // What the parser threw after it read `app`'s command line.
 Error UsageError(const CLI::App& app, const CLI::ParseError& error);
 
+// A command line that cannot be meant.
+Error BadUsage(const std::string& message);
+
 // There is no such command in this one.
 Error NoSuchCommand(const CLI::App& command, const std::string& written);
 

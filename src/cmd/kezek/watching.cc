@@ -49,7 +49,7 @@ Look LookOnce(Session& session, const Watched& watched, bool as_log) {
   return look;
 }
 
-bool IsAway(const Result<int>& result) {
+bool WasAway(const Result<int>& result) {
   return !result && (result.error().code == Code::kUnavailable ||
                      result.error().code == Code::kDeadlineExceeded);
 }
@@ -140,7 +140,7 @@ Result<int> Watch(Session& session, const WatchFlags& flags, const Watched& watc
                   bool as_log) {
   for (bool reached = false;;) {
     const Look look = LookOnce(session, watched, as_log);
-    if (!look.result && (!reached || !IsAway(look.result))) return look.result;
+    if (!look.result && (!reached || !WasAway(look.result))) return look.result;
     reached = true;
     shown.Show(look);
     if (!session.host.go_on || !session.host.go_on()) return kDone;

@@ -11,7 +11,6 @@
 namespace kezek::control {
 namespace {
 
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
 constexpr AccountId kSector{2};  // above the project
 constexpr AccountId kOther{3};
 constexpr UserId kAnother{2};

@@ -11,7 +11,6 @@
 namespace kezek::control {
 namespace {
 
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
 const BudgetRef kBudget{DeskOfOne::kProject, "q4"};
 
 class BudgetsTest : public testing::Test {

@@ -17,7 +17,6 @@
 namespace kezek::control {
 namespace {
 
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
 const BudgetRef kBudget{DeskOfOne::kProject, "q4"};
 
 class PeersFailures : public ::testing::Test {

@@ -14,12 +14,6 @@
 namespace kezek::engine {
 namespace {
 
-Engine EngineWith(const SmallTree& tree, int nodes, EngineConfig config = {}) {
-  Engine engine(config, tree.Make());
-  for (int i = 1; i <= nodes; ++i) engine.SetNode(H200("n" + std::to_string(i)));
-  return engine;
-}
-
 SmallTree TwoProjects(MilliGpus first = 0, MilliGpus second = 0) {
   SmallTree tree;
   tree.Add(2, 1, first);

@@ -20,12 +20,6 @@ SmallTree Dedicated(MilliGpus guarantee_gpus = 0) {
   return tree;
 }
 
-Engine EngineWith(const SmallTree& tree, int nodes) {
-  Engine engine({}, tree.Make());
-  for (int i = 1; i <= nodes; ++i) engine.SetNode(H200("n" + std::to_string(i)));
-  return engine;
-}
-
 JobSpec Of(const std::string& job_class, JobSpec spec) {
   spec.job_class = job_class;
   return spec;

@@ -90,6 +90,13 @@ inline Waiting Queued(std::int64_t id, JobSpec spec, std::int64_t user = 1) {
   return job;
 }
 
+// An engine with the nodes n1, n2, ...
+inline Engine EngineWith(const SmallTree& tree, int nodes, const EngineConfig& config = {}) {
+  Engine engine(config, tree.Make());
+  for (int i = 1; i <= nodes; ++i) engine.SetNode(H200("n" + std::to_string(i)));
+  return engine;
+}
+
 // The attempt that a start becomes.
 inline Holding HoldingOf(const Start& start, const Waiting& job, TimeMs start_ms = kNoon) {
   return {.attempt = {start.job, 1},

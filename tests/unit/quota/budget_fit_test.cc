@@ -16,10 +16,9 @@ namespace kezek::quota {
 namespace {
 
 constexpr TimeMs kNow = 1000 * kDayMs;
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
 constexpr AccountId kProject{2};
 
-BudgetSpec Spec(const std::string& name, std::int64_t hours, DurationMs from, DurationMs to) {
+BudgetSpec SpecFrom(const std::string& name, std::int64_t hours, DurationMs from, DurationMs to) {
   return {
       .name = name, .milli_gpu_hours = hours * 1000, .start_ms = kNow + from, .end_ms = kNow + to};
 }
@@ -46,7 +45,7 @@ Reason Never(const AccountTree& tree, std::int64_t gpus, DurationMs limit_ms,
 }
 
 TEST(NeverHeldTest, WhatTheBudgetIsTooSmallForEvenWhenFull) {
-  const AccountTree tree = TreeOf({Spec("q", 10, -kDayMs, 30 * kDayMs)});
+  const AccountTree tree = TreeOf({SpecFrom("q", 10, -kDayMs, 30 * kDayMs)});
   const Reason never = Never(tree, 8, 2 * kHourMs);
   EXPECT_EQ(never.code, ReasonCode::kBudgetExhausted);
   EXPECT_EQ(never.fields.at("budget"), "q");
@@ -62,38 +61,38 @@ TEST(NeverHeldTest, AnAccountWithoutBudgetsHoldsAll) {
 }
 
 TEST(NeverHeldTest, BudgetsOfOtherTypesDoNotCount) {
-  BudgetSpec other = Spec("a100", 1, -kDayMs, 30 * kDayMs);
+  BudgetSpec other = SpecFrom("a100", 1, -kDayMs, 30 * kDayMs);
   other.gpu_type = "a100";
   EXPECT_EQ(Never(TreeOf({other}), 8, kDayMs).code, ReasonCode::kNone);
 }
 
 TEST(NeverHeldTest, ABudgetThatLetsGoOnAsAScavengerRefusesNothing) {
-  BudgetSpec scavenge = Spec("q", 1, -kDayMs, 30 * kDayMs);
+  BudgetSpec scavenge = SpecFrom("q", 1, -kDayMs, 30 * kDayMs);
   scavenge.at_exhaustion = AtExhaustion::kScavenge;
   EXPECT_EQ(Never(TreeOf({scavenge}), 8, kDayMs).code, ReasonCode::kNone);
 }
 
 TEST(NeverHeldTest, ALaterPeriodThatIsLargeEnoughIsWaitedFor) {
-  const std::vector<BudgetSpec> specs = {Spec("small", 10, -kDayMs, 10 * kDayMs),
-                                         Spec("large", 100, 10 * kDayMs, 20 * kDayMs)};
+  const std::vector<BudgetSpec> specs = {SpecFrom("small", 10, -kDayMs, 10 * kDayMs),
+                                         SpecFrom("large", 100, 10 * kDayMs, 20 * kDayMs)};
   EXPECT_EQ(Never(TreeOf(specs), 8, 4 * kHourMs).code, ReasonCode::kNone);
   EXPECT_NE(Never(TreeOf(specs), 8, 40 * kHourMs).code, ReasonCode::kNone);
   // The parent's must hold it at the same time.
-  const auto root = Spec("root", 10, -kDayMs, 20 * kDayMs);
+  const auto root = SpecFrom("root", 10, -kDayMs, 20 * kDayMs);
   EXPECT_NE(Never(TreeOf(specs, {root}), 8, 4 * kHourMs).code, ReasonCode::kNone);
 }
 
 TEST(NeverHeldTest, TwoPeriodsMayHoldTogetherWhatNeitherHolds) {
-  const std::vector<BudgetSpec> specs = {Spec("a", 40, -kDayMs, 10 * kDayMs),
-                                         Spec("b", 40, 10 * kDayMs, 20 * kDayMs)};
+  const std::vector<BudgetSpec> specs = {SpecFrom("a", 40, -kDayMs, 10 * kDayMs),
+                                         SpecFrom("b", 40, 10 * kDayMs, 20 * kDayMs)};
   // Of a start late in the first, it holds at most a day beyond its end, and the second the rest.
   EXPECT_EQ(Never(TreeOf(specs), 1, 60 * kHourMs).code, ReasonCode::kNone);
   EXPECT_NE(Never(TreeOf(specs), 1, 90 * kHourMs).code, ReasonCode::kNone);
 }
 
 TEST(NeverHeldTest, WhatMayBeCarriedOverCounts) {
-  std::vector<BudgetSpec> specs = {Spec("a", 100, -30 * kDayMs, -kDayMs),
-                                   Spec("b", 10, -kDayMs, 10 * kDayMs)};
+  std::vector<BudgetSpec> specs = {SpecFrom("a", 100, -30 * kDayMs, -kDayMs),
+                                   SpecFrom("b", 10, -kDayMs, 10 * kDayMs)};
   EXPECT_NE(Never(TreeOf(specs), 1, 20 * kHourMs).code, ReasonCode::kNone);
   const auto carried = [](const BudgetRef& budget) -> MilliGpuMs {
     return budget.name == "b" ? 15 * kGpuHour : 0;
@@ -104,14 +103,14 @@ TEST(NeverHeldTest, WhatMayBeCarriedOverCounts) {
 }
 
 TEST(NeverHeldTest, ABeginTimeBehindThePeriodIsWaitedFor) {
-  const AccountTree tree = TreeOf({Spec("q", 1, -kDayMs, kDayMs)});
+  const AccountTree tree = TreeOf({SpecFrom("q", 1, -kDayMs, kDayMs)});
   EXPECT_EQ(Never(tree, 8, kDayMs, Nothing, kNow + 2 * kDayMs).code, ReasonCode::kNone);
   EXPECT_NE(Never(tree, 8, kDayMs, Nothing, kNow + kHourMs).code, ReasonCode::kNone);
 }
 
 // A period that ends with none behind it is no matter of GPU-hours: the job waits and says so.
 TEST(NeverHeldTest, AnEndThatNobodyHasPlannedBeyondIsNotForEver) {
-  const AccountTree tree = TreeOf({Spec("q", 1'000'000, -kDayMs, 10 * kDayMs)});
+  const AccountTree tree = TreeOf({SpecFrom("q", 1'000'000, -kDayMs, 10 * kDayMs)});
   EXPECT_EQ(Never(tree, 1, 50 * kDayMs).code, ReasonCode::kNone);
 }
 
@@ -123,7 +122,7 @@ std::vector<BudgetSpec> RandomBudgets(std::mt19937_64& random) {
   DurationMs from = -draw(0, 30) * kHourMs;
   for (int i = draw(0, 3); i > 0; --i) {
     const DurationMs to = from + draw(1, 40) * kHourMs;
-    specs.push_back(Spec("b" + std::to_string(i), draw(0, 60), from, to));
+    specs.push_back(SpecFrom("b" + std::to_string(i), draw(0, 60), from, to));
     specs.back().carry_over_percent = draw(0, 2) * 50;
     from = to + draw(0, 1) * draw(0, 20) * kHourMs;
   }

@@ -11,8 +11,7 @@
 namespace kezek::quota {
 namespace {
 
-constexpr TimeMs kStart = 100 * kDayMs;
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
+constexpr TimeMs kFirstDay = 100 * kDayMs;
 constexpr AccountId kAccount{2};
 
 BudgetSpec Period(const std::string& name, TimeMs start, DurationMs time) {
@@ -47,11 +46,11 @@ TEST(BudgetForecast, FollowsThePace) {
       {"all gone", 0, 0, 500 * h, true, 0, 0},
       {"more given back than spent", 1000 * h, 0, -5 * h, false, 0, 1000 * h},
   };
-  const TimeMs now = kStart + 10 * kDayMs;
+  const TimeMs now = kFirstDay + 10 * kDayMs;
   for (const Case& one : cases) {
     SCOPED_TRACE(one.what);
     const BudgetBalance balance{.left = one.left, .held = one.held};
-    const BudgetSpec spec = Period("q", kStart, 20 * kDayMs);
+    const BudgetSpec spec = Period("q", kFirstDay, 20 * kDayMs);
     const BudgetForecast forecast =
         ForecastOf(spec, balance, {one.spent, PaceTime(spec, now)}, now, one.has_next);
     const bool at_once = one.left + one.held == 0 && one.spent > 0;
@@ -62,23 +61,23 @@ TEST(BudgetForecast, FollowsThePace) {
 }
 
 TEST(BudgetForecast, OfAPeriodThatIsNotCurrentThereIsNone) {
-  const BudgetSpec spec = Period("q", kStart, 20 * kDayMs);
+  const BudgetSpec spec = Period("q", kFirstDay, 20 * kDayMs);
   const BudgetBalance balance{.left = kGpuHour};
-  for (const TimeMs now : {kStart - 1, kStart + 20 * kDayMs}) {
+  for (const TimeMs now : {kFirstDay - 1, kFirstDay + 20 * kDayMs}) {
     EXPECT_EQ(ForecastOf(spec, balance, {kGpuHour, kHourMs}, now, false), BudgetForecast{});
   }
 }
 
 TEST(BudgetForecast, LooksBackFourteenDaysAtMostAndAnHourAtLeast) {
-  const BudgetSpec spec = Period("q", kStart, 20 * kDayMs);
-  EXPECT_EQ(PaceTime(spec, kStart + kMinuteMs), kHourMs);
-  EXPECT_EQ(PaceTime(spec, kStart + 3 * kDayMs), 3 * kDayMs);
-  EXPECT_EQ(PaceTime(spec, kStart + 19 * kDayMs), 14 * kDayMs);
+  const BudgetSpec spec = Period("q", kFirstDay, 20 * kDayMs);
+  EXPECT_EQ(PaceTime(spec, kFirstDay + kMinuteMs), kHourMs);
+  EXPECT_EQ(PaceTime(spec, kFirstDay + 3 * kDayMs), 3 * kDayMs);
+  EXPECT_EQ(PaceTime(spec, kFirstDay + 19 * kDayMs), 14 * kDayMs);
 }
 
 TEST(BudgetForecast, TheNextPeriodIsTheSameAccountsAndTypes) {
-  const BudgetStanding one{{kAccount, "a"}, Period("a", kStart, kDayMs), {}};
-  BudgetStanding next{{kAccount, "b"}, Period("b", kStart + 5 * kDayMs, kDayMs), {}};
+  const BudgetStanding one{{kAccount, "a"}, Period("a", kFirstDay, kDayMs), {}};
+  BudgetStanding next{{kAccount, "b"}, Period("b", kFirstDay + 5 * kDayMs, kDayMs), {}};
   EXPECT_TRUE(HasNextPeriod({one, next}, one)) << "whenever it begins";
   EXPECT_FALSE(HasNextPeriod({one, next}, next)) << "the last";
   next.spec.gpu_type = "h200";
@@ -106,7 +105,7 @@ struct Simulated {
     const AccountTree before = *AccountTree::Build(accounts);
     accounts.at(kAccount).settings.budgets = specs;
     tree = *AccountTree::Build(accounts);
-    const auto grants = GrantsDue(before, tree, budgets, kStart);
+    const auto grants = GrantsDue(before, tree, budgets, kFirstDay);
     for (const LedgerEntry& entry : *grants) budgets.Book(entry);
   }
   // False: it is not left.
@@ -134,13 +133,13 @@ TEST(BudgetForecast, IsWhatAPeriodAtThatPaceComesTo) {
   for (const bool has_next : {false, true}) {
     for (const std::int64_t pace : {0, 1, 2, 4, 5, 10}) {  // GPU-hours an hour
       SCOPED_TRACE(pace);
-      std::vector<BudgetSpec> periods = {Period("a", kStart, time)};
-      if (has_next) periods.push_back(Period("b", kStart + time, time));
+      std::vector<BudgetSpec> periods = {Period("a", kFirstDay, time)};
+      if (has_next) periods.push_back(Period("b", kFirstDay + time, time));
       Simulated account(periods);
       BudgetForecast forecast;
       TimeMs ran_out = 0;
-      for (TimeMs now = kStart; now < kStart + time; now += kHourMs) {
-        if (now == kStart + 4 * kDayMs) {
+      for (TimeMs now = kFirstDay; now < kFirstDay + time; now += kHourMs) {
+        if (now == kFirstDay + 4 * kDayMs) {
           forecast =
               ForecastOf(periods[0], account.Balance(),
                          {account.Balance().spent, PaceTime(periods[0], now)}, now, has_next);
@@ -148,7 +147,7 @@ TEST(BudgetForecast, IsWhatAPeriodAtThatPaceComesTo) {
         if (!account.Spend(pace * kGpuHour) && ran_out == 0) ran_out = now;
       }
       EXPECT_EQ(forecast.runs_out_ms, ran_out);
-      for (const LedgerEntry& entry : EndsDue(account.tree, account.budgets, kStart + time)) {
+      for (const LedgerEntry& entry : EndsDue(account.tree, account.budgets, kFirstDay + time)) {
         account.budgets.Book(entry);
       }
       EXPECT_EQ(forecast.will_expire, account.Balance().expired);

@@ -11,7 +11,6 @@ namespace {
 
 constexpr TimeMs kStart = 100 * kDayMs;
 constexpr TimeMs kEnd = 200 * kDayMs;
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
 const BudgetRef kFirst{AccountId{2}, "first"};
 const BudgetRef kSecond{AccountId{2}, "second"};
 
@@ -63,7 +62,7 @@ struct World {
   }
 };
 
-const Payer kPayer{AccountId{2}, UserId{3}, "normal", "h200"};
+const Payer kSpender{AccountId{2}, UserId{3}, "normal", "h200"};
 
 struct Started {
   Attempt attempt;
@@ -78,7 +77,7 @@ Started StartOf(World& world, std::int64_t gpus, DurationMs limit_ms) {
   run.attempt.counted_milli = gpus * 1000;
   const Draw draw = world.DrawFor(gpus, limit_ms);
   EXPECT_EQ(draw.stop.code, ReasonCode::kNone);
-  for (const LedgerEntry& entry : HoldEntries(run.attempt, kPayer, draw, world.now)) {
+  for (const LedgerEntry& entry : HoldEntries(run.attempt, kSpender, draw, world.now)) {
     run.booked.Add(entry);
     world.Book(entry);
   }
@@ -91,7 +90,7 @@ void EndOf(World& world, Started& run, DurationMs ran_ms,
   run.attempt.outcome = outcome;
   run.attempt.start_ms = run.attempt.planned_ms;
   run.attempt.end_ms = run.attempt.start_ms + ran_ms;
-  for (const LedgerEntry& entry : EntriesDue(run.attempt, kPayer, run.booked, world.now)) {
+  for (const LedgerEntry& entry : EntriesDue(run.attempt, kSpender, run.booked, world.now)) {
     run.booked.Add(entry);
     for (const LedgerEntry& part : Completed(world.tree, world.budgets, entry, world.now)) {
       world.Book(part);
@@ -302,7 +301,7 @@ TEST(Budget, AShorterLimitGivesBackAtOnce) {
   World world({Spec("first", 10, kStart, kEnd)});
   Started run = StartOf(world, 1, 4 * kHourMs);
   run.attempt.limit_ms = 58 * kMinuteMs;
-  const auto due = EntriesDue(run.attempt, kPayer, run.booked, world.now);
+  const auto due = EntriesDue(run.attempt, kSpender, run.booked, world.now);
   for (const LedgerEntry& entry : due) {
     if (entry.book == Book::kBudget) world.Book(entry);
   }

@@ -11,7 +11,6 @@ namespace kezek::quota {
 namespace {
 
 constexpr TimeMs kPlanned = 1'000'000'000;
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
 
 struct Ledger {
   Booked booked;

@@ -10,7 +10,6 @@
 namespace kezek::quota::testing {
 namespace {
 
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
 constexpr TimeMs kNow = 100 * kDayMs;
 
 class OrderTest : public ::testing::Test {

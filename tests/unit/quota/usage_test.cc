@@ -17,7 +17,6 @@ namespace kezek::quota::testing {
 namespace {
 
 constexpr DurationMs kWeek = 7 * kDayMs;
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
 const Decay kDecay{kWeek};
 
 UsageSum One(TimeMs date, MilliGpuMs amount) {

@@ -10,8 +10,6 @@
 namespace kezek::rpc {
 namespace {
 
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
-
 // Knows of the ledger only, and keeps what it was asked for. Reads at once.
 class Ledgers final : public ReadStore, public Reader {
  public:

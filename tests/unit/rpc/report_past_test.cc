@@ -11,8 +11,6 @@
 namespace kezek::rpc {
 namespace {
 
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
-
 class ReportOfThePast : public Served {
  protected:
   void SetUp() override {

@@ -14,8 +14,6 @@
 namespace kezek::rpc {
 namespace {
 
-constexpr MilliGpuMs kGpuHour = 1000 * kHourMs;
-
 HistoryRow Hours(AccountId account, std::int64_t entitled, std::int64_t held, std::int64_t asked) {
   HistoryRow row{.account = account, .gpu_type = "h200"};
   AccountFigures& figures = row.figures;

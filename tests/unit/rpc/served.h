@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,109 +19,32 @@ namespace kezek::rpc {
 
 class Served : public testing::Test {
  protected:
+  Served();
+  ~Served() override;
   void SetUp() override { Start(); }
   // What a fixture wants otherwise than the others.
   virtual void Adjust(ServerConfig*, ServerPorts*) {}
 
-  void Start() {
-    ServerConfig config{
-        .listen = "127.0.0.1:0", .cluster = "test", .version = "1", .output_root = "/out"};
-    ServerPorts ports{.desk = &desk_,
-                      .submit = &store_,
-                      .read = &store_,
-                      .clock = &clock_,
-                      .output = &output_,
-                      .meter = &meter_};
-    Adjust(&config, &ports);
-    auto started = Server::Start(config, ports);
-    ASSERT_TRUE(started) << started.error().message;
-    server_ = std::move(*started);
-    store_.Observe(server_.get());
-    channel_ = grpc::CreateChannel("127.0.0.1:" + std::to_string(server_->port()),
-                                   grpc::InsecureChannelCredentials());
-    stub_ = v1::JobService::NewStub(channel_);
-  }
-  void TearDown() override {
-    if (server_) server_->Stop(0);
-    store_.Observe(nullptr);
-  }
+  void Start();
+  void TearDown() override;
 
   // A call by this user; no test waits longer than half a minute.
-  static std::unique_ptr<grpc::ClientContext> As(const std::string& user) {
-    auto context = std::make_unique<grpc::ClientContext>();
-    context->AddMetadata("authorization", "Bearer kzk_" + user);
-    context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-    return context;
-  }
+  static std::unique_ptr<grpc::ClientContext> As(const std::string& user);
 
-  static v1::SubmitRequest Request(const std::string& key, const std::string& name = "job") {
-    v1::SubmitRequest request;
-    request.set_idempotency_key(key);
-    request.mutable_spec()->set_name(name);
-    request.mutable_spec()->set_script("#!/bin/sh\nhostname\n");
-    request.mutable_spec()->set_working_dir("/home/x");
-    request.mutable_spec()->mutable_shape()->set_gpus(1);
-    return request;
-  }
+  static v1::SubmitRequest Request(const std::string& key, const std::string& name = "job");
 
   // The number of a job taken for this user; fails the test if it is refused.
   std::int64_t Submit(const std::string& user, const std::string& key,
-                      const std::function<void(v1::SubmitRequest&)>& change = {}) {
-    v1::SubmitRequest request = Request(key);
-    if (change) change(request);
-    v1::SubmitResponse response;
-    const auto status = stub_->Submit(As(user).get(), request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.job().id();
-  }
+                      const std::function<void(v1::SubmitRequest&)>& change = {});
 
-  static v1::ErrorDetail Detail(const grpc::Status& status) {
-    v1::Status wire;
-    v1::ErrorDetail detail;
-    if (!wire.ParseFromString(status.error_details()) || wire.details().empty()) {
-      ADD_FAILURE() << "no details: " << status.error_message();
-    } else {
-      EXPECT_EQ(wire.code(), static_cast<int>(status.error_code()));
-      wire.details(0).UnpackTo(&detail);
-    }
-    return detail;
-  }
-  static std::string Reason(const grpc::Status& status) {
-    return status.ok() ? "OK" : Detail(status).reason();
-  }
+  static v1::ErrorDetail Detail(const grpc::Status& status);
+  static std::string Reason(const grpc::Status& status);
 
-  static JobRef Ref(std::int64_t id, std::int32_t element = kNoElement) {
-    return {JobId{id}, element};
-  }
+  static JobRef Ref(std::int64_t id, std::int32_t element = kNoElement);
 
   // An attempt of a job begins to run.
-  void Run(const JobRef& ref, std::int32_t number = 1) {
-    store_.Change(
-        ref,
-        [&](JobRecord& record) {
-          record.job.state = JobState::kRunning;
-          record.job.attempts = number;
-          record.attempts.push_back({.ref = {ref, number},
-                                     .state = AttemptState::kRunning,
-                                     .placement = {{"n01", 1, {}}},
-                                     .start_ms = 10'000,
-                                     .limit_ms = kHourMs,
-                                     .counted_milli = 1000});
-        },
-        "starting", "running");
-  }
-  void End(const JobRef& ref, JobState state, const std::string& name) {
-    store_.Change(
-        ref,
-        [&](JobRecord& record) {
-          record.job.state = state;
-          record.job.ended_ms = 20'000;
-          if (record.attempts.empty()) return;
-          record.attempts.back().state = AttemptState::kEnded;
-          record.attempts.back().end_ms = 20'000;
-        },
-        "running", name);
-  }
+  void Run(const JobRef& ref, std::int32_t number = 1);
+  void End(const JobRef& ref, JobState state, const std::string& name);
 
   FakeClock clock_;
   FakeStore store_;

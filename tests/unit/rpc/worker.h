@@ -14,28 +14,11 @@ namespace kezek::rpc {
 class Worker {
  public:
   Worker() : thread_([this] { Run(); }) {}
-  ~Worker() {
-    Post({});
-    thread_.join();
-  }
-  void Post(std::function<void()> task) {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    changed_.notify_one();
-  }
+  ~Worker();
+  void Post(std::function<void()> task);
 
  private:
-  void Run() {
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return !tasks_.empty(); });
-      const auto task = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      if (!task) return;
-      task();
-    }
-  }
+  void Run();
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;

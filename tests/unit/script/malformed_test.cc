@@ -17,7 +17,7 @@
 namespace kezek::script {
 namespace {
 
-constexpr std::int64_t kNowMs = 1'795'000'000'000;  // 2026-11-18
+constexpr std::int64_t kReadAtMs = 1'795'000'000'000;  // 2026-11-18
 constexpr std::size_t kAtLeast = 100;
 
 struct Case {
@@ -96,12 +96,12 @@ std::string MessageFor(const std::string& input) {
     BatchOptions options;
     const auto nobody = [](const std::string&, const std::string*) { return 0; };
     const Result<ParsedFlags> flags =
-        ParseFlags(WordsOf(Unescape(input.substr(2))), kNowMs, nobody, options);
+        ParseFlags(WordsOf(Unescape(input.substr(2))), kReadAtMs, nobody, options);
     return flags ? "" : flags.error().message;
   }
   std::string script = "#!/bin/bash\n" + Unescape(input) + "\nhostname\n";
   if (input.starts_with("! ")) script = input == "! (empty)" ? "" : Unescape(input.substr(2));
-  const Result<ParsedScript> parsed = ParseScript(script, "bad.sh", kNowMs);
+  const Result<ParsedScript> parsed = ParseScript(script, "bad.sh", kReadAtMs);
   return parsed ? "" : parsed.error().message;
 }
 
@@ -121,7 +121,7 @@ TEST(MalformedTest, EachIsRefusedWithItsMessage) {
 
 TEST(MalformedTest, ErrorsCarryTheLineAndTheOption) {
   const Result<ParsedScript> parsed =
-      ParseScript("#!/bin/sh\n# x\n#SBATCH -N 2 --gres=disk:4\n", "old.sh", kNowMs);
+      ParseScript("#!/bin/sh\n# x\n#SBATCH -N 2 --gres=disk:4\n", "old.sh", kReadAtMs);
   ASSERT_FALSE(parsed);
   EXPECT_EQ(parsed.error().code, Code::kInvalidArgument);
   ASSERT_EQ(parsed.error().details.size(), 1U);
