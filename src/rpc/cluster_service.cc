@@ -294,24 +294,6 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetStatus(grpc::CallbackServerCont
                ForThisCluster(settings_, request, handle));
 }
 
-grpc::ServerUnaryReactor* ClusterServiceImpl::ListReservations(grpc::CallbackServerContext* context,
-                                                               const v1::ListReservationsRequest*,
-                                                               v1::ListReservationsResponse*) {
-  return ServeNotYet(context, parts_, Method("ListReservations"), "reservations");
-}
-
-grpc::ServerUnaryReactor* ClusterServiceImpl::PutReservation(grpc::CallbackServerContext* context,
-                                                             const v1::PutReservationRequest*,
-                                                             v1::PutReservationResponse*) {
-  return ServeNotYet(context, parts_, Method("PutReservation"), "reservations");
-}
-
-grpc::ServerUnaryReactor* ClusterServiceImpl::DeleteReservation(
-    grpc::CallbackServerContext* context, const v1::DeleteReservationRequest*,
-    v1::DeleteReservationResponse*) {
-  return ServeNotYet(context, parts_, Method("DeleteReservation"), "reservations");
-}
-
 grpc::ServerUnaryReactor* ClusterServiceImpl::ListEvents(grpc::CallbackServerContext* context,
                                                          const v1::ListEventsRequest*,
                                                          v1::ListEventsResponse*) {

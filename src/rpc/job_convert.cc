@@ -330,6 +330,7 @@ void FillSpec(const Directory& directory, const JobSpec& spec, v1::JobSpec* wire
   wire->mutable_constraints()->Assign(spec.constraints.begin(), spec.constraints.end());
   wire->mutable_nodelist()->Assign(spec.nodes.begin(), spec.nodes.end());
   wire->mutable_exclude_nodes()->Assign(spec.exclude_nodes.begin(), spec.exclude_nodes.end());
+  wire->set_reservation(spec.reservation);
   wire->set_user_priority(spec.user_priority);
   wire->set_container_image(spec.container_image);
   wire->set_umask(spec.umask);

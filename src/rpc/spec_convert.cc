@@ -271,7 +271,14 @@ std::string TypesOf(const View& view) {
 Result<SpecParts> ReadSpec(const v1::JobSpec& wire, const View& view, const SpecLimits& limits) {
   SpecParts parts;
   FieldChecks checks("spec.");
-  checks.Missing(!wire.reservation().empty(), "reservation", "admins' reservations");
+  checks.Line("reservation", wire.reservation(), 63);
+  if (view.directory->reservations.empty() && !wire.reservation().empty()) {
+    parts.warnings.push_back(
+        {ReasonCode::kWarning,
+         {{"field", "reservation"}, {"text", "taken, without effect: nothing is reserved here"}}});
+  } else {
+    parts.spec.reservation = wire.reservation();
+  }
   ReadTexts(wire, &checks, &parts.spec);
   CheckScript(wire, limits.script_bytes, &checks);
   ReadArguments(wire, &checks, &parts.spec);

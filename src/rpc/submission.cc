@@ -125,6 +125,16 @@ Result<void> Convert(const Settings& settings, const v1::SubmitRequest& request,
   *memory_per_cpu_mib = read->memory_per_cpu_mib;
   way->spec = std::make_shared<JobSpec>(std::move(read->spec));
   way->spec->project = *project;
+  const auto& reservations = caller.directory().reservations;
+  const auto reserved = reservations.find(way->spec->reservation);
+  if (reserved != reservations.end() &&
+      !MayUse(reserved->second, caller.directory().accounts, *project, owner.id)) {
+    return FieldProblem(Code::kFailedPrecondition,
+                        {"spec.reservation",
+                         "RESERVATION_NOT_ALLOWED",
+                         "reservation " + reserved->first + " is not for this project or user",
+                         {{"reservation", reserved->first}}});
+  }
   way->submission.hold = read->hold ? Hold::kUser : Hold::kNone;
   way->submission.script = request.spec().script();
   way->submission.environment = std::move(read->environment);

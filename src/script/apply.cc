@@ -295,6 +295,10 @@ Result<void> Container(BatchOptions& options, const Given& given) {
   return KeepText(options.container_image, given, false);
 }
 
+Result<void> Reservation(BatchOptions& options, const Given& given) {
+  return KeepText(options.reservation, given, false);
+}
+
 Result<void> Comment(BatchOptions& options, const Given& given) {
   return KeepText(options.comment, given, true);
 }

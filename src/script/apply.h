@@ -52,6 +52,7 @@ Result<void> Chdir(BatchOptions& options, const Given& given);
 Result<void> Export(BatchOptions& options, const Given& given);
 Result<void> Classification(BatchOptions& options, const Given& given);
 Result<void> Container(BatchOptions& options, const Given& given);
+Result<void> Reservation(BatchOptions& options, const Given& given);
 Result<void> Comment(BatchOptions& options, const Given& given);
 Result<void> Wait(BatchOptions& options, const Given& given);
 Result<void> Parsable(BatchOptions& options, const Given& given);

@@ -121,6 +121,7 @@ struct BatchOptions {
   Optional<std::vector<std::string>> constraints;  // all of them
   Optional<std::vector<std::string>> node_list;
   Optional<std::vector<std::string>> exclude;
+  Optional<std::string> reservation;
 
   Optional<std::int64_t> time_limit_ms;
   Optional<std::int64_t> time_min_ms;

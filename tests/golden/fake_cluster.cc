@@ -1,7 +1,9 @@
 #include "tests/golden/fake_cluster.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tests/golden/canned.h"
 #include "tests/golden/failures.h"
@@ -12,6 +14,34 @@ namespace {
 using grpc::ServerContext;
 using grpc::Status;
 using grpc::StatusCode;
+
+// Maintenance tomorrow morning; a course every Tuesday.
+std::vector<v1::AdminReservation> CannedReservations() {
+  v1::AdminReservation maint;
+  maint.set_name("maint");
+  maint.set_start_ms(1795334400000);
+  maint.set_duration_ms(4 * 3'600'000);
+  maint.add_nodes("n11");
+  maint.add_nodes("n12");
+  maint.set_reason("new firmware");
+  maint.set_actor("root");
+  maint.set_version(1);
+  v1::AdminReservation course = maint;
+  course.set_name("ml-course");
+  course.set_start_ms(1795528800000);
+  course.set_duration_ms(3 * 3'600'000);
+  course.set_repeat_every_ms(std::int64_t{7 * 24} * 3'600'000);
+  course.set_repeat_until_ms(1795528800000 + std::int64_t{70 * 24} * 3'600'000);
+  course.clear_nodes();
+  course.add_nodes("n02");
+  course.set_node_count(1);
+  course.set_gpu_type("h200");
+  course.add_accounts("universities/kaznu");
+  course.add_users("aizhan@nac");
+  course.set_reason("course of machine learning");
+  course.set_version(3);
+  return {maint, course};
+}
 
 class FakeCluster final : public v1::ClusterService::Service {
  public:
@@ -58,6 +88,39 @@ class FakeCluster final : public v1::ClusterService::Service {
                      v1::NodesChanged* response) override {
     *response->add_nodes() = CannedNodes()[0];
     return Status::OK;
+  }
+  Status ListReservations(ServerContext*, const v1::ListReservationsRequest*,
+                          v1::ListReservationsResponse* response) override {
+    for (const v1::AdminReservation& one : CannedReservations()) {
+      *response->add_reservations() = one;
+    }
+    return Status::OK;
+  }
+  // "taken" exists, "busy" has jobs in its way; n12 is promised to 48211.
+  Status PutReservation(ServerContext*, const v1::PutReservationRequest* request,
+                        v1::PutReservationResponse* response) override {
+    const v1::AdminReservation& asked = request->reservation();
+    if (asked.name() == "taken") {
+      return Refused(StatusCode::ALREADY_EXISTS, "reservation.name", "NAME_TAKEN",
+                     "there is a reservation taken already: change or delete that one");
+    }
+    if (asked.name() == "busy" && !request->allow_running()) {
+      return Refused(StatusCode::FAILED_PRECONDITION, "reservation.nodes", "RUNNING_BEYOND",
+                     "job 48007 may run there when it begins, by its limit: begin later, choose "
+                     "other nodes, or allow what runs to run on");
+    }
+    *response->mutable_reservation() = asked;
+    if (asked.node_count() > 0) response->mutable_reservation()->add_nodes("n05");
+    response->mutable_reservation()->set_actor("root");
+    response->mutable_reservation()->set_version(asked.version() + 1);
+    if (request->delay_jobs()) response->add_delayed("48211");
+    return Status::OK;
+  }
+  Status DeleteReservation(ServerContext*, const v1::DeleteReservationRequest* request,
+                           v1::DeleteReservationResponse*) override {
+    if (request->name() == "maint") return Status::OK;
+    return Refused(StatusCode::NOT_FOUND, "name", "RESERVATION_NOT_FOUND",
+                   "there is no reservation " + request->name());
   }
   Status ResumeScheduling(ServerContext*, const v1::ResumeSchedulingRequest*,
                           v1::ResumeSchedulingResponse*) override {

@@ -8,6 +8,7 @@
 #include "cmd/kezek/nodes.h"
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/way_out.h"
+#include "cmd/kezek/windows.h"
 
 namespace kezek::cli {
 namespace {
@@ -48,7 +49,7 @@ Result<int> RunListNodes(Session& session) {
   return kDone;
 }
 
-void PrintFacts(const Host& host, const v1::Node& node) {
+void PrintFacts(const Host& host, const v1::Node& node, const std::string& reserved) {
   Facts facts;
   facts.Add("Node", node.name());
   facts.Add("Health", Words(v1::NodeHealth_Name(node.health()), sizeof("NODE_HEALTH_") - 1));
@@ -68,6 +69,7 @@ void PrintFacts(const Host& host, const v1::Node& node) {
   facts.Add("Jobs", node.job_count() > 0 ? std::to_string(node.job_count()) : "");
   facts.Add("Ends by", ExactMoment(node.ends_by_ms()));
   facts.Add("Dedicated to", node.dedicated_to());
+  facts.Add("Reserved", reserved);
   facts.Print(host);
 }
 
@@ -81,10 +83,11 @@ Result<int> RunShowNode(Session& session, const AdminNodeFlags& flags) {
     return kDone;
   }
   bool first = true;
+  std::map<std::string, std::string> reserved = ReservedNodes(session);
   for (const v1::Node& node : answer->nodes()) {
     if (!first) *session.host.out << '\n';
     first = false;
-    PrintFacts(session.host, node);
+    PrintFacts(session.host, node, reserved[node.name()]);
   }
   return kDone;
 }

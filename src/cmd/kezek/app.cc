@@ -69,7 +69,8 @@ void AddCommands(CLI::App& app, Session& session) {
   AddConfig(app, session);
   AddCompletion(app, session);
   AddManual(app, session);
-  CLI::App* admin = app.add_subcommand("admin", "accounts, settings, users, tokens, nodes, sync");
+  CLI::App* admin =
+      app.add_subcommand("admin", "accounts, settings, users, tokens, nodes, reservations, sync");
   admin->require_subcommand(1);
   AddAdminAccount(*admin, session);
   AddAdminApply(*admin, session);
@@ -83,6 +84,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminToken(*admin, session);
   AddAdminSync(*admin, session);
   AddAdminNode(*admin, session);
+  AddAdminReservation(*admin, session);
   AddAdminResume(*admin, session);
 }
 

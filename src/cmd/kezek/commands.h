@@ -38,6 +38,7 @@ void AddAdminUser(CLI::App& admin, Session& session);
 void AddAdminToken(CLI::App& admin, Session& session);
 void AddAdminSync(CLI::App& admin, Session& session);
 void AddAdminNode(CLI::App& admin, Session& session);
+void AddAdminReservation(CLI::App& admin, Session& session);
 void AddAdminResume(CLI::App& admin, Session& session);
 
 // `kezek submit` and `kezek run`, whose arguments are read with the option table of batch scripts

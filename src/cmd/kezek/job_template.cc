@@ -37,6 +37,7 @@ requeue: {enabled: true, max_attempts: 1}  # node faults and preemption never us
 # constraints: [nvme]
 # nodelist: ["n[01-04]"]
 # exclude_nodes: [n05]
+# reservation: ml-course       # run in an administrator's reservation
 # hold: true
 # labels: {team: speech}
 # comment: for people

@@ -108,6 +108,16 @@ std::vector<Candidate> ClassesOrTypes(Client& client, bool types) {
   return names;
 }
 
+std::vector<Candidate> Reservations(Client& client) {
+  std::vector<Candidate> names;
+  const auto all = client.Call<v1::ListReservationsResponse>(v1::ListReservationsRequest());
+  if (!all) return names;
+  for (const v1::AdminReservation& one : all->reservations()) {
+    names.push_back({one.name(), one.reason()});
+  }
+  return names;
+}
+
 std::vector<Candidate> Contexts(const Session& session) {
   std::vector<Candidate> names;
   const Result<Configuration> configuration =
@@ -128,8 +138,9 @@ std::vector<Candidate> KnownNames(Session& session, const std::string& value) {
     return names;
   }
   if (value == "CONTEXT") return Contexts(session);
-  const std::set<std::string> of_server = {"JOB",  "PROJECT", "ACCOUNT", "NODE",   "NODES",
-                                           "USER", "CLASS",   "TYPE",    "DOMAIN", "TOKEN"};
+  const std::set<std::string> of_server = {"JOB",    "PROJECT", "ACCOUNT",    "NODE",
+                                           "NODES",  "USER",    "CLASS",      "TYPE",
+                                           "DOMAIN", "TOKEN",   "RESERVATION"};
   if (!of_server.contains(value)) return names;
   const Result<Context> context = ResolveContext(session.host, session.flags);
   if (!context) return names;
@@ -141,6 +152,7 @@ std::vector<Candidate> KnownNames(Session& session, const std::string& value) {
   if (value == "DOMAIN") return NodesOrDomains(client, true);
   if (value == "USER") return Users(client);
   if (value == "TOKEN") return Tokens(client);
+  if (value == "RESERVATION") return Reservations(client);
   return ClassesOrTypes(client, value == "TYPE");
 }
 

@@ -10,6 +10,7 @@
 #include "cmd/kezek/render.h"
 #include "cmd/kezek/usage_error.h"
 #include "cmd/kezek/watching.h"
+#include "cmd/kezek/windows.h"
 
 namespace kezek::cli {
 namespace {
@@ -136,6 +137,7 @@ void PrintNodes(Session& session, const google::protobuf::Message& answer,
   table.MayCut({"JOBS"});
   table.MayLeaveOut({"TYPE", "LEAF"});
   if (wide) table.KeepWhole();
+  const std::map<std::string, std::string> reserved = ReservedNodes(session);
   for (const v1::Node& node : nodes) {
     std::vector<std::string> cells = {node.name(),
                                       node.leaf(),
@@ -154,6 +156,9 @@ void PrintNodes(Session& session, const google::protobuf::Message& answer,
     std::string note = node.health_reason();
     if (!node.dedicated_to().empty())
       note += (note.empty() ? "for " : "; for ") + node.dedicated_to();
+    if (const auto ahead = reserved.find(node.name()); ahead != reserved.end()) {
+      note += (note.empty() ? "" : "; ") + ahead->second;
+    }
     cells.push_back(note);
     table.Add(std::move(cells));
   }

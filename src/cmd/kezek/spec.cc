@@ -114,6 +114,7 @@ void FillPlacement(const script::BatchOptions& options, v1::JobSpec& spec) {
   if (options.exclude) {
     for (const std::string& node : options.exclude->value) spec.add_exclude_nodes(node);
   }
+  if (options.reservation) spec.set_reservation(options.reservation->value);
 }
 
 void FillTimes(const script::BatchOptions& options, v1::JobSpec& spec) {

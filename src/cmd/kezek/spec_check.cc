@@ -97,6 +97,7 @@ std::string PlaceOfField(const std::string& field, const Draft& draft) {
   point("spec.constraints", o.constraints);
   point("spec.nodelist", o.node_list);
   point("spec.exclude_nodes", o.exclude);
+  point("spec.reservation", o.reservation);
   point("spec.user_priority", o.nice);
   point("spec.container_image", o.container_image);
   point("spec.comment", o.comment);

@@ -127,7 +127,7 @@ const Row kRows[] = {
     {"--partition=gpu", "ignored_options: \"--partition=gpu\""},
     {"--mail-type=END", "ignored_options: \"--mail-type=END\""},
     {"--mail-user=a@b.kz", "ignored_options: \"--mail-user=a@b.kz\""},
-    {"--reservation=maint", "ignored_options: \"--reservation=maint\""},
+    {"--reservation=maint", "reservation: \"maint\""},
 };
 
 // Kezek's own: not on #SBATCH lines.
@@ -238,8 +238,7 @@ TEST(OptionsTest, KezeksOwnAreNotSbatchs) {
 }
 
 TEST(OptionsTest, WhatHasNoEffectIsAWarningThatNamesTheLine) {
-  for (const char* option :
-       {"-p gpu", "--mail-type=END", "--mail-user=a@b.kz", "--reservation=r"}) {
+  for (const char* option : {"-p gpu", "--mail-type=END", "--mail-user=a@b.kz"}) {
     const Read read = ReadDraft(Script(std::string("#SBATCH ") + option), {});
     ASSERT_EQ(read.warnings.size(), 1U) << option;
     EXPECT_TRUE(read.warnings[0].starts_with("job.sh line 3: #SBATCH " + std::string(option)))

@@ -248,8 +248,8 @@ std::vector<Question> Questions() {
   return all;
 }
 
-// Those that are about nothing but the caller, and those that a later release brings: who gets into
-// them is tested with all others in attack_test.cc.
+// Those that are about nothing but the caller or are nobody's, and those that a later release
+// brings: who gets into them is tested with all others in attack_test.cc.
 const std::set<std::string> kNotAsked = {"AccessService/WhoAmI",
                                          "AccessService/Login",
                                          "JobService/Requeue",

@@ -125,7 +125,7 @@ const BadField kBad[] = {
     {"user_priority", [](auto& s) { s.set_user_priority(10'001); }},
     {"user_priority", [](auto& s) { s.set_user_priority(-10'001); }},
     {"container_image", [](auto& s) { s.set_container_image(std::string(1025, 'i')); }},
-    {"reservation", [](auto& s) { s.set_reservation("maint"); }, "NOT_YET"},
+    {"reservation", [](auto& s) { s.set_reservation(std::string(64, 'r')); }},
     {"rlimits", [](auto& s) { (*s.mutable_rlimits())["NOFILES"] = 1024; }},
     {"rlimits", [](auto& s) { (*s.mutable_rlimits())["NOFILE"] = -2; }},
     {"umask", [](auto& s) { s.set_umask(512); }},

@@ -26,7 +26,9 @@ v1::JobSpec Plain() {
 }
 
 Result<SpecParts> ReadWire(const v1::JobSpec& wire) {
-  return ReadSpec(wire, *World().MakeView(), kBadFieldLimits);
+  World world;
+  world.directory.reservations["course"] = {.name = "course"};
+  return ReadSpec(wire, *world.MakeView(), kBadFieldLimits);
 }
 
 const char kEverything[] = R"(
@@ -45,6 +47,7 @@ const char kEverything[] = R"(
   checkpoint_path: "ckpt" data_classification: "internal" working_dir: "/home/aizhan"
   stdin_path: "in" stdout_path: "out-%j" stderr_path: "err-%j" open_mode: OPEN_MODE_APPEND
   comment: "line one\nline two" constraints: "nvme" nodelist: "n01" exclude_nodes: "n07"
+  reservation: "course"
   user_priority: -5 container_image: "docker://x" umask: 63
   labels { key: "team" value: "speech" })";
 
@@ -68,10 +71,9 @@ TEST(Spec, EveryFieldIsCarriedThereAndBack) {
 TEST(Spec, EveryFieldOfTheProtoIsAccountedFor) {
   v1::JobSpec everything;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(kEverything, &everything));
-  const std::set<std::string> elsewhere = {"script",     "environment",     "submit_host",
-                                           "submit_dir", "rlimits",          // the payload
-                                           "hold",       "ignored_options",  // submission
-                                           "reservation"};                   // NOT_YET
+  const std::set<std::string> elsewhere = {"script",     "environment",    "submit_host",
+                                           "submit_dir", "rlimits",           // the payload
+                                           "hold",       "ignored_options"};  // submission
   const auto* type = v1::JobSpec::descriptor();
   for (int i = 0; i < type->field_count(); ++i) {
     const auto* field = type->field(i);
@@ -80,6 +82,16 @@ TEST(Spec, EveryFieldOfTheProtoIsAccountedFor) {
                                           : reflection->HasField(everything, field);
     EXPECT_NE(set, elsewhere.contains(field->name())) << field->name();
   }
+}
+
+TEST(Spec, AReservationIsTakenWithAWarningWhereNothingIsReserved) {
+  v1::JobSpec wire = Plain();
+  wire.set_reservation("course");
+  const auto read = ReadSpec(wire, *World().MakeView(), kBadFieldLimits);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->spec.reservation, "");
+  ASSERT_EQ(read->warnings.size(), 1U);
+  EXPECT_EQ(read->warnings[0].fields.at("field"), "reservation");
 }
 
 TEST(Spec, ThePayloadTakesTheEnvironmentAndThePlaceOfSubmission) {
