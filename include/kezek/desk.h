@@ -81,6 +81,16 @@ struct Alive {
   bool operator==(const Alive&) const = default;
 };
 
+// What is promised to a job that waits: it starts then at the latest, on these nodes.
+struct Promised {
+  UserId user;
+  AccountId project;
+  TimeMs from_ms = 0;
+  Placement placement;
+  MilliGpus counted_milli = 0;
+  bool operator==(const Promised&) const = default;
+};
+
 // A user in a project, in one GPU type.
 struct UserInProject {
   AccountId project;
@@ -106,7 +116,8 @@ struct View {
   // both. For arrays: the row of what is pending.
   std::shared_ptr<const WaitingStandings> waiting;  // null: none
   SnapshotMap<JobRef, JobStanding>::Snapshot stopped;
-  std::shared_ptr<const std::vector<Alive>> alive;                  // by attempt; null: none
+  std::map<JobRef, Promised> promised;              // by row: of an array to its next element
+  std::shared_ptr<const std::vector<Alive>> alive;  // by attempt; null: none
   std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
   std::int64_t settings_version = 0;  // that the tick behind the standings used; 0: there was none
   // Of users that have any; a few seconds old. For people, decides nothing.

@@ -23,6 +23,20 @@ std::shared_ptr<const std::vector<Alive>> AliveOf(const Core& core) {
   return alive;
 }
 
+std::map<JobRef, Promised> PromisedIn(const QueueState& state) {
+  std::map<JobRef, Promised> promised;
+  for (const auto& [row, reservation] : state.reservations()) {
+    const Job* job = state.FindJob(row);
+    if (job == nullptr) continue;
+    promised[row] = {.user = job->user,
+                     .project = job->spec->project,
+                     .from_ms = reservation.from_ms,
+                     .placement = reservation.placement,
+                     .counted_milli = reservation.counted_milli};
+  }
+  return promised;
+}
+
 // Of many users: not at every tick.
 std::shared_ptr<const UserUsage> UsageOfUsers(Core& core) {
   constexpr DurationMs kEvery = 10 * kSecondMs;
@@ -68,6 +82,7 @@ void MakeView(Core& core) {
   view.stop_reason = core.stop;
   view.directory = core.state.directory();
   view.free_gpus = core.engine.FreeGpus();
+  view.promised = PromisedIn(core.state);
   view.alive = AliveOf(core);
   view.budgets = ShowBudgets(core);
   view.queued_in_account = core.state.queued().in_account;

@@ -145,6 +145,10 @@ void JobWriter::FillState(const JobRecord& record, v1::Job* wire) const {
   wire->set_hold(ToWireHold(job.hold));
   const Reason reason = ReasonOf(view(), job);
   if (reason.code != ReasonCode::kNone) *wire->mutable_reason() = ToWire(reason);
+  const auto promised = view().promised.find(job.ref);
+  if (promised != view().promised.end() && !IsFinal(state)) {
+    FillReservation(view().nodes, promised->second, wire->mutable_reservation());
+  }
   wire->set_submitted_ms(job.submitted_ms);
   wire->set_queued_since_ms(job.queued_since_ms);
   wire->set_started_ms(StartOf(record));
@@ -249,6 +253,12 @@ void FillPlacement(const std::map<std::string, Node>& nodes, const Placement& pl
   const auto named = std::find_if(common->begin(), common->end(),
                                   [](const NodeDomain& each) { return !each.name.empty(); });
   if (named != common->end()) wire->set_domain(named->name);
+}
+
+void FillReservation(const std::map<std::string, Node>& nodes, const Promised& promised,
+                     v1::JobReservation* wire) {
+  wire->set_start_ms(promised.from_ms);
+  FillPlacement(nodes, promised.placement, wire->mutable_placement());
 }
 
 v1::EventKind KindOf(const Event& event) {

@@ -39,6 +39,8 @@ struct JobWriter {
 
 void FillPlacement(const std::map<std::string, Node>& nodes, const Placement& placement,
                    v1::Placement* wire);
+void FillReservation(const std::map<std::string, Node>& nodes, const Promised& promised,
+                     v1::JobReservation* wire);
 
 // What kind of event it is, for filters.
 v1::EventKind KindOf(const Event& event);

@@ -7,6 +7,7 @@
 #include "kezek/host_list.h"
 #include "rpc/cluster_service.h"
 #include "rpc/field_checks.h"
+#include "rpc/job_convert.h"
 
 namespace kezek::rpc {
 namespace {
@@ -46,6 +47,25 @@ v1::AdminReservation ToWire(const Caller& caller, const AdminReservation& one) {
   if (caller.everywhere) wire.set_actor(one.actor);
   wire.set_version(one.version);
   return wire;
+}
+
+// Of another institution's job: when, and how many GPUs.
+void AddPromised(const Caller& caller, v1::ListReservationsResponse* response) {
+  std::vector<std::pair<JobRef, const Promised*>> all;
+  for (const auto& [row, promised] : caller.view->promised) all.push_back({row, &promised});
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return a.second->from_ms < b.second->from_ms;
+  });
+  for (const auto& [row, promised] : all) {
+    v1::BlockedJobReservation& wire = *response->add_jobs();
+    wire.set_counted_milli_gpus(promised->counted_milli);
+    if (!caller.Reaches(promised->user, promised->project)) {
+      wire.mutable_reservation()->set_start_ms(promised->from_ms);
+      continue;
+    }
+    wire.set_job(ToText(row));
+    FillReservation(caller.view->nodes, *promised, wire.mutable_reservation());
+  }
 }
 
 bool IsName(const std::string& name) {
@@ -125,9 +145,6 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ListReservations(
     grpc::CallbackServerContext* context, const v1::ListReservationsRequest* request,
     v1::ListReservationsResponse* response) {
   const auto handle = [&](const std::shared_ptr<const Caller>& caller, const Reply& reply) {
-    FieldChecks checks;
-    checks.Missing(request->jobs(), "jobs", "the list of what is promised to blocked jobs");
-    if (!checks.ok()) return reply.Fail(checks.error());
     std::vector<std::pair<TimeMs, const AdminReservation*>> all;
     for (const auto& [name, one] : caller->directory().reservations) {
       all.push_back({one.start_ms, &one});
@@ -135,6 +152,7 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ListReservations(
     std::stable_sort(all.begin(), all.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     for (const auto& [start_ms, one] : all) *response->add_reservations() = ToWire(*caller, *one);
+    if (request->jobs()) AddPromised(*caller, response);
     reply.Ok();
   };
   return Serve(context, parts_, Method("ListReservations"), *request,

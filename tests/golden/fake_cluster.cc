@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/golden/answers.h"
 #include "tests/golden/canned.h"
 #include "tests/golden/failures.h"
 
@@ -89,8 +90,14 @@ class FakeCluster final : public v1::ClusterService::Service {
     *response->add_nodes() = CannedNodes()[0];
     return Status::OK;
   }
-  Status ListReservations(ServerContext*, const v1::ListReservationsRequest*,
+  Status ListReservations(ServerContext*, const v1::ListReservationsRequest* request,
                           v1::ListReservationsResponse* response) override {
+    if (request->jobs()) {
+      *response = Parse<v1::ListReservationsResponse>(R"(
+        jobs { job: "48211" counted_milli_gpus: 32000
+               reservation { start_ms: 1795249800000 placement { node_list: "n[12-15]" } } }
+        jobs { counted_milli_gpus: 8000 reservation { start_ms: 1795253400000 } })");
+    }
     for (const v1::AdminReservation& one : CannedReservations()) {
       *response->add_reservations() = one;
     }

@@ -33,6 +33,7 @@ struct Flags {
   std::string reason;
   bool delay_jobs = false;
   bool allow_running = false;
+  bool jobs = false;
 };
 
 Error Bad(const char* flag, const std::string& message) {
@@ -147,8 +148,22 @@ void PrintFacts(const Host& host, const v1::AdminReservation& one) {
   facts.Print(host);
 }
 
-Result<v1::ListReservationsResponse> All(Session& session) {
-  return Ask<v1::ListReservationsResponse>(session, v1::ListReservationsRequest());
+Result<v1::ListReservationsResponse> All(Session& session, bool jobs = false) {
+  v1::ListReservationsRequest request;
+  request.set_jobs(jobs);
+  return Ask<v1::ListReservationsResponse>(session, request);
+}
+
+void PrintPromised(const Session& session, const v1::ListReservationsResponse& all) {
+  Table table({"JOB", "GPUS", "STARTS BY", "NODES"});
+  table.MayCut({"NODES"});
+  for (const v1::BlockedJobReservation& one : all.jobs()) {
+    table.Add({one.job().empty() ? "another institution's" : one.job(),
+               Gpus(one.counted_milli_gpus()), ExactMoment(one.reservation().start_ms()),
+               one.reservation().placement().node_list()});
+  }
+  *session.host.out << '\n';
+  table.Print(session.host);
 }
 
 Result<v1::AdminReservation> Find(Session& session, const std::string& name) {
@@ -186,10 +201,12 @@ Result<int> RunChange(Session& session, const Flags& flags) {
   return Put(session, flags, *std::move(known));
 }
 
-Result<int> RunListReservations(Session& session) {
-  const auto all = All(session);
+Result<int> RunListReservations(Session& session, const Flags& flags) {
+  const auto all = All(session, flags.jobs);
   if (!all) return all.error();
   PrintTable(session, *all, {all->reservations().begin(), all->reservations().end()});
+  const bool table = session.format() == Format::kTable || session.format() == Format::kWide;
+  if (table && !all->jobs().empty()) PrintPromised(session, *all);
   return kDone;
 }
 
@@ -271,8 +288,9 @@ void AddAdminReservation(CLI::App& admin, Session& session) {
   };
 
   CLI::App* list = group->add_subcommand("list", "list all, by start");
-  list->footer("Examples:\n  kezek admin reservation list");
-  on(list, [&session] { return RunListReservations(session); });
+  list->add_flag("--jobs", flags->jobs, "what is promised to waiting jobs, too");
+  list->footer("Examples:\n  kezek admin reservation list --jobs");
+  on(list, [&session, flags] { return RunListReservations(session, *flags); });
 
   CLI::App* show = group->add_subcommand("show", "show one in full");
   AddName(*show, *flags);

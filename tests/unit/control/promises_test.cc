@@ -98,6 +98,11 @@ TEST_F(PromisesTest, WhoIsInsideItsGuaranteeGetsItBackFromABorrower) {
   EXPECT_EQ(said[0].reason.fields.at("signal"), "TERM");
   ASSERT_EQ(desk.store.reservations().size(), 1U);
   const Reservation claim = desk.store.reservations().begin()->second;
+  const auto& shown = desk.controller->view()->promised;
+  ASSERT_EQ(shown.size(), 1U);
+  EXPECT_EQ(shown.begin()->first, claim.row);
+  EXPECT_EQ(shown.begin()->second.from_ms, claim.from_ms);
+  EXPECT_EQ(shown.begin()->second.placement, claim.placement);
   EXPECT_EQ(claim.row.id, claimer);
   EXPECT_EQ(claim.victims, std::vector<AttemptRef>{victim.ref});
   EXPECT_EQ(desk.WaitsFor(claimer).code, ReasonCode::kReclaimUnderWay);
