@@ -188,8 +188,9 @@ struct UpdateJobs {
   std::optional<TimeMs> begin_ms;
   std::optional<TimeMs> deadline_ms;
   std::optional<std::int32_t> array_max_running;
-  bool by_admin = false;  // of what is another's
-  std::string text;       // why
+  bool by_admin = false;     // of what is another's
+  bool allow_delay = false;  // a cluster admin lets a longer limit delay what is reserved
+  std::string text;          // why
 };
 // The running attempt of a job has a checkpoint. FAILED_PRECONDITION NOT_RUNNING; ATTEMPT_ENDED: it
 // is about an earlier attempt; PERMISSION_DENIED NOT_OWNER: a path by anybody but the job's owner,

@@ -120,11 +120,11 @@ Error RunsInto(const JobRef& job, TimeMs at_ms) {
 }
 
 // A limit that is raised under way is one that the job could be submitted with today, and all
-// budgets hold what is more of it; and it delays no reservation, but by an admin. Adds what budgets
-// hold to `taken`. What is ending is refused one if
-// it was named; as one of an array's elements it is left to its end.
+// budgets hold what is more of it; and it delays no reservation, unless an admin says so. Adds what
+// budgets hold to `taken`. What is ending is refused one if it was named; as one of an array's
+// elements it is left to its end.
 Result<void> CheckRaise(const Core& core, const Admission& admission, const JobRef& ref, bool named,
-                        bool by_admin, const JobSpec& spec, quota::Taken& taken) {
+                        bool allow_delay, const JobSpec& spec, quota::Taken& taken) {
   const Attempt* alive = core.state.AliveAttempt(ref);
   if (alive == nullptr) return {};
   const Job& job = core.JobOf(ref);
@@ -139,7 +139,7 @@ Result<void> CheckRaise(const Core& core, const Admission& admission, const JobR
   const quota::Draw draw = DrawOfRaise(core, job, *alive, limit, taken);
   if (draw.stop.code != ReasonCode::kNone) return Admission::Stopped("time_limit_ms", draw.stop);
   for (const quota::BudgetHold& hold : draw.holds) taken[hold.budget] += hold.amount;
-  if (by_admin) return {};
+  if (allow_delay) return {};
   if (const auto at_ms = WindowAhead(core, *alive, job, limit)) return RunsInto(ref, *at_ms);
   if (const auto delayed = core.engine.DelayedBy(alive->ref, limit, core.now)) {
     return Delays(ref, *delayed);
@@ -147,7 +147,7 @@ Result<void> CheckRaise(const Core& core, const Admission& admission, const JobR
   return {};
 }
 
-// What of the rules an admin overrides by changing this field of another's job; null: nothing.
+// What of the rules an admin overrides by changing this field; null: nothing.
 const char* OverriddenBy(std::string_view field) {
   if (field == "time_limit_ms" || field == "array_max_running") return kOverrideLimit;
   return field == "user_priority" || field == "job_class" ? kOverridePriority : nullptr;
@@ -212,7 +212,8 @@ Result<Edited> Prepare(const Core& core, const Admission& admission, const JobRe
   Edited edited = EditSpec(*source->spec, update);
   for (Reason& change : edited.changes) {
     if (!update.text.empty()) change.fields["text"] = update.text;
-    const char* overridden = update.by_admin ? OverriddenBy(change.fields.at("field")) : nullptr;
+    const bool overrides = update.by_admin || update.allow_delay;
+    const char* overridden = overrides ? OverriddenBy(change.fields.at("field")) : nullptr;
     if (overridden != nullptr) change.fields[kOverrideField] = overridden;
   }
   if (known != nullptr &&
@@ -331,7 +332,7 @@ struct UpdateCheck::Parts {
   Result<void> Check(const JobRef& ref, bool named, const UpdateJobs& update) {
     const Result<Edited> edited = Prepare(core, admission, ref, update);
     if (!edited) return edited.error();
-    auto raise = CheckRaise(core, admission, ref, named, update.by_admin, edited->spec, taken);
+    auto raise = CheckRaise(core, admission, ref, named, update.allow_delay, edited->spec, taken);
     if (!raise || !door) return raise;
     return door->Move(ref, edited->spec);
   }

@@ -30,6 +30,7 @@ UpdateJobs ChangeOf(const v1::UpdateRequest& request, std::vector<JobRef> jobs, 
   if (request.has_begin_ms()) update.begin_ms = request.begin_ms();
   if (request.has_deadline_ms()) update.deadline_ms = request.deadline_ms();
   if (request.has_array_max_running()) update.array_max_running = request.array_max_running();
+  update.allow_delay = request.allow_delay();
   update.text = request.reason();
   return update;
 }
@@ -106,7 +107,8 @@ Result<void> CheckUpdate(const v1::UpdateRequest& request) {
   checks.Missing(request.has_topology(), "topology", "changing a job's topology");
   checks.Missing(request.has_dependencies(), "dependencies", "changing dependencies");
   checks.Missing(request.has_requeue(), "requeue", "changing whether a job is tried again");
-  checks.Missing(request.allow_delay(), "allow_delay", "delaying reservations");
+  checks.Require(!request.allow_delay() || request.has_time_limit_ms(), "allow_delay",
+                 "goes with a longer time_limit_ms");
   if (request.has_time_limit_ms()) {
     checks.Range("time_limit_ms", request.time_limit_ms(), 1, kLongestJobMs);
   }
@@ -134,6 +136,16 @@ Result<void> CheckUpdate(const v1::UpdateRequest& request) {
 
 Result<ChangeJobs> PlanUpdate(const Caller& caller, const v1::UpdateRequest& request,
                               const std::vector<JobRecord>& records) {
+  if (request.allow_delay() && !caller.everywhere) {
+    return FieldProblem(Code::kPermissionDenied,
+                        {"allow_delay",
+                         "ROLE_MISSING",
+                         "only cluster admins let what is promised to others be delayed",
+                         {}});
+  }
+  if (request.allow_delay() && request.reason().empty()) {
+    return Invalid("reason", "say why, for the record: what is promised to others may be delayed");
+  }
   for (const auto& record : records) {
     if (!ActsAsAdmin(caller, record.job) || !request.reason().empty()) continue;
     return Invalid("reason",

@@ -24,7 +24,8 @@ Result<ChangeJobs> PlanCancel(const Caller& caller, const v1::CancelRequest& req
 // What is wrong with the request by itself: FIELD_INVALID, NOT_YET.
 Result<void> CheckUpdate(const v1::UpdateRequest& request);
 
-// INVALID_ARGUMENT FIELD_INVALID: an admin's reason is missing.
+// INVALID_ARGUMENT FIELD_INVALID: an admin's reason is missing. PERMISSION_DENIED ROLE_MISSING: who
+// is no cluster admin lets others be delayed.
 Result<ChangeJobs> PlanUpdate(const Caller& caller, const v1::UpdateRequest& request,
                               const std::vector<JobRecord>& records);
 

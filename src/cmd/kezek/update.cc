@@ -25,6 +25,7 @@ struct UpdateFlags {
   std::string nice;
   std::string running;
   std::string reason;
+  bool allow_delay = false;
 };
 
 Error BadUpdate(const std::string& flag, const std::string& message) {
@@ -64,6 +65,7 @@ Result<v1::UpdateRequest> RequestFor(const UpdateFlags& flags, std::int64_t now_
   if (!flags.name.empty()) request.set_name(flags.name);
   if (!flags.comment.empty()) request.set_comment(flags.comment);
   request.set_reason(flags.reason);
+  request.set_allow_delay(flags.allow_delay);
   return request;
 }
 
@@ -83,6 +85,7 @@ Result<int> RunUpdate(Session& session, const UpdateFlags& flags) {
                                         {"deadline_ms", "--deadline"},
                                         {"user_priority", "--nice"},
                                         {"array_max_running", "--array-running"},
+                                        {"allow_delay", "--allow-delay"},
                                         {"reason", "--reason"}});
     }
     for (const v1::Reason& warning : answer->warnings()) {
@@ -117,6 +120,8 @@ void AddUpdate(CLI::App& app, Session& session) {
   option("--nice", flags->nice, "N", "order among your own jobs, higher is later");
   option("--array-running", flags->running, "N", "elements that may run at once; 0: no limit");
   option("--reason", flags->reason, "TEXT", "why, for the record; needed for another's job");
+  command->add_flag("--allow-delay", flags->allow_delay,
+                    "let a longer --time delay what is promised to others; cluster admins");
   command->footer(
       "All of it is changed for all of the jobs, or nothing.\n"
       "Examples:\n"

@@ -56,6 +56,7 @@ constexpr Way kWays[] = {
     {"RESERVATION_NOT_FOUND", "All of them: kezek admin reservation list"},
     {"NO_SUCH_RESERVATION", "All of them: kezek admin reservation list"},
     {"RESERVATION_NOT_ALLOWED", "For whom it is: kezek admin reservation show NAME"},
+    {"RESERVATION_AHEAD", "Ask for less with --time; a cluster admin may give more: --allow-delay"},
     {"RESERVATION_TOO_SHORT", "Ask for less with --time"},
     {"NODES_RESERVED", "All of them: kezek admin reservation list; --delay-jobs moves jobs'"},
     {"RUNNING_BEYOND", "--allow-running lets what runs there run on"},

@@ -390,6 +390,8 @@ TEST_F(PromisesTest, ALongerLimitThatDelaysAReservationIsAnAdminsToGive) {
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().details.at(0).reason, "RESERVATION_AHEAD");
   longer.by_admin = true;
+  EXPECT_FALSE(desk.Do(longer).has_value()) << "it is to be said";
+  longer.allow_delay = true;
   ASSERT_TRUE(desk.Do(longer).has_value());
   const auto moved = Of(desk.Tick(), ReasonCode::kReservedAt);
   ASSERT_EQ(moved.size(), 1U);

@@ -145,6 +145,9 @@ TEST_F(WindowsTest, ALongerLimitDoesNotReachIntoIt) {
   EXPECT_EQ(refused.error().details.at(0).reason, "RESERVATION_AHEAD");
   longer.time_limit_ms = 90 * kMinuteMs;
   EXPECT_TRUE(desk.Do(JobChange{longer}).has_value());
+  longer.time_limit_ms = 3 * kHourMs;
+  longer.allow_delay = true;
+  EXPECT_TRUE(desk.Do(JobChange{longer}).has_value());
 }
 
 TEST_F(WindowsTest, NodesAreChosenOnceAndWholeLeavesFirst) {

@@ -231,14 +231,38 @@ TEST_F(ChangeTest, WhatCannotBeChangedIsRefused) {
   for (const auto& change : std::vector<std::function<void(v1::UpdateRequest&)>>{
            [](auto& r) { r.set_admin_priority(1); }, [](auto& r) { r.set_project("cv"); },
            [](auto& r) { r.mutable_shape(); }, [](auto& r) { r.mutable_topology(); },
-           [](auto& r) { r.mutable_dependencies(); }, [](auto& r) { r.mutable_requeue(); },
-           [](auto& r) { r.set_allow_delay(true); }}) {
+           [](auto& r) { r.mutable_dependencies(); }, [](auto& r) { r.mutable_requeue(); }}) {
     EXPECT_EQ(Update("aizhan@kaznu", mine_, change), "NOT_YET");
   }
   EXPECT_TRUE(desk_.commands().empty());
   desk_.Refuse(FieldProblem(Code::kFailedPrecondition,
                             {"time_limit_ms", "TIME_LIMIT_TOO_LONG", "too long", {}}));
   EXPECT_EQ(Update("aizhan@kaznu", mine_, limit(60'000)), "TIME_LIMIT_TOO_LONG");
+}
+
+TEST_F(ChangeTest, OnlyAClusterAdminDelaysWhatIsPromisedAndSaysWhy) {
+  const auto longer = [](v1::UpdateRequest& r) {
+    r.set_time_limit_ms(7'200'000);
+    r.set_allow_delay(true);
+    r.set_reason("thesis");
+  };
+  EXPECT_EQ(Update("aizhan@kaznu", mine_, longer), "ROLE_MISSING");
+  EXPECT_EQ(Update("chief@kaznu", mine_, longer), "ROLE_MISSING") << "of the institution alone";
+  EXPECT_EQ(Update("root@kezek", mine_,
+                   [&](auto& r) {
+                     longer(r);
+                     r.clear_reason();
+                   }),
+            "FIELD_INVALID");
+  EXPECT_EQ(Update("root@kezek", mine_,
+                   [&](auto& r) {
+                     longer(r);
+                     r.clear_time_limit_ms();
+                   }),
+            "FIELD_INVALID");
+  EXPECT_TRUE(desk_.commands().empty());
+  EXPECT_EQ(Update("root@kezek", mine_, longer), "OK");
+  EXPECT_TRUE(Only<UpdateJobs>(desk_.commands().back()).allow_delay);
 }
 
 TEST_F(ChangeTest, SeveralJobsAndFieldsAreOneCommand) {
