@@ -2,12 +2,13 @@
 """Counts test results: ctest's own report, with each GoogleTest program replaced by its test cases.
 
 usage: count_results.py [--steps FAILED_STEPS] FOLDER...
-Each folder holds ctest.xml (ctest --output-junit) and one NAME.json per GoogleTest program that
-ran. A program that ctest calls failed although its file names no failed case (it crashed, or ran
+Each folder holds the reports of ctest (--output-junit, *.xml), one for each run of it, and one
+NAME.json per GoogleTest program that ran. A program that ctest calls failed although its file names no failed case (it crashed, or ran
 out of time) counts as one failure. A folder without a report is a failure. A build step that
 failed and left no failed test behind counts as one. The last line is 'N passed, N failed, N
 skipped'; exit status 0 only if something passed and nothing failed."""
 
+import glob
 import json
 import os
 import sys
@@ -43,20 +44,26 @@ def count_program(folder, case):
     return passed, failed, skipped
 
 
-def count_folder(folder):
+def count_report(folder, path):
+    """(passed, failed, skipped) of one run of ctest."""
     try:
-        report = ElementTree.parse(os.path.join(folder, "ctest.xml")).getroot()
+        report = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as problem:
-        print(f"{folder}: no report: {problem}")
+        print(f"{path}: no report: {problem}")
         return 0, 1, 0
-    totals = [0, 0, 0]
-    for case in report.iter("testcase"):
-        for index, number in enumerate(count_program(folder, case)):
-            totals[index] += number
-    if sum(totals) == 0:
-        print(f"{folder}: no test ran")
+    counts = [count_program(folder, case) for case in report.iter("testcase")]
+    if not counts:
+        print(f"{path}: no test ran")
         return 0, 1, 0
-    return tuple(totals)
+    return tuple(map(sum, zip(*counts)))
+
+
+def count_folder(folder):
+    paths = sorted(glob.glob(os.path.join(folder, "*.xml")))
+    if not paths:
+        print(f"{folder}: no report")
+        return 0, 1, 0
+    return tuple(map(sum, zip(*(count_report(folder, path) for path in paths))))
 
 
 def main(arguments):

@@ -47,6 +47,13 @@ class CountTest(unittest.TestCase):
         cases = {"a": [gtest_case("x"), gtest_case("y"), gtest_case("z", "SKIPPED")]}
         self.assertEqual(self.count({"a": "run"}, cases), (0, "2 passed, 0 failed, 1 skipped"))
 
+    def test_every_report_of_a_folder_counts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, status in (("ctest", "run"), ("slurm", "fail")):
+                with open(os.path.join(folder, name + ".xml"), "w", encoding="utf-8") as file:
+                    file.write(f'<testsuite><testcase name="a" status="{status}"/></testsuite>')
+            self.assertEqual(self.run_main([folder]), (1, "1 passed, 1 failed, 0 skipped"))
+
     def test_failed_case(self):
         cases = {"a": [gtest_case("x"), gtest_case("y", failed=True)]}
         self.assertEqual(self.count({"a": "fail"}, cases), (1, "1 passed, 1 failed, 0 skipped"))
