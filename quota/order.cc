@@ -365,27 +365,13 @@ std::vector<std::int64_t> OrderTree::Places() const {
 }
 
 std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
-  if (At(project).project < 0) return {};
-  return AllOf(project, projects_[static_cast<std::size_t>(At(project).project)], scavengers_);
-}
-
-std::vector<const OrderJob*> OrderTree::OwnOrder(AccountIndex project) const {
-  std::vector<const OrderJob*> jobs;
-  if (At(project).project < 0) return jobs;
-  ProjectWalk walk;
-  walk.project = projects_[static_cast<std::size_t>(At(project).project)].project;
-  for (const Candidate& candidate : AllOf(project, std::move(walk), false))
-    jobs.push_back(candidate.job);
-  return jobs;
-}
-
-std::vector<Candidate> OrderTree::AllOf(AccountIndex project, ProjectWalk walk,
-                                        bool scavengers) const {
   std::vector<Candidate> remaining;
+  if (At(project).project < 0) return remaining;
+  ProjectWalk walk = projects_[static_cast<std::size_t>(At(project).project)];
   Open(&walk, input_.tree->id(project));
   for (const bool at_them : {false, true}) {
-    if (scavengers && !at_them) continue;
-    if (at_them && !scavengers) BeginScavengers(&walk);
+    if (scavengers_ && !at_them) continue;
+    if (at_them && !scavengers_) BeginScavengers(&walk);
     const Item& top = at_them ? walk.scavengers : walk.others;
     while (top != kNone) {
       const Item at = walk.order.First(top, kAny);
@@ -397,6 +383,25 @@ std::vector<Candidate> OrderTree::AllOf(AccountIndex project, ProjectWalk walk,
     }
   }
   return remaining;
+}
+
+OwnOrder OrderTree::OwnOrderOf(AccountIndex project) const {
+  OwnOrder order(unit_);
+  if (At(project).project < 0) return order;
+  const AccountId id = input_.tree->id(project);
+  const WaitingJobs::Project& waiting =
+      *projects_[static_cast<std::size_t>(At(project).project)].project;
+  std::map<UserId, std::size_t> users;
+  for (const auto& [key, group] : waiting.groups) {
+    std::size_t user = OwnOrder::kAll;
+    if (waiting.rule == ProjectRule::kFair) {
+      const auto known = users.find(key.user);
+      user = known != users.end() ? known->second : order.AddUser(UsageOfUser(id, key.user));
+      users.emplace(key.user, user);
+    }
+    order.AddGroup(key, user, group.rows());
+  }
+  return order;
 }
 
 }  // namespace kezek::quota

@@ -29,6 +29,7 @@
 #include "kezek/resources.h"
 #include "kezek/time.h"
 #include "quota/account_tree.h"
+#include "quota/own_order.h"
 #include "quota/sized_order.h"
 #include "quota/usage.h"
 #include "quota/waiting_jobs.h"
@@ -93,9 +94,8 @@ class OrderTree {
   // What is left of a project, in the order it would come if all of it were taken; an array is
   // there once, with its next element.
   std::vector<Candidate> Remaining(AccountIndex project) const;
-  // The same of all that waited when the walk began: the project's own order, whatever guarantees
-  // let some of it come sooner.
-  std::vector<const OrderJob*> OwnOrder(AccountIndex project) const;
+  // The project's own order, of all that waited when the walk began.
+  OwnOrder OwnOrderOf(AccountIndex project) const;
 
  private:
   using Item = SizedOrders::Item;
@@ -175,8 +175,6 @@ class OrderTree {
   void Leave(AccountIndex account);
   void Join(AccountIndex account);
   void Refresh(AccountIndex project);
-  // `scavengers`: the walk is at them, and nothing else is left.
-  std::vector<Candidate> AllOf(AccountIndex project, ProjectWalk walk, bool scavengers) const;
   Candidate Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const;
   static void OpenGroup(GroupWalk* group);
   static void PutRun(GroupWalk* group, Item run);

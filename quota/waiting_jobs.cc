@@ -1,6 +1,8 @@
 #include "quota/waiting_jobs.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "kezek/check.h"
 
@@ -26,6 +28,25 @@ void Count(std::map<MilliGpus, std::int64_t>* sizes, MilliGpus size, std::int64_
 }
 
 }  // namespace
+
+std::shared_ptr<const WaitingJobs::Rows> WaitingJobs::Group::rows() const {
+  if (rows_ != nullptr) return rows_;
+  Rows rows;
+  for (const auto& [size, run] : runs) {
+    for (const auto& [place, slot] : run) {
+      const OrderJob& job = *slot.job;
+      rows.push_back({.ref = job.ref,
+                      .place = place,
+                      .counted_milli = job.counted_milli,
+                      .expected_charge = job.expected_charge,
+                      .asks = job.asks,
+                      .prefers_until_ms = job.prefers_until_ms});
+    }
+  }
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.place < b.place; });
+  rows_ = std::make_shared<const Rows>(std::move(rows));
+  return rows_;
+}
 
 WaitingJobs::GroupKey WaitingJobs::KeyOf(const OrderJob& job) {
   return {.scavenger = job.scavenger, .class_rank = job.class_rank, .user = job.user};
@@ -53,7 +74,9 @@ void WaitingJobs::Set(const OrderJob& job) {
   project_of_.emplace(job.ref, job.project);
   Count(job.scavenger ? &project.scavenger_sizes : &project.sizes, job.counted_milli, 1);
   const GroupKey key = KeyOf(job);
+  if (job.class_stops) ++project.stopped_by_class;
   Group& group = project.groups[key];
+  group.rows_ = nullptr;
   ++group.priorities[job.user_priority];
   if (group.mixed() && !group.stale) MarkStale(job.project, key, &group);
   if (group.stale) {
@@ -74,7 +97,9 @@ void WaitingJobs::Remove(const JobRef& ref) {
   const OrderJob& job = entry.job;
   Count(job.scavenger ? &project.scavenger_sizes : &project.sizes, job.counted_milli, -1);
   const GroupKey key = KeyOf(job);
+  if (job.class_stops) --project.stopped_by_class;
   Group& group = project.groups.at(key);
+  group.rows_ = nullptr;
   if (group.mixed() && !group.stale) MarkStale(found->second, key, &group);
   if (group.unplaced.erase(ref) == 0) {
     const auto run = group.runs.find(job.counted_milli);
@@ -117,6 +142,7 @@ void WaitingJobs::PlaceAll(Project* project, Group* group) {
     }
     return a->place < b->place;
   });
+  group->rows_ = nullptr;
   group->runs.clear();
   group->unplaced.clear();
   group->stale = false;

@@ -12,6 +12,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -78,6 +79,16 @@ class WaitingJobs {
     std::int32_t count = 1;
   };
   using Run = std::map<Place, Slot>;
+  // What a project's own order says of a job.
+  struct Row {
+    JobRef ref;
+    Place place;
+    MilliGpus counted_milli = 0;
+    MilliGpuMs expected_charge = 0;
+    std::int64_t asks = 0;
+    TimeMs prefers_until_ms = 0;
+  };
+  using Rows = std::vector<Row>;
   // The jobs of one class and user, by counted GPUs.
   struct Group {
     std::map<MilliGpus, Run> runs;
@@ -86,6 +97,12 @@ class WaitingJobs {
     bool stale = false;                               // all are to be placed anew
     Place first;                                      // of those that are placed
     bool mixed() const { return priorities.size() > 1; }
+    // By their places: a copy, made when it is first asked for after a change.
+    std::shared_ptr<const Rows> rows() const;
+
+   private:
+    friend class WaitingJobs;
+    mutable std::shared_ptr<const Rows> rows_;
   };
   struct GroupKey {
     bool scavenger = false;
@@ -104,6 +121,7 @@ class WaitingJobs {
     // How many jobs of each size: of scavengers, of the others.
     std::map<MilliGpus, std::int64_t> scavenger_sizes;
     std::map<MilliGpus, std::int64_t> sizes;
+    std::int64_t stopped_by_class = 0;  // that its class may stop
   };
   const std::map<AccountId, Project>& projects() const { return projects_; }
 

@@ -1,16 +1,19 @@
 // How the jobs that wait stand after a tick: their places, and why they do not start.
 //
 // Simple model: a map from each row of the queue to its standing. Departure: the rows of a project
-// lie in a block that ticks share for as long as nothing about their order changes; of what keeps
-// them from starting, rows that ask for the same of nodes share one reason; and what a reason says
-// besides about the row, or its project, is added when it is asked for.
+// lie in a block that ticks share for as long as nothing about their order changes, and that is put
+// in order when somebody first asks; of what keeps them from starting, rows that ask for the same
+// of nodes share one reason; and what a reason says besides about the row, or its project, is added
+// when it is asked for.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,34 +38,69 @@ struct JobStanding {
 // A row of the queue where it stands in its project.
 struct WaitingRow {
   JobRef ref;
-  std::int64_t asks = 0;              // the same of rows that ask for the same of nodes
-  TimeMs prefers_until_ms = 0;        // until then what it prefers is asked for, too; 0: nothing is
-  MilliGpus counted_milli = 0;        // of one of its jobs
-  std::shared_ptr<const Reason> own;  // what stops it other than lack of room; null: nothing does
+  std::int64_t asks = 0;        // the same of rows that ask for the same of nodes
+  TimeMs prefers_until_ms = 0;  // until then what it prefers is asked for, too; 0: nothing is
+  MilliGpus counted_milli = 0;  // of one of its jobs
 };
 
-// The rows of a project and GPU type, in their order. Immutable.
+// The rows of a project and GPU type, in their order. Immutable; may be read by many threads.
 class WaitingBlock {
  public:
-  explicit WaitingBlock(std::vector<WaitingRow> rows) : rows_(std::move(rows)) {
+  using Rows = std::vector<WaitingRow>;
+  // What stops rows other than lack of room; sorted by row.
+  using Stops = std::vector<std::pair<JobRef, std::shared_ptr<const Reason>>>;
+
+  // `in_order` gives so many rows, in their order, when somebody first asks for them; those of
+  // `left_out`, which is sorted, are not of the block.
+  WaitingBlock(std::size_t rows, std::function<Rows()> in_order, std::vector<JobRef> left_out,
+               Stops stops)
+      : in_order_(std::move(in_order)),
+        size_(rows - left_out.size()),
+        left_out_(std::move(left_out)),
+        stops_(std::move(stops)) {}
+
+  std::size_t size() const { return size_; }
+  const Stops& stops() const { return stops_; }
+  bool LeavesOut(const JobRef& ref) const {
+    return std::binary_search(left_out_.begin(), left_out_.end(), ref);
+  }
+  // Null: nothing but lack of room does.
+  const Reason* StopOf(const JobRef& ref) const {
+    const auto found = std::lower_bound(stops_.begin(), stops_.end(), ref,
+                                        [](const auto& s, const JobRef& r) { return s.first < r; });
+    return found == stops_.end() || found->first != ref ? nullptr : found->second.get();
+  }
+  const Rows& rows() const {
+    std::call_once(ordered_, [this] { Order(); });
+    return rows_;
+  }
+  // Of it; none: it is not here.
+  std::optional<std::size_t> PlaceOf(const JobRef& ref) const {
+    const Rows& rows = this->rows();
+    const auto found =
+        std::lower_bound(by_ref_.begin(), by_ref_.end(), ref,
+                         [&](std::uint32_t at, const JobRef& r) { return rows[at].ref < r; });
+    if (found == by_ref_.end() || rows[*found].ref != ref) return std::nullopt;
+    return *found;
+  }
+
+ private:
+  void Order() const {
+    rows_ = std::exchange(in_order_, nullptr)();
+    std::erase_if(rows_, [this](const WaitingRow& row) { return LeavesOut(row.ref); });
     by_ref_.resize(rows_.size());
     for (std::size_t i = 0; i < rows_.size(); ++i) by_ref_[i] = static_cast<std::uint32_t>(i);
     std::sort(by_ref_.begin(), by_ref_.end(),
               [this](std::uint32_t a, std::uint32_t b) { return rows_[a].ref < rows_[b].ref; });
   }
-  const std::vector<WaitingRow>& rows() const { return rows_; }
-  // Of it; none: it is not here.
-  std::optional<std::size_t> PlaceOf(const JobRef& ref) const {
-    const auto found =
-        std::lower_bound(by_ref_.begin(), by_ref_.end(), ref,
-                         [this](std::uint32_t at, const JobRef& r) { return rows_[at].ref < r; });
-    if (found == by_ref_.end() || rows_[*found].ref != ref) return std::nullopt;
-    return *found;
-  }
 
- private:
-  std::vector<WaitingRow> rows_;
-  std::vector<std::uint32_t> by_ref_;
+  mutable std::once_flag ordered_;
+  mutable std::function<Rows()> in_order_;
+  mutable Rows rows_;
+  mutable std::vector<std::uint32_t> by_ref_;
+  std::size_t size_;
+  std::vector<JobRef> left_out_;
+  Stops stops_;
 };
 
 class WaitingStandings {
@@ -103,10 +141,13 @@ class WaitingStandings {
 
   WaitingStandings() = default;
   // Rows that are in no block.
-  explicit WaitingStandings(std::map<JobRef, JobStanding> others) : others_(std::move(others)) {}
+  explicit WaitingStandings(std::map<JobRef, JobStanding> others) {
+    for (auto& [row, standing] : others) told_[row] = {std::move(standing), false, true};
+    alone_ = told_.size();
+  }
 
   void Add(const std::string& gpu_type, OfType of_type) {
-    for (const Part& part : of_type.parts) in_blocks_ += part.block->rows().size();
+    for (const Part& part : of_type.parts) in_blocks_ += part.block->size();
     types_[gpu_type] = std::move(of_type);
   }
   // Rows that settings bar, and why: they are in no order.
@@ -116,22 +157,30 @@ class WaitingStandings {
 
   // `spec`: of the row. None: it does not wait.
   std::optional<JobStanding> Find(const JobRef& row, const JobSpec& spec) const {
-    const auto other = others_.find(row);
-    if (other != others_.end()) return other->second;
-    if (gone_.contains(row)) return std::nullopt;
-    if (const Reason* bar = barred_.Find(row)) return JobStanding{.reason = *bar};
-    const auto type = types_.find(spec.shape.gpu_type);
-    if (type == types_.end()) return std::nullopt;
-    const Part* part = PartOf(type->second, spec.project);
-    const auto place = part == nullptr ? std::nullopt : part->block->PlaceOf(row);
-    if (!place) return std::nullopt;
-    return Standing(type->second, *part, *place);
+    const auto told = told_.find(row);
+    if (told == told_.end()) return FindUntold(row, spec);
+    if (!told->second.in_order) return told->second.standing;
+    return InOrder(told->second, FindUntold(row, spec));
   }
-  std::size_t size() const { return in_blocks_ + barred_.size() - gone_.size() + others_.size(); }
+  // The code of its reason, of a row that waits; kNone: it does not. Puts no block in order, so it
+  // is told what the block would say of the row.
+  ReasonCode CodeOf(const WaitingRow& row, const JobSpec& spec) const {
+    const auto told = told_.find(row.ref);
+    if (told != told_.end()) return told->second.standing.reason.code;
+    if (gone_.contains(row.ref)) return ReasonCode::kNone;
+    if (const Reason* bar = barred_.Find(row.ref)) return bar->code;
+    const auto [type, part] = PartOf(spec);
+    if (part == nullptr || part->block->LeavesOut(row.ref)) return ReasonCode::kNone;
+    return ReasonOf(*type, *part, row).code;
+  }
+  std::size_t size() const { return in_blocks_ + barred_.size() - gone_from_blocks_ + alone_; }
   bool empty() const { return size() == 0; }
   // All of them, worked out. Takes as long as there are rows.
   std::map<JobRef, JobStanding> All() const {
-    std::map<JobRef, JobStanding> all = others_;
+    std::map<JobRef, JobStanding> all;
+    for (const auto& [row, told] : told_) {
+      if (!told.in_order) all.emplace(row, told.standing);
+    }
     barred_.ForEach([&](const JobRef& row, const Reason& reason) {
       if (!gone_.contains(row)) all.try_emplace(row, JobStanding{.reason = reason});
     });
@@ -143,6 +192,11 @@ class WaitingStandings {
         }
       }
     }
+    for (const auto& [row, told] : told_) {
+      if (!told.in_order) continue;
+      const auto found = all.find(row);
+      all[row] = InOrder(told, found == all.end() ? std::nullopt : std::optional(found->second));
+    }
     return all;
   }
   // Those with a rank, by GPU type, in their order; and those in no block that have one.
@@ -153,8 +207,8 @@ class WaitingStandings {
         if (!gone_.contains(row)) ranked.push_back({rank, row});
       }
     }
-    for (const auto& [row, standing] : others_) {
-      if (standing.rank > 0) ranked.push_back({standing.rank, row});
+    for (const auto& [row, told] : told_) {
+      if (told.IsElsewhere() && told.standing.rank > 0) ranked.push_back({told.standing.rank, row});
     }
     std::sort(ranked.begin(), ranked.end());
     std::vector<JobRef> rows;
@@ -167,8 +221,8 @@ class WaitingStandings {
     for (const auto& [name, type] : types_) {
       for (const Part& part : type.parts) first.push_back(part.block->rows().front().ref);
     }
-    for (const auto& [row, standing] : others_) {
-      if (standing.place_in_project == 1 && !gone_.contains(row)) first.push_back(row);
+    for (const auto& [row, told] : told_) {
+      if (told.IsElsewhere() && told.standing.place_in_project == 1) first.push_back(row);
     }
     return first;
   }
@@ -179,21 +233,19 @@ class WaitingStandings {
         if (rank == 1) first.push_back(row);
       }
     }
-    for (const auto& [row, standing] : others_) {
-      if (standing.rank == 1 && !gone_.contains(row)) first.push_back(row);
+    for (const auto& [row, told] : told_) {
+      if (told.IsElsewhere() && told.standing.rank == 1) first.push_back(row);
     }
     return first;
   }
   // visit(row, reason): what is stopped by other than lack of room or settings, and what was told.
   template <class Visit>
   void ForEachOwn(Visit visit) const {
-    for (const auto& [row, standing] : others_) visit(row, standing.reason);
+    for (const auto& [row, told] : told_) visit(row, told.standing.reason);
     for (const auto& [name, type] : types_) {
       for (const Part& part : type.parts) {
-        for (const WaitingRow& row : part.block->rows()) {
-          if (row.own != nullptr && !others_.contains(row.ref) && !gone_.contains(row.ref)) {
-            visit(row.ref, *row.own);
-          }
+        for (const auto& [row, stop] : part.block->stops()) {
+          if (!told_.contains(row) && !gone_.contains(row)) visit(row, *stop);
         }
       }
     }
@@ -201,41 +253,84 @@ class WaitingStandings {
 
   // From now on this is its reason, wherever it stands.
   void Tell(const JobRef& row, const JobSpec& spec, Reason reason) {
-    JobStanding standing = Find(row, spec).value_or(JobStanding{});
-    standing.reason = std::move(reason);
-    SayPlace(standing);
-    Set(row, spec, std::move(standing));
+    const auto [told, is_new] = told_.try_emplace(row, Told{{}, true, false});
+    if (is_new) Settle(told->second, row, spec);
+    told->second.standing.reason = std::move(reason);
+    SayPlace(told->second.standing);
   }
   // How it stands, wherever.
   void Set(const JobRef& row, const JobSpec& spec, JobStanding standing) {
-    others_.erase(row);
-    if (Find(row, spec)) gone_.insert(row);
-    others_[row] = std::move(standing);
+    const auto [told, is_new] = told_.try_emplace(row);
+    if (is_new) Settle(told->second, row, spec);
+    told->second.standing = std::move(standing);
+    told->second.in_order = false;
   }
+  bool IsSet(const JobRef& row) const { return told_.contains(row); }
   void Erase(const JobRef& row, const JobSpec& spec) {
-    others_.erase(row);
-    if (Find(row, spec)) gone_.insert(row);
+    const auto told = told_.find(row);
+    Told was;
+    if (told == told_.end()) {
+      Settle(was, row, spec);
+    } else {
+      was = told->second;
+      told_.erase(told);
+    }
+    if (was.alone) {
+      --alone_;
+    } else if (gone_.insert(row).second) {
+      ++gone_from_blocks_;
+    }
   }
   // What was told of it stays its reason where its block says that it stands, if it is in one.
   void StandsInOrder(const JobRef& row, const JobSpec& spec) {
-    auto other = others_.extract(row);
-    if (other.empty()) return;
-    if (Find(row, spec)) {
-      Tell(row, spec, std::move(other.mapped().reason));
-    } else {
-      others_.insert(std::move(other));
-    }
+    const auto told = told_.find(row);
+    if (told == told_.end()) return;
+    if (told->second.alone) --alone_;
+    Settle(told->second, row, spec);
+    told->second.in_order = true;
   }
   // All of them wait for this, except those of which the reason is one of `excepted`.
   template <class Excepted>
   void TellAll(const Reason& reason, Excepted excepted) {
-    for (auto& [row, standing] : others_) {
-      if (!excepted(standing.reason.code)) standing.reason = reason;
+    for (auto& [row, told] : told_) {
+      if (!excepted(told.standing.reason.code)) told.standing.reason = reason;
     }
     instead_ = std::make_shared<const Reason>(reason);
   }
 
  private:
+  struct Told {
+    JobStanding standing;
+    bool in_order = false;  // it has the place that its block gives it, if it is in one
+    bool alone = false;     // it is in no block, and nothing bars it
+    bool IsElsewhere() const { return !in_order || alone; }
+  };
+
+  void Settle(Told& told, const JobRef& row, const JobSpec& spec) {
+    const Part* part = PartOf(spec).second;
+    const bool in_block = part != nullptr && !part->block->LeavesOut(row);
+    told.alone = gone_.contains(row) || (!in_block && barred_.Find(row) == nullptr);
+    if (told.alone) ++alone_;
+  }
+  std::pair<const OfType*, const Part*> PartOf(const JobSpec& spec) const {
+    const auto type = types_.find(spec.shape.gpu_type);
+    if (type == types_.end()) return {nullptr, nullptr};
+    return {&type->second, PartOf(type->second, spec.project)};
+  }
+  std::optional<JobStanding> FindUntold(const JobRef& row, const JobSpec& spec) const {
+    if (gone_.contains(row)) return std::nullopt;
+    if (const Reason* bar = barred_.Find(row)) return JobStanding{.reason = *bar};
+    const auto [type, part] = PartOf(spec);
+    const auto place = part == nullptr ? std::nullopt : part->block->PlaceOf(row);
+    if (!place) return std::nullopt;
+    return Standing(*type, *part, *place);
+  }
+  static JobStanding InOrder(const Told& told, std::optional<JobStanding> in_block) {
+    if (!in_block) return told.standing;
+    in_block->reason = told.standing.reason;
+    SayPlace(*in_block);
+    return *std::move(in_block);
+  }
   static const Part* PartOf(const OfType& type, AccountId project) {
     const auto found =
         std::lower_bound(type.parts.begin(), type.parts.end(), project,
@@ -249,7 +344,7 @@ class WaitingStandings {
   Reason ReasonOf(const OfType& type, const Part& part, const WaitingRow& row) const {
     if (instead_ != nullptr) return *instead_;
     if (!WasLookedAt(part, row.ref)) return {ReasonCode::kNotLookedAt, {}};
-    if (row.own != nullptr) return *row.own;
+    if (const Reason* stop = part.block->StopOf(row.ref)) return *stop;
     const auto why = type.WhyOf(row.asks, now_ms_ < row.prefers_until_ms);
     if (why == nullptr) return {ReasonCode::kNotLookedAt, {}};
     Reason reason = *why;
@@ -282,8 +377,10 @@ class WaitingStandings {
   std::map<std::string, OfType> types_;
   std::size_t in_blocks_ = 0;
   Barred barred_;
-  std::map<JobRef, JobStanding> others_;  // and of rows in blocks what was told since
-  std::set<JobRef> gone_;                 // of the rows in blocks: no more, or told of
+  std::map<JobRef, Told> told_;  // of rows in no block, and of others what was told since
+  std::set<JobRef> gone_;        // of the rows in blocks: no more
+  std::size_t gone_from_blocks_ = 0;
+  std::size_t alone_ = 0;  // of those told
   std::shared_ptr<const Reason> instead_;
 };
 

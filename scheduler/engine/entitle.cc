@@ -182,17 +182,18 @@ std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft
                                           const std::string& type) {
   const quota::AccountTree& tree = world.tree();
   std::vector<char> waits(static_cast<std::size_t>(tree.size()), 0);
-  std::map<AccountId, std::set<JobRef>> gone;  // rows all of which start
-  for (const Start& start : draft.plan.starts) {
-    const JobSpec& spec = *world.waiting().at(start.row).spec;
-    if (spec.shape.gpu_type != type || draft.plan.waiting.Find(start.row, spec)) continue;
-    gone[spec.project].insert(start.row);
+  std::map<JobRef, std::int32_t> starts;
+  for (const Start& start : draft.plan.starts) ++starts[start.row];
+  std::map<AccountId, std::int64_t> gone;  // rows all of which start
+  for (const auto& [ref, count] : starts) {
+    const Waiting& row = world.waiting().at(ref);
+    if (row.spec->shape.gpu_type == type && count >= StartableCount(row)) ++gone[row.spec->project];
   }
   const auto queued = world.queued().find(type);
   if (queued == world.queued().end()) return std::vector<std::int64_t>(waits.size(), 0);
   for (const auto& [project, rows] : queued->second) {
     const auto left = gone.find(project);
-    if (left != gone.end() && std::ssize(left->second) >= rows) continue;
+    if (left != gone.end() && left->second >= rows) continue;
     for (auto i = tree.IndexOf(project); i != quota::kNoAccount; i = tree.parent(i)) {
       if (std::exchange(waits[static_cast<std::size_t>(i)], 1) != 0) break;
     }

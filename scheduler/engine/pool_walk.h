@@ -104,9 +104,12 @@ class PoolWalk {
   void TellOfDedicated(const WaitingStandings::OfType& told);
   void FindWhys(End end, WaitingStandings::OfType& told) const;
   WaitingStandings::Part PartOf(AccountId id, const quota::WaitingJobs::Project& project, End end);
-  std::shared_ptr<const WaitingBlock> BlockOf(AccountId id, quota::AccountIndex index, bool keeps);
-  bool Starts(const quota::OrderJob& job) const;
-  std::vector<WaitingRow> RowsOf(quota::AccountIndex project, bool& by_class);
+  void FindStarting();
+  std::shared_ptr<const WaitingBlock> BlockOf(AccountId id,
+                                              const quota::WaitingJobs::Project& project,
+                                              quota::AccountIndex index, bool keeps);
+  WaitingBlock::Stops StopsOfRows(const quota::WaitingJobs::Project& project,
+                                  quota::AccountIndex index, const std::vector<JobRef>& starting);
   std::shared_ptr<const Reason> StopOfRow(const quota::OrderJob& job, quota::AccountIndex project);
   // `before`: as it was when the walk began; else as it is now.
   KeptBlocks::Stops StopsOf(quota::AccountIndex project, bool by_class, bool before) const;
@@ -140,7 +143,7 @@ class PoolWalk {
   std::map<JobRef, std::shared_ptr<const Reason>> told_;
   std::set<JobRef> claimed_;  // waits for what this walk reclaims
   std::set<quota::AccountIndex> disturbed_;
-  std::map<JobRef, std::int64_t> starting_;  // by row; found when the walk has ended
+  std::map<AccountId, std::vector<JobRef>> starting_;  // sorted; found when the walk has ended
   std::vector<std::pair<JobRef, std::int64_t>> ranks_;
   std::vector<MilliGpus> given_;  // by index
   // Shapes that have found no room in this tick: free GPUs only become fewer.

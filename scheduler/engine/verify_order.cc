@@ -138,12 +138,19 @@ bool OrderCheck::IsForShared(const Waiting& job) const {
 }
 
 bool OrderCheck::WasLookedAt(const JobRef& row) const {
-  const auto found = plan_.waiting.Find(row, *basis_.world->waiting().at(row).spec);
-  if (!found) return false;
-  const ReasonCode code = found->reason.code;
-  return code != ReasonCode::kNotLookedAt && code != ReasonCode::kSetAside &&
-         code != ReasonCode::kArrayLimit && code != ReasonCode::kReclaimUnderWay &&
-         !quota::IsBar(code);
+  const JobSpec& spec = *basis_.world->waiting().at(row).spec;
+  WaitingRow stands{.ref = row};
+  const auto order = basis_.world->order().find(spec.shape.gpu_type);
+  if (order != basis_.world->order().end()) {
+    if (const quota::OrderJob* job = order->second.Find(row)) {
+      stands.asks = job->asks;
+      stands.prefers_until_ms = job->prefers_until_ms;
+    }
+  }
+  const ReasonCode code = plan_.waiting.CodeOf(stands, spec);
+  return code != ReasonCode::kNone && code != ReasonCode::kNotLookedAt &&
+         code != ReasonCode::kSetAside && code != ReasonCode::kArrayLimit &&
+         code != ReasonCode::kReclaimUnderWay && !quota::IsBar(code);
 }
 
 bool OrderCheck::KeepsIdle(const quota::JobCount& count,

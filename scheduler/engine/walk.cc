@@ -363,7 +363,7 @@ void WaitOutside(const World& world, Draft& draft) {
   draft.plan.waiting.Bar(world.barred());
   for (const JobRef& ref : world.resting()) {
     const Waiting& row = world.waiting().at(ref);
-    if (draft.plan.waiting.Find(ref, *row.spec)) continue;
+    if (draft.plan.waiting.IsSet(ref) || world.IsBarred(ref)) continue;
     const std::string limit = std::to_string(row.spec->array->max_running);
     tell(row, {ReasonCode::kArrayLimit, {{"limit", limit}}});
   }

@@ -125,9 +125,19 @@ void PoolWalk::FindDisturbed() {
   }
 }
 
+// Rows all of which start.
+void PoolWalk::FindStarting() {
+  std::map<JobRef, std::int64_t> starts;
+  for (const Start& start : draft_.plan.starts) ++starts[start.row];
+  for (const auto& [row, count] : starts) {
+    const quota::OrderJob* job = waiting_.Find(row);
+    if (job != nullptr && count >= job->count) starting_[job->project].push_back(row);
+  }
+}
+
 void PoolWalk::TellOfAll(End end) {
   FindDisturbed();
-  for (const Start& start : draft_.plan.starts) ++starting_[start.row];
+  FindStarting();
   for (auto& [project, rows] : seen_) std::sort(rows.begin(), rows.end());
   WaitingStandings::OfType told;
   FindWhys(end, told);
@@ -136,7 +146,7 @@ void PoolWalk::TellOfAll(End end) {
   for (const auto& [id, project] : waiting_.projects()) {
     if (world_.tree().IndexOf(id) == quota::kNoAccount) continue;
     WaitingStandings::Part part = PartOf(id, project, end);
-    if (!part.block->rows().empty()) told.parts.push_back(std::move(part));
+    if (part.block->size() > 0) told.parts.push_back(std::move(part));
   }
   std::sort(ranks_.begin(), ranks_.end());
   told.ranks = std::move(ranks_);
@@ -182,7 +192,9 @@ void PoolWalk::FindWhys(End end, WaitingStandings::OfType& told) const {
 void PoolWalk::TellOfDedicated(const WaitingStandings::OfType& told) {
   for (const auto& [row, apart] : draft_.waits_apart) {
     const quota::OrderJob* job = waiting_.Find(row);
-    if (job == nullptr || Starts(*job) || told_.contains(row) || stopped_.contains(row)) continue;
+    if (job == nullptr || told_.contains(row) || stopped_.contains(row)) continue;
+    const std::vector<JobRef>& starts = starting_[job->project];
+    if (std::binary_search(starts.begin(), starts.end(), row)) continue;
     const bool prefers = draft_.now_ms < job->prefers_until_ms;
     const std::shared_ptr<const Reason> why = told.WhyOf(job->asks, prefers);
     const quota::Candidate candidate{.job = job, .project = world_.tree().IndexOf(job->project)};
@@ -199,7 +211,7 @@ WaitingStandings::Part PoolWalk::PartOf(AccountId id, const quota::WaitingJobs::
   WaitingStandings::Part part;
   part.project = id;
   const std::vector<JobRef>& seen = seen_[index];
-  part.block = BlockOf(id, index, end != End::kLeft && !disturbed_.contains(index));
+  part.block = BlockOf(id, project, index, !disturbed_.contains(index));
   if (end == End::kLeft) part.looked = std::make_shared<const std::vector<JobRef>>(seen);
   part.share_milli = std::max(guarantees_[at], entitled_[at].entitled_milli);
   const auto wider = [&part](const std::map<MilliGpus, std::int64_t>& sizes) {
@@ -214,8 +226,9 @@ WaitingStandings::Part PoolWalk::PartOf(AccountId id, const quota::WaitingJobs::
   return part;
 }
 
-std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id, quota::AccountIndex index,
-                                                      bool keeps) {
+std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id,
+                                                      const quota::WaitingJobs::Project& project,
+                                                      quota::AccountIndex index, bool keeps) {
   if (keeps) {
     const KeptBlocks::Known* known = world_.blocks().Of(type_, id);
     if (known != nullptr && draft_.now_ms - known->made_ms < world_.config().places_keep_ms &&
@@ -229,9 +242,17 @@ std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id, quota::Accou
       return known->block;
     }
   }
-  bool by_class = false;
-  std::vector<WaitingRow> rows = RowsOf(index, by_class);
-  auto block = std::make_shared<const WaitingBlock>(std::move(rows));
+  const auto rows_of = [order = order_.OwnOrderOf(index)] {
+    WaitingBlock::Rows rows;
+    for (const quota::WaitingJobs::Row& row : order.InOrder()) {
+      rows.push_back({row.ref, row.asks, row.prefers_until_ms, row.counted_milli});
+    }
+    return rows;
+  };
+  std::vector<JobRef>& starting = starting_[id];
+  const bool by_class = project.stopped_by_class > 0;
+  auto block = std::make_shared<const WaitingBlock>(project.jobs.size(), rows_of, starting,
+                                                    StopsOfRows(project, index, starting));
   if (!keeps) return block;
   KeptBlocks::Stops stops = StopsOf(index, by_class, true);
   if (stops == StopsOf(index, by_class, false)) {
@@ -240,27 +261,19 @@ std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id, quota::Accou
   return block;
 }
 
-// All of it.
-bool PoolWalk::Starts(const quota::OrderJob& job) const {
-  const auto starts = starting_.find(job.ref);
-  return starts != starting_.end() && starts->second >= job.count;
-}
-
-// In their own order, those that start left out.
-std::vector<WaitingRow> PoolWalk::RowsOf(quota::AccountIndex project, bool& by_class) {
-  std::vector<WaitingRow> rows;
-  const bool limited = world_.HasLimits(project);
-  for (const quota::OrderJob* job : order_.OwnOrder(project)) {
-    if (Starts(*job)) continue;
-    WaitingRow& row = rows.emplace_back();
-    row.ref = job->ref;
-    row.asks = job->asks;
-    row.prefers_until_ms = job->prefers_until_ms;
-    row.counted_milli = job->counted_milli;
-    by_class |= job->class_stops;
-    if (limited || job->class_stops) row.own = StopOfRow(*job, project);
+// Of those that do not start.
+WaitingBlock::Stops PoolWalk::StopsOfRows(const quota::WaitingJobs::Project& project,
+                                          quota::AccountIndex index,
+                                          const std::vector<JobRef>& starting) {
+  WaitingBlock::Stops stops;
+  const bool limited = world_.HasLimits(index);
+  if (!limited && project.stopped_by_class == 0) return stops;
+  for (const auto& [ref, entry] : project.jobs) {
+    if (!limited && !entry.job.class_stops) continue;
+    if (std::binary_search(starting.begin(), starting.end(), ref)) continue;
+    if (auto stop = StopOfRow(entry.job, index)) stops.push_back({ref, std::move(stop)});
   }
-  return rows;
+  return stops;
 }
 
 // As it was found when it was looked at; else as it is now.

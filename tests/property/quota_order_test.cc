@@ -314,8 +314,8 @@ void OwnOrdersLikeTheTwin(const World& world, const OrderTree& walk, const Plain
       twin.RemoveRest(&job);
     }
     std::vector<std::string> own;
-    for (const OrderJob* job : walk.OwnOrder(world.tree.IndexOf(project))) {
-      own.push_back(ToText(job->ref));
+    for (const auto& row : walk.OwnOrderOf(world.tree.IndexOf(project)).InOrder()) {
+      own.push_back(ToText(row.ref));
     }
     EXPECT_EQ(own, expected) << "of project " << project.value;
   }
