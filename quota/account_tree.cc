@@ -178,6 +178,13 @@ MilliGpus AccountTree::Guarantee(AccountIndex i, const std::string& gpu_type) co
   return IsClosed(i) ? 0 : share(i, gpu_type).guarantee_milli;
 }
 
+std::vector<MilliGpus> AccountTree::Guarantees(const std::string& gpu_type) const {
+  std::vector<MilliGpus> guarantees;
+  guarantees.reserve(nodes_.size());
+  for (AccountIndex i = 0; i < size(); ++i) guarantees.push_back(Guarantee(i, gpu_type));
+  return guarantees;
+}
+
 std::optional<MilliGpus> AccountTree::ShareCap(AccountIndex i, const std::string& gpu_type) const {
   const Share& own = share(i, gpu_type);
   if (!own.borrow_max_milli) return std::nullopt;

@@ -74,6 +74,8 @@ class AccountTree {
   std::int32_t size() const { return static_cast<std::int32_t>(nodes_.size()); }
   // kNoAccount: not in the tree.
   AccountIndex IndexOf(AccountId id) const;
+  // All of them, sorted by id.
+  std::span<const std::pair<AccountId, AccountIndex>> by_id() const { return by_id_; }
   // By path, "universities/kaznu/nlp"; "" is the root. kNoAccount: none.
   AccountIndex Find(std::string_view path) const;
 
@@ -101,6 +103,8 @@ class AccountTree {
   const Share& share(AccountIndex i, const std::string& gpu_type) const;
   // What is closed has no guarantee, whatever it was set to: others may be given it.
   MilliGpus Guarantee(AccountIndex i, const std::string& gpu_type) const;
+  // Of all of them, by index.
+  std::vector<MilliGpus> Guarantees(const std::string& gpu_type) const;
   // guarantee + borrow_max; none: no cap of its own.
   std::optional<MilliGpus> ShareCap(AccountIndex i, const std::string& gpu_type) const;
 

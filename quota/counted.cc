@@ -118,15 +118,4 @@ MilliGpus CountAtMost(const JobSpec& spec, const GpuType& type) {
   return counted + left * nodes.begin()->first;
 }
 
-std::string GpusText(MilliGpus milli) {
-  const bool negative = milli < 0;
-  const std::uint64_t size =
-      negative ? ~static_cast<std::uint64_t>(milli) + 1 : static_cast<std::uint64_t>(milli);
-  std::string text = (negative ? "-" : "") + std::to_string(size / 1000);
-  if (size % 1000 == 0) return text;
-  std::string rest = std::to_string(1000 + size % 1000).substr(1);
-  while (rest.back() == '0') rest.pop_back();
-  return text + "." + rest;
-}
-
 }  // namespace kezek::quota

@@ -65,7 +65,4 @@ std::map<std::string, GpuType> GpuTypes(const std::map<std::string, Node>& nodes
 // are too few of them, as if there were more; if there are none, by the commonest size.
 MilliGpus CountAtMost(const JobSpec& spec, const GpuType& type);
 
-// "2" or "2.5" for 2000 or 2500 milli-GPUs: how amounts stand in reasons' fields.
-std::string GpusText(MilliGpus milli);
-
 }  // namespace kezek::quota

@@ -40,7 +40,11 @@ std::optional<Reason> OverAccount(const AccountTree& tree, AccountIndex i,
                                   const RunningTable& running, const JobCount& job) {
   const AccountSettings& settings = tree.account(i).settings;
   const std::string& path = tree.path(i);
-  const RunningTable::Count now = running.OfAccount(tree.id(i));
+  const auto counts = [](const Limits& limits) {
+    return limits.running_milli || limits.jobs_running;
+  };
+  const RunningTable::Count now =
+      counts(settings.account_limits) ? running.OfAccount(tree.id(i)) : RunningTable::Count{};
   if (auto over =
           Over(ReasonCode::kLimitAccountGpus, "account", path,
                settings.account_limits.running_milli, now.counted_milli, job.counted_milli, true)) {
@@ -50,12 +54,13 @@ std::optional<Reason> OverAccount(const AccountTree& tree, AccountIndex i,
                        settings.account_limits.jobs_running, now.jobs, 1, false)) {
     return over;
   }
-  if (auto over = OverUser("account", path, settings.user_limits,
-                           running.OfUser(tree.id(i), job.user), job)) {
-    return over;
+  if (counts(settings.user_limits)) {
+    const RunningTable::Count of_user = running.OfUser(tree.id(i), job.user);
+    if (auto over = OverUser("account", path, settings.user_limits, of_user, job)) return over;
   }
-  if (!job.IsShared()) return std::nullopt;
-  return Over(ReasonCode::kLimitBorrow, "account", path, tree.ShareCap(i, job.gpu_type),
+  const auto cap = tree.ShareCap(i, job.gpu_type);
+  if (!cap || !job.IsShared()) return std::nullopt;
+  return Over(ReasonCode::kLimitBorrow, "account", path, cap,
               running.Allocated(tree.id(i), job.gpu_type), job.counted_milli, true);
 }
 
@@ -63,19 +68,21 @@ std::optional<Reason> OverAccount(const AccountTree& tree, AccountIndex i,
 MilliGpus MostNow(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,
                   const JobCount& job) {
   MilliGpus most = job.counted_milli;
-  const auto within = [&most](const Limits& limits, const RunningTable::Count& now) {
+  const auto within = [&most](const Limits& limits, const auto& count) {
+    if (!limits.running_milli && !limits.jobs_running) return;
+    const RunningTable::Count now = count();
     if (limits.running_milli) most = std::min(most, *limits.running_milli - now.counted_milli);
     if (limits.jobs_running && now.jobs + 1 > *limits.jobs_running) most = 0;
   };
   for (AccountIndex i = tree.IndexOf(job.project); i != kNoAccount; i = tree.parent(i)) {
     const AccountId id = tree.id(i);
     const AccountSettings& settings = tree.account(i).settings;
-    within(settings.account_limits, running.OfAccount(id));
-    within(settings.user_limits, running.OfUser(id, job.user));
+    within(settings.account_limits, [&] { return running.OfAccount(id); });
+    within(settings.user_limits, [&] { return running.OfUser(id, job.user); });
     const auto cap = tree.ShareCap(i, job.gpu_type);
     if (cap && job.IsShared()) most = std::min(most, *cap - running.Allocated(id, job.gpu_type));
   }
-  within(job_class.user_limits, running.OfClassUser(job_class.name, job.user));
+  within(job_class.user_limits, [&] { return running.OfClassUser(job_class.name, job.user); });
   return std::max<MilliGpus>(0, most);
 }
 
@@ -278,7 +285,9 @@ MilliGpus RunningTable::Apart(AccountId account, const std::string& gpu_type) co
 std::vector<MilliGpus> RunningTable::AllocatedByIndex(const AccountTree& tree,
                                                       const std::string& gpu_type) const {
   if (under_ != nullptr) {
-    std::vector<MilliGpus> allocated = under_->AllocatedByIndex(tree, gpu_type);
+    const auto [under, is_new] = by_index_.try_emplace(gpu_type);
+    if (is_new) under->second = under_->AllocatedByIndex(tree, gpu_type);
+    std::vector<MilliGpus> allocated = under->second;
     for (const auto& [key, milli] : allocated_) {
       const AccountIndex i = key.second == gpu_type ? tree.IndexOf(key.first) : kNoAccount;
       if (i != kNoAccount) allocated[static_cast<std::size_t>(i)] += milli;

@@ -74,6 +74,7 @@ class RunningTable {
   std::map<std::pair<AccountId, std::string>, MilliGpus> allocated_;
   std::map<std::pair<AccountId, std::string>, MilliGpus> apart_;
   const RunningTable* under_ = nullptr;
+  mutable std::map<std::string, std::vector<MilliGpus>> by_index_;  // of `under_`, once asked for
 };
 
 // The first limit that stops the job now, or kNone. From the project up to the root; at each

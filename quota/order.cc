@@ -35,7 +35,7 @@ OrderTree::OrderTree(OrderInput input)
                                                                : input_.guarantee_milli.at(at);
     accounts_.push_back({.weight_milli = share.weight_milli,
                          .slack_milli = guarantee - input_.running_milli[at],
-                         .usage = input_.usage->OfAccount(tree.id(i)).At(period),
+                         .usage = SumOf(i).At(period),
                          .least_milli = kNothing});
   }
   for (const auto& [whose, expected_charge] : input_.started) {
@@ -52,6 +52,11 @@ OrderTree::OrderTree(OrderInput input)
     projects_.emplace_back().project = &project;
   }
   BeginPhase(false);
+}
+
+const UsageSum& OrderTree::SumOf(AccountIndex i) const {
+  if (!input_.sums.empty()) return *input_.sums[static_cast<std::size_t>(i)];
+  return input_.usage->OfAccount(input_.tree->id(i));
 }
 
 // All least figures anew, from below; whoever has one joins its siblings.

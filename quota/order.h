@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,8 @@ struct OrderInput {
   // The guarantees that count now (GuaranteesNow), by index; empty: all as they are set.
   std::vector<MilliGpus> guarantee_milli = {};
   const UsageBook* usage = nullptr;  // of this type
+  // Its sums of accounts, by index, if they are known; else empty.
+  std::span<const UsageSum* const> sums = {};
   TimeMs now_ms = 0;
   // Expected charges of what this tick has started in other orders of this type.
   std::map<std::pair<AccountId, UserId>, MilliGpuMs> started = {};
@@ -160,6 +163,7 @@ class OrderTree {
   static bool RunBefore(GroupWalk* group, Item a, Item b) {
     return RunAt(group, a).place < RunAt(group, b).place;
   }
+  const UsageSum& SumOf(AccountIndex i) const;
   void BeginPhase(bool scavengers);
   static void BeginScavengers(ProjectWalk* walk);
   UsageValue ChargeOf(MilliGpuMs expected_charge) const;

@@ -82,6 +82,8 @@ class UsageBook {
             std::span<const std::pair<TimeMs, MilliGpuMs>> dated);
   const UsageSum& OfAccount(AccountId account) const;
   const UsageSum& OfUser(AccountId project, UserId user) const;
+  // Of every account that has any. What is once there stays where it is.
+  const std::map<AccountId, UsageSum>& accounts() const { return accounts_; }
   // Of every project and user that have any.
   const std::map<std::pair<AccountId, UserId>, UsageSum>& users() const { return users_; }
   const Decay& decay() const { return decay_; }

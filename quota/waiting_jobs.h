@@ -43,7 +43,8 @@ struct OrderJob {
   // For whoever asks for the order; it does not look at them. The same of jobs that ask for the
   // same of nodes; until when it also asks for what it prefers, or 0.
   std::int64_t asks = 0;
-  bool class_stops = false;  // what its class allows may stop it
+  bool class_stops = false;     // what its class allows may stop it
+  const void* waits = nullptr;  // what is behind it
   TimeMs prefers_until_ms = 0;
   bool operator==(const OrderJob&) const = default;
 };

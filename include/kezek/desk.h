@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <boost/container/flat_map.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -67,6 +68,8 @@ struct Standing {
   // Entitled to, and not run.
   MilliGpus Owed() const { return std::max<MilliGpus>(0, entitled_milli - allocated_milli); }
 };
+// By account and GPU type.
+using Standings = boost::container::flat_map<std::pair<AccountId, std::string>, Standing>;
 
 // An attempt that holds resources.
 struct Alive {
@@ -118,7 +121,7 @@ struct View {
   SnapshotMap<JobRef, JobStanding>::Snapshot stopped;
   std::map<JobRef, Promised> promised;              // by row: of an array to its next element
   std::shared_ptr<const std::vector<Alive>> alive;  // by attempt; null: none
-  std::map<std::pair<AccountId, std::string>, Standing> standings;  // account, GPU type
+  Standings standings;
   std::int64_t settings_version = 0;  // that the tick behind the standings used; 0: there was none
   // Of users that have any; a few seconds old. For people, decides nothing.
   std::shared_ptr<const UserUsage> user_usage;                 // null: none

@@ -14,6 +14,18 @@ using MilliGpus = std::int64_t;
 using MilliGpuMs = std::int64_t;
 inline constexpr MilliGpuMs kGpuHour = 3'600'000'000;
 
+// "2" or "2.5" for 2000 or 2500 milli-GPUs: how amounts stand in reasons' fields.
+inline std::string GpusText(MilliGpus milli) {
+  const bool negative = milli < 0;
+  const std::uint64_t size =
+      negative ? ~static_cast<std::uint64_t>(milli) + 1 : static_cast<std::uint64_t>(milli);
+  std::string text = (negative ? "-" : "") + std::to_string(size / 1000);
+  if (size % 1000 == 0) return text;
+  std::string rest = std::to_string(1000 + size % 1000).substr(1);
+  while (rest.back() == '0') rest.pop_back();
+  return text + "." + rest;
+}
+
 enum class Domain : std::uint8_t { kAny, kLeaf, kBlock };
 
 // The same on every node. After admission every field has its value: nothing is left to default.

@@ -13,7 +13,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,6 +21,7 @@
 
 #include "kezek/ids.h"
 #include "kezek/job.h"
+#include "kezek/made_once.h"
 #include "kezek/reason.h"
 #include "kezek/resources.h"
 #include "kezek/snapshot_map.h"
@@ -54,10 +54,10 @@ class WaitingBlock {
   // `left_out`, which is sorted, are not of the block.
   WaitingBlock(std::size_t rows, std::function<Rows()> in_order, std::vector<JobRef> left_out,
                Stops stops)
-      : in_order_(std::move(in_order)),
-        size_(rows - left_out.size()),
+      : size_(rows - left_out.size()),
         left_out_(std::move(left_out)),
-        stops_(std::move(stops)) {}
+        stops_(std::move(stops)),
+        ordered_([this, in_order = std::move(in_order)] { return Order(in_order()); }) {}
 
   std::size_t size() const { return size_; }
   const Stops& stops() const { return stops_; }
@@ -70,50 +70,46 @@ class WaitingBlock {
                                         [](const auto& s, const JobRef& r) { return s.first < r; });
     return found == stops_.end() || found->first != ref ? nullptr : found->second.get();
   }
-  const Rows& rows() const {
-    std::call_once(ordered_, [this] { Order(); });
-    return rows_;
-  }
+  const Rows& rows() const { return ordered_.Get().rows; }
   // Of it; none: it is not here.
   std::optional<std::size_t> PlaceOf(const JobRef& ref) const {
-    const Rows& rows = this->rows();
+    const auto& [rows, by_ref] = ordered_.Get();
     const auto found =
-        std::lower_bound(by_ref_.begin(), by_ref_.end(), ref,
+        std::lower_bound(by_ref.begin(), by_ref.end(), ref,
                          [&](std::uint32_t at, const JobRef& r) { return rows[at].ref < r; });
-    if (found == by_ref_.end() || rows[*found].ref != ref) return std::nullopt;
+    if (found == by_ref.end() || rows[*found].ref != ref) return std::nullopt;
     return *found;
   }
 
  private:
-  void Order() const {
-    rows_ = std::exchange(in_order_, nullptr)();
-    std::erase_if(rows_, [this](const WaitingRow& row) { return LeavesOut(row.ref); });
-    by_ref_.resize(rows_.size());
-    for (std::size_t i = 0; i < rows_.size(); ++i) by_ref_[i] = static_cast<std::uint32_t>(i);
-    std::sort(by_ref_.begin(), by_ref_.end(),
-              [this](std::uint32_t a, std::uint32_t b) { return rows_[a].ref < rows_[b].ref; });
+  struct Ordered {
+    Rows rows;
+    std::vector<std::uint32_t> by_ref;
+  };
+  Ordered Order(Rows rows) const {
+    std::erase_if(rows, [this](const WaitingRow& row) { return LeavesOut(row.ref); });
+    std::vector<std::uint32_t> by_ref(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) by_ref[i] = static_cast<std::uint32_t>(i);
+    std::sort(by_ref.begin(), by_ref.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return rows[a].ref < rows[b].ref; });
+    return {std::move(rows), std::move(by_ref)};
   }
 
-  mutable std::once_flag ordered_;
-  mutable std::function<Rows()> in_order_;
-  mutable Rows rows_;
-  mutable std::vector<std::uint32_t> by_ref_;
   std::size_t size_;
   std::vector<JobRef> left_out_;
   Stops stops_;
+  MadeOnce<Ordered> ordered_;
 };
 
 class WaitingStandings {
  public:
-  // A project's part of it.
-  struct Part {
+  // By project; none is empty.
+  using Blocks = SnapshotMap<AccountId, std::shared_ptr<const WaitingBlock>>;
+  // What a reason says besides of the project.
+  struct ProjectShare {
     AccountId project;
-    std::shared_ptr<const WaitingBlock> block;
-    // Sorted: those that were looked at; null: all were.
-    std::shared_ptr<const std::vector<JobRef>> looked;
-    MilliGpus share_milli = 0;  // more than this is wider than what it is entitled to
-    std::string share;          // the same, for people
-    std::string guarantee_now;  // while guarantees are scaled; else empty
+    MilliGpus share_milli = 0;           // more than this is wider than what it is entitled to
+    MilliGpus guarantee_now_milli = -1;  // while guarantees are scaled; else less than 0
   };
   // Why what asks for this has no room.
   struct Why {
@@ -123,7 +119,12 @@ class WaitingStandings {
   };
   // Of one GPU type.
   struct OfType {
-    std::vector<Part> parts;                             // by project
+    Blocks::Snapshot blocks;
+    std::size_t rows = 0;              // in all of them
+    std::vector<ProjectShare> shares;  // by project
+    // Sorted: those that were looked at, by project; none: all were.
+    using Looked = std::map<AccountId, std::vector<JobRef>>;
+    std::optional<Looked> looked;
     std::vector<Why> whys;                               // by `asks`, then `preference`
     std::vector<std::pair<JobRef, std::int64_t>> ranks;  // by row
 
@@ -147,7 +148,7 @@ class WaitingStandings {
   }
 
   void Add(const std::string& gpu_type, OfType of_type) {
-    for (const Part& part : of_type.parts) in_blocks_ += part.block->size();
+    in_blocks_ += of_type.rows;
     types_[gpu_type] = std::move(of_type);
   }
   // Rows that settings bar, and why: they are in no order.
@@ -169,9 +170,9 @@ class WaitingStandings {
     if (told != told_.end()) return told->second.standing.reason.code;
     if (gone_.contains(row.ref)) return ReasonCode::kNone;
     if (const Reason* bar = barred_.Find(row.ref)) return bar->code;
-    const auto [type, part] = PartOf(spec);
-    if (part == nullptr || part->block->LeavesOut(row.ref)) return ReasonCode::kNone;
-    return ReasonOf(*type, *part, row).code;
+    const auto [type, block] = BlockOf(spec);
+    if (block == nullptr || block->LeavesOut(row.ref)) return ReasonCode::kNone;
+    return ReasonOf(*type, spec.project, *block, row).code;
   }
   std::size_t size() const { return in_blocks_ + barred_.size() - gone_from_blocks_ + alone_; }
   bool empty() const { return size() == 0; }
@@ -185,12 +186,12 @@ class WaitingStandings {
       if (!gone_.contains(row)) all.try_emplace(row, JobStanding{.reason = reason});
     });
     for (const auto& [name, type] : types_) {
-      for (const Part& part : type.parts) {
-        for (std::size_t i = 0; i < part.block->rows().size(); ++i) {
-          const JobRef& row = part.block->rows()[i].ref;
-          if (!gone_.contains(row)) all.try_emplace(row, Standing(type, part, i));
+      type.blocks.ForEach([&, &of = type](AccountId project, const auto& block) {
+        for (std::size_t i = 0; i < block->rows().size(); ++i) {
+          const JobRef& row = block->rows()[i].ref;
+          if (!gone_.contains(row)) all.try_emplace(row, Standing(of, project, *block, i));
         }
-      }
+      });
     }
     for (const auto& [row, told] : told_) {
       if (!told.in_order) continue;
@@ -219,7 +220,8 @@ class WaitingStandings {
   std::vector<JobRef> FirstOfProjects() const {
     std::vector<JobRef> first;
     for (const auto& [name, type] : types_) {
-      for (const Part& part : type.parts) first.push_back(part.block->rows().front().ref);
+      type.blocks.ForEach(
+          [&](AccountId, const auto& block) { first.push_back(block->rows().front().ref); });
     }
     for (const auto& [row, told] : told_) {
       if (told.IsElsewhere() && told.standing.place_in_project == 1) first.push_back(row);
@@ -243,11 +245,11 @@ class WaitingStandings {
   void ForEachOwn(Visit visit) const {
     for (const auto& [row, told] : told_) visit(row, told.standing.reason);
     for (const auto& [name, type] : types_) {
-      for (const Part& part : type.parts) {
-        for (const auto& [row, stop] : part.block->stops()) {
+      type.blocks.ForEach([&](AccountId, const auto& block) {
+        for (const auto& [row, stop] : block->stops()) {
           if (!told_.contains(row) && !gone_.contains(row)) visit(row, *stop);
         }
-      }
+      });
     }
   }
 
@@ -307,23 +309,24 @@ class WaitingStandings {
   };
 
   void Settle(Told& told, const JobRef& row, const JobSpec& spec) {
-    const Part* part = PartOf(spec).second;
-    const bool in_block = part != nullptr && !part->block->LeavesOut(row);
+    const WaitingBlock* block = BlockOf(spec).second;
+    const bool in_block = block != nullptr && !block->LeavesOut(row);
     told.alone = gone_.contains(row) || (!in_block && barred_.Find(row) == nullptr);
     if (told.alone) ++alone_;
   }
-  std::pair<const OfType*, const Part*> PartOf(const JobSpec& spec) const {
+  std::pair<const OfType*, const WaitingBlock*> BlockOf(const JobSpec& spec) const {
     const auto type = types_.find(spec.shape.gpu_type);
     if (type == types_.end()) return {nullptr, nullptr};
-    return {&type->second, PartOf(type->second, spec.project)};
+    const auto* block = type->second.blocks.Find(spec.project);
+    return {&type->second, block == nullptr ? nullptr : block->get()};
   }
   std::optional<JobStanding> FindUntold(const JobRef& row, const JobSpec& spec) const {
     if (gone_.contains(row)) return std::nullopt;
     if (const Reason* bar = barred_.Find(row)) return JobStanding{.reason = *bar};
-    const auto [type, part] = PartOf(spec);
-    const auto place = part == nullptr ? std::nullopt : part->block->PlaceOf(row);
+    const auto [type, block] = BlockOf(spec);
+    const auto place = block == nullptr ? std::nullopt : block->PlaceOf(row);
     if (!place) return std::nullopt;
-    return Standing(*type, *part, *place);
+    return Standing(*type, spec.project, *block, *place);
   }
   static JobStanding InOrder(const Told& told, std::optional<JobStanding> in_block) {
     if (!in_block) return told.standing;
@@ -331,41 +334,50 @@ class WaitingStandings {
     SayPlace(*in_block);
     return *std::move(in_block);
   }
-  static const Part* PartOf(const OfType& type, AccountId project) {
-    const auto found =
-        std::lower_bound(type.parts.begin(), type.parts.end(), project,
-                         [](const Part& part, AccountId id) { return part.project < id; });
-    return found == type.parts.end() || found->project != project ? nullptr : &*found;
+  static bool WasLookedAt(const OfType& type, AccountId project, const JobRef& row) {
+    if (!type.looked) return true;
+    const auto rows = type.looked->find(project);
+    return rows != type.looked->end() &&
+           std::binary_search(rows->second.begin(), rows->second.end(), row);
   }
-  static bool WasLookedAt(const Part& part, const JobRef& row) {
-    return part.looked == nullptr ||
-           std::binary_search(part.looked->begin(), part.looked->end(), row);
-  }
-  Reason ReasonOf(const OfType& type, const Part& part, const WaitingRow& row) const {
+  Reason ReasonOf(const OfType& type, AccountId project, const WaitingBlock& block,
+                  const WaitingRow& row) const {
     if (instead_ != nullptr) return *instead_;
-    if (!WasLookedAt(part, row.ref)) return {ReasonCode::kNotLookedAt, {}};
-    if (const Reason* stop = part.block->StopOf(row.ref)) return *stop;
+    if (!WasLookedAt(type, project, row.ref)) return {ReasonCode::kNotLookedAt, {}};
+    if (const Reason* stop = block.StopOf(row.ref)) return *stop;
     const auto why = type.WhyOf(row.asks, now_ms_ < row.prefers_until_ms);
     if (why == nullptr) return {ReasonCode::kNotLookedAt, {}};
     Reason reason = *why;
     if (reason.code == ReasonCode::kWaitsForTopology) {
       reason.fields["until_ms"] = std::to_string(row.prefers_until_ms);
     }
-    if (reason.code != ReasonCode::kWaitsForGpus) return reason;
-    if (!part.guarantee_now.empty()) reason.fields["guarantee_now"] = part.guarantee_now;
-    if (row.counted_milli > part.share_milli) reason.fields["wider_than_share"] = part.share;
+    if (reason.code == ReasonCode::kWaitsForGpus) AddOfProject(type, project, row, reason);
     return reason;
+  }
+  static void AddOfProject(const OfType& type, AccountId project, const WaitingRow& row,
+                           Reason& reason) {
+    const auto of = std::lower_bound(
+        type.shares.begin(), type.shares.end(), project,
+        [](const ProjectShare& share, AccountId id) { return share.project < id; });
+    if (of == type.shares.end() || of->project != project) return;
+    if (of->guarantee_now_milli >= 0) {
+      reason.fields["guarantee_now"] = GpusText(of->guarantee_now_milli);
+    }
+    if (row.counted_milli > of->share_milli) {
+      reason.fields["wider_than_share"] = GpusText(of->share_milli);
+    }
   }
   static void SayPlace(JobStanding& standing) {
     if (standing.reason.code != ReasonCode::kNotLookedAt) return;
     standing.reason.fields["place"] = std::to_string(standing.place_in_project);
   }
-  JobStanding Standing(const OfType& type, const Part& part, std::size_t place) const {
+  JobStanding Standing(const OfType& type, AccountId project, const WaitingBlock& block,
+                       std::size_t place) const {
     JobStanding standing;
-    standing.reason = ReasonOf(type, part, part.block->rows()[place]);
+    standing.reason = ReasonOf(type, project, block, block.rows()[place]);
     standing.place_in_project = static_cast<std::int64_t>(place) + 1;
     SayPlace(standing);
-    const JobRef& row = part.block->rows()[place].ref;
+    const JobRef& row = block.rows()[place].ref;
     const auto rank =
         std::lower_bound(type.ranks.begin(), type.ranks.end(), row,
                          [](const auto& item, const JobRef& ref) { return item.first < ref; });

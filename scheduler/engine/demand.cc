@@ -4,13 +4,13 @@ namespace kezek::engine {
 
 void Demand::Set(const JobRef& row, const Ask& ask) {
   Remove(row);
-  asks_.emplace(row, ask);
+  const Ask* kept = &asks_.emplace(row, ask).first->second;
   if (!ask.may_be_stopped) {
     plain_[{ask.project, ask.gpu_type}] += ask.each_milli * ask.jobs;
     return;
   }
   Group& group = groups_[ask.group];
-  group.rows.insert(row);
+  group.rows.emplace(row, kept);
   group.known = false;
 }
 

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -25,6 +24,8 @@ struct StoppedDemand {
   bool operator==(const StoppedDemand&) const = default;
 };
 
+struct Waiting;
+
 class Demand {
  public:
   // What a row of the queue asks for on shared nodes.
@@ -37,6 +38,7 @@ class Demand {
     // Then: the highest account on its path whose limits or budgets could, or none where its class
     // could, which is everybody's.
     AccountId group;
+    const Waiting* row = nullptr;  // what asks
   };
   // By project and GPU type.
   using OfProjects = std::map<std::pair<AccountId, std::string>, MilliGpus>;
@@ -45,7 +47,7 @@ class Demand {
     std::map<std::pair<AccountId, std::string>, StoppedDemand> stopped;
   };
   struct Group {
-    std::set<JobRef> rows;
+    std::map<JobRef, const Ask*> rows;
     bool known = false;  // what was counted of it holds
     Counted counted;
   };

@@ -140,7 +140,7 @@ struct Plan {
   std::vector<ReservationChange> reservations;
   // Every waiting job that does not start has one; the array's row for its pending elements.
   WaitingStandings waiting;
-  std::map<std::pair<AccountId, std::string>, Standing> standings;
+  Standings standings;
   std::map<std::pair<AccountId, std::string>, StoppedDemand>
       stopped;                                      // of projects; not scavengers
   std::map<std::string, MilliGpus> capacity_milli;  // of nodes in service, by GPU type

@@ -37,13 +37,13 @@ class DemandCount {
         running_(draft.running.Over()),
         taken_(draft.taken) {}
 
-  void Add(const JobRef& row) {
-    const Waiting& job = world_.waiting().at(row);
+  void Add(const Demand::Ask& ask) {
+    const Waiting& job = *ask.row;
+    const JobRef& row = job.ref;
     const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
     const quota::JobCount count = world_.CountOf(job);
     const auto started = draft_.started.find(row);
-    const std::int64_t jobs = world_.demand().asks().at(row).jobs -
-                              (started == draft_.started.end() ? 0 : started->second);
+    const std::int64_t jobs = ask.jobs - (started == draft_.started.end() ? 0 : started->second);
     if (jobs == 0) return;
     // One after the other: what stops one stops all after it. Limits are asked before budgets.
     const std::int64_t by_limits = PassLimits(row, project, count, jobs);
@@ -155,13 +155,13 @@ void CountStoppable(const World& world, Draft& draft, Demands& demands) {
     for (const auto& [key, stopped] : counted.stopped) draft.plan.stopped[key] = stopped;
   };
   if (demand.groups().contains(AccountId{})) {
-    std::vector<JobRef> rows;
+    std::vector<std::pair<JobRef, const Demand::Ask*>> rows;
     for (const auto& [account, group] : demand.groups()) {
       rows.insert(rows.end(), group.rows.begin(), group.rows.end());
     }
     std::sort(rows.begin(), rows.end());
     DemandCount count(world, draft);
-    for (const JobRef& row : rows) count.Add(row);
+    for (const auto& [row, ask] : rows) count.Add(*ask);
     return take(count.counted());
   }
   const bool as_known = draft.plan.starts.empty() && draft.started.empty();
@@ -171,7 +171,7 @@ void CountStoppable(const World& world, Draft& draft, Demands& demands) {
       continue;
     }
     DemandCount count(world, draft);
-    for (const JobRef& row : group.rows) count.Add(row);
+    for (const auto& [row, ask] : group.rows) count.Add(*ask);
     take(count.counted());
     if (as_known && !count.by_budgets()) demand.Keep(account, count.counted());
   }
@@ -244,6 +244,8 @@ void Entitle(const World& world, Draft& draft) {
 
 void Stand(const World& world, Draft& draft) {
   const quota::AccountTree& tree = world.tree();
+  std::vector<Standings::value_type> standings;
+  standings.reserve(static_cast<std::size_t>(tree.size()) * draft.entitled.size());
   for (const auto& [type, entitled] : draft.entitled) {
     const std::vector<MilliGpus> allocated = draft.running.AllocatedByIndex(tree, type);
     const std::vector<std::int64_t> places = PlacesOfWaiting(world, draft, type);
@@ -251,10 +253,12 @@ void Stand(const World& world, Draft& draft) {
     const Pool* pool = draft.free.FindPool({type, {}, {}});
     const MilliGpus free = pool == nullptr ? 0 : pool->free_gpus * 1000;
     const std::vector<MilliGpus> lent = quota::Lent(tree, entitled, allocated, free);
-    for (quota::AccountIndex i = 0; i < tree.size(); ++i) {
+    const std::vector<MilliGpus>& set = world.GuaranteesSet(type);
+    const std::vector<const quota::UsageSum*>& sums = world.UsageSums(type);
+    for (const auto& [id, i] : tree.by_id()) {
       const auto index = static_cast<std::size_t>(i);
       Standing standing;
-      standing.guarantee_milli = tree.Guarantee(i, type);
+      standing.guarantee_milli = set[index];
       standing.entitled_milli = entitled[index].entitled_milli;
       standing.allocated_milli = allocated[index];
       standing.demand_milli = entitled[index].demand_milli;
@@ -263,16 +267,16 @@ void Stand(const World& world, Draft& draft) {
       standing.lent_milli = lent[index];
       standing.idle_milli = entitled[index].idle_milli;
       standing.entitled_by = entitled[index].by;
-      standing.apart_milli = draft.running.Apart(tree.id(i), type);
-      standing.usage_gpu_hours =
-          quota::UsageGpuHours(usage.decay(), usage.OfAccount(tree.id(i)), draft.now_ms);
+      standing.apart_milli = draft.running.Apart(id, type);
+      standing.usage_gpu_hours = quota::UsageGpuHours(usage.decay(), *sums[index], draft.now_ms);
       standing.place = places[index];
       const auto parent = tree.parent(i);
       standing.siblings =
           parent == quota::kNoAccount ? 1 : static_cast<std::int64_t>(tree.children(parent).size());
-      draft.plan.standings[{tree.id(i), type}] = standing;
+      standings.push_back({{id, type}, standing});
     }
   }
+  draft.plan.standings = Standings(standings.begin(), standings.end());
 }
 
 }  // namespace kezek::engine

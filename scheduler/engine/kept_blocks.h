@@ -1,9 +1,11 @@
 // Blocks of waiting rows that hold from tick to tick while nothing about their order changes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,36 +21,47 @@ class KeptBlocks {
   // Figures that what stops some of the rows is measured by: of limits, guarantees and budgets on
   // the project's path.
   using Stops = std::vector<std::int64_t>;
-  struct Known {
-    std::shared_ptr<const WaitingBlock> block;  // null: none is
+  // Of a project where rows may be stopped by more than lack of room.
+  struct Measured {
     Stops stops;
-    TimeMs made_ms = 0;
     bool by_class = false;  // what stops some of its rows may be their class
+  };
+  // Of a GPU type.
+  struct OfType {
+    bool known = false;           // else all are to be made
+    TimeMs made_ms = 0;           // the oldest of them
+    std::size_t rows = 0;         // in all of them
+    std::set<AccountId> touched;  // those that do not hold any more
+    std::map<AccountId, Measured> measured;
+    WaitingStandings::Blocks blocks;
+
+    void Set(AccountId project, std::shared_ptr<const WaitingBlock> block) {
+      Erase(project);
+      if (block->size() == 0) return;
+      rows += block->size();
+      blocks.Set(project, std::move(block));
+    }
+    void Erase(AccountId project) {
+      const auto* block = blocks.Find(project);
+      if (block == nullptr) return;
+      rows -= (*block)->size();
+      blocks.Erase(project);
+    }
   };
 
   // A row of the project came or went, or its users' usage changed.
   void Touch(AccountId project) {
-    for (auto& [type, known] : known_) known.erase(project);
+    for (auto& [type, kept] : types_) kept.touched.insert(project);
   }
-  void TouchAll() { known_.clear(); }
+  void TouchAll() { types_.clear(); }
+  OfType& Of(const std::string& gpu_type) { return types_[gpu_type]; }
 
-  // It held for another tick.
-  void Held() { ++held_; }
+  // So many held for another tick.
+  void Held(std::size_t blocks) { held_ += static_cast<std::int64_t>(blocks); }
   std::int64_t held() const { return held_; }
 
-  // Null: none is known.
-  const Known* Of(const std::string& gpu_type, AccountId project) const {
-    const auto of_type = known_.find(gpu_type);
-    if (of_type == known_.end()) return nullptr;
-    const auto found = of_type->second.find(project);
-    return found == of_type->second.end() ? nullptr : &found->second;
-  }
-  void Keep(const std::string& gpu_type, AccountId project, Known known) {
-    known_[gpu_type][project] = std::move(known);
-  }
-
  private:
-  std::map<std::string, std::map<AccountId, Known>> known_;
+  std::map<std::string, OfType> types_;
   std::int64_t held_ = 0;
 };
 

@@ -28,8 +28,6 @@
 
 namespace kezek::engine {
 
-using Standings = std::map<std::pair<AccountId, std::string>, Standing>;
-
 // Pure. The constructor takes as long as a tick of so many jobs.
 class Lookahead final : public Foresight {
  public:

@@ -104,7 +104,7 @@ bool PoolWalk::Reclaim(const Blocked& blocked) {
   Count(blocked.candidate.project, given.count);
   Wait(blocked.candidate, InThisTick(std::move(reason)));
   claimed_.insert(row);
-  disturbed_.insert(blocked.candidate.project);
+  disturbed_.insert(blocked.job.spec->project);
   order_.Start({given.count.counted_milli, given.expected_charge});
   return true;
 }

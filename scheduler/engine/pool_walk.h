@@ -103,14 +103,19 @@ class PoolWalk {
   void FindDisturbed();
   void TellOfDedicated(const WaitingStandings::OfType& told);
   void FindWhys(End end, WaitingStandings::OfType& told) const;
-  WaitingStandings::Part PartOf(AccountId id, const quota::WaitingJobs::Project& project, End end);
+  void FindShares(WaitingStandings::OfType& told) const;
+  void FindLooked(WaitingStandings::OfType& told) const;
   void FindStarting();
-  std::shared_ptr<const WaitingBlock> BlockOf(AccountId id,
-                                              const quota::WaitingJobs::Project& project,
-                                              quota::AccountIndex index, bool keeps);
+  void TakeBlocks(WaitingStandings::OfType& told);
+  bool Holds(AccountId id, const KeptBlocks::Measured& measured);
+  void MakeBlock(AccountId id, KeptBlocks::OfType& kept);
+  // What stops jobs of a project, by user, class, size, and whether as scavengers.
+  using Alikes =
+      std::map<std::tuple<UserId, std::string, MilliGpus, bool>, std::shared_ptr<const Reason>>;
   WaitingBlock::Stops StopsOfRows(const quota::WaitingJobs::Project& project,
                                   quota::AccountIndex index, const std::vector<JobRef>& starting);
-  std::shared_ptr<const Reason> StopOfRow(const quota::OrderJob& job, quota::AccountIndex project);
+  std::shared_ptr<const Reason> StopOfRow(const quota::OrderJob& job, quota::AccountIndex project,
+                                          Alikes& alikes);
   // `before`: as it was when the walk began; else as it is now.
   KeptBlocks::Stops StopsOf(quota::AccountIndex project, bool by_class, bool before) const;
 
@@ -135,14 +140,14 @@ class PoolWalk {
   const World::Alike* fitting_alike_ = nullptr;
   std::map<quota::AccountIndex, std::int32_t> looked_of_;
   std::map<quota::AccountIndex, std::int64_t> place_of_;  // where the nodes are not shared
-  // Where they are: what was looked at, by project; of it what is stopped, and what is said of some
-  // in this tick only; who has a rank; projects of which something starts; what accounts were
+  // Where they are: what was looked at, of each project; of it what is stopped, and what is said of
+  // some in this tick only; who has a rank; projects of which something starts; what accounts were
   // given.
-  std::map<quota::AccountIndex, std::vector<JobRef>> seen_;
+  std::vector<std::vector<JobRef>> seen_;  // by index
   std::map<JobRef, std::shared_ptr<const Reason>> stopped_;
   std::map<JobRef, std::shared_ptr<const Reason>> told_;
   std::set<JobRef> claimed_;  // waits for what this walk reclaims
-  std::set<quota::AccountIndex> disturbed_;
+  std::set<AccountId> disturbed_;
   std::map<AccountId, std::vector<JobRef>> starting_;  // sorted; found when the walk has ended
   std::vector<std::pair<JobRef, std::int64_t>> ranks_;
   std::vector<MilliGpus> given_;  // by index

@@ -32,6 +32,7 @@ quota::OrderInput InputOf(const World& world, const Draft& draft, const PoolKey&
           .running_milli = allocated,
           .guarantee_milli = guarantees,
           .usage = &world.usage(key.gpu_type),
+          .sums = world.UsageSums(key.gpu_type),
           .now_ms = draft.now_ms,
           .started = charged == draft.charged.end() ? decltype(quota::OrderInput::started){}
                                                     : charged->second};
@@ -52,6 +53,7 @@ PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key)
       allocated_(AllocatedIn(world, draft, key)),
       order_(InputOf(world, draft, key, waiting_, allocated_, guarantees_)),
       free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000),
+      seen_(allocated_.size()),
       given_(allocated_.size(), 0) {
   if (key.shared()) draft.places[type_] = order_.Places();
   const auto agenda = draft.agendas.find(key);
@@ -118,7 +120,7 @@ bool PoolWalk::IsKnownToWait(const quota::Candidate& candidate) {
 
 void PoolWalk::Examine(const quota::Candidate& candidate) {
   if (IsKnownToWait(candidate)) return;
-  const Waiting& job = world_.waiting().at(candidate.job->ref);
+  const Waiting& job = World::RowOf(*candidate.job);
   if (candidate.nth < StartedBefore(job.ref)) return order_.PassOver();
   quota::JobCount count = world_.CountOf(job);
   count.apart = !key_.shared();
@@ -151,9 +153,9 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
     const bool first = kept_from_.insert({candidate.project, count.counted_milli}).second;
     Block(candidate,
           InThisTick({ReasonCode::kGuaranteeProtected,
-                      {{"free", quota::GpusText(free_milli_)},
-                       {"kept", quota::GpusText(kept)},
-                       {"asked", quota::GpusText(count.counted_milli)}}}),
+                      {{"free", GpusText(free_milli_)},
+                       {"kept", GpusText(kept)},
+                       {"asked", GpusText(count.counted_milli)}}}),
           first);
     return;
   }
@@ -259,18 +261,18 @@ void PoolWalk::AddOfRow(const quota::Candidate& candidate, Reason& reason) const
   if (reason.code != ReasonCode::kWaitsForGpus || !key_.shared()) return;
   const auto index = static_cast<std::size_t>(candidate.project);
   if (guarantees_[index] < world_.tree().Guarantee(candidate.project, type_)) {
-    reason.fields["guarantee_now"] = quota::GpusText(guarantees_[index]);
+    reason.fields["guarantee_now"] = GpusText(guarantees_[index]);
   }
   const MilliGpus share = std::max(guarantees_[index], entitled_[index].entitled_milli);
   if (candidate.job->counted_milli > share) {
-    reason.fields["wider_than_share"] = quota::GpusText(share);
+    reason.fields["wider_than_share"] = GpusText(share);
   }
 }
 
 void PoolWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement) {
   const Given given = AddStart(world_, draft_, key_, job, candidate.nth, std::move(placement));
   Count(candidate.project, given.count);
-  disturbed_.insert(candidate.project);
+  disturbed_.insert(candidate.job->project);
   if (key_.account) ++draft_.started[job.ref];
   if (!key_.shared() && !given.count.scavenger) {
     draft_.charged[type_][{given.count.project, given.count.user}] += given.expected_charge;
@@ -311,7 +313,7 @@ void PoolWalk::Wait(const quota::Candidate& candidate, Held held, bool looked) {
   if (!claimed_.empty() && claimed_.contains(ref)) return;  // an array: it has its place
   if (held.whose == Held::Whose::kStops) stopped_[ref] = held.reason;
   if (looked && ++rank_ <= world_.config().exact_ranks) ranks_.push_back({ref, rank_});
-  seen_[candidate.project].push_back(ref);
+  seen_[static_cast<std::size_t>(candidate.project)].push_back(ref);
 }
 
 void PoolWalk::WaitApart(const quota::Candidate& candidate, const Held& held, bool looked) {
@@ -334,7 +336,7 @@ void PoolWalk::LeaveProject(quota::AccountIndex project, bool scavengers) {
   for (const quota::Candidate& candidate : order_.Remaining(project)) {
     if (candidate.job->scavenger == scavengers) Leave(candidate);
   }
-  disturbed_.insert(project);
+  disturbed_.insert(world_.tree().id(project));
   order_.CloseProject(project);
 }
 

@@ -113,16 +113,15 @@ bool PoolWalk::MayReclaim() {
 
 // Projects of which something happened in other pools in this tick.
 void PoolWalk::FindDisturbed() {
-  const auto project_of = [this](const JobRef& row) {
-    return world_.tree().IndexOf(world_.waiting().at(row).spec->project);
-  };
-  for (const auto& [row, jobs] : draft_.started) disturbed_.insert(project_of(row));
-  for (const auto& [row, reason] : draft_.waits_apart) disturbed_.insert(project_of(row));
+  for (const auto& [row, jobs] : draft_.started) {
+    disturbed_.insert(world_.waiting().at(row).spec->project);
+  }
+  for (const auto& [row, reason] : draft_.waits_apart) {
+    disturbed_.insert(world_.waiting().at(row).spec->project);
+  }
   const auto charged = draft_.charged.find(type_);
   if (charged == draft_.charged.end()) return;
-  for (const auto& [whose, charge] : charged->second) {
-    disturbed_.insert(world_.tree().IndexOf(whose.first));
-  }
+  for (const auto& [whose, charge] : charged->second) disturbed_.insert(whose.first);
 }
 
 // Rows all of which start.
@@ -138,16 +137,13 @@ void PoolWalk::FindStarting() {
 void PoolWalk::TellOfAll(End end) {
   FindDisturbed();
   FindStarting();
-  for (auto& [project, rows] : seen_) std::sort(rows.begin(), rows.end());
+  for (std::vector<JobRef>& rows : seen_) std::sort(rows.begin(), rows.end());
   WaitingStandings::OfType told;
   FindWhys(end, told);
   if (end == End::kNothingStarts) TellOfDedicated(told);
-  told.parts.reserve(waiting_.projects().size());
-  for (const auto& [id, project] : waiting_.projects()) {
-    if (world_.tree().IndexOf(id) == quota::kNoAccount) continue;
-    WaitingStandings::Part part = PartOf(id, project, end);
-    if (part.block->size() > 0) told.parts.push_back(std::move(part));
-  }
+  TakeBlocks(told);
+  FindShares(told);
+  if (end == End::kLeft) FindLooked(told);
   std::sort(ranks_.begin(), ranks_.end());
   told.ranks = std::move(ranks_);
   WaitingStandings& waiting = draft_.plan.waiting;
@@ -198,50 +194,74 @@ void PoolWalk::TellOfDedicated(const WaitingStandings::OfType& told) {
     const bool prefers = draft_.now_ms < job->prefers_until_ms;
     const std::shared_ptr<const Reason> why = told.WhyOf(job->asks, prefers);
     const quota::Candidate candidate{.job = job, .project = world_.tree().IndexOf(job->project)};
-    if (why == nullptr || StopOfRow(*job, candidate.project) != nullptr) continue;
+    Alikes alikes;
+    if (why == nullptr || StopOfRow(*job, candidate.project, alikes) != nullptr) continue;
     const Held held = OfDedicated(candidate, {why, Held::Whose::kShapes});
     if (held.whose == Held::Whose::kTicks) told_[row] = held.reason;
   }
 }
 
-WaitingStandings::Part PoolWalk::PartOf(AccountId id, const quota::WaitingJobs::Project& project,
-                                        End end) {
-  const quota::AccountIndex index = world_.tree().IndexOf(id);
-  const auto at = static_cast<std::size_t>(index);
-  WaitingStandings::Part part;
-  part.project = id;
-  const std::vector<JobRef>& seen = seen_[index];
-  part.block = BlockOf(id, project, index, !disturbed_.contains(index));
-  if (end == End::kLeft) part.looked = std::make_shared<const std::vector<JobRef>>(seen);
-  part.share_milli = std::max(guarantees_[at], entitled_[at].entitled_milli);
-  const auto wider = [&part](const std::map<MilliGpus, std::int64_t>& sizes) {
-    return !sizes.empty() && sizes.rbegin()->first > part.share_milli;
-  };
-  if (wider(project.sizes) || wider(project.scavenger_sizes)) {
-    part.share = quota::GpusText(part.share_milli);
+void PoolWalk::FindShares(WaitingStandings::OfType& told) const {
+  const std::vector<MilliGpus>& set = world_.GuaranteesSet(type_);
+  told.shares.reserve(set.size());
+  for (const auto& [id, index] : world_.tree().by_id()) {
+    const auto at = static_cast<std::size_t>(index);
+    told.shares.push_back(
+        {.project = id,
+         .share_milli = std::max(guarantees_[at], entitled_[at].entitled_milli),
+         .guarantee_now_milli = guarantees_[at] < set[at] ? guarantees_[at] : -1});
   }
-  if (guarantees_[at] < world_.tree().Guarantee(index, type_)) {
-    part.guarantee_now = quota::GpusText(guarantees_[at]);
-  }
-  return part;
 }
 
-std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id,
-                                                      const quota::WaitingJobs::Project& project,
-                                                      quota::AccountIndex index, bool keeps) {
-  if (keeps) {
-    const KeptBlocks::Known* known = world_.blocks().Of(type_, id);
-    if (known != nullptr && draft_.now_ms - known->made_ms < world_.config().places_keep_ms &&
-        known->stops == StopsOf(index, known->by_class, true) &&
-        known->stops == StopsOf(index, known->by_class, false)) {
-      world_.blocks().Held();
-      for (const JobRef& row : seen_[index]) {
-        const auto stopped = stopped_.find(row);
-        if (stopped != stopped_.end()) told_.try_emplace(row, stopped->second);
-      }
-      return known->block;
+void PoolWalk::FindLooked(WaitingStandings::OfType& told) const {
+  told.looked.emplace();
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    if (seen_[i].empty()) continue;
+    (*told.looked)[world_.tree().id(static_cast<quota::AccountIndex>(i))] = seen_[i];
+  }
+}
+
+// Those that hold as they are, the others made anew.
+void PoolWalk::TakeBlocks(WaitingStandings::OfType& told) {
+  KeptBlocks::OfType& kept = world_.blocks().Of(type_);
+  std::set<AccountId> anew;
+  if (!kept.known || draft_.now_ms - kept.made_ms >= world_.config().places_keep_ms) {
+    kept = {.known = true, .made_ms = draft_.now_ms};
+    for (const auto& [id, project] : waiting_.projects()) anew.insert(id);
+  } else {
+    anew = std::exchange(kept.touched, {});
+    anew.insert(disturbed_.begin(), disturbed_.end());
+    for (const auto& [id, measured] : kept.measured) {
+      if (!anew.contains(id) && !Holds(id, measured)) anew.insert(id);
     }
   }
+  for (const AccountId id : anew) MakeBlock(id, kept);
+  world_.blocks().Held(kept.blocks.size() - std::min(kept.blocks.size(), anew.size()));
+  kept.touched = disturbed_;
+  told.blocks = kept.blocks.Take();
+  told.rows = kept.rows;
+}
+
+// Whether what stops its rows is as it was.
+bool PoolWalk::Holds(AccountId id, const KeptBlocks::Measured& measured) {
+  const quota::AccountIndex index = world_.tree().IndexOf(id);
+  if (measured.stops != StopsOf(index, measured.by_class, true) ||
+      measured.stops != StopsOf(index, measured.by_class, false)) {
+    return false;
+  }
+  for (const JobRef& row : seen_[static_cast<std::size_t>(index)]) {
+    const auto stopped = stopped_.find(row);
+    if (stopped != stopped_.end()) told_.try_emplace(row, stopped->second);
+  }
+  return true;
+}
+
+void PoolWalk::MakeBlock(AccountId id, KeptBlocks::OfType& kept) {
+  const auto waiting = waiting_.projects().find(id);
+  const quota::AccountIndex index = world_.tree().IndexOf(id);
+  kept.measured.erase(id);
+  if (waiting == waiting_.projects().end() || index == quota::kNoAccount) return kept.Erase(id);
+  const quota::WaitingJobs::Project& project = waiting->second;
   const auto rows_of = [order = order_.OwnOrderOf(index)] {
     WaitingBlock::Rows rows;
     for (const quota::WaitingJobs::Row& row : order.InOrder()) {
@@ -249,16 +269,17 @@ std::shared_ptr<const WaitingBlock> PoolWalk::BlockOf(AccountId id,
     }
     return rows;
   };
-  std::vector<JobRef>& starting = starting_[id];
   const bool by_class = project.stopped_by_class > 0;
-  auto block = std::make_shared<const WaitingBlock>(project.jobs.size(), rows_of, starting,
-                                                    StopsOfRows(project, index, starting));
-  if (!keeps) return block;
+  const bool limited = world_.HasLimits(index);
+  const std::vector<JobRef>& starting = starting_[id];
+  WaitingBlock::Stops stopped;
+  if (limited || by_class) stopped = StopsOfRows(project, index, starting);
+  kept.Set(id, std::make_shared<const WaitingBlock>(project.jobs.size(), rows_of, starting,
+                                                    std::move(stopped)));
+  if (!limited && !by_class) return;
   KeptBlocks::Stops stops = StopsOf(index, by_class, true);
-  if (stops == StopsOf(index, by_class, false)) {
-    world_.blocks().Keep(type_, id, {block, std::move(stops), draft_.now_ms, by_class});
-  }
-  return block;
+  if (stops != StopsOf(index, by_class, false)) disturbed_.insert(id);
+  kept.measured[id] = {std::move(stops), by_class};
 }
 
 // Of those that do not start.
@@ -267,27 +288,35 @@ WaitingBlock::Stops PoolWalk::StopsOfRows(const quota::WaitingJobs::Project& pro
                                           const std::vector<JobRef>& starting) {
   WaitingBlock::Stops stops;
   const bool limited = world_.HasLimits(index);
-  if (!limited && project.stopped_by_class == 0) return stops;
+  Alikes alikes;
   for (const auto& [ref, entry] : project.jobs) {
     if (!limited && !entry.job.class_stops) continue;
     if (std::binary_search(starting.begin(), starting.end(), ref)) continue;
-    if (auto stop = StopOfRow(entry.job, index)) stops.push_back({ref, std::move(stop)});
+    if (auto stop = StopOfRow(entry.job, index, alikes)) stops.push_back({ref, std::move(stop)});
   }
   return stops;
 }
 
-// As it was found when it was looked at; else as it is now.
+// As it was found when it was looked at; else as it is now, which is the same for all jobs of a
+// user, class and size where budgets have no say.
 std::shared_ptr<const Reason> PoolWalk::StopOfRow(const quota::OrderJob& job,
-                                                  quota::AccountIndex project) {
+                                                  quota::AccountIndex project, Alikes& alikes) {
   const auto stopped = stopped_.find(job.ref);
   if (stopped != stopped_.end()) return stopped->second;
-  const std::vector<JobRef>& seen = seen_[project];
+  const std::vector<JobRef>& seen = seen_[static_cast<std::size_t>(project)];
   if (std::binary_search(seen.begin(), seen.end(), job.ref)) return nullptr;
-  const Waiting& row = world_.waiting().at(job.ref);
-  const quota::Candidate candidate{.job = &job, .project = project};
-  Reason stop = Stop(candidate, row, world_.CountOf(row));
-  if (stop.code == ReasonCode::kNone) return nullptr;
-  return std::make_shared<const Reason>(std::move(stop));
+  const Waiting& row = World::RowOf(job);
+  const auto find = [&]() -> std::shared_ptr<const Reason> {
+    const quota::Candidate candidate{.job = &job, .project = project};
+    Reason stop = Stop(candidate, row, world_.CountOf(row));
+    if (stop.code == ReasonCode::kNone) return nullptr;
+    return std::make_shared<const Reason>(std::move(stop));
+  };
+  if (world_.DrawsOnBudgets(job.project)) return find();
+  const auto [alike, is_new] =
+      alikes.try_emplace({job.user, row.spec->job_class, job.counted_milli, job.scavenger});
+  if (is_new) alike->second = find();
+  return alike->second;
 }
 
 KeptBlocks::Stops PoolWalk::StopsOf(quota::AccountIndex project, bool by_class, bool before) const {

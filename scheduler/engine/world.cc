@@ -88,6 +88,8 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
+  guarantees_.clear();
+  sums_.clear();
   const NodeOwners owned = std::exchange(owners_, directory_->owners);
   const bool given = owned != owners_;  // nodes, to others than before
   types_stale_ |= given;
@@ -141,7 +143,7 @@ void World::SetNode(const Node& node) {
 void World::SetWaiting(const Waiting& job) {
   KEZEK_CHECK(job.spec != nullptr, "a waiting job without its spec");
   RemoveWaiting(job.ref);
-  waiting_[job.ref] = job;
+  const Waiting& row = waiting_[job.ref] = job;
   waits_since_[job.spec->project].insert({job.queued_since_ms, job.ref});
   Alike& alike = asked_[job.spec->shape.gpu_type][job.spec];
   if (alike.id == 0) alike.id = ++last_asked_;
@@ -156,9 +158,9 @@ void World::SetWaiting(const Waiting& job) {
     may_scavenge_.insert(job.ref);
   }
   if (order_stale_) return;
-  Judge(job);
-  Order(job);
-  Ask(job);
+  Judge(row);
+  Order(row);
+  Ask(row);
 }
 
 void World::RemoveWaiting(const JobRef& job) {
@@ -190,6 +192,25 @@ void World::Book(const UsageBooking& whose, std::span<const std::pair<TimeMs, Mi
   quota::UsageBook& book = usage_.try_emplace(whose.gpu_type, config_.half_life_ms).first->second;
   if (!whose.above.empty()) return book.Book(whose.above, whose.project, whose.user, dated);
   book.Book(tree_, whose.project, whose.user, dated);
+}
+
+const std::vector<MilliGpus>& World::GuaranteesSet(const std::string& gpu_type) const {
+  const auto [of_type, is_new] = guarantees_.try_emplace(gpu_type);
+  if (is_new) of_type->second = tree_.Guarantees(gpu_type);
+  return of_type->second;
+}
+
+const std::vector<const quota::UsageSum*>& World::UsageSums(const std::string& gpu_type) const {
+  const quota::UsageBook& book = usage(gpu_type);
+  const auto [found, is_new] = sums_.try_emplace(gpu_type);
+  SumsByIndex& known = found->second;
+  if (!is_new && known.accounts == book.accounts().size()) return known.sums;
+  known.accounts = book.accounts().size();
+  known.sums.clear();
+  for (quota::AccountIndex i = 0; i < tree_.size(); ++i) {
+    known.sums.push_back(&book.OfAccount(tree_.id(i)));
+  }
+  return known.sums;
 }
 
 std::map<AccountId, quota::RunClock> World::clocks() const {

@@ -76,6 +76,8 @@ class World {
   }
   const Directory& directory() const { return *directory_; }
   const quota::AccountTree& tree() const { return tree_; }
+  // Guarantees as they are set, by index.
+  const std::vector<MilliGpus>& GuaranteesSet(const std::string& gpu_type) const;
   const std::map<std::string, Node>& nodes() const { return nodes_; }
   const std::map<AttemptRef, Holding>& holdings() const { return holdings_; }
   const std::map<JobRef, Waiting>& waiting() const { return waiting_; }
@@ -155,6 +157,8 @@ class World {
   // All nodes, in service and empty. Up to date after Refresh.
   const Machine& configured() const { return configured_; }
   const quota::UsageBook& usage(const std::string& gpu_type) const;
+  // Its sums of accounts, by index; never null. Until the next event.
+  const std::vector<const quota::UsageSum*>& UsageSums(const std::string& gpu_type) const;
   const std::map<std::string, quota::UsageBook>& usage() const { return usage_; }
   const std::map<std::string, quota::GpuType>& types() const { return types_; }
   const quota::Budgets& budgets() const { return budgets_; }
@@ -169,8 +173,11 @@ class World {
   const Queued& queued() const { return queued_; }
   // Waiting jobs in order, by GPU type. Up to date after Refresh.
   const std::map<std::string, quota::WaitingJobs>& order() const { return order_; }
-  // As it stands in an order.
+  // As it stands in an order, and back.
   quota::OrderJob OrderOf(const Waiting& job) const;
+  static const Waiting& RowOf(const quota::OrderJob& job) {
+    return *static_cast<const Waiting*>(job.waits);
+  }
   // Of rows in their order, as ticks found them. What a tick keeps there changes no plan.
   KeptBlocks& blocks() const { return blocks_; }
   // How many times a row was put into its order anew.
@@ -241,6 +248,7 @@ class World {
   EngineConfig config_;
   std::shared_ptr<const Directory> directory_;
   quota::AccountTree tree_;
+  mutable std::map<std::string, std::vector<MilliGpus>> guarantees_;  // when first asked for
   std::map<std::string, Node> nodes_;
   std::map<AttemptRef, Holding> holdings_;
   std::map<JobRef, Waiting> waiting_;
@@ -262,6 +270,11 @@ class World {
   const std::set<AttemptRef> nobody_;
   std::map<std::string, quota::UsageBook> usage_;
   quota::UsageBook no_usage_;
+  struct SumsByIndex {
+    std::size_t accounts = 0;  // of so many in the book
+    std::vector<const quota::UsageSum*> sums;
+  };
+  mutable std::map<std::string, SumsByIndex> sums_;
   ClassRules plain_class_;
 
   quota::Budgets budgets_;

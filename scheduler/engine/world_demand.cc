@@ -64,7 +64,8 @@ void World::Ask(const Waiting& job) {
                   .each_milli = count.counted_milli,
                   .jobs = jobs,
                   .may_be_stopped = MayBeStopped(project, spec.job_class),
-                  .group = {}};
+                  .group = {},
+                  .row = &job};
   if (!MayBeStoppedByClass(spec.job_class))
     ask.group = limited_by_[static_cast<std::size_t>(project)];
   demand_.Set(job.ref, ask);

@@ -30,6 +30,7 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   const ClassRules& rules = ClassOf(spec.job_class);
   quota::OrderJob order;
   order.ref = job.ref;
+  order.waits = &job;
   order.project = spec.project;
   order.user = job.user;
   order.class_rank = rules.rank;

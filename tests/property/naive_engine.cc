@@ -236,12 +236,12 @@ void NaiveEngine::Explain(const Tick& tick, const Waiting& job, const quota::Can
       Guarantees(tick, tick.pool)[static_cast<std::size_t>(candidate.project)];
   const auto& entitled = tick.entitled.at(tick.pool.gpu_type);
   if (guarantee < NaiveGuarantee(*tree_, candidate.project, tick.pool.gpu_type)) {
-    reason.fields["guarantee_now"] = quota::GpusText(guarantee);
+    reason.fields["guarantee_now"] = GpusText(guarantee);
   }
   const MilliGpus share =
       std::max(guarantee, entitled[static_cast<std::size_t>(candidate.project)].entitled_milli);
   if (CountOf(job, tick.now).counted_milli > share)
-    reason.fields["wider_than_share"] = quota::GpusText(share);
+    reason.fields["wider_than_share"] = GpusText(share);
   const auto apart = tick.waits_apart.find(job.ref);
   if (apart != tick.waits_apart.end()) {
     reason.fields["dedicated"] = apart->second.fields.at("dedicated");
@@ -329,9 +329,9 @@ bool NaiveEngine::WalkOne(Tick& tick, quota::OrderTree& order,
   const MilliGpus kept = Kept(tick, candidate.project);
   if (kept > 0 && tick.free_milli - count.counted_milli < kept) {
     wait({ReasonCode::kGuaranteeProtected,
-          {{"free", quota::GpusText(tick.free_milli)},
-           {"kept", quota::GpusText(kept)},
-           {"asked", quota::GpusText(count.counted_milli)}}},
+          {{"free", GpusText(tick.free_milli)},
+           {"kept", GpusText(kept)},
+           {"asked", GpusText(count.counted_milli)}}},
          true);
     return tick.kept_from.insert({count.project, count.counted_milli}).second;
   }

@@ -3,10 +3,11 @@
 
 usage: count_results.py [--steps FAILED_STEPS] FOLDER...
 Each folder holds the reports of ctest (--output-junit, *.xml), one for each run of it, and one
-NAME.json per GoogleTest program that ran. A program that ctest calls failed although its file names no failed case (it crashed, or ran
-out of time) counts as one failure. A folder without a report is a failure. A build step that
-failed and left no failed test behind counts as one. The last line is 'N passed, N failed, N
-skipped'; exit status 0 only if something passed and nothing failed."""
+NAME.json per GoogleTest program that ran. A program that ctest calls failed although its file
+names no failed case (it crashed, or ran out of time) counts as one failure. A folder without a
+report is a failure. A build step that failed and left no failed test behind counts as one. The last
+line is 'N passed, N failed, N skipped'; exit status 0 only if something passed and nothing
+failed."""
 
 import glob
 import json
