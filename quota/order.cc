@@ -18,13 +18,13 @@ constexpr SizedOrders::Item kNone = SizedOrders::kNone;
 
 OrderTree::OrderTree(OrderInput input)
     : input_(std::move(input)),
+      period_(input_.usage->decay().PeriodOf(input_.now_ms)),
       unit_(UsageOfBooking(input_.usage->decay(), input_.now_ms, 1)),
       siblings_(static_cast<std::size_t>(input_.tree->size())) {
   const AccountTree& tree = *input_.tree;
   KEZEK_CHECK(input_.waiting->arranged(), "waiting jobs must be arranged first");
   KEZEK_CHECK(input_.running_milli.size() == static_cast<std::size_t>(tree.size()),
               "one running figure per account");
-  const std::int64_t period = input_.usage->decay().PeriodOf(input_.now_ms);
   accounts_.reserve(static_cast<std::size_t>(tree.size()));
   parents_.reserve(accounts_.capacity());
   for (AccountIndex i = 0; i < tree.size(); ++i) {
@@ -35,7 +35,7 @@ OrderTree::OrderTree(OrderInput input)
                                                                : input_.guarantee_milli.at(at);
     accounts_.push_back({.weight_milli = share.weight_milli,
                          .slack_milli = guarantee - input_.running_milli[at],
-                         .usage = SumOf(i).At(period),
+                         .usage = SumOf(i).At(period_),
                          .least_milli = kNothing});
   }
   for (const auto& [whose, expected_charge] : input_.started) {
@@ -100,9 +100,10 @@ UsageValue OrderTree::ChargeOf(MilliGpuMs expected_charge) const {
   return charge;
 }
 
-UsageValue OrderTree::UsageOfUser(AccountId project, UserId user) const {
-  const std::int64_t period = input_.usage->decay().PeriodOf(input_.now_ms);
-  UsageValue usage = input_.usage->OfUser(project, user).At(period);
+UsageValue OrderTree::UsageOfUser(AccountId project, UserId user,
+                                  const WaitingJobs::Group& group) const {
+  UsageValue usage = group.UsageIn(*input_.usage, project, user).At(period_);
+  if (input_.started.empty()) return usage;
   const auto started = input_.started.find({project, user});
   if (started != input_.started.end()) usage += ChargeOf(started->second);
   return usage;
@@ -114,8 +115,9 @@ void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
   if (walk->open) return;
   walk->open = true;
   const bool fair = walk->project->rule == ProjectRule::kFair;
-  std::map<UserId, Item> users;
+  std::vector<std::pair<UserId, Item>> users;  // sorted, as the groups of a class are
   const Groups& groups = walk->project->groups;
+  walk->groups.reserve(groups.size());
   for (auto it = groups.begin(); it != groups.end(); ++it) {
     const auto& [key, waiting] = *it;
     const bool joins = !fair && !walk->groups.empty() &&
@@ -132,9 +134,10 @@ void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
     group.least_milli = std::min(group.least_milli, waiting.runs.begin()->first);
     group.first = std::min(group.first, waiting.first);
     if (!fair) continue;
-    const auto [user, added] = users.try_emplace(key.user, static_cast<Item>(walk->users.size()));
-    if (added) {
-      const UsageValue usage = UsageOfUser(id, key.user);
+    auto user = std::lower_bound(users.begin(), users.end(), std::pair(key.user, Item{0}));
+    if (user == users.end() || user->first != key.user) {
+      user = users.insert(user, {key.user, static_cast<Item>(walk->users.size())});
+      const UsageValue usage = UsageOfUser(id, key.user, waiting);
       walk->users.push_back({.usage = usage, .started = usage});
     }
     group.user = user->second;
@@ -401,7 +404,7 @@ OwnOrder OrderTree::OwnOrderOf(AccountIndex project) const {
     std::size_t user = OwnOrder::kAll;
     if (waiting.rule == ProjectRule::kFair) {
       const auto known = users.find(key.user);
-      user = known != users.end() ? known->second : order.AddUser(UsageOfUser(id, key.user));
+      user = known != users.end() ? known->second : order.AddUser(UsageOfUser(id, key.user, group));
       users.emplace(key.user, user);
     }
     order.AddGroup(key, user, group.rows());

@@ -167,7 +167,7 @@ class OrderTree {
   void BeginPhase(bool scavengers);
   static void BeginScavengers(ProjectWalk* walk);
   UsageValue ChargeOf(MilliGpuMs expected_charge) const;
-  UsageValue UsageOfUser(AccountId project, UserId user) const;
+  UsageValue UsageOfUser(AccountId project, UserId user, const WaitingJobs::Group& group) const;
   void Open(ProjectWalk* walk, AccountId id) const;
   MilliGpus Least(const ProjectWalk& walk) const;
   bool Inside(AccountIndex i) const {
@@ -188,6 +188,7 @@ class OrderTree {
   static void Step(ProjectWalk* walk, Item group, Item run, bool whole, const UsageValue& charge);
 
   OrderInput input_;
+  std::int64_t period_;
   UsageValue unit_;  // what one milli-GPU-millisecond booked now adds
   bool scavengers_ = false;
   std::vector<AccountWalk> accounts_;

@@ -84,7 +84,7 @@ class UsageBook {
   const UsageSum& OfUser(AccountId project, UserId user) const;
   // Of every account that has any. What is once there stays where it is.
   const std::map<AccountId, UsageSum>& accounts() const { return accounts_; }
-  // Of every project and user that have any.
+  // Of every project and user that have any. Likewise.
   const std::map<std::pair<AccountId, UserId>, UsageSum>& users() const { return users_; }
   const Decay& decay() const { return decay_; }
   bool operator==(const UsageBook&) const = default;

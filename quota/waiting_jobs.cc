@@ -48,6 +48,18 @@ std::shared_ptr<const WaitingJobs::Rows> WaitingJobs::Group::rows() const {
   return rows_;
 }
 
+const UsageSum& WaitingJobs::Group::UsageIn(const UsageBook& book, AccountId project,
+                                            UserId user) const {
+  static const UsageSum kNone;
+  const bool known = book_ == &book && (usage_ != &kNone || users_ == book.users().size());
+  if (known) return *usage_;
+  const auto found = book.users().find({project, user});
+  usage_ = found == book.users().end() ? &kNone : &found->second;
+  book_ = &book;
+  users_ = book.users().size();
+  return *usage_;
+}
+
 WaitingJobs::GroupKey WaitingJobs::KeyOf(const OrderJob& job) {
   return {.scavenger = job.scavenger, .class_rank = job.class_rank, .user = job.user};
 }

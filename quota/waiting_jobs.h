@@ -10,6 +10,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -22,6 +23,7 @@
 #include "kezek/resources.h"
 #include "kezek/time.h"
 #include "quota/account_tree.h"
+#include "quota/usage.h"
 
 namespace kezek::quota {
 
@@ -100,10 +102,15 @@ class WaitingJobs {
     bool mixed() const { return priorities.size() > 1; }
     // By their places: a copy, made when it is first asked for after a change.
     std::shared_ptr<const Rows> rows() const;
+    // What the user has used in the project, by a book of which it is looked up once.
+    const UsageSum& UsageIn(const UsageBook& book, AccountId project, UserId user) const;
 
    private:
     friend class WaitingJobs;
     mutable std::shared_ptr<const Rows> rows_;
+    mutable const UsageBook* book_ = nullptr;
+    mutable std::size_t users_ = 0;  // of so many in the book
+    mutable const UsageSum* usage_ = nullptr;
   };
   struct GroupKey {
     bool scavenger = false;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <boost/container/flat_map.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "kezek/admin_reservation.h"
 #include "kezek/budget.h"
 #include "kezek/event.h"
+#include "kezek/flat_map.h"
 #include "kezek/ids.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
@@ -69,7 +69,7 @@ struct Standing {
   MilliGpus Owed() const { return std::max<MilliGpus>(0, entitled_milli - allocated_milli); }
 };
 // By account and GPU type.
-using Standings = boost::container::flat_map<std::pair<AccountId, std::string>, Standing>;
+using Standings = FlatMap<std::pair<AccountId, std::string>, Standing>;
 
 // An attempt that holds resources.
 struct Alive {

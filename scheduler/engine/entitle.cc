@@ -276,7 +276,7 @@ void Stand(const World& world, Draft& draft) {
       standings.push_back({{id, type}, standing});
     }
   }
-  draft.plan.standings = Standings(standings.begin(), standings.end());
+  draft.plan.standings = Standings(std::move(standings));
 }
 
 }  // namespace kezek::engine

@@ -180,7 +180,20 @@ Lookahead::Verdict Lookahead::TryNow(const Waiting& job, Agendas& agendas) const
   return last;
 }
 
+// Another length has been learned of other shapes: one may stand behind what it stands before now.
+bool Lookahead::IsComeToStill(const Waiting& changed) const {
+  const quota::AccountIndex project = world_.tree().IndexOf(changed.spec->project);
+  if (world_.tree().account(project).settings.rule != ProjectRule::kShortest) return true;
+  return IsComeToBehindAll(changed);
+}
+
+bool Lookahead::IsComeToBehindAll(const Waiting& job) const {
+  const auto walked = waiting_.find(PoolsFor(world_.apart(), world_.tree(), *job.spec).back());
+  return walked == waiting_.end() || ComesTo(job, walked->second);
+}
+
 bool Lookahead::AddIfNow(Inquiry& inquiry, const Variant& variant) const {
+  if (!IsComeToStill(variant.job)) return false;
   Verdict verdict = TryNow(variant.job, inquiry.agendas);
   if (!verdict.placement) return false;
   inquiry.outlook.advice.push_back(
@@ -239,10 +252,7 @@ void Lookahead::AdviseNow(Inquiry& inquiry) const {
   for (const Variant& variant : InOtherClasses(world_, inquiry.job)) {
     const bool scavenger = world_.ClassOf(variant.job.spec->job_class).scavenger;
     if (told.contains(scavenger) || (scavenger && !complete_)) continue;
-    // It may stand behind all others.
-    const PoolKey key = PoolsFor(world_.apart(), world_.tree(), *variant.job.spec).back();
-    const auto walked = waiting_.find(key);
-    if (walked != waiting_.end() && !ComesTo(variant.job, walked->second)) continue;
+    if (!IsComeToBehindAll(variant.job)) continue;
     if (AddIfNow(inquiry, variant)) told.insert(scavenger);
   }
 }

@@ -67,7 +67,7 @@ bool Covers(const World& world, const Recount& recount, AccountIndex account,
     if (project == quota::kNoAccount || !tree.IsAncestor(account, project)) continue;
     if (key.second != victim.shape.gpu_type) continue;
     for (const World::Run& run : attempts) {
-      if (run.attempt->counts && run.shared) runs.push_back(run.attempt);
+      if (run.attempt->counts && run.shared()) runs.push_back(run.attempt);
     }
   }
   const auto age = [](const Holding* attempt) {  // not running yet: youngest

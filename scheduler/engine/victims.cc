@@ -32,34 +32,33 @@ Victims::Victims(const World& world, const Draft& draft, std::string gpu_type, A
 void Victims::FindCandidates() {
   known_ = true;
   for (const Preempt& preempt : draft_.plan.preempts) ending_.insert(preempt.victim);
-  for (const auto& [known_end, ref] : world_.ends(type_)) {
-    const Holding& attempt = world_.holdings().at(ref);
-    const AccountIndex project = world_.tree().IndexOf(attempt.project);
-    if (!attempt.counts || project == quota::kNoAccount) continue;
-    const quota::JobCount count = world_.CountOf(attempt);
-    if (count.apart) continue;
-    Candidate candidate{.attempt = &attempt, .project = project, .scavenger = count.scavenger};
-    const ClassRules& rules = world_.ClassOf(attempt.job_class);
-    const bool past_min_run =
-        attempt.start_ms != 0 && draft_.now_ms - attempt.start_ms >= rules.min_run_ms;
-    candidate.may_end_soon =
-        attempt.ends_by_ms == 0 && !ending_.contains(ref) && (count.scavenger || rules.preemptible);
-    candidate.may_end = candidate.may_end_soon && (count.scavenger || past_min_run);
-    if (attempt.ends_by_ms != 0) ending_.insert(ref);
-    candidate.lost = LostBy(attempt, draft_.now_ms, world_.config().charge.refund_max_ms);
-    for (const NodeGrant& grant : attempt.placement) {
-      const Layout::At* at = draft_.free.Find(grant.node);
-      if (at != nullptr && &draft_.free.pools()[at->pool] == &pool_) {
-        candidate.spots.push_back(at->spot);
-      }
+  for (const auto& [key, runs] : world_.runs()) {
+    const AccountIndex project = world_.tree().IndexOf(key.first);
+    if (key.second != type_ || project == quota::kNoAccount) continue;
+    for (const World::Run& run : runs) {
+      if (run.attempt->counts && !run.apart) AddCandidate(run, project);
     }
-    if (candidate.may_end) {
-      any_scavengers_ |= count.scavenger;
-      longest_grace_ms_ = std::max(longest_grace_ms_, attempt.grace_ms);
-    }
-    candidates_.push_back(std::move(candidate));
   }
   FindCover();
+}
+
+void Victims::AddCandidate(const World::Run& run, AccountIndex project) {
+  const Holding& attempt = *run.attempt;
+  const AttemptRef& ref = attempt.attempt;
+  Candidate candidate{.attempt = &attempt, .project = project, .scavenger = run.scavenger};
+  const ClassRules& rules = world_.ClassOf(attempt.job_class);
+  const bool past_min_run =
+      attempt.start_ms != 0 && draft_.now_ms - attempt.start_ms >= rules.min_run_ms;
+  candidate.may_end_soon =
+      attempt.ends_by_ms == 0 && !ending_.contains(ref) && (run.scavenger || rules.preemptible);
+  candidate.may_end = candidate.may_end_soon && (run.scavenger || past_min_run);
+  if (attempt.ends_by_ms != 0) ending_.insert(ref);
+  candidate.lost = LostBy(attempt, draft_.now_ms, world_.config().charge.refund_max_ms);
+  if (candidate.may_end) {
+    any_scavengers_ |= run.scavenger;
+    longest_grace_ms_ = std::max(longest_grace_ms_, attempt.grace_ms);
+  }
+  candidates_.push_back(candidate);
 }
 
 // Of what each account runs, oldest start first, what still fits in the rest of its guarantee.
@@ -147,8 +146,11 @@ MilliGpus Victims::OverOf(const Ask& ask, const Candidate& candidate) const {
 
 Victims::Chosen Victims::AllFor(const Ask& ask) const {
   Chosen all;
+  const auto pool = static_cast<std::size_t>(&pool_ - draft_.free.pools().data());
   for (const Candidate& candidate : candidates_) {
-    if (MayTake(ask, candidate)) all.push_back({&candidate, OverOf(ask, candidate)});
+    if (!MayTake(ask, candidate)) continue;
+    const AttemptRef& ref = candidate.attempt->attempt;
+    all.push_back({&candidate, OverOf(ask, candidate), &engine::In(world_.seats().Of(ref), pool)});
   }
   std::sort(all.begin(), all.end(),
             [](const Victim& a, const Victim& b) { return a.Cost() < b.Cost(); });
@@ -188,20 +190,19 @@ std::optional<Victims::Chosen> Victims::In(const Ask& ask, std::size_t begin, st
   for (std::size_t spot = begin; spot < end; ++spot) look(spot);
   std::vector<std::size_t> taken;
   for (auto next = here.begin(); next != here.end() && count < wanted; ++next) {
-    const Candidate& candidate = *all[*next].candidate;
-    gone.insert(candidate.attempt->attempt);
-    for (const std::size_t spot : candidate.spots) look(spot);
+    gone.insert(all[*next].candidate->attempt->attempt);
+    for (const Seat& seat : *all[*next].seats) look(seat.spot);
     taken.push_back(*next);
   }
   if (count < wanted) return std::nullopt;
   Chosen chosen;
   for (auto last = taken.rbegin(); last != taken.rend(); ++last) {
-    const Candidate& candidate = *all[*last].candidate;
-    gone.erase(candidate.attempt->attempt);
-    for (const std::size_t spot : candidate.spots) look(spot);
+    const AttemptRef& ref = all[*last].candidate->attempt->attempt;
+    gone.erase(ref);
+    for (const Seat& seat : *all[*last].seats) look(seat.spot);
     if (count >= wanted) continue;
-    gone.insert(candidate.attempt->attempt);
-    for (const std::size_t spot : candidate.spots) look(spot);
+    gone.insert(ref);
+    for (const Seat& seat : *all[*last].seats) look(seat.spot);
     chosen.push_back(all[*last]);
   }
   std::reverse(chosen.begin(), chosen.end());
@@ -224,7 +225,7 @@ std::optional<std::pair<Victims::Chosen, Placement>> Victims::BestOf(const Ask& 
   if (all.empty()) return std::nullopt;
   OnSpot on;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    for (const std::size_t spot : all[i].candidate->spots) on[spot].push_back(i);
+    for (const Seat& seat : *all[i].seats) on[seat.spot].push_back(i);
   }
   const auto loss = [](const Chosen& chosen) {  // smaller is better
     MilliGpuMs lost = 0;

@@ -68,11 +68,11 @@ class Victims {
     bool may_end = false;       // by its class, and its time; of scavengers always
     bool may_end_soon = false;  // once it has run for long enough
     MilliGpuMs lost = 0;
-    std::vector<std::size_t> spots;
   };
   struct Victim {
     const Candidate* candidate = nullptr;
-    MilliGpus over_milli = 0;  // of its side of L, above its guarantee
+    MilliGpus over_milli = 0;        // of its side of L, above its guarantee
+    const Seating* seats = nullptr;  // on the pool
     // Cheapest first.
     auto Cost() const {
       return std::tuple(!candidate->scavenger, -over_milli, candidate->lost,
@@ -95,6 +95,7 @@ class Victims {
   using OnSpot = std::map<std::size_t, std::vector<std::size_t>>;
 
   void FindCandidates();
+  void AddCandidate(const World::Run& run, quota::AccountIndex project);
   void FindCover();
   bool Inside(const Ask& ask, quota::AccountIndex account) const;
   MilliGpus AllocatedOf(const Ask& ask, quota::AccountIndex account) const;

@@ -245,15 +245,8 @@ void PoolWalk::TakeBlocks(WaitingStandings::OfType& told) {
 // Whether what stops its rows is as it was.
 bool PoolWalk::Holds(AccountId id, const KeptBlocks::Measured& measured) {
   const quota::AccountIndex index = world_.tree().IndexOf(id);
-  if (measured.stops != StopsOf(index, measured.by_class, true) ||
-      measured.stops != StopsOf(index, measured.by_class, false)) {
-    return false;
-  }
-  for (const JobRef& row : seen_[static_cast<std::size_t>(index)]) {
-    const auto stopped = stopped_.find(row);
-    if (stopped != stopped_.end()) told_.try_emplace(row, stopped->second);
-  }
-  return true;
+  return measured.stops == StopsOf(index, measured.by_class, true) &&
+         measured.stops == StopsOf(index, measured.by_class, false);
 }
 
 void PoolWalk::MakeBlock(AccountId id, KeptBlocks::OfType& kept) {

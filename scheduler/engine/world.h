@@ -143,7 +143,10 @@ class World {
   struct Run {
     const Holding* attempt = nullptr;
     MilliGpus counted_milli = 0;
-    bool shared = false;  // guarantees and borrowing are about it
+    bool scavenger = false;
+    bool apart = false;  // on nodes that are not everybody's
+    // Guarantees and borrowing are about it.
+    bool shared() const { return !scavenger && !apart; }
   };
   using Runs = std::map<std::pair<AccountId, std::string>, std::vector<Run>>;
   const Runs& runs() const { return runs_; }

@@ -3,8 +3,11 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <vector>
 
 namespace kezek::bench {
 
@@ -47,5 +50,23 @@ inline std::int64_t Calibrate() {
     sink = value;
   });
 }
+
+// Times in ns, for quantiles.
+class Times {
+ public:
+  void Add(std::int64_t ns) { ns_.push_back(ns); }
+  std::size_t size() const { return ns_.size(); }
+  void Clear() { ns_.clear(); }
+  // The least such that so many of a thousand are no longer.
+  std::int64_t Quantile(std::size_t thousandths) {
+    if (ns_.empty()) return 0;
+    std::sort(ns_.begin(), ns_.end());
+    const std::size_t at = (ns_.size() * thousandths + 999) / 1000;
+    return ns_[std::clamp<std::size_t>(at, 1, ns_.size()) - 1];
+  }
+
+ private:
+  std::vector<std::int64_t> ns_;
+};
 
 }  // namespace kezek::bench

@@ -29,6 +29,7 @@ using namespace kezek;
 using bench::Calibrate;
 using bench::Dice;
 using bench::NowNs;
+using bench::Times;
 
 constexpr TimeMs kNow = 20'000 * kDayMs + 5 * kHourMs;
 const std::string kType = "h200";
@@ -78,30 +79,13 @@ double ResidentMib() {
   return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1048576.0;
 }
 
-// Times in ns, for quantiles.
-class Times {
- public:
-  void Add(std::int64_t ns) { ns_.push_back(ns); }
-  std::size_t size() const { return ns_.size(); }
-  void Clear() { ns_.clear(); }
-  // The least such that so many of a thousand are no longer.
-  std::int64_t Quantile(std::size_t thousandths) {
-    if (ns_.empty()) return 0;
-    std::sort(ns_.begin(), ns_.end());
-    const std::size_t at = (ns_.size() * thousandths + 999) / 1000;
-    return ns_[std::clamp<std::size_t>(at, 1, ns_.size()) - 1];
-  }
-
- private:
-  std::vector<std::int64_t> ns_;
-};
-
 // The world around the engine: accounts, nodes, jobs, and what becomes of plans.
 class Site {
  public:
   explicit Site(const Options& options);
   // An empty engine that knows the accounts and nodes.
   engine::Engine Make();
+  void SetNodes(engine::Engine& engine, NodeHealth health) const;
   void Tell(engine::Engine& engine);  // all that waits and runs
   void Submit(engine::Engine& engine);
   engine::Plan Decide(const engine::Engine& engine) {
@@ -235,6 +219,11 @@ engine::Engine Site::Make() {
       engine.SetBudget({id, spec.name}, {.granted = grant, .left = grant});
     }
   }
+  SetNodes(engine, NodeHealth::kUp);
+  return engine;
+}
+
+void Site::SetNodes(engine::Engine& engine, NodeHealth health) const {
   for (std::int64_t i = 0; i < options_.nodes; ++i) {
     engine.SetNode({.name = NodeName(i),
                     .gpu_type = kType,
@@ -243,9 +232,8 @@ engine::Engine Site::Make() {
                     .memory_mib = 1024 * 1024,
                     .leaf = "leaf" + std::to_string(i / 32),
                     .block = "block" + std::to_string(i / 256),
-                    .health = NodeHealth::kUp});
+                    .health = health});
   }
-  return engine;
 }
 
 void Site::Tell(engine::Engine& engine) {
@@ -409,7 +397,10 @@ int main(int argc, char** argv) {
   Site site(options);
   {
     engine::Engine engine = site.Make();
+    site.SetNodes(engine, NodeHealth::kDraining);
     for (std::int64_t i = 0; i < options.jobs; ++i) site.Submit(engine);
+    static_cast<void>(site.Decide(engine));  // all are in their order; nothing can start
+    site.SetNodes(engine, NodeHealth::kUp);
     const Filled filled = Fill(site, engine);
     add("filling_starts", static_cast<double>(filled.starts));
     add("decisions_per_s",
