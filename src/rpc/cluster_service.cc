@@ -11,6 +11,7 @@
 #include "rpc/field_checks.h"
 #include "rpc/node_convert.h"
 #include "rpc/paging.h"
+#include "rpc/snapshot.h"
 
 namespace kezek::rpc {
 namespace {
@@ -332,9 +333,8 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeScheduling(
 }
 
 grpc::ServerWriteReactor<v1::SnapshotResponse>* ClusterServiceImpl::Snapshot(
-    grpc::CallbackServerContext* context, const v1::SnapshotRequest*) {
-  return RefuseStream<v1::SnapshotResponse>(context, parts_, Method("Snapshot"),
-                                            "a snapshot for the simulator");
+    grpc::CallbackServerContext* context, const v1::SnapshotRequest* request) {
+  return OpenSnapshot(streams_, context, *request);
 }
 
 }  // namespace kezek::rpc

@@ -1,6 +1,7 @@
 // ClusterService: nodes, topology, capacity and the state of Kezek itself.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,10 +11,15 @@
 
 namespace kezek::rpc {
 
+class Streams;
+
 class ClusterServiceImpl : public v1::ClusterService::CallbackService {
  public:
-  ClusterServiceImpl(Parts parts, Settings settings)
-      : parts_(parts), settings_(std::move(settings)), started_ms_(parts.clock->Now()) {}
+  ClusterServiceImpl(Parts parts, Settings settings, std::shared_ptr<Streams> streams)
+      : parts_(parts),
+        settings_(std::move(settings)),
+        streams_(std::move(streams)),
+        started_ms_(parts.clock->Now()) {}
 
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context,
                                        const v1::GetClusterRequest* request,
@@ -76,6 +82,7 @@ class ClusterServiceImpl : public v1::ClusterService::CallbackService {
 
   Parts parts_;
   Settings settings_;
+  std::shared_ptr<Streams> streams_;
   TimeMs started_ms_;
 };
 

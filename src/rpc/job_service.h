@@ -32,6 +32,9 @@ class JobServiceImpl : public v1::JobService::CallbackService, public CommitObse
   // The watchers' side of the store. Quick; on the store's thread.
   void OnCommitted(const Committed& committed) override;
 
+  // What its streams stand on: there is one of it for all services.
+  const std::shared_ptr<Streams>& streams() const { return streams_; }
+
   // Ends all streams with UNAVAILABLE and takes no new ones. Idempotent. Does not wait: the
   // server's own shutdown does.
   void Stop();

@@ -68,7 +68,7 @@ class GrpcServer final : public Server {
         rate_(config.rate),
         jobs_(PartsOf(ports, &rate_), SettingsOf(config)),
         quota_(PartsOf(ports, &rate_), SettingsOf(config)),
-        cluster_(PartsOf(ports, &rate_), SettingsOf(config)),
+        cluster_(PartsOf(ports, &rate_), SettingsOf(config), jobs_.streams()),
         access_(PartsOf(ports, &rate_), SettingsOf(config)) {}
 
   ~GrpcServer() override { Stop(0); }

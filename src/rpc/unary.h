@@ -124,20 +124,6 @@ inline grpc::ServerUnaryReactor* ServeNotYet(grpc::CallbackServerContext* contex
   return reactor;
 }
 
-// A stream that a later release brings: ends it at once, saying so.
-template <class Response>
-grpc::ServerWriteReactor<Response>* RefuseStream(grpc::CallbackServerContext* context,
-                                                 const Parts& parts, std::string_view method,
-                                                 const std::string& missing) {
-  class Refusal final : public grpc::ServerWriteReactor<Response> {
-   public:
-    explicit Refusal(const grpc::Status& status) { this->Finish(status); }
-    void OnDone() override { delete this; }
-  };
-  const auto caller = Identify(parts, method, Authorization(*context));
-  return new Refusal(ToGrpc(caller ? NotYet("", missing) : caller.error()));
-}
-
 // Checks the `cluster` field that every request has. NOT_FOUND CLUSTER_NOT_FOUND.
 inline Result<void> CheckCluster(const Settings& settings, const std::string& cluster) {
   if (cluster.empty() || cluster == settings.cluster) return {};

@@ -133,6 +133,19 @@ class FakeCluster final : public v1::ClusterService::Service {
                           v1::ResumeSchedulingResponse*) override {
     return Status::OK;
   }
+  Status Snapshot(ServerContext*, const v1::SnapshotRequest* request,
+                  grpc::ServerWriter<v1::SnapshotResponse>* writer) override {
+    if (!request->gpu_type().empty() && request->gpu_type() != "h200") {
+      return Refused(StatusCode::NOT_FOUND, "gpu_type", "NO_SUCH_GPU_TYPE",
+                     "no node has '" + request->gpu_type() + "'");
+    }
+    v1::SnapshotResponse response;
+    response.set_data("# gpu_type: h200\n# gpus: 64\njob_id,submit_s,duration_s,gpus\n");
+    writer->Write(response);
+    response.set_data("48211,1795000000,3600,8\n");
+    writer->Write(response);
+    return Status::OK;
+  }
 };
 
 }  // namespace

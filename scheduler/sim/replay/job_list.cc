@@ -66,6 +66,7 @@ class Maker {
 
  private:
   Result<void> ReadMachine();
+  std::optional<std::int64_t> RunTimeOf(const TraceRow& row) const;
   void Choose();
   void LeaveOut(const std::string& why) { ++left_out_[why]; }
   void AddGroups();
@@ -111,6 +112,10 @@ Result<void> Maker::ReadMachine() {
   return {};
 }
 
+std::optional<std::int64_t> Maker::RunTimeOf(const TraceRow& row) const {
+  return row.duration_s || !options_.unfinished ? row.duration_s : row.requested_s;
+}
+
 // Rows that are in the window and can be replayed, by submission.
 void Maker::Choose() {
   std::map<std::string, bool> named;
@@ -119,7 +124,7 @@ void Maker::Choose() {
   for (const TraceRow& row : rows_) {
     if (options_.from_s && row.submit_s < *options_.from_s) continue;
     if (options_.until_s && row.submit_s >= *options_.until_s) continue;
-    if (!row.duration_s) {
+    if (!RunTimeOf(row)) {
       LeaveOut("have no run time");
     } else if (!row.milli_gpus || *row.milli_gpus == 0) {
       LeaveOut("ask for no GPU");
@@ -160,7 +165,7 @@ Result<void> Maker::Share() {
   if (options_.group_nodes.empty() && options_.shares == Shares::kDemand) {
     for (const TraceRow* row : chosen_) {
       weights[static_cast<std::size_t>(group_of_.at(GroupName(*row)))] +=
-          GpusOf(*row) * std::min(*row->duration_s, kLongest) / 60;
+          GpusOf(*row) * std::min(*RunTimeOf(*row), kLongest) / 60;
     }
   }
   const double sum =
@@ -204,7 +209,7 @@ void Maker::AddJob(const TraceRow& row) {
   job.user = user->second;
   job.id = row.id.empty() ? std::to_string(list_.jobs.size()) : row.id;
   job.submit_s = row.submit_s;
-  job.duration_s = std::clamp<std::int64_t>(*row.duration_s, 1, kLongest);
+  job.duration_s = std::clamp<std::int64_t>(*RunTimeOf(row), 1, kLongest);
   job.waited_s = row.waited_s;
   requested_.push_back(row.requested_s);
   list_.jobs.push_back(std::move(job));

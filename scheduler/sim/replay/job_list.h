@@ -39,6 +39,7 @@ struct ListOptions {
   Shares shares = Shares::kEqual;
   bool split = false;  // each group runs on its own nodes only
   Estimates estimates = Estimates::kOracle;
+  bool unfinished = false;  // what has no run time runs for as long as it asked for; else left out
   std::optional<double> load;  // submissions are moved until JobList::load is this
   std::uint64_t seed = 1;
 };

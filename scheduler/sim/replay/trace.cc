@@ -156,7 +156,33 @@ Result<TraceRow> ReadRow(std::vector<std::string> fields, const Places& places, 
   return read;
 }
 
+// "# gpus: 512" -> 512, of this name; none: it says nothing of it.
+std::optional<std::int64_t> Said(std::string_view line, std::string_view name) {
+  if (!line.starts_with("# ")) return std::nullopt;
+  line.remove_prefix(2);
+  if (!line.starts_with(name) || !line.substr(name.size()).starts_with(": ")) return std::nullopt;
+  line.remove_prefix(name.size() + 2);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const std::optional<std::int64_t> milli = Milli(line);
+  if (!milli || *milli % 1000 != 0) return std::nullopt;
+  return *milli / 1000;
+}
+
 }  // namespace
+
+TraceMachine ParseMachine(std::string_view text) {
+  TraceMachine machine;
+  while (text.starts_with('#')) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    if (const auto gpus = Said(line, "gpus")) machine.gpus = *gpus;
+    if (const auto each = Said(line, "gpus_per_node"); each && *each <= 1024) {
+      machine.gpus_per_node = static_cast<std::int32_t>(*each);
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return machine;
+}
 
 Result<std::vector<TraceRow>> ParseTrace(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
@@ -168,7 +194,7 @@ Result<std::vector<TraceRow>> ParseTrace(std::string_view text) {
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty()) continue;
+    if (line.empty() || (!places && line.front() == '#')) continue;
     std::optional<std::vector<std::string>> fields = Split(line);
     if (!fields) return Malformed(number, "a quote is not closed, or something follows it");
     if (!places) {

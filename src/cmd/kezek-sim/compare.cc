@@ -159,16 +159,17 @@ void CompareCommand::Options::AddTo(CLI::App& command) {
   command.add_option("--trace", trace, "a file, or the name of one in KEZEK_TRACES")
       ->required()
       ->type_name("TRACE");
-  command.add_option("--capacity", list.capacity_gpus, "GPUs of the machine")
-      ->required()
+  command.add_option("--capacity", list.capacity_gpus, "GPUs of the machine [what the trace says]")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{10'000'000}))
       ->type_name("GPUS");
   command
       .add_option("--gpus-per-node", list.gpus_per_node,
-                  "[8, or 1 where every row has as many nodes as GPUs]")
+                  "[what the trace says, else 8, or 1 where every row has as many nodes as GPUs]")
       ->check(CLI::Range(1, 1024));
   command.add_option("--from", list.from_s, "only jobs submitted then or later")->type_name("S");
   command.add_option("--until", list.until_s, "only jobs submitted before")->type_name("S");
+  command.add_flag("--unfinished", list.unfinished,
+                   "jobs without a run time run for as long as they asked for; else left out");
   command.add_flag("--split", list.split, "groups kept apart, each on nodes of its own");
   command
       .add_option("--vc", groups,
@@ -269,6 +270,14 @@ Result<std::vector<replay::TraceRow>> CompareCommand::Options::Rows() {
   if (!path) return path.error();
   const Result<std::string> text = ReadFile(*path);
   if (!text) return text.error();
+  const replay::TraceMachine machine = replay::ParseMachine(*text);
+  if (list.capacity_gpus == 0) list.capacity_gpus = machine.gpus;
+  if (list.gpus_per_node == 0) list.gpus_per_node = machine.gpus_per_node;
+  if (list.capacity_gpus == 0) {
+    return Error{Code::kInvalidArgument,
+                 "--capacity: " + *path + " does not say how many GPUs its machine has",
+                 {}};
+  }
   Result<std::vector<replay::TraceRow>> rows = replay::ParseTrace(*text);
   if (!rows) return Error{rows.error().code, *path + ": " + rows.error().message, {}};
   return rows;

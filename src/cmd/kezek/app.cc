@@ -86,6 +86,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminNode(*admin, session);
   AddAdminReservation(*admin, session);
   AddAdminResume(*admin, session);
+  AddAdminSnapshot(*admin, session);
 }
 
 // Place of the command's name in the arguments; their number if there is none.

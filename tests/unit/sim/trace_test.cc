@@ -44,6 +44,17 @@ TEST(TraceTest, FindsColumnsByNameAndLeavesUnknownOpen) {
   EXPECT_EQ(rows->front().user, "");
 }
 
+TEST(TraceTest, LinesBeforeTheHeaderSayWhatMachineItIs) {
+  const std::string text =
+      "# taken: now\n# gpus: 512\r\n# gpus_per_node: 8\nsubmit_s,duration_s,gpus\n1,2,3\n";
+  EXPECT_EQ(ParseMachine(text), (TraceMachine{512, 8}));
+  const auto rows = ParseTrace(text);
+  ASSERT_TRUE(rows);
+  EXPECT_EQ(rows->size(), 1U);
+  EXPECT_EQ(ParseMachine("submit_s,duration_s,gpus\n# gpus: 512\n"), TraceMachine{});
+  EXPECT_EQ(ParseMachine("# gpus: many\n# gpus_per_node: 2000\n#gpus: 8"), TraceMachine{});
+}
+
 TEST(TraceTest, ReadsQuotedFieldsAndAByteOrderMark) {
   const auto rows = ParseTrace("\xEF\xBB\xBFsubmit_s,duration_s,gpus,vc\n1,2,1,\"a, \"\"b\"\"\"\n");
   ASSERT_TRUE(rows);
