@@ -64,6 +64,8 @@ class Meter {
   virtual void OnCommit(const CommitMeasure& measure) = 0;
   virtual void OnClusterCall(const ClusterCallMeasure& measure) = 0;
   virtual void OnRpc(const RpcMeasure& measure) = 0;
+  // A job starts so long after it was first estimated to; less than 0: before.
+  virtual void OnEstimateTested(DurationMs late_ms) = 0;
 };
 
 // What the controller has seen happen, committed.

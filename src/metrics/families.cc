@@ -28,6 +28,8 @@ constexpr std::array kRpcBuckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 constexpr std::array kWaitBuckets{1.0,      5.0,      15.0,      60.0,     300.0,
                                   900.0,    1800.0,   3600.0,    10'800.0, 21'600.0,
                                   43'200.0, 86'400.0, 259'200.0, 604'800.0};
+constexpr std::array kEstimateBuckets{-86'400.0, -21'600.0, -3600.0, -900.0,   -60.0,   0.0,
+                                      60.0,      900.0,     3600.0,  21'600.0, 86'400.0};
 
 constexpr auto kC = Kind::kCounter;
 constexpr auto kG = Kind::kGauge;
@@ -111,6 +113,15 @@ constexpr FamilyInfo kTable[] = {
      "Events of jobs that were committed by the controller, by reason code."},
     {"kezek_overrides_total", kC, "overrides", "kind", "4 kinds",
      "What admins did to others' jobs besides the rules: priority, hold, reservation, limit."},
+    // Admins' reservations.
+    {"kezek_admin_reservation_gpus", kG, "GPUs", "reservation, kind",
+     "admins' reservations that are not over",
+     "GPUs of its nodes; kind: maintenance, or use: some may run there."},
+    {"kezek_admin_reservation_begin_timestamp_seconds", kG, "seconds", "reservation",
+     "admins' reservations that are not over",
+     "When it begins, seconds since 1970; while it is on, when it began."},
+    {"kezek_admin_reservation_end_timestamp_seconds", kG, "seconds", "reservation",
+     "admins' reservations that are not over", "When it ends then."},
     // Promises to jobs that wait.
     {"kezek_reservations", kG, "reservations", "kind", "2 kinds",
      "Jobs that have nodes promised to them; kind: reserved, or reclaim: others are being ended "
@@ -121,6 +132,9 @@ constexpr FamilyInfo kTable[] = {
      "Since the oldest reclaim under way was decided; 0: there is none."},
     {"kezek_reclaim_seconds", kH, "seconds", "", "1",
      "From the decision to end others for a job until it was planned.", kWaitBuckets},
+    {"kezek_start_estimate_error_seconds", kH, "seconds", "", "1",
+     "From the first estimate of a job's start, made while it waited, to its start; below 0: it "
+     "started sooner. The sum may become smaller.", kEstimateBuckets},
     {"kezek_preempted_attempts_total", kC, "attempts", "class", "classes",
      "Attempts that were ended for other jobs."},
     {"kezek_preempted_gpu_seconds_total", kC, "GPU-seconds", "class", "classes",

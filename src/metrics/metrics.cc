@@ -135,6 +135,7 @@ struct Metrics::Instruments {
   Counters overrides = MakeCounters(registry, "kezek_overrides_total");
   Counters promises = MakeCounters(registry, "kezek_reservation_changes_total");
   Histograms reclaims = MakeHistograms(registry, "kezek_reclaim_seconds");
+  Histograms estimates = MakeHistograms(registry, "kezek_start_estimate_error_seconds");
   Counters preempted = MakeCounters(registry, "kezek_preempted_attempts_total");
   Counters lost = MakeCounters(registry, "kezek_preempted_gpu_seconds_total");
   Histograms tick = MakeHistograms(registry, "kezek_tick_seconds");
@@ -163,7 +164,8 @@ struct Metrics::Instruments {
   Instruments() {
     for (Counters* counters : {&reloads, &commit_failures}) counters->At({});
     for (const char* change : {"given", "earlier", "later", "ended"}) promises.At({change});
-    for (Histograms* histograms : {&tick, &reclaims, &commit, &commit_submissions, &commit_bytes}) {
+    for (Histograms* histograms :
+         {&tick, &reclaims, &estimates, &commit, &commit_submissions, &commit_bytes}) {
       histograms->At({});
     }
     for (std::size_t worker = 0; worker < kWorkers; ++worker) busy.At({WorkerName(worker)});
@@ -221,6 +223,10 @@ void Metrics::OnRpc(const RpcMeasure& measure) {
   const std::string method(measure.method);
   instruments_->rpc_requests.At({method, CodeName(measure.code)}).Increment();
   instruments_->rpc_time.At({method}).Observe(Seconds(measure.took_us));
+}
+
+void Metrics::OnEstimateTested(DurationMs late_ms) {
+  instruments_->estimates.At({}).Observe(static_cast<double>(late_ms) / 1e3);
 }
 
 void Metrics::OnHttp(std::string_view route, unsigned status) {

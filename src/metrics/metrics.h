@@ -57,6 +57,7 @@ class Metrics final : public Meter {
   void OnCommit(const CommitMeasure& measure) override;
   void OnClusterCall(const ClusterCallMeasure& measure) override;
   void OnRpc(const RpcMeasure& measure) override;
+  void OnEstimateTested(DurationMs late_ms) override;
 
   // Thread-safe too.
   void OnRound(const RoundMeasure& measure);

@@ -107,6 +107,27 @@ std::map<std::string, std::int32_t> Held(const View& view) {
   return held;
 }
 
+// Those that are on or still to come.
+void AddAdminReservations(const View& view, std::vector<prometheus::MetricFamily>& all) {
+  GaugeFamily gpus("kezek_admin_reservation_gpus");
+  GaugeFamily begins("kezek_admin_reservation_begin_timestamp_seconds");
+  GaugeFamily ends("kezek_admin_reservation_end_timestamp_seconds");
+  for (const auto& [name, reservation] : view.directory->reservations) {
+    const auto next = NextOccurrence(reservation, view.now_ms);
+    if (!next) continue;
+    std::int64_t of_nodes = 0;
+    for (const std::string& node : reservation.nodes) {
+      const auto known = view.nodes.find(node);
+      if (known != view.nodes.end()) of_nodes += known->second.gpus;
+    }
+    gpus.Add({name, reservation.IsMaintenance() ? "maintenance" : "use"},
+             static_cast<double>(of_nodes));
+    begins.Add({name}, SecondsOf(next->begin_ms));
+    ends.Add({name}, SecondsOf(next->end_ms));
+  }
+  for (GaugeFamily* family : {&gpus, &begins, &ends}) family->AddTo(all);
+}
+
 void AddNodes(const View& view, std::vector<prometheus::MetricFamily>& all) {
   std::map<std::pair<std::string, std::string>, std::int64_t> nodes;
   std::map<std::pair<std::string, std::string>, std::int64_t> gpus;
@@ -174,6 +195,7 @@ void AddViewFamilies(const View& view, std::vector<prometheus::MetricFamily>& al
     AddAccounts(view, all);
     AddBudgets(view, all);
   }
+  AddAdminReservations(view, all);
   AddNodes(view, all);
   const double now_s = static_cast<double>(view.now_ms) / static_cast<double>(kSecondMs);
   AddGauge("kezek_last_tick_timestamp_seconds", now_s, all);

@@ -34,19 +34,21 @@ void EstimateTest::Estimated(const std::map<JobRef, TimeMs>& starts) {
   while (first_.size() > kFirstMost) first_.erase(first_.begin());
 }
 
-void EstimateTest::Started(const JobRef& job, TimeMs at_ms) {
+std::optional<DurationMs> EstimateTest::Started(const JobRef& job, TimeMs at_ms) {
   const std::lock_guard lock(mutex_);
   for (const JobRef& row : {job, JobRef{job.id, kNoElement}}) {
     const auto found = first_.find(row);
     if (found == first_.end()) continue;
-    last_.push_back(at_ms - found->second);
+    const DurationMs late_ms = at_ms - found->second;
+    last_.push_back(late_ms);
     first_.erase(found);
     if (row != job) tested_.insert(row);
     if (tested_.size() > kFirstMost) tested_.clear();
     ++jobs_;
     if (last_.size() > kLastMost) last_.pop_front();
-    return;
+    return late_ms;
   }
+  return std::nullopt;
 }
 
 void EstimateTest::Left(const JobRef& job) {
@@ -113,7 +115,10 @@ Result<std::shared_ptr<const Foresight>> Outlooks::Make() {
 
 void Outlooks::OnCommitted(const Committed& committed) {
   for (const Event& event : committed.events) {
-    if (event.reason.code == ReasonCode::kPlanned) test_.Started(event.job, event.time_ms);
+    if (event.reason.code == ReasonCode::kPlanned) {
+      const auto late_ms = test_.Started(event.job, event.time_ms);
+      if (late_ms && parts_.meter != nullptr) parts_.meter->OnEstimateTested(*late_ms);
+    }
     if (event.to == NameOf(JobState::kCancelled)) test_.Left(event.job);
   }
   const TimeMs now = parts_.clock->Now();

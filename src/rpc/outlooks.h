@@ -28,8 +28,9 @@ class EstimateTest {
  public:
   // Those that have none get these; the oldest are forgotten where there are too many.
   void Estimated(const std::map<JobRef, TimeMs>& starts);
-  // An array's element is of its row, of which the first is tested.
-  void Started(const JobRef& job, TimeMs at_ms);
+  // An array's element is of its row, of which the first is tested. Start less estimate; none: it
+  // had no estimate.
+  std::optional<DurationMs> Started(const JobRef& job, TimeMs at_ms);
   void Left(const JobRef& job);
 
   // Start less estimate.

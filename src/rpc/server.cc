@@ -29,7 +29,8 @@ Parts PartsOf(const ServerPorts& ports, RateLimiter* rate) {
           .output = ports.output,
           .unix_accounts = ports.unix_accounts,
           .proofs = ports.proofs,
-          .rate = rate};
+          .rate = rate,
+          .meter = ports.meter};
 }
 
 Settings SettingsOf(const ServerConfig& config) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "kezek/desk.h"
+#include "kezek/meter.h"
 #include "kezek/output.h"
 #include "kezek/result.h"
 #include "kezek/store.h"
@@ -33,6 +34,7 @@ struct Parts {
   UnixAccounts* unix_accounts = nullptr;
   UnixProofs* proofs = nullptr;  // none: nobody signs in without a token
   RateLimiter* rate = nullptr;   // none: nobody is limited
+  Meter* meter = nullptr;        // none: nobody is told
 };
 
 // Limits and names that answers depend on.

@@ -5,6 +5,8 @@ cluster that has run jobs, one weight is changed and changed back; figures are a
 import csv
 import io
 import json
+import os
+import subprocess
 
 
 def settings_of(cluster):
@@ -65,6 +67,27 @@ def reports_what_the_ledger_has(cluster):
     assert page["account"]["group"] == ["universities/kaznu"], page
 
 
+def a_snapshot_is_replayed(cluster):
+    """The site's own jobs as a trace: the simulator runs all of them that ran here."""
+    text = cluster.admin("admin", "snapshot", "--since", "1d")
+    rows = list(csv.DictReader(line for line in io.StringIO(text) if not line.startswith("#")))
+    ran, = cluster.sql("select count(*) from attempts "
+                       "where outcome = 'succeeded' and end_ms - start_ms >= 1000")[0]
+    assert "# gpus: " in text and len(rows) >= int(ran) > 0, f"{len(rows)} rows, {ran} ran"
+    path = os.path.join(cluster.folder, "site.csv")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    simulator = os.path.join(cluster.env["KEZEK_DEMO_BIN"], "kezek-sim")
+    done = subprocess.run([simulator, "replay", "--trace", path, "--policy", "kezek",
+                           "--estimates", "user", "--json"], capture_output=True, text=True,
+                          timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    policy, = json.loads(done.stdout)["policies"]
+    with_gpus = sum(1 for row in rows if row["duration_s"] and row["gpus"] != "0")
+    assert policy["jobs"] == with_gpus, f"{policy['jobs']} replayed of {with_gpus}"
+
+
 def run(cluster):
     changes_and_reverts(cluster)
     reports_what_the_ledger_has(cluster)
+    a_snapshot_is_replayed(cluster)

@@ -40,6 +40,12 @@ class RecordingMeter final : public Meter {
     told_.notify_all();
   }
 
+  void OnEstimateTested(DurationMs late_ms) override {
+    const std::lock_guard lock(mutex_);
+    estimates_.push_back(late_ms);
+  }
+
+  std::vector<DurationMs> estimates() const { return Copy(estimates_); }
   std::vector<Worker> works() const { return Copy(works_); }
   std::vector<Worker> rests() const { return Copy(rests_); }
   std::vector<CommitMeasure> commits() const { return Copy(commits_); }
@@ -62,6 +68,7 @@ class RecordingMeter final : public Meter {
   mutable std::condition_variable told_;
   std::vector<Worker> works_;
   std::vector<Worker> rests_;
+  std::vector<DurationMs> estimates_;
   std::vector<CommitMeasure> commits_;
   std::vector<Call> cluster_calls_;
   std::vector<Call> rpcs_;

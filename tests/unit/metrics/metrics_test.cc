@@ -54,6 +54,12 @@ std::shared_ptr<const View> KnownView() {
   directory->accounts[kUniversities] =
       MakeAccount(kUniversities, kRootAccount, "universities", "sector");
   directory->accounts[kKaznu] = MakeAccount(kKaznu, kUniversities, "kaznu", "institution");
+  directory->reservations["maint"] = {.name = "maint",
+                                      .start_ms = 1'795'000'000'000,
+                                      .duration_ms = kHourMs,
+                                      .nodes = {"n1", "n2"}};
+  directory->reservations["over"] = {
+      .name = "over", .start_ms = 1'795'000'000, .duration_ms = kHourMs, .nodes = {"n1"}};
   auto view = std::make_shared<View>();
   view->now_ms = 1'795'000'000'500;
   view->epoch = 7;
@@ -120,6 +126,8 @@ void TellAll(Metrics& metrics) {
       {.submissions = 3, .bytes = 5000, .stored = true, .took_us = 4'000, .waiting = 9});
   metrics.OnClusterCall({.call = "jobs", .took_us = 30'000});
   metrics.OnRpc({.method = "kezek.v1.JobService/Submit", .code = Code::kOk, .took_us = 1'500});
+  metrics.OnEstimateTested(-120'000);
+  metrics.OnEstimateTested(30'000);
   metrics.OnHttp("/metrics", 200);
   Event event;
   event.reason.code = ReasonCode::kStarted;
@@ -249,6 +257,10 @@ TEST(Exposition, SaysWhatWasTold) {
       {"kezek_reservation_changes_total{change=\"ended\"}", "1"},
       {"kezek_oldest_reclaim_seconds", "90"},
       {"kezek_reclaim_seconds_sum", "200"},
+      {"kezek_start_estimate_error_seconds_sum", "-90"},
+      {"kezek_admin_reservation_gpus{reservation=\"maint\",kind=\"maintenance\"}", "16"},
+      {"kezek_start_estimate_error_seconds_count", "2"},
+      {"kezek_start_estimate_error_seconds_bucket{le=\"-60\"}", "1"},
       {"kezek_preempted_attempts_total{class=\"normal\"}", "1"},
       {"kezek_preempted_gpu_seconds_total{class=\"normal\"}", "4800"},
   };
