@@ -70,8 +70,9 @@ struct JobSpec {
   std::int32_t ntasks = 1;  // over all nodes
   std::int32_t ntasks_per_node = 1;
   std::int32_t cpus_per_task = 1;
-  Domain within = Domain::kAny;  // demand
-  Domain prefer = Domain::kAny;  // waits at most topology_wait for it
+  Domain within = Domain::kAny;   // demand
+  Domain prefer = Domain::kAny;   // waits at most topology_wait for it
+  Spread spread = Spread::kNone;  // of an array's elements
   DurationMs time_limit_ms = 0;
   DurationMs time_min_ms = 0;  // 0: same as the limit
   TimeMs begin_ms = 0;         // 0: at once

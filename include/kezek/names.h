@@ -34,6 +34,7 @@ KEZEK_NAMES(JobState, kCancelled,
 KEZEK_NAMES(JobKind, kInteractive, {"batch", "training", "inference", "interactive"});
 KEZEK_NAMES(DependencyKind, kAfter, {"afterok", "afterany", "afternotok", "after"});
 KEZEK_NAMES(Domain, kBlock, {"any", "leaf", "block"});
+KEZEK_NAMES(Spread, kBlock, {"none", "node", "leaf", "block"});
 KEZEK_NAMES(Hold, kCluster, {"none", "user", "admin", "cluster"});
 KEZEK_NAMES(AttemptState, kEnded, {"starting", "running", "ended"});
 KEZEK_NAMES(AttemptOutcome, kRequeued,

@@ -28,6 +28,9 @@ inline std::string GpusText(MilliGpus milli) {
 
 enum class Domain : std::uint8_t { kAny, kLeaf, kBlock };
 
+// On as many of these as there are.
+enum class Spread : std::uint8_t { kNone, kNode, kLeaf, kBlock };
+
 // The same on every node. After admission every field has its value: nothing is left to default.
 struct Shape {
   std::int32_t nodes = 1;

@@ -39,14 +39,15 @@ namespace kezek::engine {
 class World;
 
 struct EngineConfig {
-  std::int32_t look = 2000;         // blocked jobs passed over per GPU type and tick
-  std::int32_t look_project = 200;  // of one project
-  std::int32_t exact_ranks = 1000;  // per GPU type
-  std::int32_t starts_max = 512;    // per tick, so that a commit stays small
-  std::int32_t reservations = 0;    // alive in a pool; 0: none are given
-  DurationMs reserve_after_ms = 0;  // who has waited for less gets none
-  bool reclaim = false;             // running attempts are ended for what is inside guarantees
-  std::int32_t reclaim_asks = 50;   // jobs per pool and tick for which victims are looked for
+  std::int32_t look = 2000;                // blocked jobs passed over per GPU type and tick
+  std::int32_t look_project = 200;         // of one project
+  std::int32_t exact_ranks = 1000;         // per GPU type
+  std::int32_t starts_max = 512;           // per tick, so that a commit stays small
+  std::int32_t reservations = 0;           // alive in a pool; 0: none are given
+  DurationMs reserve_after_ms = 0;         // who has waited for less gets none
+  std::int32_t reserve_width_percent = 0;  // of a pool's nodes: who asks for fewer gets none
+  bool reclaim = false;            // running attempts are ended for what is inside guarantees
+  std::int32_t reclaim_asks = 50;  // jobs per pool and tick for which victims are looked for
   DurationMs improve_ms = 5 * kSecondMs;  // how often reservations are looked at for earlier times
   DurationMs late_ms = 30 * kSecondMs;    // by so much a reservation may start late and delay none
   DurationMs topology_wait_ms = 10 * kMinuteMs;

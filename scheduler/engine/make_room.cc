@@ -2,6 +2,8 @@
 // guarantee it goes before what is promised to other projects; else nodes are promised to it.
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -44,7 +46,7 @@ bool PoolWalk::MakeRoom(const Blocked& blocked, Held& held) {
     reason.code = ReasonCode::kGuaranteeFragmented;
     held = InThisTick(std::move(reason));
   }
-  if (!blocked.count.scavenger && Waited(blocked.job)) {
+  if (!blocked.count.scavenger && Waited(blocked.job) && IsWide(*blocked.job.spec)) {
     // More of either kind would get no place.
     const bool inside = blocked.candidate.inside;
     const std::int32_t most = world_.config().reservations / (inside ? 2 : 1);
@@ -60,6 +62,12 @@ bool PoolWalk::MakeRoom(const Blocked& blocked, Held& held) {
 bool PoolWalk::Waited(const Waiting& job) const {
   const DurationMs least = world_.config().reserve_after_ms;
   return least <= 0 || draft_.now_ms - job.queued_since_ms >= least;
+}
+
+bool PoolWalk::IsWide(const JobSpec& spec) const {
+  const std::int64_t least = world_.config().reserve_width_percent;
+  const std::int64_t nodes = pool_ == nullptr ? 0 : std::ssize(pool_->nodes);
+  return std::int64_t{spec.shape.nodes} * 100 >= least * nodes;
 }
 
 bool PoolWalk::Reclaim(const Blocked& blocked) {

@@ -77,6 +77,7 @@ class PoolWalk {
   bool Reclaim(const Blocked& blocked);
   bool PushThrough(const Blocked& blocked);
   bool Waited(const Waiting& job) const;
+  bool IsWide(const JobSpec& spec) const;
   bool GivePlaces();
   bool Promise(const Waiting& job, bool inside);
   void Count(quota::AccountIndex project, const quota::JobCount& count);

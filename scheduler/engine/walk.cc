@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "scheduler/engine/pool_walk.h"
+#include "scheduler/engine/spread.h"
 #include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
@@ -147,6 +148,10 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
       no_room_for_.try_emplace({candidate.job->asks, request.preference}, held.reason);
     }
     return WaitForRoom(blocked, std::move(held));
+  }
+  if (job.spec->spread != Spread::kNone) {
+    const Pool& room = agenda_ == nullptr ? *pool_ : agenda_->RoomNow(stay, job.ref);
+    placement = SpreadOut(world_, draft_, room, request, job.ref, std::move(*placement));
   }
   const MilliGpus kept = kept_.From(candidate.project);
   if (kept > 0 && free_milli_ - count.counted_milli < kept) {

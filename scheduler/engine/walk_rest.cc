@@ -235,8 +235,12 @@ void PoolWalk::TakeBlocks(WaitingStandings::OfType& told) {
       if (!anew.contains(id) && !Holds(id, measured)) anew.insert(id);
     }
   }
-  for (const AccountId id : anew) MakeBlock(id, kept);
-  world_.blocks().Held(kept.blocks.size() - std::min(kept.blocks.size(), anew.size()));
+  std::size_t held = kept.blocks.size();
+  for (const AccountId id : anew) {
+    if (kept.blocks.Find(id) != nullptr) --held;
+    MakeBlock(id, kept);
+  }
+  world_.blocks().Held(held);
   kept.touched = disturbed_;
   told.blocks = kept.blocks.Take();
   told.rows = kept.rows;
@@ -245,8 +249,17 @@ void PoolWalk::TakeBlocks(WaitingStandings::OfType& told) {
 // Whether what stops its rows is as it was.
 bool PoolWalk::Holds(AccountId id, const KeptBlocks::Measured& measured) {
   const quota::AccountIndex index = world_.tree().IndexOf(id);
-  return measured.stops == StopsOf(index, measured.by_class, true) &&
-         measured.stops == StopsOf(index, measured.by_class, false);
+  if (measured.stops != StopsOf(index, measured.by_class, true) ||
+      measured.stops != StopsOf(index, measured.by_class, false)) {
+    return false;
+  }
+  if (!world_.LimitsUsers() || draft_.plan.starts.empty()) return true;
+  // What its user starts elsewhere may have stopped a row.
+  for (const JobRef& row : seen_[static_cast<std::size_t>(index)]) {
+    const auto stopped = stopped_.find(row);
+    if (stopped != stopped_.end()) told_.try_emplace(row, stopped->second);
+  }
+  return true;
 }
 
 void PoolWalk::MakeBlock(AccountId id, KeptBlocks::OfType& kept) {

@@ -202,6 +202,8 @@ class World {
   // Whether any limit or rule could stop a job of this project and class. Most have none.
   bool MayBeStopped(quota::AccountIndex project, const std::string& job_class) const;
   bool MayBeStoppedByClass(const std::string& job_class) const;
+  // Whether any account or class limits what a user runs.
+  bool LimitsUsers() const { return limits_users_; }
   // Whether limits or budgets of accounts on its path could.
   bool HasLimits(quota::AccountIndex project) const {
     return bool{limited_by_[static_cast<std::size_t>(project)]};

@@ -43,6 +43,7 @@ void ReadScheduling(Section& section, SchedulingConfig* out) {
   section.Number("look_project", 1, kMost, &out->look_project);
   section.Number("reservations", 0, 1000, &out->reservations);
   section.Duration("reserve_after", 0, &out->reserve_after_ms);
+  section.Number("reserve_width_percent", 0, 100, &out->reserve_width_percent);
   section.Flag("reclaim", &out->reclaim);
   section.Duration("topology_wait", 0, &out->topology_wait_ms);
   section.Duration("half_life", kHourMs, &out->half_life_ms);

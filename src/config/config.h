@@ -36,8 +36,9 @@ struct SlurmConfig {
 struct SchedulingConfig {
   std::int32_t look = 2000;
   std::int32_t look_project = 200;
-  std::int32_t reservations = 8;    // alive at a time, in each pool of nodes
-  DurationMs reserve_after_ms = 0;  // who has waited for less gets none
+  std::int32_t reservations = 8;           // alive at a time, in each pool of nodes
+  DurationMs reserve_after_ms = 0;         // who has waited for less gets none
+  std::int32_t reserve_width_percent = 0;  // of a pool's nodes: who asks for fewer gets none
   bool reclaim = true;
   DurationMs topology_wait_ms = 10 * kMinuteMs;
   DurationMs half_life_ms = 7 * kDayMs;

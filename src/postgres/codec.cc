@@ -129,6 +129,7 @@ void Visit(auto& f, auto& value) requires
   f("cpus_per_task", value.cpus_per_task);
   f("within", value.within);
   f("prefer", value.prefer);
+  f("spread", value.spread);
   f("time_limit_ms", value.time_limit_ms);
   f("time_min_ms", value.time_min_ms);
   f("begin_ms", value.begin_ms);
@@ -377,10 +378,7 @@ struct ObjectReader {
   template <class T>
   void operator()(const char* name, std::optional<T>& value) {
     value.reset();
-    const auto at = object.find(name);
-    if (at == object.end()) return;
-    ++seen;
-    Get(*at, value.emplace());
+    if (object.contains(name)) (*this)(name, value.emplace());
   }
 };
 

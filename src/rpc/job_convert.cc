@@ -308,6 +308,7 @@ void FillSpec(const Directory& directory, const JobSpec& spec, v1::JobSpec* wire
   shape->set_exclusive(spec.shape.exclusive);
   wire->mutable_topology()->set_within(static_cast<v1::Domain>(static_cast<int>(spec.within)));
   wire->mutable_topology()->set_prefer(static_cast<v1::Domain>(static_cast<int>(spec.prefer)));
+  wire->mutable_topology()->set_spread(static_cast<v1::Spread>(static_cast<int>(spec.spread)));
   wire->set_time_limit_ms(spec.time_limit_ms);
   wire->set_time_min_ms(spec.time_min_ms);
   wire->set_begin_ms(spec.begin_ms);

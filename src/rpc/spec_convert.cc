@@ -178,6 +178,9 @@ void ReadNodes(const google::protobuf::RepeatedPtrField<std::string>& lists,
 void ReadPlace(const v1::JobSpec& wire, const View& view, FieldChecks* checks, JobSpec* spec) {
   checks->Range("topology.within", wire.topology().within(), 0, v1::DOMAIN_BLOCK);
   checks->Range("topology.prefer", wire.topology().prefer(), 0, v1::DOMAIN_BLOCK);
+  checks->Range("topology.spread", wire.topology().spread(), 0, v1::SPREAD_BLOCK);
+  checks->Require(wire.topology().spread() == v1::SPREAD_UNSPECIFIED || wire.has_array(),
+                  "topology.spread", "is about the elements of an array; set `array`");
   checks->Require(wire.constraints_size() <= 32, "constraints", "are more than 32");
   for (int i = 0; i < wire.constraints_size() && checks->ok(); ++i) {
     const std::string& label = wire.constraints(i);
@@ -200,6 +203,7 @@ void ReadPlace(const v1::JobSpec& wire, const View& view, FieldChecks* checks, J
   }
   spec->within = static_cast<Domain>(wire.topology().within());
   spec->prefer = static_cast<Domain>(wire.topology().prefer());
+  spec->spread = static_cast<Spread>(wire.topology().spread());
 }
 
 void ReadRest(const v1::JobSpec& wire, FieldChecks* checks, JobSpec* spec) {

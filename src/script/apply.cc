@@ -73,6 +73,12 @@ Result<Domain> ParseDomain(std::string_view text) {
   return Bad(Quoted(text) + " is not a domain: expected leaf or block");
 }
 
+Result<Spread> ParseSpread(std::string_view text) {
+  const auto spread = FromName<Spread>(text);
+  if (spread && *spread != Spread::kNone) return *spread;
+  return Bad(Quoted(text) + " is nothing to spread over: expected node, leaf or block");
+}
+
 Result<JobKind> ParseKind(std::string_view text) {
   if (const auto kind = FromName<JobKind>(text)) return *kind;
   return Bad(Quoted(text) +
@@ -173,6 +179,10 @@ Result<void> Within(BatchOptions& options, const Given& given) {
 
 Result<void> Prefer(BatchOptions& options, const Given& given) {
   return Keep(options.prefer, ParseDomain(given.value), given);
+}
+
+Result<void> SpreadOver(BatchOptions& options, const Given& given) {
+  return Keep(options.spread, ParseSpread(given.value), given);
 }
 
 Result<void> Constraint(BatchOptions& options, const Given& given) {

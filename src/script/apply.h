@@ -26,6 +26,7 @@ Result<void> MemPerGpu(BatchOptions& options, const Given& given);
 Result<void> Exclusive(BatchOptions& options, const Given& given);
 Result<void> Within(BatchOptions& options, const Given& given);
 Result<void> Prefer(BatchOptions& options, const Given& given);
+Result<void> SpreadOver(BatchOptions& options, const Given& given);
 Result<void> Constraint(BatchOptions& options, const Given& given);
 Result<void> NodeList(BatchOptions& options, const Given& given);
 Result<void> Exclude(BatchOptions& options, const Given& given);

@@ -147,6 +147,7 @@ struct BatchOptions {
   Optional<std::string> gpu_type;
   Optional<Domain> within;
   Optional<Domain> prefer;
+  Optional<Spread> spread;
   Optional<std::int64_t> max_attempts;
   Optional<std::int64_t> grace_ms;
   Optional<std::string> checkpoint_path;

@@ -42,6 +42,8 @@ constexpr Option kOptions[] = {
      kKezek, apply::Within},
     {"prefer", '\0', kRequired, "leaf|block", "wait a while for such a domain", kKezek,
      apply::Prefer},
+    {"spread", '\0', kRequired, "node|leaf|block",
+     "elements of an array apart on these, if it can be", kKezek, apply::SpreadOver},
     {"constraint", 'C', kRequired, "LABELS", "labels the nodes must have", kJob, apply::Constraint},
     {"nodelist", 'w', kRequired, "NODES", "nodes that must be among the job's", kJob,
      apply::NodeList},

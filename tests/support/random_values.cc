@@ -55,6 +55,7 @@ JobSpec RandomValues::Spec() {
   spec.cpus_per_task = Small();
   spec.within = Enum(Domain::kBlock);
   spec.prefer = Enum(Domain::kBlock);
+  spec.spread = Enum(Spread::kBlock);
   spec.time_limit_ms = Big();
   spec.time_min_ms = Big();
   spec.begin_ms = Big();

@@ -131,6 +131,7 @@ engine::EngineConfig ConfigOf(const JobList& list, const KezekRules& rules) {
   config.phase_ended = rules.phase_ended;
   config.reservations = rules.reservations;
   config.reserve_after_ms = rules.reserve_after_s.value_or(longest_s) * kSecondMs;
+  config.reserve_width_percent = rules.reserve_width_percent;
   config.reclaim = rules.guarantee_percent > 0;
   config.charge.kill_margin_ms = 0;  // a limit ends nobody late
   config.late_ms = 0;
@@ -357,6 +358,8 @@ std::vector<std::pair<std::string, std::string>> KezekPolicy::Parameters() const
   if (config_.reservations > 0) {
     parameters.push_back(
         {"reserve-after", std::to_string(config_.reserve_after_ms / kSecondMs) + " s"});
+    parameters.push_back(
+        {"reserve-width", std::to_string(config_.reserve_width_percent) + " % of the nodes"});
   }
   if (list_.split) {
     parameters.push_back({"nodes", "dedicated to each group"});

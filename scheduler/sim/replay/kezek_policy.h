@@ -24,7 +24,8 @@ struct KezekRules {
   std::int32_t reservations = 0;          // alive in each pool
   // Only who has waited for so long has one; none: for the longest limit, at most for a week.
   std::optional<std::int64_t> reserve_after_s;
-  std::int64_t grace_s = 300;  // from a preemption to the end
+  std::int32_t reserve_width_percent = 0;  // only who asks for so much of the machine has one
+  std::int64_t grace_s = 300;              // from a preemption to the end
   std::int64_t ask_s = 0;      // decides so often besides, while anything waits; 0: at events only
   std::int64_t foresee_s = 0;  // looks ahead so often, to put first estimates to the test; 0: never
   std::function<void(std::string_view phase)> phase_ended;  // EngineConfig's; may be empty

@@ -215,6 +215,12 @@ void CompareCommand::Options::AddRules(CLI::App& command) {
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000}))
       ->type_name("S");
   command
+      .add_option("--reserve-width", kezek.reserve_width_percent,
+                  "kezek: who asks for less of the nodes has none")
+      ->check(CLI::Range(0, 100))
+      ->type_name("PERCENT")
+      ->capture_default_str();
+  command
       .add_option("--foresee", kezek.foresee_s,
                   "kezek estimates starts so often, and says how far off they were; 0: never")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000}))

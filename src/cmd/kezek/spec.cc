@@ -105,6 +105,10 @@ v1::Domain DomainOf(Domain domain) {
 void FillPlacement(const script::BatchOptions& options, v1::JobSpec& spec) {
   if (options.within) spec.mutable_topology()->set_within(DomainOf(options.within->value));
   if (options.prefer) spec.mutable_topology()->set_prefer(DomainOf(options.prefer->value));
+  if (options.spread) {
+    const int spread = static_cast<int>(options.spread->value);
+    spec.mutable_topology()->set_spread(static_cast<v1::Spread>(spread));
+  }
   if (options.constraints) {
     for (const std::string& label : options.constraints->value) spec.add_constraints(label);
   }

@@ -77,6 +77,7 @@ std::string PlaceOfField(const std::string& field, const Draft& draft) {
   point("spec.kind", o.kind);
   point("spec.topology.within", o.within);
   point("spec.topology.prefer", o.prefer);
+  point("spec.topology.spread", o.spread);
   point("spec.time_limit_ms", o.time_limit_ms);
   point("spec.time_min_ms", o.time_min_ms);
   point("spec.begin_ms", o.begin_ms);

@@ -68,6 +68,7 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.engine.look_project = config.scheduling.look_project;
   control.engine.reservations = config.scheduling.reservations;
   control.engine.reserve_after_ms = config.scheduling.reserve_after_ms;
+  control.engine.reserve_width_percent = config.scheduling.reserve_width_percent;
   control.engine.reclaim = config.scheduling.reclaim;
   control.engine.topology_wait_ms = config.scheduling.topology_wait_ms;
   control.engine.half_life_ms = config.scheduling.half_life_ms;

@@ -138,6 +138,7 @@ const Row kOwnRows[] = {
     {"--gpu-type=h200", "shape { gpu_type: \"h200\" }"},
     {"--within=leaf", "topology { within: DOMAIN_LEAF }"},
     {"--prefer=block", "topology { prefer: DOMAIN_BLOCK }"},
+    {"--spread=leaf", "topology { spread: SPREAD_LEAF }"},
     {"--max-attempts=3", "requeue { enabled: true max_attempts: 3 }"},
     {"--grace=5m", "signal { grace_ms: 300000 }"},
     {"--checkpoint=ckpt", "checkpoint_path: \"ckpt\""},

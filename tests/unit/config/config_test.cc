@@ -120,14 +120,17 @@ TEST(Config, AClassMayPreemptLowerOnesOfItsProject) {
 TEST(Config, PromisesAreMadeUnlessTheFileSaysOtherwise) {
   EXPECT_EQ(ParseConfig(kGood, "k.yaml")->scheduling.reservations, 8);
   EXPECT_EQ(ParseConfig(kGood, "k.yaml")->scheduling.reserve_after_ms, 0);
+  EXPECT_EQ(ParseConfig(kGood, "k.yaml")->scheduling.reserve_width_percent, 0);
   EXPECT_TRUE(ParseConfig(kGood, "k.yaml")->scheduling.reclaim);
   std::string text = kGood;
-  text.replace(text.find("  half_life"), 0,
-               "  reservations: 0\n  reserve_after: 4h\n  reclaim: false\n");
+  text.replace(
+      text.find("  half_life"), 0,
+      "  reservations: 0\n  reserve_after: 4h\n  reserve_width_percent: 50\n  reclaim: false\n");
   const auto config = ParseConfig(text, "k.yaml");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->scheduling.reservations, 0);
   EXPECT_EQ(config->scheduling.reserve_after_ms, 4 * kHourMs);
+  EXPECT_EQ(config->scheduling.reserve_width_percent, 50);
   EXPECT_FALSE(config->scheduling.reclaim);
 }
 

@@ -79,6 +79,18 @@ TEST_F(ReservationsTest, WhoHasNotWaitedForLongIsPassed) {
   EXPECT_EQ(StartsText(plan), "12@n2");
 }
 
+// One of two nodes, the one that is not free.
+TEST_F(ReservationsTest, WhoIsNotWideEnoughIsPassed) {
+  JobSpec spec = Gang(2, 1, 8);
+  spec.nodes = {"n1"};
+  Waits(11, spec, kHourMs);
+  Waits(12, Gang(3, 1, 8), 3 * kHourMs);
+  config.reserve_width_percent = 51;
+  EXPECT_EQ(Promised(), "");
+  config.reserve_width_percent = 50;
+  EXPECT_EQ(Promised(), "11@n1");
+}
+
 TEST_F(ReservationsTest, AsManyAsThereArePlaces) {
   config.reservations = 1;
   Waits(11, Gang(2, 2, 8), kHourMs);

@@ -12,7 +12,8 @@ void Depend(v1::JobSpec& spec, int kind, const std::string& job, std::int64_t de
   dependency->set_job(job);
   dependency->set_delay_ms(delay_ms);
 }
-void Topology(v1::JobSpec& spec, int within, int prefer) {
+void Topology(v1::JobSpec& spec, int within, int prefer, int spread = 0) {
+  spec.mutable_topology()->set_spread(static_cast<v1::Spread>(spread));
   spec.mutable_topology()->set_within(static_cast<v1::Domain>(within));
   spec.mutable_topology()->set_prefer(static_cast<v1::Domain>(prefer));
 }
@@ -61,6 +62,8 @@ const BadField kBad[] = {
     {"shape.gpus", [](auto& s) { s.mutable_shape()->set_gpus(100'000); }, "NEVER_FITS_MACHINE"},
     {"topology.within", [](auto& s) { Topology(s, 9, 0); }},
     {"topology.prefer", [](auto& s) { Topology(s, 0, -2); }},
+    {"topology.spread", [](auto& s) { Topology(s, 0, 0, v1::SPREAD_LEAF); }},
+    {"topology.spread", [](auto& s) { Topology(s, 0, 0, 9); }},
     {"time_limit_ms", [](auto& s) { s.set_time_limit_ms(0); }},
     {"time_limit_ms", [](auto& s) { s.set_time_limit_ms(-1); }},
     {"time_limit_ms", [](auto& s) { s.set_time_limit_ms(INT64_MAX); }},

@@ -36,7 +36,7 @@ const char kEverything[] = R"(
   arguments: "--epochs" arguments: "3"
   shape { nodes: 2 gpus_per_node: 8 gpu_type: "h200" ntasks: 16 ntasks_per_node: 8
           cpus_per_node: 16 memory_per_node_mib: 1000 exclusive: true }
-  topology { within: DOMAIN_BLOCK prefer: DOMAIN_LEAF }
+  topology { within: DOMAIN_BLOCK prefer: DOMAIN_LEAF spread: SPREAD_NODE }
   time_limit_ms: 3600000 time_min_ms: 60000 begin_ms: 1000000 deadline_ms: 900000000000
   dependencies { kind: DEPENDENCY_KIND_AFTER_OK job: "7" }
   dependencies { kind: DEPENDENCY_KIND_AFTER job: "8_3" delay_ms: 600000 }
