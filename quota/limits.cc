@@ -285,9 +285,9 @@ MilliGpus RunningTable::Apart(AccountId account, const std::string& gpu_type) co
 std::vector<MilliGpus> RunningTable::AllocatedByIndex(const AccountTree& tree,
                                                       const std::string& gpu_type) const {
   if (under_ != nullptr) {
-    const auto [under, is_new] = by_index_.try_emplace(gpu_type);
-    if (is_new) under->second = under_->AllocatedByIndex(tree, gpu_type);
-    std::vector<MilliGpus> allocated = under->second;
+    const auto known = by_index_.find(gpu_type);
+    std::vector<MilliGpus> allocated =
+        known == by_index_.end() ? under_->AllocatedByIndex(tree, gpu_type) : known->second;
     for (const auto& [key, milli] : allocated_) {
       const AccountIndex i = key.second == gpu_type ? tree.IndexOf(key.first) : kNoAccount;
       if (i != kNoAccount) allocated[static_cast<std::size_t>(i)] += milli;
@@ -300,6 +300,10 @@ std::vector<MilliGpus> RunningTable::AllocatedByIndex(const AccountTree& tree,
     if (i != kNoAccount) allocated[static_cast<std::size_t>(i)] = milli;
   }
   return allocated;
+}
+
+void RunningTable::KeepByIndex(const AccountTree& tree, const std::string& gpu_type) {
+  if (under_ != nullptr) by_index_[gpu_type] = under_->AllocatedByIndex(tree, gpu_type);
 }
 
 bool IsLimited(const AccountTree& tree, const RunningTable& running, const ClassRules& job_class,

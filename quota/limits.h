@@ -61,6 +61,8 @@ class RunningTable {
   // The same for every account of the tree, by index: input of OrderTree.
   std::vector<MilliGpus> AllocatedByIndex(const AccountTree& tree,
                                           const std::string& gpu_type) const;
+  // Lets a table on top of another one say the latter at once from now on.
+  void KeepByIndex(const AccountTree& tree, const std::string& gpu_type);
   // An empty table on top of this one, which must outlive it unchanged: says the same, and costs
   // only what is added to it.
   RunningTable Over() const;
@@ -74,7 +76,7 @@ class RunningTable {
   std::map<std::pair<AccountId, std::string>, MilliGpus> allocated_;
   std::map<std::pair<AccountId, std::string>, MilliGpus> apart_;
   const RunningTable* under_ = nullptr;
-  mutable std::map<std::string, std::vector<MilliGpus>> by_index_;  // of `under_`, once asked for
+  std::map<std::string, std::vector<MilliGpus>> by_index_;  // of `under_`
 };
 
 // The first limit that stops the job now, or kNone. From the project up to the root; at each

@@ -36,6 +36,13 @@ std::vector<WaitingJobs::Row> OwnOrder::InOrder() const {
   return order;
 }
 
+bool OwnOrder::Has(const JobRef& job) const {
+  return std::any_of(groups_.begin(), groups_.end(), [&](const Group& group) {
+    return std::any_of(group.rows->begin(), group.rows->end(),
+                       [&](const WaitingJobs::Row& row) { return row.ref == job; });
+  });
+}
+
 void OwnOrder::ByPlace(At begin, At end, std::vector<WaitingJobs::Row>& order) {
   const auto first = std::ssize(order);
   for (auto group = begin; group != end; ++group) {

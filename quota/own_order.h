@@ -32,8 +32,11 @@ class OwnOrder {
   void AddGroup(const WaitingJobs::GroupKey& key, std::size_t user,
                 std::shared_ptr<const WaitingJobs::Rows> rows);
 
+  std::size_t size() const { return size_; }
   // The jobs; an array is there once.
   std::vector<WaitingJobs::Row> InOrder() const;
+  // Whether it is among them; looks at all.
+  bool Has(const JobRef& job) const;
 
  private:
   struct Group {

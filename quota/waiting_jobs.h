@@ -102,7 +102,8 @@ class WaitingJobs {
     bool mixed() const { return priorities.size() > 1; }
     // By their places: a copy, made when it is first asked for after a change.
     std::shared_ptr<const Rows> rows() const;
-    // What the user has used in the project, by a book of which it is looked up once.
+    // What the user has used in the project, by a book of which it is looked up once: one that
+    // stays where it is, and is not assigned to.
     const UsageSum& UsageIn(const UsageBook& book, AccountId project, UserId user) const;
 
    private:

@@ -50,20 +50,28 @@ class WaitingBlock {
   // What stops rows other than lack of room; sorted by row.
   using Stops = std::vector<std::pair<JobRef, std::shared_ptr<const Reason>>>;
 
-  // `in_order` gives so many rows, in their order, when somebody first asks for them; those of
-  // `left_out`, which is sorted, are not of the block.
-  WaitingBlock(std::size_t rows, std::function<Rows()> in_order, std::vector<JobRef> left_out,
-               Stops stops)
-      : size_(rows - left_out.size()),
+  // What it is made from, by whatever thread.
+  class Source {
+   public:
+    virtual ~Source() = default;
+    virtual std::size_t size() const = 0;
+    virtual bool Has(const JobRef& ref) const = 0;  // looks at all
+    virtual Rows InOrder() const = 0;
+  };
+  // Those of `left_out`, which is sorted, are not of the block.
+  WaitingBlock(std::unique_ptr<const Source> source, std::vector<JobRef> left_out, Stops stops)
+      : source_(std::move(source)),
         left_out_(std::move(left_out)),
         stops_(std::move(stops)),
-        ordered_([this, in_order = std::move(in_order)] { return Order(in_order()); }) {}
+        ordered_([this] { return Order(source_->InOrder()); }) {}
 
-  std::size_t size() const { return size_; }
+  std::size_t size() const { return source_->size() - left_out_.size(); }
   const Stops& stops() const { return stops_; }
   bool LeavesOut(const JobRef& ref) const {
     return std::binary_search(left_out_.begin(), left_out_.end(), ref);
   }
+  // Puts nothing in order.
+  bool Has(const JobRef& ref) const { return !LeavesOut(ref) && source_->Has(ref); }
   // Null: nothing but lack of room does.
   const Reason* StopOf(const JobRef& ref) const {
     const auto found = std::lower_bound(stops_.begin(), stops_.end(), ref,
@@ -95,7 +103,7 @@ class WaitingBlock {
     return {std::move(rows), std::move(by_ref)};
   }
 
-  std::size_t size_;
+  std::unique_ptr<const Source> source_;
   std::vector<JobRef> left_out_;
   Stops stops_;
   MadeOnce<Ordered> ordered_;
@@ -310,7 +318,7 @@ class WaitingStandings {
 
   void Settle(Told& told, const JobRef& row, const JobSpec& spec) {
     const WaitingBlock* block = BlockOf(spec).second;
-    const bool in_block = block != nullptr && !block->LeavesOut(row);
+    const bool in_block = block != nullptr && block->Has(row);
     told.alone = gone_.contains(row) || (!in_block && barred_.Find(row) == nullptr);
     if (told.alone) ++alone_;
   }

@@ -223,6 +223,7 @@ void Entitle(const World& world, Draft& draft) {
   Demands demands;
   const std::set<std::string> types = world.AllTypes();
   for (const std::string& type : types) {
+    draft.running.KeepByIndex(world.tree(), type);
     demands[type] = draft.running.AllocatedByIndex(world.tree(), type);
   }
   Add(world.tree(), world.demand().plain(), 1, demands);

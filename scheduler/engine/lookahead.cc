@@ -116,6 +116,22 @@ bool Lookahead::StartsByPlan(const Waiting& job, Outlook& outlook) const {
   return false;
 }
 
+// Those that count once the job is in the queue, too: what it asks for may be what scales them.
+std::vector<MilliGpus> Lookahead::GuaranteesWith(const Waiting& job, const quota::JobCount& count,
+                                                 const std::string& type) const {
+  const std::vector<quota::Entitlement>& entitled = draft_.entitled.at(type);
+  if (world_.ClassOf(count.job_class).preemptible || world_.waiting().contains(job.ref)) {
+    return quota::GuaranteesNow(entitled);
+  }
+  std::vector<MilliGpus> demand;
+  demand.reserve(entitled.size());
+  for (const quota::Entitlement& account : entitled) demand.push_back(account.demand_milli);
+  const quota::AccountIndex project = world_.tree().IndexOf(count.project);
+  demand[static_cast<std::size_t>(project)] += count.counted_milli * StartableCount(job);
+  const MilliGpus capacity = draft_.plan.capacity_milli.at(type);
+  return quota::GuaranteesNow(quota::Entitle(world_.tree(), type, capacity, demand));
+}
+
 // What the walk does about a job of this pool, reclaim and new promises excepted.
 Lookahead::Verdict Lookahead::TryIn(const Waiting& job, const PoolKey& key,
                                     Agendas& agendas) const {
@@ -132,8 +148,9 @@ Lookahead::Verdict Lookahead::TryIn(const Waiting& job, const PoolKey& key,
   auto allocated = draft_.running.AllocatedByIndex(world_.tree(), key.gpu_type);
   if (!shared) std::fill(allocated.begin(), allocated.end(), 0);
   if (may_be_stopped) {
-    Reason stop =
-        StopOf(world_, draft_.running, allocated, count, quota::GuaranteesNow(entitlements));
+    const std::vector<MilliGpus> guarantees =
+        shared ? GuaranteesWith(job, count, key.gpu_type) : quota::GuaranteesNow(entitlements);
+    Reason stop = StopOf(world_, draft_.running, allocated, count, guarantees);
     if (stop.code == ReasonCode::kNone) stop = StopOf(world_, world_.DrawOf(job, draft_.taken));
     if (stop.code != ReasonCode::kNone) return {{}, std::move(stop)};
   }

@@ -68,6 +68,8 @@ class Lookahead final : public Foresight {
   Reason BarOf(const Waiting& job) const;
   bool StartsByPlan(const Waiting& job, Outlook& outlook) const;
   bool WaitsForTurn(const Waiting& job, Outlook& outlook) const;
+  std::vector<MilliGpus> GuaranteesWith(const Waiting& job, const quota::JobCount& count,
+                                        const std::string& type) const;
   Verdict TryNow(const Waiting& job, Agendas& agendas) const;
   Verdict TryIn(const Waiting& job, const PoolKey& key, Agendas& agendas) const;
   // Null: it does not wait.

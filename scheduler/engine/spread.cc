@@ -63,7 +63,7 @@ Placement SpreadOut(const World& world, const Draft& draft, const Pool& room,
     if (it->second.counts) count(it->second.placement);
   }
   for (const Start& start : draft.plan.starts) {
-    if (start.row == row) count(start.placement);
+    if (start.row.id == row.id) count(start.placement);
   }
   const std::vector<Stretch*> anyway = MetBy(placement, layout, zones);
   std::vector<const Stretch*> order;

@@ -7,6 +7,27 @@
 #include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
+namespace {
+
+class ProjectRows final : public WaitingBlock::Source {
+ public:
+  explicit ProjectRows(quota::OwnOrder order) : order_(std::move(order)) {}
+  std::size_t size() const override { return order_.size(); }
+  bool Has(const JobRef& ref) const override { return order_.Has(ref); }
+  WaitingBlock::Rows InOrder() const override {
+    WaitingBlock::Rows rows;
+    for (const quota::WaitingJobs::Row& row : order_.InOrder()) {
+      rows.push_back({row.ref, row.asks, row.prefers_until_ms, row.counted_milli});
+    }
+    return rows;
+  }
+
+ private:
+  const quota::OwnOrder order_;
+};
+
+}  // namespace
+
 // Nothing that waits could start any more, whoever is next, nor is anybody to be ended or promised
 // anything for it, and ranks are not told so far back: what is left need not be walked through.
 // Asked once after each start. Where it is so of all but scavengers, which may start across what is
@@ -266,22 +287,16 @@ void PoolWalk::MakeBlock(AccountId id, KeptBlocks::OfType& kept) {
   const auto waiting = waiting_.projects().find(id);
   const quota::AccountIndex index = world_.tree().IndexOf(id);
   kept.measured.erase(id);
-  if (waiting == waiting_.projects().end() || index == quota::kNoAccount) return kept.Erase(id);
+  const bool known = waiting != waiting_.projects().end() && index != quota::kNoAccount;
+  if (!known || !world_.tree().children(index).empty()) return kept.Erase(id);
   const quota::WaitingJobs::Project& project = waiting->second;
-  const auto rows_of = [order = order_.OwnOrderOf(index)] {
-    WaitingBlock::Rows rows;
-    for (const quota::WaitingJobs::Row& row : order.InOrder()) {
-      rows.push_back({row.ref, row.asks, row.prefers_until_ms, row.counted_milli});
-    }
-    return rows;
-  };
   const bool by_class = project.stopped_by_class > 0;
   const bool limited = world_.HasLimits(index);
   const std::vector<JobRef>& starting = starting_[id];
   WaitingBlock::Stops stopped;
   if (limited || by_class) stopped = StopsOfRows(project, index, starting);
-  kept.Set(id, std::make_shared<const WaitingBlock>(project.jobs.size(), rows_of, starting,
-                                                    std::move(stopped)));
+  auto rows = std::make_unique<const ProjectRows>(order_.OwnOrderOf(index));
+  kept.Set(id, std::make_shared<const WaitingBlock>(std::move(rows), starting, std::move(stopped)));
   if (!limited && !by_class) return;
   KeptBlocks::Stops stops = StopsOf(index, by_class, true);
   if (stops != StopsOf(index, by_class, false)) disturbed_.insert(id);

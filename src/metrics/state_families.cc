@@ -194,8 +194,8 @@ void AddViewFamilies(const View& view, std::vector<prometheus::MetricFamily>& al
   if (view.directory != nullptr) {
     AddAccounts(view, all);
     AddBudgets(view, all);
+    AddAdminReservations(view, all);
   }
-  AddAdminReservations(view, all);
   AddNodes(view, all);
   const double now_s = static_cast<double>(view.now_ms) / static_cast<double>(kSecondMs);
   AddGauge("kezek_last_tick_timestamp_seconds", now_s, all);

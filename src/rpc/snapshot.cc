@@ -17,7 +17,8 @@ namespace kezek::rpc {
 namespace {
 
 constexpr std::string_view kMethod = "/kezek.v1.ClusterService/Snapshot";
-constexpr std::int32_t kPage = 1000;  // jobs of one message
+constexpr std::int32_t kPage = 1000;       // jobs read at a time
+constexpr std::size_t kMessage = 1 << 20;  // bytes, or little more
 
 std::string Seconds(DurationMs time_ms) { return std::to_string(time_ms / kSecondMs); }
 
@@ -65,6 +66,7 @@ class SnapshotStream final : public Stream<v1::SnapshotResponse> {
 
  private:
   void StepLocked() override {
+    for (; text_.size() < kMessage && next_ < records_.size(); ++next_) AddRows(records_[next_]);
     if (!text_.empty()) {
       v1::SnapshotResponse response;
       response.set_data(std::exchange(text_, {}));
@@ -75,22 +77,31 @@ class SnapshotStream final : public Stream<v1::SnapshotResponse> {
   }
 
   void Read(Reader& reader) {
-    const auto records = reader.ListJobs(query_);
+    auto records = reader.ListJobs(query_);
     if (!records) return End(records.error());
-    std::string text;
-    for (const JobRecord& record : *records) {
-      query_.after = record.job.ref;
-      if (record.job.spec->shape.gpu_type != gpu_type_) continue;
-      text += TraceRows(record, *caller().view->directory);
-    }
+    if (!records->empty()) query_.after = records->back().job.ref;
     const std::lock_guard lock(mutex_);
-    text_ = std::move(text);
     done_ = std::ssize(*records) < kPage;
+    records_ = *std::move(records);
+    next_ = 0;
+  }
+
+  // An element that got a row of its own since its array's row was read has been told with that.
+  void AddRows(const JobRecord& record) {
+    const Job& job = record.job;
+    if (job.spec->shape.gpu_type != gpu_type_) return;
+    if (IsArrayRow(job)) array_ = {job.ref.id, job.pending};
+    const bool told = !IsArrayRow(job) && job.ref.id == array_.first &&
+                      ContainsIndex(array_.second, job.ref.element);
+    if (!told) text_ += TraceRows(record, *caller().view->directory);
   }
 
   const std::string gpu_type_;
   JobQuery query_;
-  std::string text_;  // to be sent
+  std::vector<JobRecord> records_;
+  std::size_t next_ = 0;                             // of them
+  std::pair<JobId, std::vector<IndexRange>> array_;  // the last one, and what was told of it
+  std::string text_;                                 // to be sent
   bool done_ = false;
 };
 

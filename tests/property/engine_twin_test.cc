@@ -110,6 +110,7 @@ TEST(EngineTwinTest, PlacesThatAreKeptAreThoseFoundAnew) {
       const engine::Plan plan = anew.Decide(history.now_ms());
       const engine::Plan same = keeping.Decide(history.now_ms());
       ASSERT_EQ(PlanText(plan), PlanText(same)) << "step " << step;
+      EXPECT_EQ(same.waiting.size(), same.waiting.All().size());
       for (const auto& [ref, standing] : same.waiting.All()) {
         const auto found = same.waiting.Find(ref, history.SpecOf(ref));
         ASSERT_TRUE(found.has_value());

@@ -181,6 +181,7 @@ TraceMachine ParseMachine(std::string_view text) {
     }
     text.remove_prefix(std::min(end + 1, text.size()));
   }
+  if (machine.gpus_per_node > 0) machine.gpus -= machine.gpus % machine.gpus_per_node;
   return machine;
 }
 

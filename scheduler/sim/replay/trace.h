@@ -28,7 +28,7 @@ struct TraceRow {
   bool operator==(const TraceRow&) const = default;
 };
 
-// What the trace says of its machine; 0: nothing.
+// What the trace says of its machine, in whole nodes; 0: nothing.
 struct TraceMachine {
   std::int64_t gpus = 0;
   std::int32_t gpus_per_node = 0;

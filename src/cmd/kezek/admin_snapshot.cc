@@ -58,8 +58,8 @@ void AddAdminSnapshot(CLI::App& admin, Session& session) {
       "CSV on standard output. Users are numbers, projects their paths; scripts, names and\n"
       "environments are not in it.\n"
       "Examples:\n"
-      "  kezek admin snapshot --since 30d | gzip > october.csv.gz\n"
-      "  kezek-sim compare --trace october.csv.gz --estimates user");
+      "  kezek admin snapshot --since 30d > october.csv\n"
+      "  kezek-sim compare --trace october.csv --estimates user");
   command->callback([&session, flags] {
     session.action = [&session, flags] { return RunSnapshot(session, *flags); };
   });

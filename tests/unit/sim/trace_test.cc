@@ -46,7 +46,7 @@ TEST(TraceTest, FindsColumnsByNameAndLeavesUnknownOpen) {
 
 TEST(TraceTest, LinesBeforeTheHeaderSayWhatMachineItIs) {
   const std::string text =
-      "# taken: now\n# gpus: 512\r\n# gpus_per_node: 8\nsubmit_s,duration_s,gpus\n1,2,3\n";
+      "# taken: now\n# gpus: 515\r\n# gpus_per_node: 8\nsubmit_s,duration_s,gpus\n1,2,3\n";
   EXPECT_EQ(ParseMachine(text), (TraceMachine{512, 8}));
   const auto rows = ParseTrace(text);
   ASSERT_TRUE(rows);
