@@ -403,9 +403,9 @@ OwnOrder OrderTree::OwnOrderOf(AccountIndex project) const {
   for (const auto& [key, group] : waiting.groups) {
     std::size_t user = OwnOrder::kAll;
     if (waiting.rule == ProjectRule::kFair) {
-      const auto known = users.find(key.user);
-      user = known != users.end() ? known->second : order.AddUser(UsageOfUser(id, key.user, group));
-      users.emplace(key.user, user);
+      const auto [known, is_new] = users.try_emplace(key.user);
+      if (is_new) known->second = order.AddUser(UsageOfUser(id, key.user, group));
+      user = known->second;
     }
     order.AddGroup(key, user, group.rows());
   }

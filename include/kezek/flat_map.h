@@ -14,7 +14,6 @@ template <class Key, class Value>
 class FlatMap {
  public:
   using value_type = std::pair<Key, Value>;
-  using iterator = typename std::vector<value_type>::iterator;
   using const_iterator = typename std::vector<value_type>::const_iterator;
 
   FlatMap() = default;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "scheduler/engine/placement.h"
+#include "scheduler/engine/spread.h"
 #include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
@@ -177,6 +178,15 @@ Lookahead::Verdict Lookahead::TryIn(const Waiting& job, const PoolKey& key,
   if (kept > 0 && pool->free_gpus * 1000 - count.counted_milli < kept) {
     return {{}, {ReasonCode::kGuaranteeProtected, {}}};
   }
+  const auto room = [&]() -> const Pool& {
+    return agenda == agendas.end()
+               ? *pool
+               : agenda->second.RoomNow(world_.StayOf(job, draft_.now_ms), job.ref);
+  };
+  if (job.spec->spread != Spread::kNone) {
+    Replicas replicas(world_, draft_, *pool->layout);
+    placement = replicas.Apart(room(), request, job.ref, std::move(*placement));
+  }
   return {std::move(placement), {}};
 }
 
@@ -198,19 +208,19 @@ Lookahead::Verdict Lookahead::TryNow(const Waiting& job, Agendas& agendas) const
 }
 
 // Another length has been learned of other shapes: one may stand behind what it stands before now.
-bool Lookahead::IsComeToStill(const Waiting& changed) const {
+bool Lookahead::WalkStillComesTo(const Waiting& changed) const {
   const quota::AccountIndex project = world_.tree().IndexOf(changed.spec->project);
   if (world_.tree().account(project).settings.rule != ProjectRule::kShortest) return true;
-  return IsComeToBehindAll(changed);
+  return WalkComesToBehindAll(changed);
 }
 
-bool Lookahead::IsComeToBehindAll(const Waiting& job) const {
+bool Lookahead::WalkComesToBehindAll(const Waiting& job) const {
   const auto walked = waiting_.find(PoolsFor(world_.apart(), world_.tree(), *job.spec).back());
   return walked == waiting_.end() || ComesTo(job, walked->second);
 }
 
 bool Lookahead::AddIfNow(Inquiry& inquiry, const Variant& variant) const {
-  if (!IsComeToStill(variant.job)) return false;
+  if (!WalkStillComesTo(variant.job)) return false;
   Verdict verdict = TryNow(variant.job, inquiry.agendas);
   if (!verdict.placement) return false;
   inquiry.outlook.advice.push_back(
@@ -269,7 +279,7 @@ void Lookahead::AdviseNow(Inquiry& inquiry) const {
   for (const Variant& variant : InOtherClasses(world_, inquiry.job)) {
     const bool scavenger = world_.ClassOf(variant.job.spec->job_class).scavenger;
     if (told.contains(scavenger) || (scavenger && !complete_)) continue;
-    if (!IsComeToBehindAll(variant.job)) continue;
+    if (!WalkComesToBehindAll(variant.job)) continue;
     if (AddIfNow(inquiry, variant)) told.insert(scavenger);
   }
 }

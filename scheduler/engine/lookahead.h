@@ -82,8 +82,8 @@ class Lookahead final : public Foresight {
   bool ComesTo(const Waiting& job, const std::vector<const Waiting*>& before) const;
   bool ComesToDedicated(const PoolKey& key) const;
   Front FrontOfNew(const Waiting& job, const PoolKey& key) const;
-  bool IsComeToStill(const Waiting& changed) const;
-  bool IsComeToBehindAll(const Waiting& job) const;
+  bool WalkStillComesTo(const Waiting& changed) const;
+  bool WalkComesToBehindAll(const Waiting& job) const;
   bool AddIfNow(Inquiry& inquiry, const Variant& variant) const;
   void AdviseSmaller(Inquiry& inquiry) const;
   void AdviseShorter(Inquiry& inquiry) const;

@@ -18,6 +18,7 @@
 #include "scheduler/engine/kept.h"
 #include "scheduler/engine/passes.h"
 #include "scheduler/engine/placement.h"
+#include "scheduler/engine/spread.h"
 #include "scheduler/engine/victims.h"
 
 namespace kezek::engine {
@@ -159,6 +160,7 @@ class PoolWalk {
   std::set<std::pair<quota::AccountIndex, MilliGpus>> kept_from_;
   Agenda* agenda_ = nullptr;  // null: nothing is promised
   std::optional<Victims> victims_;
+  std::optional<Replicas> replicas_;  // none: there is no such node
   // For which no victims, and no room through others' promises, were found: what is left gets less.
   using Asked = std::tuple<quota::AccountIndex, std::string, Request>;
   static Asked AskedBy(const Blocked& blocked);

@@ -1,84 +1,87 @@
 #include "scheduler/engine/spread.h"
 
 #include <algorithm>
-#include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <utility>
-#include <vector>
 
 namespace kezek::engine {
-namespace {
 
-// Nodes [begin, end).
-struct Stretch {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  std::int64_t others = 0;  // elements that hold some of them
-};
-
-std::vector<Stretch> ZonesOf(const PoolLayout& layout, Spread spread) {
-  std::vector<Stretch> zones;
+Replicas::Stretches Replicas::AllOf(Spread spread) const {
+  Stretches stretches;
   if (spread == Spread::kNode) {
-    for (std::size_t spot = 0; spot < layout.spots.size(); ++spot)
-      zones.push_back({spot, spot + 1});
-    return zones;
+    stretches.reserve(layout_.spots.size());
+    for (std::size_t spot = 0; spot < layout_.spots.size(); ++spot) {
+      stretches.push_back({.begin = spot, .end = spot + 1});
+    }
+    return stretches;
   }
   const std::size_t level =
-      std::min<std::size_t>(spread == Spread::kLeaf ? 0 : 1, layout.levels.size() - 1);
-  for (std::size_t i = layout.levels[level].first; i < layout.levels[level].second; ++i) {
-    zones.push_back({layout.zones[i].begin, layout.zones[i].end});
+      std::min<std::size_t>(spread == Spread::kLeaf ? 0 : 1, layout_.levels.size() - 1);
+  for (std::size_t i = layout_.levels[level].first; i < layout_.levels[level].second; ++i) {
+    stretches.push_back({.begin = layout_.zones[i].begin, .end = layout_.zones[i].end});
   }
-  return zones;
+  return stretches;
 }
 
-// The zones of the pool that it has nodes of.
-std::vector<Stretch*> MetBy(const Placement& placement, const PoolLayout& layout,
-                            std::vector<Stretch>& zones) {
+// Those that it has nodes of.
+std::vector<Replicas::Stretch*> Replicas::MetBy(const Placement& placement,
+                                                Stretches& stretches) const {
   std::vector<Stretch*> met;
   for (const NodeGrant& grant : placement) {
-    const auto spot = layout.Find(grant.node);
+    const auto spot = layout_.Find(grant.node);
     if (!spot) continue;
-    const auto zone = std::upper_bound(zones.begin(), zones.end(), *spot,
-                                       [](std::size_t s, const Stretch& z) { return s < z.end; });
-    if (zone == zones.end()) continue;
-    if (std::find(met.begin(), met.end(), &*zone) == met.end()) met.push_back(&*zone);
+    const auto at = std::upper_bound(stretches.begin(), stretches.end(), *spot,
+                                     [](std::size_t s, const Stretch& one) { return s < one.end; });
+    if (at == stretches.end()) continue;
+    if (std::find(met.begin(), met.end(), &*at) == met.end()) met.push_back(&*at);
   }
   return met;
 }
 
-}  // namespace
+void Replicas::Count(const Placement& placement, Stretches& stretches) const {
+  for (Stretch* stretch : MetBy(placement, stretches)) ++stretch->others;
+}
 
-Placement SpreadOut(const World& world, const Draft& draft, const Pool& room,
-                    const Request& request, const JobRef& row, Placement placement) {
-  const PoolLayout& layout = *room.layout;
-  std::vector<Stretch> zones = ZonesOf(layout, request.spec->spread);
-  const auto count = [&](const Placement& other) {
-    for (Stretch* zone : MetBy(other, layout, zones)) ++zone->others;
-  };
+Replicas::Stretches& Replicas::Of(const JobRef& row, Spread spread) {
+  const auto [found, is_new] = of_array_.try_emplace(row.id);
+  Stretches& stretches = found->second;
+  if (!is_new) return stretches;
+  stretches = AllOf(spread);
   const AttemptRef first{{row.id, std::numeric_limits<std::int32_t>::min()}, 0};
-  const auto& holdings = world.holdings();
+  const auto& holdings = world_.holdings();
   for (auto it = holdings.lower_bound(first); it != holdings.end() && it->first.job.id == row.id;
        ++it) {
-    if (it->second.counts) count(it->second.placement);
+    if (it->second.counts) Count(it->second.placement, stretches);
   }
-  for (const Start& start : draft.plan.starts) {
-    if (start.row.id == row.id) count(start.placement);
+  for (const Start& start : draft_.plan.starts) {
+    if (start.row.id == row.id) Count(start.placement, stretches);
   }
-  const std::vector<Stretch*> anyway = MetBy(placement, layout, zones);
-  std::vector<const Stretch*> order;
-  for (const Stretch& zone : zones) order.push_back(&zone);
-  std::stable_sort(order.begin(), order.end(), [&](const Stretch* a, const Stretch* b) {
-    const auto key = [&](const Stretch* zone) {
-      return std::pair(zone->others, anyway.size() != 1 || anyway.front() != zone);
-    };
-    return key(a) < key(b);
-  });
-  for (const Stretch* zone : order) {
-    if (anyway.size() == 1 && anyway.front() == zone) return placement;
-    if (auto there = PlaceAmong(room, request, zone->begin, zone->end)) return *std::move(there);
+  return stretches;
+}
+
+Placement Replicas::Apart(const Pool& room, const Request& request, const JobRef& row,
+                          Placement placement) {
+  if (request.spec->spread == Spread::kNone) return placement;
+  Stretches& stretches = Of(row, request.spec->spread);
+  const std::vector<Stretch*> met = MetBy(placement, stretches);
+  const Stretch* anyway = met.size() == 1 ? met.front() : nullptr;
+  while (true) {
+    Stretch* least = nullptr;
+    for (Stretch& stretch : stretches) {
+      if (!stretch.full && (least == nullptr || stretch.others < least->others)) least = &stretch;
+    }
+    if (least == nullptr || (anyway != nullptr && anyway->others <= least->others)) {
+      return placement;
+    }
+    auto there = PlaceAmong(room, request, least->begin, least->end);
+    if (there) return *std::move(there);
+    least->full = true;
   }
-  return placement;
+}
+
+void Replicas::Started(const JobRef& row, const Placement& placement) {
+  const auto known = of_array_.find(row.id);
+  if (known != of_array_.end()) Count(placement, known->second);
 }
 
 }  // namespace kezek::engine

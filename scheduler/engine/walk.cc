@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "scheduler/engine/pool_walk.h"
-#include "scheduler/engine/spread.h"
 #include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
@@ -56,6 +55,7 @@ PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key)
       free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000),
       seen_(allocated_.size()),
       given_(allocated_.size(), 0) {
+  if (pool_ != nullptr) replicas_.emplace(world, draft, *pool_->layout);
   if (key.shared()) draft.places[type_] = order_.Places();
   const auto agenda = draft.agendas.find(key);
   if (agenda == draft.agendas.end()) return;
@@ -151,7 +151,7 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   }
   if (job.spec->spread != Spread::kNone) {
     const Pool& room = agenda_ == nullptr ? *pool_ : agenda_->RoomNow(stay, job.ref);
-    placement = SpreadOut(world_, draft_, room, request, job.ref, std::move(*placement));
+    placement = replicas_->Apart(room, request, job.ref, std::move(*placement));
   }
   const MilliGpus kept = kept_.From(candidate.project);
   if (kept > 0 && free_milli_ - count.counted_milli < kept) {
@@ -275,6 +275,7 @@ void PoolWalk::AddOfRow(const quota::Candidate& candidate, Reason& reason) const
 }
 
 void PoolWalk::StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement) {
+  if (replicas_) replicas_->Started(job.ref, placement);
   const Given given = AddStart(world_, draft_, key_, job, candidate.nth, std::move(placement));
   Count(candidate.project, given.count);
   disturbed_.insert(candidate.job->project);
