@@ -206,8 +206,10 @@ Result<CommandOutcome> On(Core& core, const NoteCheckpoint& note, const Command&
   if (alive != nullptr && note.attempt != 0 && note.attempt < alive->ref.number) {
     return refused("ATTEMPT_ENDED", ": attempt " + std::to_string(note.attempt) + " has ended");
   }
-  const bool runs = alive != nullptr && alive->state == AttemptState::kRunning &&
-                    alive->end_ms == 0 && (note.attempt == 0 || note.attempt == alive->ref.number);
+  // A job's own word for its attempt may come before Slurm's for its start.
+  const bool by_itself = alive != nullptr && note.attempt == alive->ref.number;
+  const bool runs = alive != nullptr && alive->end_ms == 0 &&
+                    (by_itself || (note.attempt == 0 && alive->state == AttemptState::kRunning));
   if (!runs) return refused("NOT_RUNNING", " does not run: it has no new checkpoint");
   Job job = core.JobOf(note.job);
   const bool by_owner = command.actor == job.user;

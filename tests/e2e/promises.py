@@ -64,6 +64,8 @@ def fill(cluster):
     names = [cluster.submit("daulet", "-", script=script) for _ in range(NODES)]
     cluster.until("the borrower on every node",
                   lambda: all(notes_of(folder, name, 1) for name in names), 120)
+    cluster.until("Kezek sees them run",
+                  lambda: all(cluster.state("daulet", name) == "running" for name in names), 30)
     for name in names:
         status, _, errors = cluster.kezek("daulet", "checkpoint", name)
         assert status == 0, f"checkpoint {name}: {errors}"

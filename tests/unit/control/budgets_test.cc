@@ -290,6 +290,17 @@ TEST_F(BudgetsTest, OnlyWhatRunsHasANewCheckpoint) {
   EXPECT_EQ(desk.Of(second).last_checkpoint_ms, desk.now);
 }
 
+TEST_F(BudgetsTest, AJobsOwnWordOfACheckpointMayComeBeforeSlurmsOfItsStart) {
+  const JobId job = Submit();
+  const AttemptRef ref = desk.Started(job, 7);
+  ASSERT_EQ(desk.Row(job).state, JobState::kStarting);
+  const auto from_outside = desk.Do(NoteCheckpoint{{job}, 0, ""});
+  ASSERT_FALSE(from_outside.has_value());
+  EXPECT_EQ(from_outside.error().details.at(0).reason, "NOT_RUNNING");
+  ASSERT_TRUE(desk.Do(NoteCheckpoint{{job}, 1, ""}).has_value());
+  EXPECT_EQ(desk.Of(ref).last_checkpoint_ms, desk.now);
+}
+
 TEST_F(BudgetsTest, SaysOnceForAGrantThatJobsWaitForMore) {
   ASSERT_TRUE(Grant(2).has_value());
   Submit();
