@@ -24,6 +24,16 @@ struct NodeDomain {
   bool operator==(const NodeDomain&) const = default;
 };
 
+// GPUs of one type, as the cluster reports them, and what jobs that are not Kezek's have with them.
+struct HostGpus {
+  std::string gpu_type;
+  std::int32_t gpus = 0;
+  std::int32_t foreign_gpus = 0;
+  std::int32_t foreign_cpus = 0;
+  std::int64_t foreign_memory_mib = 0;
+  bool operator==(const HostGpus&) const = default;
+};
+
 struct Node {
   std::string name;
   std::string gpu_type;
@@ -42,6 +52,8 @@ struct Node {
   std::int32_t foreign_gpus = 0;  // in use by jobs that are not Kezek's
   std::int32_t foreign_cpus = 0;
   std::int64_t foreign_memory_mib = 0;
+  // Only as the cluster reports it, a host: what it has besides `gpu_type`. See node_parts.h.
+  std::vector<HostGpus> more_gpus;
   bool operator==(const Node&) const = default;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kezek/names.h"
+#include "kezek/node_parts.h"
 #include "scheduler/control/core.h"
 #include "scheduler/control/directory.h"
 #include "scheduler/engine/what_if.h"
@@ -254,7 +255,7 @@ Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
                                           "there is no node " + set.nodes[i],
                                           {}});
   }
-  for (const std::string& name : set.nodes) {
+  for (const std::string& name : WithParts(core.state.nodes(), set.nodes)) {
     Node node = core.state.nodes().at(name);
     if (node.drained_by_kezek == set.drain && node.set_aside_until_ms == 0) continue;
     const NodeHealth before = Effective(node).health;

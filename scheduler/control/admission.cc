@@ -7,6 +7,7 @@
 #include "kezek/bounds.h"
 #include "kezek/check.h"
 #include "kezek/index_ranges.h"
+#include "kezek/node_parts.h"
 #include "kezek/reason_text.h"
 #include "quota/charge.h"
 #include "quota/limits.h"
@@ -99,8 +100,8 @@ Result<JobSpec> Admission::Complete(JobSpec spec) const {
                    "there is no class " + spec.job_class + "; classes here: " + known);
   }
   if (IsAlone(spec.classification)) spec.shape.exclusive = true;
-  for (const auto step :
-       {&Admission::ChooseType, &Admission::CompleteParts, &Admission::CompleteLimit}) {
+  for (const auto step : {&Admission::ChooseType, &Admission::CompleteParts,
+                          &Admission::CompleteNodes, &Admission::CompleteLimit}) {
     if (const auto done = (this->*step)(spec); !done) return done.error();
   }
   if (const auto valid = CheckRest(spec); !valid) return valid.error();
@@ -160,6 +161,14 @@ Result<void> Admission::CompleteParts(JobSpec& spec) const {
         node.cpus == 0 ? 0 : node.memory_mib * std::min(shape.cpus_per_node, node.cpus) / node.cpus;
     shape.memory_mib_per_node = std::max<std::int64_t>(
         1, shape.gpus_per_node > 0 || shape.exclusive ? part(node.memory_mib) : by_cpus);
+  }
+  return {};
+}
+
+// A host's name means its node of the job's type.
+Result<void> Admission::CompleteNodes(JobSpec& spec) const {
+  for (auto* names : {&spec.nodes, &spec.exclude_nodes}) {
+    for (std::string& name : *names) name = OnHost(nodes_, name, spec.shape.gpu_type);
   }
   return {};
 }

@@ -65,6 +65,7 @@ class Admission {
   bool IsAlone(const std::string& classification) const;
   Result<void> ChooseType(JobSpec& spec) const;
   Result<void> CompleteParts(JobSpec& spec) const;
+  Result<void> CompleteNodes(JobSpec& spec) const;
   Result<void> CompleteLimit(JobSpec& spec) const;
   Result<void> CheckReservation(const JobSpec& spec) const;
   Result<void> CheckRest(const JobSpec& spec) const;

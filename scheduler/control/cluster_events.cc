@@ -6,6 +6,7 @@
 
 #include "kezek/check.h"
 #include "scheduler/control/core.h"
+#include "scheduler/control/host_parts.h"
 
 namespace kezek::control {
 namespace {
@@ -88,8 +89,9 @@ void NoteLimit(Core& core, const Attempt& attempt, const ClusterJob& job) {
 }
 
 // The attempt is alive and the job is the one recorded for it.
-void OnOwn(Core& core, const ClusterJob& job) {
+void OnOwn(Core& core, ClusterJob job) {
   const AttemptRef ref = job.attempt;
+  ToNodes(core.state.nodes(), core.JobOf(ref.job).spec->shape.gpu_type, &job.granted);
   Attempt attempt = *core.state.FindAttempt(ref);
   NoteLimit(core, attempt, job);
   if (job.restarts > 0) {

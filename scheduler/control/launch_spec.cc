@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "kezek/index_ranges.h"
+#include "kezek/node_parts.h"
 #include "kezek/output_path.h"
+#include "scheduler/control/host_parts.h"
 
 namespace kezek::control {
 namespace {
@@ -31,7 +33,7 @@ void AddPaths(Launch& launch, const Job& job, const Attempt& attempt,
   names.attempt = attempt.ref;
   names.job_name = job.spec->name;
   names.unix_account = context.unix_account;
-  if (!attempt.placement.empty()) names.node = attempt.placement.front().node;
+  if (!attempt.placement.empty()) names.node = HostOf(attempt.placement.front().node);
   launch.stdout_path = OutputPathOf(*job.spec, names, context.output_root, false);
   launch.stderr_path = OutputPathOf(*job.spec, names, context.output_root, true);
   if (job.spec->stdin_path.empty()) return;
@@ -51,7 +53,7 @@ Launch MakeLaunch(const Job& job, const Attempt& attempt, const LaunchContext& c
   launch.unix_uid = context.unix_uid;
   launch.slurm_account = context.slurm_account;
   launch.qos = context.qos;
-  launch.placement = attempt.placement;
+  launch.placement = OnHosts(attempt.placement);
   launch.spec = *job.spec;
   if (attempt.ref.number > 1) launch.spec.append_output = true;
   launch.limit_ms = attempt.limit_ms;

@@ -1,10 +1,14 @@
 // The machine as the cluster reports it, put together with the configured topology.
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kezek/names.h"
+#include "kezek/node_parts.h"
 #include "scheduler/control/core.h"
+#include "scheduler/control/host_parts.h"
 
 namespace kezek::control {
 namespace {
@@ -63,6 +67,38 @@ void Take(Core& core, const Node& before, const Node& after) {
   core.tick_wanted = true;
 }
 
+void TakeSeen(Core& core, const Node& seen) {
+  const auto known = core.state.nodes().find(seen.name);
+  if (known != core.state.nodes().end()) {
+    const Node before = known->second;
+    Take(core, before, Merged(before, seen));
+  } else if (core.config.nodes.empty()) {
+    Node before;
+    before.name = seen.name;
+    Take(core, before, seen);
+  } else if (core.reported.insert("node " + seen.name).second) {
+    core.Log("node " + seen.name + " is in the cluster, but not configured here: not used");
+  }
+}
+
+// A configured host of one node is that, whatever else it has.
+std::vector<Node> NodesOf(Core& core, Node host, const Shares& shares) {
+  if (core.config.nodes.empty() || host.more_gpus.empty()) return AsNodes(host, shares);
+  const auto parts = shares.find(host.name);
+  for (const HostGpus& more : host.more_gpus) {
+    const bool named =
+        parts != shares.end() &&
+        std::any_of(parts->second.begin(), parts->second.end(),
+                    [&more](const Node& part) { return part.gpu_type == more.gpu_type; });
+    if (named || !core.reported.insert("node " + PartName(host.name, more.gpu_type)).second)
+      continue;
+    core.Log("node " + host.name + " has " + std::to_string(more.gpus) + " GPUs of type " +
+             more.gpu_type + " that the topology gives no part of it: not used");
+  }
+  if (parts == shares.end()) host.more_gpus.clear();
+  return AsNodes(host, shares);
+}
+
 }  // namespace
 
 Node Effective(const Node& node) {
@@ -76,19 +112,12 @@ Node Effective(const Node& node) {
 void OnNodes(Core& core, const NodesObserved& observed) {
   if (!core.nodes_seen) core.tick_wanted = true;
   core.nodes_seen = true;
+  const Shares shares = SharesOf(core.config.nodes);
   std::set<std::string> seen;
-  for (const Node& node : observed.nodes) {
-    seen.insert(node.name);
-    const auto known = core.state.nodes().find(node.name);
-    if (known != core.state.nodes().end()) {
-      const Node before = known->second;
-      Take(core, before, Merged(before, node));
-    } else if (core.config.nodes.empty()) {
-      Node before;
-      before.name = node.name;
-      Take(core, before, node);
-    } else if (core.reported.insert("node " + node.name).second) {
-      core.Log("node " + node.name + " is in the cluster, but not configured here: not used");
+  for (const Node& host : observed.nodes) {
+    for (const Node& node : NodesOf(core, host, shares)) {
+      seen.insert(node.name);
+      TakeSeen(core, node);
     }
   }
   std::vector<Node> gone;

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "kezek/node_parts.h"
 #include "kezek/reason_text.h"
 #include "quota/charge.h"
 #include "scheduler/control/core.h"
@@ -173,8 +174,7 @@ Result<CommandOutcome> ExecutePutReservation(Core& core, const PutReservation& p
   if (auto valid = CheckVersion(directory, one); !valid) return valid.error();
   if (auto valid = CheckTimes(one, core.now); !valid) return valid.error();
   if (auto chosen = ChooseNodes(core, one); !chosen) return chosen.error();
-  std::sort(one.nodes.begin(), one.nodes.end());
-  one.nodes.erase(std::unique(one.nodes.begin(), one.nodes.end()), one.nodes.end());
+  if (one.node_count == 0) one.nodes = WithParts(core.state.nodes(), std::move(one.nodes));
   if (one.nodes.empty()) return Invalid("nodes", "name nodes, or say how many of which GPU type");
   const auto effect = core.engine.EffectOf(one, core.now);
   if (auto valid = CheckEffect(core, put, one, effect); !valid) return valid.error();

@@ -4,6 +4,8 @@
 #include <numeric>
 #include <tuple>
 
+#include "kezek/node_parts.h"
+
 namespace kezek::engine {
 namespace {
 
@@ -53,7 +55,8 @@ void LinkZones(PoolLayout& pool) {
   }
 }
 
-PoolLayout Lay(const PoolKey& key, std::vector<Placed>& nodes) {
+PoolLayout Lay(const PoolKey& key, std::vector<Placed>& nodes,
+               const std::map<std::string, Node>& all) {
   std::sort(nodes.begin(), nodes.end(), [](const Placed& a, const Placed& b) {
     return std::tie(a.first, a.second->name) < std::tie(b.first, b.second->name);
   });
@@ -65,7 +68,8 @@ PoolLayout Lay(const PoolKey& key, std::vector<Placed>& nodes) {
                           .gpus = node->gpus,
                           .cpus = node->cpus,
                           .memory_mib = node->memory_mib,
-                          .cleared = node->cleared});
+                          .cleared = node->cleared,
+                          .shares_host = SharesHost(all, node->name)});
     pool.slots = std::max(pool.slots, static_cast<std::size_t>(std::max(0, node->gpus)) + 1);
   }
   AddZones(nodes, pool);
@@ -102,7 +106,7 @@ Layout::Layout(const std::map<std::string, Node>& nodes, const NodeOwners& owner
   for (const auto& [name, node] : nodes) {
     pools[PoolOf(node, owners)].push_back({PathOf(node, above), &node});
   }
-  for (auto& [key, placed] : pools) pools_.push_back(Lay(key, placed));
+  for (auto& [key, placed] : pools) pools_.push_back(Lay(key, placed, nodes));
   for (std::size_t pool = 0; pool < pools_.size(); ++pool) {
     const std::vector<Spot>& spots = pools_[pool].spots;
     for (std::size_t spot = 0; spot < spots.size(); ++spot) {

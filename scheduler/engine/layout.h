@@ -28,6 +28,7 @@ struct Spot {
   std::int32_t cpus = 0;
   std::int64_t memory_mib = 0;
   std::vector<std::string> cleared;  // classifications of data that may be on it
+  bool shares_host = false;          // nobody can have the host for himself
   std::size_t leaf = 0;              // its zone of the lowest level
   std::size_t rank = 0;              // among the names of the pool's nodes
   bool operator==(const Spot&) const = default;

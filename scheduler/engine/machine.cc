@@ -15,14 +15,14 @@ bool IsForeign(const Node& node) {
   return node.foreign_gpus != 0 || node.foreign_cpus != 0 || node.foreign_memory_mib != 0;
 }
 
-NodeBalance BalanceOf(const Node& node, const NodeUse& used, TimeMs now) {
+NodeBalance BalanceOf(const Node& node, const Spot& spot, const NodeUse& used, TimeMs now) {
   return {.memory_mib = node.memory_mib - node.foreign_memory_mib - used.memory_mib,
           .gpus = node.gpus - node.foreign_gpus - used.gpus,
           .cpus = node.cpus - node.foreign_cpus - used.cpus,
           .attempts = used.attempts,
           .exclusive = used.exclusive,
           .in_service = InService(node, now),
-          .foreign = IsForeign(node)};
+          .shared = spot.shares_host || IsForeign(node)};
 }
 
 // Adds a node (sign 1) to the sums of its zones, or takes it out.
@@ -128,8 +128,10 @@ void Machine::Fill(const std::map<std::string, Node>& nodes,
     const Layout::At* at = Find(name);
     KEZEK_CHECK(at != nullptr, "the layout has no such node");
     const auto use = used.find(name);
-    Put(pools_[at->pool], at->spot, BalanceOf(node, use == used.end() ? none : use->second, now));
-    pools_[at->pool].capacity_gpus += CapacityOf(node, InService(node, now));
+    Pool& pool = pools_[at->pool];
+    Put(pool, at->spot,
+        BalanceOf(node, pool.layout->spots[at->spot], use == used.end() ? none : use->second, now));
+    pool.capacity_gpus += CapacityOf(node, InService(node, now));
   }
 }
 
@@ -155,7 +157,8 @@ Machine Machine::AsConfigured() const {
           {.memory_mib = spot.memory_mib,
            .gpus = spot.gpus,
            .cpus = spot.cpus,
-           .in_service = true});
+           .in_service = true,
+           .shared = spot.shares_host});
       pool.capacity_gpus += spot.gpus;
     }
   }
@@ -244,7 +247,7 @@ void Machine::Change(const Node& before, const Node& after, TimeMs now) {
   balance.cpus += before.foreign_cpus - after.foreign_cpus;
   balance.memory_mib += before.foreign_memory_mib - after.foreign_memory_mib;
   balance.in_service = InService(after, now);
-  balance.foreign = IsForeign(after);
+  balance.shared = pool.layout->spots[at->spot].shares_host || IsForeign(after);
   pool.capacity_gpus += CapacityOf(after, balance.in_service);
   Put(pool, at->spot, balance);
 }

@@ -62,7 +62,7 @@ struct NodeBalance {
   std::int32_t attempts = 0;
   std::int32_t exclusive = 0;
   bool in_service = false;
-  bool foreign = false;
+  bool shared = false;    // with jobs that are not Kezek's, or with another node of the host
   bool promised = false;  // to others, in part
   bool operator==(const NodeBalance&) const = default;
 
@@ -72,7 +72,7 @@ struct NodeBalance {
             .cpus = cpus < 0 ? 0 : cpus,
             .memory_mib = memory_mib < 0 ? 0 : memory_mib,
             .in_service = true,
-            .idle = attempts == 0 && !foreign && !promised};
+            .idle = attempts == 0 && !shared && !promised};
   }
 };
 

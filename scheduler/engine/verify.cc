@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "kezek/node_parts.h"
 #include "kezek/reason_text.h"
 #include "quota/limits.h"
 #include "scheduler/engine/placement.h"
@@ -160,6 +161,8 @@ Broken TooMuch(const Basis& basis, const Recount& recount, const Start& start, c
     const bool foreign =
         node.foreign_gpus > 0 || node.foreign_cpus > 0 || node.foreign_memory_mib > 0;
     if (use.exclusive > 0 && use.attempts > 1) return "node " + node.name + " is not shared";
+    const bool host = shape.exclusive && SharesHost(basis.world->nodes(), node.name);
+    if (host) return "node " + node.name + " is not the whole host";
     if (shape.exclusive && foreign) return "node " + node.name + " is not free for one alone";
   }
   return std::nullopt;

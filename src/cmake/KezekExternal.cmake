@@ -26,6 +26,7 @@ kezek_external_table(openssl libssl-dev openssl/evp.h ssl crypto)
 kezek_external_table(munge libmunge-dev munge.h munge)
 kezek_external_table(acl libacl1-dev sys/acl.h acl)
 kezek_external_table(zlib zlib1g-dev zlib.h z)
+kezek_external_table(mimalloc libmimalloc-dev mimalloc.h mimalloc)
 kezek_external_table(gtest libgtest-dev gtest/gtest.h gtest)
 kezek_external_table(benchmark libbenchmark-dev benchmark/benchmark.h benchmark)
 
@@ -66,4 +67,18 @@ function(kezek_external name)
     target_link_libraries(ext::grpc INTERFACE ext::protobuf)
   endif()
   target_link_libraries(ext::${name} INTERFACE Threads::Threads)
+endfunction()
+
+# Programs that allocate with mimalloc instead of the C library: a tick makes and frees many small
+# things (docs/adr/0018-allocator.md). Sanitizers bring allocators of their own.
+function(kezek_use_mimalloc)
+  if(KEZEK_SANITIZE)
+    return()
+  endif()
+  kezek_external(mimalloc)
+  foreach(target IN LISTS ARGN)
+    # No symbol of it is called by name.
+    target_link_libraries(${target} PRIVATE -Wl,--push-state,--no-as-needed ext::mimalloc
+                                            -Wl,--pop-state)
+  endforeach()
 endfunction()

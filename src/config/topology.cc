@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "config/yaml_section.h"
 #include "kezek/host_list.h"
+#include "kezek/node_parts.h"
 
 namespace kezek::config {
 namespace {
@@ -26,9 +27,39 @@ void ReadNodeSize(Section& section, Node* out) {
   if (section.Has("clearance")) out->cleared = {clearance};  // what is below it follows
 }
 
+// What the host has of other types. Each part has sizes of its own, all else is the host's.
+void ReadParts(Section& section, std::vector<Node>* parts) {
+  if (section.Has("parts")) parts->clear();
+  section.List("parts", [&](Section& part) {
+    Node read;
+    for (const char* key : {"gpu_type", "gpus", "cpus", "memory_mib"}) part.Require(key);
+    ReadNodeSize(part, &read);
+    if (part.Has("clearance")) part.Problem("clearance", "is the host's: give it there");
+    for (const Node& other : *parts) {
+      if (other.gpu_type == read.gpu_type) part.Problem("gpu_type", "a part of it has this type");
+    }
+    parts->push_back(std::move(read));
+  });
+}
+
+// A node of each part of `host`.
+std::vector<Node> NodesOf(const Node& host, const std::vector<Node>& parts) {
+  std::vector<Node> nodes{host};
+  for (const Node& part : parts) {
+    Node& node = nodes.emplace_back(host);
+    node.name = PartName(host.name, part.gpu_type);
+    node.gpu_type = part.gpu_type;
+    node.gpus = part.gpus;
+    node.cpus = part.cpus;
+    node.memory_mib = part.memory_mib;
+  }
+  return nodes;
+}
+
 // Keys of leaves, and levels that have a key of their own: no level above blocks has such a name.
-constexpr std::array kTaken = {"name",   "leaf", "block", "node",       "nodes",    "machine",
-                               "labels", "gpus", "cpus",  "memory_mib", "gpu_type", "clearance"};
+constexpr std::array kTaken = {"name",     "leaf",      "block", "node", "nodes",
+                               "machine",  "labels",    "gpus",  "cpus", "memory_mib",
+                               "gpu_type", "clearance", "parts"};
 
 void ReadLevels(Section& section, std::vector<std::string>* levels) {
   section.Texts("levels", levels);
@@ -55,9 +86,16 @@ Result<std::vector<Node>> ParseTopology(const std::string& text, const std::stri
   std::map<std::string, std::vector<NodeDomain>> above;  // by block
   std::vector<std::string> levels;
   Node usual;
+  std::vector<Node> usual_parts;
   const auto read_leaf = [&](Section& leaf) {
     Node place = usual;
     ReadNodeSize(leaf, &place);
+    std::vector<Node> parts = usual_parts;
+    ReadParts(leaf, &parts);
+    for (const Node& part : parts) {
+      if (!place.gpu_type.empty() && part.gpu_type != place.gpu_type) continue;
+      leaf.Problem("parts", "a node with parts has a gpu_type of its own, other than theirs");
+    }
     std::string list;
     for (const char* key : {"name", "nodes"}) leaf.Require(key);
     leaf.Text("name", &place.leaf);
@@ -76,11 +114,19 @@ Result<std::vector<Node>> ParseTopology(const std::string& text, const std::stri
     }
     for (const auto& name : *names) {
       place.name = name;
-      if (!nodes.emplace(name, place).second) leaf.Problem("nodes", name + " is in two leaves");
+      if (IsPart(name)) leaf.Problem("nodes", name + " is no host: say what it has under parts");
+      for (Node& node : NodesOf(place, parts)) {
+        const std::string known_as = node.name;
+        if (nodes.emplace(known_as, std::move(node)).second) continue;
+        leaf.Problem("nodes", known_as + " is in two leaves");
+      }
     }
   };
   const auto read = ReadYaml(text, file_name, [&](Section& section) {
-    section.Child("node", [&](Section& node) { ReadNodeSize(node, &usual); });
+    section.Child("node", [&](Section& node) {
+      ReadNodeSize(node, &usual);
+      ReadParts(node, &usual_parts);
+    });
     ReadLevels(section, &levels);
     section.Require("leaves");
     section.List("leaves", read_leaf);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "kezek/host_list.h"
+#include "kezek/node_parts.h"
 #include "kezek/reason_text.h"
 #include "rpc/field_checks.h"
 #include "rpc/job_list.h"
@@ -120,8 +121,9 @@ void ReadRest(const v1::JobFilter& filter, FieldChecks* checks, ListPlan* plan) 
       if (!plan->caller->view->nodes.contains(name)) {
         return checks->Fail(field, "this cluster has no node '" + name + "'");
       }
-      plan->nodes.insert(name);
     }
+    const auto all = WithParts(plan->caller->view->nodes, *names);
+    plan->nodes.insert(all.begin(), all.end());
   }
   for (int i = 0; i < filter.jobs_size() && checks->ok(); ++i) {
     const auto parsed =

@@ -290,18 +290,13 @@ grpc::ServerWriteReactor<v1::LogsResponse>* OpenLogs(const std::shared_ptr<Strea
                                                      grpc::CallbackServerContext* context,
                                                      const v1::LogsRequest& request) {
   using Failed = FailedStream<v1::LogsResponse>;
-  const Parts& parts = streams->parts;
-  const std::string authorization = Authorization(*context);
-  auto caller = Enter(parts, kMethod, authorization, request);
-  if (!caller) return new Failed(caller.error());
-  const auto cluster = CheckCluster(streams->settings, request.cluster());
-  if (!cluster) return new Failed(cluster.error());
+  auto listener = Listen(*streams, *context, kMethod, request);
+  if (!listener) return new Failed(listener.error());
   const auto checked = CheckLogs(request);
   if (!checked) return new Failed(checked.error());
   const auto job = ParseJob(request.job(), "job");
   if (!job) return new Failed(job.error());
-  const auto stream = std::make_shared<LogStream>(
-      streams, Listener{kMethod, authorization, std::move(*caller)}, request, *job);
+  const auto stream = std::make_shared<LogStream>(streams, *std::move(listener), request, *job);
   stream->Open();
   return stream.get();
 }

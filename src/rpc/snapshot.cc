@@ -164,21 +164,17 @@ grpc::ServerWriteReactor<v1::SnapshotResponse>* OpenSnapshot(
     const std::shared_ptr<Streams>& streams, grpc::CallbackServerContext* context,
     const v1::SnapshotRequest& request) {
   using Failed = FailedStream<v1::SnapshotResponse>;
-  const Parts& parts = streams->parts;
-  const std::string authorization = Authorization(*context);
-  auto caller = Enter(parts, kMethod, authorization, request);
-  if (!caller) return new Failed(caller.error());
-  const auto cluster = CheckCluster(streams->settings, request.cluster());
-  if (!cluster) return new Failed(cluster.error());
+  auto listener = Listen(*streams, *context, kMethod, request);
+  if (!listener) return new Failed(listener.error());
   const v1::TimeRange& time = request.history();
   if (time.since_ms() < 0 || time.until_ms() < 0 ||
       (time.until_ms() != 0 && time.since_ms() >= time.until_ms())) {
     return new Failed(Invalid("history", "ends before it begins"));
   }
-  auto type = TypeOf(request, *caller->view);
+  auto type = TypeOf(request, *listener->caller.view);
   if (!type) return new Failed(type.error());
-  const auto stream = std::make_shared<SnapshotStream>(
-      streams, Listener{kMethod, authorization, std::move(*caller)}, request, *std::move(type));
+  const auto stream =
+      std::make_shared<SnapshotStream>(streams, *std::move(listener), request, *std::move(type));
   stream->Open();
   return stream.get();
 }

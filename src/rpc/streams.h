@@ -73,6 +73,18 @@ struct Listener {
   Caller caller;
 };
 
+// What the opening of a stream begins with: who may listen, at the cluster that is meant.
+template <class Request>
+Result<Listener> Listen(const Streams& streams, const grpc::CallbackServerContext& context,
+                        std::string_view method, const Request& request) {
+  std::string authorization = Authorization(context);
+  auto caller = Enter(streams.parts, method, authorization, request, context.peer());
+  if (!caller) return caller.error();
+  const auto cluster = CheckCluster(streams.settings, request.cluster());
+  if (!cluster) return cluster.error();
+  return Listener{method, std::move(authorization), *std::move(caller)};
+}
+
 // A stream that ends before it has begun.
 template <class Response>
 class FailedStream final : public grpc::ServerWriteReactor<Response> {

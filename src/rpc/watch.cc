@@ -243,16 +243,13 @@ class WatchStream final : public Stream<v1::WatchResponse> {
 grpc::ServerWriteReactor<v1::WatchResponse>* OpenWatch(const std::shared_ptr<Streams>& streams,
                                                        grpc::CallbackServerContext* context,
                                                        const v1::WatchRequest& request) {
-  const Parts& parts = streams->parts;
-  const std::string authorization = Authorization(*context);
-  auto caller = Enter(parts, kMethod, authorization, request);
-  if (!caller) return new FailedStream<v1::WatchResponse>(caller.error());
-  const auto cluster = CheckCluster(streams->settings, request.cluster());
-  if (!cluster) return new FailedStream<v1::WatchResponse>(cluster.error());
-  auto filter = ReadWatchFilter(request, *caller);
-  if (!filter) return new FailedStream<v1::WatchResponse>(filter.error());
-  const auto stream = std::make_shared<WatchStream>(
-      streams, Listener{kMethod, authorization, std::move(*caller)}, std::move(*filter), request);
+  using Failed = FailedStream<v1::WatchResponse>;
+  auto listener = Listen(*streams, *context, kMethod, request);
+  if (!listener) return new Failed(listener.error());
+  auto filter = ReadWatchFilter(request, listener->caller);
+  if (!filter) return new Failed(filter.error());
+  const auto stream =
+      std::make_shared<WatchStream>(streams, *std::move(listener), *std::move(filter), request);
   stream->Open();
   return stream.get();
 }

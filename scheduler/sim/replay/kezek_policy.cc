@@ -129,6 +129,7 @@ engine::EngineConfig ConfigOf(const JobList& list, const KezekRules& rules) {
   engine::EngineConfig config;
   const std::int64_t longest_s = std::min<std::int64_t>(LongestLimit(list), 7 * 24 * 3600);
   config.phase_ended = rules.phase_ended;
+  config.age_max_ms = rules.age_max_s * kSecondMs;
   config.reservations = rules.reservations;
   config.reserve_after_ms = rules.reserve_after_s.value_or(longest_s) * kSecondMs;
   config.reserve_width_percent = rules.reserve_width_percent;

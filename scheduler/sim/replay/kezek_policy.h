@@ -20,6 +20,7 @@ namespace kezek::replay {
 
 struct KezekRules {
   ProjectRule rule = ProjectRule::kFair;  // of every project
+  std::int64_t age_max_s = 24 * 3600;     // EngineConfig's
   std::int32_t guarantee_percent = 0;     // 0…100
   std::int32_t reservations = 0;          // alive in each pool
   // Only who has waited for so long has one; none: for the longest limit, at most for a week.

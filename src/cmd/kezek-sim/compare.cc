@@ -201,6 +201,12 @@ void CompareCommand::Options::AddRules(CLI::App& command) {
                   "else 0]")
       ->check(CLI::Range(0, 100))
       ->type_name("PERCENT");
+  command
+      .add_option("--age-max", kezek.age_max_s,
+                  "rule shortest: who has waited for longer while the group ran goes first")
+      ->check(CLI::Range(std::int64_t{60}, std::int64_t{1'000'000'000}))
+      ->type_name("S")
+      ->capture_default_str();
   command.add_option("--heartbeat", kezek.ask_s, "kezek decides so often besides; 0: at events")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{86'400}))
       ->type_name("S")

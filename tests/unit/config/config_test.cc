@@ -245,6 +245,38 @@ TEST(Topology, PlacesNodesUnderLeaves) {
       << twice.error().message;
 }
 
+TEST(Topology, PartsOfAHostAreNodes) {
+  const std::string head =
+      "node: {gpu_type: h200, gpus: 8, cpus: 192, memory_mib: 2000000}\nleaves:\n";
+  const std::string leaf =
+      "  - {name: a, nodes: 'n[1-2]', labels: [x], gpus: 6, cpus: 144, parts: [";
+  const std::string part = "{gpu_type: mig-1g, gpus: 14, cpus: 48, memory_mib: 500000}";
+  const auto nodes = ParseTopology(head + leaf + part + "]}\n", "t.yaml");
+  ASSERT_TRUE(nodes) << nodes.error().message;
+  ASSERT_EQ(nodes->size(), 4U);
+  EXPECT_EQ((*nodes)[0].name, "n1");
+  EXPECT_EQ((*nodes)[0].gpus, 6);
+  const Node& slices = (*nodes)[1];
+  EXPECT_EQ(slices.name, "n1/mig-1g");
+  EXPECT_EQ(slices.gpu_type, "mig-1g");
+  EXPECT_EQ(slices.gpus, 14);
+  EXPECT_EQ(slices.cpus, 48);
+  EXPECT_EQ(slices.leaf, "a");
+  EXPECT_EQ(slices.labels, std::vector<std::string>{"x"});
+  const auto problem = [&](const std::string& text) {
+    const auto parsed = ParseTopology(head + text, "t.yaml");
+    return parsed ? std::string("none") : parsed.error().message;
+  };
+  const auto has = [](const std::string& text, const char* what) {
+    return text.find(what) != std::string::npos;
+  };
+  EXPECT_TRUE(has(problem(leaf + part + ", " + part + "]}\n"), "a part of it has this type"));
+  EXPECT_TRUE(has(problem(leaf + "{gpu_type: h200, gpus: 1, cpus: 1, memory_mib: 1}]}\n"),
+                  "other than theirs"));
+  EXPECT_TRUE(has(problem(leaf + "{gpu_type: mig-1g, gpus: 1}]}\n"), "cpus"));
+  EXPECT_TRUE(has(problem("  - {name: a, nodes: n1/mig}\n"), "is no host"));
+}
+
 TEST(Topology, LevelsAboveBlocks) {
   const std::string levels = "levels: [row, hall]\nleaves:\n";
   const auto nodes = ParseTopology(levels +

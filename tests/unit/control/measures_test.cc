@@ -30,8 +30,8 @@ TEST(QueueTally, CountsJobsByClassAndReason) {
   const JobId untold = desk.Submit();
   const Job row = desk.Row(untold);
   QueueTally tally = Tally(desk);
-  const std::vector<QueuedJobs> queued = {{"debug", ReasonCode::kBeginTime, 10, 20'000},
-                                          {"normal", ReasonCode::kBeginTime, 1, 2000}};
+  const std::vector<kezek::QueuedJobs> queued = {{"debug", ReasonCode::kBeginTime, 10, 20'000},
+                                                 {"normal", ReasonCode::kBeginTime, 1, 2000}};
   EXPECT_EQ(tally.queued, queued) << "the job " << row.ref.id.value << " is in no round yet";
   EXPECT_EQ(tally.alive, (std::vector<AliveAttempts>{{"normal", true, 1, 2000}}));
   desk.Tick();

@@ -127,13 +127,5 @@ TEST(Counted, AtMostAmongTheNodesItMayGoTo) {
   EXPECT_EQ(Most(spec), 6000) << "by the commonest size";
 }
 
-TEST(Counted, Text) {
-  EXPECT_EQ(GpusText(0), "0");
-  EXPECT_EQ(GpusText(2000), "2");
-  EXPECT_EQ(GpusText(2500), "2.5");
-  EXPECT_EQ(GpusText(63), "0.063");
-  EXPECT_EQ(GpusText(-1250), "-1.25");
-}
-
 }  // namespace
 }  // namespace kezek::quota
