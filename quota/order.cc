@@ -1,7 +1,6 @@
 #include "quota/order.h"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <utility>
 
@@ -118,8 +117,9 @@ void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
   std::vector<std::pair<UserId, Item>> users;  // sorted, as the groups of a class are
   const Groups& groups = walk->project->groups;
   walk->groups.reserve(groups.size());
-  for (auto it = groups.begin(); it != groups.end(); ++it) {
+  for (auto it = groups.begin(), next = it; it != groups.end(); it = next) {
     const auto& [key, waiting] = *it;
+    ++next;
     const bool joins = !fair && !walk->groups.empty() &&
                        walk->groups.back().scavenger == key.scavenger &&
                        walk->groups.back().class_rank == key.class_rank;
@@ -130,7 +130,7 @@ void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
                               .first = waiting.first});
     }
     GroupWalk& group = walk->groups.back();
-    group.end = std::next(it);
+    group.end = next;
     group.least_milli = std::min(group.least_milli, waiting.runs.begin()->first);
     group.first = std::min(group.first, waiting.first);
     if (!fair) continue;

@@ -258,12 +258,13 @@ Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
   for (const std::string& name : WithParts(core.state.nodes(), set.nodes)) {
     Node node = core.state.nodes().at(name);
     if (node.drained_by_kezek == set.drain && node.set_aside_until_ms == 0) continue;
-    const NodeHealth before = Effective(node).health;
+    const NodeHealth before = Effective(node, core.now).health;
     node.drained_by_kezek = set.drain;
     node.set_aside_until_ms = 0;
     node.health_reason = set.drain ? set.text : std::string();
     core.Put(node);
-    core.engine.SetNode(Effective(node));
+    core.engine.SetNode(node);
+    core.node_faults.erase(name);
     Event event = Changed(core, Subject::kNode, name, set.text, command);
     event.reason.fields["field"] = "service";
     event.reason.fields["to"] = set.drain ? "draining" : "in service";

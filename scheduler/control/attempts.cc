@@ -260,6 +260,7 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
   if (exceeds || elsewhere) core.Say(Note(row, differs, kActorKezek, number, core.now));
   if (!job.granted.empty()) attempt.placement = job.granted;
   core.Put(attempt);
+  LaunchSucceeded(core, attempt);
   std::string nodes;
   for (const NodeGrant& grant : attempt.placement) nodes += (nodes.empty() ? "" : ",") + grant.node;
   core.Say(Move(row, JobState::kRunning, {ReasonCode::kStarted, {{"nodes", nodes}}}, kActorKezek,
@@ -315,6 +316,7 @@ void EndAttempt(Core& core, Attempt attempt, const End& end) {
   }
   core.follow_changed = true;
   if (IsFinal(job.state)) AfterFinal(core, job);
+  if (end.outcome == AttemptOutcome::kLaunchFailed) LaunchFailed(core, attempt);
   if (end.outcome != AttemptOutcome::kLaunchFailed || ref.job.element == kNoElement) return;
   // What is wrong with one element is likely wrong with the next: the pending ones wait as long.
   Job row = core.JobOf({ref.job.id, kNoElement});

@@ -37,6 +37,8 @@ struct ControlConfig {
   DurationMs retry_ms = 5 * kSecondMs;            // of releases, cancels and looks
   DurationMs backoff_ms = 10 * kSecondMs;         // after a failed launch; doubles
   DurationMs backoff_max_ms = 10 * kMinuteMs;
+  std::int32_t set_aside_after = 3;            // launches that fail in a row on a node; 0: never
+  DurationMs set_aside_ms = 10 * kMinuteMs;    // doubles while they go on to fail
   DurationMs reconcile_ms = 5 * kMinuteMs;     // full listings of the cluster's jobs
   DurationMs history_commit_ms = kMinuteMs;    // of how accounts stand, at least; a crash loses it
   DurationMs history_hours_ms = 400 * kDayMs;  // by the hour so long, then by the day

@@ -58,7 +58,7 @@ void BeginFollowing(Core& core, const Snapshot& snapshot) {
   for (const auto& [ref, job] : core.state.jobs()) {
     if (job.state == JobState::kQueued) core.refresh.insert(ref);
   }
-  for (const auto& [name, node] : core.state.nodes()) core.engine.SetNode(Effective(node));
+  for (const auto& [name, node] : core.state.nodes()) core.engine.SetNode(node);
 }
 
 // Settings that the configuration of today does not allow stand as they are until they are changed.

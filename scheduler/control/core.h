@@ -53,6 +53,13 @@ struct FollowUp {
   std::string waits_for;          // why the cluster does not start it, in its words
 };
 
+// Launches that failed on a node since one succeeded there, in this process.
+struct NodeFault {
+  std::int32_t failed = 0;
+  std::set<JobId> jobs;    // of these
+  std::int32_t times = 0;  // it was set aside since then
+};
+
 struct Core {
   Core(const ControlConfig& config_in, const Snapshot& snapshot, TimeMs now_in);
 
@@ -77,6 +84,8 @@ struct Core {
   std::set<JobRef> asked;                            // of the store, not answered yet
   std::set<JobRef> ask_again;                        // the store failed: at the next tick
   std::set<std::string> reported;                    // strays and oddities already said
+  std::map<std::string, NodeFault> node_faults;      // of nodes whose last launch failed
+  TimeMs aside_over_ms = 1;                          // of the next node set aside; 0: none is
 
   // The cluster.
   bool cluster_answers = false;
@@ -235,8 +244,15 @@ void SayWhatIsScaled(Core& core);
 
 // --- nodes.cc ---
 void OnNodes(Core& core, const NodesObserved& observed);
-// As the engine and people see it: drained by Kezek is draining.
-Node Effective(const Node& node);
+// As people see it: drained by Kezek is draining, as long as it is.
+Node Effective(const Node& node, TimeMs now);
+
+// --- node_faults.cc ---
+// The attempt did not run on its nodes, or does.
+void LaunchFailed(Core& core, const Attempt& attempt);
+void LaunchSucceeded(Core& core, const Attempt& attempt);
+// Nodes that were set aside are tried again: people are told, when it is time.
+void EndAsides(Core& core);
 
 // --- queueing.cc: jobs that wait. ---
 // Tells the engine, or notes why the job may not start; cancels what can no longer start.

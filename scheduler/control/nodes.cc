@@ -9,6 +9,7 @@
 #include "kezek/node_parts.h"
 #include "scheduler/control/core.h"
 #include "scheduler/control/host_parts.h"
+#include "scheduler/engine/machine.h"
 
 namespace kezek::control {
 namespace {
@@ -62,7 +63,7 @@ void Take(Core& core, const Node& before, const Node& after) {
   } else {
     core.state.PutNode(after);
   }
-  core.engine.SetNode(Effective(after));
+  core.engine.SetNode(after);
   core.directory_changed = true;
   core.tick_wanted = true;
 }
@@ -101,10 +102,15 @@ std::vector<Node> NodesOf(Core& core, Node host, const Shares& shares) {
 
 }  // namespace
 
-Node Effective(const Node& node) {
+Node Effective(const Node& node, TimeMs now) {
   Node result = node;
-  if (node.drained_by_kezek && node.health == NodeHealth::kUp) {
+  if (node.health != NodeHealth::kUp || !node.drained_by_kezek) return result;
+  if (!engine::InService(node, now)) {
     result.health = NodeHealth::kDraining;
+  } else {  // it is tried again
+    result.drained_by_kezek = false;
+    result.set_aside_until_ms = 0;
+    result.health_reason.clear();
   }
   return result;
 }

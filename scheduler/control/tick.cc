@@ -132,6 +132,7 @@ void Tick(Core& core) {
   core.ready.load_jobs.insert(core.ready.load_jobs.end(), core.ask_again.begin(),
                               core.ask_again.end());
   core.ask_again.clear();
+  EndAsides(core);
   if (core.config.engine.phase_ended) core.config.engine.phase_ended("take_in");
   core.plan = core.engine.Decide(core.now);
   core.plan_version = core.state.directory()->settings_version;

@@ -74,7 +74,9 @@ void MakeView(Core& core) {
     view.nodes = core.view->nodes;
   } else {
     view.nodes.clear();
-    for (const auto& [name, node] : core.state.nodes()) view.nodes[name] = Effective(node);
+    for (const auto& [name, node] : core.state.nodes()) {
+      view.nodes[name] = Effective(node, core.now);
+    }
   }
   view.now_ms = core.now;
   view.tick = core.tick;

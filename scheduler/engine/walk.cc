@@ -123,7 +123,7 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   if (IsKnownToWait(candidate)) return;
   const Waiting& job = World::RowOf(*candidate.job);
   if (candidate.nth < StartedBefore(job.ref)) return order_.PassOver();
-  quota::JobCount count = world_.CountOf(job);
+  quota::JobCount count = world_.CountOf(*candidate.job);
   count.apart = !key_.shared();
   if (Reason stop = Stop(candidate, job, count); stop.code != ReasonCode::kNone) {
     return PassOver(candidate, StopsBy(std::move(stop)));

@@ -329,7 +329,7 @@ std::shared_ptr<const Reason> PoolWalk::StopOfRow(const quota::OrderJob& job,
   const Waiting& row = World::RowOf(job);
   const auto find = [&]() -> std::shared_ptr<const Reason> {
     const quota::Candidate candidate{.job = &job, .project = project};
-    Reason stop = Stop(candidate, row, world_.CountOf(row));
+    Reason stop = Stop(candidate, row, world_.CountOf(job));
     if (stop.code == ReasonCode::kNone) return nullptr;
     return std::make_shared<const Reason>(std::move(stop));
   };

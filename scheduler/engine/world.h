@@ -216,6 +216,7 @@ class World {
   // The budget that makes it a scavenger, by the last Refresh; or none.
   BudgetRef ScavengesOf(const JobRef& waiting) const;
   quota::JobCount CountOf(const Waiting& job) const;
+  quota::JobCount CountOf(const quota::OrderJob& job) const;
   quota::JobCount CountOf(const Start& start) const;
   quota::JobCount CountOf(const Holding& attempt) const;
 

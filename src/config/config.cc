@@ -52,6 +52,8 @@ void ReadScheduling(Section& section, SchedulingConfig* out) {
   section.Duration("kill_margin", 0, &out->kill_margin_ms);
   section.Duration("hold_beyond", 0, &out->hold_beyond_ms);
   section.Duration("refund_max", 0, &out->refund_max_ms);
+  section.Number("set_aside_after", 0, 1000, &out->set_aside_after);
+  section.Duration("set_aside", kSecondMs, &out->set_aside_ms);
   section.Duration("gather", 0, &out->gather_ms);
   section.Duration("heartbeat", 100, &out->heartbeat_ms);
 }

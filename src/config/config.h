@@ -47,7 +47,9 @@ struct SchedulingConfig {
   DurationMs kill_margin_ms = 2 * kMinuteMs;  // at least Slurm's KillWait
   DurationMs hold_beyond_ms = kDayMs;         // of a budget's period, past its end
   DurationMs refund_max_ms = kHourMs;
-  DurationMs gather_ms = 100;  // events within this of a tick share the next
+  std::int32_t set_aside_after = 3;          // launches that fail in a row on a node; 0: never
+  DurationMs set_aside_ms = 10 * kMinuteMs;  // doubles while they go on to fail
+  DurationMs gather_ms = 100;                // events within this of a tick share the next
   DurationMs heartbeat_ms = 5 * kSecondMs;
 };
 

@@ -77,6 +77,8 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.charge.hold_beyond_ms = config.scheduling.hold_beyond_ms;
   control.charge.refund_max_ms = config.scheduling.refund_max_ms;
   control.history_hours_ms = config.scheduling.history_hours_ms;
+  control.set_aside_after = config.scheduling.set_aside_after;
+  control.set_aside_ms = config.scheduling.set_aside_ms;
   control.classes = config.classes;
   control.classifications = config.classifications;
   control.alone_from = config.alone_from;

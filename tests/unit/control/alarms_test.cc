@@ -24,7 +24,7 @@ class AlarmsTest : public ::testing::Test {
     Core& core = *core_;
     core.now = desk.now;
     core.cluster_answers = core.nodes_seen = core.listed = true;
-    for (const auto& [name, node] : core.state.nodes()) core.engine.SetNode(Effective(node));
+    for (const auto& [name, node] : core.state.nodes()) core.engine.SetNode(node);
     for (const auto& [ref, job] : core.state.jobs()) core.refresh.insert(ref);
     Settle(core);
     return core;
