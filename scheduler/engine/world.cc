@@ -428,12 +428,6 @@ quota::JobCount World::CountOf(const Waiting& job) const {
           CountedOf(spec), ClassOf(spec.job_class).scavenger || scavenges_.contains(job.ref)};
 }
 
-quota::JobCount World::CountOf(const quota::OrderJob& job) const {
-  const JobSpec& spec = *RowOf(job).spec;
-  return {job.project,         job.user,          spec.job_class,
-          spec.shape.gpu_type, job.counted_milli, job.scavenger};
-}
-
 quota::JobCount World::CountOf(const Start& start) const {
   quota::JobCount count = CountOf(waiting_.at(start.row));
   count.counted_milli = start.counted_milli;

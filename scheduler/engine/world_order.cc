@@ -58,6 +58,12 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   return order;
 }
 
+quota::JobCount World::CountOf(const quota::OrderJob& job) const {
+  const JobSpec& spec = *RowOf(job).spec;
+  return {job.project,         job.user,          spec.job_class,
+          spec.shape.gpu_type, job.counted_milli, job.scavenger};
+}
+
 void World::Order(const Waiting& job) {
   if (StartableCount(job) == 0 || IsBarred(job.ref)) return;
   ++keyed_;
