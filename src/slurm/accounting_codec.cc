@@ -23,7 +23,7 @@ Tres ReadTres(const Json& list) {
 
 std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   if (!entry.is_object()) return std::nullopt;
-  const auto state = StateFromText(TextAt(ObjectAt(entry, "state"), "current"));
+  const auto state = StateAt(ObjectAt(entry, "state"), "current");
   const std::int64_t id = IntegerAt(entry, "job_id");
   if (!state || id <= 0) return std::nullopt;
   LiveJob live;
@@ -46,9 +46,7 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   }
   if (HasEnded(*state)) {
     job.end_ms = IntegerAt(time, "end") * kSecondMs;
-    const Json& exit = ObjectAt(entry, "exit_code");
-    job.exit_signal = static_cast<std::int32_t>(IntegerAt(ObjectAt(exit, "signal"), "signal_id"));
-    job.exit_code = static_cast<std::int32_t>(IntegerAt(exit, "return_code"));
+    ReadExitParts(ObjectAt(entry, "exit_code"), &job);
     const bool silent = job.exit_signal == 0 && job.exit_code == 0;
     if (silent && *state == ClusterJobState::kFailed) job.exit_code = 1;
   }
@@ -59,17 +57,19 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
 
 Result<std::vector<LiveJob>> ParseAccounting(long status, std::string_view body) {
   std::vector<LiveJob> jobs;
-  const auto parsed = ParseAnswer(body);
-  if (parsed && parsed->error && parsed->error->number == kErrorNothingFound) return jobs;
+  bool unreadable = false;
+  const auto parsed = ParseAnswer(body, "jobs", [&](const Json& entry) {
+    auto job = ReadEndedJob(entry);
+    if (!job && MayBeOurs(entry)) unreadable = true;
+    if (job) jobs.push_back(*std::move(job));
+  });
+  if (parsed && parsed->error && parsed->error->number == kErrorNothingFound) {
+    return std::vector<LiveJob>();
+  }
   if (!parsed || parsed->error || status != 200 || !parsed->body.contains("jobs")) {
     return Unusable(status, body, parsed);
   }
-  for (const auto& entry : ListAt(parsed->body, "jobs")) {
-    auto job = ReadEndedJob(entry);
-    if (!job && !MayBeOurs(entry)) continue;
-    if (!job) return Error{Code::kUnavailable, "slurmdbd: a job that is not v0.0.38's", {}};
-    jobs.push_back(*std::move(job));
-  }
+  if (unreadable) return Error{Code::kUnavailable, "slurmdbd: a job that cannot be read", {}};
   return jobs;
 }
 

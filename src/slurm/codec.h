@@ -1,11 +1,13 @@
-// Slurm 22.05's REST API, v0.0.38, as pure functions between JSON text and the words of the port.
+// slurmrestd's API as pure functions between JSON text and the words of the port.
 //
-// What the status line says proves nothing: a held submission is a 200 with an error entry and a
-// job id, failed updates come as 200 with errors, an unknown job as 500. Here the body decides.
+// What the status line says proves nothing: a held submission is a 200 with an error or a warning
+// and a job id, failed updates come as 200 with errors or warnings, a failed cancellation as 200
+// with a status list, an unknown job as 404, 500 or 200. Here the body decides.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -16,28 +18,76 @@
 
 namespace kezek::slurm {
 
-inline constexpr std::string_view kApi = "/slurm/v0.0.38";
-inline constexpr std::string_view kAccountingApi = "/slurmdb/v0.0.38";
-
 inline constexpr std::int32_t kGpusMax = 4096;  // of one kind on one node
 
-// Stands for the signal that only the batch shell is to get: v0.0.38 sends any signal to the tasks
-// too, and who does not catch this one does not notice it. LaunchScript makes the shell catch it.
+// Stands for the signal that only the batch shell is to get, where the API sends any signal to the
+// tasks too: who does not catch this one does not notice it. LaunchScript makes the shell catch it.
 inline constexpr const char* kBatchShellSignal = "URG";
+
+// What a version of the API can do beyond what Kezek needs of each; docs/slurm-releases.md has the
+// table, which tests/slurm/run makes from the real ones.
+struct Capabilities {
+  bool signals_batch_shell = false;   // alone; else kBatchShellSignal and a trap in the script
+  bool takes_arguments = false;       // of the script; else the script itself sets them
+  bool warns_of_lost_fields = false;  // a field that was not understood is a warning, not an error
+  bool tells_cancelled = false;       // DELETE says so of a job that is unknown or over
+  bool keeps_exit_codes = false;      // in the accounting
+  bool lists_states = false;          // GET /jobs/state
+  bool changes_nodes = false;         // POST /node/{name}: drain, resume
+  bool requeues = false;              // POST /jobs/requeue
+  bool operator==(const Capabilities&) const = default;
+};
+
+// A version of the API: what Kezek says in it. What is said back is read the same in all (below): a
+// field is taken in every form that one of them gives it. Two families: v0.0.38 has options by
+// sbatch's names and plain numbers; from v0.0.40 on numbers are {set, infinite, number}, states
+// and options lists.
+class Codec {
+ public:
+  enum class Family : std::uint8_t { kPlain, kNested };
+
+  constexpr Codec(std::string_view version, Family family, Capabilities can)
+      : version_(version), family_(family), can_(can) {}
+
+  std::string_view version() const { return version_; }  // "v0.0.42"
+  const Capabilities& can() const { return can_; }
+
+  std::string Path(std::string_view tail) const;            // "/slurm/v0.0.42" + tail
+  std::string AccountingPath(std::string_view tail) const;  // "/slurmdb/v0.0.42" + tail
+  std::string JobPath(std::int64_t id) const;
+  // Of a listing, "/jobs" or "/nodes", with nothing in it if nothing has changed since then.
+  std::string PathSince(std::string_view tail, std::int64_t update_time_s) const;
+  // Of the DELETE that sends a signal; nothing where SlurmSignal has nothing.
+  std::optional<std::string> SignalPath(std::int64_t id, const std::string& signal,
+                                        bool batch_shell_only) const;
+
+  // The body of POST /job/submit: held, on exactly the nodes of the placement. Slurm's requeue is
+  // on where the job's is: the script does not run a second time in the same Slurm job. The limit
+  // is rounded up to Slurm's minute. An empty partition is Slurm's default.
+  std::string SubmitBody(const Launch& launch, const std::string& partition) const;
+  // The body that gives a job a time limit, rounded up to Slurm's minute.
+  std::string LimitBody(DurationMs limit_ms) const;
+
+ private:
+  std::string_view version_;
+  Family family_;
+  Capabilities can_;
+};
+
+// The signal's name or number as Slurm understands it: names that it has not go as numbers. Nothing
+// for what is no signal's: some versions end the job over it.
+std::optional<std::string> SlurmSignal(const std::string& signal);
+
+// All that Kezek speaks, newest first.
+std::span<const Codec> Codecs();
 
 // The attempt that bears this name ("kezek-48211_7-2"); nothing if it is not a name of ours.
 std::optional<AttemptRef> ParseClusterName(std::string_view name);
 
-// The body of POST /job/submit: held, on exactly the nodes of the placement. Slurm's requeue is on
-// where the job's is: the script does not run a second time in the same Slurm job. The limit is
-// rounded up to Slurm's minute. An empty partition is Slurm's default.
-std::string SubmitBody(const Launch& launch, const std::string& partition);
-
-// The script as Slurm gets it: with its name and its arguments, which v0.0.38 cannot carry
-// (slurmrestd 22.05 dies of `argv`), in front of its second line if it is a shell's, else in a
-// wrapper; and, where only the batch shell is to get the signal, with a trap that turns
-// kBatchShellSignal into it.
-std::string LaunchScript(const Launch& launch);
+// The script as Slurm gets it: with its name in front of its second line if it is a shell's, else
+// in a wrapper; and, where the API cannot do that, with its arguments (slurmrestd 22.05 dies of
+// `argv`), and with a trap that turns kBatchShellSignal into the signal for the batch shell alone.
+std::string LaunchScript(const Launch& launch, const Capabilities& can);
 
 struct SubmitAccepted {
   std::int64_t job_id = 0;
@@ -49,14 +99,15 @@ struct SubmitRefused {  // Slurm has said no, nothing was made
 struct SubmitUnclear {  // the answer does not say
   std::string text;
 };
-using SubmitOutcome = std::variant<SubmitAccepted, SubmitRefused, SubmitUnclear>;
+struct SubmitSpoilt {  // a job was made, held, but not as asked: it must not be released
+  std::int64_t job_id = 0;
+  std::string text;
+};
+using SubmitOutcome = std::variant<SubmitAccepted, SubmitRefused, SubmitUnclear, SubmitSpoilt>;
 SubmitOutcome ParseSubmit(long status, std::string_view body);
 
 // The body that releases a held job.
 inline constexpr std::string_view kReleaseBody = R"({"hold":false})";
-
-// The body that gives a job a time limit, rounded up to Slurm's minute.
-std::string LimitBody(DurationMs limit_ms);
 
 // The answer to an update, a cancellation or a signal.
 struct Verdict {
@@ -90,18 +141,17 @@ struct LiveJob {
 struct JobsAnswer {
   bool unchanged = false;  // nothing new since update_time
   std::vector<LiveJob> jobs;
-  // Somebody else's jobs that are not as v0.0.38 has them: one of an unknown state counts as
+  // Somebody else's jobs that are not as the API has them: one of an unknown state counts as
   // running, for what it holds; one without an id is left out.
   std::vector<std::string> odd;
 };
 // NOT_FOUND: slurmctld does not know the job. UNAVAILABLE: no usable answer (Slurm is away, the
-// token is not taken, the text is not what v0.0.38 sends).
+// token is not taken, the text is not what slurmrestd sends).
 Result<JobsAnswer> ParseJobs(long status, std::string_view body);
 
-// The answer to GET /slurmdb/…/job/{id} or /jobs?…; no job is an empty list. The accounting
-// of 22.05 reports code 0 for every exit by its own: a failed job without a signal gets exit
-// code 1. What cannot be read and is not named like ours is left out. UNAVAILABLE: no usable
-// answer.
+// The answer to GET /slurmdb/…/job/{id} or /jobs?…; no job is an empty list. The accounting of
+// 22.05 reports code 0 for every exit by its own: a failed job without a signal gets exit code 1.
+// What cannot be read and is not named like ours is left out. UNAVAILABLE: no usable answer.
 Result<std::vector<LiveJob>> ParseAccounting(long status, std::string_view body);
 
 // The answer to GET /nodes; nothing if unchanged since update_time. UNAVAILABLE as above.

@@ -46,7 +46,11 @@ void ReadGresDetail(std::string_view text, NodeGrant* grant) {
   }
 }
 
-std::int32_t CoresAllocated(const Json& node) {
+// v0.0.41 and later tell the number of CPUs, older ones each core.
+std::int32_t CpusAllocated(const Json& node) {
+  if (node.contains("cpus")) {
+    return static_cast<std::int32_t>(IntegerAt(ObjectAt(node, "cpus"), "count"));
+  }
   std::int32_t cores = 0;
   for (const auto& [socket, content] : ObjectAt(node, "sockets").items()) {
     if (!content.is_object()) continue;
@@ -57,16 +61,33 @@ std::int32_t CoresAllocated(const Json& node) {
   return cores;
 }
 
+// The nodes that it has, each as an object.
+const Json& AllocatedNodes(const Json& entry) {
+  const Json& resources = ObjectAt(entry, "job_resources");
+  const Json& nodes = ObjectAt(resources, "nodes");
+  return nodes.empty() ? ListAt(resources, "allocated_nodes") : ListAt(nodes, "allocation");
+}
+
+NodeUse ReadUse(const Json& node) {
+  NodeUse use;
+  use.node = TextAt(node, node.contains("nodename") ? "nodename" : "name");
+  use.cpus = CpusAllocated(node);
+  use.memory_mib =
+      IntegerAt(node, "memory_allocated", IntegerAt(ObjectAt(node, "memory"), "allocated"));
+  return use;
+}
+
 // gres_detail has one entry per node, in the order of the allocated nodes; it is empty for a job
 // without GPUs and for one that is completing.
 void ReadGrants(const Json& entry, const Tres& tres, LiveJob* live) {
-  const Json& nodes = ListAt(ObjectAt(entry, "job_resources"), "allocated_nodes");
+  const Json& nodes = AllocatedNodes(entry);
   const Json& details = ListAt(entry, "gres_detail");
   Placement placement = EvenPlacement(TextAt(entry, "nodes"), tres.gpus);
   std::size_t index = 0;
   for (const auto& node : nodes) {
     if (!node.is_object()) continue;
-    NodeGrant read{TextAt(node, "nodename"), 0, {}};
+    NodeUse use = ReadUse(node);
+    NodeGrant read{use.node, 0, {}};
     const auto grant =
         std::find_if(placement.begin(), placement.end(),
                      [&](const NodeGrant& known) { return known.node == read.node; });
@@ -76,8 +97,8 @@ void ReadGrants(const Json& entry, const Tres& tres, LiveJob* live) {
     } else if (grant != placement.end()) {
       read.gpus = grant->gpus;
     }
-    live->uses.push_back(
-        {read.node, read.gpus, CoresAllocated(node), IntegerAt(node, "memory_allocated")});
+    use.gpus = read.gpus;
+    live->uses.push_back(std::move(use));
     ++index;
   }
   // While a job completes Slurm shows the nodes that are not free yet, not those it was given.
@@ -88,9 +109,21 @@ bool HasResources(ClusterJobState state) {
   return state == ClusterJobState::kRunning || state == ClusterJobState::kCompleting;
 }
 
+// The wait status as one number, or taken apart.
+void ReadExit(const Json& entry, ClusterJob* job) {
+  const Json& exit = ObjectAt(entry, "exit_code");
+  if (exit.empty()) {
+    const std::int64_t wait_status = IntegerAt(entry, "exit_code");
+    job->exit_signal = static_cast<std::int32_t>(wait_status & 0x7f);
+    job->exit_code = static_cast<std::int32_t>((wait_status >> 8) & 0xff);
+    return;
+  }
+  ReadExitParts(exit, job);
+}
+
 std::optional<LiveJob> ReadJob(const Json& entry) {
   if (!entry.is_object()) return std::nullopt;
-  auto state = StateFromText(TextAt(entry, "job_state"));
+  auto state = StateAt(entry, "job_state");
   if (!state && !MayBeOurs(entry)) state = ClusterJobState::kRunning;
   const std::int64_t id = IntegerAt(entry, "job_id");
   if (!state || id <= 0) return std::nullopt;
@@ -118,19 +151,16 @@ std::optional<LiveJob> ReadJob(const Json& entry) {
   }
   if (!HasResources(*state)) live.uses.clear();
   if (*state >= ClusterJobState::kCompleting) job.end_ms = Seconds(entry, "end_time");
-  if (HasEnded(*state)) {
-    const std::int64_t wait_status = IntegerAt(entry, "exit_code");
-    job.exit_signal = static_cast<std::int32_t>(wait_status & 0x7f);
-    job.exit_code = static_cast<std::int32_t>((wait_status >> 8) & 0xff);
-  }
+  if (HasEnded(*state)) ReadExit(entry, &job);
   return live;
 }
 
 std::string Described(const Json& entry) {
   if (!entry.is_object()) return "slurmrestd: a job that is no object";
+  std::string states;
+  for (const auto& word : WordsAt(entry, "job_state")) states += (states.empty() ? "" : "+") + word;
   return "slurmrestd: job " + std::to_string(IntegerAt(entry, "job_id")) + " (" +
-         TextAt(entry, "name") + ") in state '" + TextAt(entry, "job_state") +
-         "' is not as v0.0.38 has it";
+         TextAt(entry, "name") + ") in state '" + states + "' is not as the API has it";
 }
 
 }  // namespace
@@ -141,19 +171,21 @@ Result<JobsAnswer> ParseJobs(long status, std::string_view body) {
     answer.unchanged = true;
     return answer;
   }
-  const auto parsed = ParseAnswer(body);
+  std::optional<std::string> unreadable;  // one of ours
+  const auto parsed = ParseAnswer(body, "jobs", [&](const Json& entry) {
+    auto job = ReadJob(entry);
+    if (!job && MayBeOurs(entry)) unreadable = Described(entry);
+    if (!job || !StateAt(entry, "job_state")) answer.odd.push_back(Described(entry));
+    if (job) answer.jobs.push_back(*std::move(job));
+  });
   if (parsed && parsed->error && parsed->error->number == kErrorUnknownJob) {
     return Error{Code::kNotFound, parsed->error->text, {}};
   }
   if (!parsed || parsed->error || status != 200 || !parsed->body.contains("jobs")) {
     return Unusable(status, body, parsed);
   }
-  for (const auto& entry : ListAt(parsed->body, "jobs")) {
-    auto job = ReadJob(entry);
-    if (!job && MayBeOurs(entry)) return Error{Code::kUnavailable, Described(entry), {}};
-    if (!job || !StateFromText(TextAt(entry, "job_state"))) answer.odd.push_back(Described(entry));
-    if (job) answer.jobs.push_back(*std::move(job));
-  }
+  if (unreadable) return Error{Code::kUnavailable, *unreadable, {}};
+  answer.unchanged = answer.jobs.empty() && answer.odd.empty() && SaysUnchanged(*parsed);
   return answer;
 }
 

@@ -39,6 +39,9 @@ constexpr std::array<std::pair<std::string_view, ClusterJobState>, 24> kStates{{
     {"PREEMPTED", ClusterJobState::kPreempted},
 }};
 
+// Depth of the keys in jobs[].job_resources.nodes.allocation[].
+constexpr int kAllocationKeys = 7;
+
 // Beyond what any field means, and far enough from overflow to be multiplied.
 constexpr std::int64_t kIntegerMax = 1'000'000'000'000;
 
@@ -52,6 +55,41 @@ RestError ReadError(const Json& entry) {
   if (error.text.empty() || error.text == "Unspecified error") error.text = description;
   if (error.text.empty()) error.text = "unspecified error";
   return error;
+}
+
+std::int64_t Integer(const Json& value, std::int64_t absent) {
+  if (value.is_number_unsigned()) {  // Slurm's counters have 64 bits
+    const auto unsigned_max = static_cast<std::uint64_t>(kIntegerMax);
+    return static_cast<std::int64_t>(std::min(value.get<std::uint64_t>(), unsigned_max));
+  }
+  if (!value.is_number_integer()) return absent;
+  return std::clamp(value.get<std::int64_t>(), -kIntegerMax, kIntegerMax);
+}
+
+// What slurm_submit_batch_job() returned of a job that was taken: it is held, or cannot start now.
+bool IsOfTheSubmission(const Json& warning) {
+  return TextAt(warning, "source") == "slurm_submit_batch_job()";
+}
+
+void ReadComplaints(Parsed* parsed) {
+  for (const auto& entry : ListAt(parsed->body, "errors")) {
+    if (!entry.is_object()) continue;
+    const RestError error = ReadError(entry);
+    if (error.number == kErrorJobHeld && parsed->body.contains("job_id")) continue;
+    // Parsing problems come as several entries, of which the first names the field.
+    if (!parsed->error) parsed->error = error;
+  }
+  for (const auto& entry : ListAt(parsed->body, "warnings")) {
+    if (!entry.is_object() || IsOfTheSubmission(entry)) continue;
+    if (!parsed->warning) parsed->warning = ReadError(entry);
+  }
+}
+
+std::optional<ClusterJobState> StateFromText(std::string_view text) {
+  for (const auto& [name, state] : kStates) {
+    if (name == text) return state;
+  }
+  return std::nullopt;
 }
 
 std::int64_t LeadingNumber(std::string_view text, std::string_view* rest) {
@@ -80,10 +118,20 @@ std::int64_t MemoryMib(std::string_view text) {
 
 }  // namespace
 
+bool TruthAt(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
 std::int64_t IntegerAt(const Json& object, const char* key, std::int64_t absent) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_number_integer()) return absent;
-  return std::clamp(found->get<std::int64_t>(), -kIntegerMax, kIntegerMax);
+  if (found == object.end()) return absent;
+  if (found->is_object()) {
+    const bool number = TruthAt(*found, "set") && !TruthAt(*found, "infinite");
+    const auto inner = found->find("number");
+    return number && inner != found->end() ? Integer(*inner, absent) : absent;
+  }
+  return Integer(*found, absent);
 }
 
 std::string TextAt(const Json& object, const char* key) {
@@ -91,6 +139,18 @@ std::string TextAt(const Json& object, const char* key) {
   if (found == object.end() || !found->is_string()) return "";
   const auto text = found->get<std::string>();
   return text.substr(0, text.find('\0'));
+}
+
+std::vector<std::string> WordsAt(const Json& object, const char* key) {
+  std::vector<std::string> words;
+  const auto found = object.find(key);
+  if (found == object.end()) return words;
+  if (found->is_string()) words.push_back(found->get<std::string>());
+  if (!found->is_array()) return words;
+  for (const auto& word : *found) {
+    if (word.is_string()) words.push_back(word.get<std::string>());
+  }
+  return words;
 }
 
 const Json& ObjectAt(const Json& object, const char* key) {
@@ -105,22 +165,35 @@ const Json& ListAt(const Json& object, const char* key) {
   return found != object.end() && found->is_array() ? *found : kEmpty;
 }
 
-std::optional<Parsed> ParseAnswer(std::string_view body) {
-  Parsed parsed;
-  parsed.body = Json::parse(body.begin(), body.end(), nullptr, false);
+std::optional<Parsed> ParseAnswer(std::string_view body) { return ParseAnswer(body, nullptr, {}); }
+
+std::optional<Parsed> ParseAnswer(std::string_view body, const char* list, const EachEntry& each) {
   // slurmrestd passes names and comments on as people typed them, in any encoding.
-  if (parsed.body.is_discarded() && !IsUtf8(body)) {
-    parsed.body = Json::parse(MakeUtf8(body), nullptr, false);
-  }
+  std::string mended;
+  if (!IsUtf8(body)) body = mended = MakeUtf8(body);
+  using Event = Json::parse_event_t;
+  bool in_list = false;
+  const auto keep = [&](int depth, Event event, const Json& value) {
+    if (event == Event::key && depth == 1) in_list = value == list;
+    if (!in_list) return true;
+    // The cores of every node of a job, of which the CPUs' number is told beside them.
+    if (event == Event::key && depth == kAllocationKeys && value == "sockets") return false;
+    const bool entry = depth == 2 && (event == Event::object_end || event == Event::array_end ||
+                                      event == Event::value);
+    if (entry) each(value);
+    return !entry;
+  };
+  Parsed parsed;
+  parsed.body = list == nullptr ? Json::parse(body.begin(), body.end(), nullptr, false)
+                                : Json::parse(body.begin(), body.end(), keep, false);
   if (!parsed.body.is_object()) return std::nullopt;
-  for (const auto& entry : ListAt(parsed.body, "errors")) {
-    if (!entry.is_object()) continue;
-    const RestError error = ReadError(entry);
-    if (error.number == kErrorJobHeld && parsed.body.contains("job_id")) continue;
-    if (!parsed.error) parsed.error = error;
-    // Parsing problems come as several entries, of which the first names the field.
-  }
+  ReadComplaints(&parsed);
   return parsed;
+}
+
+bool SaysUnchanged(const Parsed& parsed) {
+  const Json& warnings = ListAt(parsed.body, "warnings");
+  return !warnings.empty() && IntegerAt(parsed.body, "last_update", -1) == 0;
 }
 
 Error Unusable(long status, std::string_view body, const std::optional<Parsed>& parsed) {
@@ -129,11 +202,25 @@ Error Unusable(long status, std::string_view body, const std::optional<Parsed>& 
   return Error{Code::kUnavailable, "slurmrestd (HTTP " + std::to_string(status) + "): " + text, {}};
 }
 
-std::optional<ClusterJobState> StateFromText(std::string_view text) {
-  for (const auto& [name, state] : kStates) {
-    if (name == text) return state;
+// As Slurm shows a job whose state has several parts: that it completes counts for more than how it
+// ended, that it waits for its next run more than how the last one ended.
+std::optional<ClusterJobState> StateAt(const Json& object, const char* key) {
+  std::optional<ClusterJobState> first;
+  bool waits = false;
+  for (const auto& word : WordsAt(object, key)) {
+    const auto state = StateFromText(word);
+    if (state == ClusterJobState::kCompleting) return state;
+    waits = waits || state == ClusterJobState::kPending;
+    if (!first) first = state;
   }
-  return std::nullopt;
+  return waits ? ClusterJobState::kPending : first;
+}
+
+void ReadExitParts(const Json& exit, ClusterJob* job) {
+  const Json& signal = ObjectAt(exit, "signal");
+  const std::int64_t number = IntegerAt(signal, "signal_id", IntegerAt(signal, "id"));
+  job->exit_signal = static_cast<std::int32_t>(number);
+  job->exit_code = static_cast<std::int32_t>(IntegerAt(exit, "return_code"));
 }
 
 Tres ParseTres(std::string_view text) {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kezek/cluster.h"
 #include "kezek/result.h"
@@ -14,40 +16,64 @@ namespace kezek::slurm {
 
 using Json = nlohmann::json;
 
+inline constexpr std::int64_t kErrorAuthentication = 1007;
 inline constexpr std::int64_t kErrorJobHeld = 2042;
 inline constexpr std::int64_t kErrorUnknownJob = 2017;
 inline constexpr std::int64_t kErrorAlreadyDone = 2021;
 inline constexpr std::int64_t kErrorJobFinished = 2084;
 inline constexpr std::int64_t kErrorNothingFound = 9003;
 
-// The field's value, or the default when it is missing, null or of another type. Integers beyond
-// 10^12 either way are cut off there, text at a NUL.
+// The field's value, or the default when it is missing, null or of another type. An integer may be
+// wrapped as {set, infinite, number}; unset or infinite is missing. Integers beyond 10^12 either
+// way are cut off there, text at a NUL.
 std::int64_t IntegerAt(const Json& object, const char* key, std::int64_t absent = 0);
+bool TruthAt(const Json& object, const char* key);  // true, not absent or another type
 std::string TextAt(const Json& object, const char* key);
 const Json& ObjectAt(const Json& object, const char* key);  // an empty object when absent
 const Json& ListAt(const Json& object, const char* key);    // an empty list when absent
 
-// An entry of errors[]. The number is called error_code, error_number or errno; 0 when absent.
+// An entry of errors[] or warnings[]. The number is called error_code, error_number or errno; 0
+// when absent.
 struct RestError {
   std::int64_t number = 0;
   std::string text;
 };
 
-// An answer taken apart: the object, and its first error that is not the held job's.
+// An answer taken apart: the object, its first error that is not the held job's, and its first
+// warning that is about the request. What slurmctld says of a submission that it has taken, as that
+// the job is held, is no such warning.
 struct Parsed {
   Json body;
   std::optional<RestError> error;
+  std::optional<RestError> warning;
 };
 
 // Nothing when the text is not a JSON object (slurmrestd's plain-text refusals). Bytes that are not
 // UTF-8 are read as '?'.
 std::optional<Parsed> ParseAnswer(std::string_view body);
 
+// The same, for an answer that has a long list of this name: each of its entries is handed over as
+// soon as it is read and not kept, so that never more than one is there as a tree. They count only
+// if the answer turns out to be one.
+using EachEntry = std::function<void(const Json& entry)>;
+std::optional<Parsed> ParseAnswer(std::string_view body, const char* list, const EachEntry& each);
+
+// True for an answer with an empty list that says "nothing new since update_time" in the way of
+// v0.0.40 and later.
+bool SaysUnchanged(const Parsed& parsed);
+
 // UNAVAILABLE with Slurm's words, as shells see them.
 Error Unusable(long status, std::string_view body, const std::optional<Parsed>& parsed);
 
-// Slurm's own name of a job state; nothing for a state that 22.05 does not have.
-std::optional<ClusterJobState> StateFromText(std::string_view text);
+// The job state that a field has: one of Slurm's names, or a list of them, of which the ones that
+// are not known count for nothing beside one that is. Nothing if none is known.
+std::optional<ClusterJobState> StateAt(const Json& object, const char* key);
+
+// The field's words: a text is one, a list of texts are several.
+std::vector<std::string> WordsAt(const Json& object, const char* key);
+
+// How a job ended, from {return_code, signal}; the signal's number has two names.
+void ReadExitParts(const Json& exit, ClusterJob* job);
 
 // Whether a job that cannot be read bears a name of Kezek's: then the rest proves nothing either.
 bool MayBeOurs(const Json& entry);

@@ -1,6 +1,8 @@
 // Nodes, version and clock of the cluster.
 #include <algorithm>
 #include <charconv>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "slurm/codec.h"
@@ -9,25 +11,30 @@
 namespace kezek::slurm {
 namespace {
 
-bool HasFlag(const Json& node, std::string_view flag) {
-  const Json& flags = ListAt(node, "state_flags");
-  return std::any_of(flags.begin(), flags.end(), [&](const Json& entry) {
-    return entry.is_string() && entry.get<std::string>() == flag;
-  });
+// v0.0.38 has the state in small letters and flags in capitals, later ones a list of both in
+// capitals.
+std::set<std::string> StateWords(const Json& node) {
+  std::set<std::string> words;
+  for (const char* key : {"state", "state_flags"}) {
+    for (auto word : WordsAt(node, key)) {
+      std::transform(word.begin(), word.end(), word.begin(),
+                     [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+      words.insert(std::move(word));
+    }
+  }
+  return words;
 }
 
 NodeHealth ReadHealth(const Json& node) {
-  const std::string state = TextAt(node, "state");
-  if (state == "unknown") return NodeHealth::kUnknown;
-  for (const char* flag : {"NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "REBOOT_ISSUED",
-                           "POWERING_UP", "INVALID_REG"}) {
-    if (HasFlag(node, flag)) return NodeHealth::kDown;
+  const auto words = StateWords(node);
+  if (words.contains("UNKNOWN")) return NodeHealth::kUnknown;
+  for (const char* word : {"NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "REBOOT_ISSUED",
+                           "POWERING_UP", "INVALID_REG", "DOWN", "ERROR", "FUTURE", "INVALID"}) {
+    if (words.contains(word)) return NodeHealth::kDown;
   }
-  if (state == "down" || state == "error" || state == "future" || state == "invalid") {
-    return NodeHealth::kDown;
-  }
-  for (const char* flag : {"DRAIN", "FAIL", "MAINTENANCE", "RESERVED", "REBOOT_REQUESTED"}) {
-    if (HasFlag(node, flag)) return NodeHealth::kDraining;
+  for (const char* word :
+       {"DRAIN", "FAIL", "MAINTENANCE", "RESERVED", "REBOOT_REQUESTED", "BLOCKED", "EXTERNAL"}) {
+    if (words.contains(word)) return NodeHealth::kDraining;
   }
   return NodeHealth::kUp;
 }
@@ -51,26 +58,31 @@ void ReadGres(std::string_view gres, Node* node) {
   }
 }
 
+Node ReadNode(const Json& entry) {
+  Node node;
+  node.name = TextAt(entry, "name");
+  node.cpus = static_cast<std::int32_t>(IntegerAt(entry, "cpus"));
+  node.memory_mib = IntegerAt(entry, "real_memory");
+  node.health = ReadHealth(entry);
+  node.health_reason = TextAt(entry, "reason");
+  ReadGres(TextAt(entry, "gres"), &node);
+  return node;
+}
+
 }  // namespace
 
 Result<std::optional<std::vector<Node>>> ParseNodes(long status, std::string_view body) {
   if (status == 304) return std::optional<std::vector<Node>>();
-  const auto parsed = ParseAnswer(body);
-  if (!parsed || parsed->error || status != 200 || !parsed->body.contains("nodes")) {
+  std::vector<Node> nodes;
+  bool readable = true;
+  const auto parsed = ParseAnswer(body, "nodes", [&](const Json& entry) {
+    readable = readable && entry.is_object();
+    if (readable) nodes.push_back(ReadNode(entry));
+  });
+  if (!parsed || parsed->error || status != 200 || !readable || !parsed->body.contains("nodes")) {
     return Unusable(status, body, parsed);
   }
-  std::vector<Node> nodes;
-  for (const auto& entry : ListAt(parsed->body, "nodes")) {
-    if (!entry.is_object()) return Unusable(status, body, parsed);
-    Node node;
-    node.name = TextAt(entry, "name");
-    node.cpus = static_cast<std::int32_t>(IntegerAt(entry, "cpus"));
-    node.memory_mib = IntegerAt(entry, "real_memory");
-    node.health = ReadHealth(entry);
-    node.health_reason = TextAt(entry, "reason");
-    ReadGres(TextAt(entry, "gres"), &node);
-    nodes.push_back(std::move(node));
-  }
+  if (nodes.empty() && SaysUnchanged(*parsed)) return std::optional<std::vector<Node>>();
   std::sort(nodes.begin(), nodes.end(),
             [](const Node& a, const Node& b) { return a.name < b.name; });
   return std::optional<std::vector<Node>>(std::move(nodes));
@@ -81,10 +93,12 @@ Result<std::string> ParsePing(long status, std::string_view body) {
   if (!parsed || parsed->error || status != 200) return Unusable(status, body, parsed);
   const Json& pings = ListAt(parsed->body, "pings");
   const bool up = std::any_of(pings.begin(), pings.end(), [](const Json& ping) {
-    return ping.is_object() && TextAt(ping, "ping") == "UP";
+    return ping.is_object() && (TruthAt(ping, "responding") || TextAt(ping, "ping") == "UP" ||
+                                TextAt(ping, "pinged") == "UP");
   });
   if (!up) return Error{Code::kUnavailable, "slurmctld does not answer slurmrestd's ping", {}};
-  return TextAt(ObjectAt(ObjectAt(parsed->body, "meta"), "Slurm"), "release");
+  const Json& meta = ObjectAt(parsed->body, "meta");
+  return TextAt(ObjectAt(meta, meta.contains("Slurm") ? "Slurm" : "slurm"), "release");
 }
 
 Result<TimeMs> ParseClock(long status, std::string_view body) {

@@ -1,13 +1,14 @@
 #include "slurm/slurm_cluster.h"
 
-#include <algorithm>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
 
 #include "slurm/codec.h"
+#include "slurm/codec_choice.h"
 #include "slurm/credential.h"
 #include "slurm/http.h"
 #include "slurm/surveyor.h"
@@ -18,14 +19,6 @@ namespace {
 HttpOptions Http(const Options& options) {
   return {options.url, options.connections, options.meter};
 }
-
-std::string ApiPath(std::string_view tail) {
-  std::string path(kApi);
-  path.append(tail);
-  return path;
-}
-
-std::string JobPath(std::int64_t id) { return ApiPath("/job/").append(std::to_string(id)); }
 
 // For the log: the attempt, and Slurm's number of it.
 std::string About(const AttemptRef& attempt, std::int64_t id) {
@@ -52,11 +45,15 @@ ClusterEvent SubmitEvent(const AttemptRef& attempt, const HttpOutcome& outcome, 
   return LaunchUnknown{attempt, look_after};
 }
 
-bool IsSignalName(const std::string& name) {
-  return !name.empty() && name.size() < 16 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  });
+// A job that was made otherwise than asked, if that is what the answer says.
+std::optional<SubmitSpoilt> Spoilt(const HttpOutcome& outcome) {
+  if (outcome.kind != HttpOutcome::Kind::kAnswered) return std::nullopt;
+  const SubmitOutcome parsed = ParseSubmit(outcome.status, outcome.body);
+  const auto* spoilt = std::get_if<SubmitSpoilt>(&parsed);
+  return spoilt == nullptr ? std::nullopt : std::optional(*spoilt);
 }
+
+constexpr const char* kNotYet = "slurmrestd has not answered yet";
 
 }  // namespace
 
@@ -71,7 +68,7 @@ struct SlurmCluster::Parts {
                   .tag_prefix = options.tag_prefix,
                   .request_timeout_ms = options.request_timeout_ms,
                   .accounting_patience_ms = options.accounting_patience_ms},
-                 Http(options), credential, clock, its_sink),
+                 Http(options), credential, codecs, clock, its_sink),
         pool(Http(options), credential) {}
 
   // One of a kind at a time: what is repeated before the first is answered would only pile up.
@@ -115,10 +112,28 @@ struct SlurmCluster::Parts {
          });
   }
 
+  // Held, it has not run; cancelled, it is as if it had been refused.
+  void Withdraw(const AttemptRef& attempt, const std::string& unix_account, const Codec& codec,
+                const SubmitSpoilt& spoilt) {
+    const Followed job{attempt, spoilt.job_id, unix_account, false};
+    pool.Start(RequestOf("DELETE", codec.JobPath(spoilt.job_id), job),
+               [this, attempt, text = spoilt.text](const HttpOutcome& outcome) {
+                 const bool answered = outcome.kind == HttpOutcome::Kind::kAnswered;
+                 const bool gone = answered && ParseVerdict(outcome.status, outcome.body).kind !=
+                                                   Verdict::Kind::kFailed;
+                 if (gone) {
+                   sink(LaunchRefused{attempt, true, "Slurm did not take all of it: " + text});
+                 } else {
+                   sink(LaunchUnknown{attempt, LookAfter(options, clock.Now())});
+                 }
+               });
+  }
+
   Options options;
   Clock& clock;
   ClusterSink sink;
   Credential credential;
+  CodecChoice codecs;
   Surveyor surveyor;
   std::mutex mutex;
   std::set<std::string> under_way;  // under mutex; method and path
@@ -131,26 +146,33 @@ SlurmCluster::SlurmCluster(Options options, Clock& clock, ClusterSink sink)
 SlurmCluster::~SlurmCluster() = default;
 
 void SlurmCluster::Submit(Launch launch) {
+  const Codec* codec = parts_->codecs.chosen();
+  if (codec == nullptr) return parts_->sink(LaunchRefused{launch.attempt, false, kNotYet});
   HttpRequest request;
   request.method = "POST";
-  request.path = ApiPath("/job/submit");
+  request.path = codec->Path("/job/submit");
   request.about = ClusterName(launch.attempt);
-  request.body = SubmitBody(launch, parts_->options.partition);
+  request.body = codec->SubmitBody(launch, parts_->options.partition);
   request.user = launch.unix_account;
   request.timeout_ms = parts_->options.request_timeout_ms;
   request.once = true;
-  parts_->pool.Start(std::move(request),
-                     [parts = parts_.get(), attempt = launch.attempt](const HttpOutcome& outcome) {
-                       const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
-                       parts->sink(SubmitEvent(attempt, outcome, look_after));
-                     });
+  parts_->pool.Start(std::move(request), [parts = parts_.get(), codec, attempt = launch.attempt,
+                                          owner = launch.unix_account](const HttpOutcome& outcome) {
+    if (const auto spoilt = Spoilt(outcome)) {
+      return parts->Withdraw(attempt, owner, *codec, *spoilt);
+    }
+    const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
+    parts->sink(SubmitEvent(attempt, outcome, look_after));
+  });
 }
 
 void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
                            const std::string& unix_account) {
+  const Codec* codec = parts_->codecs.chosen();
+  if (codec == nullptr) return parts_->sink(ReleaseDone{attempt, cluster_job_id, false, kNotYet});
   HttpRequest request;
   request.method = "POST";
-  request.path = JobPath(cluster_job_id);
+  request.path = codec->JobPath(cluster_job_id);
   request.body = kReleaseBody;
   request.about = About(attempt, cluster_job_id);
   request.user = unix_account;
@@ -170,18 +192,22 @@ void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_i
 
 void SlurmCluster::Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
                           const std::string& unix_account) {
+  const Codec* codec = parts_->codecs.chosen();
+  if (codec == nullptr) return;
   const Followed job{attempt, cluster_job_id, unix_account, false};
-  parts_->Act(parts_->RequestOf("DELETE", JobPath(cluster_job_id), job), job,
+  parts_->Act(parts_->RequestOf("DELETE", codec->JobPath(cluster_job_id), job), job,
               [](const Verdict*) {});
 }
 
 void SlurmCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
                           const std::string& unix_account, const std::string& signal,
                           bool batch_shell_only) {
-  if (!IsSignalName(signal)) return parts_->sink(SignalDone{attempt, cluster_job_id, signal, true});
-  const std::string sent = batch_shell_only ? kBatchShellSignal : signal;
+  if (!SlurmSignal(signal)) return parts_->sink(SignalDone{attempt, cluster_job_id, signal, true});
+  const Codec* codec = parts_->codecs.chosen();
+  if (codec == nullptr) return parts_->sink(SignalDone{attempt, cluster_job_id, signal, false});
+  const auto path = codec->SignalPath(cluster_job_id, signal, batch_shell_only);
   const Followed job{attempt, cluster_job_id, unix_account, true};
-  parts_->Act(parts_->RequestOf("DELETE", JobPath(cluster_job_id) + "?signal=" + sent, job), job,
+  parts_->Act(parts_->RequestOf("DELETE", *path, job), job,
               [parts = parts_.get(), attempt, cluster_job_id, signal](const Verdict* verdict) {
                 const bool settled = verdict != nullptr && verdict->kind != Verdict::Kind::kFailed;
                 parts->sink(SignalDone{attempt, cluster_job_id, signal, settled});
@@ -189,9 +215,11 @@ void SlurmCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job_id
 }
 
 void SlurmCluster::SetLimit(const Followed& job, DurationMs limit_ms) {
-  HttpRequest request = parts_->RequestOf("POST", JobPath(job.cluster_job_id), job);
+  const Codec* codec = parts_->codecs.chosen();
+  if (codec == nullptr) return;
+  HttpRequest request = parts_->RequestOf("POST", codec->JobPath(job.cluster_job_id), job);
   request.user = parts_->options.user;
-  request.body = LimitBody(limit_ms);
+  request.body = codec->LimitBody(limit_ms);
   parts_->Act(std::move(request), job,
               [parts = parts_.get(), job, limit_ms](const Verdict* verdict) {
                 if (verdict == nullptr || verdict->kind != Verdict::Kind::kFailed) return;

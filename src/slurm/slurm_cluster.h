@@ -1,4 +1,4 @@
-// The cluster port over slurmrestd of Slurm 22.05 (v0.0.38).
+// The cluster port over slurmrestd of every Slurm that codec.h speaks with.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ struct Options {
 
 // Requests go out over a pool of connections in the name of the job's owner; a submission is sent
 // once at most, and a release, cancellation or signal that is still under way is not sent again
-// beside it. Events come on two threads. Destruction abandons what is under way.
+// beside it. Nothing is sent before slurmrestd has said which versions of its API it serves. Events
+// come on two threads. Destruction abandons what is under way.
 //
 // A job that is released, cancelled or signalled is read every 150 ms until its next change if it
 // is followed, so its start is seen within a fraction of a second, without a listing.
@@ -44,9 +45,8 @@ class SlurmCluster : public Cluster {
                const std::string& unix_account) override;
   void Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account) override;
-  // v0.0.38 always signals the whole job: batch shell, children and steps; for the batch shell
-  // alone kBatchShellSignal is sent instead. A name that is not made of capitals and digits is not
-  // sent.
+  // The whole job is signalled: batch shell, children and steps; or the batch shell alone, where
+  // the API cannot do that by kBatchShellSignal. What is no signal's name is not sent.
   void Signal(const AttemptRef& attempt, std::int64_t cluster_job_id,
               const std::string& unix_account, const std::string& signal,
               bool batch_shell_only) override;

@@ -42,12 +42,6 @@ std::string QueryDay(TimeMs time) {
   return text.data();
 }
 
-std::string Api(std::string_view tail) {
-  std::string path(kApi);
-  path.append(tail);
-  return path;
-}
-
 Error NotAnswered(const HttpOutcome& outcome) { return {Code::kUnavailable, outcome.text, {}}; }
 
 // The job as the attempt's, whatever its owner has named it.
@@ -60,11 +54,12 @@ bool Answered(const HttpOutcome& outcome) { return outcome.kind == HttpOutcome::
 
 }  // namespace
 
-Surveyor::Surveyor(SurveyorOptions options, HttpOptions http, Credential& credential, Clock& clock,
-                   ClusterSink sink)
+Surveyor::Surveyor(SurveyorOptions options, HttpOptions http, Credential& credential,
+                   CodecChoice& codecs, Clock& clock, ClusterSink sink)
     : options_(std::move(options)),
       meter_(http.meter),
       client_(std::move(http), credential),
+      codecs_(codecs),
       clock_(clock),
       sink_(std::move(sink)),
       watch_(options_.tag_prefix),
@@ -201,9 +196,7 @@ HttpOutcome Surveyor::Get(const std::string& path, bool large) {
 }
 
 bool Surveyor::Connect() {
-  const HttpOutcome ping = Get(Api("/ping"), false);
-  if (!Answered(ping)) return Silent(NotAnswered(ping)), false;
-  const auto version = ParsePing(ping.status, ping.body);
+  const auto version = codecs_.Choose([this](const std::string& path) { return Get(path, false); });
   if (!version) return Silent(version.error()), false;
   if (!ReadClock()) return false;
   up_ = true;
@@ -269,8 +262,8 @@ void Surveyor::Silent(const Error& error) {
 std::int64_t Surveyor::UpdateTime() const { return (clock_.Now() + skew_ms_) / kSecondMs - 1; }
 
 bool Surveyor::List(bool whole) {
-  std::string path = Api("/jobs");
-  if (!whole && listed_at_ != 0) path += "?update_time=" + std::to_string(listed_at_);
+  const bool since = !whole && listed_at_ != 0;
+  const auto path = since ? codecs_.chosen()->PathSince("/jobs", listed_at_) : Api("/jobs");
   const std::int64_t at = UpdateTime();
   const DurationMs begin = SteadyMs();
   const HttpOutcome outcome = Get(path, true);
@@ -297,14 +290,14 @@ bool Surveyor::List(bool whole) {
 }
 
 bool Surveyor::SurveyNodes(bool whole) {
-  std::string path = Api("/nodes");
-  if (!whole && nodes_at_ != 0) path += "?update_time=" + std::to_string(nodes_at_);
+  const bool since = !whole && nodes_at_ != 0;
+  const auto path = since ? codecs_.chosen()->PathSince("/nodes", nodes_at_) : Api("/nodes");
   const std::int64_t at = UpdateTime();
   const HttpOutcome outcome = Get(path, true);
   if (!Answered(outcome)) return Silent(NotAnswered(outcome)), false;
   auto nodes = ParseNodes(outcome.status, outcome.body);
   // 22.05 answers a conditional request for nodes that have changed with an error of no meaning.
-  if (!nodes && !whole && nodes_at_ != 0 && outcome.status == 500) return SurveyNodes(true);
+  if (!nodes && since && outcome.status == 500) return SurveyNodes(true);
   if (!nodes) return Silent(nodes.error()), false;
   nodes_at_ = at;
   next_nodes_ms_ = SteadyMs() + kNodesEvery;
@@ -397,7 +390,7 @@ bool Surveyor::LookInAccounting(const Followed& job) {
 Result<std::vector<LiveJob>> Surveyor::AskAccounting(const std::string& tail) {
   const TimeMs begin = SteadyMs();
   if (begin < accounting_again_ms_) return Error{Code::kUnavailable, "slurmdbd is away", {}};
-  const HttpOutcome outcome = Get(std::string(kAccountingApi) + tail, false);
+  const HttpOutcome outcome = Get(codecs_.chosen()->AccountingPath(tail), false);
   if (!Answered(outcome)) {
     accounting_again_ms_ = SteadyMs() + kListCostShare * (SteadyMs() - begin);
     return NotAnswered(outcome);

@@ -12,12 +12,14 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "kezek/cluster.h"
 #include "kezek/result.h"
 #include "kezek/time.h"
+#include "slurm/codec_choice.h"
 #include "slurm/http.h"
 #include "slurm/watch.h"
 
@@ -35,8 +37,9 @@ struct SurveyorOptions {
 // Thread-safe; nothing here blocks. Events come on the surveyor's thread.
 class Surveyor {
  public:
-  Surveyor(SurveyorOptions options, HttpOptions http, Credential& credential, Clock& clock,
-           ClusterSink sink);
+  // `codecs` is chosen from anew whenever Slurm comes back; it outlives the surveyor.
+  Surveyor(SurveyorOptions options, HttpOptions http, Credential& credential, CodecChoice& codecs,
+           Clock& clock, ClusterSink sink);
   ~Surveyor();
   Surveyor(const Surveyor&) = delete;
   Surveyor& operator=(const Surveyor&) = delete;
@@ -78,12 +81,14 @@ class Surveyor {
   bool MayLook(std::int64_t id) const;
   HttpOutcome Get(const std::string& path, bool large);
   void Busy(bool busy);
+  std::string Api(std::string_view tail) const { return codecs_.chosen()->Path(tail); }
   std::int64_t UpdateTime() const;
   DurationMs NextWait();
 
   SurveyorOptions options_;
   Meter* meter_;
   HttpClient client_;
+  CodecChoice& codecs_;
   Clock& clock_;
   ClusterSink sink_;
 

@@ -1,4 +1,5 @@
-// Answers of a real slurmrestd 22.05.8, recorded with their requests in fixtures/.
+// Answers of real slurmrestds, recorded with their requests: in fixtures/ those of 22.05.8, below
+// it in 24.11/ (24.11.5, v0.0.42) and 26.05/ (26.05.5, v0.0.45), with fewer cores and nodes.
 #pragma once
 
 #include <string>

@@ -42,6 +42,8 @@ class RequestsTest : public testing::Test {
     options.connections = 1;
     cluster_ = std::make_unique<SlurmCluster>(options, clock_,
                                               [this](const ClusterEvent& event) { Take(event); });
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return up_; });
   }
   ~RequestsTest() override {
     Go();
@@ -59,6 +61,9 @@ class RequestsTest : public testing::Test {
     {
       const std::scoped_lock lock(mutex_);
       if (std::holds_alternative<ReleaseDone>(event)) ++released_;
+      if (std::holds_alternative<ClusterUp>(event)) up_ = true;
+      if (const auto* refused = std::get_if<LaunchRefused>(&event)) launched_ = refused->text;
+      if (std::holds_alternative<LaunchUnknown>(event)) launched_ = "unknown";
       if (const auto* done = std::get_if<SignalDone>(&event)) settled_.push_back(done->settled);
     }
     changed_.notify_all();
@@ -78,6 +83,21 @@ class RequestsTest : public testing::Test {
     changed_.wait(lock, [this] { return !settled_.empty(); });
     return settled_.front();
   }
+  // What becomes of a launch that is answered so, when its cancellation is answered so.
+  std::string Launched(const std::string& submitted, const std::string& cancelled) {
+    std::unique_lock lock(mutex_);
+    submitted_ = submitted;
+    answer_ = cancelled;
+    launched_.clear();
+    lock.unlock();
+    Launch launch;
+    launch.attempt = kAttempt;
+    launch.unix_account = "alice";
+    cluster_->Submit(std::move(launch));
+    lock.lock();
+    changed_.wait(lock, [this] { return !launched_.empty(); });
+    return launched_;
+  }
   void WaitForReleases(int count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return released_ >= count; });
@@ -88,7 +108,10 @@ class RequestsTest : public testing::Test {
     const std::string kind = request.substr(0, request.find(" HTTP"));
     std::unique_lock lock(mutex_);
     ++sent_[kind];
+    if (kind == "GET /slurm/v0.0.38/ping") return HttpReply(200, Record("01-ping").body);
+    if (kind == "GET /slurm/v0.0.38/diag") return HttpReply(200, Record("02-diag").body);
     if (kind.starts_with("GET")) return HttpReply(404, "not here");
+    if (kind.starts_with("POST") && !submitted_.empty()) return HttpReply(200, submitted_);
     changed_.wait(lock, [this] { return open_; });
     return answer_.empty() ? "" : HttpReply(200, answer_);
   }
@@ -97,6 +120,9 @@ class RequestsTest : public testing::Test {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = false;
+  bool up_ = false;
+  std::string launched_;   // what became of a launch
+  std::string submitted_;  // the answer to a submission
   int released_ = 0;
   std::string answer_ = R"({"errors":[]})";
   std::vector<bool> settled_;
@@ -132,6 +158,19 @@ TEST_F(RequestsTest, ASignalIsSettledByAnAnswerOnly) {
   EXPECT_FALSE(SignalSettled("USR1", R"({"errors":[{"error_code":1,"error":"cannot"}]})"));
   EXPECT_FALSE(SignalSettled("USR1", ""));
   EXPECT_TRUE(SignalSettled("no signal", "")) << "it is never sent";
+}
+
+TEST_F(RequestsTest, AJobThatIsNotAsAskedIsCancelledBeforeItIsRefused) {
+  Go();
+  const std::string spoilt =
+      R"({"job_id":9,"errors":[],"warnings":[{"description":"no gres","source":"#/job/gres/"}]})";
+  EXPECT_EQ(Launched(spoilt, R"({"errors":[]})"), "Slurm did not take all of it: no gres");
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9"), 1);
+  EXPECT_EQ(Launched(spoilt, R"({"errors":[{"error_code":2021,"error":"done"}]})"),
+            "Slurm did not take all of it: no gres");
+  // It may still be there.
+  EXPECT_EQ(Launched(spoilt, R"({"errors":[{"error_code":1,"error":"cannot"}]})"), "unknown");
+  EXPECT_EQ(Launched(spoilt, ""), "unknown");
 }
 
 }  // namespace

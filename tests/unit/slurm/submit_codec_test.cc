@@ -1,5 +1,5 @@
-// Goal: a launch becomes exactly the submission that Slurm 22.05 understands, and no answer is
-// mistaken: a job that exists is never taken for refused, nor the other way round.
+// Goal: a launch becomes exactly the submission that each version of the API understands, and no
+// answer is mistaken: a job that exists is never taken for refused, nor the other way round.
 // Method: bodies are read back as JSON; answers are recorded ones, and made-up ones for what could
 // not be recorded.
 #include <gtest/gtest.h>
@@ -38,9 +38,20 @@ Launch TwoNodes() {
   return launch;
 }
 
-Json JobOf(const Launch& launch, const std::string& partition = "") {
-  return Json::parse(SubmitBody(launch, partition))["job"];
+const Codec& Speaking(std::string_view version) {
+  for (const auto& codec : Codecs()) {
+    if (codec.version() == version) return codec;
+  }
+  ADD_FAILURE() << "no codec for " << version;
+  return Codecs().front();
 }
+const Codec& Plain() { return Speaking("v0.0.38"); }
+
+Json JobOf(const Launch& launch, const std::string& partition = "", const Codec& codec = Plain()) {
+  return Json::parse(codec.SubmitBody(launch, partition))["job"];
+}
+
+std::string ScriptOf(const Launch& launch) { return LaunchScript(launch, Plain().can()); }
 
 TEST(SubmitBody, SaysAllThatTheLaunchSays) {
   const Json job = JobOf(TwoNodes(), "gpu");
@@ -65,6 +76,44 @@ TEST(SubmitBody, SaysAllThatTheLaunchSays) {
       {"gres", "gpu:h200:4"},
       {"memory_per_node", 1000}};
   EXPECT_EQ(job, expected) << job.dump(1);
+}
+
+TEST(SubmitBody, SaysTheSameInTheNestedWords) {
+  Launch launch = TwoNodes();
+  launch.spec.arguments = {"one", "it's two"};
+  launch.spec.shape.exclusive = true;
+  launch.spec.signal = {"WINCH", 90 * kSecondMs, false};
+  const auto number = [](int value) {
+    return Json{{"set", true}, {"infinite", false}, {"number", value}};
+  };
+  const Json expected = {{"name", "kezek-48211_7-2"},
+                         {"comment", "k1:4:abc"},
+                         {"hold", true},
+                         {"requeue", false},
+                         {"nodes", "2-2"},
+                         {"required_nodes", {"n02", "n01"}},
+                         {"argv", {"kezek-48211_7-2", "one", "it's two"}},
+                         {"tasks", 4},
+                         {"tasks_per_node", 2},
+                         {"cpus_per_task", 4},
+                         {"time_limit", number(6)},
+                         {"environment", {"KEZEK_ATTEMPT=2", "PATH=/bin", "SLURM_UMASK=0022"}},
+                         {"current_working_directory", "/home/a"},
+                         {"standard_output", "/out/1/stdout"},
+                         {"open_mode", {"APPEND"}},
+                         {"account", "kezek"},
+                         {"qos", "normal"},
+                         {"partition", "gpu"},
+                         {"tres_per_node", "gres/gpu:h200:4"},
+                         {"shared", {"none"}},
+                         {"kill_warning_signal", "28"},  // a name that Slurm does not know
+                         {"kill_warning_delay", number(90)},
+                         {"memory_per_node", number(1000)}};
+  for (const auto& codec : Codecs()) {
+    if (codec.version() == "v0.0.38") continue;
+    const Json job = JobOf(launch, "gpu", codec);
+    EXPECT_EQ(job, expected) << codec.version() << job.dump(1);
+  }
 }
 
 TEST(SubmitBody, PathsAreTakenAsTheyAre) {
@@ -110,26 +159,26 @@ TEST(SubmitBody, OneTaskANodeIsLeftToSlurm) {
 TEST(SubmitBody, BytesThatAreNotUtf8DoNotStopIt) {
   Launch launch = TwoNodes();
   launch.script = "#!/bin/sh\necho \xff\n";
-  EXPECT_TRUE(Json::accept(SubmitBody(launch, "")));
+  EXPECT_TRUE(Json::accept(Plain().SubmitBody(launch, "")));
 }
 
 TEST(LaunchScript, IsTheUsersOwnLineByLineWithItsNameAndArgumentsInFront) {
   Launch launch = TwoNodes();
   launch.spec.name = "it's";
-  EXPECT_EQ(LaunchScript(launch), "#!/bin/bash\nexport SLURM_JOB_NAME='it'\\''s'; echo hi\n");
+  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\nexport SLURM_JOB_NAME='it'\\''s'; echo hi\n");
   launch.spec.name = "lm";
   launch.spec.arguments = {"a", "it's b", ""};
-  EXPECT_EQ(LaunchScript(launch),
+  EXPECT_EQ(ScriptOf(launch),
             "#!/bin/bash\nexport SLURM_JOB_NAME='lm'; set -- 'a' 'it'\\''s b' ''; echo hi\n");
   launch.script = "#!/usr/bin/env sh";
-  EXPECT_EQ(LaunchScript(launch),
+  EXPECT_EQ(ScriptOf(launch),
             "#!/usr/bin/env sh\nexport SLURM_JOB_NAME='lm'; set -- 'a' 'it'\\''s b' ''; ");
 }
 
 TEST(LaunchScript, RunsOnceInASlurmJobThatMayBeRequeued) {
   Launch launch = TwoNodes();
   launch.spec.requeue = true;
-  EXPECT_TRUE(LaunchScript(launch).starts_with(
+  EXPECT_TRUE(ScriptOf(launch).starts_with(
       "#!/bin/bash\n[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; export "));
   const Json job = JobOf(launch);
   EXPECT_EQ(job["requeue"], true);
@@ -141,21 +190,31 @@ TEST(LaunchScript, RunsOnceInASlurmJobThatMayBeRequeued) {
 TEST(LaunchScript, TheBatchShellAloneTurnsOneSignalIntoTheOther) {
   Launch launch = TwoNodes();
   launch.spec.signal = {"USR1", 90 * kSecondMs, true};
-  EXPECT_NE(LaunchScript(launch).find("; trap 'kill -s USR1 $$' URG; echo hi"), std::string::npos);
+  EXPECT_NE(ScriptOf(launch).find("; trap 'kill -s USR1 $$' URG; echo hi"), std::string::npos);
   EXPECT_FALSE(JobOf(launch).contains("signal")) << "v0.0.38 knows no B:";
   launch.script = "#!/usr/bin/env python3\n";
-  EXPECT_NE(LaunchScript(launch).find("trap \"kill -s USR1 $kezek_child\" URG\n"),
-            std::string::npos);
+  EXPECT_NE(ScriptOf(launch).find("trap \"kill -s USR1 $kezek_child\" URG\n"), std::string::npos);
   launch.spec.signal.batch_shell_only = false;
-  EXPECT_EQ(LaunchScript(launch).find("URG"), std::string::npos);
+  EXPECT_EQ(ScriptOf(launch).find("URG"), std::string::npos);
   EXPECT_EQ(JobOf(launch)["signal"], "USR1@90") << "Slurm sends it to the tasks";
+}
+
+TEST(LaunchScript, LeavesToSlurmWhatItsApiCanDo) {
+  Launch launch = TwoNodes();
+  launch.spec.name = "lm";
+  launch.spec.arguments = {"a"};
+  launch.spec.signal = {"USR1", 90 * kSecondMs, true};
+  const Capabilities can = Speaking("v0.0.40").can();
+  EXPECT_EQ(LaunchScript(launch, can), "#!/bin/bash\nexport SLURM_JOB_NAME='lm'; echo hi\n");
+  launch.script = "#!/usr/bin/perl\n1;\n";
+  EXPECT_TRUE(LaunchScript(launch, can).ends_with("exec '/usr/bin/perl' /proc/self/fd/9 \"$@\"\n"));
 }
 
 TEST(LaunchScript, WrapsOtherLanguages) {
   Launch launch = TwoNodes();
   launch.script = "#!/usr/bin/env python3\nprint('x')\n";
   launch.spec.arguments = {"one"};
-  const std::string script = LaunchScript(launch);
+  const std::string script = ScriptOf(launch);
   EXPECT_TRUE(script.starts_with("#!/bin/bash\n")) << script;
   EXPECT_NE(script.find("IyEvdXNyL2Jpbi9lbnYgcHl0aG9uMwpwcmludCgneCcpCg=="), std::string::npos);
   EXPECT_TRUE(script.ends_with("exec '/usr/bin/env' 'python3' /proc/self/fd/9 'one'\n")) << script;
@@ -186,6 +245,28 @@ TEST(ParseSubmit, AJobIdIsAJob) {
   // Some versions report an error and make the job: it is there.
   EXPECT_TRUE(std::holds_alternative<SubmitAccepted>(
       ParseSubmit(500, R"({"errors":[{"error_code":2017,"error":"x"}],"job_id":5})")));
+}
+
+// What slurmrestd drops it only warns of, and the job is there without it.
+TEST(ParseSubmit, AJobThatIsNotAsAskedIsSpoilt) {
+  const std::string held =
+      R"j({"description":"Job is in held state","source":"slurm_submit_batch_job()"})j";
+  const auto answer = [&](const std::string& errors, const std::string& warnings) {
+    return ParseSubmit(
+        200, R"({"job_id":6,"errors":[)" + errors + R"(],"warnings":[)" + warnings + held + "]}");
+  };
+  EXPECT_TRUE(std::holds_alternative<SubmitAccepted>(answer("", "")));
+  const auto dropped =
+      answer("", R"j({"description":"Ignoring unknown field gres","source":"#/job/gres/"},)j");
+  ASSERT_TRUE(std::holds_alternative<SubmitSpoilt>(dropped));
+  EXPECT_EQ(std::get<SubmitSpoilt>(dropped).job_id, 6);
+  EXPECT_EQ(std::get<SubmitSpoilt>(dropped).text, "Ignoring unknown field gres");
+  const auto signal =
+      answer(R"j({"description":"Unknown signal","error_number":0,"error":"No error"})j", "");
+  ASSERT_TRUE(std::holds_alternative<SubmitSpoilt>(signal));
+  // A node that was asked for is drained: slurmctld's own word of a job that is as asked.
+  EXPECT_TRUE(std::holds_alternative<SubmitAccepted>(
+      answer(R"j({"error_number":2016,"error":"Requested nodes are busy"})j", "")));
 }
 
 TEST(ParseSubmit, RefusalsSayWhetherTryingAgainHelps) {
@@ -232,6 +313,7 @@ TEST(ParseVerdict, TheBodyDecides) {
   EXPECT_EQ(VerdictOf("55-update-others-job"), Verdict::Kind::kFailed);
   EXPECT_EQ(VerdictOf("99-try-requeue"), Verdict::Kind::kFailed);            // a 200
   EXPECT_EQ(VerdictOf("118-update-array-release"), Verdict::Kind::kFailed);  // a 200
+  EXPECT_EQ(VerdictOf("33-cancel-again"), Verdict::Kind::kDone);             // it does not tell
   EXPECT_EQ(ParseVerdict(500, R"({"errors":[{"error_number":2084}]})").kind,
             Verdict::Kind::kAlreadyOver);
   EXPECT_EQ(ParseVerdict(500, R"({"errors":[]})").kind, Verdict::Kind::kFailed);

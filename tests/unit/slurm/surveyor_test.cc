@@ -74,7 +74,7 @@ class SurveyorTest : public testing::Test {
                                       .tag_prefix = "inst",
                                       .request_timeout_ms = 2000,
                                       .accounting_patience_ms = accounting_patience_ms},
-                      HttpOptions{listener_.url(), 1}, *credential_, clock_,
+                      HttpOptions{listener_.url(), 1}, *credential_, codecs_, clock_,
                       [this](ClusterEvent event) { Add(std::move(event)); });
   }
   // What a path answers from now on; an empty body hangs up.
@@ -145,6 +145,7 @@ class SurveyorTest : public testing::Test {
   std::string token_path_;
   Listener listener_{[this](const std::string& request) { return Reply(request); }};
   std::optional<Credential> credential_;
+  CodecChoice codecs_;
 
  protected:
   std::optional<Surveyor> surveyor_;
@@ -385,6 +386,28 @@ TEST_F(SurveyorTest, SearchSaysWhetherBothAnswered) {
   ASSERT_TRUE(found);
   EXPECT_FALSE(found->complete);
   EXPECT_EQ(found->jobs.size(), 1U);
+}
+
+// It was upgraded meanwhile: other paths, and other forms of the same.
+TEST_F(SurveyorTest, AfterAnAbsenceItIsAskedAnewWhatItServes) {
+  Answer("/slurm/v0.0.38/job/9", 200, JobsBody(R"("job_state":"RUNNING","nodes":"n01")"));
+  Start();
+  surveyor_->Follow({kFollowed});
+  ASSERT_TRUE(Wait<Observed>());
+  for (const char* path : {"ping", "diag", "jobs", "nodes", "job/9"}) {
+    Answer(std::string("/slurm/v0.0.38/") + path, 404, "no such path");
+  }
+  ASSERT_TRUE(Wait<ClusterSilent>());
+  Answer("/slurm/v0.0.45/diag", 200, Record("26.05/02-diag").body);
+  Answer("/slurm/v0.0.45/nodes", 200, Record("26.05/08-nodes-allocated").body);
+  Answer("/slurm/v0.0.45/jobs", 200, JobsBody(R"("job_state":["COMPLETED"],"nodes":"n01")"));
+  Answer("/slurm/v0.0.45/ping", 200, Record("26.05/01-ping").body);
+  const auto up =
+      Wait<ClusterUp>([](const ClusterUp& event) { return event.version == "26.05.5"; });
+  EXPECT_TRUE(up);
+  const auto ended = Wait<Observed>([](const Observed& seen) { return HasEnded(seen.job.state); });
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->job.end_ms, 107'000);
 }
 
 }  // namespace

@@ -1,0 +1,132 @@
+// The script as Slurm gets it.
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "slurm/codec.h"
+
+namespace kezek::slurm {
+namespace {
+
+std::string Quoted(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'') {
+      quoted += "'\\''";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "'";
+}
+
+std::string QuotedArguments(const JobSpec& spec) {
+  std::string text;
+  for (const auto& argument : spec.arguments) text += " " + Quoted(argument);
+  return text;
+}
+
+std::string Base64(const std::string& text) {
+  std::string encoded((text.size() + 2) / 3 * 4 + 1, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  encoded.resize(static_cast<std::size_t>(size));
+  return encoded;
+}
+
+// "#!/usr/bin/env bash -e" and "#!/bin/sh" are shells'.
+bool IsShellScript(std::string_view script) {
+  if (!script.starts_with("#!")) return false;
+  std::string_view line = script.substr(2, script.find('\n') - 2);
+  std::string_view word;
+  do {
+    line.remove_prefix(std::min(line.find_first_not_of(" \t\r"), line.size()));
+    word = line.substr(0, line.find_first_of(" \t\r"));
+    line.remove_prefix(word.size());
+    if (const auto slash = word.rfind('/'); slash != std::string_view::npos) {
+      word.remove_prefix(slash + 1);
+    }
+  } while (word == "env");
+  constexpr std::array<std::string_view, 5> kShells{"sh", "bash", "dash", "ksh", "zsh"};
+  return std::find(kShells.begin(), kShells.end(), word) != kShells.end();
+}
+
+bool IsForBatchShell(const JobSpec& spec) {
+  return spec.signal.batch_shell_only && !spec.signal.name.empty();
+}
+
+// What goes in front of a script: slurmrestd makes a variable of the job's name in Slurm, which is
+// Kezek's; and the shell turns the one signal into the other.
+std::string Preamble(const JobSpec& spec, bool traps) {
+  std::string text;
+  // Slurm may run it again before Kezek sees that it was requeued: that is another attempt's to do.
+  if (spec.requeue) text = "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; ";
+  text += "export SLURM_JOB_NAME=" + Quoted(spec.name);
+  if (traps) {
+    text += std::string("; trap 'kill -s ") + spec.signal.name + " $$' " + kBatchShellSignal;
+  }
+  return text;
+}
+
+// The interpreter of a script, and its one argument if it has one, as the kernel would call it.
+std::string Interpreter(std::string_view script) {
+  std::string_view line = script.substr(std::min<std::size_t>(2, script.size()));
+  line = line.substr(0, line.find('\n'));
+  const auto trim = [](std::string_view text) {
+    const auto first = text.find_first_not_of(" \t\r");
+    if (first == std::string_view::npos) return std::string_view();
+    return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+  };
+  line = trim(line);
+  const auto blank = line.find_first_of(" \t");
+  const std::string path(line.substr(0, blank));
+  if (blank == std::string_view::npos) return Quoted(path);
+  return Quoted(path) + " " + Quoted(std::string(trim(line.substr(blank))));
+}
+
+// Runs `command` in place of the shell, so that signals reach it and its end is the job's; or under
+// a shell that stays to turn the one signal into the other.
+std::string RunInstead(const JobSpec& spec, bool traps, const std::string& command) {
+  if (!traps) return "exec " + command + "\n";
+  return command + " <&0 &\nkezek_child=$!\ntrap \"kill -s " + spec.signal.name +
+         " $kezek_child\" " + kBatchShellSignal +
+         "\nwhile :; do\n  wait \"$kezek_child\"\n  kezek_code=$?\n"
+         "  kill -0 \"$kezek_child\" 2>/dev/null || exit \"$kezek_code\"\ndone\n";
+}
+
+// Runs a script of another language from a file that is open and has no name any more.
+std::string Wrapped(const Launch& launch, bool traps, bool sets) {
+  const std::string encoded = Base64(launch.script);
+  std::string lines;
+  for (std::size_t i = 0; i < encoded.size(); i += 76) lines += encoded.substr(i, 76) + "\n";
+  return "#!/bin/bash\n" + Preamble(launch.spec, traps) +
+         "\nkezek_path=/usr/bin:/bin\n"
+         "kezek_script=$(PATH=$kezek_path mktemp 2>/dev/null ||"
+         " PATH=$kezek_path mktemp -p /tmp) || exit 1\n"
+         "PATH=$kezek_path base64 -d >\"$kezek_script\" <<'KEZEK_SCRIPT' || exit 1\n" +
+         lines +
+         "KEZEK_SCRIPT\nexec 9<\"$kezek_script\"\nPATH=$kezek_path rm -f \"$kezek_script\"\n" +
+         RunInstead(launch.spec, traps,
+                    Interpreter(launch.script) + " /proc/self/fd/9" +
+                        (sets ? QuotedArguments(launch.spec) : std::string(" \"$@\"")));
+}
+
+}  // namespace
+
+std::string LaunchScript(const Launch& launch, const Capabilities& can) {
+  const bool traps = IsForBatchShell(launch.spec) && !can.signals_batch_shell;
+  const bool sets = !can.takes_arguments && !launch.spec.arguments.empty();
+  if (!IsShellScript(launch.script)) return Wrapped(launch, traps, sets);
+  const auto line_end = launch.script.find('\n');
+  std::string script = launch.script.substr(0, line_end) + "\n" + Preamble(launch.spec, traps);
+  if (sets) script += "; set --" + QuotedArguments(launch.spec);
+  // In front of what stands there, be it a comment: the lines keep their numbers.
+  script += "; ";
+  if (line_end != std::string::npos) script += launch.script.substr(line_end + 1);
+  return script;
+}
+
+}  // namespace kezek::slurm
