@@ -60,6 +60,11 @@ def seconds(text):
     return int(text) if text.isdigit() else 0
 
 
+def host(node):
+    """Slurm's name: a host with GPUs of several types is several nodes to Kezek."""
+    return node["node"].partition("/")[0]
+
+
 def check_nodes(attempts, slurm, users):
     known = set()
     for name, job, attempt in attempts:
@@ -74,7 +79,7 @@ def check_nodes(attempts, slurm, users):
             yield f"{name}: ran as {row['User']}, not {users.get(job['user'])}"
         if not seconds(row["Start"]):
             continue
-        placed = sorted(node["node"] for node in attempt["placement"].get("nodes", []))
+        placed = sorted(host(node) for node in attempt["placement"].get("nodes", []))
         if sorted(host_list(row["NodeList"])) != placed:
             yield f"{name}: on {row['NodeList']} by sacct, on {','.join(placed)} by Kezek"
     for job_id, row in slurm.items():
@@ -103,7 +108,7 @@ def check_gpus(attempts, folder):
         if not number(attempt, "start_ms"):
             continue
         for node in attempt["placement"].get("nodes", []):
-            got = len(told.get((number(attempt, "slurm_job_id"), node["node"]), ()))
+            got = len(told.get((number(attempt, "slurm_job_id"), host(node)), ()))
             if got != number(node, "gpus"):
                 yield (f"{name}: {got} GPUs on {node['node']} by Slurm, "
                        f"{number(node, 'gpus')} placed")

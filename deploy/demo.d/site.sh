@@ -35,7 +35,8 @@ SCRIPT
 
 start_slurm() {
   watch_gpus
-  "$deploy/cluster/slurm" up "$DIR" --nodes "$nodes" --credential-for kezek \
+  "$deploy/cluster/slurm" up "$DIR" --nodes "$nodes" ${slices:+--slices "$slices"} \
+    --credential-for kezek \
     --conf "Prolog=$DIR/gpus/prolog" --conf "Epilog=$DIR/gpus/epilog" --conf PrologFlags=Alloc 8>&-
 }
 

@@ -36,7 +36,10 @@ struct Launch {
   DurationMs limit_ms = 0;
   std::string script;
   std::map<std::string, std::string> environment;  // complete, KEZEK_* included
-  std::string stdout_path;                         // resolved
+  // Of a job with a container image: the command line that runs {command}, the script, in {image};
+  // {output} is the attempt's folder. Empty: that is left to the cluster.
+  std::string container_launch;
+  std::string stdout_path;  // resolved
   std::string stderr_path;
   std::string stdin_path;
 };

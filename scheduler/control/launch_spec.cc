@@ -57,6 +57,7 @@ Launch MakeLaunch(const Job& job, const Attempt& attempt, const LaunchContext& c
   launch.spec = *job.spec;
   if (attempt.ref.number > 1) launch.spec.append_output = true;
   launch.limit_ms = attempt.limit_ms;
+  if (!job.spec->container_image.empty()) launch.container_launch = context.container_launch;
   AddPaths(launch, job, attempt, context);
   launch.environment["KEZEK_JOB_ID"] = ToText(job.ref);
   launch.environment["KEZEK_ATTEMPT"] = std::to_string(attempt.ref.number);

@@ -13,7 +13,8 @@ namespace kezek::control {
 struct LaunchContext {
   std::string output_root;
   std::string cluster_name;
-  std::string project;  // path
+  std::string container_launch;  // Launch's
+  std::string project;           // path
   std::string unix_account;
   std::int64_t unix_uid = 0;
   std::string slurm_account;

@@ -18,6 +18,7 @@ LaunchContext ContextOf(const Core& core, const Job& job, const Attempt& attempt
   LaunchContext context;
   context.output_root = core.config.output_root;
   context.cluster_name = core.config.cluster_name;
+  context.container_launch = core.config.container_launch;
   context.project = core.PathOf(job.spec->project);
   context.unix_account = core.UnixAccountOf(job.user);
   const auto& users = core.state.directory()->users;

@@ -38,6 +38,23 @@ void ReadSlurm(Section& section, SlurmConfig* out) {
   section.Duration("launch_timeout", kSecondMs, &out->launch_timeout_ms);
 }
 
+// What is wrong with the command line that runs scripts in containers; nothing.
+std::string ContainerLaunchProblem(const std::string& launch) {
+  if (launch.empty()) return "";
+  for (const char* needed : {"{image}", "{command}"}) {
+    if (launch.find(needed) == std::string::npos) return std::string("lacks ") + needed;
+  }
+  for (std::size_t open = launch.find('{'); open != std::string::npos;
+       open = launch.find('{', open + 1)) {
+    const std::string word = launch.substr(open, launch.find('}', open) - open + 1);
+    if (word == "{image}" || word == "{command}" || word == "{output}") continue;
+    if (open > 0 && launch[open - 1] == '$') continue;  // the shell's
+    return word + " is none of {image}, {command}, {output}";
+  }
+  const bool one_line = launch.find('\n') == std::string::npos;
+  return one_line ? "" : "is more than one line";
+}
+
 void ReadScheduling(Section& section, SchedulingConfig* out) {
   section.Number("look", 1, kMost, &out->look);
   section.Number("look_project", 1, kMost, &out->look_project);
@@ -223,6 +240,11 @@ void ReadAll(Section& section, Config* out) {
       std::count(out->classifications.begin(), out->classifications.end(), out->alone_from) == 0) {
     section.Problem("alone_from", "is not one of classifications");
   }
+  section.Child("containers", [&](Section& child) {
+    child.Text("launch", &out->container_launch);
+    const std::string problem = ContainerLaunchProblem(out->container_launch);
+    if (!problem.empty()) child.Problem("launch", problem);
+  });
   section.Child("gpu_types", [&](Section& child) { ReadTypes(child, out); });
   if (out->rate_milli.empty()) out->rate_milli = {{"h200", 1000}};
   out->default_gpu_type = out->rate_milli.begin()->first;

@@ -91,7 +91,8 @@ struct Config {
   MungeConfig munge;
   std::map<std::string, ClassRules> classes;
   std::vector<std::string> classifications;  // of data, lowest first; empty: there are none
-  std::string alone_from;  // of these: jobs from this one on share no node; empty: all may
+  std::string alone_from;        // of these: jobs from this one on share no node; empty: all may
+  std::string container_launch;  // runs {command} in {image}; empty: Slurm does
   std::map<std::string, std::int64_t> rate_milli;  // by GPU type; the types there are
   std::string default_gpu_type;
   std::string topology_file;

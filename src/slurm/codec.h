@@ -122,9 +122,10 @@ struct Verdict {
 };
 Verdict ParseVerdict(long status, std::string_view body);
 
-// What a job has on one node.
+// What a job has on one node; of GPUs of several types one for each.
 struct NodeUse {
   std::string node;
+  std::string gpu_type;  // may be empty
   std::int32_t gpus = 0;
   std::int32_t cpus = 0;
   std::int64_t memory_mib = 0;

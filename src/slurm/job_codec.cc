@@ -1,6 +1,9 @@
 // Jobs as slurmctld lists them.
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <map>
+#include <string>
 #include <utility>
 
 #include "kezek/host_list.h"
@@ -22,8 +25,10 @@ void ReadIndices(std::string_view text, std::vector<std::int32_t>* indices) {
   }
 }
 
+using GpusByType = std::map<std::string, std::int32_t, std::less<>>;
+
 // One node's entry, such as "gpu:h200:4(IDX:0-2,5)" or "nic:1(IDX:0),gpu:h200:1(IDX:3)".
-void ReadGresDetail(std::string_view text, NodeGrant* grant) {
+void ReadGresDetail(std::string_view text, NodeGrant* grant, GpusByType* of_type) {
   while (!text.empty()) {
     std::size_t end = 0;
     for (bool inside = false; end < text.size() && (inside || text[end] != ','); ++end) {
@@ -35,10 +40,13 @@ void ReadGresDetail(std::string_view text, NodeGrant* grant) {
     if (!item.starts_with("gpu:")) continue;
     const auto open = item.find('(');
     const std::string_view counted = item.substr(0, open);
-    const std::string_view number = counted.substr(counted.rfind(':') + 1);
+    const auto colon = counted.rfind(':');
+    const std::string_view number = counted.substr(colon + 1);
     std::int32_t count = 0;
     std::from_chars(number.data(), number.data() + number.size(), count);
-    grant->gpus += std::clamp(count, 0, kGpusMax);
+    count = std::clamp(count, 0, kGpusMax);
+    grant->gpus += count;
+    (*of_type)[std::string(counted.substr(4, std::max<std::size_t>(colon, 4) - 4))] += count;
     constexpr std::string_view kMark = "(IDX:";
     if (open == std::string_view::npos || !item.substr(open).starts_with(kMark)) continue;
     item.remove_prefix(open + kMark.size());
@@ -77,6 +85,18 @@ NodeUse ReadUse(const Json& node) {
   return use;
 }
 
+// CPUs and memory stand where the GPUs of the first type do.
+void AddUses(NodeUse use, const GpusByType& of_type, LiveJob* live) {
+  if (of_type.empty()) live->uses.push_back(use);
+  for (const auto& [type, gpus] : of_type) {
+    use.gpu_type = type;
+    use.gpus = gpus;
+    live->uses.push_back(use);
+    use.cpus = 0;
+    use.memory_mib = 0;
+  }
+}
+
 // gres_detail has one entry per node, in the order of the allocated nodes; it is empty for a job
 // without GPUs and for one that is completing.
 void ReadGrants(const Json& entry, const Tres& tres, LiveJob* live) {
@@ -88,17 +108,18 @@ void ReadGrants(const Json& entry, const Tres& tres, LiveJob* live) {
     if (!node.is_object()) continue;
     NodeUse use = ReadUse(node);
     NodeGrant read{use.node, 0, {}};
+    GpusByType of_type;
     const auto grant =
         std::find_if(placement.begin(), placement.end(),
                      [&](const NodeGrant& known) { return known.node == read.node; });
     if (index < details.size() && details[index].is_string()) {
-      ReadGresDetail(details[index].get<std::string>(), &read);
+      ReadGresDetail(details[index].get<std::string>(), &read, &of_type);
       if (grant != placement.end()) *grant = read;
     } else if (grant != placement.end()) {
       read.gpus = grant->gpus;
     }
     use.gpus = read.gpus;
-    live->uses.push_back(std::move(use));
+    AddUses(std::move(use), of_type, live);
     ++index;
   }
   // While a job completes Slurm shows the nodes that are not free yet, not those it was given.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string>
 
 #include "slurm/codec.h"
@@ -58,13 +59,24 @@ bool IsForBatchShell(const JobSpec& spec) {
   return spec.signal.batch_shell_only && !spec.signal.name.empty();
 }
 
+// Jobs that share a node had better not share it. Below the ports that Linux gives to whoever asks
+// for any.
+std::string RendezvousPort(const AttemptRef& attempt) {
+  constexpr std::int64_t kFirst = 20'000;
+  constexpr std::int64_t kPorts = 12'000;
+  return std::to_string(kFirst + (attempt.job.id.value * 31 + attempt.job.element + 1) % kPorts);
+}
+
 // What goes in front of a script: slurmrestd makes a variable of the job's name in Slurm, which is
-// Kezek's; and the shell turns the one signal into the other.
-std::string Preamble(const JobSpec& spec, bool traps) {
+// Kezek's; the ranks of a job meet on the node of the first, which is the batch shell's; and the
+// shell turns the one signal into the other.
+std::string Preamble(const Launch& launch, bool traps) {
+  const JobSpec& spec = launch.spec;
   std::string text;
   // Slurm may run it again before Kezek sees that it was requeued: that is another attempt's to do.
   if (spec.requeue) text = "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; ";
-  text += "export SLURM_JOB_NAME=" + Quoted(spec.name);
+  text += "export SLURM_JOB_NAME=" + Quoted(spec.name) +
+          " MASTER_ADDR=\"$SLURMD_NODENAME\" MASTER_PORT=" + RendezvousPort(launch.attempt);
   if (traps) {
     text += std::string("; trap 'kill -s ") + spec.signal.name + " $$' " + kBatchShellSignal;
   }
@@ -97,21 +109,53 @@ std::string RunInstead(const JobSpec& spec, bool traps, const std::string& comma
          "  kill -0 \"$kezek_child\" 2>/dev/null || exit \"$kezek_code\"\ndone\n";
 }
 
-// Runs a script of another language from a file that is open and has no name any more.
-std::string Wrapped(const Launch& launch, bool traps, bool sets) {
+// Up to where the script is a file of this name: `kezek_script`, which `named` sets.
+std::string Unpacked(const Launch& launch, bool traps, const std::string& named) {
   const std::string encoded = Base64(launch.script);
   std::string lines;
   for (std::size_t i = 0; i < encoded.size(); i += 76) lines += encoded.substr(i, 76) + "\n";
-  return "#!/bin/bash\n" + Preamble(launch.spec, traps) +
-         "\nkezek_path=/usr/bin:/bin\n"
-         "kezek_script=$(PATH=$kezek_path mktemp 2>/dev/null ||"
-         " PATH=$kezek_path mktemp -p /tmp) || exit 1\n"
-         "PATH=$kezek_path base64 -d >\"$kezek_script\" <<'KEZEK_SCRIPT' || exit 1\n" +
-         lines +
-         "KEZEK_SCRIPT\nexec 9<\"$kezek_script\"\nPATH=$kezek_path rm -f \"$kezek_script\"\n" +
+  return "#!/bin/bash\n" + Preamble(launch, traps) + "\nkezek_path=/usr/bin:/bin\n" + named +
+         "PATH=$kezek_path base64 -d >\"$kezek_script\" <<'KEZEK_SCRIPT' || exit 1\n" + lines +
+         "KEZEK_SCRIPT\n";
+}
+
+// The arguments are in the command, or are the shell's own.
+std::string Arguments(const Launch& launch, bool sets) {
+  return sets ? QuotedArguments(launch.spec) : std::string(" \"$@\"");
+}
+
+// Runs a script of another language from a file that is open and has no name any more.
+std::string Wrapped(const Launch& launch, bool traps, bool sets) {
+  return Unpacked(launch, traps,
+                  "kezek_script=$(PATH=$kezek_path mktemp 2>/dev/null ||"
+                  " PATH=$kezek_path mktemp -p /tmp) || exit 1\n") +
+         "exec 9<\"$kezek_script\"\nPATH=$kezek_path rm -f \"$kezek_script\"\n" +
          RunInstead(launch.spec, traps,
-                    Interpreter(launch.script) + " /proc/self/fd/9" +
-                        (sets ? QuotedArguments(launch.spec) : std::string(" \"$@\"")));
+                    Interpreter(launch.script) + " /proc/self/fd/9" + Arguments(launch, sets));
+}
+
+// The template with values for its placeholders; in the values nothing is replaced.
+std::string Filled(std::string_view line, const std::map<std::string_view, std::string>& values) {
+  std::string filled;
+  while (!line.empty()) {
+    const auto value = std::find_if(values.begin(), values.end(),
+                                    [&](const auto& one) { return line.starts_with(one.first); });
+    filled += value == values.end() ? std::string(line.substr(0, 1)) : value->second;
+    line.remove_prefix(value == values.end() ? 1 : value->first.size());
+  }
+  return filled;
+}
+
+// Runs the script in a container by the site's command line, from the attempt's folder: that is on
+// the shared file system, goes when the output goes, and can be shown to the container.
+std::string Contained(const Launch& launch, bool traps, bool sets) {
+  const std::string command = Filled(
+      launch.container_launch,
+      {{"{image}", Quoted(launch.spec.container_image)},
+       {"{output}", "\"$KEZEK_OUTPUT_DIR\""},
+       {"{command}", Interpreter(launch.script) + " \"$kezek_script\"" + Arguments(launch, sets)}});
+  return Unpacked(launch, traps, "kezek_script=\"$KEZEK_OUTPUT_DIR/script\"\n") +
+         RunInstead(launch.spec, traps, command);
 }
 
 }  // namespace
@@ -119,9 +163,10 @@ std::string Wrapped(const Launch& launch, bool traps, bool sets) {
 std::string LaunchScript(const Launch& launch, const Capabilities& can) {
   const bool traps = IsForBatchShell(launch.spec) && !can.signals_batch_shell;
   const bool sets = !can.takes_arguments && !launch.spec.arguments.empty();
+  if (!launch.container_launch.empty()) return Contained(launch, traps, sets);
   if (!IsShellScript(launch.script)) return Wrapped(launch, traps, sets);
   const auto line_end = launch.script.find('\n');
-  std::string script = launch.script.substr(0, line_end) + "\n" + Preamble(launch.spec, traps);
+  std::string script = launch.script.substr(0, line_end) + "\n" + Preamble(launch, traps);
   if (sets) script += "; set --" + QuotedArguments(launch.spec);
   // In front of what stands there, be it a comment: the lines keep their numbers.
   script += "; ";

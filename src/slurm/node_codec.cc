@@ -39,7 +39,22 @@ NodeHealth ReadHealth(const Json& node) {
   return NodeHealth::kUp;
 }
 
-// "gpu:h200:8(S:0-1),nic:2": the GPUs' type and number.
+// More GPUs of a type; of the node's first, or of none, as that.
+void AddGpus(std::string_view type, std::int32_t count, Node* node) {
+  if (node->gpu_type.empty()) node->gpu_type = std::string(type);
+  if (type.empty() || type == node->gpu_type) {
+    node->gpus += count;
+    return;
+  }
+  auto& more = node->more_gpus;
+  const auto known = std::find_if(more.begin(), more.end(),
+                                  [type](const HostGpus& one) { return one.gpu_type == type; });
+  HostGpus& of_type = known == more.end() ? more.emplace_back() : *known;
+  of_type.gpu_type = std::string(type);
+  of_type.gpus += count;
+}
+
+// "gpu:h200:6(S:0-1),gpu:h200-1g.18gb:14,nic:2": the GPUs' types and numbers.
 void ReadGres(std::string_view gres, Node* node) {
   while (!gres.empty()) {
     const auto end = std::min(gres.find(','), gres.size());
@@ -48,13 +63,11 @@ void ReadGres(std::string_view gres, Node* node) {
     if (!item.starts_with("gpu:")) continue;
     item.remove_prefix(4);
     const auto colon = item.rfind(':');
-    if (colon != std::string_view::npos && node->gpu_type.empty()) {
-      node->gpu_type = std::string(item.substr(0, colon));
-    }
+    const std::string_view type = colon == std::string_view::npos ? "" : item.substr(0, colon);
     const std::string_view number = colon == std::string_view::npos ? item : item.substr(colon + 1);
     std::int32_t count = 0;
     std::from_chars(number.data(), number.data() + number.size(), count);
-    node->gpus += std::clamp(count, 0, kGpusMax);
+    AddGpus(type, std::clamp(count, 0, kGpusMax), node);
   }
 }
 

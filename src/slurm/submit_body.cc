@@ -82,7 +82,7 @@ Json Common(const Launch& launch, const std::string& partition) {
   SetText("account", launch.slurm_account, &job);
   SetText("qos", launch.qos, &job);
   SetText("partition", partition, &job);
-  SetText("container", spec.container_image, &job);
+  if (launch.container_launch.empty()) SetText("container", spec.container_image, &job);
   return job;
 }
 

@@ -141,24 +141,31 @@ std::vector<ClusterJob> Watch::OurJobs(const std::vector<LiveJob>& listing) cons
 
 std::vector<Node> Watch::WithForeignUse(std::vector<Node> nodes,
                                         const std::vector<LiveJob>& listing) const {
-  std::map<std::string, NodeUse> foreign;
+  std::map<std::string, std::map<std::string, NodeUse>> foreign;  // by node, by GPU type
   for (const auto& live : listing) {
     const auto found = followed_.find(live.job.id);
     const bool ours = found != followed_.end() && IsIt(found->second.job, live.job);
     if (ours || over_.contains(live.job.id)) continue;
     for (const auto& use : live.uses) {
-      NodeUse& sum = foreign[use.node];
+      NodeUse& sum = foreign[use.node][use.gpu_type];
       sum.gpus += use.gpus;
       sum.cpus += use.cpus;
       sum.memory_mib += use.memory_mib;
     }
   }
   for (auto& node : nodes) {
-    const auto use = foreign.find(node.name);
-    if (use == foreign.end()) continue;
-    node.foreign_gpus = use->second.gpus;
-    node.foreign_cpus = use->second.cpus;
-    node.foreign_memory_mib = use->second.memory_mib;
+    const auto uses = foreign.find(node.name);
+    if (uses == foreign.end()) continue;
+    for (const auto& [type, use] : uses->second) {
+      const auto more = std::find_if(node.more_gpus.begin(), node.more_gpus.end(),
+                                     [&type](const HostGpus& one) { return one.gpu_type == type; });
+      const auto add = [&use](auto& to) {
+        to.foreign_gpus += use.gpus;
+        to.foreign_cpus += use.cpus;
+        to.foreign_memory_mib += use.memory_mib;
+      };
+      more == node.more_gpus.end() ? add(node) : add(*more);
+    }
   }
   return nodes;
 }

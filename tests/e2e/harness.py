@@ -17,8 +17,9 @@ USERS = {"aizhan": "kz-aizhan", "daulet": "kz-daulet", "timur": "kz-timur"}
 class Cluster:
     """The cluster; a context that takes everything down again."""
 
-    def __init__(self, nodes):
+    def __init__(self, nodes, slices=0):
         self.nodes = nodes
+        self.slices = slices
         self.kept = os.environ.get("KEZEK_E2E_DIR", "")
         self.folder = self.kept or tempfile.mkdtemp(prefix="kezek-e2e-", dir="/tmp")
         binaries = os.environ.get("KEZEK_BIN_DIR", os.path.join(ROOT, "build", "dev", "bin"))
@@ -32,7 +33,8 @@ class Cluster:
         os.makedirs(self.folder, exist_ok=True)
         os.chmod(self.folder, 0o755)
         try:
-            self.demo("up", "--nodes", str(self.nodes), "--no-jobs", show=True)
+            slices = ["--slices", str(self.slices)] if self.slices else []
+            self.demo("up", "--nodes", str(self.nodes), *slices, "--no-jobs", show=True)
             self._read_env()
         except BaseException:
             self.__exit__(*sys.exc_info())
@@ -153,9 +155,20 @@ class Cluster:
         os.kill(pid, signal.SIGKILL)
         self.until("the end of kezekd", lambda: not os.path.exists(f"/proc/{pid}/exe"), 20)
 
+    def kezekd(self, what):
+        """What: start or stop."""
+        subprocess.run([os.path.join(ROOT, "deploy", "cluster", "kezekd"), what, self.folder],
+                       check=True, stdout=subprocess.DEVNULL)
+
     def stop_kezekd(self):
-        subprocess.run([os.path.join(ROOT, "deploy", "cluster", "kezekd"), "stop", self.folder],
-                       check=True)
+        self.kezekd("stop")
+
+    def configure(self, text):
+        """More of kezekd.yaml, and a start with it."""
+        self.kezekd("stop")
+        with open(f"{self.folder}/kezek/kezekd.yaml", "a", encoding="utf-8") as file:
+            file.write(text)
+        self.kezekd("start")
 
     def start_kezekd(self):
         self.demo("up", "--no-jobs")

@@ -8,10 +8,7 @@ is to go, and again while that job has its time. The judges are the jobs' own no
 and Slurm's accounting (`deploy/demo check`)."""
 
 import os
-import subprocess
 import time
-
-import harness
 
 NODES = 4
 GRACE_S = 20
@@ -31,18 +28,6 @@ CLAIMER = """#!/bin/bash
 #SBATCH --job-name=claimer --nodes=1 --gpus-per-node=8 --time=5 --output=/dev/null
 sleep 15
 """
-
-
-def daemon(cluster, what):
-    subprocess.run([os.path.join(harness.ROOT, "deploy", "cluster", "kezekd"), what,
-                    cluster.folder], check=True, stdout=subprocess.DEVNULL)
-
-
-def configure(cluster):
-    daemon(cluster, "stop")
-    with open(f"{cluster.folder}/kezek/kezekd.yaml", "a", encoding="utf-8") as file:
-        file.write(CONF)
-    daemon(cluster, "start")
 
 
 def notes_of(folder, job, attempt):
@@ -112,7 +97,7 @@ def check_over(cluster, victim, claimer, nodes):
 
 def run(cluster):
     """The exit status."""
-    configure(cluster)
+    cluster.configure(CONF)
     folder, names = fill(cluster)
     claimer = cluster.submit("aizhan", "-", script=CLAIMER)
     began = time.monotonic()
@@ -123,12 +108,12 @@ def run(cluster):
     assert len(promised) == 1, promised
     print(f"job {victim} is to go for {claimer}; killed after "
           f"{time.monotonic() - began:.1f} s", flush=True)
-    daemon(cluster, "start")
+    cluster.kezekd("start")
     check_told(cluster, folder, victim)
     _, why, _ = cluster.kezek("aizhan", "why", claimer)
     assert "being taken back" in why, why
     cluster.kill_kezekd()
-    daemon(cluster, "start")
+    cluster.kezekd("start")
     check_over(cluster, victim, claimer, nodes)
     took = time.monotonic() - began
     notes = notes_of(folder, victim, 1)

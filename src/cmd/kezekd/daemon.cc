@@ -88,6 +88,7 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.nodes = std::move(*nodes);
   control.output_root = config.output_root;
   control.cluster_name = config.cluster;
+  control.container_launch = config.container_launch;
   control.gather_ms = config.scheduling.gather_ms;
   control.heartbeat_ms = config.scheduling.heartbeat_ms;
   control.launch_timeout_ms = config.slurm.launch_timeout_ms;

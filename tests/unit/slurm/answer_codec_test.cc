@@ -37,7 +37,7 @@ TEST(ParseJobs, RunningJobWithItsGpus) {
   EXPECT_EQ(live.job.granted, granted);
   EXPECT_EQ(live.job.cpus, 2);
   EXPECT_EQ(live.job.memory_mib, 2000);
-  const std::vector<NodeUse> uses{{"n1", 4, 1, 1000}, {"n2", 4, 1, 1000}};
+  const std::vector<NodeUse> uses{{"n1", "h200", 4, 1, 1000}, {"n2", "h200", 4, 1, 1000}};
   EXPECT_EQ(live.uses, uses);
 }
 
@@ -158,7 +158,7 @@ TEST(ParseJobs, CompletingKeepsItsResources) {
   EXPECT_EQ(live.job.state, ClusterJobState::kCompleting);
   EXPECT_EQ(live.job.exit_code, 0) << "not settled yet";
   EXPECT_EQ(live.job.memory_mib, 1536);
-  const std::vector<NodeUse> uses{{"n01", 3, 2, 1536}};
+  const std::vector<NodeUse> uses{{"n01", "", 3, 2, 1536}};
   EXPECT_EQ(live.uses, uses);
 }
 
@@ -247,6 +247,30 @@ TEST(ParseNodes, HealthAndCapacity) {
   ASSERT_TRUE(one && one->has_value());
   EXPECT_EQ((*one)->front().health, NodeHealth::kDraining);
   EXPECT_EQ((*one)->front().health_reason, "bad gpu");
+}
+
+TEST(ParseNodes, GpusOfSeveralTypes) {
+  const auto nodes = ParseNodes(200, R"j({"nodes":[
+      {"name":"n01","state":"idle","cpus":64,"real_memory":1000,
+       "gres":"gpu:h200:6(S:0-1),nic:2,gpu:h200-1g.18gb:7(S:0),gpu:h200-1g.18gb:7(S:1)"}]})j");
+  ASSERT_TRUE(nodes && nodes->has_value());
+  const Node& node = (*nodes)->front();
+  EXPECT_EQ(node.gpu_type, "h200");
+  EXPECT_EQ(node.gpus, 6);
+  ASSERT_EQ(node.more_gpus.size(), 1U);
+  EXPECT_EQ(node.more_gpus[0].gpu_type, "h200-1g.18gb");
+  EXPECT_EQ(node.more_gpus[0].gpus, 14);
+}
+
+TEST(ParseJobs, GpusOfSeveralTypesAreUsesOfTheirOwn) {
+  const LiveJob live = Made(
+      R"j("job_state":"RUNNING","nodes":"n01","gres_detail":["gpu:h200:1(IDX:0),gpu:mig:2(IDX:7-8)"],
+         "tres_alloc_str":"cpu=2,mem=1G,node=1,gres/gpu=3",
+         "job_resources":{"allocated_nodes":[{"nodename":"n01","memory_allocated":1024,
+           "sockets":{"0":{"cores":{"0":"allocated","1":"allocated"}}}}]})j");
+  const std::vector<NodeUse> uses{{"n01", "h200", 1, 2, 1024}, {"n01", "mig", 2, 0, 0}};
+  EXPECT_EQ(live.uses, uses);
+  EXPECT_EQ(live.job.granted, (Placement{{"n01", 3, {0, 7, 8}}}));
 }
 
 TEST(ParseNodes, HealthOfEveryForm) {

@@ -80,7 +80,7 @@ TEST_P(ReleaseTest, ARunningJobWithItsGpus) {
   EXPECT_EQ(live.job.granted, granted);
   EXPECT_EQ(live.job.cpus, 2);
   EXPECT_EQ(live.job.memory_mib, 2000);
-  const std::vector<NodeUse> uses{{"n1", 4, 1, 1000}, {"n2", 4, 1, 1000}};
+  const std::vector<NodeUse> uses{{"n1", "h200", 4, 1, 1000}, {"n2", "h200", 4, 1, 1000}};
   EXPECT_EQ(live.uses, uses);
 }
 
@@ -279,7 +279,7 @@ TEST(NestedForms, NodesOfAJobInTheOldForm) {
       "job_resources":{"nodes":"n01","allocated_cpus":2,"allocated_nodes":[{"nodename":"n01",
       "sockets":{"0":{"cores":{"0":"allocated","1":"allocated"}}},"memory_allocated":1000}]}}]})j");
   ASSERT_TRUE(jobs && jobs->jobs.size() == 1U);
-  const std::vector<NodeUse> uses{{"n01", 1, 2, 1000}};
+  const std::vector<NodeUse> uses{{"n01", "h200", 1, 2, 1000}};
   EXPECT_EQ(jobs->jobs.front().uses, uses);
   EXPECT_EQ(jobs->jobs.front().job.granted, (Placement{{"n01", 1, {3}}}));
 }

@@ -53,6 +53,12 @@ Json JobOf(const Launch& launch, const std::string& partition = "", const Codec&
 
 std::string ScriptOf(const Launch& launch) { return LaunchScript(launch, Plain().can()); }
 
+// Where the ranks of TwoNodes() meet.
+std::string Meeting() {
+  return " MASTER_ADDR=\"$SLURMD_NODENAME\" MASTER_PORT=" +
+         std::to_string(20'000 + (48'211 * 31 + 7 + 1) % 12'000);
+}
+
 TEST(SubmitBody, SaysAllThatTheLaunchSays) {
   const Json job = JobOf(TwoNodes(), "gpu");
   const Json expected = {
@@ -165,14 +171,31 @@ TEST(SubmitBody, BytesThatAreNotUtf8DoNotStopIt) {
 TEST(LaunchScript, IsTheUsersOwnLineByLineWithItsNameAndArgumentsInFront) {
   Launch launch = TwoNodes();
   launch.spec.name = "it's";
-  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\nexport SLURM_JOB_NAME='it'\\''s'; echo hi\n");
+  EXPECT_EQ(ScriptOf(launch),
+            "#!/bin/bash\nexport SLURM_JOB_NAME='it'\\''s'" + Meeting() + "; echo hi\n");
   launch.spec.name = "lm";
   launch.spec.arguments = {"a", "it's b", ""};
-  EXPECT_EQ(ScriptOf(launch),
-            "#!/bin/bash\nexport SLURM_JOB_NAME='lm'; set -- 'a' 'it'\\''s b' ''; echo hi\n");
+  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\nexport SLURM_JOB_NAME='lm'" + Meeting() +
+                                  "; set -- 'a' 'it'\\''s b' ''; echo hi\n");
   launch.script = "#!/usr/bin/env sh";
-  EXPECT_EQ(ScriptOf(launch),
-            "#!/usr/bin/env sh\nexport SLURM_JOB_NAME='lm'; set -- 'a' 'it'\\''s b' ''; ");
+  EXPECT_EQ(ScriptOf(launch), "#!/usr/bin/env sh\nexport SLURM_JOB_NAME='lm'" + Meeting() +
+                                  "; set -- 'a' 'it'\\''s b' ''; ");
+}
+
+TEST(LaunchScript, RunsInTheSitesContainer) {
+  Launch launch = TwoNodes();
+  launch.spec.container_image = "it's {command}.sif";
+  launch.spec.arguments = {"{image}"};
+  EXPECT_EQ(JobOf(launch)["container"], "it's {command}.sif") << "Slurm's, where nothing is said";
+  launch.container_launch = "apptainer exec --bind {output} {image} {command}";
+  EXPECT_FALSE(JobOf(launch).contains("container"));
+  launch.script = "#!/usr/bin/env bash\necho hi\n";
+  const std::string script = ScriptOf(launch);
+  EXPECT_NE(script.find("kezek_script=\"$KEZEK_OUTPUT_DIR/script\"\n"), std::string::npos);
+  EXPECT_TRUE(script.ends_with(
+      "\nKEZEK_SCRIPT\nexec apptainer exec --bind \"$KEZEK_OUTPUT_DIR\" 'it'\\''s {command}.sif' "
+      "'/usr/bin/env' 'bash' \"$kezek_script\" '{image}'\n"))
+      << script;
 }
 
 TEST(LaunchScript, RunsOnceInASlurmJobThatMayBeRequeued) {

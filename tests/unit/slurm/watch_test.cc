@@ -21,7 +21,7 @@ LiveJob Live(std::int64_t id, const AttemptRef& attempt, ClusterJobState state) 
   if (state != ClusterJobState::kPending) live.job.granted = {{"n01", 2, {}}};
   if (state == ClusterJobState::kRunning) {
     live.job.granted = {{"n01", 2, {3, 4}}};
-    live.uses = {{"n01", 2, 4, 100}};
+    live.uses = {{"n01", "h200", 2, 4, 100}};
   }
   return live;
 }
@@ -173,6 +173,23 @@ TEST(Watch, ForeignUseIsOfAllThatAreNotFollowed) {
   EXPECT_EQ(nodes[1].foreign_gpus, 0);
   // Named or tagged like ours: all three (the stranger has our tag).
   EXPECT_EQ(watch.OurJobs(listing).size(), 3U);
+}
+
+TEST(Watch, StrangersUseGpusOfTheirType) {
+  const Watch watch("inst");
+  LiveJob stranger = Live(20, {}, ClusterJobState::kRunning);
+  stranger.uses = {{"n01", "h200", 1, 4, 100}, {"n01", "h200-1g", 3, 0, 0}};
+  LiveJob without_gpus = Live(21, {}, ClusterJobState::kRunning);
+  without_gpus.uses = {{"n01", "", 0, 2, 50}};
+  Node host;
+  host.name = "n01";
+  host.gpu_type = "h200";
+  host.more_gpus = {{.gpu_type = "h200-1g", .gpus = 14}};
+  const auto nodes = watch.WithForeignUse({host}, {stranger, without_gpus});
+  EXPECT_EQ(nodes[0].foreign_gpus, 1);
+  EXPECT_EQ(nodes[0].foreign_cpus, 6);
+  EXPECT_EQ(nodes[0].foreign_memory_mib, 150);
+  EXPECT_EQ(nodes[0].more_gpus.at(0).foreign_gpus, 3);
 }
 
 TEST(Watch, AJobWhoseEndWasReadIsNoStrangerInAnOlderListing) {
