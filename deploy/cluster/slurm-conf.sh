@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The configuration files of the private Slurm 22.05. Sourced by `slurm`, which sets DIR, S (its
+# The configuration files of the private Slurm. Sourced by `slurm`, which sets DIR, S (its
 # folder in DIR), nodes, gpus, cpus, memory, leaves, min_job_age, slices, node_width and extra_conf.
 # shellcheck disable=SC2154
 
@@ -99,7 +99,7 @@ CONF
 slurmdbd_conf() {
   cat <<CONF
 AuthType=auth/munge
-AuthInfo=$S/munge/munge.sock
+AuthInfo=$(dbd_auth_info "$S/munge/munge.sock")
 AuthAltTypes=auth/jwt
 AuthAltParameters=jwt_key=$S/etc/jwt_hs256.key
 CommunicationParameters=NoInAddrAny

@@ -32,6 +32,8 @@ std::string SlurmVariable(const std::string& name) {
   std::exit(2);
 }
 
+std::string SlurmRelease() { return SlurmVariable("SLURM_RELEASE"); }
+
 void SlurmCommand(const std::string& verb, const std::string& arguments) {
   const std::string command = Environment("KEZEK_SOURCE_DIR") + "/deploy/cluster/slurm " + verb +
                               " " + SlurmFolder() + " " + arguments + " >&2";

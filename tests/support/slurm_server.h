@@ -19,6 +19,9 @@ std::string SlurmFolder();
 // A variable of its env file, such as SLURMRESTD_URL.
 std::string SlurmVariable(const std::string& name);
 
+// The Slurm's release, such as "22.05".
+std::string SlurmRelease();
+
 // Runs `deploy/cluster/slurm VERB FOLDER ARGUMENTS`; ends the process if it fails.
 void SlurmCommand(const std::string& verb, const std::string& arguments);
 
