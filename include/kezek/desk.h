@@ -276,6 +276,12 @@ struct DecideCorrection {
   std::string text;
 };
 
+// Changes nothing here: an event of the cluster tells what an admin has had done outside.
+struct NoteAct {
+  std::string what;  // "associations in Slurm"
+  std::string done;  // "account nlp, user aizhan in account nlp"
+};
+
 // Changes nothing: copies what a foresight is made from, the waiting rows excepted that are not
 // named here. In the order of the last plan, the first of each GPU type: those not known are left
 // out.
@@ -283,9 +289,10 @@ struct LookAhead {
   std::vector<JobRef> rows;
 };
 
-using CommandBody = std::variant<ChangeJobs, NoteCheckpoint, PutAccounts, PutUsers, PutToken,
-                                 SetNodeService, PutReservation, DeleteReservation,
-                                 ResumeScheduling, ProposeCorrection, DecideCorrection, LookAhead>;
+using CommandBody =
+    std::variant<ChangeJobs, NoteCheckpoint, PutAccounts, PutUsers, PutToken, SetNodeService,
+                 PutReservation, DeleteReservation, ResumeScheduling, NoteAct, ProposeCorrection,
+                 DecideCorrection, LookAhead>;
 
 struct Command {
   UserId actor;

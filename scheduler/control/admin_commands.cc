@@ -277,6 +277,13 @@ Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
   return CommandOutcome{};
 }
 
+Result<CommandOutcome> ExecuteNote(Core& core, const NoteAct& act, const Command& command) {
+  Event event = Changed(core, Subject::kCluster, core.config.cluster_name, act.done, command);
+  event.reason.fields["field"] = act.what;
+  core.Say(std::move(event));
+  return CommandOutcome{};
+}
+
 Result<CommandOutcome> ExecuteResume(Core& core, const ResumeScheduling& resume,
                                      const Command& command) {
   const auto refused = [](std::string field, std::string reason, std::string message) {

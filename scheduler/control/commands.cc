@@ -299,6 +299,9 @@ Result<CommandOutcome> On(Core& core, const DeleteReservation& body, const Comma
 Result<CommandOutcome> On(Core& core, const ResumeScheduling& body, const Command& command) {
   return ExecuteResume(core, body, command);
 }
+Result<CommandOutcome> On(Core& core, const NoteAct& body, const Command& command) {
+  return ExecuteNote(core, body, command);
+}
 Result<CommandOutcome> On(Core& core, const ProposeCorrection& body, const Command& command) {
   return ExecuteProposal(core, body, command);
 }

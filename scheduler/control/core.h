@@ -283,6 +283,7 @@ Result<CommandOutcome> ExecuteDeleteReservation(Core& core, const DeleteReservat
 // this limit. None: it would be gone in time.
 std::optional<TimeMs> WindowAhead(const Core& core, const Attempt& attempt, const Job& job,
                                   DurationMs limit_ms);
+Result<CommandOutcome> ExecuteNote(Core& core, const NoteAct& act, const Command& command);
 Result<CommandOutcome> ExecuteResume(Core& core, const ResumeScheduling& resume,
                                      const Command& command);
 Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& propose,

@@ -301,18 +301,6 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ListEvents(grpc::CallbackServerCon
   return ServeNotYet(context, parts_, Method("ListEvents"), "the record of events for auditors");
 }
 
-grpc::ServerUnaryReactor* ClusterServiceImpl::Doctor(grpc::CallbackServerContext* context,
-                                                     const v1::DoctorRequest*,
-                                                     v1::DoctorResponse*) {
-  return ServeNotYet(context, parts_, Method("Doctor"), "the check of the site");
-}
-
-grpc::ServerUnaryReactor* ClusterServiceImpl::ApplySlurmAccounts(
-    grpc::CallbackServerContext* context, const v1::ApplySlurmAccountsRequest*,
-    v1::ApplySlurmAccountsResponse*) {
-  return ServeNotYet(context, parts_, Method("ApplySlurmAccounts"), "making associations in Slurm");
-}
-
 grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeScheduling(
     grpc::CallbackServerContext* context, const v1::ResumeSchedulingRequest* request,
     v1::ResumeSchedulingResponse*) {

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "kezek/v1/cluster.grpc.pb.h"
+#include "rpc/doctor.h"
+#include "rpc/site_lane.h"
 #include "rpc/unary.h"
 
 namespace kezek::rpc {
@@ -20,6 +22,9 @@ class ClusterServiceImpl : public v1::ClusterService::CallbackService {
         settings_(std::move(settings)),
         streams_(std::move(streams)),
         started_ms_(parts.clock->Now()) {}
+
+  // Calls that wait for the site are answered soon.
+  void Stop() { site_.Stop(); }
 
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* context,
                                        const v1::GetClusterRequest* request,
@@ -84,6 +89,8 @@ class ClusterServiceImpl : public v1::ClusterService::CallbackService {
   Settings settings_;
   std::shared_ptr<Streams> streams_;
   TimeMs started_ms_;
+  rpc::Doctor doctor_;
+  SiteLane site_;
 };
 
 }  // namespace kezek::rpc

@@ -179,10 +179,4 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::GetEntitlement(grpc::CallbackServerC
                }));
 }
 
-grpc::ServerUnaryReactor* QuotaServiceImpl::ReportReconcile(grpc::CallbackServerContext* context,
-                                                            const v1::ReportReconcileRequest*,
-                                                            v1::ReportReconcileResponse*) {
-  return ServeNotYet(context, parts_, Method("ReportReconcile"), "reports");
-}
-
 }  // namespace kezek::rpc

@@ -9,6 +9,7 @@
 
 #include "kezek/v1/quota.grpc.pb.h"
 #include "rpc/lane.h"
+#include "rpc/site_lane.h"
 #include "rpc/unary.h"
 
 namespace kezek::rpc {
@@ -22,6 +23,9 @@ class QuotaServiceImpl : public v1::QuotaService::CallbackService {
         settings_(std::move(settings)),
         trials_(std::make_shared<Lane>(parts_.read, 1)),
         long_reads_(std::make_shared<Lane>(parts_.read, kLongReads)) {}
+
+  // Calls that wait for the site are answered soon.
+  void Stop() { site_.Stop(); }
 
   grpc::ServerUnaryReactor* GetAccount(grpc::CallbackServerContext* context,
                                        const v1::GetAccountRequest* request,
@@ -84,7 +88,8 @@ class QuotaServiceImpl : public v1::QuotaService::CallbackService {
 
   Parts parts_;
   Settings settings_;
-  std::shared_ptr<Lane> trials_;      // of settings on the queue
+  std::shared_ptr<Lane> trials_;  // of settings on the queue
+  SiteLane site_;
   std::shared_ptr<Lane> long_reads_;  // of what only grows: the ledger, the jobs, the settings
 };
 

@@ -30,7 +30,10 @@ Parts PartsOf(const ServerPorts& ports, RateLimiter* rate) {
           .unix_accounts = ports.unix_accounts,
           .proofs = ports.proofs,
           .rate = rate,
-          .meter = ports.meter};
+          .meter = ports.meter,
+          .books = ports.books,
+          .attempts = ports.attempts,
+          .checks = ports.checks};
 }
 
 Settings SettingsOf(const ServerConfig& config) {
@@ -107,6 +110,8 @@ class GrpcServer final : public Server {
     if (!server_) return;
     server_->GetHealthCheckService()->SetServingStatus(false);
     jobs_.Stop();
+    cluster_.Stop();
+    quota_.Stop();
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
     server_->Wait();
     server_.reset();

@@ -3,11 +3,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "kezek/cluster_books.h"
 #include "kezek/desk.h"
 #include "kezek/meter.h"
 #include "kezek/output.h"
 #include "kezek/result.h"
+#include "kezek/site_check.h"
 #include "kezek/store.h"
 #include "kezek/time.h"
 #include "kezek/tls.h"
@@ -43,8 +46,11 @@ struct ServerPorts {
   Clock* clock = nullptr;
   OutputReader* output = nullptr;
   UnixAccounts* unix_accounts = nullptr;
-  Meter* meter = nullptr;        // told of every rpc; null: nobody
-  UnixProofs* proofs = nullptr;  // none: Login is refused
+  Meter* meter = nullptr;         // told of every rpc; null: nobody
+  UnixProofs* proofs = nullptr;   // none: Login is refused
+  ClusterBooks* books = nullptr;  // none: nothing that is about them is served
+  AttemptArchive* attempts = nullptr;
+  const std::vector<SiteCheck>* checks = nullptr;  // none: there are none
 };
 
 class Server : public CommitObserver {

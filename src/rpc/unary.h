@@ -9,11 +9,14 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "kezek/cluster_books.h"
 #include "kezek/desk.h"
 #include "kezek/meter.h"
 #include "kezek/output.h"
 #include "kezek/result.h"
+#include "kezek/site_check.h"
 #include "kezek/store.h"
 #include "kezek/time.h"
 #include "kezek/user.h"
@@ -32,9 +35,12 @@ struct Parts {
   Clock* clock = nullptr;
   OutputReader* output = nullptr;
   UnixAccounts* unix_accounts = nullptr;
-  UnixProofs* proofs = nullptr;  // none: nobody signs in without a token
-  RateLimiter* rate = nullptr;   // none: nobody is limited
-  Meter* meter = nullptr;        // none: nobody is told
+  UnixProofs* proofs = nullptr;   // none: nobody signs in without a token
+  RateLimiter* rate = nullptr;    // none: nobody is limited
+  Meter* meter = nullptr;         // none: nobody is told
+  ClusterBooks* books = nullptr;  // none: the cluster's are not looked at
+  AttemptArchive* attempts = nullptr;
+  const std::vector<SiteCheck>* checks = nullptr;
 };
 
 // Limits and names that answers depend on.

@@ -40,6 +40,14 @@ std::optional<RestError> CancelError(const Json& body) {
   return std::nullopt;
 }
 
+// The way out of what Slurm's accounting lacks, which whoever the job belongs to cannot mend.
+std::string AdviceOn(std::int64_t number) {
+  constexpr std::int64_t kInvalidAccount = 2045;
+  constexpr std::int64_t kInvalidQos = 2066;
+  if (number != kInvalidAccount && number != kInvalidQos) return "";
+  return "; a cluster admin sees what Slurm's accounting lacks by kezek admin slurm plan";
+}
+
 }  // namespace
 
 std::optional<AttemptRef> ParseClusterName(std::string_view name) {
@@ -84,7 +92,8 @@ SubmitOutcome ParseSubmit(long status, std::string_view body) {
   }
   if (!parsed->error) return SubmitUnclear{"neither a job nor an error"};
   const auto [number, text] = *parsed->error;
-  const std::string words = text + " (Slurm error " + std::to_string(number) + ")";
+  const std::string words =
+      text + " (Slurm error " + std::to_string(number) + ")" + AdviceOn(number);
   if (IsSlurmctlds(number)) return SubmitRefused{!MayPass(number), words};
   if (number == kErrorAuthentication) return SubmitRefused{false, words};
   if (status == 400 || (number >= 9000 && number < 10000)) return SubmitRefused{true, words};

@@ -133,6 +133,43 @@ class FakeCluster final : public v1::ClusterService::Service {
                           v1::ResumeSchedulingResponse*) override {
     return Status::OK;
   }
+  Status Doctor(ServerContext*, const v1::DoctorRequest* request,
+                v1::DoctorResponse* response) override {
+    *response = Parse<v1::DoctorResponse>(R"(
+      lines { check: "slurm-api" result: CHECK_RESULT_OK
+              found { code: "OK" sentence: "slurmrestd serves v0.0.38, Slurm 22.05.8" } }
+      lines { check: "slurm-clock" result: CHECK_RESULT_WARNING
+              found { code: "WARNING" sentence: "slurmctld's clock is 4 s ahead" }
+              mend: "let both hosts follow the same time: chronyc tracking, timedatectl" }
+      lines { check: "database-role" result: CHECK_RESULT_FIX
+              found { code: "PROBLEM" sentence: "role kezek_app has superuser" }
+              mend: "psql -c 'alter role kezek_app nosuperuser'\nlook at who gave it" }
+      lines { check: "output-root" result: CHECK_RESULT_UNKNOWN
+              found { code: "NOT_LOOKED_AT" sentence: "no answer within 15 s" } })");
+    if (request->checks().empty()) return Status::OK;
+    if (request->checks(0) != "slurm") {
+      return Refused(StatusCode::INVALID_ARGUMENT, "checks[0]", "FIELD_INVALID",
+                     "there is no check '" + request->checks(0) + "'; there are slurm-api");
+    }
+    response->mutable_lines()->DeleteSubrange(1, 3);
+    return Status::OK;
+  }
+  // Two are made; a quality of service is not.
+  Status ApplySlurmAccounts(ServerContext*, const v1::ApplySlurmAccountsRequest* request,
+                            v1::ApplySlurmAccountsResponse* response) override {
+    *response = Parse<v1::ApplySlurmAccountsResponse>(R"(
+      missing: "account kaznu" missing: "user kz-dana in account kaznu" missing: "qos high")");
+    const std::string qos = "sacctmgr -i add qos high";
+    if (request->plan_only()) {
+      response->add_commands("sacctmgr -i add account kaznu cluster=demo");
+      response->add_commands("sacctmgr -i add user kz-dana account=kaznu cluster=demo");
+    } else {
+      response->add_made(response->missing(0));
+      response->add_made(response->missing(1));
+    }
+    response->add_commands(qos);
+    return Status::OK;
+  }
   Status Snapshot(ServerContext*, const v1::SnapshotRequest* request,
                   grpc::ServerWriter<v1::SnapshotResponse>* writer) override {
     if (!request->gpu_type().empty() && request->gpu_type() != "h200") {

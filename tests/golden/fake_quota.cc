@@ -8,6 +8,7 @@
 #include "tests/golden/answers.h"
 #include "tests/golden/canned.h"
 #include "tests/golden/failures.h"
+#include "tests/golden/fake_server.h"
 
 namespace kezek::golden {
 namespace {
@@ -73,6 +74,35 @@ class FakeQuota final : public v1::QuotaService::Service {
   Status ReportEquity(ServerContext*, const v1::ReportEquityRequest* request,
                       v1::ReportEquityResponse* response) override {
     return Answer(response, CannedEquity(*request));
+  }
+  // All agrees before the day of the tests.
+  Status ReportReconcile(ServerContext*, const v1::ReportReconcileRequest* request,
+                         v1::ReportReconcileResponse* response) override {
+    *response = Parse<v1::ReportReconcileResponse>(R"(
+      compared: 1204
+      totals { slurm_account: "kaznu" attempts: 800 here_milli_gpu_ms: 7200000000000
+               slurm_jobs: 800 slurm_milli_gpu_ms: 7200000000000 }
+      totals { attempts: 404 here_milli_gpu_ms: 36000000000 slurm_jobs: 403
+               slurm_milli_gpu_ms: 7200000000 })");
+    *response->mutable_basis()->mutable_time() = request->time();
+    if (request->time().until_ms() == 0)
+      response->mutable_basis()->mutable_time()->set_until_ms(kNowMs);
+    if (request->time().until_ms() == 1795201200000) return Status::OK;
+    *response->mutable_rows() = Parse<v1::ReportReconcileResponse>(R"(
+      rows { job: "48211_7" attempt: 2 slurm_job_id: 5512
+             reason { code: "END_DIFFERS"
+                      sentence: "End: 2026-11-21 07:30:00 UTC here, "
+                                "2026-11-21 07:30:03 UTC by Slurm."
+                      fields { key: "here" value: "1795246200000" }
+                      fields { key: "slurm" value: "1795246203000" } }
+             difference_milli_gpu_ms: -24000000 }
+      rows { job: "48007" attempt: 1 slurm_job_id: 5400
+             reason { code: "UNKNOWN_TO_SLURM"
+                      sentence: "Has run here, and Slurm's accounting has no such job." }
+             difference_milli_gpu_ms: 28800000000 })")
+                                    .rows();
+    response->set_left_out(3);
+    return Status::OK;
   }
   Status ExplainShare(ServerContext*, const v1::ExplainShareRequest* request,
                       v1::ExplainShareResponse* response) override {

@@ -69,8 +69,8 @@ void AddCommands(CLI::App& app, Session& session) {
   AddConfig(app, session);
   AddCompletion(app, session);
   AddManual(app, session);
-  CLI::App* admin =
-      app.add_subcommand("admin", "accounts, settings, users, tokens, nodes, reservations, sync");
+  CLI::App* admin = app.add_subcommand(
+      "admin", "accounts, settings, users, tokens, nodes, reservations, sync, Slurm");
   admin->require_subcommand(1);
   AddAdminAccount(*admin, session);
   AddAdminApply(*admin, session);
@@ -87,6 +87,8 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminReservation(*admin, session);
   AddAdminResume(*admin, session);
   AddAdminSnapshot(*admin, session);
+  AddAdminSlurm(*admin, session);
+  AddAdminDoctor(*admin, session);
 }
 
 // Place of the command's name in the arguments; their number if there is none.

@@ -40,6 +40,9 @@ class Client {
   // Where the token that `sign_in` gives comes from when the one of the context holds no longer.
   void SignInWith(std::function<Result<std::string>()> sign_in) { sign_in_ = std::move(sign_in); }
 
+  // Calls from now on may take so long: those that wait for more than the server.
+  void AllowTime(std::int64_t deadline_ms) { patience_.deadline_ms = deadline_ms; }
+
   // Makes the one rpc that takes this request. The error has the server's code, message and
   // details; UNAVAILABLE with the endpoint in the message if there is no server.
   template <class Response>
@@ -71,7 +74,7 @@ class Client {
 
   Context context_;
   const Host* host_;
-  const Patience patience_;
+  Patience patience_;
   std::function<Result<std::string>()> sign_in_;  // null: cannot, or has been done
   std::unique_ptr<Connection> connection_;
 };

@@ -373,6 +373,7 @@ void AddReport(CLI::App& app, Session& session) {
   AddReportUsage(*report, session);
   AddReportEquity(*report, session);
   AddReportBudgets(*report, session);
+  AddReportReconcile(*report, session);
 }
 
 }  // namespace kezek::cli

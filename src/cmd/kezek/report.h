@@ -15,6 +15,7 @@ namespace kezek::cli {
 
 void AddReport(CLI::App& app, Session& session);
 void AddReportBudgets(CLI::App& report, Session& session);
+void AddReportReconcile(CLI::App& report, Session& session);
 void AddAdminLedger(CLI::App& admin, Session& session);
 void AddAdminExplainShare(CLI::App& admin, Session& session);
 

@@ -33,7 +33,8 @@ bool WritesCsv(const CLI::App& command) {
 }
 
 void ReportTimes::AddTo(CLI::App& command) {
-  command.add_option("--since", since, "from then on; 30d if not given")->type_name("TIME");
+  command.add_option("--since", since, "from then on; " + since + " if not given")
+      ->type_name("TIME");
   command.add_option("--until", until, "before then; now if not given")->type_name("TIME");
 }
 

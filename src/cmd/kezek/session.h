@@ -63,6 +63,16 @@ Result<Response> Ask(Session& session, const google::protobuf::Message& request,
   return (*client)->template Call<Response>(request, repeat);
 }
 
+// As Ask, for what may take some time: the server waits for the site's other parts.
+template <class Response>
+Result<Response> AskPatiently(Session& session, const google::protobuf::Message& request) {
+  constexpr std::int64_t kPatienceMs = 900'000;
+  Result<Client*> client = session.Connect();
+  if (!client) return client.error();
+  (*client)->AllowTime(kPatienceMs);
+  return (*client)->template Call<Response>(request, Repeat::kNo);
+}
+
 // Prints `error: …`, what is wrong with each field and the way out.
 void PrintError(const Host& host, const Error& error);
 // Prints `warning: …`.

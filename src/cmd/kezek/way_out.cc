@@ -69,6 +69,8 @@ constexpr Way kWays[] = {
     {"READ_TOO_LONG", "Ask for a shorter time: --since, --until; or for one account"},
     {"RATE_LIMITED", "Wait a moment, then repeat it, with several jobs in one command"},
     {"NOT_YET", "This kezekd cannot do it yet: leave it out"},
+    {"BOOKS_AWAY", "Do slurmrestd and slurmdbd run? kezek admin doctor looks at both"},
+    {"NO_BOOKS", "kezek admin doctor looks at what slurmrestd serves"},
     {"TOO_MANY", "Do it in several commands"},
     {"PAGE_TOKEN_INVALID", "Start again"},
 };

@@ -20,6 +20,7 @@
 #include "cmd/kezekd/log.h"
 #include "cmd/kezekd/output_sweep.h"
 #include "cmd/kezekd/prepared_cluster.h"
+#include "cmd/kezekd/site_checks.h"
 #include "cmd/kezekd/system_clock.h"
 #include "cmd/kezekd/tls_check.h"
 #include "cmd/kezekd/unix_accounts.h"
@@ -27,6 +28,7 @@
 #include "metrics/metrics.h"
 #include "munge/munge_proofs.h"
 #include "output/output_root.h"
+#include "postgres/attempt_archive.h"
 #include "postgres/migrations.h"
 #include "postgres/postgres_store.h"
 #include "postgres/read_pool.h"
@@ -34,6 +36,7 @@
 #include "rpc/server.h"
 #include "scheduler/control/standby_view.h"
 #include "secrets/key_ring.h"
+#include "slurm/books.h"
 #include "slurm/credential.h"
 #include "slurm/slurm_cluster.h"
 
@@ -111,6 +114,15 @@ slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& ins
           .meter = meter};
 }
 
+slurm::BooksOptions BooksOf(const config::Config& config, Meter* meter) {
+  return {.url = config.slurm.url,
+          .token_file = config.slurm.token_file,
+          .jwt_key_file = config.slurm.jwt_key_file,
+          .user = config.slurm.user,
+          .cluster = config.cluster,
+          .meter = meter};
+}
+
 rpc::ServerConfig ServerOf(const config::Config& config, const std::string& installation) {
   return {.listen = config.grpc_listen,
           .tls = config.tls,
@@ -153,6 +165,31 @@ Result<void> PrepareSchema(const config::DatabaseConfig& config, Clock& clock) {
   spdlog::info("schema from={} to={}", migrated->from, migrated->to);
   return {};
 }
+
+// The id of the database, whose schema is then this program's.
+Result<std::string> PrepareDatabase(const config::DatabaseConfig& config, Clock& clock) {
+  const auto schema = PrepareSchema(config, clock);
+  if (!schema) return schema.error();
+  return postgres::ReadInstallation(config.url);
+}
+
+// What admins' looks at the site stand on.
+struct SiteParts {
+  SiteParts(const config::Config& config, const std::string& config_file, Meter* meter,
+            Clock& clock)
+      : books(BooksOf(config, meter), clock),
+        archive(config.database.url),
+        checks(SiteChecks(config, config_file)) {}
+  void AddTo(rpc::ServerPorts* ports) {
+    ports->books = &books;
+    ports->attempts = &archive;
+    ports->checks = &checks;
+  }
+
+  slurm::SlurmBooks books;
+  postgres::PostgresArchive archive;
+  const std::vector<SiteCheck> checks;
+};
 
 Result<std::unique_ptr<Web>> StartWeb(const config::Config& config, metrics::Metrics& metrics,
                                       Desk& desk, ReadStore& readers, Clock& clock) {
@@ -282,15 +319,25 @@ Result<void> CheckEnvironment(const config::Config& config) {
   return CheckTls(config.tls, clock.Now());
 }
 
-Result<void> Serve(const config::Config& config) {
+Result<std::shared_ptr<const View>> ReadStored(const config::Config& config) {
+  SystemClock clock;
+  const auto control = ControlOf(config);
+  if (!control) return control.error();
+  auto sight = postgres::StandbyReader(config.database.url).Read();
+  if (!sight) return sight.error();
+  if (!*sight) return std::shared_ptr<const View>();
+  const auto view = std::make_shared<const View>(
+      control::StandbyView(*control, (*sight)->snapshot, (*sight)->leader_address, clock.Now()));
+  return std::shared_ptr<const View>(view);
+}
+
+Result<void> Serve(const config::Config& config, const std::string& config_file) {
   SystemClock clock;
   auto control = ControlOf(config);
   if (!control) return control.error();
   const auto keys = secrets::KeyRing::Load(config.environment_key_file);
   if (!keys) return InKeyFile(keys.error());
-  auto schema = PrepareSchema(config.database, clock);
-  if (!schema) return schema;
-  const auto installation = postgres::ReadInstallation(config.database.url);
+  const auto installation = PrepareDatabase(config.database, clock);
   if (!installation) return installation.error();
   auto opened = output::OutputRoot::Open(config.output_root);
   if (!opened) return opened.error();
@@ -310,17 +357,19 @@ Result<void> Serve(const config::Config& config) {
                             controller.sink());
   PreparedCluster cluster({&slurm, output, accounts, config.min_uid}, controller.sink());
 
+  SiteParts site(config, config_file, &metrics, clock);
   const auto web = StartWeb(config, metrics, controller, readers, clock);
   if (!web) return web.error();
-  auto server = rpc::Server::Start(ServerOf(config, *installation),
-                                   {.desk = &controller,
-                                    .submit = &store,
-                                    .read = &readers,
-                                    .clock = &clock,
-                                    .output = output.get(),
-                                    .unix_accounts = accounts.get(),
-                                    .meter = &metrics,
-                                    .proofs = config.munge.on ? &proofs : nullptr});
+  rpc::ServerPorts ports{.desk = &controller,
+                         .submit = &store,
+                         .read = &readers,
+                         .clock = &clock,
+                         .output = output.get(),
+                         .unix_accounts = accounts.get(),
+                         .meter = &metrics,
+                         .proofs = config.munge.on ? &proofs : nullptr};
+  site.AddTo(&ports);
+  auto server = rpc::Server::Start(ServerOf(config, *installation), ports);
   if (!server) return server.error();
   relay.To(server->get());
   spdlog::info("ready cluster={} grpc_port={} http_port={} version={}", config.cluster,

@@ -4,8 +4,10 @@
 
 #include <csignal>
 #include <iostream>
+#include <string>
 
 #include "cmd/kezekd/daemon.h"
+#include "cmd/kezekd/doctor.h"
 #include "cmd/kezekd/init.h"
 #include "cmd/kezekd/log.h"
 #include "cmd/kezekd/options.h"
@@ -37,6 +39,7 @@ int Run(const kezek::kezekd::CommandLine& options) {
   if (!config) return Fail(config.error());
   const auto log = kezek::kezekd::StartLog(*config);
   if (!log) return Fail(log.error());
+  if (options.doctor) return kezek::kezekd::RunDoctor(*config, options.config_file, std::cout);
   const auto checked = kezek::kezekd::CheckEnvironment(*config);
   if (!checked) return Fail(checked.error());
   if (options.check_config) {
@@ -49,7 +52,7 @@ int Run(const kezek::kezekd::CommandLine& options) {
     std::cout << *made << "\n";
     return 0;
   }
-  const auto served = kezek::kezekd::Serve(*config);
+  const auto served = kezek::kezekd::Serve(*config, options.config_file);
   return served ? 0 : Fail(served.error());
 }
 

@@ -18,19 +18,24 @@ Parsed ParseCommandLine(int argc, char** argv) {
   init->add_option("--token-file", options.token_file,
                    "file for the admin's token, made readable by its owner only")
       ->required();
+  auto* doctor = app.add_subcommand(
+      "doctor", "look at the site, say what to mend, and end; needs no daemon and no API");
   app.footer(
       "Examples:\n"
       "  kezekd --config /etc/kezek/kezekd.yaml --check-config\n"
       "  kezekd init --admin aida@alem --token-file admin.token\n"
+      "  kezekd doctor\n"
       "  kezekd --config /etc/kezek/kezekd.yaml\n\n"
       "Ends cleanly at SIGTERM and SIGINT. Never run it as root.\n"
-      "Exit status: 0 ended as asked, 1 failed, 2 wrong command line or configuration.");
+      "Exit status: 0 ended as asked, 1 failed, or doctor found a problem, 2 wrong command line or "
+      "configuration.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return {std::nullopt, app.exit(error) == 0 ? 0 : 2};
   }
   options.init = init->parsed();
+  options.doctor = doctor->parsed();
   return {options, 0};
 }
 

@@ -11,6 +11,7 @@ struct CommandLine {
   bool check_config = false;
   bool init = false;       // make the database ready and the first admin, then end
   std::string admin;       // init: global id of the first cluster admin
+  bool doctor = false;     // look at the site, say what to mend, and end
   std::string token_file;  // init: where the admin's token is written, readable by its owner
 };
 

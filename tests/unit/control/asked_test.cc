@@ -150,5 +150,18 @@ TEST_F(AskedTest, ASignalToNothingThatRunsIsAnError) {
   EXPECT_EQ(away.error().details.at(0).reason, "CLUSTER_AWAY");
 }
 
+TEST(NoteTest, WhatAnAdminHasDoneOutsideIsAnEventAndNothingElse) {
+  DeskOfOne desk;
+  desk.Up();
+  const std::size_t before = desk.store.events().size();
+  ASSERT_TRUE(desk.Do(NoteAct{"associations in Slurm", "to be made: account nlp"}));
+  ASSERT_EQ(desk.store.events().size(), before + 1);
+  const Event& event = desk.store.events().back();
+  EXPECT_EQ(event.subject, Subject::kCluster);
+  EXPECT_EQ(event.reason.fields.at("field"), "associations in Slurm");
+  EXPECT_EQ(event.reason.fields.at("text"), "to be made: account nlp");
+  EXPECT_FALSE(event.actor.empty());
+}
+
 }  // namespace
 }  // namespace kezek::control

@@ -1,0 +1,339 @@
+#include "rpc/reconcile.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "kezek/host_list.h"
+#include "kezek/names.h"
+#include "kezek/reason_text.h"
+#include "kezek/report_arithmetic.h"
+#include "rpc/books_plan.h"
+#include "rpc/streams.h"
+
+namespace kezek::rpc {
+namespace {
+
+constexpr std::int32_t kPiece = 1000;     // attempts read at a time
+constexpr int kReconcileRowsMost = 5000;  // in an answer
+constexpr DurationMs kFirstStretch = kHourMs;
+constexpr DurationMs kShortestStretch = kMinuteMs;
+constexpr std::size_t kRunsMany = 4000;  // in one stretch: the next is shorter
+constexpr std::size_t kRunsFew = 1000;
+
+// Slurm tells whole seconds.
+TimeMs Second(TimeMs time_ms) { return time_ms / kSecondMs * kSecondMs; }
+
+bool HasRun(const BookedRun& run) { return run.start_ms > 0; }
+bool HasRun(const Attempt& attempt) { return attempt.start_ms > 0; }
+
+std::int64_t GpusOf(const Placement& placement) {
+  std::int64_t gpus = 0;
+  for (const NodeGrant& grant : placement) gpus += grant.gpus;
+  return gpus;
+}
+
+MilliGpuMs TimeHere(const Attempt& attempt) {
+  if (!HasRun(attempt)) return 0;
+  return 1000 * GpusOf(attempt.placement) * (Second(attempt.end_ms) - Second(attempt.start_ms));
+}
+
+MilliGpuMs TimeThere(const BookedRun& run) {
+  if (!HasRun(run) || run.end_ms == 0) return 0;
+  return 1000 * run.gpus * (run.end_ms - run.start_ms);
+}
+
+// What the time comes to at the attempt's own rate, rounded down.
+MilliGpuMs PriceOf(const Attempt& attempt, DurationMs time_ms) {
+  const WideInt product = static_cast<WideInt>(attempt.counted_milli) * time_ms *
+                          attempt.rate_milli * attempt.factor_milli;
+  return static_cast<MilliGpuMs>(product / kMillion);
+}
+
+std::string NodesOf(const Placement& placement) {
+  std::vector<std::string> names;
+  for (const NodeGrant& grant : placement) names.push_back(grant.node);
+  std::sort(names.begin(), names.end());
+  return CompressHostList(std::move(names));
+}
+
+// To the second; "never" for 0.
+std::string Told(TimeMs time_ms) {
+  if (time_ms == 0) return "never";
+  std::string text = reason_text::UtcText(time_ms);
+  const std::string seconds = std::to_string(time_ms / kSecondMs % 60);
+  return text.insert(text.rfind(' '), (seconds.size() == 1 ? ":0" : ":") + seconds);
+}
+
+// Rows about one pair.
+class Rows {
+ public:
+  Rows(const AttemptRef& attempt, std::int64_t cluster_job_id, MilliGpuMs difference)
+      : attempt_(attempt), cluster_job_id_(cluster_job_id), difference_(difference) {}
+
+  void Add(const std::string& code, const std::string& what, const std::string& here,
+           const std::string& slurm) {
+    AddDifferent(code, what, here, slurm, difference_);
+  }
+  void AddDifferent(const std::string& code, const std::string& what, const std::string& here,
+                    const std::string& slurm, MilliGpuMs difference) {
+    v1::ReconcileRow row;
+    row.set_job(ToText(attempt_.job));
+    row.set_attempt(attempt_.number);
+    row.set_slurm_job_id(cluster_job_id_);
+    row.mutable_reason()->set_code(code);
+    row.mutable_reason()->set_sentence(what + ": " + here + " here, " + slurm + " by Slurm.");
+    (*row.mutable_reason()->mutable_fields())["here"] = here;
+    (*row.mutable_reason()->mutable_fields())["slurm"] = slurm;
+    row.set_difference_milli_gpu_ms(difference);
+    rows_.push_back(std::move(row));
+  }
+  void AddTimes(const std::string& code, const std::string& what, TimeMs here, TimeMs slurm) {
+    Add(code, what, Told(here), Told(slurm));
+    auto& fields = *rows_.back().mutable_reason()->mutable_fields();
+    fields["here"] = std::to_string(here);
+    fields["slurm"] = std::to_string(slurm);
+  }
+  // A whole sentence instead of both sides.
+  void Say(const std::string& code, const std::string& sentence) {
+    Add(code, "", "", "");
+    rows_.back().mutable_reason()->set_sentence(sentence);
+    rows_.back().mutable_reason()->clear_fields();
+  }
+  bool empty() const { return rows_.empty(); }
+  std::vector<v1::ReconcileRow> Take() { return std::move(rows_); }
+
+ private:
+  AttemptRef attempt_;
+  std::int64_t cluster_job_id_;
+  MilliGpuMs difference_;
+  std::vector<v1::ReconcileRow> rows_;
+};
+
+void CompareCharge(const ChargedAttempt& here, const BookedRun& run, Rows* rows) {
+  const Attempt& attempt = here.attempt;
+  const bool ran = HasRun(attempt) && HasRun(run);
+  const MilliGpuMs due = ran ? PriceOf(attempt, run.end_ms - run.start_ms) : 0;
+  if (here.settlements > 1) {
+    rows->AddDifferent("CHARGE_DIFFERS", "Settled", std::to_string(here.settlements) + " times",
+                       "once", here.settled - due);
+  } else if (here.settled != due) {
+    rows->AddDifferent("CHARGE_DIFFERS", "Charge in milli-GPU-ms", std::to_string(here.settled),
+                       std::to_string(due), here.settled - due);
+  }
+}
+
+}  // namespace
+
+std::vector<v1::ReconcileRow> CompareRun(const ChargedAttempt& here, const BookedRun& run,
+                                         const std::string& account) {
+  const Attempt& attempt = here.attempt;
+  Rows rows(attempt.ref, run.cluster_job_id, TimeHere(attempt) - TimeThere(run));
+  if (!HasRun(attempt) && !HasRun(run)) return {};
+  if (run.end_ms == 0) {
+    rows.Say("RUNS_IN_SLURM", "Has ended here, and runs on in Slurm's accounting.");
+    return rows.Take();
+  }
+  if (Second(attempt.start_ms) != run.start_ms) {
+    rows.AddTimes("START_DIFFERS", "Start", attempt.start_ms, run.start_ms);
+  }
+  if (Second(attempt.end_ms) != run.end_ms && HasRun(attempt)) {
+    rows.AddTimes("END_DIFFERS", "End", attempt.end_ms, run.end_ms);
+  }
+  if (HasRun(run)) {
+    const std::string placed = NodesOf(attempt.placement);
+    const std::string granted = NodesOf(run.granted);
+    if (placed != granted) rows.Add("NODES_DIFFER", "Nodes", placed, granted);
+    const std::int64_t gpus = GpusOf(attempt.placement);
+    if (gpus != run.gpus) {
+      rows.Add("GPUS_DIFFER", "GPUs", std::to_string(gpus), std::to_string(run.gpus));
+    }
+  }
+  if (!account.empty() && account != run.account) {
+    rows.Add("ACCOUNT_DIFFERS", "Slurm account", account, run.account);
+  }
+  if (!here.unix_account.empty() && here.unix_account != run.unix_account) {
+    rows.Add("USER_DIFFERS", "Unix account", here.unix_account, run.unix_account);
+  }
+  CompareCharge(here, run, &rows);
+  return rows.Take();
+}
+
+namespace {
+
+class Reconciler {
+ public:
+  Reconciler(const ReconcileQuestion& question, ClusterBooks& books, AttemptReading& attempts,
+             v1::ReportReconcileResponse* response)
+      : question_(question), books_(books), attempts_(attempts), response_(response) {}
+
+  Result<void> Run(const std::atomic<bool>& stopping) {
+    DurationMs stretch = kFirstStretch;
+    for (TimeMs at = question_.since_ms; at < question_.until_ms;) {
+      if (stopping) return Stopping();
+      const TimeMs end = std::min(at + stretch, question_.until_ms);
+      const auto runs = books_.EndedRuns(at, end);
+      if (!runs) return BooksError(runs.error());
+      if (auto done = TakeStretch(*runs, end, stopping); !done) return done;
+      at = end;
+      if (runs->size() > kRunsMany) stretch = std::max(kShortestStretch, stretch / 2);
+      if (runs->size() < kRunsFew) stretch = std::min(kDayMs, stretch * 2);
+    }
+    for (auto& [account, total] : totals_) {
+      total.set_slurm_account(account);
+      *response_->add_totals() = total;
+    }
+    return {};
+  }
+
+ private:
+  bool IsOthers(const BookedRun& run) const {
+    return !run.tag.empty() && !run.tag.starts_with(question_.tag_prefix);
+  }
+
+  std::string AccountOf(const ChargedAttempt& here) const {
+    return question_.account_of(here.project, here.attempt.settings_version);
+  }
+
+  // Attempts that ended before `end`, the next ones in order; none: there are no more.
+  Result<std::optional<ChargedAttempt>> NextBefore(TimeMs end) {
+    if (next_ == some_.size() && !all_read_) {
+      auto some = attempts_.Next(kPiece);
+      if (!some) return some.error();
+      some_ = std::move(*some);
+      next_ = 0;
+      all_read_ = some_.empty();
+    }
+    if (next_ == some_.size() || some_[next_].attempt.end_ms >= end) {
+      return std::optional<ChargedAttempt>();
+    }
+    return std::optional<ChargedAttempt>(std::move(some_[next_++]));
+  }
+
+  Result<void> TakeStretch(const std::vector<BookedRun>& runs, TimeMs end,
+                           const std::atomic<bool>& stopping) {
+    std::multimap<AttemptRef, const BookedRun*> by_attempt;
+    for (const BookedRun& run : runs) {
+      if (IsOthers(run)) continue;
+      by_attempt.emplace(run.attempt, &run);
+      if (!HasRun(run)) continue;
+      v1::ReconcileTotal& total = totals_[run.account];
+      total.set_slurm_jobs(total.slurm_jobs() + 1);
+      total.set_slurm_milli_gpu_ms(total.slurm_milli_gpu_ms() + TimeThere(run));
+    }
+    while (true) {
+      if (stopping) return Stopping();
+      const auto here = NextBefore(end);
+      if (!here) return here.error();
+      if (!*here) break;
+      if (auto done = TakeAttempt(**here, &by_attempt); !done) return done;
+    }
+    for (const auto& [attempt, run] : by_attempt) {
+      if (stopping) return Stopping();
+      if (!HasRun(*run)) continue;  // one of several, cancelled while it was held
+      if (auto done = TakeRun(*run); !done) return done;
+    }
+    return {};
+  }
+
+  // Its runs are taken out of those left over.
+  Result<void> TakeAttempt(const ChargedAttempt& here,
+                           std::multimap<AttemptRef, const BookedRun*>* by_attempt) {
+    const Attempt& attempt = here.attempt;
+    const std::string account = AccountOf(here);
+    if (HasRun(attempt)) {
+      v1::ReconcileTotal& total = totals_[account];
+      total.set_attempts(total.attempts() + 1);
+      total.set_here_milli_gpu_ms(total.here_milli_gpu_ms() + TimeHere(attempt));
+    }
+    response_->set_compared(response_->compared() + 1);
+    const auto [first, last] = by_attempt->equal_range(attempt.ref);
+    for (auto at = first; at != last; ++at) {
+      if (at->second->cluster_job_id != attempt.cluster_job_id) continue;
+      Add(CompareRun(here, *at->second, account));
+      by_attempt->erase(at);
+      return {};
+    }
+    if (attempt.cluster_job_id == 0 || !HasRun(attempt)) return {};
+    if (IsFull()) {
+      response_->set_left_out(response_->left_out() + 1);
+      return {};
+    }
+    return LookUp(here, account);
+  }
+
+  // An attempt with no run that ended in the same stretch.
+  Result<void> LookUp(const ChargedAttempt& here, const std::string& account) {
+    const auto runs = books_.RunsOf(here.attempt.cluster_job_id);
+    if (!runs) return BooksError(runs.error());
+    for (const BookedRun& run : *runs) {
+      if (run.attempt != here.attempt.ref || IsOthers(run)) continue;
+      Add(CompareRun(here, run, account));
+      return {};
+    }
+    Rows rows(here.attempt.ref, here.attempt.cluster_job_id, TimeHere(here.attempt));
+    rows.Say("UNKNOWN_TO_SLURM", "Has run here, and Slurm's accounting has no such job.");
+    Add(rows.Take());
+    return {};
+  }
+
+  // A run with no attempt that ended in the same stretch. One that ended in the time asked for has
+  // been looked up from its own side, or will be.
+  Result<void> TakeRun(const BookedRun& run) {
+    if (IsFull()) {
+      response_->set_left_out(response_->left_out() + 1);
+      return {};
+    }
+    const auto here = attempts_.Find(run.attempt);
+    if (!here && here.error().code != Code::kNotFound) return here.error();
+    Rows rows(run.attempt, run.cluster_job_id, -TimeThere(run));
+    if (!here) {
+      rows.Say("UNKNOWN_HERE", "Has run in Slurm, and no such attempt is recorded.");
+    } else if (here->attempt.cluster_job_id != run.cluster_job_id) {
+      rows.Say("UNKNOWN_HERE", "Has run in Slurm besides job " +
+                                   std::to_string(here->attempt.cluster_job_id) +
+                                   ", which is the attempt's own.");
+    } else if (here->attempt.state != AttemptState::kEnded) {
+      rows.Say("RUNS_HERE", "Has ended in Slurm's accounting, and runs on here.");
+    } else {
+      const TimeMs end = here->attempt.end_ms;
+      if (end >= question_.since_ms && end < question_.until_ms && HasRun(here->attempt)) return {};
+      Add(CompareRun(*here, run, AccountOf(*here)));
+      return {};
+    }
+    Add(rows.Take());
+    return {};
+  }
+
+  bool IsFull() const { return response_->rows_size() >= kReconcileRowsMost; }
+
+  void Add(std::vector<v1::ReconcileRow> rows) {
+    for (v1::ReconcileRow& row : rows) {
+      if (IsFull()) {
+        response_->set_left_out(response_->left_out() + 1);
+      } else {
+        *response_->add_rows() = std::move(row);
+      }
+    }
+  }
+
+  const ReconcileQuestion& question_;
+  ClusterBooks& books_;
+  AttemptReading& attempts_;
+  v1::ReportReconcileResponse* response_;
+  std::map<std::string, v1::ReconcileTotal> totals_;  // by account
+  std::vector<ChargedAttempt> some_;                  // read, from next_ on not taken
+  std::size_t next_ = 0;
+  bool all_read_ = false;
+};
+
+}  // namespace
+
+Result<void> Reconcile(const ReconcileQuestion& question, ClusterBooks& books,
+                       AttemptReading& attempts, const std::atomic<bool>& stopping,
+                       v1::ReportReconcileResponse* response) {
+  return Reconciler(question, books, attempts, response).Run(stopping);
+}
+
+}  // namespace kezek::rpc

@@ -1,0 +1,36 @@
+// Kezek's attempts beside the runs in the cluster's books, both read by their ends, a stretch of
+// time after the other, so that no more is in memory than ended in one. Pure but for its ports.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kezek/cluster_books.h"
+#include "kezek/result.h"
+#include "kezek/v1/reports.pb.h"
+
+namespace kezek::rpc {
+
+struct ReconcileQuestion {
+  TimeMs since_ms = 0;
+  TimeMs until_ms = 0;
+  std::string tag_prefix;  // of this installation's runs: one that begins otherwise is another's
+  // The account that an attempt of this project runs under, by the settings of this version, in
+  // small letters; empty: the cluster's default.
+  std::function<std::string(AccountId project, std::int64_t settings_version)> account_of;
+};
+
+// Fills rows, totals, compared and left_out. UNAVAILABLE STOPPING, or as the ports say.
+Result<void> Reconcile(const ReconcileQuestion& question, ClusterBooks& books,
+                       AttemptReading& attempts, const std::atomic<bool>& stopping,
+                       v1::ReportReconcileResponse* response);
+
+// What differs between an attempt that has ended and its run: reasons with `here` and `slurm`. The
+// run may have no end.
+std::vector<v1::ReconcileRow> CompareRun(const ChargedAttempt& here, const BookedRun& run,
+                                         const std::string& account);
+
+}  // namespace kezek::rpc

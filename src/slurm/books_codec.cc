@@ -1,0 +1,174 @@
+#include "slurm/books_codec.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "slurm/codec.h"
+
+namespace kezek::slurm {
+namespace {
+
+constexpr const char* kOrganization = "kezek";
+
+// The list of this name, whatever the case of its letters: v0.0.38 has QOS. Null: it is not there.
+const Json* FindList(const Json& body, std::string_view name) {
+  for (const auto& [key, value] : body.items()) {
+    if (SmallLetters(key) == name && value.is_array()) return &value;
+  }
+  return nullptr;
+}
+
+Result<Json> ReadList(long status, std::string_view body, const char* name) {
+  auto parsed = ParseAnswer(body);
+  if (parsed && parsed->error && parsed->error->number == kErrorNothingFound) return Json::array();
+  const Json* list = parsed && !parsed->error ? FindList(parsed->body, name) : nullptr;
+  if (list == nullptr || status != 200) return Unusable(status, body, parsed);
+  return *list;
+}
+
+std::int64_t GpusOf(const Json& job) {
+  for (const auto& item : ListAt(ObjectAt(job, "tres"), "allocated")) {
+    if (!item.is_object()) continue;
+    if (TextAt(item, "type") == "gres" && TextAt(item, "name") == "gpu") {
+      return IntegerAt(item, "count");
+    }
+  }
+  return 0;
+}
+
+std::optional<BookedRun> ReadRun(const Json& job) {
+  if (!job.is_object()) return std::nullopt;
+  const auto attempt = ParseClusterName(TextAt(job, "name"));
+  const std::int64_t id = IntegerAt(job, "job_id");
+  if (!attempt || id <= 0) return std::nullopt;
+  BookedRun run;
+  run.cluster_job_id = id;
+  run.attempt = *attempt;
+  const auto comment = job.find("comment");
+  run.tag = comment != job.end() && comment->is_object() ? TextAt(*comment, "job")
+                                                         : TextAt(job, "comment");
+  // The one it was, also when it could not be found out again.
+  run.unix_account = TextAt(job, "user");
+  if (run.unix_account.empty()) run.unix_account = TextAt(ObjectAt(job, "association"), "user");
+  run.account = SmallLetters(TextAt(job, "account"));
+  const auto state = StateFromText(FirstTextAt(ObjectAt(job, "state"), "current"));
+  const Json& time = ObjectAt(job, "time");
+  const std::string nodes = TextAt(job, "nodes");
+  const bool placed = !nodes.empty() && nodes != "None assigned";
+  if (state != ClusterJobState::kPending && placed) {
+    run.start_ms = NumberAt(time, "start") * kSecondMs;
+    run.gpus = GpusOf(job);
+    run.granted = EvenPlacement(nodes, static_cast<std::int32_t>(run.gpus));
+  }
+  if (!state || HasEnded(*state)) run.end_ms = NumberAt(time, "end") * kSecondMs;
+  return run;
+}
+
+std::string Dump(const Json& body) {
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::int64_t NumberAt(const Json& object, const char* key, std::int64_t absent) {
+  const Json& nested = ObjectAt(object, key);
+  if (nested.empty()) return IntegerAt(object, key, absent);
+  const auto set = nested.find("set");
+  const bool is_set = set != nested.end() && set->is_boolean() && set->get<bool>();
+  return is_set ? IntegerAt(nested, "number", absent) : absent;
+}
+
+std::string FirstTextAt(const Json& object, const char* key) {
+  const Json& list = ListAt(object, key);
+  if (list.empty()) return TextAt(object, key);
+  return list.front().is_string() ? list.front().get<std::string>() : "";
+}
+
+std::string SmallLetters(std::string text) {
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
+Result<std::vector<std::string>> ParseNames(long status, std::string_view body, const char* list) {
+  const auto read = ReadList(status, body, list);
+  if (!read) return read.error();
+  std::vector<std::string> names;
+  for (const auto& entry : *read) {
+    if (entry.is_object() && !TextAt(entry, "name").empty()) {
+      names.push_back(TextAt(entry, "name"));
+    }
+  }
+  return names;
+}
+
+Result<BookedMembers> ParseMembers(long status, std::string_view body, const std::string& cluster) {
+  const auto list = ReadList(status, body, "associations");
+  if (!list) return list.error();
+  BookedMembers members;
+  for (const auto& entry : *list) {
+    if (!entry.is_object() || TextAt(entry, "cluster") != cluster) continue;
+    if (!TextAt(entry, "partition").empty()) continue;  // of that partition alone
+    const std::string account = SmallLetters(TextAt(entry, "account"));
+    if (account.empty()) continue;
+    std::set<std::string>& qos = members[{account, TextAt(entry, "user")}];
+    for (const auto& name : ListAt(entry, "qos")) {
+      if (name.is_string()) qos.insert(SmallLetters(name.get<std::string>()));
+    }
+  }
+  return members;
+}
+
+Result<std::vector<BookedRun>> ParseRuns(long status, std::string_view body) {
+  const auto list = ReadList(status, body, "jobs");
+  if (!list) return list.error();
+  std::vector<BookedRun> runs;
+  for (const auto& entry : *list) {
+    if (auto run = ReadRun(entry)) runs.push_back(*std::move(run));
+  }
+  return runs;
+}
+
+Result<void> ParseMade(long status, std::string_view body) {
+  const auto parsed = ParseAnswer(body);
+  if (!parsed || parsed->error || status != 200) return Unusable(status, body, parsed);
+  return {};
+}
+
+std::string AccountBody(const std::string& account, const std::string& description) {
+  Json one = {{"name", account}, {"description", description}, {"organization", kOrganization}};
+  return Dump({{"accounts", Json::array({one})}});
+}
+
+std::string AccountAssociationBody(const std::string& cluster, const std::string& account,
+                                   const std::string& description) {
+  Json condition = Json::object();
+  condition["accounts"] = Json::array({account});
+  condition["clusters"] = Json::array({cluster});
+  return Dump({{"association_condition", condition},
+               {"account", {{"description", description}, {"organization", kOrganization}}}});
+}
+
+std::string UserBody(const std::string& user, const std::string& account) {
+  Json one = {{"name", user}, {"default", {{"account", account}}}};
+  return Dump({{"users", Json::array({one})}});
+}
+
+std::string AssociationBody(const std::string& cluster, const std::string& user,
+                            const std::string& account) {
+  Json one = {{"account", account}, {"cluster", cluster}, {"user", user}};
+  return Dump({{"associations", Json::array({one})}});
+}
+
+std::string UserAssociationBody(const std::string& cluster, const std::string& user,
+                                const std::string& account, bool new_user) {
+  Json condition = Json::object();
+  condition["accounts"] = Json::array({account});
+  condition["users"] = Json::array({user});
+  condition["clusters"] = Json::array({cluster});
+  Json defaults = Json::object();
+  if (new_user) defaults["defaultaccount"] = account;
+  return Dump({{"association_condition", condition}, {"user", defaults}});
+}
+
+}  // namespace kezek::slurm
