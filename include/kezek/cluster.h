@@ -69,7 +69,7 @@ struct ClusterJob {
   std::int32_t exit_code = 0;
   std::int32_t exit_signal = 0;
   std::int32_t restarts = 0;
-  bool node_failed = false;  // so ended the run before the restart: a node was down, or set down
+  bool node_failed = false;  // so ended the run before the restart; or lost with its controller
   DurationMs limit_ms = 0;   // its time limit; 0: none, or not told
   Placement granted;
   std::int32_t cpus = 0;  // granted, over all nodes

@@ -83,6 +83,7 @@ AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
     case ClusterJobState::kFailed:
       return EndsByItself(attempt.ending) ? AttemptOutcome::kFailed : OutcomeOfEnding(attempt);
     case ClusterJobState::kCancelled:
+      if (job.node_failed && attempt.ending == Ending::kNone) return AttemptOutcome::kNodeFailed;
       return OutcomeOfEnding(attempt);
     case ClusterJobState::kTimedOut:
       return AttemptOutcome::kTimedOut;

@@ -51,6 +51,10 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
     job.exit_code = static_cast<std::int32_t>(IntegerAt(exit, "return_code"));
     const bool silent = job.exit_signal == 0 && job.exit_code == 0;
     if (silent && *state == ClusterJobState::kFailed) job.exit_code = 1;
+    // A slurmctld that begins without its state has the books say of all that it had: cancelled,
+    // and by nobody.
+    const bool by_nobody = TextAt(entry, "kill_request_user").empty();
+    job.node_failed = *state == ClusterJobState::kCancelled && by_nobody;
   }
   return live;
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
@@ -24,6 +26,9 @@ std::string ApiPath(std::string_view tail) {
   path.append(tail);
   return path;
 }
+
+// Between two of these a slurmctld cannot have lost its state and given the id to another job.
+constexpr DurationMs kSurelyItsOwnMs = 2 * kSecondMs;
 
 std::string JobPath(std::int64_t id) { return ApiPath("/job/").append(std::to_string(id)); }
 
@@ -75,20 +80,70 @@ struct SlurmCluster::Parts {
         pool(Http(options), credential) {}
 
   // One of a kind at a time: what is repeated before the first is answered would only pile up.
-  void Send(HttpRequest request, HttpPool::Done done) {
-    std::string kind = request.method + request.path;
+  // A slurmctld that has lost its state, or has counted round, gives an id to another job: whose it
+  // is now is asked before anything is done to it.
+  void Send(HttpRequest request, const Followed& job, HttpPool::Done done) {
+    std::string kind = request.method + request.path + request.body;
     {
       const std::scoped_lock lock(mutex);
       if (!under_way.insert(kind).second) return;
     }
-    pool.Start(std::move(request),
-               [this, kind = std::move(kind), done = std::move(done)](HttpOutcome outcome) {
-                 {
-                   const std::scoped_lock lock(mutex);
-                   under_way.erase(kind);
-                 }
-                 done(std::move(outcome));
-               });
+    auto end = [this, kind = std::move(kind), done = std::move(done)](HttpOutcome outcome) {
+      {
+        const std::scoped_lock lock(mutex);
+        under_way.erase(kind);
+      }
+      done(std::move(outcome));
+    };
+    if (IsSurely(job)) return pool.Start(std::move(request), std::move(end));
+    HttpRequest question;
+    question.path = JobPath(job.cluster_job_id);
+    question.user = options.user;
+    question.timeout_ms = options.request_timeout_ms;
+    pool.Start(std::move(question), [this, job, request = std::move(request),
+                                     end = std::move(end)](const HttpOutcome& answer) mutable {
+      if (const auto why_not = WhyNot(job, answer)) {
+        if (answer.kind == HttpOutcome::Kind::kAnswered) surveyor.Look(job);
+        return end({HttpOutcome::Kind::kNotSent, 0, "", *why_not});
+      }
+      pool.Start(std::move(request), std::move(end));
+    });
+  }
+
+  // It was given to the attempt just now.
+  bool IsSurely(const Followed& job) {
+    const std::scoped_lock lock(mutex);
+    const auto given = accepted.find(job.cluster_job_id);
+    if (given == accepted.end() || given->second.first != job.attempt) return false;
+    return clock.Now() - given->second.second < kSurelyItsOwnMs;
+  }
+
+  void Accepted(const AttemptRef& attempt, std::int64_t id) {
+    const std::scoped_lock lock(mutex);
+    const TimeMs now = clock.Now();
+    std::erase_if(accepted, [now](const auto& entry) {
+      return now - entry.second.second >= kSurelyItsOwnMs;
+    });
+    accepted.insert_or_assign(id, std::pair(attempt, now));
+  }
+
+  // Why nothing may be done to it: none, if it is the attempt's, or there is no such job any more.
+  std::optional<std::string> WhyNot(const Followed& job, const HttpOutcome& answer) {
+    if (answer.kind != HttpOutcome::Kind::kAnswered) return answer.text;
+    const auto jobs = ParseJobs(answer.status, answer.body);
+    if (!jobs && jobs.error().code == Code::kNotFound) return std::nullopt;
+    if (!jobs) return jobs.error().message;
+    Followed known = job;
+    {
+      const std::scoped_lock lock(mutex);
+      const auto start = starts.find(job.attempt);
+      if (start != starts.end()) known.start_ms = start->second;
+    }
+    for (const auto& live : jobs->jobs) {
+      if (live.job.id != job.cluster_job_id || live.job.attempt == job.attempt) continue;
+      if (!IsStill(known, live.job)) return "its id is another job's now";
+    }
+    return std::nullopt;
   }
 
   // In the name of the job's owner.
@@ -105,14 +160,13 @@ struct SlurmCluster::Parts {
   // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone.
   // `done` gets the verdict, if there is one.
   void Act(HttpRequest request, Followed job, std::function<void(const Verdict*)> done) {
-    Send(std::move(request),
-         [this, job = std::move(job), done = std::move(done)](const HttpOutcome& outcome) {
-           if (outcome.kind != HttpOutcome::Kind::kAnswered) return done(nullptr);
-           const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
-           if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
-           if (verdict.kind != Verdict::Kind::kDone) surveyor.Look(job);
-           done(&verdict);
-         });
+    Send(std::move(request), job, [this, job, done = std::move(done)](const HttpOutcome& outcome) {
+      if (outcome.kind != HttpOutcome::Kind::kAnswered) return done(nullptr);
+      const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
+      if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
+      if (verdict.kind != Verdict::Kind::kDone) surveyor.Look(job);
+      done(&verdict);
+    });
   }
 
   Options options;
@@ -121,7 +175,10 @@ struct SlurmCluster::Parts {
   Credential credential;
   Surveyor surveyor;
   std::mutex mutex;
-  std::set<std::string> under_way;  // under mutex; method and path
+  // Under mutex.
+  std::set<std::string> under_way;                                 // method, path and body
+  std::map<std::int64_t, std::pair<AttemptRef, TimeMs>> accepted;  // by id: whose, and since when
+  std::map<AttemptRef, TimeMs> starts;                             // of what is followed
   HttpPool pool;
 };
 
@@ -142,20 +199,20 @@ void SlurmCluster::Submit(Launch launch) {
   parts_->pool.Start(std::move(request),
                      [parts = parts_.get(), attempt = launch.attempt](const HttpOutcome& outcome) {
                        const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
-                       parts->sink(SubmitEvent(attempt, outcome, look_after));
+                       ClusterEvent event = SubmitEvent(attempt, outcome, look_after);
+                       if (const auto* taken = std::get_if<LaunchAccepted>(&event)) {
+                         parts->Accepted(attempt, taken->cluster_job_id);
+                       }
+                       parts->sink(std::move(event));
                      });
 }
 
 void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
                            const std::string& unix_account) {
-  HttpRequest request;
-  request.method = "POST";
-  request.path = JobPath(cluster_job_id);
+  const Followed job{attempt, cluster_job_id, unix_account, false};
+  HttpRequest request = parts_->RequestOf("POST", JobPath(cluster_job_id), job);
   request.body = kReleaseBody;
-  request.about = About(attempt, cluster_job_id);
-  request.user = unix_account;
-  request.timeout_ms = parts_->options.request_timeout_ms;
-  parts_->Send(std::move(request),
+  parts_->Send(std::move(request), job,
                [parts = parts_.get(), attempt, cluster_job_id](const HttpOutcome& outcome) {
                  ReleaseDone done{attempt, cluster_job_id, false, outcome.text};
                  if (outcome.kind == HttpOutcome::Kind::kAnswered) {
@@ -205,6 +262,15 @@ void SlurmCluster::Look(const Followed& job) { parts_->surveyor.Look(job); }
 
 void SlurmCluster::Reconcile() { parts_->surveyor.Reconcile(); }
 
-void SlurmCluster::Follow(std::vector<Followed> jobs) { parts_->surveyor.Follow(std::move(jobs)); }
+void SlurmCluster::Follow(std::vector<Followed> jobs) {
+  {
+    const std::scoped_lock lock(parts_->mutex);
+    parts_->starts.clear();
+    for (const Followed& job : jobs) {
+      if (job.start_ms != 0) parts_->starts.emplace(job.attempt, job.start_ms);
+    }
+  }
+  parts_->surveyor.Follow(std::move(jobs));
+}
 
 }  // namespace kezek::slurm

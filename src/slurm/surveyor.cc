@@ -166,7 +166,7 @@ void Surveyor::Round(Orders orders) {
     std::erase_if(missing_since_, forgotten);
   }
   for (const auto id : orders.expect) watch_.Expect(id, SteadyMs() + kExpectFor);
-  for (auto& job : orders.looks) looks_due_.insert_or_assign(job.cluster_job_id, std::move(job));
+  for (auto& job : orders.looks) looks_due_.insert_or_assign(job.attempt, std::move(job));
   reconcile_due_ = reconcile_due_ || orders.reconcile;
   if (!up_ && !Connect()) {
     for (const AttemptRef& attempt : orders.searches) sink_(FoundByName{attempt, false, {}});
@@ -230,9 +230,9 @@ bool Surveyor::ReadClock() {
 // Of a job that Slurm has requeued the accounting keeps how the run before ended. slurmctld has
 // forgotten it, and a node that was set down but answers may be in service again at once.
 bool Surveyor::NodeFailedBefore(const ClusterJob& job) {
-  if (job.restarts == 0 || !watch_.Follows(job.id)) return false;
+  if (job.restarts == 0 || !watch_.Follows(job.attempt)) return false;
   const auto records = AskAccounting("/job/" + std::to_string(job.id));
-  return records && watch_.NodeFailed(job.id, *records);
+  return records && watch_.NodeFailed(job, *records);
 }
 
 // The nodes go before a job that Slurm has requeued: one that is down tells why, too.
@@ -291,7 +291,7 @@ bool Surveyor::List(bool whole) {
   listing_ = std::move(answer->jobs);
   auto changes = watch_.TakeListing(listing_);
   Report(std::move(changes.observed));
-  for (auto& job : changes.missing) looks_due_.try_emplace(job.cluster_job_id, std::move(job));
+  for (auto& job : changes.missing) looks_due_.try_emplace(job.attempt, std::move(job));
   ReportNodes(false);
   return up_;
 }
@@ -322,8 +322,8 @@ void Surveyor::ReportNodes(bool always) {
   sink_(NodesObserved{std::move(nodes)});
 }
 
-bool Surveyor::MayLook(std::int64_t id) const {
-  const auto again = look_again_.find(id);
+bool Surveyor::MayLook(const AttemptRef& attempt) const {
+  const auto again = look_again_.find(attempt);
   return again == look_again_.end() || SteadyMs() >= again->second;
 }
 
@@ -334,15 +334,15 @@ void Surveyor::LookDue() {
   }
   for (const auto& job : due) {
     if (!up_) return;
-    if (LookAt(job, true)) looks_due_.erase(job.cluster_job_id);
+    if (LookAt(job, true)) looks_due_.erase(job.attempt);
   }
 }
 
 void Surveyor::LookHot() {
   std::size_t looks = 0;
   for (const auto& job : watch_.Hot(SteadyMs(), kHotMost + looks_due_.size())) {
-    if (looks_due_.contains(job.cluster_job_id) || ++looks > kHotMost) continue;
-    if (!LookAt(job, false)) looks_due_.try_emplace(job.cluster_job_id, job);
+    if (looks_due_.contains(job.attempt) || ++looks > kHotMost) continue;
+    if (!LookAt(job, false)) looks_due_.try_emplace(job.attempt, job);
     if (!up_) return;
   }
 }
@@ -362,7 +362,7 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
       if (news) {
         Report({*std::move(news)});
       } else if (always) {
-        sink_(Observed{watch_.Known(live.job.id).value_or(Named(live.job, job.attempt))});
+        sink_(Observed{watch_.Known(job.attempt).value_or(Named(live.job, job.attempt))});
       }
       Forget(job);
       return true;
@@ -372,11 +372,11 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
 }
 
 bool Surveyor::LookInAccounting(const Followed& job) {
-  const auto id = job.cluster_job_id;
-  const auto records = AskAccounting("/job/" + std::to_string(id));
+  const AttemptRef& attempt = job.attempt;
+  const auto records = AskAccounting("/job/" + std::to_string(job.cluster_job_id));
   if (!records) {  // slurmdbd is away, slurmctld is not: what it may know is not known
-    missing_since_.erase(id);
-    look_again_[id] = SteadyMs() + kMissingAgain;
+    missing_since_.erase(attempt);
+    look_again_[attempt] = SteadyMs() + kMissingAgain;
     return false;
   }
   if (const auto record = watch_.EndIn(*records, job)) {
@@ -385,10 +385,10 @@ bool Surveyor::LookInAccounting(const Followed& job) {
     return true;
   }
   const TimeMs now = SteadyMs();
-  const DurationMs waited = now - missing_since_.emplace(id, now).first->second;
-  look_again_[id] = now + std::clamp(waited / 4, kMissingAgain, kMissingAgainMost);
+  const DurationMs waited = now - missing_since_.emplace(attempt, now).first->second;
+  look_again_[attempt] = now + std::clamp(waited / 4, kMissingAgain, kMissingAgainMost);
   if (waited < options_.accounting_patience_ms || AccountingLags()) return false;
-  sink_(Unknown{id, job.attempt});
+  sink_(Unknown{job.cluster_job_id, attempt});
   return true;
 }
 
@@ -414,8 +414,8 @@ bool Surveyor::AccountingLags() {
 }
 
 void Surveyor::Forget(const Followed& job) {
-  look_again_.erase(job.cluster_job_id);
-  missing_since_.erase(job.cluster_job_id);
+  look_again_.erase(job.attempt);
+  missing_since_.erase(job.attempt);
 }
 
 void Surveyor::SearchFor(const std::vector<AttemptRef>& searches) {

@@ -37,7 +37,7 @@ TEST(Watch, ReportsEachChangeOnce) {
   const auto end = watch.Take(Live(10, kFirst, ClusterJobState::kCompleted));
   ASSERT_TRUE(end);
   EXPECT_EQ(end->granted, (Placement{{"n01", 2, {3, 4}}}));
-  EXPECT_EQ(watch.Known(10), end);
+  EXPECT_EQ(watch.Known(kFirst), end);
 }
 
 TEST(Watch, WhatWasGrantedIsKnownWhileItCompletes) {
@@ -101,6 +101,46 @@ TEST(Watch, AnIdThatSlurmUsesAgainIsNotTheJob) {
   EXPECT_TRUE(changes.observed.empty());
   ASSERT_EQ(changes.missing.size(), 1U);
   EXPECT_EQ(changes.missing.front().attempt, kFirst);
+}
+
+// A cluster that lost its state gives its ids again while Kezek does not know the end of the jobs
+// that had them.
+TEST(Watch, TwoAttemptsUnderOneIdAreBothFollowed) {
+  for (const bool first_is_old : {true, false}) {
+    const AttemptRef& old_one = first_is_old ? kFirst : kSecond;
+    const AttemptRef& new_one = first_is_old ? kSecond : kFirst;
+    Watch watch("inst");
+    watch.Follow({{old_one, 10, "a", true, 5000}, {new_one, 10, "a", false}});
+    EXPECT_EQ(watch.Hot(0, 10).size(), 1U);
+    LiveJob live = Live(10, new_one, ClusterJobState::kRunning);
+    live.job.unix_account = "a";
+    live.job.start_ms = 9000;
+    const auto changes = watch.TakeListing({live});
+    ASSERT_EQ(changes.observed.size(), 1U);
+    EXPECT_EQ(changes.observed.front().attempt, new_one);
+    ASSERT_EQ(changes.missing.size(), 1U);
+    EXPECT_EQ(changes.missing.front().attempt, old_one);
+    EXPECT_FALSE(watch.Known(old_one));
+    ASSERT_TRUE(watch.Known(new_one));
+    EXPECT_TRUE(watch.WithForeignUse({{.name = "n01"}}, {live}).front().foreign_gpus == 0);
+  }
+}
+
+// It ends its books of what ran at the moment when it last wrote its state, be that before the
+// start.
+TEST(Watch, AnEndBeforeTheStartThatWasSeenIsTheEnd) {
+  Watch watch("inst");
+  const Followed followed{kFirst, 10, "a", true, 5000};
+  watch.Follow({followed});
+  LiveJob record = Live(10, kFirst, ClusterJobState::kCancelled);
+  record.job.unix_account = "a";
+  record.job.start_ms = record.job.end_ms = 4000;
+  record.job.tag.clear();
+  const auto end = watch.EndIn({record}, followed);
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(IsStill(followed, end->job)) << "else the controller takes it for somebody else's";
+  EXPECT_EQ(end->job.start_ms, 5000);
+  EXPECT_EQ(end->job.end_ms, 5000);
 }
 
 TEST(Watch, AJobThatItsOwnerNamedAnewIsStillTheJob) {
