@@ -37,13 +37,17 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   job.state_reason = TextAt(ObjectAt(entry, "state"), "reason");
   const std::string nodes = TextAt(entry, "nodes");
   const Json& time = ObjectAt(entry, "time");
-  if (*state != ClusterJobState::kPending && !nodes.empty() && nodes != "None assigned") {
+  // The run that was taken back has ended; the job may begin again.
+  const bool taken_back = TextAt(ObjectAt(entry, "state"), "current") == "REQUEUED";
+  const bool has_run = taken_back || *state != ClusterJobState::kPending;
+  if (has_run && !nodes.empty() && nodes != "None assigned") {
     job.start_ms = IntegerAt(time, "start") * kSecondMs;
     const Tres tres = ReadTres(ListAt(ObjectAt(entry, "tres"), "allocated"));
     job.cpus = tres.cpus;
     job.memory_mib = tres.memory_mib;
     job.granted = EvenPlacement(nodes, tres.gpus);
   }
+  if (taken_back) job.end_ms = IntegerAt(time, "end") * kSecondMs;
   if (HasEnded(*state)) {
     job.end_ms = IntegerAt(time, "end") * kSecondMs;
     const Json& exit = ObjectAt(entry, "exit_code");

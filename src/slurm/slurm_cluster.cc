@@ -136,8 +136,8 @@ struct SlurmCluster::Parts {
     Followed known = job;
     {
       const std::scoped_lock lock(mutex);
-      const auto start = starts.find(job.attempt);
-      if (start != starts.end()) known.start_ms = start->second;
+      const auto told = followed.find(job.attempt);
+      if (told != followed.end()) known = told->second;
     }
     for (const auto& live : jobs->jobs) {
       if (live.job.id != job.cluster_job_id || live.job.attempt == job.attempt) continue;
@@ -178,7 +178,7 @@ struct SlurmCluster::Parts {
   // Under mutex.
   std::set<std::string> under_way;                                 // method, path and body
   std::map<std::int64_t, std::pair<AttemptRef, TimeMs>> accepted;  // by id: whose, and since when
-  std::map<AttemptRef, TimeMs> starts;                             // of what is followed
+  std::map<AttemptRef, Followed> followed;
   HttpPool pool;
 };
 
@@ -265,10 +265,8 @@ void SlurmCluster::Reconcile() { parts_->surveyor.Reconcile(); }
 void SlurmCluster::Follow(std::vector<Followed> jobs) {
   {
     const std::scoped_lock lock(parts_->mutex);
-    parts_->starts.clear();
-    for (const Followed& job : jobs) {
-      if (job.start_ms != 0) parts_->starts.emplace(job.attempt, job.start_ms);
-    }
+    parts_->followed.clear();
+    for (const Followed& job : jobs) parts_->followed.emplace(job.attempt, job);
   }
   parts_->surveyor.Follow(std::move(jobs));
 }

@@ -160,7 +160,7 @@ void Surveyor::Round(Orders orders) {
     watch_.Follow(*orders.follow);
     follows_ = true;
     const auto forgotten = [this](const auto& entry) {
-      return !watch_.Follows(entry.first) && !looks_due_.contains(entry.first);
+      return watch_.Known(entry.first) == nullptr && !looks_due_.contains(entry.first);
     };
     std::erase_if(look_again_, forgotten);
     std::erase_if(missing_since_, forgotten);
@@ -178,7 +178,8 @@ void Surveyor::Round(Orders orders) {
   if (up_ && reconcile_due_ && Survey()) {
     reconcile_due_ = false;
     Listing listing{watch_.OurJobs(listing_)};
-    for (auto& job : listing.jobs) job.node_failed = NodeFailedBefore(job);
+    // What is left out is asked for.
+    std::erase_if(listing.jobs, [this](ClusterJob& job) { return !AddFirstRun(&job); });
     sink_(std::move(listing));
   }
   if (!up_) return;
@@ -227,12 +228,28 @@ bool Surveyor::ReadClock() {
   return true;
 }
 
-// Of a job that Slurm has requeued the accounting keeps how the run before ended. slurmctld has
-// forgotten it, and a node that was set down but answers may be in service again at once.
-bool Surveyor::NodeFailedBefore(const ClusterJob& job) {
-  if (job.restarts == 0 || !watch_.Follows(job.attempt)) return false;
-  const auto records = AskAccounting("/job/" + std::to_string(job.id));
-  return records && watch_.NodeFailed(job, *records);
+// Of a job that Slurm has requeued the accounting keeps how the run before ended, and when, which
+// slurmctld has forgotten; and a node that was set down but answers may be in service again at
+// once. False: it is over, and the accounting does not tell yet.
+bool Surveyor::AddFirstRun(ClusterJob* job) {
+  if (job->restarts == 0 || watch_.Known(job->attempt) == nullptr) return true;
+  const auto records = AskAccounting("/job/" + std::to_string(job->id));
+  if (records) watch_.AddFirstRun(*records, job);
+  if (job->run_end_ms != 0 || !HasEnded(job->state)) return true;
+  const TimeMs now = SteadyMs();
+  look_again_[job->attempt] = now + kMissingAgain;
+  if (!records) {
+    missing_since_.erase(job->attempt);
+    return false;
+  }
+  const TimeMs since = missing_since_.emplace(job->attempt, now).first->second;
+  return now - since >= options_.accounting_patience_ms;
+}
+
+bool Surveyor::Tell(ClusterJob job) {
+  if (!AddFirstRun(&job)) return false;
+  sink_(Observed{std::move(job)});
+  return true;
 }
 
 // The nodes go before a job that Slurm has requeued: one that is down tells why, too.
@@ -241,8 +258,9 @@ void Surveyor::Report(std::vector<ClusterJob> changed) {
                                     [](const ClusterJob& job) { return job.restarts > 0; });
   if (requeued) SurveyNodes(true);
   for (auto& job : changed) {
-    job.node_failed = NodeFailedBefore(job);
-    sink_(Observed{std::move(job)});
+    const AttemptRef attempt = job.attempt;
+    if (Tell(std::move(job))) continue;
+    if (const Followed* known = watch_.Known(attempt)) looks_due_.try_emplace(attempt, *known);
   }
 }
 
@@ -359,11 +377,11 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
       if (live.job.id != job.cluster_job_id) continue;
       if (live.job.attempt != job.attempt && !IsStill(job, live.job)) continue;
       auto news = watch_.Take(live);
-      if (news) {
-        Report({*std::move(news)});
-      } else if (always) {
-        sink_(Observed{watch_.Known(job.attempt).value_or(Named(live.job, job.attempt))});
+      if (news && news->restarts > 0) SurveyNodes(true);
+      if (!news && always) {
+        news = watch_.Reported(job.attempt).value_or(Named(live.job, job.attempt));
       }
+      if (news && !Tell(*std::move(news))) return false;
       Forget(job);
       return true;
     }

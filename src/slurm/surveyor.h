@@ -66,7 +66,8 @@ class Surveyor {
   bool SurveyNodes(bool whole);
   void ReportNodes(bool always);
   void Report(std::vector<ClusterJob> changed);
-  bool NodeFailedBefore(const ClusterJob& job);
+  bool Tell(ClusterJob job);
+  bool AddFirstRun(ClusterJob* job);
   void LookDue();
   void LookHot();
   bool LookAt(const Followed& job, bool always);
@@ -101,7 +102,7 @@ class Surveyor {
   bool follows_ = false;                        // Follow was called
   std::map<AttemptRef, Followed> looks_due_;    // each once however often it is asked
   std::map<AttemptRef, TimeMs> look_again_;     // of missing jobs: not before
-  std::map<AttemptRef, TimeMs> missing_since_;  // both answered, neither knew it alive or ended
+  std::map<AttemptRef, TimeMs> missing_since_;  // both answered, neither knew its end
   TimeMs accounting_again_ms_ = 0;              // slurmdbd does not answer: not before
   DurationMs skew_ms_ = 0;
   std::int64_t listed_at_ = 0;  // update_time of the next listing; 0: all

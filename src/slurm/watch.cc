@@ -85,15 +85,27 @@ std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
   return job;
 }
 
-bool Watch::NodeFailed(const ClusterJob& job, const std::vector<LiveJob>& records) const {
-  const auto followed = followed_.find(job.attempt);
-  if (followed == followed_.end()) return false;
-  const TimeMs start_ms = followed->second.job.start_ms;
-  return std::any_of(records.begin(), records.end(), [&](const LiveJob& record) {
+void Watch::AddFirstRun(const std::vector<LiveJob>& records, ClusterJob* job) const {
+  const Followed* followed = Known(job->attempt);
+  if (followed == nullptr) return;
+  for (const LiveJob& record : records) {
     const ClusterJob& run = record.job;
-    const bool that_run = start_ms == 0 || run.start_ms == start_ms;
-    return run.id == job.id && that_run && run.state == ClusterJobState::kNodeFailed;
-  });
+    if (run.id != job->id || run.start_ms == 0 || run.end_ms == 0) continue;
+    if (run.attempt != job->attempt && !IsStill(*followed, run)) continue;
+    // Never seen running: the first that there was.
+    const bool that_run = followed->start_ms == 0
+                              ? job->run_start_ms == 0 || run.start_ms < job->run_start_ms
+                              : run.start_ms == followed->start_ms;
+    if (!that_run) continue;
+    job->run_start_ms = run.start_ms;
+    job->run_end_ms = run.end_ms;
+    job->node_failed = run.state == ClusterJobState::kNodeFailed;
+  }
+}
+
+const Followed* Watch::Known(const AttemptRef& attempt) const {
+  const auto found = followed_.find(attempt);
+  return found == followed_.end() ? nullptr : &found->second.job;
 }
 
 std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
@@ -109,7 +121,7 @@ std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
   if (end && job.start_ms != 0 && end->job.start_ms > job.start_ms) {
     end->job.restarts = std::max(end->job.restarts, 1);
     end->job.attempt = job.attempt;
-    end->job.node_failed = NodeFailed(end->job, records);
+    AddFirstRun(records, &end->job);
   }
   if (end && end->job.start_ms < job.start_ms) {
     end->job.start_ms = job.start_ms;
@@ -118,7 +130,7 @@ std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
   return end;
 }
 
-std::optional<ClusterJob> Watch::Known(const AttemptRef& attempt) const {
+std::optional<ClusterJob> Watch::Reported(const AttemptRef& attempt) const {
   const auto found = followed_.find(attempt);
   return found == followed_.end() ? std::nullopt : found->second.reported;
 }

@@ -24,9 +24,11 @@ class Watch {
   // Replaces the set. What was reported of jobs that stay is kept.
   void Follow(std::vector<Followed> jobs);
   bool empty() const { return followed_.empty(); }
-  bool Follows(const AttemptRef& attempt) const { return followed_.contains(attempt); }
-  // Whether the run of it that is followed ended by a node's failure, by these of the accounting.
-  bool NodeFailed(const ClusterJob& job, const std::vector<LiveJob>& records) const;
+  // What became of the run that is followed of a job that Slurm has restarted, by these of the
+  // accounting: when it was, and whether a node's failure ended it.
+  void AddFirstRun(const std::vector<LiveJob>& records, ClusterJob* job) const;
+  // As it is followed; null: it is not.
+  const Followed* Known(const AttemptRef& attempt) const;
   // How it ended, by these of the accounting, which has a record for each run of a job that Slurm
   // requeued. Only that of a later run: the one that is followed was taken back, and `restarts`
   // says so. One that ended before the start that was seen is of a cluster that lost its state: it
@@ -46,7 +48,7 @@ class Watch {
   std::optional<ClusterJob> Take(const LiveJob& live);
 
   // What was last reported of a followed job.
-  std::optional<ClusterJob> Known(const AttemptRef& attempt) const;
+  std::optional<ClusterJob> Reported(const AttemptRef& attempt) const;
 
   struct Changes {
     std::vector<ClusterJob> observed;

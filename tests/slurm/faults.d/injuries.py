@@ -95,7 +95,7 @@ def slurmdbd_away(stack, rng, longest):
 @fault("mariadb-away", "slurmdbd")
 def mariadb_away(stack, rng, longest):
     """slurmdbd is there, but its database is not."""
-    stack.kill("mariadb")
+    stack.part("stop", "mariadb")  # not by force: what it has not flushed would be lost
     yield rng.uniform(longest / 8, longest / 3)
     stack.part("start", "mariadb")
 
@@ -220,5 +220,5 @@ behind("scontrol-requeue", ("RUNNING",), lambda rng, job: ["scontrol", "requeue"
 behind("scontrol-hold", ("PENDING", "RUNNING"), lambda rng, job: ["scontrol", rng.choice(
     ("hold", "uhold")), job], 6)
 behind("limit-changed", ("PENDING", "RUNNING"), update("TimeLimit=1", "TimeLimit=60"), 6)
-behind("renamed", ("PENDING", "RUNNING"), update("JobName=mine", "JobName=kezek-9-9"), 6)
+behind("renamed", ("PENDING", "RUNNING"), update("JobName=mine", "JobName=kezek-9999999-1"), 6)
 behind("comment-changed", ("PENDING", "RUNNING"), update("Comment=mine"), 6)

@@ -67,7 +67,7 @@ class Records:
 
     def read_slurm(self):
         """Runs that the accounting knows: dictionaries, ids are given more than once."""
-        fields = ("JobIDRaw", "JobName", "User", "State", "Start", "End", "Submit")
+        fields = ("JobIDRaw", "JobName", "User", "State", "Start", "End", "Submit", "NodeList")
         text = self.stack.slurm("sacct", "-X", "-a", "-n", "-P", "-D", "-S", "1970-01-02", "-o",
                                 ",".join(fields))
         rows = []
@@ -75,6 +75,8 @@ class Records:
             row = dict(zip(fields, line.split("|")))
             for name in ("JobIDRaw", "Start", "End", "Submit"):
                 row[name] = int(row[name]) if row[name].isdigit() else 0
+            if row["NodeList"] in ("", "None assigned"):
+                row["Start"] = 0  # what was requeued, and ended before it ran again
             rows.append(row)
         return rows
 
@@ -126,7 +128,7 @@ def twice(records):
     for row in records.slurm:
         match = re.fullmatch(r"kezek-([\d_]+)-(\d+)", row["JobName"])
         if match and row["Start"]:
-            ran.setdefault(f"{match[1]}.{match[2]}", set()).add((row["JobIDRaw"], row["Submit"]))
+            ran.setdefault(f"{match[1]}.{match[2]}", set()).add(row["JobIDRaw"])
     for attempt, ids in ran.items():
         if len(ids) > 1:
             yield f"{attempt}: Slurm started several jobs for it: {sorted(ids)}"
