@@ -72,8 +72,11 @@ struct ClusterJob {
   std::int32_t exit_code = 0;
   std::int32_t exit_signal = 0;
   std::int32_t restarts = 0;
-  bool node_failed = false;  // so ended the run before the restart: a node was down, or set down
-  DurationMs limit_ms = 0;   // its time limit; 0: none, or not told
+  bool node_failed = false;  // so ended the run before the restart; or lost with its controller
+  // Of one that was restarted: the run before, by the accounting; 0: not known.
+  TimeMs run_start_ms = 0;
+  TimeMs run_end_ms = 0;
+  DurationMs limit_ms = 0;  // its time limit; 0: none, or not told
   Placement granted;
   std::int32_t cpus = 0;  // granted, over all nodes
   std::int64_t memory_mib = 0;
@@ -158,15 +161,17 @@ struct Followed {
   std::string unix_account;
   bool running = false;
   TimeMs start_ms = 0;  // by the cluster's clock; 0: has not started, as far as is known
+  std::string tag;      // that it was submitted with
 };
 
 // Whether what the cluster shows under a recorded id is still that job, though its name or comment
 // is not: their owner may change both. An id is given to another job only by a controller that lost
-// its state; that job began at another time, or is named like another attempt.
+// its state; that job began at another time, or is named like another attempt and has its tag.
 inline bool IsStill(const Followed& known, const ClusterJob& seen) {
   if (seen.id != known.cluster_job_id || seen.unix_account != known.unix_account) return false;
   if (known.start_ms != 0) return seen.start_ms == known.start_ms || seen.restarts > 0;
-  return seen.attempt == known.attempt || seen.attempt.number == 0;
+  const bool named_like_another = seen.attempt != known.attempt && seen.attempt.number != 0;
+  return !named_like_another || (!known.tag.empty() && seen.tag == known.tag);
 }
 
 // Port. Thread-safe, never blocks; answers go to the sink given at construction, on any thread.

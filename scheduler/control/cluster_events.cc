@@ -55,6 +55,7 @@ void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
 // now, if it was watched until now, for then every change is told at once; what was not watched
 // ended when last seen.
 TimeMs EndOfFirstRun(const Core& core, const Attempt& attempt, const ClusterJob& job) {
+  if (job.run_end_ms != 0) return std::max(attempt.start_ms, job.run_end_ms);
   if (job.start_ms == attempt.start_ms && job.end_ms >= job.start_ms) return job.end_ms;
   const bool watched = attempt.last_seen_ms >= core.cluster_since_ms;
   return std::max(attempt.start_ms, watched ? core.now : attempt.last_seen_ms);
@@ -96,6 +97,12 @@ void OnOwn(Core& core, ClusterJob job) {
   NoteLimit(core, attempt, job);
   if (job.restarts > 0) {
     // Requeued below us, by its owner or by the cluster: this run is over, a new attempt follows.
+    if (attempt.start_ms == 0 && job.run_start_ms != 0) {  // begun and over while nobody looked
+      ClusterJob run = job;
+      run.start_ms = job.run_start_ms;
+      StartAttempt(core, attempt, run);
+      attempt = *core.state.FindAttempt(ref);
+    }
     if (attempt.start_ms != 0 && attempt.end_ms == 0) {
       attempt.end_ms = EndOfFirstRun(core, attempt, job);
       core.Put(attempt);

@@ -6,6 +6,7 @@
 #include "kezek/check.h"
 #include "scheduler/control/core.h"
 #include "scheduler/control/directory.h"
+#include "scheduler/control/tag.h"
 
 namespace kezek::control {
 namespace {
@@ -234,8 +235,18 @@ std::string Core::UnixAccountOf(UserId user) const {
 }
 
 Followed Core::FollowedOf(const Attempt& attempt) const {
-  return {attempt.ref, attempt.cluster_job_id, UnixAccountOf(JobOf(attempt.ref.job).user),
-          attempt.state == AttemptState::kRunning, attempt.start_ms};
+  Followed job{attempt.ref,
+               attempt.cluster_job_id,
+               UnixAccountOf(JobOf(attempt.ref.job).user),
+               attempt.state == AttemptState::kRunning,
+               attempt.start_ms,
+               {}};
+  // Once it has started that tells it from others.
+  if (attempt.start_ms == 0) {
+    job.tag = MakeTag(config.keyed_hash, state.installation(), attempt.epoch, attempt.ref,
+                      job.unix_account);
+  }
+  return job;
 }
 
 const ClassRules& Core::ClassOf(const std::string& name) const {

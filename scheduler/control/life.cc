@@ -83,6 +83,7 @@ AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
     case ClusterJobState::kFailed:
       return EndsByItself(attempt.ending) ? AttemptOutcome::kFailed : OutcomeOfEnding(attempt);
     case ClusterJobState::kCancelled:
+      if (job.node_failed && attempt.ending == Ending::kNone) return AttemptOutcome::kNodeFailed;
       return OutcomeOfEnding(attempt);
     case ClusterJobState::kTimedOut:
       return AttemptOutcome::kTimedOut;
@@ -219,7 +220,8 @@ End EndOf(const Attempt& known, const ClusterJob& job) {
   end.end_ms = std::max(job.end_ms, end.start_ms);
   if (IsAnotherRun(attempt, job)) {
     end.start_ms = attempt.start_ms;
-    const TimeMs last = attempt.end_ms != 0 ? attempt.end_ms : attempt.last_seen_ms;
+    TimeMs last = attempt.end_ms != 0 ? attempt.end_ms : attempt.last_seen_ms;
+    if (job.run_end_ms != 0) last = job.run_end_ms;  // the accounting knows better
     end.end_ms = std::max(attempt.start_ms, last);
   }
   end.exit_code = job.exit_code;

@@ -36,6 +36,7 @@ void ReadSlurm(Section& section, SlurmConfig* out) {
   section.Duration("request_timeout", 100, &out->request_timeout_ms);
   section.Duration("message_timeout", kSecondMs, &out->message_timeout_ms);
   section.Duration("launch_timeout", kSecondMs, &out->launch_timeout_ms);
+  section.Duration("accounting_patience", kSecondMs, &out->accounting_patience_ms);
 }
 
 // What is wrong with the command line that runs scripts in containers; nothing.

@@ -31,6 +31,7 @@ struct SlurmConfig {
   DurationMs request_timeout_ms = 10 * kSecondMs;
   DurationMs message_timeout_ms = 10 * kSecondMs;  // Slurm's own MessageTimeout
   DurationMs launch_timeout_ms = kMinuteMs;
+  DurationMs accounting_patience_ms = 10 * kMinuteMs;  // before a job that is lost is given up
 };
 
 struct SchedulingConfig {

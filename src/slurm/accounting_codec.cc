@@ -37,18 +37,26 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   job.state_reason = TextAt(ObjectAt(entry, "state"), "reason");
   const std::string nodes = TextAt(entry, "nodes");
   const Json& time = ObjectAt(entry, "time");
-  if (*state != ClusterJobState::kPending && !nodes.empty() && nodes != "None assigned") {
+  // The run that was taken back has ended; the job may begin again.
+  const bool taken_back = TextAt(ObjectAt(entry, "state"), "current") == "REQUEUED";
+  const bool has_run = taken_back || *state != ClusterJobState::kPending;
+  if (has_run && !nodes.empty() && nodes != "None assigned") {
     job.start_ms = IntegerAt(time, "start") * kSecondMs;
     const Tres tres = ReadTres(ListAt(ObjectAt(entry, "tres"), "allocated"));
     job.cpus = tres.cpus;
     job.memory_mib = tres.memory_mib;
     job.granted = EvenPlacement(nodes, tres.gpus);
   }
+  if (taken_back) job.end_ms = IntegerAt(time, "end") * kSecondMs;
   if (HasEnded(*state)) {
     job.end_ms = IntegerAt(time, "end") * kSecondMs;
     ReadExitParts(ObjectAt(entry, "exit_code"), &job);
     const bool silent = job.exit_signal == 0 && job.exit_code == 0;
     if (silent && *state == ClusterJobState::kFailed) job.exit_code = 1;
+    // A slurmctld that begins without its state has the books say of all that it had: cancelled,
+    // and by nobody.
+    const bool by_nobody = TextAt(entry, "kill_request_user").empty();
+    job.node_failed = *state == ClusterJobState::kCancelled && by_nobody;
   }
   return live;
 }

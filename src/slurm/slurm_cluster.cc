@@ -1,6 +1,7 @@
 #include "slurm/slurm_cluster.h"
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -19,6 +20,9 @@ namespace {
 HttpOptions Http(const Options& options) {
   return {options.url, options.connections, options.meter};
 }
+
+// Between two of these a slurmctld cannot have lost its state and given the id to another job.
+constexpr DurationMs kSurelyItsOwnMs = 2 * kSecondMs;
 
 // For the log: the attempt, and Slurm's number of it.
 std::string About(const AttemptRef& attempt, std::int64_t id) {
@@ -72,20 +76,70 @@ struct SlurmCluster::Parts {
         pool(Http(options), credential) {}
 
   // One of a kind at a time: what is repeated before the first is answered would only pile up.
-  void Send(HttpRequest request, HttpPool::Done done) {
-    std::string kind = request.method + request.path;
+  // A slurmctld that has lost its state, or has counted round, gives an id to another job: whose it
+  // is now is asked before anything is done to it.
+  void Send(HttpRequest request, const Followed& job, HttpPool::Done done) {
+    std::string kind = request.method + request.path + request.body;
     {
       const std::scoped_lock lock(mutex);
       if (!under_way.insert(kind).second) return;
     }
-    pool.Start(std::move(request),
-               [this, kind = std::move(kind), done = std::move(done)](HttpOutcome outcome) {
-                 {
-                   const std::scoped_lock lock(mutex);
-                   under_way.erase(kind);
-                 }
-                 done(std::move(outcome));
-               });
+    auto end = [this, kind = std::move(kind), done = std::move(done)](HttpOutcome outcome) {
+      {
+        const std::scoped_lock lock(mutex);
+        under_way.erase(kind);
+      }
+      done(std::move(outcome));
+    };
+    if (IsSurely(job)) return pool.Start(std::move(request), std::move(end));
+    HttpRequest question;
+    question.path = codecs.chosen()->JobPath(job.cluster_job_id);
+    question.user = options.user;
+    question.timeout_ms = options.request_timeout_ms;
+    pool.Start(std::move(question), [this, job, request = std::move(request),
+                                     end = std::move(end)](const HttpOutcome& answer) mutable {
+      if (const auto why_not = WhyNot(job, answer)) {
+        if (answer.kind == HttpOutcome::Kind::kAnswered) surveyor.Look(job);
+        return end({HttpOutcome::Kind::kNotSent, 0, "", *why_not});
+      }
+      pool.Start(std::move(request), std::move(end));
+    });
+  }
+
+  // It was given to the attempt just now.
+  bool IsSurely(const Followed& job) {
+    const std::scoped_lock lock(mutex);
+    const auto given = accepted.find(job.cluster_job_id);
+    if (given == accepted.end() || given->second.first != job.attempt) return false;
+    return clock.Now() - given->second.second < kSurelyItsOwnMs;
+  }
+
+  void Accepted(const AttemptRef& attempt, std::int64_t id) {
+    const std::scoped_lock lock(mutex);
+    const TimeMs now = clock.Now();
+    std::erase_if(accepted, [now](const auto& entry) {
+      return now - entry.second.second >= kSurelyItsOwnMs;
+    });
+    accepted.insert_or_assign(id, std::pair(attempt, now));
+  }
+
+  // Why nothing may be done to it: none, if it is the attempt's, or there is no such job any more.
+  std::optional<std::string> WhyNot(const Followed& job, const HttpOutcome& answer) {
+    if (answer.kind != HttpOutcome::Kind::kAnswered) return answer.text;
+    const auto jobs = ParseJobs(answer.status, answer.body);
+    if (!jobs && jobs.error().code == Code::kNotFound) return std::nullopt;
+    if (!jobs) return jobs.error().message;
+    Followed known = job;
+    {
+      const std::scoped_lock lock(mutex);
+      const auto told = followed.find(job.attempt);
+      if (told != followed.end()) known = told->second;
+    }
+    for (const auto& live : jobs->jobs) {
+      if (live.job.id != job.cluster_job_id || live.job.attempt == job.attempt) continue;
+      if (!IsStill(known, live.job)) return "its id is another job's now";
+    }
+    return std::nullopt;
   }
 
   // In the name of the job's owner.
@@ -102,14 +156,13 @@ struct SlurmCluster::Parts {
   // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone.
   // `done` gets the verdict, if there is one.
   void Act(HttpRequest request, Followed job, std::function<void(const Verdict*)> done) {
-    Send(std::move(request),
-         [this, job = std::move(job), done = std::move(done)](const HttpOutcome& outcome) {
-           if (outcome.kind != HttpOutcome::Kind::kAnswered) return done(nullptr);
-           const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
-           if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
-           if (verdict.kind != Verdict::Kind::kDone) surveyor.Look(job);
-           done(&verdict);
-         });
+    Send(std::move(request), job, [this, job, done = std::move(done)](const HttpOutcome& outcome) {
+      if (outcome.kind != HttpOutcome::Kind::kAnswered) return done(nullptr);
+      const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
+      if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
+      if (verdict.kind != Verdict::Kind::kDone) surveyor.Look(job);
+      done(&verdict);
+    });
   }
 
   // Held, it has not run; cancelled, it is as if it had been refused.
@@ -136,7 +189,10 @@ struct SlurmCluster::Parts {
   CodecChoice codecs;
   Surveyor surveyor;
   std::mutex mutex;
-  std::set<std::string> under_way;  // under mutex; method and path
+  // Under mutex.
+  std::set<std::string> under_way;                                 // method, path and body
+  std::map<std::int64_t, std::pair<AttemptRef, TimeMs>> accepted;  // by id: whose, and since when
+  std::map<AttemptRef, Followed> followed;
   HttpPool pool;
 };
 
@@ -162,7 +218,11 @@ void SlurmCluster::Submit(Launch launch) {
       return parts->Withdraw(attempt, owner, *codec, *spoilt);
     }
     const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
-    parts->sink(SubmitEvent(attempt, outcome, look_after));
+    ClusterEvent event = SubmitEvent(attempt, outcome, look_after);
+    if (const auto* taken = std::get_if<LaunchAccepted>(&event)) {
+      parts->Accepted(attempt, taken->cluster_job_id);
+    }
+    parts->sink(std::move(event));
   });
 }
 
@@ -170,14 +230,10 @@ void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_i
                            const std::string& unix_account) {
   const Codec* codec = parts_->codecs.chosen();
   if (codec == nullptr) return parts_->sink(ReleaseDone{attempt, cluster_job_id, false, kNotYet});
-  HttpRequest request;
-  request.method = "POST";
-  request.path = codec->JobPath(cluster_job_id);
+  const Followed job{attempt, cluster_job_id, unix_account, false};
+  HttpRequest request = parts_->RequestOf("POST", codec->JobPath(cluster_job_id), job);
   request.body = kReleaseBody;
-  request.about = About(attempt, cluster_job_id);
-  request.user = unix_account;
-  request.timeout_ms = parts_->options.request_timeout_ms;
-  parts_->Send(std::move(request),
+  parts_->Send(std::move(request), job,
                [parts = parts_.get(), attempt, cluster_job_id](const HttpOutcome& outcome) {
                  ReleaseDone done{attempt, cluster_job_id, false, outcome.text};
                  if (outcome.kind == HttpOutcome::Kind::kAnswered) {
@@ -233,6 +289,13 @@ void SlurmCluster::Look(const Followed& job) { parts_->surveyor.Look(job); }
 
 void SlurmCluster::Reconcile() { parts_->surveyor.Reconcile(); }
 
-void SlurmCluster::Follow(std::vector<Followed> jobs) { parts_->surveyor.Follow(std::move(jobs)); }
+void SlurmCluster::Follow(std::vector<Followed> jobs) {
+  {
+    const std::scoped_lock lock(parts_->mutex);
+    parts_->followed.clear();
+    for (const Followed& job : jobs) parts_->followed.emplace(job.attempt, job);
+  }
+  parts_->surveyor.Follow(std::move(jobs));
+}
 
 }  // namespace kezek::slurm

@@ -155,13 +155,13 @@ void Surveyor::Round(Orders orders) {
     watch_.Follow(*orders.follow);
     follows_ = true;
     const auto forgotten = [this](const auto& entry) {
-      return !watch_.Follows(entry.first) && !looks_due_.contains(entry.first);
+      return watch_.Known(entry.first) == nullptr && !looks_due_.contains(entry.first);
     };
     std::erase_if(look_again_, forgotten);
     std::erase_if(missing_since_, forgotten);
   }
   for (const auto id : orders.expect) watch_.Expect(id, SteadyMs() + kExpectFor);
-  for (auto& job : orders.looks) looks_due_.insert_or_assign(job.cluster_job_id, std::move(job));
+  for (auto& job : orders.looks) looks_due_.insert_or_assign(job.attempt, std::move(job));
   reconcile_due_ = reconcile_due_ || orders.reconcile;
   if (!up_ && !Connect()) {
     for (const AttemptRef& attempt : orders.searches) sink_(FoundByName{attempt, false, {}});
@@ -173,7 +173,8 @@ void Surveyor::Round(Orders orders) {
   if (up_ && reconcile_due_ && Survey()) {
     reconcile_due_ = false;
     Listing listing{watch_.OurJobs(listing_)};
-    for (auto& job : listing.jobs) job.node_failed = NodeFailedBefore(job);
+    // What is left out is asked for.
+    std::erase_if(listing.jobs, [this](ClusterJob& job) { return !AddFirstRun(&job); });
     sink_(std::move(listing));
   }
   if (!up_) return;
@@ -220,12 +221,28 @@ bool Surveyor::ReadClock() {
   return true;
 }
 
-// Of a job that Slurm has requeued the accounting keeps how the run before ended. slurmctld has
-// forgotten it, and a node that was set down but answers may be in service again at once.
-bool Surveyor::NodeFailedBefore(const ClusterJob& job) {
-  if (job.restarts == 0 || !watch_.Follows(job.id)) return false;
-  const auto records = AskAccounting("/job/" + std::to_string(job.id));
-  return records && watch_.NodeFailed(job.id, *records);
+// Of a job that Slurm has requeued the accounting keeps how the run before ended, and when, which
+// slurmctld has forgotten; and a node that was set down but answers may be in service again at
+// once. False: it is over, and the accounting does not tell yet.
+bool Surveyor::AddFirstRun(ClusterJob* job) {
+  if (job->restarts == 0 || watch_.Known(job->attempt) == nullptr) return true;
+  const auto records = AskAccounting("/job/" + std::to_string(job->id));
+  if (records) watch_.AddFirstRun(*records, job);
+  if (job->run_end_ms != 0 || !HasEnded(job->state)) return true;
+  const TimeMs now = SteadyMs();
+  look_again_[job->attempt] = now + kMissingAgain;
+  if (!records) {
+    missing_since_.erase(job->attempt);
+    return false;
+  }
+  const TimeMs since = missing_since_.emplace(job->attempt, now).first->second;
+  return now - since >= options_.accounting_patience_ms;
+}
+
+bool Surveyor::Tell(ClusterJob job) {
+  if (!AddFirstRun(&job)) return false;
+  sink_(Observed{std::move(job)});
+  return true;
 }
 
 // The nodes go before a job that Slurm has requeued: one that is down tells why, too.
@@ -234,8 +251,9 @@ void Surveyor::Report(std::vector<ClusterJob> changed) {
                                     [](const ClusterJob& job) { return job.restarts > 0; });
   if (requeued) SurveyNodes(true);
   for (auto& job : changed) {
-    job.node_failed = NodeFailedBefore(job);
-    sink_(Observed{std::move(job)});
+    const AttemptRef attempt = job.attempt;
+    if (Tell(std::move(job))) continue;
+    if (const Followed* known = watch_.Known(attempt)) looks_due_.try_emplace(attempt, *known);
   }
 }
 
@@ -284,7 +302,7 @@ bool Surveyor::List(bool whole) {
   listing_ = std::move(answer->jobs);
   auto changes = watch_.TakeListing(listing_);
   Report(std::move(changes.observed));
-  for (auto& job : changes.missing) looks_due_.try_emplace(job.cluster_job_id, std::move(job));
+  for (auto& job : changes.missing) looks_due_.try_emplace(job.attempt, std::move(job));
   ReportNodes(false);
   return up_;
 }
@@ -315,8 +333,8 @@ void Surveyor::ReportNodes(bool always) {
   sink_(NodesObserved{std::move(nodes)});
 }
 
-bool Surveyor::MayLook(std::int64_t id) const {
-  const auto again = look_again_.find(id);
+bool Surveyor::MayLook(const AttemptRef& attempt) const {
+  const auto again = look_again_.find(attempt);
   return again == look_again_.end() || SteadyMs() >= again->second;
 }
 
@@ -327,15 +345,15 @@ void Surveyor::LookDue() {
   }
   for (const auto& job : due) {
     if (!up_) return;
-    if (LookAt(job, true)) looks_due_.erase(job.cluster_job_id);
+    if (LookAt(job, true)) looks_due_.erase(job.attempt);
   }
 }
 
 void Surveyor::LookHot() {
   std::size_t looks = 0;
   for (const auto& job : watch_.Hot(SteadyMs(), kHotMost + looks_due_.size())) {
-    if (looks_due_.contains(job.cluster_job_id) || ++looks > kHotMost) continue;
-    if (!LookAt(job, false)) looks_due_.try_emplace(job.cluster_job_id, job);
+    if (looks_due_.contains(job.attempt) || ++looks > kHotMost) continue;
+    if (!LookAt(job, false)) looks_due_.try_emplace(job.attempt, job);
     if (!up_) return;
   }
 }
@@ -352,11 +370,11 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
       if (live.job.id != job.cluster_job_id) continue;
       if (live.job.attempt != job.attempt && !IsStill(job, live.job)) continue;
       auto news = watch_.Take(live);
-      if (news) {
-        Report({*std::move(news)});
-      } else if (always) {
-        sink_(Observed{watch_.Known(live.job.id).value_or(Named(live.job, job.attempt))});
+      if (news && news->restarts > 0) SurveyNodes(true);
+      if (!news && always) {
+        news = watch_.Reported(job.attempt).value_or(Named(live.job, job.attempt));
       }
+      if (news && !Tell(*std::move(news))) return false;
       Forget(job);
       return true;
     }
@@ -365,11 +383,11 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
 }
 
 bool Surveyor::LookInAccounting(const Followed& job) {
-  const auto id = job.cluster_job_id;
-  const auto records = AskAccounting("/job/" + std::to_string(id));
+  const AttemptRef& attempt = job.attempt;
+  const auto records = AskAccounting("/job/" + std::to_string(job.cluster_job_id));
   if (!records) {  // slurmdbd is away, slurmctld is not: what it may know is not known
-    missing_since_.erase(id);
-    look_again_[id] = SteadyMs() + kMissingAgain;
+    missing_since_.erase(attempt);
+    look_again_[attempt] = SteadyMs() + kMissingAgain;
     return false;
   }
   if (const auto record = watch_.EndIn(*records, job)) {
@@ -378,10 +396,10 @@ bool Surveyor::LookInAccounting(const Followed& job) {
     return true;
   }
   const TimeMs now = SteadyMs();
-  const DurationMs waited = now - missing_since_.emplace(id, now).first->second;
-  look_again_[id] = now + std::clamp(waited / 4, kMissingAgain, kMissingAgainMost);
+  const DurationMs waited = now - missing_since_.emplace(attempt, now).first->second;
+  look_again_[attempt] = now + std::clamp(waited / 4, kMissingAgain, kMissingAgainMost);
   if (waited < options_.accounting_patience_ms || AccountingLags()) return false;
-  sink_(Unknown{id, job.attempt});
+  sink_(Unknown{job.cluster_job_id, attempt});
   return true;
 }
 
@@ -407,8 +425,8 @@ bool Surveyor::AccountingLags() {
 }
 
 void Surveyor::Forget(const Followed& job) {
-  look_again_.erase(job.cluster_job_id);
-  missing_since_.erase(job.cluster_job_id);
+  look_again_.erase(job.attempt);
+  missing_since_.erase(job.attempt);
 }
 
 void Surveyor::SearchFor(const std::vector<AttemptRef>& searches) {

@@ -69,7 +69,8 @@ class Surveyor {
   bool SurveyNodes(bool whole);
   void ReportNodes(bool always);
   void Report(std::vector<ClusterJob> changed);
-  bool NodeFailedBefore(const ClusterJob& job);
+  bool Tell(ClusterJob job);
+  bool AddFirstRun(ClusterJob* job);
   void LookDue();
   void LookHot();
   bool LookAt(const Followed& job, bool always);
@@ -78,7 +79,7 @@ class Surveyor {
   bool AccountingLags();
   void SearchFor(const std::vector<AttemptRef>& searches);
   void Forget(const Followed& job);
-  bool MayLook(std::int64_t id) const;
+  bool MayLook(const AttemptRef& attempt) const;
   HttpOutcome Get(const std::string& path, bool large);
   void Busy(bool busy);
   std::string Api(std::string_view tail) const { return codecs_.chosen()->Path(tail); }
@@ -103,11 +104,11 @@ class Surveyor {
   bool said_silent_ = false;
   std::string version_;
   bool reconcile_due_ = false;
-  bool follows_ = false;                          // Follow was called
-  std::map<std::int64_t, Followed> looks_due_;    // by id, each once however often it is asked
-  std::map<std::int64_t, TimeMs> look_again_;     // of missing jobs: not before
-  std::map<std::int64_t, TimeMs> missing_since_;  // both answered, neither knew it alive or ended
-  TimeMs accounting_again_ms_ = 0;                // slurmdbd does not answer: not before
+  bool follows_ = false;                        // Follow was called
+  std::map<AttemptRef, Followed> looks_due_;    // each once however often it is asked
+  std::map<AttemptRef, TimeMs> look_again_;     // of missing jobs: not before
+  std::map<AttemptRef, TimeMs> missing_since_;  // both answered, neither knew its end
+  TimeMs accounting_again_ms_ = 0;              // slurmdbd does not answer: not before
   DurationMs skew_ms_ = 0;
   std::int64_t listed_at_ = 0;  // update_time of the next listing; 0: all
   std::int64_t nodes_at_ = 0;

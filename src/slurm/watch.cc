@@ -28,28 +28,39 @@ bool IsIt(const Followed& known, const ClusterJob& seen) {
 Watch::Watch(std::string tag_prefix) : tag_prefix_(std::move(tag_prefix)) {}
 
 void Watch::Follow(std::vector<Followed> jobs) {
-  std::map<std::int64_t, Entry> next;
+  std::map<AttemptRef, Entry> next;
+  by_id_.clear();
   for (auto& job : jobs) {
     if (job.cluster_job_id == 0) continue;
-    const auto id = job.cluster_job_id;
-    const auto known = followed_.find(id);
+    const AttemptRef attempt = job.attempt;
+    const auto known = followed_.find(attempt);
     Entry entry{std::move(job), std::nullopt};
-    if (known != followed_.end() && known->second.job.attempt == entry.job.attempt) {
+    by_id_.emplace(entry.job.cluster_job_id, attempt);
+    if (known != followed_.end() && known->second.job.cluster_job_id == entry.job.cluster_job_id) {
       entry.reported = std::move(known->second.reported);
     }
-    next.insert_or_assign(id, std::move(entry));
+    next.insert_or_assign(attempt, std::move(entry));
   }
   followed_ = std::move(next);
+}
+
+const Watch::Entry* Watch::Find(const ClusterJob& seen) const {
+  const auto [first, last] = by_id_.equal_range(seen.id);
+  for (auto it = first; it != last; ++it) {
+    const Entry& entry = followed_.at(it->second);
+    if (IsIt(entry.job, seen)) return &entry;
+  }
+  return nullptr;
 }
 
 void Watch::Expect(std::int64_t id, TimeMs until) { expected_[id] = until; }
 
 std::vector<Followed> Watch::Hot(TimeMs now, std::size_t most) const {
   std::vector<Followed> hot;
-  for (const auto& [id, entry] : followed_) {
+  for (const auto& [attempt, entry] : followed_) {
     if (hot.size() == most) break;
     if (entry.reported && HasEnded(entry.reported->state)) continue;
-    const auto due = expected_.find(id);
+    const auto due = expected_.find(entry.job.cluster_job_id);
     const bool expected = due != expected_.end() && now < due->second;
     const bool running =
         entry.reported ? entry.reported->state == ClusterJobState::kRunning : entry.job.running;
@@ -59,11 +70,11 @@ std::vector<Followed> Watch::Hot(TimeMs now, std::size_t most) const {
 }
 
 std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
-  const auto found = followed_.find(live.job.id);
-  if (found == followed_.end() || !IsIt(found->second.job, live.job)) return std::nullopt;
+  Entry* found = Find(live.job);
+  if (found == nullptr) return std::nullopt;
   ClusterJob job = live.job;
-  job.attempt = found->second.job.attempt;  // whatever its owner has named it since
-  auto& reported = found->second.reported;
+  job.attempt = found->job.attempt;  // whatever its owner has named it since
+  auto& reported = found->reported;
   if (reported) CarryGrants(*reported, &job);
   if (reported && *reported == job) return std::nullopt;
   reported = job;
@@ -74,15 +85,27 @@ std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
   return job;
 }
 
-bool Watch::NodeFailed(std::int64_t id, const std::vector<LiveJob>& records) const {
-  const auto followed = followed_.find(id);
-  if (followed == followed_.end()) return false;
-  const TimeMs start_ms = followed->second.job.start_ms;
-  return std::any_of(records.begin(), records.end(), [&](const LiveJob& record) {
+void Watch::AddFirstRun(const std::vector<LiveJob>& records, ClusterJob* job) const {
+  const Followed* followed = Known(job->attempt);
+  if (followed == nullptr) return;
+  for (const LiveJob& record : records) {
     const ClusterJob& run = record.job;
-    const bool that_run = start_ms == 0 || run.start_ms == start_ms;
-    return run.id == id && that_run && run.state == ClusterJobState::kNodeFailed;
-  });
+    if (run.id != job->id || run.start_ms == 0 || run.end_ms == 0) continue;
+    if (run.attempt != job->attempt && !IsStill(*followed, run)) continue;
+    // Never seen running: the first that there was.
+    const bool that_run = followed->start_ms == 0
+                              ? job->run_start_ms == 0 || run.start_ms < job->run_start_ms
+                              : run.start_ms == followed->start_ms;
+    if (!that_run) continue;
+    job->run_start_ms = run.start_ms;
+    job->run_end_ms = run.end_ms;
+    job->node_failed = run.state == ClusterJobState::kNodeFailed;
+  }
+}
+
+const Followed* Watch::Known(const AttemptRef& attempt) const {
+  const auto found = followed_.find(attempt);
+  return found == followed_.end() ? nullptr : &found->second.job;
 }
 
 std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
@@ -97,29 +120,34 @@ std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
   }
   if (end && job.start_ms != 0 && end->job.start_ms > job.start_ms) {
     end->job.restarts = std::max(end->job.restarts, 1);
-    end->job.node_failed = NodeFailed(job.cluster_job_id, records);
+    end->job.attempt = job.attempt;
+    AddFirstRun(records, &end->job);
+  }
+  if (end && end->job.start_ms < job.start_ms) {
+    end->job.start_ms = job.start_ms;
+    end->job.end_ms = std::max(end->job.end_ms, job.start_ms);
   }
   return end;
 }
 
-std::optional<ClusterJob> Watch::Known(std::int64_t id) const {
-  const auto found = followed_.find(id);
+std::optional<ClusterJob> Watch::Reported(const AttemptRef& attempt) const {
+  const auto found = followed_.find(attempt);
   return found == followed_.end() ? std::nullopt : found->second.reported;
 }
 
 Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
   Changes changes;
   over_.clear();
-  std::set<std::int64_t> seen;
+  std::set<AttemptRef> seen;
   for (const auto& live : listing) {
-    const auto found = followed_.find(live.job.id);
-    if (found == followed_.end() || !IsIt(found->second.job, live.job)) continue;
-    seen.insert(live.job.id);
+    const Entry* found = Find(live.job);
+    if (found == nullptr) continue;
+    seen.insert(found->job.attempt);
     if (auto job = Take(live)) changes.observed.push_back(*std::move(job));
   }
-  for (const auto& [id, entry] : followed_) {
+  for (const auto& [attempt, entry] : followed_) {
     const bool over = entry.reported && HasEnded(entry.reported->state);
-    if (!over && !seen.contains(id)) changes.missing.push_back(entry.job);
+    if (!over && !seen.contains(attempt)) changes.missing.push_back(entry.job);
   }
   return changes;
 }
@@ -127,10 +155,9 @@ Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
 std::vector<ClusterJob> Watch::OurJobs(const std::vector<LiveJob>& listing) const {
   std::vector<ClusterJob> ours;
   for (const auto& live : listing) {
-    const auto found = followed_.find(live.job.id);
-    if (found != followed_.end() && IsIt(found->second.job, live.job)) {
+    if (const Entry* found = Find(live.job)) {
       ours.push_back(live.job);
-      ours.back().attempt = found->second.job.attempt;
+      ours.back().attempt = found->job.attempt;
       continue;
     }
     const bool tagged = !tag_prefix_.empty() && live.job.tag.starts_with(tag_prefix_);
@@ -143,8 +170,7 @@ std::vector<Node> Watch::WithForeignUse(std::vector<Node> nodes,
                                         const std::vector<LiveJob>& listing) const {
   std::map<std::string, std::map<std::string, NodeUse>> foreign;  // by node, by GPU type
   for (const auto& live : listing) {
-    const auto found = followed_.find(live.job.id);
-    const bool ours = found != followed_.end() && IsIt(found->second.job, live.job);
+    const bool ours = Find(live.job) != nullptr;
     if (ours || over_.contains(live.job.id)) continue;
     for (const auto& use : live.uses) {
       NodeUse& sum = foreign[use.node][use.gpu_type];

@@ -24,12 +24,16 @@ class Watch {
   // Replaces the set. What was reported of jobs that stay is kept.
   void Follow(std::vector<Followed> jobs);
   bool empty() const { return followed_.empty(); }
-  bool Follows(std::int64_t id) const { return followed_.contains(id); }
-  // Whether the run of it that is followed ended by a node's failure, by these of the accounting.
-  bool NodeFailed(std::int64_t id, const std::vector<LiveJob>& records) const;
+  // What became of the run that is followed of a job that Slurm has restarted, by these of the
+  // accounting: when it was, and whether a node's failure ended it.
+  void AddFirstRun(const std::vector<LiveJob>& records, ClusterJob* job) const;
+  // As it is followed; null: it is not.
+  const Followed* Known(const AttemptRef& attempt) const;
   // How it ended, by these of the accounting, which has a record for each run of a job that Slurm
   // requeued. Only that of a later run: the one that is followed was taken back, and `restarts`
-  // says so. None: no record of it has ended.
+  // says so. One that ended before the start that was seen is of a cluster that lost its state: it
+  // ends there the jobs that it had at the moment of its last writing. None: no record of it has
+  // ended.
   std::optional<LiveJob> EndIn(const std::vector<LiveJob>& records, const Followed& job) const;
 
   // A change of this job is due (it was released, cancelled, signalled): it is hot until then.
@@ -44,7 +48,7 @@ class Watch {
   std::optional<ClusterJob> Take(const LiveJob& live);
 
   // What was last reported of a followed job.
-  std::optional<ClusterJob> Known(std::int64_t id) const;
+  std::optional<ClusterJob> Reported(const AttemptRef& attempt) const;
 
   struct Changes {
     std::vector<ClusterJob> observed;
@@ -66,8 +70,15 @@ class Watch {
     std::optional<ClusterJob> reported;
   };
 
+  // The followed one that this is; null: none.
+  const Entry* Find(const ClusterJob& seen) const;
+  Entry* Find(const ClusterJob& seen) {
+    return const_cast<Entry*>(static_cast<const Watch*>(this)->Find(seen));
+  }
   std::string tag_prefix_;
-  std::map<std::int64_t, Entry> followed_;  // by id
+  std::map<AttemptRef, Entry> followed_;
+  // By id. Several have one where the cluster lost its state and gives its ids again.
+  std::multimap<std::int64_t, AttemptRef> by_id_;
   std::map<std::int64_t, TimeMs> expected_;
   std::set<std::int64_t> over_;  // ended since the last listing
 };

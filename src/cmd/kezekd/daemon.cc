@@ -111,6 +111,7 @@ slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& ins
           .connections = config.connections,
           .request_timeout_ms = config.request_timeout_ms,
           .message_timeout_ms = config.message_timeout_ms,
+          .accounting_patience_ms = config.accounting_patience_ms,
           .meter = meter};
 }
 

@@ -21,6 +21,7 @@ slurm:
   url: http://127.0.0.1:6820
   jwt_key_file: /etc/kezek/jwt.key
   launch_timeout: 90s
+  accounting_patience: 5m
 scheduling:
   half_life: 14d
   kill_margin: 45s
@@ -53,6 +54,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->grpc_listen, "127.0.0.1:9443");
   EXPECT_EQ(config->database.readers, 8);
   EXPECT_EQ(config->slurm.launch_timeout_ms, 90 * kSecondMs);
+  EXPECT_EQ(config->slurm.accounting_patience_ms, 5 * kMinuteMs);
   EXPECT_EQ(config->scheduling.half_life_ms, 14 * kDayMs);
   EXPECT_EQ(config->scheduling.refund_max_ms, 20 * kMinuteMs);
   EXPECT_EQ(config->rate_milli.at("h200-1g.18gb"), 125);
@@ -169,26 +171,26 @@ TEST(Config, RefusesEachFaultWithKeyAndLine) {
       {"90s", "90", "k.yaml:12: slurm.launch_timeout: must be a length of time"},
       {"90s", "10ms", "k.yaml:12: slurm.launch_timeout: must be a length of time"},
       {"  jwt_key_file: /etc/kezek/jwt.key\n", "", "give either token_file or jwt_key_file"},
-      {"rate: 0.125", "rate: 0.1255", "k.yaml:21: gpu_types.h200-1g.18gb.rate: must be a number"},
-      {"default_gpu_type: h200", "default_gpu_type: a100", "k.yaml:22: default_gpu_type: is not"},
-      {"preemptible: false", "preemptible: nope", "k.yaml:27: classes.urgent.preemptible: must be"},
-      {"jobs_running: 4", "jobs: 4", "k.yaml:28: classes.urgent.user_limits.jobs: is not known"},
-      {"internal]", "public]", "k.yaml:31: classifications: has public twice"},
-      {"alone_from: internal", "alone_from: secret", "k.yaml:32: alone_from: is not one of"},
+      {"rate: 0.125", "rate: 0.1255", "k.yaml:22: gpu_types.h200-1g.18gb.rate: must be a number"},
+      {"default_gpu_type: h200", "default_gpu_type: a100", "k.yaml:23: default_gpu_type: is not"},
+      {"preemptible: false", "preemptible: nope", "k.yaml:28: classes.urgent.preemptible: must be"},
+      {"jobs_running: 4", "jobs: 4", "k.yaml:29: classes.urgent.user_limits.jobs: is not known"},
+      {"internal]", "public]", "k.yaml:32: classifications: has public twice"},
+      {"alone_from: internal", "alone_from: secret", "k.yaml:33: alone_from: is not one of"},
       {"readers: 8", "url: twice", "k.yaml:8: database.url: is there twice"},
-      {"log: {", "log: [", "k.yaml:29"},
-      {"127.0.0.1:9480", "here", "k.yaml:30: http.listen: must be an address with a port"},
-      {"127.0.0.1:9480", "localhost:9480", "k.yaml:30: http.listen: must be an address"},
-      {"127.0.0.1:9480", "127.0.0.1:90000", "k.yaml:30: http.listen: must be an address"},
-      {"127.0.0.1:9480", "0.0.0.0:9480", "k.yaml:30: http.listen: 0.0.0.0:9480 can be reached"},
-      {"metrics_token: false", "token: false", "k.yaml:30: http.token: is not known here"},
-      {"connections: 64", "connections: 0", "k.yaml:30: http.connections: must be a whole number"},
+      {"log: {", "log: [", "k.yaml:30"},
+      {"127.0.0.1:9480", "here", "k.yaml:31: http.listen: must be an address with a port"},
+      {"127.0.0.1:9480", "localhost:9480", "k.yaml:31: http.listen: must be an address"},
+      {"127.0.0.1:9480", "127.0.0.1:90000", "k.yaml:31: http.listen: must be an address"},
+      {"127.0.0.1:9480", "0.0.0.0:9480", "k.yaml:31: http.listen: 0.0.0.0:9480 can be reached"},
+      {"metrics_token: false", "token: false", "k.yaml:31: http.token: is not known here"},
+      {"connections: 64", "connections: 0", "k.yaml:31: http.connections: must be a whole number"},
       {"database:", "database: x\nignored:", "k.yaml:6: database: must be a mapping"},
       {"127.0.0.1:9443", "0.0.0.0:9443", "k.yaml:2: grpc_listen: 0.0.0.0:9443 can be reached"},
       {"127.0.0.1:9443", "127.0.0.1.evil.kz:9443", "can be reached from other hosts"},
       {"127.0.0.1:9443", "0.0.0.0:1\nplain_text_off_loopback: \"yes\"",
        "k.yaml:3: plain_text_off_loopback: must be left out, or say"},
-      {"log: {", "tls: {key: a}\nlog: {", "k.yaml:29: tls.certificate: is missing"},
+      {"log: {", "tls: {key: a}\nlog: {", "k.yaml:30: tls.certificate: is missing"},
   };
   for (const auto& fault : faults) {
     std::string text = kGood;

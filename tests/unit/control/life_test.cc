@@ -128,6 +128,25 @@ TEST(LifeTest, WhatAnEndMeans) {
   }
 }
 
+// A controller that begins without its state calls what it had cancelled; nobody has.
+TEST(LifeTest, WhatNobodyCancelledIsAFaultOfTheMachine) {
+  Attempt attempt;
+  attempt.start_ms = 1000;
+  ClusterJob job;
+  job.start_ms = 1000;
+  job.end_ms = 9000;
+  job.state = ClusterJobState::kCancelled;
+  job.node_failed = true;
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kNodeFailed);
+  attempt.ending = Ending::kCancel;
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kCancelled);
+  attempt.ending = Ending::kTimeLimit;
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kTimedOut);
+  attempt = {};
+  job.start_ms = 0;
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kLaunchFailed);
+}
+
 TEST(LifeTest, AnEndBeforeTheDecisionToEndItIsTheClustersOwn) {
   Attempt attempt;
   attempt.start_ms = 1000;

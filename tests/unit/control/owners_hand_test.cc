@@ -170,6 +170,43 @@ TEST_F(OwnersHandTest, ARestartAfterANodesFailureIsTheNodes) {
   EXPECT_EQ(desk.Row(job).state, JobState::kQueued);
 }
 
+// Whatever slurmctld showed of it meanwhile.
+TEST_F(OwnersHandTest, ARunThatIsRequeuedEndedWhenTheAccountingSays) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  const TimeMs start_ms = desk.Of(ref).start_ms;
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kCompleting);
+  seen.restarts = 1;
+  seen.start_ms = start_ms;
+  seen.end_ms = start_ms + kHourMs;  // by its limit
+  desk.Offer(Observed{seen});
+  desk.Step(10'000);
+  seen.state = ClusterJobState::kCancelled;
+  seen.run_start_ms = start_ms;
+  seen.run_end_ms = start_ms + 2000;
+  desk.Offer(Observed{seen});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kRequeued);
+  EXPECT_EQ(desk.Of(ref).end_ms, start_ms + 2000);
+}
+
+// Begun and taken back while Kezek was away: it ran, and is charged for that.
+TEST_F(OwnersHandTest, ARunThatWasOverBeforeItWasSeenIsCharged) {
+  const AttemptRef ref = desk.Started(desk.Submit(), 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kPending);
+  seen.restarts = 1;
+  seen.start_ms = 0;
+  seen.run_start_ms = desk.now;
+  seen.run_end_ms = desk.now + 5000;
+  desk.Offer(Observed{seen});
+  desk.Step(10'000);
+  seen.state = ClusterJobState::kCancelled;
+  desk.Offer(Observed{seen});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kRequeued);
+  EXPECT_EQ(desk.Of(ref).start_ms, seen.run_start_ms);
+  EXPECT_EQ(desk.Of(ref).end_ms, seen.run_end_ms);
+}
+
 TEST_F(OwnersHandTest, ARunThatIsRequeuedIsChargedUntilThen) {
   const MilliGpuMs four_minutes = 4 * kMinuteMs * 2000;
   EXPECT_EQ(ChargeOfRequeued([](DeskOfOne&, const JobRef&) {}), four_minutes);

@@ -218,6 +218,32 @@ TEST(ParseAccounting, ExitCodes) {
   EXPECT_EQ(killed.exit_signal, 9);
 }
 
+TEST(ParseAccounting, ARunThatWasTakenBackHasItsTimes) {
+  const auto jobs = ParseAccounting(200, R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1",
+      "nodes":"n01","state":{"current":"REQUEUED"},"time":{"start":5,"end":7}}]})");
+  ASSERT_TRUE(jobs && jobs->size() == 1);
+  EXPECT_EQ(jobs->front().job.state, ClusterJobState::kPending);
+  EXPECT_EQ(jobs->front().job.start_ms, 5000);
+  EXPECT_EQ(jobs->front().job.end_ms, 7000);
+}
+
+bool EndedByNobody(const std::string& fields) {
+  const auto jobs =
+      ParseAccounting(200, R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1","nodes":"n01",
+      "time":{"start":5,"end":7},"exit_code":{"status":"SUCCESS","return_code":0},)" +
+                               fields + "}]}");
+  EXPECT_TRUE(jobs && jobs->size() == 1);
+  return jobs && !jobs->empty() && jobs->front().job.node_failed;
+}
+
+TEST(ParseAccounting, WhatNobodyCancelledWasLostWithSlurmctldsState) {
+  const std::string cancelled = R"("state":{"current":"CANCELLED"},"kill_request_user":)";
+  EXPECT_TRUE(EndedByNobody(cancelled + "null"));
+  EXPECT_TRUE(EndedByNobody(cancelled + R"("")"));
+  EXPECT_FALSE(EndedByNobody(cancelled + R"("alice")"));
+  EXPECT_FALSE(EndedByNobody(R"("state":{"current":"TIMEOUT"},"kill_request_user":null)"));
+}
+
 TEST(ParseAccounting, NothingFoundIsAnAnswer) {
   const Recorded nothing = Record("91-db-job-unknown");
   const auto jobs = ParseAccounting(nothing.status, nothing.body);

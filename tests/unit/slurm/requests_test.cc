@@ -1,5 +1,5 @@
 // Goal: what is asked for again and again is sent once at a time, so that nothing piles up before a
-// slow Slurm.
+// slow Slurm; and nothing is done to a job that has an id which was ours.
 // Method: the port before a server that lets the first request wait until the test says go.
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -98,6 +98,11 @@ class RequestsTest : public testing::Test {
     changed_.wait(lock, [this] { return !launched_.empty(); });
     return launched_;
   }
+  // What Slurm has under every id from now on.
+  void Show(const std::string& job) {
+    const std::scoped_lock lock(mutex_);
+    job_ = job;
+  }
   void WaitForReleases(int count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return released_ >= count; });
@@ -110,6 +115,10 @@ class RequestsTest : public testing::Test {
     ++sent_[kind];
     if (kind == "GET /slurm/v0.0.38/ping") return HttpReply(200, Record("01-ping").body);
     if (kind == "GET /slurm/v0.0.38/diag") return HttpReply(200, Record("02-diag").body);
+    if (kind.starts_with("GET /slurm/v0.0.38/job/")) {
+      const std::string id = kind.substr(kind.rfind('/') + 1);
+      return HttpReply(200, R"({"errors":[],"jobs":[{"job_id":)" + id + "," + job_ + "}]}");
+    }
     if (kind.starts_with("GET")) return HttpReply(404, "not here");
     if (kind.starts_with("POST") && !submitted_.empty()) return HttpReply(200, submitted_);
     changed_.wait(lock, [this] { return open_; });
@@ -125,6 +134,7 @@ class RequestsTest : public testing::Test {
   std::string submitted_;  // the answer to a submission
   int released_ = 0;
   std::string answer_ = R"({"errors":[]})";
+  std::string job_ = R"("job_state":"RUNNING","name":"kezek-5-1","user_name":"alice")";
   std::vector<bool> settled_;
   std::map<std::string, int> sent_;
   std::string token_path_;
@@ -149,6 +159,31 @@ TEST_F(RequestsTest, WhatIsUnderWayIsNotSentAgain) {
   EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9?signal=USR1"), 1);
   EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/10"), 1);
   EXPECT_EQ(Sent("POST /slurm/v0.0.38/job/9"), 2);
+}
+
+// Slurm has lost its state, or counted round, and given the id again.
+TEST_F(RequestsTest, WhatIsAnotherJobsNowIsLeftAlone) {
+  Go();
+  const Followed mine{kAttempt, 9, "alice", true, 5000};
+  cluster_->Follow({mine});
+  const std::string state = R"("job_state":"RUNNING","nodes":"n01","user_name":"alice",)";
+  for (const std::string& other :
+       {state + R"("name":"kezek-6-1","start_time":9)", state + R"("name":"train","start_time":9)",
+        state + R"("name":"train","start_time":5,"user_name":"bob")"}) {
+    Show(other);
+    EXPECT_FALSE(SignalSettled("USR1", R"({"errors":[]})")) << other;
+    cluster_->Cancel(kAttempt, 9, "alice");
+    cluster_->SetLimit(mine, kMinuteMs);
+    cluster_->Release(kAttempt, 9, "alice");
+    WaitForReleases(1);
+    EXPECT_FALSE(SignalSettled("USR1", R"({"errors":[]})")) << other;
+  }
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9"), 0);
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9?signal=USR1"), 0);
+  EXPECT_EQ(Sent("POST /slurm/v0.0.38/job/9"), 0);
+  // Its owner has named it anew.
+  Show(state + R"("name":"train","start_time":5)");
+  EXPECT_TRUE(SignalSettled("USR1", R"({"errors":[]})"));
 }
 
 TEST_F(RequestsTest, ASignalIsSettledByAnAnswerOnly) {

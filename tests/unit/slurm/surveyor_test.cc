@@ -276,12 +276,35 @@ TEST_F(SurveyorTest, ChangesInTheListingAreReportedOnce) {
   ASSERT_TRUE(Wait<Observed>());
   LetItAskTwice();
   EXPECT_EQ(Count<Observed>(), 0);
+  Answer("/slurmdb/v0.0.38/job/9", 200, Record9("REQUEUED"));
   Answer("/slurm/v0.0.38/jobs", 200,
          JobsBody(R"("job_state":"TIMEOUT","nodes":"n01","restart_cnt":1)"));
   const auto observed = Wait<Observed>();
   ASSERT_TRUE(observed);
   EXPECT_EQ(observed->job.state, ClusterJobState::kTimedOut);
   EXPECT_EQ(observed->job.restarts, 1);
+}
+
+// What slurmctld shows of a job that it took back are times of the run to come.
+TEST_F(SurveyorTest, TheEndOfARunThatSlurmTookBackComesFromTheAccounting) {
+  Answer("/slurm/v0.0.38/jobs", 200,
+         JobsBody(R"("job_state":"CANCELLED","nodes":"n01","restart_cnt":1)"));
+  Start();
+  surveyor_->Follow({kFollowed});
+  surveyor_->Reconcile();
+  const auto listing = Wait<Listing>();
+  ASSERT_TRUE(listing);
+  EXPECT_TRUE(listing->jobs.empty()) << "its end is not known yet";
+  while (Asked("/slurmdb/v0.0.38/job/9") < 2) LetItAskTwice();
+  EXPECT_EQ(Count<Observed>(), 0);
+  Answer("/slurmdb/v0.0.38/job/9", 200, Record9("REQUEUED"));
+  Answer("/slurm/v0.0.38/job/9", 200,
+         JobsBody(R"("job_state":"CANCELLED","nodes":"n01","restart_cnt":1)"));
+  const auto observed = Wait<Observed>();
+  ASSERT_TRUE(observed);
+  EXPECT_EQ(observed->job.state, ClusterJobState::kCancelled);
+  EXPECT_EQ(observed->job.run_start_ms, 100'000);
+  EXPECT_EQ(observed->job.run_end_ms, 107'000);
 }
 
 // Set down by hand, a node's jobs are requeued before the nodes are due to be read again.

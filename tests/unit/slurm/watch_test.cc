@@ -37,7 +37,7 @@ TEST(Watch, ReportsEachChangeOnce) {
   const auto end = watch.Take(Live(10, kFirst, ClusterJobState::kCompleted));
   ASSERT_TRUE(end);
   EXPECT_EQ(end->granted, (Placement{{"n01", 2, {3, 4}}}));
-  EXPECT_EQ(watch.Known(10), end);
+  EXPECT_EQ(watch.Reported(kFirst), end);
 }
 
 TEST(Watch, WhatWasGrantedIsKnownWhileItCompletes) {
@@ -93,6 +93,48 @@ TEST(Watch, TheEndOfALaterRunIsNotThatOfTheOneFollowed) {
   EXPECT_EQ(first->job.restarts, 0);
 }
 
+TEST(Watch, TheRunThatSlurmTookBackIsTheOneThatIsFollowed) {
+  Watch watch("inst");
+  const auto run = [](TimeMs start_ms, TimeMs end_ms, ClusterJobState state) {
+    LiveJob record = Live(10, kFirst, state);
+    record.job.unix_account = "a";
+    record.job.start_ms = start_ms;
+    record.job.end_ms = end_ms;
+    return record;
+  };
+  const std::vector records{run(9000, 9500, ClusterJobState::kCompleted),
+                            run(5000, 6000, ClusterJobState::kNodeFailed),
+                            run(7000, 8000, ClusterJobState::kPending)};
+  ClusterJob job = Live(10, kFirst, ClusterJobState::kCancelled).job;
+  job.restarts = 2;
+  const auto first_run = [&](TimeMs start_ms) {
+    watch.Follow({{kFirst, 10, "a", true, start_ms, {}}});
+    ClusterJob seen = job;
+    watch.AddFirstRun(records, &seen);
+    return seen;
+  };
+  EXPECT_EQ(first_run(7000).run_end_ms, 8000);
+  EXPECT_FALSE(first_run(7000).node_failed);
+  EXPECT_EQ(first_run(5000).run_end_ms, 6000);
+  EXPECT_TRUE(first_run(5000).node_failed);
+  EXPECT_EQ(first_run(0).run_start_ms, 5000) << "none was seen: the first there was";
+  EXPECT_EQ(first_run(4000).run_end_ms, 0) << "not told yet";
+}
+
+// Its owner may give it another attempt's name, but not that one's tag.
+TEST(Watch, ANameLikeAnotherAttemptsDoesNotHideTheJob) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", false, 0, "inst:1:x"}});
+  LiveJob renamed = Live(10, kSecond, ClusterJobState::kRunning);
+  renamed.job.unix_account = "a";
+  LiveJob other = renamed;
+  other.job.tag = "inst:1:y";
+  EXPECT_FALSE(watch.Take(other));
+  const auto job = watch.Take(renamed);
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->attempt, kFirst);
+}
+
 TEST(Watch, AnIdThatSlurmUsesAgainIsNotTheJob) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", true}});
@@ -101,6 +143,46 @@ TEST(Watch, AnIdThatSlurmUsesAgainIsNotTheJob) {
   EXPECT_TRUE(changes.observed.empty());
   ASSERT_EQ(changes.missing.size(), 1U);
   EXPECT_EQ(changes.missing.front().attempt, kFirst);
+}
+
+// A cluster that lost its state gives its ids again while Kezek does not know the end of the jobs
+// that had them.
+TEST(Watch, TwoAttemptsUnderOneIdAreBothFollowed) {
+  for (const bool first_is_old : {true, false}) {
+    const AttemptRef& old_one = first_is_old ? kFirst : kSecond;
+    const AttemptRef& new_one = first_is_old ? kSecond : kFirst;
+    Watch watch("inst");
+    watch.Follow({{old_one, 10, "a", true, 5000}, {new_one, 10, "a", false}});
+    EXPECT_EQ(watch.Hot(0, 10).size(), 1U);
+    LiveJob live = Live(10, new_one, ClusterJobState::kRunning);
+    live.job.unix_account = "a";
+    live.job.start_ms = 9000;
+    const auto changes = watch.TakeListing({live});
+    ASSERT_EQ(changes.observed.size(), 1U);
+    EXPECT_EQ(changes.observed.front().attempt, new_one);
+    ASSERT_EQ(changes.missing.size(), 1U);
+    EXPECT_EQ(changes.missing.front().attempt, old_one);
+    EXPECT_FALSE(watch.Reported(old_one));
+    ASSERT_TRUE(watch.Reported(new_one));
+    EXPECT_TRUE(watch.WithForeignUse({{.name = "n01"}}, {live}).front().foreign_gpus == 0);
+  }
+}
+
+// It ends its books of what ran at the moment when it last wrote its state, be that before the
+// start.
+TEST(Watch, AnEndBeforeTheStartThatWasSeenIsTheEnd) {
+  Watch watch("inst");
+  const Followed followed{kFirst, 10, "a", true, 5000};
+  watch.Follow({followed});
+  LiveJob record = Live(10, kFirst, ClusterJobState::kCancelled);
+  record.job.unix_account = "a";
+  record.job.start_ms = record.job.end_ms = 4000;
+  record.job.tag.clear();
+  const auto end = watch.EndIn({record}, followed);
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(IsStill(followed, end->job)) << "else the controller takes it for somebody else's";
+  EXPECT_EQ(end->job.start_ms, 5000);
+  EXPECT_EQ(end->job.end_ms, 5000);
 }
 
 TEST(Watch, AJobThatItsOwnerNamedAnewIsStillTheJob) {

@@ -1,0 +1,99 @@
+"""What is broken when, and that kezekd is up whenever nobody has taken it down."""
+
+import collections
+import heapq
+import os
+import re
+import time
+
+import injuries
+
+CRASHES = re.compile(r"check failed|terminate called|Segmentation|AddressSanitizer", re.IGNORECASE)
+
+
+class Keeper:
+    """Breaks one thing after another, mends each in its time, and starts kezekd as systemd would
+    if it ends by itself."""
+
+    def __init__(self, stack, options, rng, say):
+        self.stack, self.rng, self.say = stack, rng, say
+        self.every_s, self.kinds = options.every, options.kinds
+        self.longest_s = min(300, max(15, options.minutes * 60 / 6))
+        self.deck, self.busy, self.under_way = [], collections.Counter(), []
+        self.done = collections.Counter()
+        self.ended_itself, self.number = 0, 0
+        self.begun = time.monotonic()
+
+    def clock(self):
+        return f"{time.monotonic() - self.begun:7.1f} s"
+
+    def run(self, seconds):
+        """Until the end, when what is under way is mended at once."""
+        self.begun = time.monotonic()
+        end = self.begun + seconds
+        due = self.begun + self.every_s * self.rng.uniform(0.2, 0.6)
+        while time.monotonic() < end:
+            self.mend(time.monotonic())
+            self.look()
+            if time.monotonic() >= due and self.harm():
+                due = max(due + self.every_s * self.rng.uniform(0.6, 1.4), time.monotonic())
+            time.sleep(0.1)
+        while self.under_way:
+            self.mend(float("inf"))
+        self.look()
+
+    def draw(self):
+        """The next kind of the shuffled deck whose parts nobody else has; none: "". """
+        if not self.deck:
+            self.deck = list(self.kinds)
+            self.rng.shuffle(self.deck)
+        for place, kind in enumerate(self.deck):
+            if not any(self.busy[part] for part in injuries.FAULTS[kind][0]):
+                return self.deck.pop(place)
+        return ""
+
+    def harm(self):
+        kind = self.draw()
+        if not kind:
+            return False
+        needs, function = injuries.FAULTS[kind]
+        self.busy.update(needs)
+        self.done[kind] += 1
+        self.say(f"{self.clock()}  {kind}")
+        self.go_on(kind, function(self.stack, self.rng, self.longest_s))
+        return True
+
+    def go_on(self, kind, steps):
+        try:
+            wait = next(steps)
+        except StopIteration:
+            self.busy.subtract(injuries.FAULTS[kind][0])
+            self.say(f"{self.clock()}  {kind}: mended")
+            return
+        self.number += 1
+        heapq.heappush(self.under_way, (time.monotonic() + wait, self.number, kind, steps))
+
+    def mend(self, until):
+        while self.under_way and self.under_way[0][0] <= until:
+            _, _, kind, steps = heapq.heappop(self.under_way)
+            self.go_on(kind, steps)
+
+    def look(self):
+        """kezekd ends itself when it may lead no more; whoever keeps it starts it again."""
+        if self.busy["kezekd"] or self.stack.pid("kezekd"):
+            return
+        self.ended_itself += 1
+        self.say(f"{self.clock()}  kezekd has ended by itself; it is started again")
+        self.stack.start_leader()
+
+    def alarms(self):
+        """What kezekd says of itself that must not be."""
+        wrong = []
+        for name in ("kezekd.log", "kezekd-second.log"):
+            path = self.stack.path(f"log/{name}")
+            if not os.path.exists(path):
+                continue
+            with open(path, encoding="utf-8", errors="replace") as file:
+                wrong += [f"{name}: {line.strip()}" for line in file
+                          if CRASHES.search(line) or " alarm " in line]
+        return wrong

@@ -1,0 +1,270 @@
+"""The judges: what was acknowledged, Kezek's database and ledger, Slurm's accounting, and the
+files of the runs themselves. Each yields what is wrong, a line each."""
+
+import os
+import re
+
+FINAL = ("succeeded", "failed", "timed_out", "cancelled")
+# What a fault of the machine makes of an attempt: it costs nothing.
+FAULTY = ("node_failed", "launch_failed")
+
+
+def host_list(text):
+    """"0-2,5" as numbers."""
+    numbers = []
+    for part in text.split(",") if text not in ("", "-") else []:
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+class Records:
+    """Everything that the judges compare, read once."""
+
+    def __init__(self, stack, clients, runs):
+        self.stack, self.clients = stack, clients
+        self.jobs = self.read_jobs()
+        self.attempts = self.read_attempts()
+        self.ledger = self.read_ledger()
+        self.slurm = self.read_slurm()
+        self.files = self.read_files(runs)
+
+    def read_jobs(self):
+        rows = self.stack.sql("select id, element, state, hold, attempts,"
+                              " coalesce(pending::text, ''), coalesce(reason->>'code', ''),"
+                              " coalesce(hold_reason->>'code', '') from jobs")
+        return {self.key(row[0], row[1]): dict(zip(("state", "hold", "attempts", "pending",
+                                                    "reason", "hold_reason"), row[2:]))
+                for row in rows}
+
+    @staticmethod
+    def key(job, element):
+        return job if int(element) < 0 else f"{job}_{element}"
+
+    def read_attempts(self):
+        fields = ("job_id", "element", "number", "state", "outcome", "cluster_job_id", "start_ms",
+                  "end_ms", "counted_milli", "rate_milli", "factor_milli", "limit_ms",
+                  "planned_ms", "settled", "ending")
+        attempts = {}
+        for row in self.stack.sql(f"select {', '.join(fields)} from attempts"
+                                  " order by job_id, element, number"):
+            one = dict(zip(fields, row))
+            for name in fields[5:13]:
+                one[name] = int(one[name])
+            attempts[f"{self.key(one['job_id'], one['element'])}.{one['number']}"] = one
+        return attempts
+
+    def read_ledger(self):
+        rows = self.stack.sql(
+            "select job_id, element, attempt,"
+            " coalesce(sum(amount) filter (where book = 'charge' and kind = 'settlement'), 0),"
+            " count(*) filter (where book = 'charge' and kind = 'settlement'),"
+            " coalesce(sum(amount) filter"
+            " (where book = 'charge' and kind not in ('hold', 'release')), 0),"
+            " coalesce(sum(amount) filter (where book = 'usage'), 0)"
+            " from ledger where job_id > 0 group by 1, 2, 3")
+        return {f"{self.key(row[0], row[1])}.{row[2]}": tuple(map(int, row[3:])) for row in rows}
+
+    def read_slurm(self):
+        """Runs that the accounting knows: dictionaries, ids are given more than once."""
+        fields = ("JobIDRaw", "JobName", "User", "State", "Start", "End", "Submit", "NodeList")
+        text = self.stack.slurm("sacct", "-X", "-a", "-n", "-P", "-D", "-S", "1970-01-02", "-o",
+                                ",".join(fields))
+        rows = []
+        for line in text.splitlines():
+            row = dict(zip(fields, line.split("|")))
+            for name in ("JobIDRaw", "Start", "End", "Submit"):
+                row[name] = int(row[name]) if row[name].isdigit() else 0
+            if row["NodeList"] in ("", "None assigned"):
+                row["Start"] = 0  # what was requeued, and ended before it ran again
+            rows.append(row)
+        return rows
+
+    @staticmethod
+    def read_files(runs):
+        files = {}
+        for name in os.listdir(runs):
+            with open(os.path.join(runs, name), encoding="utf-8") as file:
+                files[name] = file.read().split()
+        return files
+
+    def begins(self):
+        """(attempt, the words of its first line)"""
+        for name, words in self.files.items():
+            match = re.fullmatch(r"([\d_]+\.\d+)\.begin", name)
+            if match and len(words) >= 6:
+                yield match[1], words
+
+
+def price(attempt, time_ms):
+    return (attempt["counted_milli"] * time_ms * attempt["rate_milli"]
+            * attempt["factor_milli"]) // 1_000_000
+
+
+def lost(records):
+    """Every acknowledged job is there, with all elements of its array."""
+    for name, asked in records.clients.acknowledged.items():
+        if name not in records.jobs:
+            yield f"job {name} was acknowledged and is lost"
+        for element in range(asked["elements"]):
+            if f"{name}_{element}" not in records.jobs and \
+                    records.jobs.get(name, {}).get("state") != "cancelled":
+                yield f"element {element} of job {name} is lost"
+
+
+def twice(records):
+    """An attempt's script ran once at most, under one id of Slurm's."""
+    for name in records.files:
+        if ".twice." in name:
+            yield f"the script of {name.split('.twice')[0]} ran again: {records.files[name]}"
+    begun = {attempt: int(words[0]) for attempt, words in records.begins()}
+    for attempt, ids in begun.items():
+        known = records.attempts.get(attempt)
+        if known is None:
+            yield f"{attempt} has run, and no such attempt is recorded"
+        elif known["cluster_job_id"] != ids:
+            yield (f"{attempt} ran as Slurm's {ids}, recorded is {known['cluster_job_id']}")
+    ran = {}
+    for row in records.slurm:
+        match = re.fullmatch(r"kezek-([\d_]+)-(\d+)", row["JobName"])
+        if match and row["Start"]:
+            ran.setdefault(f"{match[1]}.{match[2]}", set()).add(row["JobIDRaw"])
+    for attempt, ids in ran.items():
+        if len(ids) > 1:
+            yield f"{attempt}: Slurm started several jobs for it: {sorted(ids)}"
+
+
+def beside(records):
+    """Runs of one job never overlap: the later one looks for the earlier's process, and times
+    agree."""
+    for name, words in records.files.items():
+        if ".beside." in name:
+            yield f"{name.split('.beside')[0]} began while attempt {words[0]} was alive"
+    ends = {name.removesuffix(".end"): float(words[0]) for name, words in records.files.items()
+            if name.endswith(".end") and words}
+    for attempt, words in records.begins():
+        job, _, number = attempt.rpartition(".")
+        for before in range(1, int(number)):
+            end = ends.get(f"{job}.{before}")
+            if end is not None and end > float(words[5]):
+                yield f"{attempt} began {end - float(words[5]):.3f} s before attempt {before} ended"
+
+
+def row_of(records, attempt):
+    """Slurm's record of the attempt's run: by id and start, for its owner may rename it."""
+    rows = [row for row in records.slurm if row["JobIDRaw"] == attempt["cluster_job_id"]]
+    at = attempt["start_ms"] // 1000
+    return next((row for row in rows if row["Start"] == at), None)
+
+
+def mischarged(records):
+    """Settled once, at the time that Slurm's accounting has; faults of nodes cost nothing."""
+    begun = dict(records.begins())
+    for name, attempt in records.attempts.items():
+        settled, count, charged, usage = records.ledger.get(name, (0, 0, 0, 0))
+        if attempt["state"] != "ended" or attempt["settled"] != "t":
+            continue  # judged as stuck
+        if usage != charged:
+            yield f"{name}: {usage} booked as usage, {charged} charged"
+        if not attempt["start_ms"]:
+            if charged or settled:
+                yield f"{name}: {charged} charged, and it never started"
+            if name in begun:
+                yield f"{name}: it has run, and Kezek knows of no start"
+            continue
+        if count != 1:
+            yield f"{name}: settled {count} times"
+        if attempt["outcome"] in FAULTY and charged:
+            yield f"{name}: {charged} charged for a fault of the machine"
+        row = row_of(records, attempt)
+        if row is None:
+            if attempt["outcome"] not in FAULTY:
+                yield (f"{name}: Slurm has no run of {attempt['cluster_job_id']} at "
+                       f"{attempt['start_ms'] // 1000}")
+            continue
+        if not row["End"]:
+            if attempt["outcome"] not in FAULTY:
+                yield f"{name}: {attempt['outcome']}, and runs on in Slurm's accounting"
+            continue
+        time_ms = (row["End"] - row["Start"]) * 1000
+        due = price(attempt, time_ms)
+        if settled != due:
+            yield (f"{name} ({attempt['outcome']}): settled {settled}, {due} for the "
+                   f"{time_ms // 1000} s of Slurm's {row['State']}; ours "
+                   f"{attempt['start_ms']} to {attempt['end_ms']}")
+        most = -(-attempt["limit_ms"] // 60_000) * 60_000 + 120_000
+        if attempt["outcome"] not in FAULTY and charged != price(attempt, min(time_ms, most)):
+            yield f"{name} ({attempt['outcome']}): {charged} charged of {due}"
+
+
+def shared_gpus(records):
+    """No GPU of a node was two runs' at a time."""
+    ends = {name.removesuffix(".end"): float(words[0]) for name, words in records.files.items()
+            if name.endswith(".end") and words}
+    spans = {}
+    for name, words in records.files.items():
+        match = re.fullmatch(r"([\d_]+\.\d+)\.(begin|node\.\d+)", name)
+        if not match or len(words) < 4:
+            continue
+        begin = float(words[5] if match[2] == "begin" else words[3])
+        attempt = records.attempts.get(match[1], {})
+        end = ends.get(match[1]) or attempt.get("end_ms", 0) / 1000
+        for gpu in host_list(words[2]):
+            spans.setdefault((words[1], gpu), []).append((begin, end, match[1]))
+    for (node, gpu), runs in spans.items():
+        last = (0.0, 0.0, "")
+        for run in sorted(runs):
+            if run[2] != last[2] and run[0] < last[1]:
+                yield f"GPU {gpu} of {node} was {last[2]}'s and {run[2]}'s: {last} {run}"
+            last = max(last, run, key=lambda one: one[1])
+
+
+def unexplained(records):
+    """Each job came to the end that it asked for, or that somebody made it have."""
+    asked_of = records.clients.acknowledged
+    for name, job in records.jobs.items():
+        base = name.split("_")[0]
+        asked = asked_of.get(base)
+        if asked is None or (asked["elements"] and "_" not in name):
+            continue  # its answer was lost; or the array itself
+        numbers = [one for key, one in records.attempts.items() if key.rpartition(".")[0] == name]
+        done = [key for key in (f"{name}.{one['number']}" for one in numbers)
+                if records.files.get(f"{key}.end", ["", ""])[1:] == ["done"]]
+        done_by = set().union(*(records.stack.touched.get(
+            f"kezek-{name}-{one['number']}", set()) for one in numbers), set())
+        state = job["state"]
+        if state == "succeeded" and not done:
+            yield f"job {name} has succeeded, and no run of it came to its end"
+        if state == "succeeded" and asked["code"] != 0:
+            yield f"job {name} has succeeded, and its script fails"
+        if state == "cancelled" and base not in records.clients.cancelled and \
+                "scancel" not in done_by and not lost_at_a_fault(asked, numbers):
+            yield f"job {name} is cancelled by nobody ({job['reason']})"
+        if state == "failed" and asked["code"] == 0 and not lost_at_a_fault(asked, numbers):
+            yield f"job {name} has failed ({job['reason']}), and its script does not: {numbers}"
+        if state == "timed_out":
+            yield f"job {name} has timed out"
+        if len(done) > 1 and asked["code"] == 0:
+            yield f"job {name} came to its end in several runs: {done}"
+
+
+def lost_at_a_fault(asked, attempts):
+    """A job that is not to be requeued ends with the machine's first fault."""
+    return not asked["requeue"] and any(one["outcome"] in ("node_failed", "requeued")
+                                        for one in attempts)
+
+
+def stuck(records):
+    """What is not over, or not settled; and what Slurm still has of Kezek's."""
+    for name, job in records.jobs.items():
+        if job["state"] not in FINAL:
+            yield (f"job {name} is {job['state']}, hold {job['hold']}, {job['reason']} "
+                   f"{job['hold_reason']}")
+    for name, attempt in records.attempts.items():
+        if attempt["state"] != "ended" or attempt["settled"] != "t":
+            yield f"{name} is {attempt['state']}, settled: {attempt['settled']}"
+    for number, state, name in records.stack.slurm_jobs():
+        yield f"Slurm still has {number} ({name}), {state}"
+
+
+JUDGES = (lost, twice, beside, mischarged, shared_gpus, unexplained, stuck)

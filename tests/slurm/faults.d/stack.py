@@ -1,0 +1,229 @@
+"""The whole stack in a temporary folder, with the proxy between kezekd and slurmrestd, and what a
+fault does to one part of it: end it by force, start it again, change what Slurm knows."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path.append(os.path.join(ROOT, "tests", "e2e"))
+
+import harness  # noqa: E402
+import proxy  # noqa: E402
+import standby  # noqa: E402
+
+REQUEST_TIMEOUT_S = 5
+CLUSTER = os.path.join(ROOT, "deploy", "cluster")
+# The pid file of each part, and its process's name.
+PARTS = {"slurmctld": ("slurm/run/slurmctld.pid", "slurmctld"),
+         "slurmdbd": ("slurm/run/slurmdbd.pid", "slurmdbd"),
+         "slurmrestd": ("slurm/run/slurmrestd.pid", "slurmrestd"),
+         "munged": ("slurm/munge/munged.pid", "munged"),
+         "mariadb": ("slurm/mariadb/server.pid", "mariadbd"),
+         "postgres": ("postgres/data/postmaster.pid", "postgres"),
+         "kezekd": ("kezek/kezekd.pid", "kezekd")}
+
+
+def name_of(pid):
+    """The process's name; nothing of one that has ended, waited for or not."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+            status = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if "\nState:\tZ" in status else status.split("\n", 1)[0].split("\t")[1]
+
+
+class Second(standby.Second):
+    """A second kezekd that is ended by force."""
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(20)
+
+
+class Stack(harness.Cluster):
+    """A demo's cluster whose kezekd asks slurmrestd through the proxy."""
+
+    def __init__(self, nodes, last_id, patience_s, seed):
+        super().__init__(nodes)
+        self.last_id, self.patience_s, self.seed = last_id, patience_s, seed
+        self.proxy = None
+        self.tokens = ""
+        self.token_file = self.path("kezek/slurm.jwt")
+        self.touched = {}  # by an admin behind Kezek's back: what was done, by the job's name
+        self.states_lost = []  # when slurmctld forgot everything
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            self.slurm_conf_lines()
+            self.part("stop", "slurmctld", *self.node_names())
+            self.part("start", "slurmctld", *self.node_names())
+            with open(self.path("ports/slurmrestd"), encoding="utf-8") as file:
+                upstream = ("127.0.0.1", int(file.read()))
+            self.proxy = proxy.Proxy(upstream, REQUEST_TIMEOUT_S, self.seed)
+            self.stop_kezekd()
+            self.kezekd_conf()
+            self.start_leader()
+            self.until("all nodes", self.nodes_idle, 60)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def demo(self, *arguments, show=False):
+        """Standard output is for figures."""
+        return super().demo(*arguments)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def node_names(self):
+        return [f"n{number:02d}" for number in range(1, self.nodes + 1)]
+
+    def nodes_idle(self):
+        states = self.slurm("sinfo", "-h", "-N", "-o", "%T").split()
+        return len(states) == self.nodes and all(state in ("idle", "mixed") for state in states)
+
+    def slurm_conf_lines(self):
+        """Small ids that come round again; what has ended is soon forgotten; nodes soon down."""
+        with open(self.path("slurm/etc/slurm.conf"), "a", encoding="utf-8") as file:
+            file.write(f"FirstJobId=1\nMaxJobId={self.last_id}\nMinJobAge=30\nSlurmdTimeout=20\n")
+
+    def kezekd_conf(self, tokens="key"):
+        """Over the proxy, with tokens that it signs or those of a file."""
+        self.tokens = tokens
+        path = self.path("kezek/kezekd.yaml")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        head, _, rest = text.partition("slurm:\n")
+        tail = rest[rest.index("munge:"):]
+        own = (f"token_file: {self.token_file}" if tokens == "file" else
+               f"jwt_key_file: {self.path('kezek/jwt_hs256.key')}")
+        text = (f"{head}slurm:\n  url: http://127.0.0.1:{self.proxy.port}\n  {own}\n"
+                f"  request_timeout: {REQUEST_TIMEOUT_S}s\n  launch_timeout: 30s\n"
+                f"  accounting_patience: {self.patience_s}s\n{tail}")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def write_token(self, lifespan):
+        """A token of SlurmUser for kezekd's file, by the key that Slurm has."""
+        with open(self.path("slurm/etc/jwt_hs256.key"), "rb") as file:
+            key = file.read()
+        begun = int(time.time())
+        claims = {"exp": begun + lifespan, "iat": begun + min(0, lifespan) - 60, "sun": "slurm"}
+        signed = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+                           for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+        digest = hmac.new(key, signed, hashlib.sha256).digest()
+        self.write_secret(self.token_file,
+                          signed + b"." + base64.urlsafe_b64encode(digest).rstrip(b"="))
+
+    def write_secret(self, path, content):
+        """Replaced whole, for the Unix user kezek alone."""
+        with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o400), "wb") as f:
+            f.write(content)
+        owner = os.stat(self.path("kezek/tag.key"))
+        os.chown(path + ".new", owner.st_uid, owner.st_gid)
+        os.rename(path + ".new", path)
+
+    # Parts.
+
+    def part(self, verb, *parts):
+        done = subprocess.run([os.path.join(CLUSTER, "slurm"), verb, self.folder, *parts],
+                              check=False, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            raise AssertionError(f"slurm {verb} {' '.join(parts)}: {done.stdout}")
+
+    def pid(self, part):
+        """Of the part that runs; 0: it does not."""
+        file, name = PARTS.get(part, (f"slurm/run/slurmd.{part}.pid", "slurmd"))
+        try:
+            with open(self.path(file), encoding="utf-8") as content:
+                pid = int(content.readline() or 0)
+        except (FileNotFoundError, ValueError):
+            return 0
+        return pid if pid and name_of(pid) == name else 0
+
+    def kill(self, part):
+        """By force, and waits for its end."""
+        pid = self.pid(part)
+        if pid == 0:
+            return
+        os.kill(pid, signal.SIGKILL)
+        self.until(f"the end of {part}", lambda: not name_of(pid), 20)
+
+    def start_leader(self):
+        subprocess.run([os.path.join(CLUSTER, "kezekd"), "start", self.folder], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def answers(self):
+        """Whether somebody leads, by the first kezekd's address."""
+        return self.kezek("daulet", "usage", timeout=60)[0] == 0
+
+    def second(self):
+        return Second(self)
+
+    def state_lost(self):
+        self.states_lost.append(time.time())
+
+    def start_postgres(self):
+        subprocess.run([os.path.join(CLUSTER, "postgres"), "up", self.folder, "--auth", "scram"],
+                       check=True, stdout=subprocess.DEVNULL)
+
+    def kill_processes(self, node):
+        """What runs on the node besides slurmd: a machine that is switched off."""
+        log = self.path(f"log/slurmd.{node}.log")
+        parents, steps = {}, set()
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+                    parents[pid] = int(file.read().rpartition(")")[2].split()[1])
+                if name_of(pid) == "slurmstepd" and log in self.open_files(pid):
+                    steps.add(pid)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+        doomed = set(steps)
+        while True:
+            more = {pid for pid, parent in parents.items() if parent in doomed} - doomed
+            if not more:
+                break
+            doomed |= more
+        for pid in [*steps, *(doomed - steps)]:  # a step's daemon first: it must not tell the end
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    @staticmethod
+    def open_files(pid):
+        folder = f"/proc/{pid}/fd"
+        names = set()
+        for number in os.listdir(folder):
+            try:
+                names.add(os.readlink(os.path.join(folder, number)))
+            except FileNotFoundError:
+                continue
+        return names
+
+    def slurm_jobs(self):
+        """(id, state, name) of Kezek's jobs that Slurm has and that are not over."""
+        done = subprocess.run(["squeue", "-h", "-a", "-o", "%i|%T|%j"], env=self.slurm_env,
+                              check=False, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, timeout=60)
+        rows = [line.split("|") for line in done.stdout.splitlines()]
+        return [row for row in rows if len(row) == 3 and row[2].startswith("kezek-")]
+
+    def command(self, *words):
+        """A command of Slurm's that may fail; whether it did not."""
+        done = subprocess.run(words, env=self.slurm_env, check=False, timeout=60,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return done.returncode == 0
