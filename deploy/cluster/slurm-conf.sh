@@ -132,7 +132,10 @@ gres_conf() {
     fi
   done
   echo AutoDetect=off
-  if [ "$slices" = 0 ]; then gres_line "$(node_range 1 "$nodes")" h200 "${files}[0-$((gpus - 1))]" && return; fi
+  if [ "$slices" = 0 ]; then
+    gres_line "$(node_range 1 "$nodes")" h200 "${files}[0-$((gpus - 1))]"
+    return
+  fi
   if [ "$nodes" -gt 1 ]; then
     gres_line "$(node_range 1 $((nodes - 1)))" h200 "${files}[0-$((gpus - 1))]"
   fi

@@ -28,9 +28,9 @@ struct Options {
 
 // Requests go out over a pool of connections in the name of the job's owner; a submission is sent
 // once at most, and a release, cancellation or signal that is still under way is not sent again
-// beside it. Nothing is sent before slurmrestd has said which versions of its API it serves. What is
-// done to a job is done only if the id is still that job's, which is asked before. Events come on
-// two threads. Destruction abandons what is under way.
+// beside it. Nothing is sent before slurmrestd has said which versions of its API it serves. What
+// is done to a job is done only if the id is still that job's, which is asked before. Events come
+// on two threads. Destruction abandons what is under way.
 //
 // A job that is released, cancelled or signalled is read every 150 ms until its next change if it
 // is followed, so its start is seen within a fraction of a second, without a listing.

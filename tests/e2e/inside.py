@@ -66,8 +66,8 @@ def read(cluster, name):
 def check_parts(cluster):
     shown = cluster.kezek("aizhan", "nodes", "-o", "name")[1].split()
     assert PART in shown and HOST in shown, shown
-    whole = cluster.submit("aizhan", "--job-name", "whole", "--nodelist", HOST, "--gpus", "h200:7", "-",
-                           script=DEVICES)
+    whole = cluster.submit("aizhan", "--job-name", "whole", "--nodelist", HOST,
+                           "--gpus", "h200:7", "-", script=DEVICES)
     slices = [cluster.submit("aizhan", "--job-name", f"slices{i}", "--gpus", f"{TYPE}:3", "-",
                              script=DEVICES) for i in range(2)]
     late = cluster.submit("aizhan", "--job-name", "late", "--gpus", f"{TYPE}:2", "-",

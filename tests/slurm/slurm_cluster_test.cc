@@ -1,5 +1,5 @@
-// Goal: the port does on a real Slurm of any release what its header says: held launches, release, following
-// to the end, exit codes, cancellation, signals, users kept apart, Slurm going away.
+// Goal: the port does on a real Slurm of any release what its header says: held launches, release,
+// following to the end, exit codes, cancellation, signals, users kept apart, Slurm going away.
 // Method: real jobs on simulated GPUs; each test launches attempts of its own and waits for the
 // events it expects, with a time limit that only a defect reaches.
 #include "slurm/slurm_cluster.h"
@@ -378,8 +378,8 @@ TEST_F(SlurmClusterTest, ARequeueByANodeSetDownIsNoOwnersHand) {
 TEST_F(SlurmClusterTest, WordsInAnyEncodingDisturbNothing) {
   const AttemptRef attempt = NewAttempt();
   const std::int64_t id = Submitted(OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n"));
-  test::SlurmCommand("run", "scontrol update jobid=" + std::to_string(id) +
-                                " comment=\"$(printf '\\377')\"");
+  test::SlurmCommand(
+      "run", "scontrol update jobid=" + std::to_string(id) + " comment=\"$(printf '\\377')\"");
   cluster_.Reconcile();
   EXPECT_TRUE(events_.Wait<Listing>([&](const Listing& listing) {
     return std::any_of(listing.jobs.begin(), listing.jobs.end(),

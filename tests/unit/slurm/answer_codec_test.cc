@@ -290,7 +290,8 @@ TEST(ParseNodes, GpusOfSeveralTypes) {
 
 TEST(ParseJobs, GpusOfSeveralTypesAreUsesOfTheirOwn) {
   const LiveJob live = Made(
-      R"j("job_state":"RUNNING","nodes":"n01","gres_detail":["gpu:h200:1(IDX:0),gpu:mig:2(IDX:7-8)"],
+      R"j("job_state":"RUNNING","nodes":"n01",
+         "gres_detail":["gpu:h200:1(IDX:0),gpu:mig:2(IDX:7-8)"],
          "tres_alloc_str":"cpu=2,mem=1G,node=1,gres/gpu=3",
          "job_resources":{"allocated_nodes":[{"nodename":"n01","memory_allocated":1024,
            "sockets":{"0":{"cores":{"0":"allocated","1":"allocated"}}}}]})j");
