@@ -1,5 +1,5 @@
-// Goal: the port does on a real Slurm of any release what its header says: held launches, release, following
-// to the end, exit codes, cancellation, signals, users kept apart, Slurm going away.
+// Goal: the port does on a real Slurm of any release what its header says: held launches, release,
+// following to the end, exit codes, cancellation, signals, users kept apart, Slurm going away.
 // Method: real jobs on simulated GPUs; each test launches attempts of its own and waits for the
 // events it expects, with a time limit that only a defect reaches.
 #include "slurm/slurm_cluster.h"
@@ -271,6 +271,20 @@ TEST_F(SlurmClusterTest, SignalReachesTheScript) {
   EXPECT_EQ(Ended(attempt, ClusterJobState::kFailed).exit_code, 9);
 }
 
+// Newer versions of the API end a job over a signal whose name they do not know.
+TEST_F(SlurmClusterTest, ASignalThatSlurmHasNoNameForReachesTheScriptToo) {
+  const AttemptRef attempt = NewAttempt();
+  const Launch launch = OneGpuLaunch(
+      attempt, "#!/bin/bash\ntrap 'exit 5' WINCH\necho ready\nwhile :; do sleep 0.1; done\n");
+  const std::int64_t id = Released(launch);
+  AwaitOutput(attempt);
+  cluster_.Signal(attempt, id, test::kSlurmUser, "FOO", false);
+  const auto done = events_.Of<SignalDone>(attempt);
+  EXPECT_TRUE(done && done->settled) << "it is never sent";
+  cluster_.Signal(attempt, id, test::kSlurmUser, "WINCH", false);
+  EXPECT_EQ(Ended(attempt, ClusterJobState::kFailed).exit_code, 5);
+}
+
 TEST_F(SlurmClusterTest, RaisesAndShortensTheLimitOfWhatRuns) {
   const AttemptRef attempt = NewAttempt();
   const Launch launch = OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n");
@@ -378,8 +392,8 @@ TEST_F(SlurmClusterTest, ARequeueByANodeSetDownIsNoOwnersHand) {
 TEST_F(SlurmClusterTest, WordsInAnyEncodingDisturbNothing) {
   const AttemptRef attempt = NewAttempt();
   const std::int64_t id = Submitted(OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n"));
-  test::SlurmCommand("run", "scontrol update jobid=" + std::to_string(id) +
-                                " comment=\"$(printf '\\377')\"");
+  test::SlurmCommand(
+      "run", "scontrol update jobid=" + std::to_string(id) + " comment=\"$(printf '\\377')\"");
   cluster_.Reconcile();
   EXPECT_TRUE(events_.Wait<Listing>([&](const Listing& listing) {
     return std::any_of(listing.jobs.begin(), listing.jobs.end(),
