@@ -52,7 +52,7 @@ std::optional<BookedRun> ReadRun(const Json& job) {
   run.unix_account = TextAt(job, "user");
   if (run.unix_account.empty()) run.unix_account = TextAt(ObjectAt(job, "association"), "user");
   run.account = SmallLetters(TextAt(job, "account"));
-  const auto state = StateFromText(FirstTextAt(ObjectAt(job, "state"), "current"));
+  const auto state = StateAt(ObjectAt(job, "state"), "current");
   const Json& time = ObjectAt(job, "time");
   const std::string nodes = TextAt(job, "nodes");
   const bool placed = !nodes.empty() && nodes != "None assigned";

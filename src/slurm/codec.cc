@@ -19,8 +19,8 @@ constexpr Capabilities kWithV40{.signals_batch_shell = true,
                                 .lists_states = true,
                                 .changes_nodes = true};
 
-constexpr Capabilities WithCancelled(Capabilities can) {
-  can.tells_cancelled = true;
+constexpr Capabilities WithRefusals(Capabilities can) {
+  can.tells_refusals = true;
   return can;
 }
 
@@ -29,7 +29,7 @@ constexpr Capabilities WithRequeue(Capabilities can) {
   return can;
 }
 
-constexpr Capabilities kWithV42 = WithCancelled(kWithV40);
+constexpr Capabilities kWithV42 = WithRefusals(kWithV40);
 
 constexpr std::array<Codec, 7> kCodecs{{{"v0.0.45", Family::kNested, WithRequeue(kWithV42)},
                                         {"v0.0.44", Family::kNested, kWithV42},
@@ -37,7 +37,7 @@ constexpr std::array<Codec, 7> kCodecs{{{"v0.0.45", Family::kNested, WithRequeue
                                         {"v0.0.42", Family::kNested, kWithV42},
                                         {"v0.0.41", Family::kNested, kWithV40},
                                         {"v0.0.40", Family::kNested, kWithV40},
-                                        {"v0.0.38", Family::kPlain, {}}}};
+                                        {"v0.0.38", Family::kPlain, {.tells_refusals = true}}}};
 
 // Slurm's own names of signals. What it is told by another name it takes for none.
 constexpr std::array<std::string_view, 15> kSlurmsSignals{"HUP",  "INT",  "QUIT", "ABRT", "KILL",

@@ -30,7 +30,7 @@ struct Capabilities {
   bool signals_batch_shell = false;   // alone; else kBatchShellSignal and a trap in the script
   bool takes_arguments = false;       // of the script; else the script itself sets them
   bool warns_of_lost_fields = false;  // a field that was not understood is a warning, not an error
-  bool tells_cancelled = false;       // DELETE says so of a job that is unknown or over
+  bool tells_refusals = false;        // of a cancellation or a signal; else it looks like done
   bool keeps_exit_codes = false;      // in the accounting
   bool lists_states = false;          // GET /jobs/state
   bool changes_nodes = false;         // POST /node/{name}: drain, resume

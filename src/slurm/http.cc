@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <deque>
@@ -17,7 +18,7 @@ namespace kezek::slurm {
 namespace {
 
 constexpr std::string_view kUnixScheme = "unix:";
-constexpr std::size_t kAnswerMax = std::size_t{1} << 30;
+constexpr std::size_t kAnswerMax = std::size_t{512} << 20;  // 60,000 jobs of 8 kB
 constexpr long kConnectTimeoutMs = 3000;
 constexpr int kPollMs = 1000;
 
@@ -26,10 +27,25 @@ void InitialiseCurl() {
   KEZEK_CHECK(kCode == CURLE_OK, "libcurl does not start");
 }
 
+// The answer as it comes in: room for all of it is made at once where its length is told.
+struct Incoming {
+  CURL* easy = nullptr;
+  std::string body;
+  bool too_long = false;
+};
+
 std::size_t Append(char* data, std::size_t size, std::size_t count, void* out) {
-  auto* body = static_cast<std::string*>(out);
-  if (body->size() + size * count > kAnswerMax) return 0;
-  body->append(data, size * count);
+  auto* incoming = static_cast<Incoming*>(out);
+  std::string& body = incoming->body;
+  curl_off_t length = -1;
+  if (body.empty()) {
+    curl_easy_getinfo(incoming->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  }
+  const auto told = static_cast<std::size_t>(std::max<curl_off_t>(length, 0));
+  incoming->too_long = std::max(told, body.size() + size * count) > kAnswerMax;
+  if (incoming->too_long) return 0;
+  if (told > 0) body.reserve(told);
+  body.append(data, size * count);
   return size * count;
 }
 
@@ -78,7 +94,7 @@ class Transfer {
     request_ = std::move(request);
     meter_ = options.meter;
     begun_ = Steady::now();
-    answer_.clear();
+    answer_ = {easy_, {}, false};
     error_[0] = '\0';
     curl_easy_reset(easy_);
     curl_slist_free_all(headers_);
@@ -122,7 +138,7 @@ class Transfer {
     if (code == CURLE_OK) {
       outcome.kind = HttpOutcome::Kind::kAnswered;
       curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &outcome.status);
-      outcome.body = std::move(answer_);
+      outcome.body = std::move(answer_.body);
       return outcome;
     }
     curl_off_t connected_us = 0;
@@ -130,7 +146,11 @@ class Transfer {
     const bool sent = connected_us > 0;
     outcome.kind = sent ? HttpOutcome::Kind::kLost : HttpOutcome::Kind::kNotSent;
     outcome.text = "slurmrestd: ";
-    outcome.text += error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
+    if (answer_.too_long) {
+      outcome.text += "an answer of more than 512 MiB, which is not read";
+    } else {
+      outcome.text += error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
+    }
     return outcome;
   }
   template <class Value>
@@ -148,7 +168,7 @@ class Transfer {
   HttpRequest request_;
   Meter* meter_ = nullptr;
   Steady::time_point begun_;
-  std::string answer_;
+  Incoming answer_;
   std::array<char, CURL_ERROR_SIZE> error_{};
 };
 

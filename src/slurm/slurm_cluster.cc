@@ -153,16 +153,19 @@ struct SlurmCluster::Parts {
     return request;
   }
 
-  // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone.
-  // `done` gets the verdict, if there is one.
-  void Act(HttpRequest request, Followed job, std::function<void(const Verdict*)> done) {
-    Send(std::move(request), job, [this, job, done = std::move(done)](const HttpOutcome& outcome) {
-      if (outcome.kind != HttpOutcome::Kind::kAnswered) return done(nullptr);
-      const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
-      if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
-      if (verdict.kind != Verdict::Kind::kDone) surveyor.Look(job);
-      done(&verdict);
-    });
+  // Ends in a look at the job: soon, as something will happen to it, or at once if it is gone, or
+  // if that is not told. `done` gets the verdict, if there is one.
+  void Act(const Codec& codec, HttpRequest request, Followed job,
+           std::function<void(const Verdict*)> done) {
+    const bool told = request.method != "DELETE" || codec.can().tells_refusals;
+    Send(std::move(request), job,
+         [this, told, job, done = std::move(done)](const HttpOutcome& outcome) {
+           if (outcome.kind != HttpOutcome::Kind::kAnswered) return done(nullptr);
+           const Verdict verdict = ParseVerdict(outcome.status, outcome.body);
+           if (verdict.kind == Verdict::Kind::kDone) surveyor.Expect(job.cluster_job_id);
+           if (verdict.kind != Verdict::Kind::kDone || !told) surveyor.Look(job);
+           done(&verdict);
+         });
   }
 
   // Held, it has not run; cancelled, it is as if it had been refused.
@@ -251,7 +254,7 @@ void SlurmCluster::Cancel(const AttemptRef& attempt, std::int64_t cluster_job_id
   const Codec* codec = parts_->codecs.chosen();
   if (codec == nullptr) return;
   const Followed job{attempt, cluster_job_id, unix_account, false};
-  parts_->Act(parts_->RequestOf("DELETE", codec->JobPath(cluster_job_id), job), job,
+  parts_->Act(*codec, parts_->RequestOf("DELETE", codec->JobPath(cluster_job_id), job), job,
               [](const Verdict*) {});
 }
 
@@ -263,7 +266,7 @@ void SlurmCluster::Signal(const AttemptRef& attempt, std::int64_t cluster_job_id
   if (codec == nullptr) return parts_->sink(SignalDone{attempt, cluster_job_id, signal, false});
   const auto path = codec->SignalPath(cluster_job_id, signal, batch_shell_only);
   const Followed job{attempt, cluster_job_id, unix_account, true};
-  parts_->Act(parts_->RequestOf("DELETE", *path, job), job,
+  parts_->Act(*codec, parts_->RequestOf("DELETE", *path, job), job,
               [parts = parts_.get(), attempt, cluster_job_id, signal](const Verdict* verdict) {
                 const bool settled = verdict != nullptr && verdict->kind != Verdict::Kind::kFailed;
                 parts->sink(SignalDone{attempt, cluster_job_id, signal, settled});
@@ -276,7 +279,7 @@ void SlurmCluster::SetLimit(const Followed& job, DurationMs limit_ms) {
   HttpRequest request = parts_->RequestOf("POST", codec->JobPath(job.cluster_job_id), job);
   request.user = parts_->options.user;
   request.body = codec->LimitBody(limit_ms);
-  parts_->Act(std::move(request), job,
+  parts_->Act(*codec, std::move(request), job,
               [parts = parts_.get(), job, limit_ms](const Verdict* verdict) {
                 if (verdict == nullptr || verdict->kind != Verdict::Kind::kFailed) return;
                 parts->sink(LimitRefused{job.attempt, job.cluster_job_id, limit_ms, verdict->text});

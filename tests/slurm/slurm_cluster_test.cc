@@ -271,6 +271,20 @@ TEST_F(SlurmClusterTest, SignalReachesTheScript) {
   EXPECT_EQ(Ended(attempt, ClusterJobState::kFailed).exit_code, 9);
 }
 
+// Newer versions of the API end a job over a signal whose name they do not know.
+TEST_F(SlurmClusterTest, ASignalThatSlurmHasNoNameForReachesTheScriptToo) {
+  const AttemptRef attempt = NewAttempt();
+  const Launch launch = OneGpuLaunch(
+      attempt, "#!/bin/bash\ntrap 'exit 5' WINCH\necho ready\nwhile :; do sleep 0.1; done\n");
+  const std::int64_t id = Released(launch);
+  AwaitOutput(attempt);
+  cluster_.Signal(attempt, id, test::kSlurmUser, "FOO", false);
+  const auto done = events_.Of<SignalDone>(attempt);
+  EXPECT_TRUE(done && done->settled) << "it is never sent";
+  cluster_.Signal(attempt, id, test::kSlurmUser, "WINCH", false);
+  EXPECT_EQ(Ended(attempt, ClusterJobState::kFailed).exit_code, 5);
+}
+
 TEST_F(SlurmClusterTest, RaisesAndShortensTheLimitOfWhatRuns) {
   const AttemptRef attempt = NewAttempt();
   const Launch launch = OneGpuLaunch(attempt, "#!/bin/bash\nsleep 600\n");

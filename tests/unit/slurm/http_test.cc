@@ -82,6 +82,16 @@ TEST_F(HttpTest, HungUpIsLostAndSentOnce) {
   EXPECT_EQ(listener.requests(), 1);
 }
 
+TEST_F(HttpTest, AnAnswerThatIsTooLongIsNotRead) {
+  const Listener listener([](const std::string&) {
+    return std::string("HTTP/1.1 200 OK\r\nContent-Length: 536870913\r\n\r\n{");
+  });
+  HttpClient client({listener.url(), 1}, credential_);
+  const auto outcome = client.Do({.path = "/x"});
+  EXPECT_EQ(outcome.kind, HttpOutcome::Kind::kLost);
+  EXPECT_EQ(outcome.text, "slurmrestd: an answer of more than 512 MiB, which is not read");
+}
+
 TEST_F(HttpTest, EveryRequestIsMeasured) {
   using enum ClusterCallMeasure::Outcome;
   test::RecordingMeter meter;
