@@ -75,27 +75,41 @@ Findings LookAtServer(const std::string& conninfo) {
   }
 }
 
+std::string AlterSystem(const std::string& name, const std::string& value) {
+  return "psql -c 'alter system set " + name + " = " + value + "' -c 'select pg_reload_conf()'";
+}
+
+// The command that takes a setting back where it is made: of the role, the database, or the server.
+std::string Unset(Work& work, const std::string& name, const std::string& value) {
+  const auto row = work.exec_params1(
+      "select source, current_user, current_database() from pg_settings where name = $1", name);
+  const auto source = row[0].as<std::string>();
+  const auto role = row[1].as<std::string>();
+  const auto database = row[2].as<std::string>();
+  if (source == "user") return "psql -c 'alter role " + role + " reset " + name + "'";
+  if (source == "database") return "psql -c 'alter database " + database + " reset " + name + "'";
+  if (source == "database user") {
+    return "psql -c 'alter role " + role + " in database " + database + " reset " + name + "'";
+  }
+  return AlterSystem(name, value);
+}
+
 Findings LookAtSettings(Work& work, int connections) {
   Findings findings;
-  const auto alter = [](const std::string& name, const std::string& value) {
-    return "psql -c \"alter system set " + name + " = " + value + "\" -c 'select pg_reload_conf()'";
-  };
   for (const char* name : {"fsync", "full_page_writes"}) {
     if (Setting(work, name) == "on") continue;
     findings.push_back({CheckState::kProblem,
                         std::string(name) + " is off: a power cut can destroy the database",
-                        alter(name, "on")});
+                        AlterSystem(name, "on")});
   }
   const std::string commit = Setting(work, "synchronous_commit");
   if (commit == "off" || commit == "local") {
     const bool off = commit == "off";
-    findings.push_back(
-        {off ? CheckState::kProblem : CheckState::kWarning,
-         "synchronous_commit is " + commit +
-             (off ? ": a crash loses jobs that were acknowledged"
-                  : ": standbys may lack what was acknowledged"),
-         alter("synchronous_commit", "on") +
-             "\nselect * from pg_db_role_setting tells whether a role or database sets it"});
+    findings.push_back({off ? CheckState::kProblem : CheckState::kWarning,
+                        "synchronous_commit is " + commit +
+                            (off ? ": a crash loses jobs that were acknowledged"
+                                 : ": standbys may lack what was acknowledged"),
+                        Unset(work, "synchronous_commit", "on")});
   }
   const int most = std::stoi(Setting(work, "max_connections")) -
                    std::stoi(Setting(work, "superuser_reserved_connections"));
@@ -103,13 +117,19 @@ Findings LookAtSettings(Work& work, int connections) {
     findings.push_back({CheckState::kProblem,
                         "max_connections leaves " + std::to_string(most) + ", and kezekd wants " +
                             std::to_string(connections),
-                        alter("max_connections", std::to_string(2 * connections + 10)) +
+                        AlterSystem("max_connections", std::to_string(2 * connections + 10)) +
                             "\nthen restart PostgreSQL"});
   }
   if (findings.empty()) {
     findings.push_back({CheckState::kOk, "what is committed is on disk; connections suffice", ""});
   }
   return findings;
+}
+
+// A statement for the database's owner or superuser.
+std::string InDatabase(Work& work, const std::string& statement) {
+  const auto database = work.exec1("select current_database()")[0].as<std::string>();
+  return "psql -d " + database + " -c '" + statement + "'";
 }
 
 // Rights that the daemon's role has beyond what it needs, each as a finding.
@@ -125,6 +145,7 @@ void AddTooMany(Work& work, Findings* findings) {
     findings->push_back({CheckState::kProblem, "role " + name + " has " + right,
                          "psql -c 'alter role " + name + " no" + right + "'"});
   }
+  if (role[0].as<bool>()) return;  // whoever may do all may do the rest
   for (const auto& row :
        work.exec("select t.name, c.relowner = r.oid or pg_has_role(r.oid, c.relowner, 'member')"
                  " from " +
@@ -136,8 +157,9 @@ void AddTooMany(Work& work, Findings* findings) {
     findings->push_back(
         {CheckState::kProblem,
          "role " + name + " owns " + row[0].as<std::string>() + ", and could take away its guard",
-         "kezekd runs as kezek_app: psql -c 'alter table kezek." + row[0].as<std::string>() +
-             " owner to kezek_owner'"});
+         "kezekd runs as kezek_app\n" +
+             InDatabase(
+                 work, "alter table kezek." + row[0].as<std::string>() + " owner to kezek_owner")});
   }
   for (const auto& row : work.exec("select t.name, p.name from " + kGuarded +
                                    " t (name),"
@@ -148,7 +170,7 @@ void AddTooMany(Work& work, Findings* findings) {
     findings->push_back(
         {CheckState::kProblem,
          "role " + name + " may " + right + " " + table + ", which only grows",
-         "psql -d DATABASE -c 'revoke " + right + " on kezek." + table + " from " + name + "'"});
+         InDatabase(work, "revoke " + right + " on kezek." + table + " from " + name)});
   }
 }
 
@@ -160,8 +182,8 @@ void AddTooFew(Work& work, Findings* findings) {
     findings->push_back(
         {CheckState::kProblem,
          "kezekd's role may not " + row[1].as<std::string>() + " " + row[0].as<std::string>(),
-         "psql -d DATABASE -c 'grant " + row[1].as<std::string>() + " on kezek." +
-             row[0].as<std::string>() + " to kezek_app'"});
+         InDatabase(work, "grant " + row[1].as<std::string>() + " on kezek." +
+                              row[0].as<std::string>() + " to kezek_app")});
   }
 }
 
@@ -186,12 +208,12 @@ Findings LookAtGuards(Work& work) {
     if (state == "O" || state == "A") continue;
     const auto table = row[0].as<std::string>();
     const auto trigger = row[1].as<std::string>();
-    findings.push_back({CheckState::kProblem,
-                        "table " + table + " can be changed: its guard " + trigger +
-                            (state == "X" ? " is gone" : " is off"),
-                        "find out who did it, and what was changed since"
-                        "\npsql -d DATABASE -c 'alter table kezek." +
-                            table + " enable trigger " + trigger + "'"});
+    findings.push_back(
+        {CheckState::kProblem,
+         "table " + table + " can be changed: its guard " + trigger +
+             (state == "X" ? " is gone" : " is off"),
+         "find out who did it, and what was changed since\n" +
+             InDatabase(work, "alter table kezek." + table + " enable trigger " + trigger)});
   }
   if (findings.empty()) {
     findings.push_back({CheckState::kOk, "events and ledger only grow", ""});

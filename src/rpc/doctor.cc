@@ -27,13 +27,26 @@ struct Results {
   std::size_t missing = 0;
 };
 
+// What parts of the site say may have several lines.
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    const bool blank = c == '\n' || c == '\t' || c == '\r' || c == ' ';
+    if (!blank) line += c;
+    if (blank && !line.empty() && line.back() != ' ') line += ' ';
+  }
+  return line;
+}
+
 std::vector<Finding> Look(const SiteCheck& check, const std::shared_ptr<const View>& view) {
   try {
     auto findings = check.look(view);
+    for (Finding& finding : findings) finding.found = OneLine(finding.found);
     if (!findings.empty()) return findings;
     return {{CheckState::kNotLookedAt, "the check has found nothing to look at", ""}};
   } catch (const std::exception& error) {
-    return {{CheckState::kNotLookedAt, std::string("the check failed: ") + error.what(), ""}};
+    const std::string what = OneLine(error.what());
+    return {{CheckState::kNotLookedAt, "the check failed: " + what, ""}};
   }
 }
 

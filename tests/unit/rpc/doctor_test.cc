@@ -84,12 +84,12 @@ TEST(DoctorTest, WhatHangsIsGivenUpAndNotBegunAgain) {
 TEST(DoctorTest, WhatFailsOrFindsNothingIsNotLookedAt) {
   Doctor doctor;
   const std::vector<SiteCheck> checks = {
-      {"throws", [](const auto&) -> std::vector<Finding> { throw std::runtime_error("oh"); }},
+      {"throws", [](const auto&) -> std::vector<Finding> { throw std::runtime_error("oh\n\tno"); }},
       {"nothing", [](const auto&) { return std::vector<Finding>(); }}};
   const auto lines = doctor.Run(checks, nullptr, 10 * kSecondMs);
   ASSERT_EQ(lines.size(), 2U);
   for (const auto& line : lines) EXPECT_EQ(line.finding.state, CheckState::kNotLookedAt);
-  EXPECT_NE(lines[0].finding.found.find("oh"), std::string::npos);
+  EXPECT_NE(lines[0].finding.found.find("oh no"), std::string::npos);
 }
 
 TEST(DoctorTest, ChecksAreChosenByNameOrByItsBeginning) {
