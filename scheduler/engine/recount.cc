@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kezek/node_parts.h"
+
 namespace kezek::engine {
 namespace {
 
@@ -214,9 +216,10 @@ std::vector<std::string> Recount::FreeDifferences(const Machine& free, TimeMs no
                                                   std::int32_t part, std::int32_t parts) const {
   std::map<std::string, Node> nodes;
   std::map<std::string, NodeUse> used;
-  std::int32_t at = 0;
+  std::map<std::string, std::int32_t> hosts;  // all nodes of one are in one part
   for (const auto& [name, node] : world_.nodes()) {
-    if (at++ % parts != part) continue;
+    const auto at = hosts.try_emplace(HostOf(name), static_cast<std::int32_t>(hosts.size())).first;
+    if (at->second % parts != part) continue;
     nodes.emplace(name, node);
     used.emplace(name, Use(name));
   }

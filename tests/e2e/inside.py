@@ -83,7 +83,7 @@ def check_parts(cluster):
                                       "--", "true")
     assert status != 0, "nobody has the host for himself"
     assert "host" in errors or "never" in errors or "node" in errors, errors
-    cluster.until("the third", lambda: cluster.state("aizhan", late) == "completed", 120)
+    cluster.until("the third", lambda: cluster.state("aizhan", late) == "succeeded", 120)
     seen = {}
     for name in ("whole", "slices0", "slices1"):
         words = read(cluster, f"{name}.out").split()
@@ -99,14 +99,14 @@ def check_meeting(cluster):
     with open(os.path.join(home, "meet.py"), "w", encoding="utf-8") as file:
         file.write(MEET)
     job = cluster.submit("aizhan", "-", script=MEETING)
-    cluster.until("the ranks", lambda: cluster.state("aizhan", job) in ("completed", "failed"), 90)
+    cluster.until("the ranks", lambda: cluster.state("aizhan", job) in ("succeeded", "failed"), 90)
     assert read(cluster, "meeting.out").split("\n")[0] == "met [0, 1, 2, 3]", \
         read(cluster, "meeting.out")
 
 
 def check_container(cluster):
     job = cluster.submit("aizhan", "--container-image", "/", "-", "an argument", script=CONTAINED)
-    cluster.until("its end", lambda: cluster.state("aizhan", job) in ("completed", "failed"), 60)
+    cluster.until("its end", lambda: cluster.state("aizhan", job) in ("succeeded", "failed"), 60)
     _, text, _ = cluster.kezek("aizhan", "logs", job)
     assert text.strip() == "inside=yes root=closed with an argument", text
     _, shown, _ = cluster.kezek("aizhan", "show", job)

@@ -228,7 +228,8 @@ TEST(LaunchScript, LeavesToSlurmWhatItsApiCanDo) {
   launch.spec.arguments = {"a"};
   launch.spec.signal = {"USR1", 90 * kSecondMs, true};
   const Capabilities can = Speaking("v0.0.40").can();
-  EXPECT_EQ(LaunchScript(launch, can), "#!/bin/bash\nexport SLURM_JOB_NAME='lm'; echo hi\n");
+  EXPECT_EQ(LaunchScript(launch, can),
+            "#!/bin/bash\nexport SLURM_JOB_NAME='lm'" + Meeting() + "; echo hi\n");
   launch.script = "#!/usr/bin/perl\n1;\n";
   EXPECT_TRUE(LaunchScript(launch, can).ends_with("exec '/usr/bin/perl' /proc/self/fd/9 \"$@\"\n"));
 }
