@@ -94,7 +94,8 @@ make_accounts() {
   need_folder
   have=$(as_admin admin account list -o name)
   if [ -z "$have" ]; then # nothing but the root: the whole machine may be guaranteed below it
-    as_admin admin account set '' --guarantee "h200=$((nodes * 8 - ${slices:+1} + 0))" --reason "the machine"
+    as_admin admin account set '' --reason "the machine" \
+      --guarantee "h200=$((nodes * 8 - ${slices:+1} + 0))" # of a node with slices one less
   fi
   while read -r path kind weight guarantee slurm title; do
     if grep -qxF "$path" <<<"$have"; then continue; fi
