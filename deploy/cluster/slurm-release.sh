@@ -11,6 +11,21 @@ in_root() { [ -z "${KEZEK_IN_SLURM_ROOT:-}" ] && [ "$release" != "$own_release" 
 # recorded_release: that of the cluster in DIR.
 recorded_release() { cat "$S/release" 2>/dev/null || echo "$own_release"; }
 
+# settle_release VERB: the cluster in DIR keeps the one that it has.
+settle_release() {
+  local kept
+  kept=$(recorded_release)
+  if [ ! -s "$S/shape" ] && [ "$1" != up ]; then
+    release=$own_release
+  elif [ ! -s "$S/shape" ]; then
+    release=${release:-${KEZEK_SLURM_RELEASE:-$own_release}}
+  elif [ "${release:-$kept}" = "$kept" ]; then
+    release=$kept
+  else
+    die "the Slurm in $DIR is of release $kept: 'down --wipe' first"
+  fi
+}
+
 # root_file NAME: the cluster's own /etc/NAME in its root.
 root_file() { echo "$S/root/$1"; }
 

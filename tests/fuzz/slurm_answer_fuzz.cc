@@ -2,6 +2,7 @@
 // Method: every parser reads the same bytes, under every kind of status.
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "slurm/codec.h"
@@ -17,7 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static_cast<void>(ParseNodes(status, body));
     static_cast<void>(ParsePing(status, body));
     static_cast<void>(ParseClock(status, body));
+    static_cast<void>(ParseBacklog(status, body));
   }
   static_cast<void>(ParseClusterName(body));
+  static_cast<void>(SlurmSignal(std::string(body)));
   return 0;
 }
