@@ -37,6 +37,11 @@ std::int64_t GpusOf(const Json& job) {
   return 0;
 }
 
+// Of a record whose job has not ended. One that was requeued has: the next run has its own.
+bool IsOpen(const std::string& state) {
+  return state == "PENDING" || state == "RUNNING" || state == "SUSPENDED";
+}
+
 std::optional<BookedRun> ReadRun(const Json& job) {
   if (!job.is_object()) return std::nullopt;
   const auto attempt = ParseClusterName(TextAt(job, "name"));
@@ -52,16 +57,16 @@ std::optional<BookedRun> ReadRun(const Json& job) {
   run.unix_account = TextAt(job, "user");
   if (run.unix_account.empty()) run.unix_account = TextAt(ObjectAt(job, "association"), "user");
   run.account = SmallLetters(TextAt(job, "account"));
-  const auto state = StateAt(ObjectAt(job, "state"), "current");
+  const std::string state = FirstTextAt(ObjectAt(job, "state"), "current");
   const Json& time = ObjectAt(job, "time");
   const std::string nodes = TextAt(job, "nodes");
   const bool placed = !nodes.empty() && nodes != "None assigned";
-  if (state != ClusterJobState::kPending && placed) {
+  if (state != "PENDING" && placed) {
     run.start_ms = NumberAt(time, "start") * kSecondMs;
     run.gpus = GpusOf(job);
     run.granted = EvenPlacement(nodes, static_cast<std::int32_t>(run.gpus));
   }
-  if (!state || HasEnded(*state)) run.end_ms = NumberAt(time, "end") * kSecondMs;
+  if (!IsOpen(state)) run.end_ms = NumberAt(time, "end") * kSecondMs;
   return run;
 }
 

@@ -166,6 +166,25 @@ def bears_what_hangs(cluster):
     cluster.until("slurmrestd", lambda: not doctor(cluster), 90)
 
 
+def needs_no_server(cluster):
+    """The same checks by the daemon's program, while none runs."""
+    cluster.stop_kezekd()
+    try:
+        for user, status, word in (("kezek", 0, "ok\tdatabase-role\t"),
+                                   ("nobody", 2, "cannot be read")):
+            done = subprocess.run(
+                ["setpriv", "--reuid", user, "--regid", "kezek", "--init-groups", "--reset-env",
+                 "env", f"SLURM_CONF={cluster.slurm_env['SLURM_CONF']}",
+                 f"{cluster.folder}/bin/kezekd", "--config",
+                 f"{cluster.folder}/kezek/kezekd.yaml", "doctor"],
+                check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            assert done.returncode == status and word in done.stdout, done.stdout
+    finally:
+        subprocess.run([os.path.join(harness.ROOT, "deploy", "cluster", "kezekd"), "start",
+                        cluster.folder], check=True)
+    print("site: kezekd doctor needs no server")
+
+
 def pid_of_slurmrestd(cluster):
     for root, _, files in os.walk(f"{cluster.folder}/slurm"):
         for name in files:
@@ -221,6 +240,7 @@ def run(cluster):
     makes_associations(cluster)
     names_what_is_broken(cluster)
     bears_what_hangs(cluster)
+    needs_no_server(cluster)
     compares_with_slurm(cluster)
     print("site: ok")
     return 0
