@@ -1,11 +1,15 @@
 #include "cmd/kezek/output.h"
 
+#include <google/protobuf/descriptor.h>
 #include <google/protobuf/util/json_util.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <ostream>
+#include <set>
 
 #include "kezek/check.h"
 
@@ -119,14 +123,52 @@ std::string YamlFromJson(const std::string& json) {
   return root.IsMap() ? "{}\n" : ScalarText(root) + "\n";
 }
 
+namespace {
+
+using google::protobuf::Descriptor;
+
+// Names of the fields that are maps, of the message and of what is in it.
+void CollectMaps(const Descriptor& message, std::set<const Descriptor*>* seen,
+                 std::set<std::string>* maps) {
+  if (!seen->insert(&message).second) return;
+  for (int i = 0; i < message.field_count(); ++i) {
+    const auto& field = *message.field(i);
+    if (field.is_map()) maps->insert(field.name());
+    if (field.message_type() != nullptr) CollectMaps(*field.message_type(), seen, maps);
+  }
+}
+
+void SortMaps(const std::set<std::string>& maps, nlohmann::ordered_json* value) {
+  for (auto& [name, part] : value->items()) {
+    if (!part.is_structured()) continue;
+    SortMaps(maps, &part);
+    if (!maps.contains(name) || !part.is_object()) continue;
+    std::map<std::string, nlohmann::ordered_json> sorted;
+    for (auto& [key, item] : part.items()) sorted.emplace(key, std::move(item));
+    part = nlohmann::ordered_json(sorted);
+  }
+}
+
+// Protobuf prints a map as it lies, which differs from run to run.
+std::string WithSortedMaps(const std::string& json, const Descriptor& message) {
+  std::set<const Descriptor*> seen;
+  std::set<std::string> maps;
+  CollectMaps(message, &seen, &maps);
+  auto value = nlohmann::ordered_json::parse(json);
+  SortMaps(maps, &value);
+  return value.dump(1) + "\n";
+}
+
+}  // namespace
+
 bool PrintMessage(const Host& host, Format format, const google::protobuf::Message& message) {
   if (format != Format::kJson && format != Format::kYaml) return false;
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
-  options.add_whitespace = format == Format::kJson;
   std::string json;
   const auto printed = google::protobuf::util::MessageToJsonString(message, &json, options);
   KEZEK_CHECK(printed.ok(), "a message of our own has a JSON form");
+  json = WithSortedMaps(json, *message.GetDescriptor());
   *host.out << (format == Format::kJson ? json : YamlFromJson(json));
   return true;
 }

@@ -11,15 +11,16 @@ SPREAD_OVER = ("CUDA_VISIBLE_DEVICES", "SLURM_CPUS_ON_NODE", "SLURM_GPUS_ON_NODE
                "SLURM_JOB_CPUS_PER_NODE", "SLURM_JOB_GPUS", "SLURM_TASKS_PER_NODE")
 LIMIT = ("Kezek, too, ends a job at its limit, so Slurm's last words in the output may be without "
          "the reason")
-MEETING = "`MASTER_ADDR` and `MASTER_PORT` are set: where the ranks of a job meet"
 CPUS = ("without a word about CPUs a job gets the part of the node's CPUs that its GPUs are of the "
         "node's; sbatch gives one a task")
 
 RULES = (
     (r".*: `KEZEK_(ATTEMPT|CLUSTER|JOB_ID|OUTPUT_DIR|PREEMPTED|PROJECT)`", None,
      "Kezek's own variables"),
-    (r".*: `MASTER_(ADDR|PORT)`", None, MEETING),
-    (r"file out: lines", r"torchrun-one-node", MEETING),
+    (r".*: `MASTER_(ADDR|PORT)`", None,
+     "`MASTER_ADDR` and `MASTER_PORT` are set: where the ranks of a job meet"),
+    (r"file out: lines", r"torchrun-one-node",
+     "what stands in for torchrun says whether `MASTER_ADDR` is set"),
     (r".*: `SLURM_OPEN_MODE`", None,
      "Kezek always tells Slurm how to open the output: a second attempt appends"),
     (r".*: `SLURM_MEM_PER_(CPU|NODE|GPU)`", None,
