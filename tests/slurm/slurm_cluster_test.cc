@@ -66,6 +66,13 @@ class Events {
     return found;
   }
   template <class Kind>
+  bool Has() {
+    const std::scoped_lock lock(mutex_);
+    return std::any_of(events_.begin(), events_.end(), [](const ClusterEvent& event) {
+      return std::holds_alternative<Kind>(event);
+    });
+  }
+  template <class Kind>
   std::optional<Kind> Of(const AttemptRef& attempt) {
     return Wait<Kind>([&](const Kind& event) { return event.attempt == attempt; });
   }
@@ -315,6 +322,20 @@ TEST_F(SlurmClusterTest, UnknownJobIsUnknownOnlyByBoth) {
   ASSERT_TRUE(found);
   EXPECT_TRUE(found->complete);
   EXPECT_TRUE(found->jobs.empty());
+}
+
+TEST_F(SlurmClusterTest, WhileSlurmdbdIsAwayAbsenceProvesNothing) {
+  test::SlurmCommand("stop", "slurmdbd");
+  const AttemptRef attempt = NewAttempt();
+  cluster_.FindByName(attempt);
+  const auto found = events_.Of<FoundByName>(attempt);
+  EXPECT_TRUE(found && !found->complete);
+  cluster_.Look({attempt, 99'999'998, test::kSlurmUser, true});
+  std::this_thread::sleep_for(std::chrono::seconds(4));
+  EXPECT_FALSE(events_.Has<Unknown>());
+  EXPECT_FALSE(events_.Has<ClusterSilent>()) << "slurmctld has answered";
+  test::SlurmCommand("start", "slurmdbd");
+  EXPECT_TRUE(events_.Of<Unknown>(attempt));
 }
 
 TEST_F(SlurmClusterTest, RefusalCarriesSlurmsWords) {
