@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "kezek/desk.h"
-
 namespace kezek {
+
+struct View;
 
 enum class CheckState : std::uint8_t {
   kOk,

@@ -10,6 +10,7 @@
 
 #include "kezek/result.h"
 #include "kezek/site_check.h"
+#include "kezek/time.h"
 
 namespace kezek::rpc {
 

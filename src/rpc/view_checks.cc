@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "kezek/desk.h"
 #include "rpc/books_plan.h"
 
 namespace kezek::rpc {
@@ -149,6 +150,14 @@ Findings LookAtBooks(const std::shared_ptr<const View>& view, const ViewCheckPor
 }
 
 }  // namespace
+
+std::string SomeUnixAccount(const std::shared_ptr<const View>& view) {
+  if (view == nullptr || view->directory == nullptr) return "";
+  for (const auto& [id, user] : view->directory->users) {
+    if (!user.disabled && !user.unix_account.empty()) return user.unix_account;
+  }
+  return "";
+}
 
 std::vector<SiteCheck> ViewChecks(const ViewCheckPorts& ports) {
   return {{"kezek-state", &LookAtState},

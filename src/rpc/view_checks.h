@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "kezek/cluster_books.h"
@@ -16,6 +17,9 @@ struct ViewCheckPorts {
   std::shared_ptr<ClusterBooks> books;
   std::int64_t min_uid = kDefaultMinUid;
 };
+
+// The Unix account of a user who has access; empty: there is none.
+std::string SomeUnixAccount(const std::shared_ptr<const View>& view);
 
 // "kezek-state", "kezek-users", "slurm-accounts".
 std::vector<SiteCheck> ViewChecks(const ViewCheckPorts& ports);

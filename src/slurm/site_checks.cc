@@ -142,24 +142,13 @@ Findings LookAtToken(const CheckOptions& options, Clock& clock) {
   return One(CheckState::kOk, "slurmrestd takes the token of " + options.user);
 }
 
-// A Unix account that jobs run as; nobody's where there is none.
-std::string SomebodyElse(const std::shared_ptr<const View>& view, const std::string& user) {
-  if (view != nullptr && view->directory != nullptr) {
-    for (const auto& [id, one] : view->directory->users) {
-      if (!one.disabled && !one.unix_account.empty() && one.unix_account != user) {
-        return one.unix_account;
-      }
-    }
-  }
-  return "nobody";
-}
-
 Findings LookAtActing(const CheckOptions& options, Clock& clock,
                       const std::shared_ptr<const View>& view) {
   Asker asker(options, clock);
   const auto own = asker.Read("/diag");
   if (!own) return NotSeen(own.error());
-  const std::string other = SomebodyElse(view, options.user);
+  std::string other = options.somebody ? options.somebody(view) : "";
+  if (other.empty() || other == options.user) other = "nobody";
   const auto answer = asker.Read("/diag", other);
   if (answer) return One(CheckState::kOk, options.user + " may act as others (" + other + ")");
   return One(CheckState::kProblem,

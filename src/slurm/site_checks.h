@@ -2,6 +2,8 @@
 // others, and whether clocks, partition and nodes are as Kezek takes them to be.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,8 @@ struct CheckOptions {
   std::string partition;       // empty: Slurm's default
   std::vector<Node> topology;  // the configured machine
   std::string topology_file;   // its name, for people
+  // A Unix account that jobs run as; null, or empty: nobody's is taken.
+  std::function<std::string(const std::shared_ptr<const View>&)> somebody;
   DurationMs request_timeout_ms = 5 * kSecondMs;
 };
 

@@ -38,6 +38,7 @@ slurm::CheckOptions SlurmCheckOptions(const config::Config& config) {
   options.partition = config.slurm.partition;
   options.topology_file = config.topology_file;
   options.request_timeout_ms = kAskFor;
+  options.somebody = &rpc::SomeUnixAccount;
   if (auto nodes = config::LoadTopology(config.topology_file)) options.topology = *std::move(nodes);
   return options;
 }
