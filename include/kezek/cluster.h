@@ -169,7 +169,8 @@ struct Followed {
 // its state; that job began at another time, or is named like another attempt and has its tag.
 inline bool IsStill(const Followed& known, const ClusterJob& seen) {
   if (seen.id != known.cluster_job_id || seen.unix_account != known.unix_account) return false;
-  if (known.start_ms != 0) return seen.start_ms == known.start_ms || seen.restarts > 0;
+  if (known.start_ms != 0 && seen.start_ms == known.start_ms) return true;
+  if (known.start_ms != 0 && seen.restarts == 0) return false;
   const bool named_like_another = seen.attempt != known.attempt && seen.attempt.number != 0;
   return !named_like_another || (!known.tag.empty() && seen.tag == known.tag);
 }

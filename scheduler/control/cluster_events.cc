@@ -89,6 +89,28 @@ void NoteLimit(Core& core, const Attempt& attempt, const ClusterJob& job) {
   if (job.limit_ms != 0) core.attend.insert(attempt.ref);
 }
 
+// A controller that lost its state knows of its nodes only what they have told it since.
+bool HaveRegistered(const Core& core, const Placement& placement) {
+  return std::all_of(placement.begin(), placement.end(), [&](const NodeGrant& grant) {
+    const auto node = core.state.nodes().find(grant.node);
+    return node != core.state.nodes().end() &&
+           (node->second.health == NodeHealth::kUp || node->second.health == NodeHealth::kDraining);
+  });
+}
+
+// The books may call over what still runs on nodes that have not heard of it: a controller that
+// lost its state closes them first, and ends what its nodes still have once they have registered.
+bool MayRunOn(Core& core, const Attempt& attempt, const ClusterJob& job) {
+  const bool lost = job.state == ClusterJobState::kCancelled && job.node_failed;
+  if (!lost || attempt.ending != Ending::kNone) return false;
+  FollowUp& follow = core.follow[attempt.ref];
+  if (follow.lost_at_ms == 0) follow.lost_at_ms = core.now + 2 * core.config.retry_ms;
+  if (HaveRegistered(core, attempt.placement) && core.now >= follow.lost_at_ms) return false;
+  follow.look_at_ms = std::max(follow.lost_at_ms, core.now + core.config.retry_ms);
+  core.attend.insert(attempt.ref);
+  return true;
+}
+
 // The attempt is alive and the job is the one recorded for it.
 void OnOwn(Core& core, ClusterJob job) {
   const AttemptRef ref = job.attempt;
@@ -113,6 +135,7 @@ void OnOwn(Core& core, ClusterJob job) {
     attempt = *core.state.FindAttempt(ref);
   }
   if (job.state == ClusterJobState::kPending) return OnPending(core, attempt, job);
+  if (MayRunOn(core, attempt, job)) return;
   const bool never_ran = HasEnded(job.state) && EndOf(attempt, job).start_ms == 0;
   if (attempt.state == AttemptState::kStarting && !never_ran) {
     StartAttempt(core, attempt, job);
@@ -290,13 +313,7 @@ void On(Core& core, const Observed& event) { OnJob(core, event.job); }
 void On(Core& core, const Unknown& event) {
   const Attempt* attempt = core.state.FindAttempt(event.attempt);
   if (attempt == nullptr || attempt->cluster_job_id != event.cluster_job_id) return;
-  const bool registered =
-      std::all_of(attempt->placement.begin(), attempt->placement.end(), [&](const NodeGrant& g) {
-        const auto node = core.state.nodes().find(g.node);
-        return node != core.state.nodes().end() && (node->second.health == NodeHealth::kUp ||
-                                                    node->second.health == NodeHealth::kDraining);
-      });
-  if (!registered || !core.cluster_answers) {
+  if (!HaveRegistered(core, attempt->placement) || !core.cluster_answers) {
     core.follow[event.attempt].look_at_ms = core.now + 2 * core.config.retry_ms;
     core.attend.insert(event.attempt);
     return;

@@ -47,6 +47,7 @@ struct FollowUp {
   DurationMs limit_seen_ms = 0;   // as last seen there; 0: none, or not seen
   TimeMs checkpoint_said_ms = 0;  // of the last checkpoint an event tells of; 0: of none
   TimeMs look_at_ms = 0;          // look then; 0: no need to
+  TimeMs lost_at_ms = 0;          // said to be lost with the cluster's state: believed from then on
   TimeMs waited_at_ms = 0;        // released, it was last seen waiting
   TimeMs check_at_ms = 0;         // too late to start: looked at again then, before it is given up
   std::set<std::string> signals;  // sent on request, not answered yet

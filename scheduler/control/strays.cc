@@ -69,6 +69,8 @@ void CancelInCluster(Core& core, const ClusterJob& job, const std::string& why) 
   if (HasEnded(job.state) || !core.MayAct()) return;
   core.Log("cancelling " + std::to_string(job.id) + " (" + ClusterName(job.attempt) + "): " + why);
   core.Do(CancelAction{{job.attempt, job.id, job.unix_account, false}});
+  // It may not arrive, and nobody follows such a job: the next listing tells, and it is soon.
+  core.reconcile_at_ms = std::min(core.reconcile_at_ms, core.now + 2 * core.config.retry_ms);
 }
 
 void ReportStray(Core& core, const ClusterJob& job, const std::string& why) {

@@ -1,9 +1,7 @@
 #include "slurm/surveyor.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <ctime>
 #include <utility>
 
 #include "slurm/codec.h"
@@ -24,22 +22,11 @@ constexpr DurationMs kMissingAgain = 2 * kSecondMs;
 constexpr DurationMs kMissingAgainMost = 30 * kSecondMs;
 constexpr std::int64_t kBacklogMost = 100;  // slurmctld's records on their way at any time
 constexpr DurationMs kLargeAnswerFactor = 3;
-constexpr DurationMs kSearchBack = 30 * kDayMs;
 constexpr DurationMs kSkewSeen = 1500;  // slurmctld tells whole seconds
 
 DurationMs SteadyMs() {
   using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::steady_clock;
   return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
-}
-
-// Midnight of that day, as a query has it; slurmrestd reads it in its own time zone.
-std::string QueryDay(TimeMs time) {
-  const std::time_t seconds = time / kSecondMs;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 40> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT00%%3A00%%3A00", &parts);
-  return text.data();
 }
 
 Error NotAnswered(const HttpOutcome& outcome) { return {Code::kUnavailable, outcome.text, {}}; }
@@ -427,31 +414,6 @@ bool Surveyor::AccountingLags() {
 void Surveyor::Forget(const Followed& job) {
   look_again_.erase(job.attempt);
   missing_since_.erase(job.attempt);
-}
-
-void Surveyor::SearchFor(const std::vector<AttemptRef>& searches) {
-  if (searches.empty()) return;
-  const bool listed = List(true);
-  for (const AttemptRef& attempt : searches) {
-    FoundByName found{attempt, false, {}};
-    if (!listed || !up_) {
-      sink_(std::move(found));
-      continue;
-    }
-    for (const auto& live : listing_) {
-      if (live.job.attempt == attempt) found.jobs.push_back(live.job);
-    }
-    const auto records = AskAccounting("/jobs?job_name=" + ClusterName(attempt) +
-                                       "&start_time=" + QueryDay(clock_.Now() - kSearchBack));
-    found.complete = records.has_value();
-    for (const auto& record : records ? *records : std::vector<LiveJob>{}) {
-      const bool known =
-          std::any_of(found.jobs.begin(), found.jobs.end(),
-                      [&](const ClusterJob& job) { return job.id == record.job.id; });
-      if (record.job.attempt == attempt && !known) found.jobs.push_back(record.job);
-    }
-    sink_(std::move(found));
-  }
 }
 
 }  // namespace kezek::slurm

@@ -46,11 +46,13 @@ void Watch::Follow(std::vector<Followed> jobs) {
 
 const Watch::Entry* Watch::Find(const ClusterJob& seen) const {
   const auto [first, last] = by_id_.equal_range(seen.id);
+  const Entry* found = nullptr;
   for (auto it = first; it != last; ++it) {
     const Entry& entry = followed_.at(it->second);
-    if (IsIt(entry.job, seen)) return &entry;
+    if (entry.job.attempt == seen.attempt) return &entry;
+    if (IsIt(entry.job, seen)) found = &entry;
   }
-  return nullptr;
+  return found;
 }
 
 void Watch::Expect(std::int64_t id, TimeMs until) { expected_[id] = until; }

@@ -21,7 +21,7 @@ class Keeper:
         self.longest_s = min(300, max(15, options.minutes * 60 / 6))
         self.deck, self.busy, self.under_way = [], collections.Counter(), []
         self.done = collections.Counter()
-        self.ended_itself, self.number = 0, 0
+        self.ended_itself, self.number, self.resumed, self.resume_at = 0, 0, 0, 0.0
         self.begun = time.monotonic()
 
     def clock(self):
@@ -79,7 +79,12 @@ class Keeper:
             self.go_on(kind, steps)
 
     def look(self):
-        """kezekd ends itself when it may lead no more; whoever keeps it starts it again."""
+        """kezekd ends itself when it may lead no more; whoever keeps it starts it again. And where
+        slurmctld lost its state an admin puts nodes into service again that it drained for it."""
+        if self.stack.states_lost and time.monotonic() > self.resume_at:
+            self.resume_at = time.monotonic() + 5
+            if not (self.busy["slurmctld"] or self.busy["munged"]):
+                self.resumed += self.stack.resume_nodes()
         if self.busy["kezekd"] or self.stack.pid("kezekd"):
             return
         self.ended_itself += 1

@@ -8,6 +8,7 @@ import subprocess
 import proxy
 
 FAULTS = {}
+OTHER_NAME = "kezek-9999999-1"  # like one of Kezek's, of a job that there is not
 CONTROL = {"slurmctld", "slurmdbd", "slurmrestd", "munged", "nodes"}
 
 
@@ -176,7 +177,7 @@ def leader_changes(stack, rng, _):
 
 @fault("node-dies", "nodes", "munged")
 def node_dies(stack, rng, _):
-    """Its slurmd and all that runs there; it comes back after Slurm has found it down, or before."""
+    """Its slurmd and all that runs there; back after Slurm has found it down, or before."""
     node = rng.choice(stack.node_names())
     stack.kill(node)
     stack.kill_processes(node)
@@ -220,5 +221,5 @@ behind("scontrol-requeue", ("RUNNING",), lambda rng, job: ["scontrol", "requeue"
 behind("scontrol-hold", ("PENDING", "RUNNING"), lambda rng, job: ["scontrol", rng.choice(
     ("hold", "uhold")), job], 6)
 behind("limit-changed", ("PENDING", "RUNNING"), update("TimeLimit=1", "TimeLimit=60"), 6)
-behind("renamed", ("PENDING", "RUNNING"), update("JobName=mine", "JobName=kezek-9999999-1"), 6)
+behind("renamed", ("PENDING", "RUNNING"), update("JobName=mine", f"JobName={OTHER_NAME}"), 6)
 behind("comment-changed", ("PENDING", "RUNNING"), update("Comment=mine"), 6)

@@ -4,6 +4,8 @@ files of the runs themselves. Each yields what is wrong, a line each."""
 import os
 import re
 
+import injuries
+
 FINAL = ("succeeded", "failed", "timed_out", "cancelled")
 # What a fault of the machine makes of an attempt: it costs nothing.
 FAULTY = ("node_failed", "launch_failed")
@@ -28,6 +30,9 @@ class Records:
         self.ledger = self.read_ledger()
         self.slurm = self.read_slurm()
         self.files = self.read_files(runs)
+        self.begun = dict(self.begins())
+        self.runs_by_start = {(row["JobIDRaw"], row["Start"]): row for row in self.slurm}
+        self.slurm_wrong = set()
 
     def read_jobs(self):
         rows = self.stack.sql("select id, element, state, hold, attempts,"
@@ -127,7 +132,7 @@ def twice(records):
     ran = {}
     for row in records.slurm:
         match = re.fullmatch(r"kezek-([\d_]+)-(\d+)", row["JobName"])
-        if match and row["Start"]:
+        if match and row["Start"] and row["JobName"] != injuries.OTHER_NAME:
             ran.setdefault(f"{match[1]}.{match[2]}", set()).add(row["JobIDRaw"])
     for attempt, ids in ran.items():
         if len(ids) > 1:
@@ -152,14 +157,29 @@ def beside(records):
 
 def row_of(records, attempt):
     """Slurm's record of the attempt's run: by id and start, for its owner may rename it."""
-    rows = [row for row in records.slurm if row["JobIDRaw"] == attempt["cluster_job_id"]]
-    at = attempt["start_ms"] // 1000
-    return next((row for row in rows if row["Start"] == at), None)
+    return records.runs_by_start.get((attempt["cluster_job_id"], attempt["start_ms"] // 1000))
+
+
+def told_by_itself(records, name):
+    """Seconds that the run's own files say it took; -1: they do not say."""
+    begin = records.begun.get(name)
+    end = records.files.get(f"{name}.end")
+    return float(end[0]) - float(begin[5]) if begin and end else -1.0
+
+
+def is_slurms(records, name, attempt):
+    """Slurm's record of the run is missing or wrong, as the run's own files show: it lost what it
+    had not written when it was killed. Counted, and not Kezek's."""
+    said = told_by_itself(records, name)
+    ours = (attempt["end_ms"] - attempt["start_ms"]) / 1000
+    if said < 0 or abs(ours - said) > 3:
+        return False
+    records.slurm_wrong.add(name)
+    return True
 
 
 def mischarged(records):
     """Settled once, at the time that Slurm's accounting has; faults of nodes cost nothing."""
-    begun = dict(records.begins())
     for name, attempt in records.attempts.items():
         settled, count, charged, usage = records.ledger.get(name, (0, 0, 0, 0))
         if attempt["state"] != "ended" or attempt["settled"] != "t":
@@ -169,7 +189,7 @@ def mischarged(records):
         if not attempt["start_ms"]:
             if charged or settled:
                 yield f"{name}: {charged} charged, and it never started"
-            if name in begun:
+            if name in records.begun and attempt["outcome"] not in FAULTY:
                 yield f"{name}: it has run, and Kezek knows of no start"
             continue
         if count != 1:
@@ -178,16 +198,18 @@ def mischarged(records):
             yield f"{name}: {charged} charged for a fault of the machine"
         row = row_of(records, attempt)
         if row is None:
-            if attempt["outcome"] not in FAULTY:
+            if attempt["outcome"] not in FAULTY and not is_slurms(records, name, attempt):
                 yield (f"{name}: Slurm has no run of {attempt['cluster_job_id']} at "
                        f"{attempt['start_ms'] // 1000}")
             continue
         if not row["End"]:
-            if attempt["outcome"] not in FAULTY:
+            if attempt["outcome"] not in FAULTY and not is_slurms(records, name, attempt):
                 yield f"{name}: {attempt['outcome']}, and runs on in Slurm's accounting"
             continue
         time_ms = (row["End"] - row["Start"]) * 1000
         due = price(attempt, time_ms)
+        if settled != due and is_slurms(records, name, attempt):
+            continue
         if settled != due:
             yield (f"{name} ({attempt['outcome']}): settled {settled}, {due} for the "
                    f"{time_ms // 1000} s of Slurm's {row['State']}; ours "
@@ -222,12 +244,15 @@ def shared_gpus(records):
 def unexplained(records):
     """Each job came to the end that it asked for, or that somebody made it have."""
     asked_of = records.clients.acknowledged
+    attempts_of = {}
+    for key, one in records.attempts.items():
+        attempts_of.setdefault(key.rpartition(".")[0], []).append(one)
     for name, job in records.jobs.items():
         base = name.split("_")[0]
         asked = asked_of.get(base)
         if asked is None or (asked["elements"] and "_" not in name):
             continue  # its answer was lost; or the array itself
-        numbers = [one for key, one in records.attempts.items() if key.rpartition(".")[0] == name]
+        numbers = attempts_of.get(name, [])
         done = [key for key in (f"{name}.{one['number']}" for one in numbers)
                 if records.files.get(f"{key}.end", ["", ""])[1:] == ["done"]]
         done_by = set().union(*(records.stack.touched.get(
@@ -244,7 +269,8 @@ def unexplained(records):
             yield f"job {name} has failed ({job['reason']}), and its script does not: {numbers}"
         if state == "timed_out":
             yield f"job {name} has timed out"
-        if len(done) > 1 and asked["code"] == 0:
+        well = [key for key in done if records.attempts[key]["outcome"] == "succeeded"]
+        if len(well) > 1:
             yield f"job {name} came to its end in several runs: {done}"
 
 

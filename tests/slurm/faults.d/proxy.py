@@ -84,7 +84,7 @@ class Proxy:
         self.listener.close()
 
     def set(self, trouble="", share=0.0):
-        """From now on this share of what changes something suffers it, and a tenth of what reads."""
+        """From now on this share of what changes something suffers it, a tenth of what reads."""
         with self.lock:
             self.trouble, self.share = trouble, share
 

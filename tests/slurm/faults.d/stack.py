@@ -220,7 +220,19 @@ class Stack(harness.Cluster):
                               check=False, text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, timeout=60)
         rows = [line.split("|") for line in done.stdout.splitlines()]
-        return [row for row in rows if len(row) == 3 and row[2].startswith("kezek-")]
+        return [row for row in rows if len(row) == 3 and row[2].startswith("kezek-")
+                and row[2] != "kezek-9999999-1"]  # one that was renamed so
+
+    def resume_nodes(self):
+        """A slurmctld that gives ids again drains nodes where a job that it forgot still has its
+        id: an admin's to resume. How many were."""
+        done = subprocess.run(["sinfo", "-h", "-N", "-o", "%N|%E"], env=self.slurm_env, check=False,
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              timeout=60)
+        drained = {line.split("|")[0] for line in done.stdout.splitlines()
+                   if "|Duplicate jobid" in line}
+        return sum(self.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
+                   for node in sorted(drained))
 
     def command(self, *words):
         """A command of Slurm's that may fail; whether it did not."""

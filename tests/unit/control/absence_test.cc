@@ -41,6 +41,28 @@ TEST_F(AbsenceTest, NothingIsSentToASilentCluster) {
   EXPECT_EQ(DeskOfOne::All<FindAction>(back).size(), 1U);
 }
 
+// A cluster that lost its state closes its books before its nodes have heard of it.
+TEST_F(AbsenceTest, WhatTheBooksCallLostIsBelievedOnceItsNodesHaveRegistered) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kCancelled);
+  seen.node_failed = true;
+  seen.end_ms = seen.start_ms = desk.Of(ref).start_ms;
+  NodesObserved nodes{sim::SimNodes()};
+  const auto report = [&](NodeHealth health) {
+    for (Node& node : nodes.nodes) node.health = health;
+    desk.Offer(nodes);
+    desk.Offer(Observed{seen});
+    desk.Step();
+  };
+  for (int i = 0; i < 20; ++i) {
+    report(NodeHealth::kUnknown);
+    EXPECT_EQ(desk.Of(ref).state, AttemptState::kRunning);
+    EXPECT_EQ(DeskOfOne::All<LookAction>(desk.Step(2 * desk.config.retry_ms)).size(), 1U);
+  }
+  report(NodeHealth::kUp);
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
+}
+
 TEST_F(AbsenceTest, TheLimitWaitsForASilentCluster) {
   const JobId job = desk.Submit();
   const AttemptRef ref = desk.Running(job, 900);

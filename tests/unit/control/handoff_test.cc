@@ -347,6 +347,8 @@ TEST_F(HandoffTest, ATaggedJobIsCancelledOnlyIfItsAttemptIsKnownAsEnded) {
   ASSERT_EQ(cancels.size(), 1U);
   EXPECT_EQ(cancels[0].job.cluster_job_id, 950);
   EXPECT_TRUE(ready.report.stopped.empty());
+  // The cancel may be lost, and nobody follows such a job.
+  EXPECT_EQ(DeskOfOne::All<ReconcileAction>(desk.Step(2 * desk.config.retry_ms)).size(), 1U);
 }
 
 TEST_F(HandoffTest, AnEpochNeverIssuedStopsEverythingUntilAnAdminDecides) {

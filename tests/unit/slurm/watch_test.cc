@@ -168,6 +168,24 @@ TEST(Watch, TwoAttemptsUnderOneIdAreBothFollowed) {
   }
 }
 
+// A job that Slurm could not launch is requeued, too: that says nothing of who had its id before.
+TEST(Watch, ARestartOfAnotherAttemptIsNotOurs) {
+  Watch watch("inst");
+  const Followed old_one{kFirst, 10, "a", true, 5000, {}};
+  LiveJob live = Live(10, kSecond, ClusterJobState::kPending);
+  live.job.unix_account = "a";
+  live.job.restarts = 1;
+  watch.Follow({old_one});
+  EXPECT_FALSE(watch.Take(live));
+  watch.Follow({old_one, {kSecond, 10, "a", false, 0, {}}});
+  const auto job = watch.Take(live);
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->attempt, kSecond);
+  live.job.attempt = {};  // its owner has named it anew
+  watch.Follow({old_one});
+  EXPECT_TRUE(watch.Take(live));
+}
+
 // It ends its books of what ran at the moment when it last wrote its state, be that before the
 // start.
 TEST(Watch, AnEndBeforeTheStartThatWasSeenIsTheEnd) {

@@ -1,0 +1,52 @@
+// After a lost answer: what there is under an attempt's name.
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <utility>
+
+#include "slurm/codec.h"
+#include "slurm/surveyor.h"
+
+namespace kezek::slurm {
+namespace {
+
+constexpr DurationMs kSearchBack = 30 * kDayMs;
+
+// Midnight of that day, as a query has it; slurmrestd reads it in its own time zone.
+std::string QueryDay(TimeMs time) {
+  const std::time_t seconds = time / kSecondMs;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 40> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT00%%3A00%%3A00", &parts);
+  return text.data();
+}
+
+}  // namespace
+
+void Surveyor::SearchFor(const std::vector<AttemptRef>& searches) {
+  if (searches.empty()) return;
+  const bool listed = List(true);
+  for (const AttemptRef& attempt : searches) {
+    FoundByName found{attempt, false, {}};
+    if (!listed || !up_) {
+      sink_(std::move(found));
+      continue;
+    }
+    for (const auto& live : listing_) {
+      if (live.job.attempt == attempt) found.jobs.push_back(live.job);
+    }
+    const auto records = AskAccounting("/jobs?job_name=" + ClusterName(attempt) +
+                                       "&start_time=" + QueryDay(clock_.Now() - kSearchBack));
+    found.complete = records.has_value();
+    for (const auto& record : records ? *records : std::vector<LiveJob>{}) {
+      const bool known =
+          std::any_of(found.jobs.begin(), found.jobs.end(),
+                      [&](const ClusterJob& job) { return job.id == record.job.id; });
+      if (record.job.attempt == attempt && !known) found.jobs.push_back(record.job);
+    }
+    sink_(std::move(found));
+  }
+}
+
+}  // namespace kezek::slurm
