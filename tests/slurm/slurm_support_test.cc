@@ -186,6 +186,8 @@ void TryARequeue(Probe* probe, Capabilities* found) {
 }
 
 void TryANodesChange(Probe* probe, Capabilities* found) {
+  // Restarted by the test before, slurmctld does not know of it for a moment.
+  EXPECT_TRUE(Becomes([&] { return probe->HealthOf("n04") == NodeHealth::kUp; }));
   const auto answer = probe->Ask("POST", probe->codec().Path("/node/n04"),
                                  R"({"state":["DRAIN"],"reason":"tried by a test"})");
   found->changes_nodes = answer.status == 200 && probe->HealthOf("n04") == NodeHealth::kDraining;
