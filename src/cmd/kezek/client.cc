@@ -59,6 +59,8 @@ Error FromStatus(const grpc::Status& status, const std::string& endpoint) {
                                {detail.fields().begin(), detail.fields().end()}});
     }
   }
+  // By us no call is cancelled: a server that ends gives up what it has not answered.
+  if (error.code == Code::kCancelled && error.details.empty()) error.code = Code::kUnavailable;
   if (error.code == Code::kUnavailable && error.details.empty()) {
     // gRPC tells the whole story of its tries; the end of it is the cause.
     const std::string& story = status.error_message();

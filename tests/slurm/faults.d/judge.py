@@ -160,19 +160,17 @@ def row_of(records, attempt):
     return records.runs_by_start.get((attempt["cluster_job_id"], attempt["start_ms"] // 1000))
 
 
-def told_by_itself(records, name):
-    """Seconds that the run's own files say it took; -1: they do not say."""
-    begin = records.begun.get(name)
-    end = records.files.get(f"{name}.end")
-    return float(end[0]) - float(begin[5]) if begin and end else -1.0
-
-
-def is_slurms(records, name, attempt):
+def is_slurms(records, name, attempt, missing):
     """Slurm's record of the run is missing or wrong, as the run's own files show: it lost what it
-    had not written when it was killed. Counted, and not Kezek's."""
-    said = told_by_itself(records, name)
-    ours = (attempt["end_ms"] - attempt["start_ms"]) / 1000
-    if said < 0 or abs(ours - said) > 3:
+    had not written when it was killed. Counted, and not Kezek's. Where there is none, slurmctld's
+    word was all there is: it counts the time before the script and after it, too."""
+    begin, end = records.begun.get(name), records.files.get(f"{name}.end")
+    if not begin or not end:
+        return False
+    before = float(begin[5]) - attempt["start_ms"] / 1000
+    after = attempt["end_ms"] / 1000 - float(end[0])
+    most = float("inf") if missing else 3
+    if not (-2 < before < most and -2 < after < most):
         return False
     records.slurm_wrong.add(name)
     return True
@@ -198,17 +196,19 @@ def mischarged(records):
             yield f"{name}: {charged} charged for a fault of the machine"
         row = row_of(records, attempt)
         if row is None:
-            if attempt["outcome"] not in FAULTY and not is_slurms(records, name, attempt):
+            if attempt["outcome"] not in FAULTY and not is_slurms(
+                    records, name, attempt, missing=True):
                 yield (f"{name}: Slurm has no run of {attempt['cluster_job_id']} at "
                        f"{attempt['start_ms'] // 1000}")
             continue
         if not row["End"]:
-            if attempt["outcome"] not in FAULTY and not is_slurms(records, name, attempt):
+            if attempt["outcome"] not in FAULTY and not is_slurms(
+                    records, name, attempt, missing=False):
                 yield f"{name}: {attempt['outcome']}, and runs on in Slurm's accounting"
             continue
         time_ms = (row["End"] - row["Start"]) * 1000
         due = price(attempt, time_ms)
-        if settled != due and is_slurms(records, name, attempt):
+        if settled != due and is_slurms(records, name, attempt, missing=False):
             continue
         if settled != due:
             yield (f"{name} ({attempt['outcome']}): settled {settled}, {due} for the "

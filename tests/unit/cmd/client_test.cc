@@ -196,6 +196,20 @@ TEST_F(ClientTest, ARefusedSignInSaysWhyAndForgetsTheToken) {
   EXPECT_FALSE(std::filesystem::exists(KeptPath()));
 }
 
+// A server that ends gives up the calls that it has not answered.
+TEST_F(ClientTest, ACallThatTheServerGaveUpIsMadeAgain) {
+  int calls = 0;
+  service_.answers = [&calls](const std::string&, const std::string&) {
+    const bool ends = ++calls == 1;
+    return Answer{ends ? grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED") : grpc::Status::OK,
+                  ""};
+  };
+  host_.environment["KEZEK_TOKEN"] = "mine";
+  EXPECT_TRUE(Ask().has_value());
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(pauses_.size(), 1U);
+}
+
 TEST_F(ClientTest, ATokenOfTheUsersOwnIsLeftAlone) {
   Keep("old");
   Teach("new", "new");
