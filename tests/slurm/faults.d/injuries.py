@@ -31,7 +31,7 @@ for each in proxy.TROUBLES:
     FAULTS[each] = (frozenset({"proxy"}), network(each))
 
 
-@fault("slurmctld-killed", "slurmctld")
+@fault("slurmctld-killed", "slurmctld", "slurmdbd")  # it may not start without its database
 def slurmctld_killed(stack, rng, _):
     stack.kill("slurmctld")
     yield rng.uniform(0.2, 8)
