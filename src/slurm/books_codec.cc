@@ -57,16 +57,17 @@ std::optional<BookedRun> ReadRun(const Json& job) {
   run.unix_account = TextAt(job, "user");
   if (run.unix_account.empty()) run.unix_account = TextAt(ObjectAt(job, "association"), "user");
   run.account = SmallLetters(TextAt(job, "account"));
-  const std::string state = FirstTextAt(ObjectAt(job, "state"), "current");
+  const auto states = WordsAt(ObjectAt(job, "state"), "current");
+  const std::string state = states.empty() ? "" : states.front();
   const Json& time = ObjectAt(job, "time");
   const std::string nodes = TextAt(job, "nodes");
   const bool placed = !nodes.empty() && nodes != "None assigned";
   if (state != "PENDING" && placed) {
-    run.start_ms = NumberAt(time, "start") * kSecondMs;
+    run.start_ms = IntegerAt(time, "start") * kSecondMs;
     run.gpus = GpusOf(job);
     run.granted = EvenPlacement(nodes, static_cast<std::int32_t>(run.gpus));
   }
-  if (!IsOpen(state)) run.end_ms = NumberAt(time, "end") * kSecondMs;
+  if (!IsOpen(state)) run.end_ms = IntegerAt(time, "end") * kSecondMs;
   return run;
 }
 
@@ -75,20 +76,6 @@ std::string Dump(const Json& body) {
 }
 
 }  // namespace
-
-std::int64_t NumberAt(const Json& object, const char* key, std::int64_t absent) {
-  const Json& nested = ObjectAt(object, key);
-  if (nested.empty()) return IntegerAt(object, key, absent);
-  const auto set = nested.find("set");
-  const bool is_set = set != nested.end() && set->is_boolean() && set->get<bool>();
-  return is_set ? IntegerAt(nested, "number", absent) : absent;
-}
-
-std::string FirstTextAt(const Json& object, const char* key) {
-  const Json& list = ListAt(object, key);
-  if (list.empty()) return TextAt(object, key);
-  return list.front().is_string() ? list.front().get<std::string>() : "";
-}
 
 std::string SmallLetters(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

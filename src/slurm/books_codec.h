@@ -13,12 +13,6 @@
 
 namespace kezek::slurm {
 
-// 7, or {"set": true, "number": 7}; the default if it is neither, not set, or infinite.
-std::int64_t NumberAt(const Json& object, const char* key, std::int64_t absent = 0);
-
-// "RUNNING", or the first of ["RUNNING", …]; empty if it is neither.
-std::string FirstTextAt(const Json& object, const char* key);
-
 // Slurm keeps accounts in small letters.
 std::string SmallLetters(std::string text);
 

@@ -9,8 +9,10 @@
 
 #include "kezek/base64url.h"
 #include "kezek/host_list.h"
+#include "kezek/node_parts.h"
 #include "slurm/api_version.h"
 #include "slurm/books_codec.h"
+#include "slurm/codec.h"
 #include "slurm/credential.h"
 #include "slurm/http.h"
 
@@ -199,7 +201,7 @@ Findings LookAtAccounting(const CheckOptions& options, Clock& clock) {
   }
   const auto diag = asker.Read("/diag");
   if (!diag) return NotSeen(diag.error());
-  const std::int64_t waiting = NumberAt(ObjectAt(*diag, "statistics"), "dbd_agent_queue_size");
+  const std::int64_t waiting = IntegerAt(ObjectAt(*diag, "statistics"), "dbd_agent_queue_size");
   if (waiting > kRecordsMost) {
     return One(CheckState::kWarning,
                std::to_string(waiting) + " records wait in slurmctld for slurmdbd",
@@ -215,7 +217,7 @@ Findings LookAtClock(const CheckOptions& options, Clock& clock) {
   const auto answer = asker.Read("/diag");
   const TimeMs after = clock.Now();
   if (!answer) return NotSeen(answer.error());
-  const TimeMs told = NumberAt(ObjectAt(*answer, "statistics"), "req_time") * kSecondMs;
+  const TimeMs told = IntegerAt(ObjectAt(*answer, "statistics"), "req_time") * kSecondMs;
   if (told == 0) return One(CheckState::kNotLookedAt, "slurmctld does not tell its time");
   // Told in whole seconds, cut off: it was anything up to the next one.
   const DurationMs behind = std::max<DurationMs>(0, before - (told + kSecondMs));
@@ -243,8 +245,9 @@ PartitionFacts ReadPartition(const Json& entry) {
   facts.name = TextAt(entry, "name");
   facts.nodes = TextAt(entry, "nodes");
   if (facts.nodes.empty()) facts.nodes = TextAt(ObjectAt(entry, "nodes"), "configured");
-  facts.state = FirstTextAt(entry, "state");
-  if (facts.state.empty()) facts.state = FirstTextAt(ObjectAt(entry, "partition"), "state");
+  auto states = WordsAt(entry, "state");
+  if (states.empty()) states = WordsAt(ObjectAt(entry, "partition"), "state");
+  if (!states.empty()) facts.state = states.front();
   for (const auto& flag : ListAt(entry, "flags")) {
     if (flag.is_string() && SmallLetters(flag.get<std::string>()) == "default") {
       facts.is_default = true;
@@ -302,37 +305,55 @@ Findings LookAtPartition(const CheckOptions& options, Clock& clock) {
   return One(CheckState::kOk, "partition " + ours->name + " is up, with all nodes");
 }
 
-// What a node has, by the texts that all releases tell: "gres/gpu=8" of its TRES, and the type of
-// "gpu:h200:8(S:0-1)".
-Node ReadNodeFacts(const Json& entry) {
-  Node node;
-  node.name = TextAt(entry, "name");
-  node.cpus = static_cast<std::int32_t>(NumberAt(entry, "cpus"));
-  node.memory_mib = NumberAt(entry, "real_memory");
-  node.gpus = ParseTres(TextAt(entry, "tres")).gpus;
-  const std::string gres = TextAt(entry, "gres");
-  const auto gpu = gres.find("gpu:");
-  const auto end = gpu == std::string::npos ? gpu : gres.find(':', gpu + 4);
-  if (end != std::string::npos) node.gpu_type = gres.substr(gpu + 4, end - gpu - 4);
-  return node;
-}
-
 Findings LookAtNodes(const CheckOptions& options, Clock& clock) {
   Asker asker(options, clock);
-  const auto answer = asker.Read("/nodes");
+  const auto api = asker.Api();
+  if (!api) return NotSeen(api.error());
+  const auto answer = asker.Get("/slurm/" + *api + "/nodes");
   if (!answer) return NotSeen(answer.error());
-  std::vector<Node> nodes;
-  for (const auto& entry : ListAt(*answer, "nodes")) {
-    if (entry.is_object()) nodes.push_back(ReadNodeFacts(entry));
+  const auto nodes = ParseNodes(answer->status, answer->body);
+  if (!nodes) return NotSeen(nodes.error());
+  return CompareNodes(options.topology, nodes->value_or(std::vector<Node>{}),
+                      options.topology_file);
+}
+
+// The topology's nodes as Slurm has them: with all that is of one host.
+std::vector<Node> AsHosts(const std::vector<Node>& topology) {
+  std::vector<Node> hosts;
+  std::map<std::string, std::size_t> at;
+  for (const Node& node : topology) {
+    const std::string name = HostOf(node.name);
+    const auto [known, is_new] = at.try_emplace(name, hosts.size());
+    if (is_new) {
+      hosts.push_back(node);
+      hosts.back().name = name;
+      continue;
+    }
+    Node& host = hosts[known->second];
+    host.cpus += node.cpus;
+    host.memory_mib += node.memory_mib;
+    host.more_gpus.push_back({.gpu_type = node.gpu_type, .gpus = node.gpus});
   }
-  return CompareNodes(options.topology, nodes, options.topology_file);
+  return hosts;
+}
+
+std::map<std::string, std::int32_t> HostGpusByType(const Node& host) {
+  std::map<std::string, std::int32_t> gpus;
+  if (host.gpus > 0) gpus[host.gpu_type] = host.gpus;
+  for (const HostGpus& more : host.more_gpus) {
+    if (more.gpus > 0) gpus[more.gpu_type] += more.gpus;
+  }
+  return gpus;
 }
 
 // "8 GPUs of h200" of a node, for people.
-std::string HasText(const Node& node) {
-  if (node.gpus == 0) return "no GPUs";
-  return std::to_string(node.gpus) + " GPUs of " +
-         (node.gpu_type.empty() ? std::string("no type") : node.gpu_type);
+std::string HasText(const Node& host) {
+  std::string text;
+  for (const auto& [type, gpus] : HostGpusByType(host)) {
+    text += (text.empty() ? "" : " and ") + std::to_string(gpus) + " GPUs of " +
+            (type.empty() ? std::string("no type") : type);
+  }
+  return text.empty() ? "no GPUs" : text;
 }
 
 }  // namespace
@@ -354,14 +375,14 @@ std::vector<Finding> CompareNodes(const std::vector<Node>& topology, const std::
   for (const Node& node : slurm) left[node.name] = node;
   std::vector<std::string> missing;
   std::map<std::string, std::vector<std::string>> differ;  // by what
-  for (const Node& node : topology) {
+  for (const Node& node : AsHosts(topology)) {
     const auto found = left.extract(node.name);
     if (!found) {
       missing.push_back(node.name);
       continue;
     }
     const Node& told = found.mapped();
-    if (told.gpus != node.gpus || (told.gpus > 0 && told.gpu_type != node.gpu_type)) {
+    if (HostGpusByType(told) != HostGpusByType(node)) {
       differ[HasText(node) + " by " + file + ", " + HasText(told) + " by Slurm"].push_back(
           node.name);
     }

@@ -140,15 +140,15 @@ TEST(ParseMade, ErrorsInsideOfATwoHundredAreErrors) {
   EXPECT_NE(missing.error().message.find("Missing required field 'user'"), std::string::npos);
 }
 
-TEST(NumberAt, BothForms) {
+TEST(IntegerAt, BothForms) {
   const Json body = Json::parse(
       R"({"a":7,"b":{"set":true,"infinite":false,"number":8},
           "c":{"set":false,"number":9},"d":null})");
-  EXPECT_EQ(NumberAt(body, "a"), 7);
-  EXPECT_EQ(NumberAt(body, "b"), 8);
-  EXPECT_EQ(NumberAt(body, "c", -1), -1);
-  EXPECT_EQ(NumberAt(body, "d", -1), -1);
-  EXPECT_EQ(NumberAt(body, "e", -1), -1);
+  EXPECT_EQ(IntegerAt(body, "a"), 7);
+  EXPECT_EQ(IntegerAt(body, "b"), 8);
+  EXPECT_EQ(IntegerAt(body, "c", -1), -1);
+  EXPECT_EQ(IntegerAt(body, "d", -1), -1);
+  EXPECT_EQ(IntegerAt(body, "e", -1), -1);
 }
 
 TEST(Bodies, SayWhatIsMeant) {

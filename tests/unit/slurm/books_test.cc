@@ -47,7 +47,8 @@ class BooksTest : public testing::Test {
     Answer("/slurm/" + version + "/ping", R"({"pings":[]})");
     Answer("/slurmdb/" + version + "/clusters", R"({"errors":[],"clusters":[{"name":"kezek"}]})");
   }
-  // "POST /path body", in order; GETs as "GET /path".
+  // "POST /path body", in order; GETs as "GET /path"; without those for versions that are not
+  // there.
   std::vector<std::string> Sent() {
     const std::scoped_lock lock(mutex_);
     return sent_;
@@ -62,8 +63,9 @@ class BooksTest : public testing::Test {
     const std::string target = line.substr(line.find(' ') + 1);
     const auto body = request.find("\r\n\r\n");
     const std::scoped_lock lock(mutex_);
-    sent_.push_back(line + (method == "GET" ? "" : " " + request.substr(body + 4)));
     const auto found = answers_.find(target.substr(0, target.find('?')));
+    if (found == answers_.end() && target.ends_with("/ping")) return HttpReply(404, "no such path");
+    sent_.push_back(line + (method == "GET" ? "" : " " + request.substr(body + 4)));
     if (found == answers_.end()) return HttpReply(404, "Unable find requested URL.");
     return HttpReply(200, found->second);
   }

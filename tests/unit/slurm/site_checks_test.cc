@@ -193,6 +193,23 @@ TEST(CompareNodes, WhatEachSideLacksAndWhatIsLess) {
   EXPECT_NE(findings[3].found.find("n04"), std::string::npos);
 }
 
+TEST(CompareNodes, AHostOfSeveralTypesIsOneToSlurm) {
+  std::vector<Node> topology(2);
+  topology[0] = {.name = "n01", .gpu_type = "h200", .gpus = 7, .cpus = 14, .memory_mib = 700};
+  topology[1] = {.name = "n01/mig", .gpu_type = "mig", .gpus = 7, .cpus = 2, .memory_mib = 100};
+  Node host{.name = "n01", .gpu_type = "h200", .gpus = 7, .cpus = 16, .memory_mib = 800};
+  host.more_gpus = {{.gpu_type = "mig", .gpus = 7}};
+  EXPECT_EQ(CompareNodes(topology, {host}, "f").at(0).state, CheckState::kOk);
+  host.more_gpus[0].gpus = 6;
+  host.cpus = 15;
+  const auto findings = CompareNodes(topology, {host}, "f");
+  ASSERT_EQ(findings.size(), 2U);
+  EXPECT_EQ(findings[0].found, "n01: 16 CPUs by f, 15 by Slurm");
+  EXPECT_EQ(
+      findings[1].found,
+      "n01: 7 GPUs of h200 and 7 GPUs of mig by f, 7 GPUs of h200 and 6 GPUs of mig by Slurm");
+}
+
 TEST(TokenEnd, OfATokenAndOfAnythingElse) {
   EXPECT_EQ(TokenEnd(SignToken("k", "u", kLookedMs, kHourMs)),
             (kLookedMs + kHourMs) / kSecondMs * kSecondMs);
