@@ -56,7 +56,9 @@ void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
 // ended when last seen.
 TimeMs EndOfFirstRun(const Core& core, const Attempt& attempt, const ClusterJob& job) {
   if (job.run_end_ms != 0) return std::max(attempt.start_ms, job.run_end_ms);
-  if (job.start_ms == attempt.start_ms && job.end_ms >= job.start_ms) return job.end_ms;
+  // An end to come is that of its limit, as of a run that goes on.
+  const bool told = job.start_ms == attempt.start_ms && job.end_ms >= job.start_ms;
+  if (told && job.end_ms <= core.now) return job.end_ms;
   const bool watched = attempt.last_seen_ms >= core.cluster_since_ms;
   return std::max(attempt.start_ms, watched ? core.now : attempt.last_seen_ms);
 }

@@ -180,6 +180,7 @@ TEST_F(OwnersHandTest, ARunThatIsRequeuedEndedWhenTheAccountingSays) {
   seen.end_ms = start_ms + kHourMs;  // by its limit
   desk.Offer(Observed{seen});
   desk.Step(10'000);
+  EXPECT_LE(desk.Of(ref).end_ms, desk.now) << "should it be lost now, it ends no later";
   seen.state = ClusterJobState::kCancelled;
   seen.run_start_ms = start_ms;
   seen.run_end_ms = start_ms + 2000;
