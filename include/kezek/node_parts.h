@@ -18,8 +18,9 @@ inline constexpr char kPartMark = '/';
 // Whether the name is of a part that does not bear its host's name.
 inline bool IsPart(std::string_view node) { return node.find(kPartMark) != node.npos; }
 
-inline std::string HostOf(std::string_view node) {
-  return std::string(node.substr(0, node.find(kPartMark)));
+// Of what `node` refers to.
+inline std::string_view HostOf(std::string_view node) {
+  return node.substr(0, node.find(kPartMark));
 }
 
 inline std::string PartName(const std::string& host, const std::string& gpu_type) {

@@ -169,6 +169,8 @@ Result<void> Admission::CompleteParts(JobSpec& spec) const {
 Result<void> Admission::CompleteNodes(JobSpec& spec) const {
   for (auto* names : {&spec.nodes, &spec.exclude_nodes}) {
     for (std::string& name : *names) name = OnHost(nodes_, name, spec.shape.gpu_type);
+    std::sort(names->begin(), names->end());
+    names->erase(std::unique(names->begin(), names->end()), names->end());
   }
   return {};
 }

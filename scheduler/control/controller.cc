@@ -180,7 +180,11 @@ Core::Core(const ControlConfig& config_in, const Snapshot& snapshot, TimeMs now_
       engine(EngineConfigOf(config_in), state.directory()),
       stop(snapshot.stop),
       history(std::max(now_in, snapshot.history_until_ms)),
-      now(now_in) {}
+      now(now_in) {
+  for (const auto& [name, node] : state.nodes()) {
+    if (node.drained_by_kezek && node.set_aside_until_ms != 0) node_faults[name].times = 1;
+  }
+}
 
 void Core::Put(const Job& job) {
   state.PutJob(job);

@@ -57,7 +57,7 @@ struct FollowUp {
 // Launches that failed on a node since one succeeded there, in this process.
 struct NodeFault {
   std::int32_t failed = 0;
-  std::set<JobId> jobs;    // of these
+  std::set<UserId> users;  // whose
   std::int32_t times = 0;  // it was set aside since then
 };
 

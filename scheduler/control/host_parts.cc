@@ -67,7 +67,7 @@ std::vector<Node> PartsOf(const Node& host, const std::vector<HostGpus>& gpus,
 Shares SharesOf(const std::vector<Node>& configured) {
   Shares shares;
   for (const Node& node : configured) {
-    if (IsPart(node.name)) shares[HostOf(node.name)].push_back(node);
+    if (IsPart(node.name)) shares[std::string(HostOf(node.name))].push_back(node);
   }
   for (const Node& node : configured) {
     const auto host = shares.find(node.name);
@@ -104,7 +104,7 @@ void ToNodes(const std::map<std::string, Node>& nodes, const std::string& gpu_ty
 }
 
 Placement OnHosts(Placement placement) {
-  for (NodeGrant& grant : placement) grant.node = HostOf(grant.node);
+  for (NodeGrant& grant : placement) grant.node = std::string(HostOf(grant.node));
   return placement;
 }
 

@@ -1,7 +1,9 @@
 // Nodes on which launch after launch fails are set aside for a time, with an event: a gang that
 // waits for one of them would be planned there again and again.
 #include <algorithm>
+#include <array>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "scheduler/control/core.h"
@@ -11,8 +13,25 @@ namespace kezek::control {
 namespace {
 
 constexpr DurationMs kAsideMost = 6 * kHourMs;
-// A launch that fails everywhere is not the nodes' fault.
-constexpr std::size_t kMostOfTen = 1;
+
+// A launch that fails everywhere is not the nodes' fault: a tenth of them, at least one of several.
+std::size_t MostAside(const Core& core) {
+  const std::size_t nodes = core.state.nodes().size();
+  return nodes < 2 ? 0 : std::max<std::size_t>(1, nodes / 10);
+}
+
+// What was not released has never come to its nodes; and what waits in the cluster for something of
+// its owner's or of an account's says nothing of them.
+bool MayBeTheNodes(const Attempt& attempt) {
+  if (!attempt.released) return false;
+  const auto text = attempt.reason.fields.find("text");
+  if (text == attempt.reason.fields.end()) return true;
+  constexpr std::array<std::string_view, 11> kOthers{
+      "Assoc",    "QOS",         "BeginTime", "Dependency", "JobHeld", "Licenses",
+      "Priority", "Reservation", "Partition", "MaxJob",     "Invalid"};
+  return std::none_of(kOthers.begin(), kOthers.end(),
+                      [&text](std::string_view other) { return text->second.starts_with(other); });
+}
 
 bool IsAside(const Node& node, TimeMs now) {
   return node.drained_by_kezek && node.set_aside_until_ms > now;
@@ -57,26 +76,27 @@ void SetAside(Core& core, Node node, NodeFault& fault) {
 
 void LaunchFailed(Core& core, const Attempt& attempt) {
   const std::int32_t most = core.config.set_aside_after;
-  // What was not released has never come to its nodes.
-  if (most == 0 || !attempt.released) return;
+  if (most == 0 || !MayBeTheNodes(attempt)) return;
+  const UserId user = core.JobOf(attempt.ref.job).user;
   std::vector<std::string> suspects;
+  std::int32_t worst = 0;
   for (const NodeGrant& grant : attempt.placement) {
     const auto node = core.state.nodes().find(grant.node);
     if (node == core.state.nodes().end() || !engine::InService(node->second, core.now)) continue;
     NodeFault& fault = core.node_faults[grant.node];
     ++fault.failed;
-    fault.jobs.insert(attempt.ref.job.id);
-    // One job alone may be at fault itself; and a node that was set aside has its one try.
-    const bool suspect = fault.failed >= most && fault.jobs.size() > 1;
-    if (suspect || fault.times > 0) suspects.push_back(grant.node);
+    fault.users.insert(user);
+    // What one user's launches meet may be his own doing. A node that was set aside has one try.
+    const bool suspect = (fault.failed >= most || fault.times > 0) && fault.users.size() > 1;
+    if (!suspect || fault.failed < worst) continue;
+    if (fault.failed > worst) suspects.clear();
+    worst = fault.failed;
+    suspects.push_back(grant.node);
   }
   if (suspects.empty()) return;
-  const std::size_t room = std::max<std::size_t>(1, core.state.nodes().size() * kMostOfTen / 10);
-  if (Aside(core) + suspects.size() > room) {
-    if (core.reported.insert("launches fail").second) {
-      core.Log("launches fail on " + std::to_string(suspects.size()) + " nodes, such as " +
-               suspects.front() + ": too many to set aside, so look at what they have in common");
-    }
+  if (Aside(core) + suspects.size() > MostAside(core)) {
+    core.Log("launches fail on " + std::to_string(suspects.size()) + " nodes, such as " +
+             suspects.front() + ": too many to set aside, so look at what they have in common");
     return;
   }
   for (const std::string& name : suspects) {

@@ -38,9 +38,11 @@ Event NodeEvent(const Core& core, const Node& before, const Node& after) {
 }
 
 // What the cluster knows better: capacity, health, foreign use.
-Node Merged(Node node, const Node& seen) {
+Node Merged(Node node, const Node& seen, TimeMs now) {
   node.health = seen.health;
-  if (!node.drained_by_kezek) node.health_reason = seen.health_reason;
+  const bool out_by_kezek =
+      node.drained_by_kezek && (node.set_aside_until_ms == 0 || node.set_aside_until_ms > now);
+  if (!out_by_kezek) node.health_reason = seen.health_reason;
   node.gpus = seen.gpus;
   node.cpus = seen.cpus;
   node.memory_mib = seen.memory_mib;
@@ -72,7 +74,7 @@ void TakeSeen(Core& core, const Node& seen) {
   const auto known = core.state.nodes().find(seen.name);
   if (known != core.state.nodes().end()) {
     const Node before = known->second;
-    Take(core, before, Merged(before, seen));
+    Take(core, before, Merged(before, seen, core.now));
   } else if (core.config.nodes.empty()) {
     Node before;
     before.name = seen.name;
@@ -82,8 +84,30 @@ void TakeSeen(Core& core, const Node& seen) {
   }
 }
 
+// A host that is known by a type has that one first, whatever comes first in the cluster's list:
+// none of them, if it has lost them.
+void PutFirst(const std::string& gpu_type, Node& host) {
+  if (gpu_type.empty() || host.gpu_type == gpu_type || host.more_gpus.empty()) return;
+  const HostGpus first{host.gpu_type, host.gpus, host.foreign_gpus, 0, 0};
+  const auto found =
+      std::find_if(host.more_gpus.begin(), host.more_gpus.end(),
+                   [&gpu_type](const HostGpus& one) { return one.gpu_type == gpu_type; });
+  host.gpu_type = gpu_type;
+  host.gpus = found == host.more_gpus.end() ? 0 : found->gpus;
+  host.foreign_gpus = found == host.more_gpus.end() ? 0 : found->foreign_gpus;
+  if (found == host.more_gpus.end()) {
+    if (first.gpus > 0) host.more_gpus.push_back(first);
+    return;
+  }
+  host.foreign_cpus += found->foreign_cpus;
+  host.foreign_memory_mib += found->foreign_memory_mib;
+  *found = first;
+}
+
 // A configured host of one node is that, whatever else it has.
 std::vector<Node> NodesOf(Core& core, Node host, const Shares& shares) {
+  const auto known = core.state.nodes().find(host.name);
+  if (known != core.state.nodes().end()) PutFirst(known->second.gpu_type, host);
   if (core.config.nodes.empty() || host.more_gpus.empty()) return AsNodes(host, shares);
   const auto parts = shares.find(host.name);
   for (const HostGpus& more : host.more_gpus) {
@@ -104,14 +128,14 @@ std::vector<Node> NodesOf(Core& core, Node host, const Shares& shares) {
 
 Node Effective(const Node& node, TimeMs now) {
   Node result = node;
-  if (node.health != NodeHealth::kUp || !node.drained_by_kezek) return result;
-  if (!engine::InService(node, now)) {
-    result.health = NodeHealth::kDraining;
-  } else {  // it is tried again
-    result.drained_by_kezek = false;
-    result.set_aside_until_ms = 0;
-    result.health_reason.clear();
+  if (!node.drained_by_kezek) return result;
+  if (node.set_aside_until_ms == 0 || node.set_aside_until_ms > now) {
+    if (node.health == NodeHealth::kUp) result.health = NodeHealth::kDraining;
+    return result;
   }
+  result.drained_by_kezek = false;  // it is tried again
+  result.set_aside_until_ms = 0;
+  if (node.health == NodeHealth::kUp) result.health_reason.clear();
   return result;
 }
 

@@ -218,7 +218,8 @@ std::vector<std::string> Recount::FreeDifferences(const Machine& free, TimeMs no
   std::map<std::string, NodeUse> used;
   std::map<std::string, std::int32_t> hosts;  // all nodes of one are in one part
   for (const auto& [name, node] : world_.nodes()) {
-    const auto at = hosts.try_emplace(HostOf(name), static_cast<std::int32_t>(hosts.size())).first;
+    const auto at =
+        hosts.try_emplace(std::string(HostOf(name)), static_cast<std::int32_t>(hosts.size())).first;
     if (at->second % parts != part) continue;
     nodes.emplace(name, node);
     used.emplace(name, Use(name));

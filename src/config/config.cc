@@ -47,13 +47,20 @@ std::string ContainerLaunchProblem(const std::string& launch) {
   }
   for (std::size_t open = launch.find('{'); open != std::string::npos;
        open = launch.find('{', open + 1)) {
-    const std::string word = launch.substr(open, launch.find('}', open) - open + 1);
-    if (word == "{image}" || word == "{command}" || word == "{output}") continue;
-    if (open > 0 && launch[open - 1] == '$') continue;  // the shell's
-    return word + " is none of {image}, {command}, {output}";
+    const auto close = launch.find('}', open);
+    const std::string word = launch.substr(open, close - open + 1);
+    if (word != "{image}" && word != "{command}" && word != "{output}") {
+      return word + " is none of {image}, {command}, {output}";
+    }
+    // Each comes quoted.
+    const std::string beside = launch.substr(open - (open > 0), word.size() + 2);
+    if (beside.find_first_of("'\"$") != std::string::npos) return word + " wants no quotes, no $";
   }
-  const bool one_line = launch.find('\n') == std::string::npos;
-  return one_line ? "" : "is more than one line";
+  if (launch.find_first_of(";&|<>`\n") != std::string::npos) {
+    return "is not one simple command: put more into a script of the site's";
+  }
+  const bool assigns = launch.substr(0, launch.find(' ')).find('=') != std::string::npos;
+  return assigns ? "begins with an assignment: say env in front of it" : "";
 }
 
 void ReadScheduling(Section& section, SchedulingConfig* out) {

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <exception>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -124,17 +125,22 @@ std::vector<CheckedLine> Doctor::Run(const std::vector<SiteCheck>& checks,
       const std::scoped_lock lock(results->mutex);
       ++results->missing;
     }
-    std::thread([results, i, check = checks[i], view, under_way = under_way_] {
-      auto findings = Look(check, view);
+    const auto done = [results, i, name = checks[i].name,
+                       under_way = under_way_](std::vector<Finding> findings) {
       {
         const std::scoped_lock lock(under_way->mutex);
-        under_way->names.erase(check.name);
+        under_way->names.erase(name);
       }
       const std::scoped_lock lock(results->mutex);
       results->found[i] = std::move(findings);
       --results->missing;
       results->changed.notify_all();
-    }).detach();
+    };
+    try {
+      std::thread([done, check = checks[i], view] { done(Look(check, view)); }).detach();
+    } catch (const std::system_error& error) {
+      done({{CheckState::kNotLookedAt, std::string("no thread for it: ") + error.what(), ""}});
+    }
   }
   std::unique_lock lock(results->mutex);
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(patience_ms);

@@ -5,6 +5,7 @@
 
 #include "kezek/host_list.h"
 #include "kezek/index_ranges.h"
+#include "kezek/node_parts.h"
 #include "kezek/output_path.h"
 #include "kezek/reason_text.h"
 #include "rpc/job_refs.h"
@@ -221,7 +222,7 @@ void JobWriter::FillAttempt(const JobRecord& record, const Attempt& attempt,
       .attempt = attempt.ref,
       .job_name = spec.name,
       .unix_account = UnixAccountOf(caller.directory(), record.job.user),
-      .node = attempt.placement.empty() ? std::string_view() : attempt.placement[0].node};
+      .node = attempt.placement.empty() ? std::string_view() : HostOf(attempt.placement[0].node)};
   wire->set_stdout_path(OutputPathOf(spec, names, settings.output_root, false));
   wire->set_stderr_path(OutputPathOf(spec, names, settings.output_root, true));
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kezek/node_parts.h"
 #include "kezek/output_path.h"
 #include "rpc/caller.h"
 #include "rpc/field_checks.h"
@@ -194,7 +195,7 @@ class LogStream final : public Stream<v1::LogsResponse> {
                       .unix_account = owner == caller().directory().users.end()
                                           ? std::string_view()
                                           : owner->second.unix_account};
-    if (!attempt.placement.empty()) names.node = attempt.placement.front().node;
+    if (!attempt.placement.empty()) names.node = HostOf(attempt.placement.front().node);
     const std::string& root = streams_->settings.output_root;
     const bool standard_error = request_.stream() == v1::LOG_STREAM_STDERR;
     const bool by_node = !request_.node().empty();
@@ -227,18 +228,18 @@ class LogStream final : public Stream<v1::LogsResponse> {
       names->task = request_.task();
       names->node_index = request_.task() / each;
       const auto at = static_cast<std::size_t>(names->node_index);
-      if (at < attempt.placement.size()) names->node = attempt.placement[at].node;
+      if (at < attempt.placement.size()) names->node = HostOf(attempt.placement[at].node);
       return {};
     }
-    const auto found =
-        std::find_if(attempt.placement.begin(), attempt.placement.end(),
-                     [this](const NodeGrant& grant) { return grant.node == request_.node(); });
+    const auto found = std::find_if(
+        attempt.placement.begin(), attempt.placement.end(),
+        [this](const NodeGrant& grant) { return HostOf(grant.node) == HostOf(request_.node()); });
     if (found == attempt.placement.end()) {
       return NotFound("NODE_NOT_OF_JOB", "node",
                       "attempt " + std::to_string(attempt.ref.number) + " of job " + ToText(job_) +
                           " does not run on '" + request_.node() + "'");
     }
-    names->node = found->node;
+    names->node = HostOf(found->node);
     names->node_index = static_cast<std::int32_t>(found - attempt.placement.begin());
     names->task = names->node_index * each;
     return {};

@@ -7,6 +7,7 @@
 
 #include "kezek/host_list.h"
 #include "kezek/names.h"
+#include "kezek/node_parts.h"
 #include "kezek/reason_text.h"
 #include "kezek/report_arithmetic.h"
 #include "rpc/books_plan.h"
@@ -53,7 +54,7 @@ MilliGpuMs PriceOf(const Attempt& attempt, DurationMs time_ms) {
 
 std::string NodesOf(const Placement& placement) {
   std::vector<std::string> names;
-  for (const NodeGrant& grant : placement) names.push_back(grant.node);
+  for (const NodeGrant& grant : placement) names.emplace_back(HostOf(grant.node));
   std::sort(names.begin(), names.end());
   return CompressHostList(std::move(names));
 }

@@ -78,6 +78,9 @@ Result<HttpOutcome> SlurmBooks::State::Do(const std::string& method, const std::
   }
   if (outcome.status == 404 && !ParseAnswer(outcome.body)) {
     api.clear();
+    // Another release may be there since it was chosen; nothing was done then.
+    const auto now = Api();
+    if (now && *now != *version) return Do(method, tail, request.body, request.about);
     return FieldProblem(Code::kFailedPrecondition,
                         {"",
                          "NO_BOOKS",

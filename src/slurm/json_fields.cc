@@ -153,6 +153,11 @@ std::vector<std::string> WordsAt(const Json& object, const char* key) {
   return words;
 }
 
+bool AnswersPing(const Json& ping) {
+  return TruthAt(ping, "responding") || TextAt(ping, "ping") == "UP" ||
+         TextAt(ping, "pinged") == "UP";
+}
+
 const Json& ObjectAt(const Json& object, const char* key) {
   static const Json kEmpty = Json::object();
   const auto found = object.find(key);

@@ -32,6 +32,9 @@ std::string TextAt(const Json& object, const char* key);
 const Json& ObjectAt(const Json& object, const char* key);  // an empty object when absent
 const Json& ListAt(const Json& object, const char* key);    // an empty list when absent
 
+// Whether the slurmctld of an entry of pings[] is up, in the words of any version.
+bool AnswersPing(const Json& ping);
+
 // An entry of errors[] or warnings[]. The number is called error_code, error_number or errno; 0
 // when absent.
 struct RestError {

@@ -72,9 +72,9 @@ std::string RendezvousPort(const AttemptRef& attempt) {
 // shell turns the one signal into the other.
 std::string Preamble(const Launch& launch, bool traps) {
   const JobSpec& spec = launch.spec;
-  std::string text;
   // Slurm may run it again before Kezek sees that it was requeued: that is another attempt's to do.
-  if (spec.requeue) text = "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; ";
+  // Its owner may have made Slurm's job one that is requeued.
+  std::string text = "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; ";
   text += "export SLURM_JOB_NAME=" + Quoted(spec.name) +
           " MASTER_ADDR=\"$SLURMD_NODENAME\" MASTER_PORT=" + RendezvousPort(launch.attempt);
   if (traps) {

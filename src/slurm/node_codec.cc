@@ -106,8 +106,7 @@ Result<std::string> ParsePing(long status, std::string_view body) {
   if (!parsed || parsed->error || status != 200) return Unusable(status, body, parsed);
   const Json& pings = ListAt(parsed->body, "pings");
   const bool up = std::any_of(pings.begin(), pings.end(), [](const Json& ping) {
-    return ping.is_object() && (TruthAt(ping, "responding") || TextAt(ping, "ping") == "UP" ||
-                                TextAt(ping, "pinged") == "UP");
+    return ping.is_object() && AnswersPing(ping);
   });
   if (!up) return Error{Code::kUnavailable, "slurmctld does not answer slurmrestd's ping", {}};
   const Json& meta = ObjectAt(parsed->body, "meta");

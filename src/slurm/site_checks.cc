@@ -167,8 +167,7 @@ Findings LookAtControllers(const CheckOptions& options, Clock& clock) {
   std::vector<std::string> down;
   for (const auto& ping : ListAt(*answer, "pings")) {
     if (!ping.is_object()) continue;
-    const bool answers = TextAt(ping, "ping") == "UP" || TextAt(ping, "pinged") == "UP";
-    (answers ? up : down).push_back(TextAt(ping, "hostname"));
+    (AnswersPing(ping) ? up : down).push_back(TextAt(ping, "hostname"));
   }
   if (up.empty()) {
     return One(CheckState::kProblem, "no slurmctld answers", "systemctl status slurmctld");
@@ -292,7 +291,7 @@ Findings LookAtPartition(const CheckOptions& options, Clock& clock) {
   if (!nodes) return One(CheckState::kNotLookedAt, "partition " + ours->name + ": its nodes");
   std::vector<std::string> outside;
   for (const Node& node : options.topology) {
-    if (std::find(nodes->begin(), nodes->end(), node.name) == nodes->end()) {
+    if (std::find(nodes->begin(), nodes->end(), HostOf(node.name)) == nodes->end()) {
       outside.push_back(node.name);
     }
   }
@@ -322,7 +321,7 @@ std::vector<Node> AsHosts(const std::vector<Node>& topology) {
   std::vector<Node> hosts;
   std::map<std::string, std::size_t> at;
   for (const Node& node : topology) {
-    const std::string name = HostOf(node.name);
+    const std::string name(HostOf(node.name));
     const auto [known, is_new] = at.try_emplace(name, hosts.size());
     if (is_new) {
       hosts.push_back(node);

@@ -142,6 +142,14 @@ struct SlurmCluster::Parts {
     return std::nullopt;
   }
 
+  // What Slurm left out of it, if this is a job that must not be released.
+  std::optional<std::string> WhySpoilt(const AttemptRef& attempt, std::int64_t id) {
+    const std::scoped_lock lock(mutex);
+    const auto found = spoilt_jobs.find(attempt);
+    if (found == spoilt_jobs.end() || found->second.job_id != id) return std::nullopt;
+    return found->second.text;
+  }
+
   // In the name of the job's owner.
   HttpRequest RequestOf(std::string method, std::string path, const Followed& job) const {
     HttpRequest request;
@@ -172,6 +180,10 @@ struct SlurmCluster::Parts {
   void Withdraw(const AttemptRef& attempt, const std::string& unix_account, const Codec& codec,
                 const SubmitSpoilt& spoilt) {
     const Followed job{attempt, spoilt.job_id, unix_account, false};
+    {
+      const std::scoped_lock lock(mutex);
+      spoilt_jobs.insert_or_assign(attempt, spoilt);
+    }
     pool.Start(RequestOf("DELETE", codec.JobPath(spoilt.job_id), job),
                [this, attempt, text = spoilt.text](const HttpOutcome& outcome) {
                  const bool answered = outcome.kind == HttpOutcome::Kind::kAnswered;
@@ -196,6 +208,7 @@ struct SlurmCluster::Parts {
   std::set<std::string> under_way;                                 // method, path and body
   std::map<std::int64_t, std::pair<AttemptRef, TimeMs>> accepted;  // by id: whose, and since when
   std::map<AttemptRef, Followed> followed;
+  std::map<AttemptRef, SubmitSpoilt> spoilt_jobs;
   HttpPool pool;
 };
 
@@ -233,6 +246,10 @@ void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_i
                            const std::string& unix_account) {
   const Codec* codec = parts_->codecs.chosen();
   if (codec == nullptr) return parts_->sink(ReleaseDone{attempt, cluster_job_id, false, kNotYet});
+  if (const auto spoilt = parts_->WhySpoilt(attempt, cluster_job_id)) {
+    Cancel(attempt, cluster_job_id, unix_account);
+    return parts_->sink(ReleaseDone{attempt, cluster_job_id, false, *spoilt});
+  }
   const Followed job{attempt, cluster_job_id, unix_account, false};
   HttpRequest request = parts_->RequestOf("POST", codec->JobPath(cluster_job_id), job);
   request.body = kReleaseBody;

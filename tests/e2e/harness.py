@@ -95,15 +95,19 @@ class Cluster:
             raise AssertionError(f"kezek {' '.join(arguments)}: no end in {timeout} s") from None
         return process.returncode, output, errors
 
-    def admin(self, *arguments, script=None, status=0):
-        """What kezek says to the cluster's admin; errors, too, where another status is expected."""
+    def as_admin(self, *arguments, script=None):
+        """What subprocess.run says of kezek, run for the cluster's admin."""
         with open(f"{self.folder}/kezek/admin.token", encoding="utf-8") as file:
             token = file.read().strip()
         env = dict(os.environ, KEZEK_ENDPOINT=self.endpoint, KEZEK_TOKEN=token,
                    KEZEK_CONFIG="/dev/null")
-        done = subprocess.run([f"{self.folder}/bin/kezek", *arguments], env=env, input=script or "",
-                              text=True, check=False, stdout=subprocess.PIPE,
+        return subprocess.run([f"{self.folder}/bin/kezek", *arguments], env=env,
+                              input=script or "", text=True, check=False, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
+
+    def admin(self, *arguments, script=None, status=0):
+        """What kezek says to the cluster's admin; errors, too, where another status is expected."""
+        done = self.as_admin(*arguments, script=script)
         assert done.returncode == status, \
             f"kezek {' '.join(arguments)}: status {done.returncode}: {done.stderr}"
         return done.stdout if status == 0 else done.stdout + done.stderr

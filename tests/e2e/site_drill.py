@@ -25,10 +25,9 @@ sleep 2
 
 def as_admin(cluster, *arguments):
     """(exit status, what is printed) of a command that may end with 0 or 1."""
-    try:
-        return 0, cluster.admin(*arguments)
-    except AssertionError:
-        return 1, cluster.admin(*arguments, status=1)
+    done = cluster.as_admin(*arguments)
+    assert done.returncode in (0, 1), f"{arguments}: status {done.returncode}: {done.stderr}"
+    return done.returncode, done.stdout
 
 
 def doctor(cluster, *checks, status=None):

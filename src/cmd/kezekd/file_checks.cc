@@ -19,9 +19,11 @@ void LookAtSecret(const std::string& what, const std::string& path, FileFindings
                          "correct the path in the configuration, or make the file"});
     return;
   }
-  if ((info.st_mode & 077U) != 0) {
-    findings->push_back(
-        {CheckState::kProblem, name + " can be read by others", "chmod 600 " + path});
+  // kezekd's own group may read what root keeps.
+  const bool own_group = info.st_gid == ::getegid();
+  if ((info.st_mode & (own_group ? 037U : 077U)) != 0) {
+    findings->push_back({CheckState::kProblem, name + " can be read by others",
+                         std::string("chmod ") + (own_group ? "640 " : "600 ") + path});
   }
   // Whoever owns it can let others read it.
   if (info.st_uid != ::geteuid() && info.st_uid != 0) {

@@ -9,12 +9,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstring>
 #include <optional>
 #include <set>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 extern char** environ;
@@ -38,18 +40,34 @@ Ran Finish(pid_t child, int pipe) {
   Ran ran;
   const auto end = std::chrono::steady_clock::now() + kScontrolFor;
   std::array<char, 4096> buffer{};
+  bool complete = false;
   while (ran.output.size() < kOutputMost) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         end - std::chrono::steady_clock::now());
     pollfd wait{pipe, POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&wait, 1, static_cast<int>(left.count())) <= 0) break;
+    if (left.count() <= 0) break;
+    const int ready = ::poll(&wait, 1, static_cast<int>(left.count()));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) break;
     const ssize_t size = ::read(pipe, buffer.data(), buffer.size());
-    if (size <= 0) break;
+    if (size <= 0) {
+      complete = true;
+      break;
+    }
     ran.output.append(buffer.data(), static_cast<std::size_t>(size));
   }
-  if (std::chrono::steady_clock::now() >= end) ::kill(child, SIGKILL);
+  // Who has said all may yet hang.
   int status = 0;
-  if (::waitpid(child, &status, 0) == child && WIFEXITED(status)) ran.status = WEXITSTATUS(status);
+  pid_t ended = 0;
+  while (complete && ended == 0 && std::chrono::steady_clock::now() < end) {
+    ended = ::waitpid(child, &status, WNOHANG);
+    if (ended == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  if (ended == 0) {
+    ::kill(child, SIGKILL);
+    ended = ::waitpid(child, &status, 0);
+  }
+  if (ended == child && WIFEXITED(status)) ran.status = WEXITSTATUS(status);
   return ran;
 }
 

@@ -225,6 +225,21 @@ TEST(Config, ReportsAFileThatIsNotThere) {
   EXPECT_EQ(LoadConfig("/nonexistent/kezekd.yaml").error().code, Code::kNotFound);
 }
 
+TEST(Config, ContainersRunByOneSimpleCommand) {
+  const auto problem = [](const std::string& launch) {
+    const auto config = ParseConfig("containers: {launch: '" + launch + "'}\n", "k.yaml");
+    return config ? std::string() : config.error().message;
+  };
+  EXPECT_EQ(problem("env A=1 apptainer exec -B {output}:{output} {image} {command}").find("launch"),
+            std::string::npos);
+  EXPECT_NE(problem("apptainer exec {command}").find("lacks {image}"), std::string::npos);
+  EXPECT_NE(problem("a {image} {command} {out}").find("{out} is none of"), std::string::npos);
+  EXPECT_NE(problem("a \"{image}\" {command}").find("wants no quotes"), std::string::npos);
+  EXPECT_NE(problem("a ${image} {image} {command}").find("wants no quotes"), std::string::npos);
+  EXPECT_NE(problem("cd /; a {image} {command}").find("one simple command"), std::string::npos);
+  EXPECT_NE(problem("A=1 a {image} {command}").find("assignment"), std::string::npos);
+}
+
 TEST(Topology, PlacesNodesUnderLeaves) {
   const auto nodes = ParseTopology(
       "node: {gpu_type: h200, gpus: 8, cpus: 192, memory_mib: 2000000}\n"

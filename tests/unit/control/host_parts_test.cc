@@ -143,6 +143,33 @@ TEST_F(HostPartsTest, AJobOfEitherTypeRunsOnItsPartOfTheHost) {
   EXPECT_EQ(desk.Of(ref).ending, Ending::kNone) << "that is what was planned";
 }
 
+TEST_F(HostPartsTest, TheOrderInWhichTypesAreToldDoesNotMatter) {
+  Node host = Host();
+  host.gpu_type = kSlice;
+  host.gpus = 14;
+  host.foreign_gpus = 2;
+  host.more_gpus = {{.gpu_type = "h200", .gpus = 6, .foreign_gpus = 1}};
+  Node plain = host;  // the topology knows no slices of it
+  plain.name = "n7";
+  Node lost = plain;
+  lost.name = "n6";
+  lost.more_gpus = {{.gpu_type = "other", .gpus = 1}};
+  NodesObserved nodes{sim::SimNodes()};
+  for (Node& node : nodes.nodes) node.health = NodeHealth::kUp;
+  nodes.nodes[7] = host;
+  nodes.nodes[6] = plain;
+  nodes.nodes[5] = lost;
+  desk.Offer(nodes);
+  desk.Step();
+  const auto& seen = desk.controller->view()->nodes;
+  EXPECT_EQ(seen.at("n8").gpus, 6);
+  EXPECT_EQ(seen.at("n8").foreign_gpus, 1);
+  EXPECT_EQ(seen.at(kPart).gpus, 14);
+  EXPECT_EQ(seen.at("n7").gpus, 6);
+  EXPECT_EQ(seen.at("n7").gpu_type, "h200");
+  EXPECT_EQ(seen.at("n6").gpus, 0) << "it has none of the type that it is known by";
+}
+
 TEST_F(HostPartsTest, NoMoreOfAPartThanItHas) {
   std::size_t started = 0;
   for (int i = 0; i < 4; ++i) SubmitSlices();

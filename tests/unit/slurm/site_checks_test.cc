@@ -123,6 +123,8 @@ TEST_F(SlurmChecksTest, ASlurmctldThatIsDownIsNamed) {
   EXPECT_NE(Look("slurm-controllers").found.find("c2"), std::string::npos);
   Answer("ping", R"({"pings":[{"hostname":"c1","ping":"DOWN"}]})");
   EXPECT_EQ(Look("slurm-controllers").state, CheckState::kProblem);
+  Answer("ping", R"({"pings":[{"hostname":"c1","responding":true}]})");
+  EXPECT_EQ(Look("slurm-controllers").state, CheckState::kOk) << "as v0.0.45 has it";
 }
 
 TEST_F(SlurmChecksTest, ClocksAreComparedInWholeSeconds) {
@@ -155,6 +157,8 @@ TEST_F(SlurmChecksTest, ThePartitionMustBeUpAndHaveTheNodes) {
   const Finding outside = Look("slurm-partition");
   EXPECT_EQ(outside.state, CheckState::kProblem);
   EXPECT_NE(outside.found.find("n02"), std::string::npos) << outside.found;
+  options_.topology = {{.name = "n01"}, {.name = "n01/mig"}};
+  EXPECT_EQ(Look("slurm-partition").state, CheckState::kOk) << "a part is where its host is";
 }
 
 TEST_F(SlurmChecksTest, NodesAreReadAsAllReleasesTellThem) {

@@ -53,6 +53,8 @@ Json JobOf(const Launch& launch, const std::string& partition = "", const Codec&
 
 std::string ScriptOf(const Launch& launch) { return LaunchScript(launch, Plain().can()); }
 
+std::string Once() { return "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; "; }
+
 // Where the ranks of TwoNodes() meet.
 std::string Meeting() {
   return " MASTER_ADDR=\"$SLURMD_NODENAME\" MASTER_PORT=" +
@@ -171,15 +173,15 @@ TEST(SubmitBody, BytesThatAreNotUtf8DoNotStopIt) {
 TEST(LaunchScript, IsTheUsersOwnLineByLineWithItsNameAndArgumentsInFront) {
   Launch launch = TwoNodes();
   launch.spec.name = "it's";
-  EXPECT_EQ(ScriptOf(launch),
-            "#!/bin/bash\nexport SLURM_JOB_NAME='it'\\''s'" + Meeting() + "; echo hi\n");
+  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\n" + Once() + "export SLURM_JOB_NAME='it'\\''s'" +
+                                  Meeting() + "; echo hi\n");
   launch.spec.name = "lm";
   launch.spec.arguments = {"a", "it's b", ""};
-  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\nexport SLURM_JOB_NAME='lm'" + Meeting() +
+  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\n" + Once() + "export SLURM_JOB_NAME='lm'" + Meeting() +
                                   "; set -- 'a' 'it'\\''s b' ''; echo hi\n");
   launch.script = "#!/usr/bin/env sh";
-  EXPECT_EQ(ScriptOf(launch), "#!/usr/bin/env sh\nexport SLURM_JOB_NAME='lm'" + Meeting() +
-                                  "; set -- 'a' 'it'\\''s b' ''; ");
+  EXPECT_EQ(ScriptOf(launch), "#!/usr/bin/env sh\n" + Once() + "export SLURM_JOB_NAME='lm'" +
+                                  Meeting() + "; set -- 'a' 'it'\\''s b' ''; ");
 }
 
 TEST(LaunchScript, RunsInTheSitesContainer) {
@@ -229,7 +231,7 @@ TEST(LaunchScript, LeavesToSlurmWhatItsApiCanDo) {
   launch.spec.signal = {"USR1", 90 * kSecondMs, true};
   const Capabilities can = Speaking("v0.0.40").can();
   EXPECT_EQ(LaunchScript(launch, can),
-            "#!/bin/bash\nexport SLURM_JOB_NAME='lm'" + Meeting() + "; echo hi\n");
+            "#!/bin/bash\n" + Once() + "export SLURM_JOB_NAME='lm'" + Meeting() + "; echo hi\n");
   launch.script = "#!/usr/bin/perl\n1;\n";
   EXPECT_TRUE(LaunchScript(launch, can).ends_with("exec '/usr/bin/perl' /proc/self/fd/9 \"$@\"\n"));
 }
