@@ -103,11 +103,11 @@ class SecretFilesTest : public testing::Test {
 
 TEST_F(SecretFilesTest, WhatOthersMayReadIsNamedNotShown) {
   EXPECT_EQ(Look().at(0).state, CheckState::kOk);
-  ::chmod(path_.c_str(), 0640);
+  ::chmod(path_.c_str(), 0644);
   const auto open = Look();
   ASSERT_EQ(open.size(), 1U);
   EXPECT_EQ(open[0].state, CheckState::kProblem);
-  EXPECT_EQ(open[0].mend, "chmod 600 " + path_);
+  EXPECT_EQ(open[0].mend, "chmod 640 " + path_);
   EXPECT_EQ(open[0].found.find("topsecret"), std::string::npos);
   std::remove(path_.c_str());
   EXPECT_EQ(Look().at(0).state, CheckState::kProblem);

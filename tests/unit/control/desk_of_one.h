@@ -62,7 +62,7 @@ class DeskOfOne : public CommitObserver {
     spec.time_limit_ms = kHourMs;
     if (change) change(spec);
     Submission submission;
-    submission.user = user;
+    submission.user = submitter;
     submission.spec = std::make_shared<const JobSpec>(std::move(spec));
     submission.script = "#!/bin/sh\n";
     submission.idempotency_key = "k" + std::to_string(++keys);
@@ -138,7 +138,7 @@ class DeskOfOne : public CommitObserver {
     ClusterJob job;
     job.id = id;
     job.attempt = ref;
-    job.unix_account = "kz-user" + std::to_string(user.value - 1);
+    job.unix_account = "kz-user" + std::to_string(submitter.value - 1);
     const auto stored = store.attempts().find(ref);
     const std::int64_t epoch =
         stored == store.attempts().end() ? store.epoch() : stored->second.epoch;
@@ -166,7 +166,7 @@ class DeskOfOne : public CommitObserver {
   sim::MemoryStore store;
   std::unique_ptr<Controller> controller;
   TimeMs now = 1'800'000'000'000;
-  UserId user = kUser;  // who submits
+  UserId submitter = kUser;
   int keys = 0;
 };
 

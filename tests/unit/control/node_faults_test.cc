@@ -29,7 +29,7 @@ class NodeFaultsTest : public ::testing::Test {
     return ref;
   }
   AttemptRef Started(const std::string& node) {
-    desk.user = UserId{1 + id_ % 2};
+    desk.submitter = UserId{1 + id_ % 2};
     const JobId job = desk.Submit([&node](JobSpec& spec) { spec.nodes = {node}; });
     return desk.Started(job, ++id_);
   }
