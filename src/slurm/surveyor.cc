@@ -20,6 +20,7 @@ constexpr DurationMs kExpectFor = 30 * kSecondMs;
 constexpr std::size_t kLooksMost = 64;  // in one round, so that listings go on
 constexpr DurationMs kMissingAgain = 2 * kSecondMs;
 constexpr DurationMs kMissingAgainMost = 30 * kSecondMs;
+constexpr DurationMs kNoRecordComes = 60 * kSecondMs;
 constexpr std::int64_t kBacklogMost = 100;  // slurmctld's records on their way at any time
 constexpr DurationMs kLargeAnswerFactor = 3;
 constexpr DurationMs kSkewSeen = 1500;  // slurmctld tells whole seconds
@@ -223,7 +224,9 @@ bool Surveyor::AddFirstRun(ClusterJob* job) {
     return false;
   }
   const TimeMs since = missing_since_.emplace(job->attempt, now).first->second;
-  return now - since >= options_.accounting_patience_ms;
+  if (now - since >= options_.accounting_patience_ms) return true;
+  // Runs of a second or two may have no record at all: with no news on its way none will come.
+  return now - since >= kNoRecordComes && !AccountingLags();
 }
 
 bool Surveyor::Tell(ClusterJob job) {
