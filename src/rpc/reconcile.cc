@@ -268,9 +268,18 @@ class Reconciler {
   Result<void> LookUp(const ChargedAttempt& here, const std::string& account) {
     const auto runs = books_.RunsOf(here.attempt.cluster_job_id);
     if (!runs) return BooksError(runs.error());
+    // Of a job that Slurm requeued there are several: the one that began then, else one that is
+    // over.
+    const BookedRun* best = nullptr;
+    const auto fits = [&here](const BookedRun& run) {
+      return std::pair(run.start_ms == Second(here.attempt.start_ms), run.end_ms != 0);
+    };
     for (const BookedRun& run : *runs) {
       if (run.attempt != here.attempt.ref || IsOthers(run)) continue;
-      Add(CompareRun(here, run, account));
+      if (best == nullptr || fits(*best) < fits(run)) best = &run;
+    }
+    if (best != nullptr) {
+      Add(CompareRun(here, *best, account));
       return {};
     }
     Rows rows(here.attempt.ref, here.attempt.cluster_job_id, TimeHere(here.attempt));

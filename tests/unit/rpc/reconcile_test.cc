@@ -214,6 +214,17 @@ TEST_F(ReconcileTest, WhatOneSideLacksIsNamed) {
   EXPECT_EQ(Differences(), (Texts{"UNKNOWN_HERE 1/1", "UNKNOWN_HERE 2/1"})) << "run twice";
 }
 
+TEST_F(ReconcileTest, OfSeveralRecordsTheAttemptsOwnIsCompared) {
+  books_.runs[0].end_ms += 400 * kDayMs;  // looked up, for it is outside of the time asked for
+  BookedRun next = books_.runs[0];
+  next.start_ms += kHourMs;
+  next.end_ms = 0;
+  books_.runs.insert(books_.runs.begin(), next);
+  const Texts found = Differences();
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].find("END_DIFFERS 1/1"), 0U) << found[0];
+}
+
 TEST_F(ReconcileTest, WhatRunsOnInOneIsNamed) {
   books_.runs[0].end_ms = 0;
   EXPECT_EQ(Differences(), Texts{"RUNS_IN_SLURM 1/1"});
