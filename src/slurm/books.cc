@@ -38,6 +38,7 @@ struct SlurmBooks::State {
   Result<HttpOutcome> Get(const std::string& tail) { return Do("GET", tail, "", ""); }
   Result<void> Post(const std::string& tail, std::string body, std::string about);
   Result<std::string> Cluster();
+  Result<void> Associate(const std::string& unix_account, const std::string& account, bool is_new);
   Result<void> ReadInto(const std::string& tail, const char* list, std::set<std::string>* names);
 
   BooksOptions options;
@@ -170,31 +171,30 @@ Result<void> SlurmBooks::AddAccount(const std::string& account, const std::strin
                       AccountAssociationBody(*cluster, account, description), about);
 }
 
+Result<void> SlurmBooks::State::Associate(const std::string& unix_account,
+                                          const std::string& account, bool is_new) {
+  const auto its_cluster = Cluster();
+  if (!its_cluster) return its_cluster.error();
+  const std::string about = "user " + unix_account + " in account " + account;
+  if (api != kFirstRelease) {
+    return Post("/users_association",
+                UserAssociationBody(*its_cluster, unix_account, account, is_new), about);
+  }
+  if (is_new) {  // of no use without the association, which comes next
+    auto made = Post("/users", UserBody(unix_account, account), about);
+    if (!made) return made;
+  }
+  return Post("/associations", AssociationBody(*its_cluster, unix_account, account), about);
+}
+
 Result<void> SlurmBooks::AddUser(const std::string& unix_account, const std::string& account) {
   const std::scoped_lock lock(state_->mutex);
-  const auto cluster = state_->Cluster();
-  if (!cluster) return cluster.error();
-  const std::string about = "user " + unix_account + " in account " + account;
-  if (state_->api != kFirstRelease) {
-    return state_->Post("/users_association",
-                        UserAssociationBody(*cluster, unix_account, account, true), about);
-  }
-  // Such a user is of no use without the association, which comes next.
-  auto made = state_->Post("/users", UserBody(unix_account, account), about);
-  if (!made) return made;
-  return state_->Post("/associations", AssociationBody(*cluster, unix_account, account), about);
+  return state_->Associate(unix_account, account, true);
 }
 
 Result<void> SlurmBooks::AddMember(const std::string& unix_account, const std::string& account) {
   const std::scoped_lock lock(state_->mutex);
-  const auto cluster = state_->Cluster();
-  if (!cluster) return cluster.error();
-  const std::string about = "user " + unix_account + " in account " + account;
-  if (state_->api != kFirstRelease) {
-    return state_->Post("/users_association",
-                        UserAssociationBody(*cluster, unix_account, account, false), about);
-  }
-  return state_->Post("/associations", AssociationBody(*cluster, unix_account, account), about);
+  return state_->Associate(unix_account, account, false);
 }
 
 Result<std::vector<BookedRun>> SlurmBooks::EndedRuns(TimeMs since_ms, TimeMs until_ms) {
