@@ -70,6 +70,7 @@ void SayWhatNoLongerFits(Core& core) {
   }
 }
 
+// Goes before all other actions: what is asked in the same step is answered by what is followed.
 void FollowAll(Core& core) {
   if (!core.follow_changed) return;
   core.follow_changed = false;
@@ -77,7 +78,8 @@ void FollowAll(Core& core) {
   for (const auto& [ref, attempt] : core.state.attempts()) {
     if (attempt.cluster_job_id != 0) action.jobs.push_back(core.FollowedOf(attempt));
   }
-  core.Do(std::move(action));
+  auto& actions = core.ready.actions;
+  actions.insert(actions.begin(), std::move(action));
 }
 
 void TakeTimers(Core& core) {
