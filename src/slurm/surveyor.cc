@@ -24,6 +24,8 @@ constexpr DurationMs kNoRecordComes = 60 * kSecondMs;
 constexpr std::int64_t kBacklogMost = 100;  // slurmctld's records on their way at any time
 constexpr DurationMs kLargeAnswerFactor = 3;
 constexpr DurationMs kSkewSeen = 1500;  // slurmctld tells whole seconds
+// Why slurmctld drains a node that still has a job of an id that is given anew.
+constexpr std::string_view kDuplicateId = "Duplicate jobid";
 
 DurationMs SteadyMs() {
   using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::steady_clock;
@@ -162,7 +164,7 @@ void Surveyor::Round(Orders orders) {
     reconcile_due_ = false;
     Listing listing{watch_.OurJobs(listing_)};
     // What is left out is asked for.
-    std::erase_if(listing.jobs, [this](ClusterJob& job) { return !AddFirstRun(&job); });
+    std::erase_if(listing.jobs, [this](ClusterJob& job) { return !Complete(&job); });
     sink_(std::move(listing));
   }
   if (!up_) return;
@@ -229,8 +231,28 @@ bool Surveyor::AddFirstRun(ClusterJob* job) {
   return now - since >= kNoRecordComes && !AccountingLags();
 }
 
+// Whether the job was cancelled by its node as it began, for the node still has one of its id that
+// slurmctld has forgotten: as slurmctld tells it, its owner or an admin might have done that.
+bool Surveyor::RefusedByNode(const ClusterJob& job) {
+  const bool at_once = job.state == ClusterJobState::kCancelled && job.start_ms != 0 &&
+                       job.end_ms - job.start_ms <= kSecondMs;
+  if (!at_once || job.restarts > 0 || !SurveyNodes(true)) return false;
+  return std::any_of(nodes_.begin(), nodes_.end(), [&job](const Node& node) {
+    const bool its = std::any_of(job.granted.begin(), job.granted.end(),
+                                 [&](const NodeGrant& grant) { return grant.node == node.name; });
+    return (its || job.granted.empty()) && node.health_reason.starts_with(kDuplicateId);
+  });
+}
+
+// False: not yet all is known that is to be told.
+bool Surveyor::Complete(ClusterJob* job) {
+  if (!AddFirstRun(job)) return false;
+  if (RefusedByNode(*job)) job->node_failed = true;
+  return true;
+}
+
 bool Surveyor::Tell(ClusterJob job) {
-  if (!AddFirstRun(&job)) return false;
+  if (!Complete(&job)) return false;
   sink_(Observed{std::move(job)});
   return true;
 }

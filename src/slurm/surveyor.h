@@ -71,6 +71,8 @@ class Surveyor {
   void Report(std::vector<ClusterJob> changed);
   bool Tell(ClusterJob job);
   bool AddFirstRun(ClusterJob* job);
+  bool RefusedByNode(const ClusterJob& job);
+  bool Complete(ClusterJob* job);
   void LookDue();
   void LookHot();
   bool LookAt(const Followed& job, bool always);

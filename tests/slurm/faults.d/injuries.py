@@ -55,6 +55,17 @@ def frozen(stack, part, seconds):
     os.kill(pid, signal.SIGCONT)
 
 
+@fault("slurmctld-fails-over", "slurmctld", "slurmdbd", "munged")
+def slurmctld_fails_over(stack, rng, _):
+    """Its host is gone; the backup takes over, and gives back later."""
+    with stack.backup_slurmctld():
+        yield 2
+        stack.kill("slurmctld")
+        yield rng.uniform(6, 20)  # after SlurmctldTimeout it leads
+        stack.part("start", "slurmctld")
+        yield 3
+
+
 @fault("slurmctld-cold", "slurmctld", "slurmdbd", "nodes", "proxy")
 def slurmctld_cold(stack, rng, _):
     """Without the state it has: it begins as on its first day, and keeps on counting ids."""

@@ -7,8 +7,9 @@ import re
 import injuries
 
 FINAL = ("succeeded", "failed", "timed_out", "cancelled")
-# What a fault of the machine makes of an attempt: it costs nothing.
+# What a fault of the machine makes of an attempt: it costs nothing, but where nobody saw it fail.
 FAULTY = ("node_failed", "launch_failed")
+LOST = "LOST_BY_CLUSTER"
 
 
 def host_list(text):
@@ -49,10 +50,10 @@ class Records:
     def read_attempts(self):
         fields = ("job_id", "element", "number", "state", "outcome", "cluster_job_id", "start_ms",
                   "end_ms", "counted_milli", "rate_milli", "factor_milli", "limit_ms",
-                  "planned_ms", "settled", "ending")
+                  "planned_ms", "settled", "ending", "code")
         attempts = {}
-        for row in self.stack.sql(f"select {', '.join(fields)} from attempts"
-                                  " order by job_id, element, number"):
+        for row in self.stack.sql(f"select {', '.join(fields[:-1])}, coalesce(reason->>'code', '')"
+                                  " from attempts order by job_id, element, number"):
             one = dict(zip(fields, row))
             for name in fields[5:13]:
                 one[name] = int(one[name])
@@ -192,6 +193,9 @@ def mischarged(records):
             continue
         if count != 1:
             yield f"{name}: settled {count} times"
+        if attempt["code"] == LOST:
+            yield from mischarged_lost(records, name, attempt, charged)
+            continue
         if attempt["outcome"] in FAULTY and charged:
             yield f"{name}: {charged} charged for a fault of the machine"
         row = row_of(records, attempt)
@@ -217,6 +221,16 @@ def mischarged(records):
         most = -(-attempt["limit_ms"] // 60_000) * 60_000 + 120_000
         if attempt["outcome"] not in FAULTY and charged != price(attempt, min(time_ms, most)):
             yield f"{name} ({attempt['outcome']}): {charged} charged of {due}"
+
+
+def mischarged_lost(records, name, attempt, charged):
+    """Charged until it was last seen alive, which is no later than its own files have it."""
+    due = price(attempt, (attempt["end_ms"] - attempt["start_ms"]) // 1000 * 1000)
+    if charged != due:
+        yield f"{name}: {charged} charged, {due} until it was last seen"
+    end = records.files.get(f"{name}.end")
+    if end and attempt["end_ms"] / 1000 > float(end[0]) + 2:
+        yield f"{name}: charged until {attempt['end_ms']}, it ended at {end[0]}"
 
 
 def shared_gpus(records):
@@ -267,11 +281,23 @@ def unexplained(records):
             yield f"job {name} is cancelled by nobody ({job['reason']})"
         if state == "failed" and asked["code"] == 0 and not lost_at_a_fault(asked, numbers):
             yield f"job {name} has failed ({job['reason']}), and its script does not: {numbers}"
-        if state == "timed_out":
+        if state == "timed_out" and not launch_lost(records, name, numbers):
             yield f"job {name} has timed out"
         well = [key for key in done if records.attempts[key]["outcome"] == "succeeded"]
         if len(well) > 1:
             yield f"job {name} came to its end in several runs: {done}"
+
+
+def launch_lost(records, name, attempts):
+    """Slurm's books have it running to its limit, and its nodes have never heard of it. Counted."""
+    last = max(attempts, key=lambda one: int(one["number"]))
+    row = row_of(records, last)
+    key = f"{name}.{last['number']}"
+    lost_it = key not in records.begun and row is not None and \
+        row["End"] - row["Start"] >= last["limit_ms"] // 1000 - 2
+    if lost_it:
+        records.slurm_wrong.add(key)
+    return lost_it
 
 
 def lost_at_a_fault(asked, attempts):

@@ -2,6 +2,7 @@
 fault does to one part of it: end it by force, start it again, change what Slurm knows."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -21,6 +22,7 @@ import standby  # noqa: E402
 
 REQUEST_TIMEOUT_S = 5
 CLUSTER = os.path.join(ROOT, "deploy", "cluster")
+BACKUP = "kezek-backup"  # the host name of the second slurmctld
 # The pid file of each part, and its process's name.
 PARTS = {"slurmctld": ("slurm/run/slurmctld.pid", "slurmctld"),
          "slurmdbd": ("slurm/run/slurmdbd.pid", "slurmdbd"),
@@ -65,8 +67,9 @@ class Stack(harness.Cluster):
         super().__enter__()
         try:
             self.slurm_conf_lines()
-            self.part("stop", "slurmctld", *self.node_names())
-            self.part("start", "slurmctld", *self.node_names())
+            parts = ("slurmctld", "slurmrestd", *self.node_names())
+            self.part("stop", *parts)
+            self.part("start", *parts)
             with open(self.path("ports/slurmrestd"), encoding="utf-8") as file:
                 upstream = ("127.0.0.1", int(file.read()))
             self.proxy = proxy.Proxy(upstream, REQUEST_TIMEOUT_S, self.seed)
@@ -94,9 +97,21 @@ class Stack(harness.Cluster):
         return len(states) == self.nodes and all(state in ("idle", "mixed") for state in states)
 
     def slurm_conf_lines(self):
-        """Small ids that come round again; what has ended is soon forgotten; nodes soon down."""
-        with open(self.path("slurm/etc/slurm.conf"), "a", encoding="utf-8") as file:
-            file.write(f"FirstJobId=1\nMaxJobId={self.last_id}\nMinJobAge=30\nSlurmdTimeout=20\n")
+        """Small ids that come round again; what has ended is soon forgotten; nodes soon down. And
+        a second slurmctld, with a configuration and a name service of its own."""
+        path = self.path("slurm/etc/slurm.conf")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"SlurmctldHost={BACKUP}(127.0.0.2)\nSlurmctldTimeout=5\n"
+                       f"FirstJobId=1\nMaxJobId={self.last_id}\nMinJobAge=30\nSlurmdTimeout=20\n")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(self.path("slurm/etc/backup.conf"), "w", encoding="utf-8") as file:
+            file.write(text.replace("/slurmctld.pid", "/backup.pid").replace(
+                "/slurmctld.log", "/backup.log"))
+        with open("/etc/hosts", encoding="utf-8") as file:
+            hosts = file.read()
+        with open(self.path("slurm/etc/hosts"), "w", encoding="utf-8") as file:
+            file.write(f"{hosts}\n127.0.0.2 {BACKUP}\n")
 
     def kezekd_conf(self, tokens="key"):
         """Over the proxy, with tokens that it signs or those of a file."""
@@ -135,6 +150,20 @@ class Stack(harness.Cluster):
         os.rename(path + ".new", path)
 
     # Parts.
+
+    @contextlib.contextmanager
+    def backup_slurmctld(self):
+        """The second slurmctld, standing by: on a host of another name, as far as it can see."""
+        hosts = self.path("slurm/etc/hosts")
+        with open(self.path("log/backup.out"), "ab") as log, subprocess.Popen(
+                ["unshare", "--uts", "--mount", "sh", "-c",
+                 f"hostname {BACKUP} && mount --bind {hosts} /etc/hosts && exec slurmctld -D"],
+                env={**self.slurm_env, "SLURM_CONF": self.path("slurm/etc/backup.conf")},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def part(self, verb, *parts):
         done = subprocess.run([os.path.join(CLUSTER, "slurm"), verb, self.folder, *parts],

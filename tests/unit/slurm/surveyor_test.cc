@@ -326,6 +326,25 @@ TEST_F(SurveyorTest, TheNodesOfARequeuedJobAreToldBeforeIt) {
   EXPECT_TRUE(nodes);
 }
 
+// slurmd cancels it as root, as an admin might: only what slurmctld says of the node tells.
+TEST_F(SurveyorTest, AJobWhoseIdItsNodeStillHasIsCancelledByTheMachine) {
+  std::string cancelled = JobsBody(R"("job_state":"CANCELLED","nodes":"n01")");
+  cancelled.replace(cancelled.find("107"), 3, "100");
+  Answer("/slurm/v0.0.38/jobs", 200, cancelled);
+  Start();
+  surveyor_->Follow({kFollowed});
+  const auto by_hand = Wait<Observed>();
+  ASSERT_TRUE(by_hand);
+  EXPECT_FALSE(by_hand->job.node_failed);
+  std::string drained = kOneNode;
+  drained.replace(drained.find("idle\""), 5, R"(idle","reason":"Duplicate jobid")");
+  Answer("/slurm/v0.0.38/nodes", 200, drained);
+  surveyor_->Reconcile();
+  const auto listing = Wait<Listing>();
+  ASSERT_TRUE(listing);
+  EXPECT_TRUE(listing->jobs.at(0).node_failed);
+}
+
 TEST_F(SurveyorTest, AnOddJobIsSaidOnceAndSilencesNothing) {
   const std::string odd = R"("jobs":[{"job_id":4,"name":")"
                           "\xff"
