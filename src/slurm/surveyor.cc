@@ -353,7 +353,11 @@ bool Surveyor::MayLook(const AttemptRef& attempt) const {
 void Surveyor::LookDue() {
   std::vector<Followed> due;
   for (const auto& [id, job] : looks_due_) {
-    if (due.size() < kLooksMost && MayLook(id)) due.push_back(job);
+    if (due.size() >= kLooksMost || !MayLook(id)) continue;
+    // Who asks after a call has only its number: what is followed is known better.
+    const Followed* known = watch_.Known(id);
+    const bool same = known != nullptr && known->cluster_job_id == job.cluster_job_id;
+    due.push_back(same ? *known : job);
   }
   for (const auto& job : due) {
     if (!up_) return;

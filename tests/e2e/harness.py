@@ -112,13 +112,16 @@ class Cluster:
             f"kezek {' '.join(arguments)}: status {done.returncode}: {done.stderr}"
         return done.stdout if status == 0 else done.stdout + done.stderr
 
-    def sql(self, statement):
-        """Rows of texts, of Kezek's own tables."""
+    def postgres_env(self):
+        """The environment of PostgreSQL's programs, as its superuser."""
         with open(f"{self.folder}/env", encoding="utf-8") as file:
             values = dict(line.removeprefix("export ").strip().split("=", 1) for line in file)
-        env = dict(os.environ)
-        env.update((name, value) for name, value in values.items() if name.startswith("PG"))
-        env.update(PGDATABASE="kezek", PGOPTIONS="-c search_path=kezek")
+        return {**os.environ,
+                **{name: value for name, value in values.items() if name.startswith("PG")}}
+
+    def sql(self, statement):
+        """Rows of texts, of Kezek's own tables."""
+        env = {**self.postgres_env(), "PGDATABASE": "kezek", "PGOPTIONS": "-c search_path=kezek"}
         done = subprocess.run(["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", "-c", statement], env=env,
                               check=True, text=True, stdout=subprocess.PIPE)
         return [line.split("|") for line in done.stdout.splitlines()]

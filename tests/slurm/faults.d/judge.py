@@ -83,6 +83,8 @@ class Records:
                 row[name] = int(row[name]) if row[name].isdigit() else 0
             if row["NodeList"] in ("", "None assigned"):
                 row["Start"] = 0  # what was requeued, and ended before it ran again
+            if any(restore.lost(row["JobName"], row["Submit"]) for restore in self.stack.restores):
+                continue
             rows.append(row)
         return rows
 
@@ -277,27 +279,31 @@ def unexplained(records):
         if state == "succeeded" and asked["code"] != 0:
             yield f"job {name} has succeeded, and its script fails"
         if state == "cancelled" and base not in records.clients.cancelled and \
-                "scancel" not in done_by and not lost_at_a_fault(asked, numbers):
+                not done_by & {"scancel", "restored"} and not lost_at_a_fault(asked, numbers):
             yield f"job {name} is cancelled by nobody ({job['reason']})"
         if state == "failed" and asked["code"] == 0 and not lost_at_a_fault(asked, numbers):
             yield f"job {name} has failed ({job['reason']}), and its script does not: {numbers}"
-        if state == "timed_out" and not launch_lost(records, name, numbers):
+        if state == "timed_out" and not runs_on_in_books(records, name,
+                                                                      numbers):
             yield f"job {name} has timed out"
         well = [key for key in done if records.attempts[key]["outcome"] == "succeeded"]
         if len(well) > 1:
             yield f"job {name} came to its end in several runs: {done}"
 
 
-def launch_lost(records, name, attempts):
-    """Slurm's books have it running to its limit, and its nodes have never heard of it. Counted."""
+def runs_on_in_books(records, name, attempts):
+    """A slurmctld that was killed has it running to its limit, though no node has heard of it, or
+    it had ended: by its files. Counted, and not Kezek's."""
     last = max(attempts, key=lambda one: int(one["number"]))
     row = row_of(records, last)
+    if row is None or row["End"] - row["Start"] < last["limit_ms"] // 1000 - 2:
+        return False
     key = f"{name}.{last['number']}"
-    lost_it = key not in records.begun and row is not None and \
-        row["End"] - row["Start"] >= last["limit_ms"] // 1000 - 2
-    if lost_it:
-        records.slurm_wrong.add(key)
-    return lost_it
+    end = records.files.get(f"{key}.end")
+    if key in records.begun and not (end and float(end[0]) < row["End"] - 3):
+        return False
+    records.slurm_wrong.add(key)
+    return True
 
 
 def lost_at_a_fault(asked, attempts):

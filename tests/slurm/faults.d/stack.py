@@ -62,6 +62,8 @@ class Stack(harness.Cluster):
         self.token_file = self.path("kezek/slurm.jwt")
         self.touched = {}  # by an admin behind Kezek's back: what was done, by the job's name
         self.states_lost = []  # when slurmctld forgot everything
+        self.restores = []  # restored.Restore
+        self.clients = None
 
     def __enter__(self):
         super().__enter__()
@@ -207,6 +209,20 @@ class Stack(harness.Cluster):
     def start_postgres(self):
         subprocess.run([os.path.join(CLUSTER, "postgres"), "up", self.folder, "--auth", "scram"],
                        check=True, stdout=subprocess.DEVNULL)
+
+    def dump(self):
+        """A copy of Kezek's database; its path."""
+        path = self.path("copy.dump")
+        self.postgres("pg_dump", "--format=custom", "--schema=kezek", f"--file={path}")
+        return path
+
+    def restore(self, path):
+        self.postgres("pg_restore", "--dbname=kezek", "--clean", "--if-exists",
+                      "--single-transaction", path)
+
+    def postgres(self, *command):
+        subprocess.run(command, env={**self.postgres_env(), "PGDATABASE": "kezek"}, check=True,
+                       stdout=subprocess.DEVNULL)
 
     def kill_processes(self, node):
         """What runs on the node besides slurmd: a machine that is switched off."""

@@ -120,6 +120,7 @@ class Clients:
         self.stop = threading.Event()
         self.acknowledged, self.cancelled, self.wrong = {}, set(), []
         self.unanswered = 0
+        self.forgotten, self.forgot_at = 0, 0.0  # of a lost history
         self.threads = [threading.Thread(target=self.work) for _ in range(CLIENTS)]
 
     def start(self):
@@ -170,18 +171,29 @@ class Clients:
         name = output.strip()
         with self.lock:
             self.acknowledged[name] = one
+            one["at"] = time.time()
         if one["cancel_after"] is not None:
             self.stop.wait(one["cancel_after"])
-            self.cancel(one["user"], name)
+            self.cancel(one, name)
 
-    def cancel(self, user, name):
+    def forget(self, known, since):
+        """What was acknowledged since then and is not known any more was lost with the history."""
+        with self.lock:
+            self.forgot_at = time.time()
+            for name in [name for name, one in self.acknowledged.items()
+                         if one["at"] >= since and name not in known]:
+                del self.acknowledged[name]
+                self.forgotten += 1
+
+    def cancel(self, one, name):
         while not self.stop.is_set():
             # Before it is known whether it is taken: what ends by it must not surprise.
             self.cancelled.add(name)
-            status, _, errors = self.stack.kezek(user, "cancel", name, timeout=300)
+            status, _, errors = self.stack.kezek(one["user"], "cancel", name, timeout=300)
             if status == UNREACHABLE:
                 time.sleep(0.3)
                 continue
-            if status != 0 and "has ended" not in errors:
+            lost = one["at"] < self.forgot_at
+            if status != 0 and "has ended" not in errors and not lost:
                 self.wrong.append(f"cancel {name}: status {status}: {errors}")
             return

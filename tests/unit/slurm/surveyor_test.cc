@@ -247,6 +247,18 @@ TEST_F(SurveyorTest, AnotherJobUnderTheSameIdIsNotOurs) {
   EXPECT_TRUE(Wait<Unknown>());
 }
 
+// What slurmctld had not told slurmdbd before it lost its state has no name, and another's times.
+TEST_F(SurveyorTest, ALookByNumberAloneTakesNoOthersEnd) {
+  std::string nameless = Record9("CANCELLED");
+  nameless.replace(nameless.find("kezek-5-1"), 9, "allocation");
+  Answer("/slurmdb/v0.0.38/job/9", 200, nameless);
+  Start(0);
+  surveyor_->Follow({{kAttempt, 9, "alice", true, 102'000, {}}});
+  surveyor_->Look({kAttempt, 9, "alice", false});
+  ASSERT_TRUE(Wait<Unknown>());
+  EXPECT_EQ(Count<Observed>(), 0);
+}
+
 TEST_F(SurveyorTest, AJobThatItsOwnerNamedAnewIsFoundAliveAndEnded) {
   Followed started = kFollowed;
   started.start_ms = 100 * kSecondMs;

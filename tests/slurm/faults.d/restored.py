@@ -1,0 +1,98 @@
+"""The database is lost and an older copy of it restored: what an admin does then, and what the
+judges must know of the history that is lost."""
+
+import os
+import re
+import subprocess
+import time
+
+import injuries
+
+NAME = re.compile(r"kezek-([\d_]+)-(\d+)")
+
+
+class Restore:
+    """When, and which attempts the copy knew; what else is older belongs to the lost history."""
+
+    def __init__(self, stack):
+        rows = stack.sql("select job_id, element, number, state from attempts")
+        self.known, self.alive = set(), set()
+        for job, element, number, state in rows:
+            name = job if int(element) < 0 else f"{job}_{element}"
+            self.known.add(f"{name}.{number}")
+            if state != "ended":
+                self.alive.add(f"kezek-{name}-{number}")
+        self.time = time.time()
+
+    def lost(self, name, submitted):
+        match = NAME.fullmatch(name)
+        return bool(match) and submitted < self.time and \
+            f"{match[1]}.{match[2]}" not in self.known
+
+
+def attempt_of(file):
+    return ".".join(file.split(".")[:2])
+
+
+def lost_files(restore, runs):
+    return [file for file in os.listdir(runs) if attempt_of(file) not in restore.known]
+
+
+def end_lost_runs(stack, restore, runs):
+    """As docs/operating.md says: what Slurm has beyond the copy is ended, whatever its name is
+    by now."""
+    ids = set()
+    for file in lost_files(restore, runs):
+        if file.endswith(".begin"):
+            with open(os.path.join(runs, file), encoding="utf-8") as begin:
+                ids.update(begin.read().split()[:1])
+
+    def beyond():
+        done = subprocess.run(["squeue", "-h", "-a", "-o", "%i|%j"], env=stack.slurm_env,
+                              check=False, text=True, stdout=subprocess.PIPE, timeout=60)
+        rows = [line.split("|") for line in done.stdout.splitlines()]
+        return [row[0] for row in rows if row[0] in ids or restore.lost(row[1], 0)]
+
+    for number in beyond():
+        stack.command("scancel", number)
+    stack.until("the end of what the lost history ran", lambda: not beyond(), 60)
+
+
+def put_away(stack, restore, runs):
+    """Numbers are given again: the files of the lost runs would be taken for those of others."""
+    away = stack.path(f"lost-{len(stack.restores)}")
+    os.makedirs(away, exist_ok=True)
+    for file in lost_files(restore, runs):
+        os.rename(os.path.join(runs, file), os.path.join(away, file))
+
+
+def accept(stack):
+    """An admin's word, where kezekd asks for it: it does if Slurm shows what the copy lacks."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        done = stack.as_admin("admin", "resume", "--accept-restore", "--reason", "restored")
+        if done.returncode == 0:
+            return
+        time.sleep(1)
+
+
+@injuries.fault("postgres-restored", "postgres", "kezekd", "token", "proxy", "nodes",
+                *injuries.CONTROL)
+def postgres_restored(stack, rng, _):
+    """The copy is some seconds old."""
+    begun = time.time()
+    copy = stack.dump()
+    yield rng.uniform(3, 20)
+    stack.kill("kezekd")
+    yield rng.uniform(1, 5)
+    stack.restore(copy)
+    restore = Restore(stack)
+    stack.restores.append(restore)
+    stack.clients.forget({row[0] for row in stack.sql("select distinct id from jobs")}, begun)
+    for name in restore.alive:  # what became of it in the lost history may come as a surprise
+        stack.touched.setdefault(name, set()).add("restored")
+    runs = stack.path("runs")
+    end_lost_runs(stack, restore, runs)
+    put_away(stack, restore, runs)
+    stack.start_leader()
+    accept(stack)
