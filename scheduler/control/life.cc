@@ -214,6 +214,10 @@ bool IsAnotherRun(const Attempt& attempt, const ClusterJob& job) {
 
 End EndOf(const Attempt& known, const ClusterJob& job) {
   Attempt attempt = known;
+  if (job.state == ClusterJobState::kFailed && job.exit_code == kBegunBeforeExit) {
+    if (attempt.start_ms == 0) attempt.start_ms = job.start_ms;
+    return EndOfLost(attempt);
+  }
   attempt.ending = EndingThatCounts(known, job);
   End end;
   end.start_ms = job.start_ms != 0 ? job.start_ms : attempt.start_ms;

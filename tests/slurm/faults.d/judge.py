@@ -130,7 +130,8 @@ def twice(records):
         known = records.attempts.get(attempt)
         if known is None:
             yield f"{attempt} has run, and no such attempt is recorded"
-        elif known["cluster_job_id"] != ids:
+        elif known["cluster_job_id"] != ids and not records.stack.touched.get(
+                f"kezek-{attempt.replace('.', '-')}", set()) >= {"renamed", "restored"}:
             yield (f"{attempt} ran as Slurm's {ids}, recorded is {known['cluster_job_id']}")
     ran = {}
     for row in records.slurm:

@@ -192,6 +192,26 @@ TEST(LifeTest, WhatIsLostEndsWhenLastSeen) {
   EXPECT_EQ(EndOfLost(attempt).outcome, AttemptOutcome::kCancelled);
 }
 
+TEST(LifeTest, WhatTheClusterStartedTwiceIsLost) {
+  Attempt attempt;
+  attempt.start_ms = 1000;
+  attempt.last_seen_ms = 5000;
+  ClusterJob job;
+  job.state = ClusterJobState::kFailed;
+  job.start_ms = 20'000;
+  job.end_ms = 21'000;
+  job.exit_code = kBegunBeforeExit;
+  const End end = EndOf(attempt, job);
+  EXPECT_EQ(end.outcome, AttemptOutcome::kNodeFailed);
+  EXPECT_EQ(end.reason.code, ReasonCode::kLostByCluster);
+  EXPECT_EQ(end.start_ms, 1000);
+  EXPECT_EQ(end.end_ms, 5000);
+  attempt.start_ms = attempt.last_seen_ms = 0;  // its first run was never seen, but it ran
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kNodeFailed);
+  job.exit_code = 1;
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kFailed);
+}
+
 TEST(LifeTest, ARunTheClusterRequeuedEndsWhenLastSeen) {
   Attempt attempt;
   attempt.ending = Ending::kRequeue;

@@ -53,7 +53,11 @@ Json JobOf(const Launch& launch, const std::string& partition = "", const Codec&
 
 std::string ScriptOf(const Launch& launch) { return LaunchScript(launch, Plain().can()); }
 
-std::string Once() { return "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; "; }
+std::string Once() {
+  return R"([ "${SLURM_RESTART_COUNT:-0}" = 0 ] || exit 0; )"
+         R"((set -C; : >"$KEZEK_OUTPUT_DIR/.begun") 2>/dev/null || )"
+         R"([ ! -e "$KEZEK_OUTPUT_DIR/.begun" ] || exit 213; )";
+}
 
 // Where the ranks of TwoNodes() meet.
 std::string Meeting() {
@@ -203,8 +207,7 @@ TEST(LaunchScript, RunsInTheSitesContainer) {
 TEST(LaunchScript, RunsOnceInASlurmJobThatMayBeRequeued) {
   Launch launch = TwoNodes();
   launch.spec.requeue = true;
-  EXPECT_TRUE(ScriptOf(launch).starts_with(
-      "#!/bin/bash\n[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; export "));
+  EXPECT_TRUE(ScriptOf(launch).starts_with("#!/bin/bash\n" + Once() + "export "));
   const Json job = JobOf(launch);
   EXPECT_EQ(job["requeue"], true);
   launch.environment["SLURM_RESTART_COUNT"] = "1";  // of a job that has submitted this one
