@@ -35,8 +35,9 @@ void Seen(Core& core, Attempt attempt) {
 
 void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
   FollowUp& follow = core.follow[attempt.ref];
-  if (!job.held && job.state_reason != "None") follow.waits_for = job.state_reason;
-  if (!job.held) follow.waited_at_ms = core.now;
+  const bool waits = !job.held || attempt.released || follow.release_sent_ms != 0;
+  if (waits && job.state_reason != "None") follow.waits_for = job.state_reason;
+  follow.waited_at_ms = core.now;
   if (!job.held && !attempt.released) {
     attempt.released = true;
     attempt.released_ms = core.now;

@@ -73,5 +73,54 @@ TEST_F(LostStateTest, WhatNobodyKnowsIsGivenUpSomeTimeAfterItsNodesHaveRegistere
   EXPECT_EQ(desk.Of(ref).reason.code, ReasonCode::kLostByCluster);
 }
 
+// Its owner, in whose name Kezek releases it, may not release what an admin holds.
+TEST_F(LostStateTest, WhatAnAdminOfTheClusterHoldsIsALaunchThatFailed) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref{{job}, 1};
+  desk.Tick();
+  desk.Offer(LaunchAccepted{ref, 900});
+  EXPECT_EQ(DeskOfOne::All<ReleaseAction>(desk.Step()).size(), 1U);
+  ClusterJob held = desk.Seen(ref, 900, ClusterJobState::kPending);
+  held.held = true;
+  held.state_reason = "JobHeldAdmin";
+  for (TimeMs waited = 0; waited < desk.config.launch_timeout_ms; waited += desk.config.retry_ms) {
+    EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+    desk.Offer(ReleaseDone{ref, 900, false, "Access denied"});
+    desk.Offer(Observed{held});
+    desk.Step(desk.config.retry_ms);
+  }
+  desk.Offer(Observed{held});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kLaunchTimeout);
+  EXPECT_EQ(desk.Of(ref).reason.fields.at("text"), "JobHeldAdmin");
+}
+
+TEST_F(LostStateTest, WhatIsHeldAfterItsReleaseIsALaunchThatFailed) {
+  const AttemptRef ref = desk.Started(desk.Submit(), 900);
+  ClusterJob held = desk.Seen(ref, 900, ClusterJobState::kPending);
+  held.held = true;
+  held.state_reason = "JobHeldAdmin";
+  for (TimeMs waited = 0; waited < desk.config.launch_timeout_ms; waited += desk.config.retry_ms) {
+    EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+    desk.Offer(Observed{held});
+    desk.Step(desk.config.retry_ms);
+  }
+  desk.Offer(Observed{held});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kLaunchTimeout);
+}
+
+// Renamed, it may still be requeued: then its tag alone tells that it is.
+TEST_F(LostStateTest, WhatRunsIsFollowedWithItsTag) {
+  const AttemptRef ref = desk.Started(desk.Submit(), 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  seen.start_ms = desk.now;
+  desk.Offer(Observed{seen});
+  const auto follows = DeskOfOne::All<FollowAction>(desk.Step());
+  ASSERT_EQ(follows.size(), 1U);
+  EXPECT_EQ(follows.front().jobs.at(0).start_ms, seen.start_ms);
+  EXPECT_EQ(follows.front().jobs.at(0).tag, seen.tag);
+}
+
 }  // namespace
 }  // namespace kezek::control
