@@ -111,21 +111,24 @@ class Earliest {
 
 void AttendStarting(Core& core, const Attempt& attempt, FollowUp& follow, Earliest& next) {
   if (!attempt.released) {
+    if (follow.release_sent_ms == 0) follow.release_sent_ms = core.now;
     if (core.now >= follow.release_at_ms) {
       core.Do(ReleaseAction{core.FollowedOf(attempt)});
       follow.release_at_ms = core.now + core.config.retry_ms;
       follow.look_at_ms = core.now + 2 * core.config.retry_ms;
     }
     next.Add(follow.release_at_ms);
-    return;
   }
-  // Silence proves nothing: the time runs only while the cluster answers.
-  const TimeMs from = std::max(attempt.released_ms, core.cluster_since_ms);
-  const TimeMs due = from + core.config.launch_timeout_ms;
+  // Silence proves nothing: the time runs only while the cluster answers. An admin of the cluster
+  // may hold what is to be released.
+  const TimeMs since = attempt.released ? attempt.released_ms : follow.release_sent_ms;
+  const TimeMs due = std::max(since, core.cluster_since_ms) + core.config.launch_timeout_ms;
   if (core.now >= due && follow.waited_at_ms >= due) {
     Reason reason{ReasonCode::kLaunchTimedOut, {}};
     if (!follow.waits_for.empty()) reason.fields["text"] = follow.waits_for;
     SetEnding(core, attempt.ref, Ending::kLaunchTimeout, std::move(reason));
+  } else if (!attempt.released) {
+    return;
   } else if (core.now >= due) {
     // It may have started since the last report; what runs is not ended for being late.
     if (core.now >= follow.check_at_ms) {

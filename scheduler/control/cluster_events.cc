@@ -35,8 +35,9 @@ void Seen(Core& core, Attempt attempt) {
 
 void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
   FollowUp& follow = core.follow[attempt.ref];
-  if (!job.held && job.state_reason != "None") follow.waits_for = job.state_reason;
-  if (!job.held) follow.waited_at_ms = core.now;
+  const bool waits = !job.held || attempt.released || follow.release_sent_ms != 0;
+  if (waits && job.state_reason != "None") follow.waits_for = job.state_reason;
+  follow.waited_at_ms = core.now;
   if (!job.held && !attempt.released) {
     attempt.released = true;
     attempt.released_ms = core.now;
@@ -101,16 +102,22 @@ bool HaveRegistered(const Core& core, const Placement& placement) {
 }
 
 // The books may call over what still runs on nodes that have not heard of it: a controller that
-// lost its state closes them first, and ends what its nodes still have once they have registered.
-bool MayRunOn(Core& core, const Attempt& attempt, const ClusterJob& job) {
-  const bool lost = job.state == ClusterJobState::kCancelled && job.node_failed;
-  if (!lost || attempt.ending != Ending::kNone) return false;
+// lost its state closes them first, and ends what its nodes still have once they have registered,
+// which takes them a moment.
+bool MayRunOn(Core& core, const Attempt& attempt) {
   FollowUp& follow = core.follow[attempt.ref];
-  if (follow.lost_at_ms == 0) follow.lost_at_ms = core.now + 2 * core.config.retry_ms;
-  if (HaveRegistered(core, attempt.placement) && core.now >= follow.lost_at_ms) return false;
-  follow.look_at_ms = std::max(follow.lost_at_ms, core.now + core.config.retry_ms);
+  const bool registered = HaveRegistered(core, attempt.placement);
+  if (follow.lost_at_ms == 0 || !registered) {
+    follow.lost_at_ms = core.now + 2 * core.config.retry_ms;
+  }
+  if (core.now >= follow.lost_at_ms) return false;
+  follow.look_at_ms = registered ? follow.lost_at_ms : core.now + core.config.retry_ms;
   core.attend.insert(attempt.ref);
   return true;
+}
+
+bool IsClosedByNobody(const ClusterJob& job) {
+  return job.state == ClusterJobState::kCancelled && job.node_failed && job.restarts == 0;
 }
 
 // The attempt is alive and the job is the one recorded for it.
@@ -137,7 +144,7 @@ void OnOwn(Core& core, ClusterJob job) {
     attempt = *core.state.FindAttempt(ref);
   }
   if (job.state == ClusterJobState::kPending) return OnPending(core, attempt, job);
-  if (MayRunOn(core, attempt, job)) return;
+  if (IsClosedByNobody(job) && MayRunOn(core, attempt)) return;
   const bool never_ran = HasEnded(job.state) && EndOf(attempt, job).start_ms == 0;
   if (attempt.state == AttemptState::kStarting && !never_ran) {
     StartAttempt(core, attempt, job);
@@ -315,11 +322,14 @@ void On(Core& core, const Observed& event) { OnJob(core, event.job); }
 void On(Core& core, const Unknown& event) {
   const Attempt* attempt = core.state.FindAttempt(event.attempt);
   if (attempt == nullptr || attempt->cluster_job_id != event.cluster_job_id) return;
-  if (!HaveRegistered(core, attempt->placement) || !core.cluster_answers) {
+  if (!core.cluster_answers) {
     core.follow[event.attempt].look_at_ms = core.now + 2 * core.config.retry_ms;
     core.attend.insert(event.attempt);
     return;
   }
+  const bool quiet =
+      core.follow[event.attempt].lost_at_ms == 0 && HaveRegistered(core, attempt->placement);
+  if (!quiet && MayRunOn(core, *attempt)) return;
   EndAttempt(core, *attempt, EndOfLost(*attempt));
 }
 

@@ -240,18 +240,19 @@ std::string Core::UnixAccountOf(UserId user) const {
   return found == state.directory()->users.end() ? std::string() : found->second.unix_account;
 }
 
-Followed Core::FollowedOf(const Attempt& attempt) const {
+Followed Core::FollowedOf(const Attempt& attempt) {
   Followed job{attempt.ref,
                attempt.cluster_job_id,
                UnixAccountOf(JobOf(attempt.ref.job).user),
                attempt.state == AttemptState::kRunning,
                attempt.start_ms,
                {}};
-  // Once it has started that tells it from others.
-  if (attempt.start_ms == 0) {
-    job.tag = MakeTag(config.keyed_hash, state.installation(), attempt.epoch, attempt.ref,
-                      job.unix_account);
+  std::string& tag = follow[attempt.ref].tag;
+  if (tag.empty()) {
+    tag = MakeTag(config.keyed_hash, state.installation(), attempt.epoch, attempt.ref,
+                  job.unix_account);
   }
+  job.tag = tag;
   return job;
 }
 

@@ -33,8 +33,10 @@ namespace kezek::control {
 // crash, and made anew from the row.
 struct FollowUp {
   quota::Booked booked;
+  std::string tag;                // that it was submitted with; empty: not made yet
   TimeMs find_at_ms = 0;          // look by name then; 0: no need to
   TimeMs release_at_ms = 0;       // next time the release is sent
+  TimeMs release_sent_ms = 0;     // when it first was
   TimeMs cancel_at_ms = 0;        // next time the cancel is sent
   TimeMs signal_at_ms = 0;        // next time the signal before the limit is sent
   TimeMs warn_at_ms = 0;          // next time the signal of its preemption is; 0: never was
@@ -48,7 +50,7 @@ struct FollowUp {
   TimeMs checkpoint_said_ms = 0;  // of the last checkpoint an event tells of; 0: of none
   TimeMs look_at_ms = 0;          // look then; 0: no need to
   TimeMs lost_at_ms = 0;          // said to be lost with the cluster's state: believed from then on
-  TimeMs waited_at_ms = 0;        // released, it was last seen waiting
+  TimeMs waited_at_ms = 0;        // it was last seen waiting
   TimeMs check_at_ms = 0;         // too late to start: looked at again then, before it is given up
   std::set<std::string> signals;  // sent on request, not answered yet
   std::string waits_for;          // why the cluster does not start it, in its words
@@ -170,7 +172,7 @@ struct Core {
 
   const Job& JobOf(const JobRef& job) const;  // must be in memory
   std::string UnixAccountOf(UserId user) const;
-  Followed FollowedOf(const Attempt& attempt) const;
+  Followed FollowedOf(const Attempt& attempt);
   const ClassRules& ClassOf(const std::string& name) const;
   std::string PathOf(AccountId account) const;
   // Accounts that what was planned under a version of the settings counts for, besides its project;

@@ -100,13 +100,15 @@ AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
 }
 
 // What had ended by itself before Kezek decided to end it was not ended by that decision: the news
-// came late. A person's cancel stands, and times of a job that Slurm requeued say nothing.
+// came late. A person's cancel stands. Of what Slurm requeued only the times of that run count.
 Ending EndingThatCounts(const Attempt& attempt, const ClusterJob& job) {
   if (attempt.ending == Ending::kCancel || attempt.ending == Ending::kRequeue) {
     return attempt.ending;
   }
-  const bool before = job.end_ms != 0 && job.end_ms + kClocksDiffer < attempt.ending_since_ms;
-  return before ? Ending::kNone : attempt.ending;
+  const TimeMs end_ms = job.run_end_ms != 0 ? job.run_end_ms : job.end_ms;
+  const bool before = end_ms != 0 && end_ms + kClocksDiffer < attempt.ending_since_ms;
+  if (attempt.ending != Ending::kNone && !before) return attempt.ending;
+  return job.restarts > 0 ? Ending::kRequeue : Ending::kNone;
 }
 
 // With what the cluster said while it waited: a cancelled job has no reason any more ("None").

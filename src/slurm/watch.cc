@@ -120,12 +120,18 @@ std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
     if (job.start_ms != 0 && record.job.start_ms == job.start_ms) return record;
     if (!end) end = record;
   }
-  if (end && job.start_ms != 0 && end->job.start_ms > job.start_ms) {
+  if (!end) return end;
+  // Of a later run, which may never have begun.
+  ClusterJob later = end->job;
+  later.attempt = job.attempt;
+  AddFirstRun(records, &later);
+  const bool taken_back = later.run_end_ms != 0 && later.run_start_ms != later.start_ms;
+  if (taken_back || (job.start_ms != 0 && later.start_ms > job.start_ms)) {
+    end->job = std::move(later);
     end->job.restarts = std::max(end->job.restarts, 1);
-    end->job.attempt = job.attempt;
-    AddFirstRun(records, &end->job);
+    return end;
   }
-  if (end && end->job.start_ms < job.start_ms) {
+  if (end->job.start_ms < job.start_ms) {
     end->job.start_ms = job.start_ms;
     end->job.end_ms = std::max(end->job.end_ms, job.start_ms);
   }

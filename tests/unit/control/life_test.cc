@@ -176,6 +176,26 @@ TEST(LifeTest, AnEndBeforeTheDecisionToEndItIsTheClustersOwn) {
   EXPECT_EQ(outcome(Ending::kCancel, ClusterJobState::kFailed, 30'000), AttemptOutcome::kCancelled);
 }
 
+TEST(LifeTest, WhatWasTakenBackBeforeTheDecisionToEndItIsRequeued) {
+  Attempt attempt;
+  attempt.start_ms = 1000;
+  attempt.ending = Ending::kTimeLimit;
+  attempt.ending_since_ms = 60'000;
+  ClusterJob job;
+  job.state = ClusterJobState::kCancelled;
+  job.restarts = 1;
+  job.run_start_ms = 1000;
+  job.run_end_ms = 30'000;
+  job.end_ms = 61'000;  // its next run was cancelled while it waited
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kRequeued);
+  EXPECT_EQ(EndOf(attempt, job).end_ms, 30'000);
+  EXPECT_EQ(EndOf(attempt, job).reason.code, ReasonCode::kRequeuedByUser);
+  job.node_failed = true;
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kNodeFailed);
+  job.run_end_ms = 59'000;
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kTimedOut);
+}
+
 TEST(LifeTest, WhatIsLostEndsWhenLastSeen) {
   Attempt attempt;
   attempt.start_ms = 1000;

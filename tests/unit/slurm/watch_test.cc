@@ -93,6 +93,29 @@ TEST(Watch, TheEndOfALaterRunIsNotThatOfTheOneFollowed) {
   EXPECT_EQ(first->job.restarts, 0);
 }
 
+// It was cancelled while it waited, or closed with its controller's state.
+TEST(Watch, ALaterRunThatNeverBeganIsNotTheEndOfTheOneTakenBack) {
+  Watch watch("inst");
+  const auto run = [](TimeMs start_ms, TimeMs end_ms, ClusterJobState state) {
+    LiveJob record = Live(10, kFirst, state);
+    record.job.unix_account = "a";
+    record.job.start_ms = start_ms;
+    record.job.end_ms = end_ms;
+    return record;
+  };
+  const std::vector records{run(5000, 6000, ClusterJobState::kPending),
+                            run(0, 99'000, ClusterJobState::kCancelled)};
+  for (const TimeMs start_ms : {TimeMs{5000}, TimeMs{0}}) {  // seen running, or not
+    const Followed followed{kFirst, 10, "a", true, start_ms};
+    watch.Follow({followed});
+    const auto end = watch.EndIn(records, followed);
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->job.restarts, 1);
+    EXPECT_EQ(end->job.run_start_ms, 5000);
+    EXPECT_EQ(end->job.run_end_ms, 6000);
+  }
+}
+
 TEST(Watch, TheRunThatSlurmTookBackIsTheOneThatIsFollowed) {
   Watch watch("inst");
   const auto run = [](TimeMs start_ms, TimeMs end_ms, ClusterJobState state) {

@@ -1,0 +1,126 @@
+// Goal: what a controller of the cluster that lost its state calls over is believed when it is, and
+// what other hands hold there does not wait for ever. Method: one controller, told what the cluster
+// would tell.
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/control/desk_of_one.h"
+
+namespace kezek::control {
+namespace {
+
+class LostStateTest : public ::testing::Test {
+ protected:
+  LostStateTest() { desk.Up(); }
+  void Nodes(NodeHealth health) {
+    NodesObserved nodes{sim::SimNodes()};
+    for (Node& node : nodes.nodes) node.health = health;
+    desk.Offer(nodes);
+    desk.Step();
+  }
+  // Cancelled, and by nobody.
+  void Closed(const AttemptRef& ref) {
+    ClusterJob closed = desk.Seen(ref, 900, ClusterJobState::kCancelled);
+    closed.end_ms = desk.now;
+    closed.node_failed = true;
+    desk.Offer(Observed{closed});
+    desk.Step();
+  }
+
+  DeskOfOne desk;
+};
+
+TEST_F(LostStateTest, WhatWasClosedIsOverSomeTimeAfterItsNodesHaveRegistered) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  Nodes(NodeHealth::kUnknown);
+  desk.Step(kMinuteMs);
+  Closed(ref);
+  desk.Step(desk.config.retry_ms);
+  Closed(ref);
+  EXPECT_EQ(desk.Of(ref).state, AttemptState::kRunning);
+  Nodes(NodeHealth::kUp);
+  Closed(ref);
+  EXPECT_EQ(desk.Of(ref).state, AttemptState::kRunning) << "its nodes have only now heard of it";
+  desk.Step(2 * desk.config.retry_ms);
+  Closed(ref);
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
+}
+
+TEST_F(LostStateTest, WhatKezekWasAboutToEndRunsOnThereLikewise) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  ASSERT_TRUE(desk.Do(CancelJobs{{ref.job}}).has_value());
+  Nodes(NodeHealth::kUnknown);
+  Closed(ref);
+  EXPECT_EQ(desk.Of(ref).state, AttemptState::kRunning);
+  Nodes(NodeHealth::kUp);
+  desk.Step(2 * desk.config.retry_ms);
+  Closed(ref);
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kCancelled);
+}
+
+TEST_F(LostStateTest, WhatNobodyKnowsIsGivenUpSomeTimeAfterItsNodesHaveRegistered) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  Nodes(NodeHealth::kDown);
+  desk.Offer(Unknown{900, ref});
+  desk.Step();
+  Nodes(NodeHealth::kUp);
+  desk.Offer(Unknown{900, ref});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).state, AttemptState::kRunning);
+  desk.Step(2 * desk.config.retry_ms);
+  desk.Offer(Unknown{900, ref});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).reason.code, ReasonCode::kLostByCluster);
+}
+
+// Its owner, in whose name Kezek releases it, may not release what an admin holds.
+TEST_F(LostStateTest, WhatAnAdminOfTheClusterHoldsIsALaunchThatFailed) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref{{job}, 1};
+  desk.Tick();
+  desk.Offer(LaunchAccepted{ref, 900});
+  EXPECT_EQ(DeskOfOne::All<ReleaseAction>(desk.Step()).size(), 1U);
+  ClusterJob held = desk.Seen(ref, 900, ClusterJobState::kPending);
+  held.held = true;
+  held.state_reason = "JobHeldAdmin";
+  for (TimeMs waited = 0; waited < desk.config.launch_timeout_ms; waited += desk.config.retry_ms) {
+    EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+    desk.Offer(ReleaseDone{ref, 900, false, "Access denied"});
+    desk.Offer(Observed{held});
+    desk.Step(desk.config.retry_ms);
+  }
+  desk.Offer(Observed{held});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kLaunchTimeout);
+  EXPECT_EQ(desk.Of(ref).reason.fields.at("text"), "JobHeldAdmin");
+}
+
+TEST_F(LostStateTest, WhatIsHeldAfterItsReleaseIsALaunchThatFailed) {
+  const AttemptRef ref = desk.Started(desk.Submit(), 900);
+  ClusterJob held = desk.Seen(ref, 900, ClusterJobState::kPending);
+  held.held = true;
+  held.state_reason = "JobHeldAdmin";
+  for (TimeMs waited = 0; waited < desk.config.launch_timeout_ms; waited += desk.config.retry_ms) {
+    EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+    desk.Offer(Observed{held});
+    desk.Step(desk.config.retry_ms);
+  }
+  desk.Offer(Observed{held});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kLaunchTimeout);
+}
+
+// Renamed, it may still be requeued: then its tag alone tells that it is.
+TEST_F(LostStateTest, WhatRunsIsFollowedWithItsTag) {
+  const AttemptRef ref = desk.Started(desk.Submit(), 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  seen.start_ms = desk.now;
+  desk.Offer(Observed{seen});
+  const auto follows = DeskOfOne::All<FollowAction>(desk.Step());
+  ASSERT_EQ(follows.size(), 1U);
+  EXPECT_EQ(follows.front().jobs.at(0).start_ms, seen.start_ms);
+  EXPECT_EQ(follows.front().jobs.at(0).tag, seen.tag);
+}
+
+}  // namespace
+}  // namespace kezek::control
