@@ -54,6 +54,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddLogs(app, session);
   AddWait(app, session);
   AddCancel(app, session);
+  AddRequeue(app, session);
   AddHold(app, session);
   AddRelease(app, session);
   AddUpdate(app, session);

@@ -12,6 +12,7 @@ void AddQueue(CLI::App& app, Session& session);
 void AddShow(CLI::App& app, Session& session);
 void AddLogs(CLI::App& app, Session& session);
 void AddCancel(CLI::App& app, Session& session);
+void AddRequeue(CLI::App& app, Session& session);
 void AddHold(CLI::App& app, Session& session);
 void AddRelease(CLI::App& app, Session& session);
 void AddUpdate(CLI::App& app, Session& session);

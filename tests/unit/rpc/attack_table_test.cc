@@ -130,6 +130,7 @@ std::vector<Question> AboutJobs() {
       {"JobService/Watch", {}, About<v1::WatchRequest>(watch), {}},
       {"JobService/Cancel", {}, About<v1::CancelRequest>(comment), {}},
       {"JobService/Update", {}, About<v1::UpdateRequest>(update), {}},
+      {"JobService/Requeue", {}, About<v1::RequeueRequest>(comment), {}},
       {"JobService/ReportCheckpoint", {}, About<v1::ReportCheckpointRequest>(one), {}},
       {"JobService/Logs", {}, About<v1::LogsRequest>(one), Seen<v1::LogsResponse>(log)},
       {"JobService/Explain", {}, About<v1::ExplainRequest>(one), {}}};
@@ -252,7 +253,6 @@ std::vector<Question> Questions() {
 // brings: who gets into them is tested with all others in attack_test.cc.
 const std::set<std::string> kNotAsked = {"AccessService/WhoAmI",
                                          "AccessService/Login",
-                                         "JobService/Requeue",
                                          "QuotaService/ReportReconcile",
                                          "ClusterService/ListReservations",
                                          "ClusterService/PutReservation",
@@ -323,6 +323,7 @@ class AttackTable : public Attack {
                     .state = AttemptState::kRunning,
                     .placement = {{node, 1, {}}},
                     .start_ms = 10'000,
+    spec->requeue = true;
                     .limit_ms = kHourMs,
                     .counted_milli = 1000};
     Alive running;
