@@ -295,12 +295,6 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetStatus(grpc::CallbackServerCont
                ForThisCluster(settings_, request, handle));
 }
 
-grpc::ServerUnaryReactor* ClusterServiceImpl::ListEvents(grpc::CallbackServerContext* context,
-                                                         const v1::ListEventsRequest*,
-                                                         v1::ListEventsResponse*) {
-  return ServeNotYet(context, parts_, Method("ListEvents"), "the record of events for auditors");
-}
-
 grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeScheduling(
     grpc::CallbackServerContext* context, const v1::ResumeSchedulingRequest* request,
     v1::ResumeSchedulingResponse*) {

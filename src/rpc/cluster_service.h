@@ -8,6 +8,7 @@
 
 #include "kezek/v1/cluster.grpc.pb.h"
 #include "rpc/doctor.h"
+#include "rpc/lane.h"
 #include "rpc/site_lane.h"
 #include "rpc/unary.h"
 
@@ -21,7 +22,8 @@ class ClusterServiceImpl : public v1::ClusterService::CallbackService {
       : parts_(parts),
         settings_(std::move(settings)),
         streams_(std::move(streams)),
-        started_ms_(parts.clock->Now()) {}
+        started_ms_(parts.clock->Now()),
+        long_reads_(std::make_shared<Lane>(parts.read, 1)) {}
 
   // Calls that wait for the site are answered soon.
   void Stop() { site_.Stop(); }
@@ -89,6 +91,7 @@ class ClusterServiceImpl : public v1::ClusterService::CallbackService {
   Settings settings_;
   std::shared_ptr<Streams> streams_;
   TimeMs started_ms_;
+  std::shared_ptr<Lane> long_reads_;  // of what only grows: the events
   rpc::Doctor doctor_;
   SiteLane site_;
 };

@@ -122,16 +122,6 @@ grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Part
   return reactor;
 }
 
-// An rpc that a later release brings: says so, to those who may call it.
-inline grpc::ServerUnaryReactor* ServeNotYet(grpc::CallbackServerContext* context,
-                                             const Parts& parts, std::string_view method,
-                                             const std::string& missing) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const auto caller = Identify(parts, method, Authorization(*context));
-  Reply(reactor).Fail(caller ? NotYet("", missing) : caller.error());
-  return reactor;
-}
-
 // Checks the `cluster` field that every request has. NOT_FOUND CLUSTER_NOT_FOUND.
 inline Result<void> CheckCluster(const Settings& settings, const std::string& cluster) {
   if (cluster.empty() || cluster == settings.cluster) return {};

@@ -92,6 +92,10 @@ class FakeCluster final : public v1::ClusterService::Service {
   }
   Status ListReservations(ServerContext*, const v1::ListReservationsRequest* request,
                           v1::ListReservationsResponse* response) override {
+  Status ListEvents(ServerContext*, const v1::ListEventsRequest* request,
+                    v1::ListEventsResponse* response) override {
+    return Answer(response, CannedEvents(*request));
+  }
     if (request->jobs()) {
       *response = Parse<v1::ListReservationsResponse>(R"(
         jobs { job: "48211" counted_milli_gpus: 32000

@@ -44,6 +44,7 @@ void AddAdminResume(CLI::App& admin, Session& session);
 void AddAdminSnapshot(CLI::App& admin, Session& session);
 void AddAdminSlurm(CLI::App& admin, Session& session);
 void AddAdminDoctor(CLI::App& admin, Session& session);
+void AddAdminEvents(CLI::App& admin, Session& session);
 
 // `kezek submit` and `kezek run`, whose arguments are read with the option table of batch scripts
 // and not by the common parser: what comes after the script's name is the script's. The parser only

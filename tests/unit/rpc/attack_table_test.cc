@@ -186,6 +186,11 @@ std::vector<Question> AboutNodes() {
       return std::find(one.jobs().begin(), one.jobs().end(), object.job) != one.jobs().end();
     });
   };
+  const auto event = [](const auto& object, auto& request) { request.set_name(object.job); };
+  const auto event_of = Seen<v1::ListEventsResponse>([](const auto& response, const auto& object) {
+    return std::any_of(response.events().begin(), response.events().end(),
+                       [&](const auto& one) { return one.name() == object.job; });
+  });
   const auto drain = [](const auto& object, auto& request) {
     request.add_nodes(object.node);
     request.set_reason("mine now");
@@ -203,6 +208,7 @@ std::vector<Question> AboutNodes() {
           {"ClusterService/GetTopology", any, About<v1::GetTopologyRequest>(all), {}},
           {"ClusterService/GetCapacity", any, About<v1::GetCapacityRequest>(all), {}},
           {"ClusterService/GetStatus", any, About<v1::GetStatusRequest>(all), {}},
+          {"ClusterService/ListEvents", {}, About<v1::ListEventsRequest>(event), event_of},
           {"ClusterService/DrainNodes", any, About<v1::DrainNodesRequest>(drain), {}},
           {"ClusterService/ResumeNodes", any, About<v1::ResumeNodesRequest>(node), {}},
           {"ClusterService/ResumeScheduling", any, About<v1::ResumeSchedulingRequest>(reason), {}}};
@@ -257,7 +263,6 @@ const std::set<std::string> kNotAsked = {"AccessService/WhoAmI",
                                          "ClusterService/ListReservations",
                                          "ClusterService/PutReservation",
                                          "ClusterService/DeleteReservation",
-                                         "ClusterService/ListEvents",
                                          "ClusterService/Doctor",
                                          "ClusterService/Snapshot",
                                          "ClusterService/ApplySlurmAccounts"};
