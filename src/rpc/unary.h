@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kezek/cluster_books.h"
+#include "kezek/cluster_nodes.h"
 #include "kezek/desk.h"
 #include "kezek/meter.h"
 #include "kezek/output.h"
@@ -40,6 +41,7 @@ struct Parts {
   Meter* meter = nullptr;         // none: nobody is told
   ClusterBooks* books = nullptr;  // none: the cluster's are not looked at
   AttemptArchive* attempts = nullptr;
+  ClusterNodes* nodes = nullptr;  // none: the cluster is told nothing of nodes
   const std::vector<SiteCheck>* checks = nullptr;
 };
 

@@ -82,7 +82,9 @@ class FakeCluster final : public v1::ClusterService::Service {
     node = CannedNodes()[0];
     node.set_health(v1::NODE_HEALTH_DRAINING);
     node.set_health_reason(request->reason());
-    response->add_commands("scontrol update nodename=n02 state=drain");
+    if (request->kezek_only()) return Status::OK;
+    if (request->reason() == "refused") response->add_refused("n02: Slurm refuses: Access denied");
+    response->add_commands("scontrol update NodeName=n02 State=DRAIN Reason='fan 3 fails'");
     return Status::OK;
   }
   Status ResumeNodes(ServerContext*, const v1::ResumeNodesRequest*,
@@ -90,12 +92,12 @@ class FakeCluster final : public v1::ClusterService::Service {
     *response->add_nodes() = CannedNodes()[0];
     return Status::OK;
   }
-  Status ListReservations(ServerContext*, const v1::ListReservationsRequest* request,
-                          v1::ListReservationsResponse* response) override {
   Status ListEvents(ServerContext*, const v1::ListEventsRequest* request,
                     v1::ListEventsResponse* response) override {
     return Answer(response, CannedEvents(*request));
   }
+  Status ListReservations(ServerContext*, const v1::ListReservationsRequest* request,
+                          v1::ListReservationsResponse* response) override {
     if (request->jobs()) {
       *response = Parse<v1::ListReservationsResponse>(R"(
         jobs { job: "48211" counted_milli_gpus: 32000

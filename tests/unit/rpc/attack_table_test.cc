@@ -255,8 +255,7 @@ std::vector<Question> Questions() {
   return all;
 }
 
-// Those that are about nothing but the caller or are nobody's, and those that a later release
-// brings: who gets into them is tested with all others in attack_test.cc.
+// About nothing but the caller, or nobody's: attack_test.cc tests who gets into them.
 const std::set<std::string> kNotAsked = {"AccessService/WhoAmI",
                                          "AccessService/Login",
                                          "QuotaService/ReportReconcile",
@@ -324,11 +323,11 @@ class AttackTable : public Attack {
     spec->name = "job";
     spec->shape = {.nodes = 1, .gpus_per_node = 1, .gpu_type = "h200"};
     spec->time_limit_ms = kHourMs;
+    spec->requeue = true;
     Attempt attempt{.ref = {ref, 1},
                     .state = AttemptState::kRunning,
                     .placement = {{node, 1, {}}},
                     .start_ms = 10'000,
-    spec->requeue = true;
                     .limit_ms = kHourMs,
                     .counted_milli = 1000};
     Alive running;
