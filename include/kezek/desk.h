@@ -180,6 +180,15 @@ struct ReleaseJobs {
   bool by_admin = false;
   std::string text;
 };
+// Ends the running attempts, after their signal and grace, and queues their jobs again. What does
+// not run, or is being ended already, is left alone, unless that is all: FAILED_PRECONDITION
+// NOT_RUNNING.
+struct RequeueJobs {
+  std::vector<JobRef> jobs;  // an array's row: those of its elements that run
+  bool hold = false;         // what is put back is held then
+  bool by_admin = false;
+  std::string text;
+};
 // Absent fields stay as they are.
 struct UpdateJobs {
   std::vector<JobRef> jobs;  // an array's row: what of it is not over, too
@@ -208,7 +217,8 @@ struct NoteCheckpoint {
   // noted.
   std::string unseen;
 };
-using JobChange = std::variant<CancelJobs, SignalJobs, HoldJobs, ReleaseJobs, UpdateJobs>;
+using JobChange =
+    std::variant<CancelJobs, SignalJobs, HoldJobs, ReleaseJobs, RequeueJobs, UpdateJobs>;
 // All or nothing: each change is checked for each of its jobs, as they are before the command,
 // before any is made; then they are made in order and committed together.
 struct ChangeJobs {

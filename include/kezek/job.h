@@ -144,7 +144,7 @@ enum class AttemptOutcome : std::uint8_t {
   kPreempted,
   kNodeFailed,
   kLaunchFailed,
-  kRequeued,  // by its owner, from inside the job
+  kRequeued,  // on request, through Kezek or from inside the job
 };
 
 // What is being done to end an attempt before its time. Kept so that a restart goes on with it.
@@ -164,8 +164,8 @@ struct Attempt {
   TimeMs end_ms = 0;
   TimeMs last_seen_ms = 0;     // last seen alive
   TimeMs ending_since_ms = 0;  // when `ending` was decided
-  // Of Ending::kPreempt: the row it makes room for, until when it has time, and whether the cluster
-  // is known to have told it so.
+  // Of Ending::kPreempt the row it makes room for; with it and a requeue through Kezek until when
+  // it has time (else 0), and whether the cluster is known to have told it so.
   JobRef preempted_for;
   TimeMs ends_by_ms = 0;
   bool warned = false;

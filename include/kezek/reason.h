@@ -80,7 +80,8 @@ enum class ReasonCode : std::uint8_t {
   kTimedOut,
   kCancelledByUser,
   kCancelledByAdmin,
-  kRequeuedByUser,
+  kRequeuedByUser,   // by, if through Kezek, and text; of the request besides until_ms, signal
+  kRequeuedByAdmin,  // text; until_ms, signal
   kRequeuedOnFailure,
   kNodeFailed,        // nodes
   kLaunchFailed,      // text

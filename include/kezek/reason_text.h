@@ -144,7 +144,12 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
     {kTimedOut, "TIMED_OUT", "Reached its time limit[ of {limit}]."},
     {kCancelledByUser, "CANCELLED_BY_USER", "Cancelled[ by {by}]."},
     {kCancelledByAdmin, "CANCELLED_BY_ADMIN", "Cancelled by an administrator[: {text}]."},
-    {kRequeuedByUser, "REQUEUED_BY_USER", "Put back into the queue by its owner."},
+    {kRequeuedByUser, "REQUEUED_BY_USER",
+     "Put back into the queue by [{by}|its owner][: {text}][; it gets the signal {signal}]"
+     "[, and has time until {until_ms}]."},
+    {kRequeuedByAdmin, "REQUEUED_BY_ADMIN",
+     "Put back into the queue by an administrator[: {text}][; it gets the signal {signal}]"
+     "[, and has time until {until_ms}]."},
     {kRequeuedOnFailure, "REQUEUED_ON_FAILURE",
      "Failed[ with exit code {exit_code}][ by signal {signal}] and is tried again"
      "[: run {run} of {max}]."},

@@ -211,6 +211,26 @@ struct LedgerQuery {
   std::int32_t limit = 100;
 };
 
+// Which events a listing wants. Empty or absent: all.
+struct EventQuery {
+  std::set<Subject> subjects;
+  // What they are about, any of these; none given: anything.
+  std::string name;                 // of no job and no account
+  std::optional<JobRef> job;        // an array's row: its elements too
+  std::vector<AccountId> accounts;  // the accounts themselves, not their jobs
+  // Whose: of these accounts and their jobs. Absent: everybody's.
+  std::optional<std::vector<AccountId>> within;
+  std::string actor;
+  std::set<ReasonCode> reasons;
+  TimeMs since_ms = 0;
+  TimeMs until_ms = 0;
+  bool oldest_first = false;
+  std::int64_t after_seq = 0;  // continue behind this one, in that order; 0: at its begin
+  std::int32_t limit = 100;
+
+  bool AboutAnything() const { return name.empty() && !job && accounts.empty(); }
+};
+
 struct CorrectionQuery {
   bool decided = false;        // those that have been, too
   std::int64_t before_id = 0;  // continue with lower numbers
@@ -231,6 +251,7 @@ class Reader {
   virtual Result<JobRecord> GetJob(const JobRef& job) = 0;  // NOT_FOUND
   virtual Result<std::string> GetScript(JobId job) = 0;
   virtual Result<std::vector<Event>> Events(std::int64_t after_seq, std::int32_t limit) = 0;
+  virtual Result<std::vector<Event>> ListEvents(const EventQuery& query) = 0;
   // By number.
   virtual Result<std::vector<Event>> JobEvents(const std::vector<JobRef>& jobs) = 0;
   // Number of the last event committed; 0: there is none.

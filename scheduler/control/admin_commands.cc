@@ -272,6 +272,7 @@ Result<CommandOutcome> ExecuteService(Core& core, const SetNodeService& set,
     event.to = set.drain ? "draining" : "";
     core.Say(std::move(event));
   }
+  if (!set.drain) core.reconcile_at_ms = core.now;  // why the cluster itself may have it out
   core.directory_changed = true;
   core.tick_wanted = true;
   return CommandOutcome{};

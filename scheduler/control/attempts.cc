@@ -174,7 +174,7 @@ void AttendRunning(Core& core, const Attempt& attempt, const Job& job, FollowUp&
 }
 
 void AttendEnding(Core& core, const Attempt& attempt, FollowUp& follow, Earliest& next) {
-  if (attempt.ending == Ending::kPreempt && AttendGrace(core, attempt.ref, follow)) {
+  if (HasGrace(attempt) && AttendGrace(core, attempt.ref, follow)) {
     const Attempt& warned = *core.state.FindAttempt(attempt.ref);
     if (!warned.warned) next.Add(follow.warn_at_ms);
     return next.Add(warned.ends_by_ms);

@@ -1,5 +1,5 @@
-// What people ask of jobs: cancel, signal, hold, release, update, note a checkpoint. All is checked
-// before anything changes.
+// What people ask of jobs: cancel, signal, hold, release, requeue, update, note a checkpoint. All
+// is checked before anything changes.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -188,6 +188,67 @@ void Apply(Core& core, const ReleaseJobs& release, const Command& command,
     core.Put(changed);
     Hold1(core, ref, Hold::kNone, release.by_admin, reason, command.actor_name);
     outcome.jobs.push_back(ref);
+  }
+}
+
+// --- Requeue. ---
+
+// Of the job, or of the array's elements: the attempts that are asked back, or were.
+std::vector<const Attempt*> GoingBackOf(const Core& core, const JobRef& ref) {
+  std::vector<const Attempt*> running = RunningOf(core, ref);
+  std::erase_if(running, [&core](const Attempt* attempt) {
+    // A preemption ends with the queue, too, unless the job is not to run again.
+    const bool preempted = attempt->ending == Ending::kPreempt;
+    const bool back = preempted && core.JobOf(attempt->ref.job).spec->requeue;
+    return attempt->ending != Ending::kNone && attempt->ending != Ending::kRequeue && !back;
+  });
+  return running;
+}
+
+// What there is of it instead of a run that could be put back.
+std::string InsteadOfRunning(const Core& core, const JobRef& ref) {
+  const std::string job = "job " + ToText(ref);
+  if (IsOver(core, ref)) return job + " is over: submit it again";
+  const Job* row = core.state.FindJob(ref);
+  if (row == nullptr || row->state == JobState::kQueued) {
+    const bool array = row != nullptr && IsArrayRow(*row);
+    return array ? "nothing of array " + ToText(ref) + " runs"
+                 : job + " waits in the queue as it is";
+  }
+  if (row->state == JobState::kStarting) return job + " is just starting: it has not run yet";
+  return job + " is being ended already";
+}
+
+Result<void> Check(const Core& core, const RequeueJobs& requeue) {
+  if (auto known = CheckAll(core, requeue.jobs); !known) return known;
+  const auto goes = [&core](const JobRef& ref) { return !GoingBackOf(core, ref).empty(); };
+  if (requeue.jobs.empty() || std::any_of(requeue.jobs.begin(), requeue.jobs.end(), goes)) {
+    return {};
+  }
+  const JobRef& first = requeue.jobs.front();
+  return FieldProblem(
+      Code::kFailedPrecondition,
+      {"jobs", "NOT_RUNNING", InsteadOfRunning(core, first), {{"job", ToText(first)}}});
+}
+
+void Apply(Core& core, const RequeueJobs& requeue, const Command& command,
+           CommandOutcome& outcome) {
+  Reason reason{requeue.by_admin ? ReasonCode::kRequeuedByAdmin : ReasonCode::kRequeuedByUser,
+                {{"by", command.actor_name}}};
+  if (!requeue.text.empty()) reason.fields["text"] = requeue.text;
+  const Hold hold = requeue.by_admin ? Hold::kAdmin : Hold::kUser;
+  Reason held{requeue.by_admin ? ReasonCode::kHeldByAdmin : ReasonCode::kHeldByUser, {}};
+  if (!requeue.text.empty()) held.fields["text"] = requeue.text;
+  for (const JobRef& ref : requeue.jobs) {
+    std::vector<AttemptRef> back;
+    for (const Attempt* attempt : GoingBackOf(core, ref)) back.push_back(attempt->ref);
+    (back.empty() ? outcome.unchanged : outcome.jobs).push_back(ref);
+    for (const AttemptRef& attempt : back) {
+      PutBack(core, attempt, reason, command.actor_name);
+      const Job job = core.JobOf(attempt.job);
+      if (!requeue.hold || job.hold == hold || job.hold == Hold::kAdmin) continue;
+      Hold1(core, attempt.job, hold, requeue.by_admin, held, command.actor_name);
+    }
   }
 }
 

@@ -297,7 +297,7 @@ Result<CommandOutcome> ExecuteDecision(Core& core, const DecideCorrection& decid
 // --- look_ahead.cc ---
 Result<CommandOutcome> ExecuteLookAhead(const Core& core, const LookAhead& look);
 
-// --- promises.cc: reservations, and attempts that are ended for them. ---
+// --- promises.cc: reservations, attempts that are ended for them, and the grace of these. ---
 // As they were stored.
 void BeginPromises(Core& core);
 // What the plan says of them. Its starts have been launched.
@@ -307,8 +307,13 @@ void KeepPromises(Core& core);
 void DropPromise(Core& core, const JobRef& row, const Reason& why);
 // The job has been changed: who asks for more than was promised loses it.
 void DropIfMore(Core& core, const Job& job);
-// Of one that is preempted: the signal, until it is confirmed, and its time after that. False: that
-// is over, or it has none.
+// On request: the attempt is told, has its grace, and is queued again. One that is ended already
+// stays so.
+void PutBack(Core& core, const AttemptRef& attempt, Reason reason, std::string_view actor);
+// Whether it has time before it is ended, if it runs.
+bool HasGrace(const Attempt& attempt);
+// Of one that has: the signal, until it is confirmed, and its time after that. False: that is over,
+// or it has none left.
 bool AttendGrace(Core& core, const AttemptRef& attempt, FollowUp& follow);
 // The cluster has answered a signal: perhaps that one.
 void OnWarned(Core& core, const Attempt& attempt, const SignalDone& event);

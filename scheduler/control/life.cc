@@ -41,6 +41,10 @@ Event EventOf(const Job& job, Reason reason, std::string_view actor, std::int32_
   return event;
 }
 
+bool IsRequeue(ReasonCode code) {
+  return code == ReasonCode::kRequeuedByUser || code == ReasonCode::kRequeuedByAdmin;
+}
+
 bool IsCancel(ReasonCode code) {
   return code == ReasonCode::kCancelledByUser || code == ReasonCode::kCancelledByAdmin;
 }
@@ -151,6 +155,7 @@ Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text)
       return SlowLaunch(attempt, text);
     case AttemptOutcome::kRequeued:
       if (attempt.reason.code == ReasonCode::kPlacementDiffers) return attempt.reason;
+      if (IsRequeue(attempt.reason.code)) return attempt.reason;  // with who asked, and why
       if (attempt.ending != Ending::kLaunchTimeout) return {ReasonCode::kRequeuedByUser, {}};
       return SlowLaunch(attempt, text);
     case AttemptOutcome::kNone:

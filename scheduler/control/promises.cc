@@ -184,6 +184,12 @@ TimeMs LastMoment(const Attempt& attempt, DurationMs grace_ms, TimeMs now) {
   return std::max(now, std::min(now + grace_ms, attempt.start_ms + attempt.limit_ms));
 }
 
+// What it is told, and how long it has.
+void AddNotice(const Attempt& attempt, const JobSpec& spec, Reason& reason) {
+  reason.fields["signal"] = SignalOf(spec).name;
+  reason.fields["until_ms"] = std::to_string(attempt.ends_by_ms);
+}
+
 void Preempt1(Core& core, const engine::Preempt& preempt) {
   const Attempt* known = core.state.FindAttempt(preempt.victim);
   const Reservation* claim = core.state.FindReservation(preempt.for_row);
@@ -204,10 +210,7 @@ void Preempt1(Core& core, const engine::Preempt& preempt) {
   if (const Job* other = core.state.FindJob(preempt.for_row)) {
     reason.fields["by"] = ForWhom(core, job.spec->project, other->spec->project);
   }
-  if (attempt.ends_by_ms > core.now) {
-    reason.fields["signal"] = SignalOf(*job.spec).name;
-    reason.fields["until_ms"] = std::to_string(attempt.ends_by_ms);
-  }
+  if (attempt.ends_by_ms > core.now) AddNotice(attempt, *job.spec, reason);
   attempt.reason = reason;
   core.Put(attempt);
   core.Say(Note(job, std::move(reason), kActorKezek, preempt.victim.number, core.now));
@@ -233,10 +236,28 @@ DurationMs GraceOf(const Core& core, const JobSpec& spec) {
   return spec.grace_ms == 0 ? most : std::min(spec.grace_ms, most);
 }
 
+bool HasGrace(const Attempt& attempt) {
+  return attempt.ending == Ending::kPreempt ||
+         (attempt.ending == Ending::kRequeue && attempt.ends_by_ms != 0);
+}
+
 TimeMs EndsBy(const Attempt& attempt) {
   if (attempt.ending == Ending::kNone) return 0;
-  const bool preempted = attempt.ending == Ending::kPreempt;
-  return std::max<TimeMs>(1, preempted ? attempt.ends_by_ms : attempt.ending_since_ms);
+  return std::max<TimeMs>(1, HasGrace(attempt) ? attempt.ends_by_ms : attempt.ending_since_ms);
+}
+
+void PutBack(Core& core, const AttemptRef& ref, Reason reason, std::string_view actor) {
+  const Attempt* known = core.state.FindAttempt(ref);
+  if (known == nullptr || known->ending != Ending::kNone) return;
+  const Job& job = core.JobOf(ref.job);
+  Attempt attempt = *known;
+  attempt.ending = Ending::kRequeue;
+  attempt.ending_since_ms = core.now;
+  attempt.ends_by_ms = LastMoment(attempt, GraceOf(core, *job.spec), core.now);
+  attempt.reason = reason;
+  core.Put(attempt);
+  if (attempt.ends_by_ms > core.now) AddNotice(attempt, *job.spec, reason);
+  core.Say(Note(job, std::move(reason), actor, ref.number, core.now));
 }
 
 void BeginPromises(Core& core) {
@@ -308,7 +329,7 @@ bool AttendGrace(Core& core, const AttemptRef& ref, FollowUp& follow) {
 
 void OnWarned(Core& core, const Attempt& known, const SignalDone& event) {
   FollowUp& follow = core.follow[known.ref];
-  const bool waits = known.ending == Ending::kPreempt && !known.warned && follow.warn_at_ms != 0;
+  const bool waits = HasGrace(known) && !known.warned && follow.warn_at_ms != 0;
   if (!waits || event.signal != SignalOf(*core.JobOf(known.ref.job).spec).name) return;
   if (event.settled) {
     Attempt attempt = known;

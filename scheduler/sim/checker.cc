@@ -134,11 +134,13 @@ void Checker::CheckPromises(const MemoryStore& store, const Changes& changes) {
 void Checker::OnEnding(const MemoryStore& store, const FakeCluster::Entry& entry,
                        const std::string& signal, TimeMs now) {
   const auto found = store.attempts().find(entry.job.attempt);
-  const bool preempted =
-      found != store.attempts().end() && found->second.ending == Ending::kPreempt;
+  const bool has_time =
+      found != store.attempts().end() &&
+      (found->second.ending == Ending::kPreempt ||
+       (found->second.ending == Ending::kRequeue && found->second.ends_by_ms != 0));
   // Nobody else sends it in a simulation.
-  if (signal == "TERM" && !preempted) Breach(Text(entry.job.attempt) + " is told to go too early");
-  if (!signal.empty() || !preempted || found->second.state != AttemptState::kRunning) return;
+  if (signal == "TERM" && !has_time) Breach(Text(entry.job.attempt) + " is told to go too early");
+  if (!signal.empty() || !has_time || found->second.state != AttemptState::kRunning) return;
   const Attempt& attempt = found->second;
   const bool over = attempt.cluster_job_id != entry.job.id || attempt.end_ms != 0;
   if (now < attempt.ends_by_ms && !over) {
@@ -244,7 +246,8 @@ void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
       break;
     case ClusterJobState::kFailed:
       right = is(AttemptOutcome::kFailed) && attempt.exit_code == entry->second.exit_code;
-      right = right || (attempt.ending == Ending::kPreempt && is(AttemptOutcome::kPreempted));
+      right = right || (attempt.ending == Ending::kPreempt && is(AttemptOutcome::kPreempted)) ||
+              (attempt.ending == Ending::kRequeue && is(AttemptOutcome::kRequeued));
       break;
     case ClusterJobState::kTimedOut:
       right = is(AttemptOutcome::kTimedOut);
@@ -256,6 +259,7 @@ void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
       right = (attempt.ending == Ending::kCancel && is(AttemptOutcome::kCancelled)) ||
               (attempt.ending == Ending::kPreempt && is(AttemptOutcome::kPreempted)) ||
               (attempt.ending == Ending::kTimeLimit && is(AttemptOutcome::kTimedOut)) ||
+              (attempt.ending == Ending::kRequeue && is(AttemptOutcome::kRequeued)) ||
               (attempt.ending == Ending::kLaunchTimeout && is(AttemptOutcome::kRequeued));
       break;
     case ClusterJobState::kPending:

@@ -25,7 +25,7 @@ class Checker {
   // A job starts in the cluster: the database knows its id, and this attempt has not run before.
   void OnStart(const MemoryStore& store, const FakeCluster::Entry& entry);
   // The cluster is told to signal or (the signal is empty) to cancel a job: SIGTERM, and the end of
-  // what is preempted, only after a commit that says so, and the end not before its time is over.
+  // what has its grace, only after a commit that says so, and the end not before its time is over.
   void OnEnding(const MemoryStore& store, const FakeCluster::Entry& entry,
                 const std::string& signal, TimeMs now);
   // What the controller has in memory is what the store would load.

@@ -263,7 +263,7 @@ void Workload::CommandOne(const Do& command) {
   if (!job.id) return;
   Command what{.actor = UserId{1}, .actor_name = "user", .body = ChangeJobs{}};
   auto& changes = std::get<ChangeJobs>(what.body).changes;
-  switch (random_.Between(0, 7)) {
+  switch (random_.Between(0, 8)) {
     case 0:
       changes = {CancelJobs{{job}}};
       break;
@@ -287,6 +287,9 @@ void Workload::CommandOne(const Do& command) {
       break;
     case 6:
       changes = {SignalJobs{.jobs = {job}, .signal = random_.Permille(500) ? "USR1" : "HUP"}};
+      break;
+    case 7:
+      changes = {RequeueJobs{.jobs = {job, AnyJob()}, .hold = random_.Permille(200)}};
       break;
     default:
       changes = {CancelJobs{{job, AnyJob()}}};

@@ -24,6 +24,7 @@ class DatabaseReader : public Reader {
   Result<JobRecord> GetJob(const JobRef& job) override;
   Result<std::string> GetScript(JobId job) override;
   Result<std::vector<Event>> Events(std::int64_t after_seq, std::int32_t limit) override;
+  Result<std::vector<Event>> ListEvents(const EventQuery& query) override;
   Result<std::vector<Event>> JobEvents(const std::vector<JobRef>& jobs) override;
   Result<std::int64_t> LastEventSeq() override;
   Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) override;

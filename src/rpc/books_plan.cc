@@ -6,6 +6,7 @@
 
 #include "rpc/account_convert.h"
 #include "rpc/caller.h"
+#include "rpc/shell_word.h"
 
 namespace kezek::rpc {
 namespace {
@@ -122,18 +123,6 @@ class Planner {
   std::vector<MissingBooking> lacking_;
 };
 
-// A word for a shell.
-std::string Word(const std::string& text) {
-  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.' || c == '/';
-  });
-  if (plain) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
 }  // namespace
 
 std::vector<MissingBooking> PlanBooks(const Directory& directory, const ClusterAccounts& books) {
@@ -163,14 +152,14 @@ std::string BookingText(const MissingBooking& missing) {
 }
 
 std::string CommandFor(const MissingBooking& missing, const std::string& cluster) {
-  const std::string here = " cluster=" + Word(cluster);
-  const std::string account = Word(missing.account);
-  const std::string user = Word(missing.user);
-  const std::string qos = Word(missing.qos);
+  const std::string here = " cluster=" + ShellWord(cluster);
+  const std::string account = ShellWord(missing.account);
+  const std::string user = ShellWord(missing.user);
+  const std::string qos = ShellWord(missing.qos);
   switch (missing.kind) {
     case Kind::kAccount:
-      return "sacctmgr -i add account " + account + here + " description=" + Word(missing.project) +
-             " organization=kezek";
+      return "sacctmgr -i add account " + account + here +
+             " description=" + ShellWord(missing.project) + " organization=kezek";
     case Kind::kUser:
     case Kind::kMember:
       return "sacctmgr -i add user " + user + " account=" + account + here;
@@ -182,7 +171,7 @@ std::string CommandFor(const MissingBooking& missing, const std::string& cluster
       return "sacctmgr -i modify user where name=" + user + " account=" + account + here +
              " set qos+=" + qos;
     case Kind::kNoAccount:
-      return "kezek admin account set " + Word(missing.project) + " --slurm-account NAME";
+      return "kezek admin account set " + ShellWord(missing.project) + " --slurm-account NAME";
   }
   return "";
 }

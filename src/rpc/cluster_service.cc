@@ -16,25 +16,6 @@
 namespace kezek::rpc {
 namespace {
 
-Result<std::vector<std::string>> ReadNodeNames(
-    const View& view, const google::protobuf::RepeatedPtrField<std::string>& lists) {
-  if (lists.empty()) return Invalid("nodes", "name at least one node, such as n01 or n[01-08]");
-  std::vector<std::string> names;
-  std::set<std::string> known;
-  for (int i = 0; i < lists.size(); ++i) {
-    const std::string field = "nodes[" + std::to_string(i) + "]";
-    const auto expanded = ExpandHostList(lists.at(i));
-    if (!expanded) return Invalid(field, expanded.error().message);
-    for (const auto& name : *expanded) {
-      if (!view.nodes.contains(name)) {
-        return NotFound("NODE_NOT_FOUND", field, "there is no node '" + name + "'");
-      }
-      if (known.insert(name).second) names.push_back(name);
-    }
-  }
-  return names;
-}
-
 bool InService(const Node& node) { return node.health == NodeHealth::kUp; }
 
 std::int32_t FreeOn(const View& view, const std::string& name) {
@@ -124,76 +105,6 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::ListNodes(grpc::CallbackServerCont
     reply.Ok();
   };
   return Serve(context, parts_, Method("ListNodes"), *request,
-               ForThisCluster(settings_, request, handle));
-}
-
-grpc::ServerUnaryReactor* ClusterServiceImpl::GetNodes(grpc::CallbackServerContext* context,
-                                                       const v1::GetNodesRequest* request,
-                                                       v1::GetNodesResponse* response) {
-  const auto handle = [&](const auto& caller, const Reply& reply) {
-    const auto names = ReadNodeNames(*caller->view, request->nodes());
-    if (!names) return reply.Fail(names.error());
-    const NodeUse use(*caller);
-    for (const auto& name : *names) {
-      *response->add_nodes() = use.ToWire(caller->view->nodes.at(name), settings_.cluster);
-    }
-    reply.Ok();
-  };
-  return Serve(context, parts_, Method("GetNodes"), *request,
-               ForThisCluster(settings_, request, handle));
-}
-
-void ClusterServiceImpl::ChangeService(const std::shared_ptr<const Caller>& caller,
-                                       const google::protobuf::RepeatedPtrField<std::string>& lists,
-                                       bool drain, const std::string& reason,
-                                       v1::NodesChanged* response, const Reply& reply) const {
-  auto names = ReadNodeNames(*caller->view, lists);
-  if (!names) return reply.Fail(names.error());
-  if (drain && reason.empty()) return reply.Fail(Invalid("reason", "say why, for the record"));
-  for (const auto& name : *names) {
-    if (!drain && caller->view->nodes.at(name).health == NodeHealth::kDown) {
-      return reply.Fail(
-          FieldProblem(Code::kFailedPrecondition,
-                       {"nodes",
-                        "NODE_DOWN",
-                        "node '" + name + "' is down in the cluster: mend it there first",
-                        {{"node", name}}}));
-    }
-  }
-  Command command{caller->user, caller->name, SetNodeService{*names, drain, reason}};
-  parts_.desk->Do(std::move(command), [this, caller, names = *names, response,
-                                       reply](const Result<CommandOutcome>& outcome) {
-    if (!outcome) return reply.Fail(outcome.error());
-    Caller now = *caller;
-    now.view = parts_.desk->view();
-    const NodeUse use(now);
-    for (const auto& name : names) {
-      const auto node = now.view->nodes.find(name);
-      if (node != now.view->nodes.end()) {
-        *response->add_nodes() = use.ToWire(node->second, settings_.cluster);
-      }
-    }
-    reply.Ok();
-  });
-}
-
-grpc::ServerUnaryReactor* ClusterServiceImpl::DrainNodes(grpc::CallbackServerContext* context,
-                                                         const v1::DrainNodesRequest* request,
-                                                         v1::NodesChanged* response) {
-  const auto handle = [&](const auto& caller, const Reply& reply) {
-    ChangeService(caller, request->nodes(), true, request->reason(), response, reply);
-  };
-  return Serve(context, parts_, Method("DrainNodes"), *request,
-               ForThisCluster(settings_, request, handle));
-}
-
-grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeNodes(grpc::CallbackServerContext* context,
-                                                          const v1::ResumeNodesRequest* request,
-                                                          v1::NodesChanged* response) {
-  const auto handle = [&](const auto& caller, const Reply& reply) {
-    ChangeService(caller, request->nodes(), false, request->reason(), response, reply);
-  };
-  return Serve(context, parts_, Method("ResumeNodes"), *request,
                ForThisCluster(settings_, request, handle));
 }
 
@@ -293,12 +204,6 @@ grpc::ServerUnaryReactor* ClusterServiceImpl::GetStatus(grpc::CallbackServerCont
   };
   return Serve(context, parts_, Method("GetStatus"), *request,
                ForThisCluster(settings_, request, handle));
-}
-
-grpc::ServerUnaryReactor* ClusterServiceImpl::ListEvents(grpc::CallbackServerContext* context,
-                                                         const v1::ListEventsRequest*,
-                                                         v1::ListEventsResponse*) {
-  return ServeNotYet(context, parts_, Method("ListEvents"), "the record of events for auditors");
 }
 
 grpc::ServerUnaryReactor* ClusterServiceImpl::ResumeScheduling(

@@ -8,6 +8,7 @@
 
 #include "kezek/v1/cluster.grpc.pb.h"
 #include "rpc/doctor.h"
+#include "rpc/lane.h"
 #include "rpc/site_lane.h"
 #include "rpc/unary.h"
 
@@ -21,7 +22,8 @@ class ClusterServiceImpl : public v1::ClusterService::CallbackService {
       : parts_(parts),
         settings_(std::move(settings)),
         streams_(std::move(streams)),
-        started_ms_(parts.clock->Now()) {}
+        started_ms_(parts.clock->Now()),
+        long_reads_(std::make_shared<Lane>(parts.read, 1)) {}
 
   // Calls that wait for the site are answered soon.
   void Stop() { site_.Stop(); }
@@ -79,17 +81,17 @@ class ClusterServiceImpl : public v1::ClusterService::CallbackService {
     return "/kezek.v1.ClusterService/" + std::string(name);
   }
 
-  // Drains or resumes; answers with the nodes as they then are.
-  void ChangeService(const std::shared_ptr<const Caller>& caller,
-                     const google::protobuf::RepeatedPtrField<std::string>& lists, bool drain,
-                     const std::string& reason, v1::NodesChanged* response,
-                     const Reply& reply) const;
+  // Drains or resumes, here and in the cluster; answers with the nodes as they then are.
+  template <class Request>
+  void ChangeService(const std::shared_ptr<const Caller>& caller, const Request& request,
+                     bool drain, v1::NodesChanged* response, const Reply& reply);
 
   Parts parts_;
   Settings settings_;
   std::shared_ptr<Streams> streams_;
   TimeMs started_ms_;
   rpc::Doctor doctor_;
+  std::shared_ptr<Lane> long_reads_;  // of what only grows: the events
   SiteLane site_;
 };
 

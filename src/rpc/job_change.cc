@@ -135,6 +135,7 @@ void AddWarnings(const CommandOutcome& outcome, v1::UpdateResponse* response) {
   }
 }
 void AddWarnings(const CommandOutcome&, v1::CancelResponse*) {}
+void AddWarnings(const CommandOutcome&, v1::RequeueResponse*) {}
 
 // Reads the jobs, lets `decide` turn them into one command, gives it.
 template <class Response, class Decide>
@@ -206,8 +207,24 @@ grpc::ServerUnaryReactor* JobServiceImpl::Update(grpc::CallbackServerContext* co
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Requeue(grpc::CallbackServerContext* context,
-                                                  const v1::RequeueRequest*, v1::RequeueResponse*) {
-  return ServeNotYet(context, parts_, "/kezek.v1.JobService/Requeue", "requeueing on request");
+                                                  const v1::RequeueRequest* request,
+                                                  v1::RequeueResponse* response) {
+  return rpc::Serve(
+      context, parts_, kRequeueJobs, *request, [&](const auto& caller, const Reply& reply) {
+        const auto cluster = CheckCluster(settings_, request->cluster());
+        if (!cluster) return reply.Fail(cluster.error());
+        FieldChecks checks;
+        checks.Text("comment", request->comment(), 4096);
+        if (!checks.ok()) return reply.Fail(checks.error());
+        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMost));
+        if (!refs) return reply.Fail(refs.error());
+        auto change = std::make_shared<Change<v1::RequeueResponse>>(Change<v1::RequeueResponse>{
+            .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
+        Serve(parts_, settings_, context, change,
+              [caller, request](const std::vector<JobRecord>& records) {
+                return PlanRequeue(*caller, *request, records);
+              });
+      });
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::ReportCheckpoint(

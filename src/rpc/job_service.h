@@ -16,6 +16,7 @@ inline constexpr std::string_view kGetJobs = "/kezek.v1.JobService/Get";
 inline constexpr std::string_view kListJobs = "/kezek.v1.JobService/List";
 inline constexpr std::string_view kCancelJobs = "/kezek.v1.JobService/Cancel";
 inline constexpr std::string_view kUpdateJobs = "/kezek.v1.JobService/Update";
+inline constexpr std::string_view kRequeueJobs = "/kezek.v1.JobService/Requeue";
 
 class Outlooks;
 class Streams;

@@ -1,6 +1,5 @@
 // Budgets and the ledger: what QuotaService shows of them, and corrections.
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <string>
 #include <vector>
@@ -105,32 +104,13 @@ v1::Correction ToWire(const Caller& caller, const Correction& correction) {
   return wire;
 }
 
-// Where a listing by falling numbers goes on.
-struct Place {
-  std::int64_t before = 0;  // 0: at its begin
-  std::int32_t size = 0;
-};
-
-Result<Place> PlaceOf(const v1::PageRequest& page) {
-  const auto size = ReadPageSize(page);
-  if (!size) return size.error();
-  Place place{.size = *size};
-  const std::string& token = page.token();
-  if (token.empty()) return place;
-  const auto [end, error] =
-      std::from_chars(token.data(), token.data() + token.size(), place.before);
-  const bool number = error == std::errc() && end == token.data() + token.size();
-  if (!number || place.before <= 0) return PageTokenInvalid();
-  return place;
-}
-
 // What the caller may see of what is asked for; one row more than the page, to know of the next.
 Result<LedgerQuery> PlanListing(const Caller& caller, const v1::ListLedgerRequest& request) {
   const auto place = PlaceOf(request.page());
   if (!place) return place.error();
   LedgerQuery query;
   query.limit = place->size + 1;
-  query.before_seq = place->before;
+  query.before_seq = place->behind;
   AccountId top = kRootAccount;
   if (!request.account().empty()) {
     const auto account = FindVisibleAccount(caller, request.account(), "account");
@@ -243,7 +223,7 @@ grpc::ServerUnaryReactor* QuotaServiceImpl::ListCorrections(
         const auto place = PlaceOf(request->page());
         if (!place) return reply.Fail(place.error());
         const CorrectionQuery query{
-            .decided = request->decided(), .before_id = place->before, .limit = place->size + 1};
+            .decided = request->decided(), .before_id = place->behind, .limit = place->size + 1};
         parts_.read->Read([caller, query, response, reply](Reader& reader) {
           const auto rows = reader.ListCorrections(query);
           if (!rows) return reply.Fail(rows.error());

@@ -1,4 +1,5 @@
-// Pages of a listing that fits in memory: the token is where the next one begins.
+// Pages: of a listing that fits in memory the token is where the next one begins, of rows with
+// numbers the last one's number.
 #pragma once
 
 #include <charconv>
@@ -46,6 +47,26 @@ inline Result<Page> ReadPage(const v1::PageRequest& request) {
   const bool number = error == std::errc() && end == token.data() + token.size();
   if (!number || page.begin > kRowsMost) return PageTokenInvalid();
   return page;
+}
+
+// Where a listing by numbers goes on.
+struct Place {
+  std::int64_t behind = 0;  // this number; 0: at its begin
+  std::int32_t size = 0;
+};
+
+// INVALID_ARGUMENT FIELD_INVALID, PAGE_TOKEN_INVALID.
+inline Result<Place> PlaceOf(const v1::PageRequest& page) {
+  const auto size = ReadPageSize(page);
+  if (!size) return size.error();
+  Place place{.size = *size};
+  const std::string& token = page.token();
+  if (token.empty()) return place;
+  const auto [end, error] =
+      std::from_chars(token.data(), token.data() + token.size(), place.behind);
+  const bool number = error == std::errc() && end == token.data() + token.size();
+  if (!number || place.behind <= 0) return PageTokenInvalid();
+  return place;
 }
 
 // Adds the rows of the page to `out`, one by `add(row)`, and says where the next page begins.

@@ -33,6 +33,7 @@ Parts PartsOf(const ServerPorts& ports, RateLimiter* rate) {
           .meter = ports.meter,
           .books = ports.books,
           .attempts = ports.attempts,
+          .nodes = ports.nodes,
           .checks = ports.checks};
 }
 

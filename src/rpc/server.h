@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kezek/cluster_books.h"
+#include "kezek/cluster_nodes.h"
 #include "kezek/desk.h"
 #include "kezek/meter.h"
 #include "kezek/output.h"
@@ -50,6 +51,7 @@ struct ServerPorts {
   UnixProofs* proofs = nullptr;   // none: Login is refused
   ClusterBooks* books = nullptr;  // none: nothing that is about them is served
   AttemptArchive* attempts = nullptr;
+  ClusterNodes* nodes = nullptr;  // none: drained and resumed here alone, with a command
   const std::vector<SiteCheck>* checks = nullptr;  // none: there are none
 };
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kezek/cluster_books.h"
+#include "kezek/cluster_nodes.h"
 #include "kezek/desk.h"
 #include "kezek/meter.h"
 #include "kezek/output.h"
@@ -40,6 +41,7 @@ struct Parts {
   Meter* meter = nullptr;         // none: nobody is told
   ClusterBooks* books = nullptr;  // none: the cluster's are not looked at
   AttemptArchive* attempts = nullptr;
+  ClusterNodes* nodes = nullptr;  // none: the cluster is told nothing of nodes
   const std::vector<SiteCheck>* checks = nullptr;
 };
 
@@ -119,16 +121,6 @@ grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const Part
   } else {
     handle(std::make_shared<const Caller>(std::move(*caller)), reply);
   }
-  return reactor;
-}
-
-// An rpc that a later release brings: says so, to those who may call it.
-inline grpc::ServerUnaryReactor* ServeNotYet(grpc::CallbackServerContext* context,
-                                             const Parts& parts, std::string_view method,
-                                             const std::string& missing) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const auto caller = Identify(parts, method, Authorization(*context));
-  Reply(reactor).Fail(caller ? NotYet("", missing) : caller.error());
   return reactor;
 }
 

@@ -99,6 +99,38 @@ Result<ChangeJobs> PlanCancel(const Caller& caller, const v1::CancelRequest& req
   return command;
 }
 
+Result<ChangeJobs> PlanRequeue(const Caller& caller, const v1::RequeueRequest& request,
+                               const std::vector<JobRecord>& records) {
+  ChangeJobs command;
+  for (const bool by_admin : {false, true}) {
+    std::vector<JobRef> jobs;
+    for (const auto& record : records) {
+      if (ActsAsAdmin(caller, record.job) != by_admin || IsFinal(record.job.state)) continue;
+      const std::string job = ToText(record.job.ref);
+      if (by_admin && request.comment().empty()) {
+        return Invalid("comment", "say why, for the record: job " + job + " is another's");
+      }
+      if (record.job.user != caller.user && !record.job.spec->requeue) {
+        return FieldProblem(
+            Code::kPermissionDenied,
+            {"jobs",
+             "NOT_OWNER",
+             "job " + job + " is not to run a second time (--no-requeue), unless its owner asks",
+             {{"job", job}}});
+      }
+      jobs.push_back(record.job.ref);
+    }
+    if (jobs.empty()) continue;
+    command.changes.push_back(
+        RequeueJobs{std::move(jobs), request.hold(), by_admin, request.comment()});
+  }
+  if (!command.changes.empty() || records.empty()) return command;
+  const std::string job = ToText(records.front().job.ref);
+  return FieldProblem(
+      Code::kFailedPrecondition,
+      {"jobs", "NOT_RUNNING", "job " + job + " is over: submit it again", {{"job", job}}});
+}
+
 Result<void> CheckUpdate(const v1::UpdateRequest& request) {
   FieldChecks checks;
   checks.Missing(request.has_admin_priority(), "admin_priority", "lifting jobs by an admin");

@@ -21,6 +21,11 @@ bool ActsAsAdmin(const Caller& caller, const Job& job);
 Result<ChangeJobs> PlanCancel(const Caller& caller, const v1::CancelRequest& request,
                               const std::vector<JobRecord>& records);
 
+// INVALID_ARGUMENT FIELD_INVALID: an admin's comment is missing. PERMISSION_DENIED NOT_OWNER:
+// another's job is not to run a second time. FAILED_PRECONDITION NOT_RUNNING: all are over.
+Result<ChangeJobs> PlanRequeue(const Caller& caller, const v1::RequeueRequest& request,
+                               const std::vector<JobRecord>& records);
+
 // What is wrong with the request by itself: FIELD_INVALID, NOT_YET.
 Result<void> CheckUpdate(const v1::UpdateRequest& request);
 

@@ -254,6 +254,68 @@ def requeues_what_fails(cluster):
 
 
 @check
+def requeues_on_request(cluster):
+    script = """#!/bin/bash
+#SBATCH --gpus=1 --time=5 --output=asked-%j.out
+#KEZEK --grace 30s
+trap 'echo told; exit 9' TERM
+echo "attempt $KEZEK_ATTEMPT"
+test "$KEZEK_ATTEMPT" = 1 || exit 0
+while :; do sleep 0.2; done
+"""
+    job = cluster.submit("timur", "-", script=script)
+    status, _, errors = cluster.kezek("daulet", "requeue", job)
+    expect(status, 4, f"a requeue of another institution's job ({errors})")
+    cluster.until("its start", lambda: cluster.state("timur", job) == "running")
+    cluster.until("its output", lambda: "attempt 1" in cluster.kezek("timur", "logs", job)[1])
+    status, output, errors = cluster.kezek("timur", "requeue", "--comment", "new code", job)
+    expect((status, output), (0, f"Job {job} is being ended, and queued again\n"), errors)
+    expect(wait(cluster, "timur", job)[0], 0, "wait for the second attempt")
+    expect([attempt["outcome"] for attempt in cluster.job("timur", job)["attempts"]],
+           ["ATTEMPT_OUTCOME_REQUEUED", "ATTEMPT_OUTCOME_SUCCEEDED"], "its attempts")
+    with open(os.path.join(cluster.home("timur"), f"asked-{job}.out"), encoding="utf-8") as file:
+        words = file.read().split("\n")
+    expect([word for word in words if word.startswith(("attempt", "told"))],
+           ["attempt 1", "told", "attempt 2"], "what it wrote")
+    expect(cluster.kezek("timur", "requeue", job)[0], 3, "a requeue of what is over")
+    shown = cluster.admin("admin", "events", job, "--reason", "REQUEUED_BY_USER")
+    assert ": new code; it gets the signal TERM" in shown, shown
+
+
+def state_in_slurm(cluster, node):
+    return set(cluster.slurm("sinfo", "-h", "-N", "-n", node, "-o", "%T").split())
+
+
+@check
+def drains_and_resumes_in_slurm_too(cluster):
+    reason = "fan 3 of 'n04' fails"
+    done = cluster.as_admin("admin", "node", "drain", "n04", "--reason", reason)
+    expect(done.returncode, 0, f"the drain ({done.stderr})")
+    commands = [line.partition("by hand: ")[2] for line in done.stderr.splitlines()
+                if "by hand: " in line]
+    by_hand = cluster.slurm("sinfo", "--version").split()[1].startswith("22.05")
+    expect(len(commands), 1 if by_hand else 0, f"commands to be run by hand ({done.stderr})")
+    for command in commands:
+        cluster.slurm("bash", "-c", command)
+    cluster.until("the drain in Slurm", lambda: state_in_slurm(cluster, "n04") <=
+                  {"drained", "draining"}, 20)
+    cluster.until("Slurm's reason", lambda: reason in cluster.slurm("sinfo", "-hR", "-o", "%E"), 20)
+    shown = cluster.admin("admin", "node", "show", "n04")
+    assert reason in shown and "Taken out by" in shown, shown
+    done = cluster.as_admin("admin", "node", "resume", "n04")
+    expect(done.returncode, 0, f"the resumption ({done.stderr})")
+    commands = [line.partition("by hand: ")[2] for line in done.stderr.splitlines()
+                if "by hand: " in line]
+    expect(len(commands), 1 if by_hand else 0, f"commands to be run by hand ({done.stderr})")
+    for command in commands:
+        cluster.slurm("bash", "-c", command)
+    cluster.until("the node in service", lambda: "up" in
+                  cluster.admin("nodes", "n04").split("\n")[1].split("\t"), 20)
+    events = cluster.admin("admin", "events", "n04", "--oldest-first", "-o", "csv")
+    assert ",node,n04,0,up,draining," in events and reason in events, events
+
+
+@check
 def refuses_bad_input_and_keeps_nothing(cluster):
     def stored():
         status, output, errors = cluster.kezek("aizhan", "queue", "--ended", "-o", "name")

@@ -25,6 +25,8 @@ v1::GetUsageResponse CannedUsage();
 v1::ListBudgetsResponse CannedBudgets(const v1::ListBudgetsRequest& request);
 // A start, its end and a refund of it, latest first, of a budget too; cut to the page.
 v1::ListLedgerResponse CannedLedger(const v1::ListLedgerRequest& request);
+// Of the subjects that are asked for; the latest alone if no more are.
+v1::ListEventsResponse CannedEvents(const v1::ListEventsRequest& request);
 v1::GetEntitlementResponse CannedEntitlement();
 // Two groups, labelled by what they are grouped by.
 v1::ReportUsageResponse CannedReport(const v1::ReportUsageRequest& request);

@@ -104,6 +104,33 @@ v1::ListLedgerResponse CannedLedger(const v1::ListLedgerRequest& request) {
   return answer;
 }
 
+v1::ListEventsResponse CannedEvents(const v1::ListEventsRequest& request) {
+  auto answer = Parse<v1::ListEventsResponse>(R"(
+    events { seq: 90412 time_ms: 1795244400000 subject: SUBJECT_NODE kind: EVENT_KIND_OTHER
+             name: "n11" from: "up" to: "draining" actor: "root@kezek"
+             reason { code: "UPDATED" sentence: "Changed: service to draining: fan 3 fails." } }
+    events { seq: 90407 time_ms: 1795240800000 subject: SUBJECT_JOB kind: EVENT_KIND_STATE
+             name: "48190" attempt: 1 from: "running" to: "queued" actor: "kezek"
+             reason { code: "REQUEUED_BY_ADMIN"
+                      sentence: "Put back into the queue by an administrator: fan 3 fails." } }
+    events { seq: 90398 time_ms: 1795237200000 subject: SUBJECT_ACCOUNT kind: EVENT_KIND_OTHER
+             name: "universities/kaznu" actor: "root@kezek"
+             reason { code: "UPDATED" sentence: "Changed: settings: Q4." } }
+  )");
+  const auto& subjects = request.subjects();
+  auto& events = *answer.mutable_events();
+  for (int i = events.size() - 1; i >= 0; --i) {
+    const bool asked = subjects.empty() || std::find(subjects.begin(), subjects.end(),
+                                                     events[i].subject()) != subjects.end();
+    if (!asked) events.DeleteSubrange(i, 1);
+  }
+  if (request.page().size() < events.size()) {
+    events.DeleteSubrange(request.page().size(), events.size() - request.page().size());
+    answer.mutable_page()->set_next_token("90412");
+  }
+  return answer;
+}
+
 v1::ExplainShareResponse CannedShare(const v1::ExplainShareRequest& request) {
   auto answer = Parse<v1::ExplainShareResponse>(R"(
     account { group: "universities/kaznu" jobs: 1204 charged_milli_gpu_ms: 44446400000000

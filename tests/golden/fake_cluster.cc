@@ -82,13 +82,19 @@ class FakeCluster final : public v1::ClusterService::Service {
     node = CannedNodes()[0];
     node.set_health(v1::NODE_HEALTH_DRAINING);
     node.set_health_reason(request->reason());
-    response->add_commands("scontrol update nodename=n02 state=drain");
+    if (request->kezek_only()) return Status::OK;
+    if (request->reason() == "refused") response->add_refused("n02: Slurm refuses: Access denied");
+    response->add_commands("scontrol update NodeName=n02 State=DRAIN Reason='fan 3 fails'");
     return Status::OK;
   }
   Status ResumeNodes(ServerContext*, const v1::ResumeNodesRequest*,
                      v1::NodesChanged* response) override {
     *response->add_nodes() = CannedNodes()[0];
     return Status::OK;
+  }
+  Status ListEvents(ServerContext*, const v1::ListEventsRequest* request,
+                    v1::ListEventsResponse* response) override {
+    return Answer(response, CannedEvents(*request));
   }
   Status ListReservations(ServerContext*, const v1::ListReservationsRequest* request,
                           v1::ListReservationsResponse* response) override {

@@ -179,6 +179,19 @@ class FakeJobs final : public v1::JobService::Service {
     return found;
   }
 
+  // 48007 runs; what waits is left as it is.
+  Status Requeue(ServerContext* context, const v1::RequeueRequest* request,
+                 v1::RequeueResponse* response) override {
+    if (Status token = CheckToken(*context); !token.ok()) return token;
+    Status found = Find(request->jobs(), response->mutable_jobs());
+    const bool runs =
+        std::any_of(response->jobs().begin(), response->jobs().end(),
+                    [](const v1::Job& job) { return job.state() == v1::JOB_STATE_RUNNING; });
+    if (!found.ok() || runs) return found;
+    return Refused(StatusCode::FAILED_PRECONDITION, "jobs", "NOT_RUNNING",
+                   "job " + request->jobs(0) + " waits in the queue as it is");
+  }
+
   Status Update(ServerContext* context, const v1::UpdateRequest* request,
                 v1::UpdateResponse* response) override {
     if (Status token = CheckToken(*context); !token.ok()) return token;

@@ -4,8 +4,8 @@ from a server, whoever gets one finds it in the contract, and the CLI has words 
 Method: reads the codes out of the sources: those that servers send (literals of src/rpc, of the
 readers of src/postgres, scheduler/control and quota, the table of reason_text.h), those that the
 comments of the protos list as errors, those of the CLI's ways out and of the golden transcripts'
-failures. What only calls can send that are not served yet is left out. One line per finding, exit
-status 1 if there is any; with --selftest, the proof on small texts that each comparison can fail.
+failures. One line per finding, exit status 1 if there is any; with --selftest, the proof on small
+texts that each comparison can fail.
 
 usage: reasons.py ROOT | --selftest"""
 
@@ -38,31 +38,25 @@ def table(text):
     return set(re.findall(r'\{k\w+, "([A-Z_]+)"', text))
 
 
-def not_served(text):
-    """Names of the rpcs that a source of src/rpc answers with NOT_YET."""
-    calls = re.findall(r"ServeNotYet(?:<[^>]*>)?\(([^;]*?)\);", text, re.DOTALL)
-    return {name for call in calls for name in re.findall(r'"(?:/[\w.]+/)?([A-Z][a-z]\w*)"', call)}
-
-
 def comments(text):
-    """(comment as one line, rpc it stands above or "") of a .proto file."""
-    for match in re.finditer(r"((?:^ *//[^\n]*\n)+)(?: *rpc (\w+)\()?", text, re.MULTILINE):
+    """Each comment of a .proto file as one line."""
+    for match in re.finditer(r"((?:^ *//[^\n]*\n)+)", text, re.MULTILINE):
         words = re.sub(r"^ *//", "", match.group(1), flags=re.MULTILINE)
-        yield re.sub(r"\s+", " ", words), match.group(2) or ""
+        yield re.sub(r"\s+", " ", words)
 
 
 def in_words(text):
     """Codes that any comment of a .proto file names."""
-    words = " ".join(comment for comment, _ in comments(text))
+    words = " ".join(comments(text))
     return set(re.findall(rf"\b({CODE}|{'|'.join(sorted(ONE_WORD))})\b", words)) - STATUS
 
 
-def promised(text, later):
-    """Codes listed as errors, but for those of the rpcs in `later`."""
+def promised(text):
+    """Codes listed as errors."""
     found = set()
-    for comment, rpc in comments(text):
+    for comment in comments(text):
         start = re.search(r"Errors: |may also fail with: ", comment)
-        if start and rpc not in later:
+        if start:
             found |= set(re.findall(rf"\b({CODE})\b", comment[start.end():]))
     return found - STATUS
 
@@ -89,7 +83,7 @@ def findings(texts):
     worded = {"way_out.cc": ways(texts["ways"]), "failures.cc": ways(texts["failures"])}
     for where, found in worded.items():
         yield from (f"{where}: {code}, which no server sends" for code in sorted(found - known))
-    for code in sorted(promised(texts["protos"], not_served(texts["rpc"])) - known):
+    for code in sorted(promised(texts["protos"]) - known):
         yield f"proto: {code}, which no server sends"
     for code in sorted(sent | set().union(*worded.values())):
         if code not in named:
@@ -117,10 +111,8 @@ def main(root):
 CLEAN = {
     "protos": ("  // Errors: NOT_FOUND JOB_GONE (field\n  // `job`), LIMIT_X.\n"
                "  rpc Get(A) returns (B);\n"
-               "  // Errors: NOT_FOUND PLAN_LOST.\n  rpc Plan(A) returns (B);\n"
                "  // What: OTHER_WORD.\n  string a = 1;\n"),
-    "rpc": ('return NotFound("JOB_GONE", "SLURM_NTASKS");\n'
-            'return ServeNotYet(context, parts_, Method("Plan"), "plans");\n'),
+    "rpc": 'return NotFound("JOB_GONE", "SLURM_NTASKS");\n',
     "control": "",
     "quota": "",
     "table": '    {kLimit, "LIMIT_X", "Too many."},\n',

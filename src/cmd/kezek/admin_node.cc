@@ -16,12 +16,14 @@ namespace {
 struct AdminNodeFlags {
   std::vector<std::string> nodes;
   std::string reason;
+  bool kezek_only = false;
 };
 
 Result<int> PrintChangedNodes(Session& session, const Result<v1::NodesChanged>& answer) {
   if (!answer) return WithFlags(answer.error(), {{"nodes", ""}, {"reason", "--reason"}});
   PrintNodes(session, *answer, answer->nodes());
   if (session.format() == Format::kJson || session.format() == Format::kYaml) return kDone;
+  for (const std::string& why : answer->refused()) PrintWarning(session.host, why);
   for (const std::string& command : answer->commands()) {
     PrintWarning(session.host, "Slurm must be told by hand: " + command);
   }
@@ -32,6 +34,7 @@ Result<int> RunDrain(Session& session, const AdminNodeFlags& flags) {
   v1::DrainNodesRequest request;
   for (const std::string& node : flags.nodes) request.add_nodes(node);
   request.set_reason(flags.reason);
+  request.set_kezek_only(flags.kezek_only);
   return PrintChangedNodes(session, Ask<v1::NodesChanged>(session, request));
 }
 
@@ -39,6 +42,7 @@ Result<int> RunResumeNodes(Session& session, const AdminNodeFlags& flags) {
   v1::ResumeNodesRequest request;
   for (const std::string& node : flags.nodes) request.add_nodes(node);
   request.set_reason(flags.reason);
+  request.set_kezek_only(flags.kezek_only);
   return PrintChangedNodes(session, Ask<v1::NodesChanged>(session, request));
 }
 
@@ -118,7 +122,14 @@ void AddAdminNode(CLI::App& admin, Session& session) {
   drain->add_option("--reason", flags->reason, "why, for the record")
       ->type_name("TEXT")
       ->required();
-  drain->footer("Examples:\n  kezek admin node drain n11 --reason 'fan 3 fails'");
+  drain->add_flag("--kezek-only", flags->kezek_only,
+                  "say nothing to Slurm: sbatch still uses them");
+  drain->footer(
+      "What runs there goes on. Slurm is told, too; where it cannot be by REST (22.05), the "
+      "command\n"
+      "for it is printed.\n"
+      "Examples:\n"
+      "  kezek admin node drain n11 --reason 'fan 3 fails'");
   drain->callback([&session, flags] {
     session.action = [&session, flags] { return RunDrain(session, *flags); };
   });
@@ -126,7 +137,11 @@ void AddAdminNode(CLI::App& admin, Session& session) {
   CLI::App* resume = node->add_subcommand("resume", "put nodes back");
   add_nodes(resume);
   resume->add_option("--reason", flags->reason, "why, for the record")->type_name("TEXT");
-  resume->footer("Examples:\n  kezek admin node resume n11");
+  resume->add_flag("--kezek-only", flags->kezek_only, "say nothing to Slurm");
+  resume->footer(
+      "In Slurm, too, whoever has drained them there, or with the command for it.\n"
+      "Examples:\n"
+      "  kezek admin node resume n11");
   resume->callback([&session, flags] {
     session.action = [&session, flags] { return RunResumeNodes(session, *flags); };
   });

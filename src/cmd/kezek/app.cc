@@ -54,6 +54,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddLogs(app, session);
   AddWait(app, session);
   AddCancel(app, session);
+  AddRequeue(app, session);
   AddHold(app, session);
   AddRelease(app, session);
   AddUpdate(app, session);
@@ -79,6 +80,7 @@ void AddCommands(CLI::App& app, Session& session) {
   AddAdminRevert(*admin, session);
   AddAdminCorrection(*admin, session);
   AddAdminLedger(*admin, session);
+  AddAdminEvents(*admin, session);
   AddAdminExplainShare(*admin, session);
   AddAdminUser(*admin, session);
   AddAdminToken(*admin, session);
@@ -196,7 +198,7 @@ int Run(Session& session, std::vector<std::string> arguments) {
   if (IsCsv(session) && !WritesCsv(Deepest(app))) {
     return Finish(session, Error{Code::kInvalidArgument,
                                  "--format: csv is a form of reports: kezek report, kezek admin "
-                                 "explain-share, kezek admin ledger",
+                                 "explain-share, kezek admin ledger, kezek admin events",
                                  {}});
   }
   return Finish(session, session.action());

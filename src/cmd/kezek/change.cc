@@ -1,4 +1,4 @@
-// cancel, hold, release: what changes jobs.
+// cancel, requeue, hold, release: what changes jobs.
 #include <kezek/v1/job_service.pb.h>
 
 #include <CLI/CLI.hpp>
@@ -23,6 +23,7 @@ struct ChangeFlags {
   std::vector<std::string> jobs;
   std::string comment;
   std::string signal;
+  bool hold = false;
 };
 
 void AddJobs(CLI::App& command, ChangeFlags& flags) {
@@ -104,6 +105,21 @@ Result<int> RunHold(Session& session, const ChangeFlags& flags, bool hold) {
   return kDone;
 }
 
+Result<int> RunRequeue(Session& session, const ChangeFlags& flags) {
+  v1::RequeueRequest request;
+  for (const std::string& job : flags.jobs) request.add_jobs(job);
+  request.set_hold(flags.hold);
+  request.set_comment(flags.comment);
+  const auto answer = Ask<v1::RequeueResponse>(session, request);
+  if (!answer) return WithFlags(answer.error(), {{"comment", "--comment"}});
+  PrintChanged(session, *answer, answer->jobs(), [](const v1::Job& job) -> std::string {
+    if (job.has_array()) return "what of it runs is being ended, and queued again";
+    if (job.state() == v1::JOB_STATE_RUNNING) return "is being ended, and queued again";
+    return StateName(job);
+  });
+  return kDone;
+}
+
 void AddHoldOrRelease(CLI::App& app, Session& session, bool hold) {
   const std::string name = hold ? "hold" : "release";
   CLI::App* command =
@@ -135,6 +151,24 @@ void AddCancel(CLI::App& app, Session& session) {
       "  kezek cancel $(kezek queue --state queued -o name)");
   command->callback([&session, flags] {
     session.action = [&session, flags] { return RunCancel(session, *flags); };
+  });
+}
+
+void AddRequeue(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("requeue", "end what runs and queue it again");
+  const auto flags = std::make_shared<ChangeFlags>();
+  AddJobs(*command, *flags);
+  command->add_flag("--hold", flags->hold, "held once it is queued again");
+  command->add_option("--comment", flags->comment, "why, for the record")->type_name("TEXT");
+  command->footer(
+      "A job gets its signal and its grace, as when it is preempted, and keeps its place in "
+      "order.\n"
+      "What does not run is left as it is.\n"
+      "Examples:\n"
+      "  kezek requeue 48211\n"
+      "  kezek requeue --hold 48211_[3-9]");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] { return RunRequeue(session, *flags); };
   });
 }
 

@@ -60,7 +60,7 @@ std::string Unquoted(const std::string& json) {
 }
 
 // `PROJECT_RULE_FAIR` as files have it: `fair`.
-std::string Choice(const std::string& value) {
+std::string ChoiceText(const std::string& value) {
   for (const std::string_view front : {"PROJECT_RULE_", "BUDGET_EXHAUSTION_"}) {
     if (!value.starts_with(front)) continue;
     std::string text = value.substr(front.size());
@@ -74,7 +74,7 @@ std::string Choice(const std::string& value) {
 std::string ValueText(const std::string& json, Unit unit) {
   if (json.empty()) return "-";
   const auto number = script::ParseNumber(json, -9'000'000'000'000'000, 9'000'000'000'000'000);
-  if (!number || unit == Unit::kNone) return Choice(Unquoted(json));
+  if (!number || unit == Unit::kNone) return ChoiceText(Unquoted(json));
   switch (unit) {
     case Unit::kNone:
       break;

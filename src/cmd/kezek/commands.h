@@ -12,6 +12,7 @@ void AddQueue(CLI::App& app, Session& session);
 void AddShow(CLI::App& app, Session& session);
 void AddLogs(CLI::App& app, Session& session);
 void AddCancel(CLI::App& app, Session& session);
+void AddRequeue(CLI::App& app, Session& session);
 void AddHold(CLI::App& app, Session& session);
 void AddRelease(CLI::App& app, Session& session);
 void AddUpdate(CLI::App& app, Session& session);
@@ -43,6 +44,7 @@ void AddAdminResume(CLI::App& admin, Session& session);
 void AddAdminSnapshot(CLI::App& admin, Session& session);
 void AddAdminSlurm(CLI::App& admin, Session& session);
 void AddAdminDoctor(CLI::App& admin, Session& session);
+void AddAdminEvents(CLI::App& admin, Session& session);
 
 // `kezek submit` and `kezek run`, whose arguments are read with the option table of batch scripts
 // and not by the common parser: what comes after the script's name is the script's. The parser only

@@ -29,7 +29,7 @@ std::string TicksText(const v1::ReportBasis& basis) {
 bool WritesCsv(const CLI::App& command) {
   const CLI::App* above = command.get_parent();
   return command.get_name() == "explain-share" || command.get_name() == "ledger" ||
-         (above != nullptr && above->get_name() == "report");
+         command.get_name() == "events" || (above != nullptr && above->get_name() == "report");
 }
 
 void ReportTimes::AddTo(CLI::App& command) {

@@ -38,6 +38,7 @@
 #include "secrets/key_ring.h"
 #include "slurm/books.h"
 #include "slurm/credential.h"
+#include "slurm/node_switch.h"
 #include "slurm/slurm_cluster.h"
 
 namespace kezek::kezekd {
@@ -115,6 +116,15 @@ slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& ins
           .meter = meter};
 }
 
+slurm::NodeSwitchOptions SwitchOf(const config::SlurmConfig& config, Meter* meter) {
+  return {.url = config.url,
+          .token_file = config.token_file,
+          .jwt_key_file = config.jwt_key_file,
+          .user = config.user,
+          .request_timeout_ms = config.request_timeout_ms,
+          .meter = meter};
+}
+
 slurm::BooksOptions BooksOf(const config::Config& config, Meter* meter) {
   return {.url = config.slurm.url,
           .token_file = config.slurm.token_file,
@@ -179,15 +189,18 @@ struct SiteParts {
   SiteParts(const config::Config& config, const std::string& config_file, Meter* meter,
             Clock& clock)
       : books(BooksOf(config, meter), clock),
+        nodes(SwitchOf(config.slurm, meter), clock),
         archive(config.database.url),
         checks(SiteChecks(config, config_file)) {}
   void AddTo(rpc::ServerPorts* ports) {
     ports->books = &books;
+    ports->nodes = &nodes;
     ports->attempts = &archive;
     ports->checks = &checks;
   }
 
   slurm::SlurmBooks books;
+  slurm::NodeSwitch nodes;
   postgres::PostgresArchive archive;
   const std::vector<SiteCheck> checks;
 };

@@ -48,6 +48,7 @@ class SwitchedStore final : public ReadStore, public Reader {
   Result<JobRecord> GetJob(const JobRef&) override { return Away(); }
   Result<std::string> GetScript(JobId) override { return Away(); }
   Result<std::vector<Event>> Events(std::int64_t, std::int32_t) override { return Away(); }
+  Result<std::vector<Event>> ListEvents(const EventQuery&) override { return Away(); }
   Result<std::vector<Event>> JobEvents(const std::vector<JobRef>&) override { return Away(); }
   Result<std::optional<KnownKey>> FindKey(UserId, const std::string&) override { return Away(); }
   Result<std::vector<ChargeTotal>> ChargeTotals(const std::vector<AccountId>&) override {

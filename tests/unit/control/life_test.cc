@@ -92,6 +92,7 @@ TEST(LifeTest, WhatAnEndMeans) {
       {ClusterJobState::kFailed, Ending::kLaunchTimeout, true, 1, AttemptOutcome::kFailed},
       // A preempted one may answer its signal so.
       {ClusterJobState::kFailed, Ending::kPreempt, true, 1, kPreempted},
+      {ClusterJobState::kFailed, Ending::kRequeue, true, 1, kRequeued},
       {ClusterJobState::kFailed, Ending::kNone, false, 1, kLaunchFailed},
       {ClusterJobState::kCancelled, Ending::kNone, true, 0, AttemptOutcome::kCancelled},
       {ClusterJobState::kCancelled, Ending::kNone, false, 0, AttemptOutcome::kCancelled},

@@ -283,9 +283,51 @@ TEST_F(ChangeTest, SeveralJobsAndFieldsAreOneCommand) {
   EXPECT_EQ(Only<CancelJobs>(desk_.commands()[1]).jobs, both);
 }
 
-TEST_F(ChangeTest, WhatIsNotThereYetSaysSo) {
-  v1::RequeueResponse requeued;
-  EXPECT_EQ(Reason(stub_->Requeue(As("aizhan@kaznu").get(), {}, &requeued)), "NOT_YET");
+TEST_F(ChangeTest, RequeuesReachTheDeskAsTheCallerMay) {
+  v1::RequeueResponse answer;
+  const auto requeue = [&](const std::string& user, const std::vector<std::string>& jobs,
+                           const std::string& comment = "", bool hold = false) {
+    v1::RequeueRequest request;
+    request.mutable_jobs()->Assign(jobs.begin(), jobs.end());
+    request.set_comment(comment);
+    request.set_hold(hold);
+    answer.Clear();
+    return Reason(stub_->Requeue(As(user).get(), request, &answer));
+  };
+  EXPECT_EQ(requeue("aizhan@kaznu", {mine_}, "new code", true), "OK");
+  EXPECT_EQ(answer.jobs_size(), 1);
+  const auto own = Only<RequeueJobs>(desk_.commands().back());
+  EXPECT_EQ(own.jobs, std::vector<JobRef>{RefOf(mine_)});
+  EXPECT_TRUE(own.hold);
+  EXPECT_FALSE(own.by_admin);
+  EXPECT_EQ(own.text, "new code");
+  EXPECT_EQ(requeue("chief@kaznu", {mine_}), "FIELD_INVALID") << "an admin says why";
+  EXPECT_EQ(requeue("chief@kaznu", {mine_}, "fans"), "OK");
+  EXPECT_TRUE(Only<RequeueJobs>(desk_.commands().back()).by_admin);
+  EXPECT_EQ(requeue("bolat@kaznu", {mine_}), "OK");
+  EXPECT_FALSE(Only<RequeueJobs>(desk_.commands().back()).by_admin) << "a lead of the project";
+  const std::size_t so_far = desk_.commands().size();
+  EXPECT_EQ(requeue("aizhan@kaznu", {mine_, colleague_}), "NOT_OWNER");
+  EXPECT_EQ(requeue("aizhan@kaznu", {mine_, foreign_}), "JOB_NOT_FOUND");
+  EXPECT_EQ(requeue("audit@kezek", {mine_}, "x"), "NOT_OWNER");
+  EXPECT_EQ(requeue("aizhan@kaznu", {}), "FIELD_INVALID");
+  EXPECT_EQ(requeue("aizhan@kaznu", {mine_}, std::string(4097, 'x')), "FIELD_INVALID");
+  EXPECT_EQ(desk_.commands().size(), so_far);
+}
+
+TEST_F(ChangeTest, WhatIsNotToRunAgainOnlyItsOwnerRequeues) {
+  const std::string once = std::to_string(Submit("aizhan@kaznu", "once", [](auto& request) {
+    request.mutable_spec()->mutable_requeue()->set_enabled(false);
+  }));
+  v1::RequeueRequest request;
+  request.add_jobs(once);
+  request.set_comment("fans");
+  v1::RequeueResponse answer;
+  EXPECT_EQ(Reason(stub_->Requeue(As("root@kezek").get(), request, &answer)), "NOT_OWNER");
+  EXPECT_EQ(Reason(stub_->Requeue(As("bolat@kaznu").get(), request, &answer)), "NOT_OWNER");
+  EXPECT_EQ(Reason(stub_->Requeue(As("aizhan@kaznu").get(), request, &answer)), "OK");
+  End(RefOf(once), JobState::kSucceeded, "succeeded");
+  EXPECT_EQ(Reason(stub_->Requeue(As("aizhan@kaznu").get(), request, &answer)), "NOT_RUNNING");
 }
 
 TEST_F(ChangeTest, ACheckpointIsNotedForWhoMayChangeTheJob) {

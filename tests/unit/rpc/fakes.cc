@@ -106,6 +106,27 @@ Result<std::vector<Event>> FakeStore::Events(std::int64_t after, std::int32_t li
   return some;
 }
 
+Result<std::vector<Event>> FakeStore::ListEvents(const EventQuery& query) {
+  const std::lock_guard lock(mutex_);
+  reads_.emplace_back("ListEvents");
+  events_asked = query;
+  std::vector<Event> some = events_;
+  if (!query.oldest_first) std::reverse(some.begin(), some.end());
+  const auto has = [](const auto& all, const auto& one) {
+    return std::find(all.begin(), all.end(), one) != all.end();
+  };
+  std::erase_if(some, [&](const Event& event) {
+    const bool behind = query.oldest_first ? event.seq <= query.after_seq
+                                           : query.after_seq != 0 && event.seq >= query.after_seq;
+    const bool other = !query.subjects.empty() && !query.subjects.contains(event.subject);
+    return behind || other || (query.within && !has(*query.within, event.project));
+  });
+  if (some.size() > static_cast<std::size_t>(query.limit)) {
+    some.resize(static_cast<std::size_t>(query.limit));
+  }
+  return some;
+}
+
 Result<std::vector<Event>> FakeStore::JobEvents(const std::vector<JobRef>& jobs) {
   const std::lock_guard lock(mutex_);
   reads_.emplace_back("JobEvents");

@@ -52,6 +52,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   Result<JobRecord> GetJob(const JobRef& job) override;
   Result<std::string> GetScript(JobId job) override;
   Result<std::vector<Event>> Events(std::int64_t after, std::int32_t limit) override;
+  Result<std::vector<Event>> ListEvents(const EventQuery& query) override;
   Result<std::vector<Event>> JobEvents(const std::vector<JobRef>& jobs) override;
   Result<std::int64_t> LastEventSeq() override;
   Result<std::optional<KnownKey>> FindKey(UserId user, const std::string& key) override;
@@ -77,6 +78,7 @@ class FakeStore final : public SubmitStore, public ReadStore, public Reader {
   std::vector<AccountVersion> history;
   std::vector<Event> role_changes;
   std::vector<Correction> corrections;  // by id
+  EventQuery events_asked;
   int listings = 0, event_reads = 0;
 
  private:

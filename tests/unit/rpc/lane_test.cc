@@ -29,6 +29,7 @@ class Pool final : public ReadStore {
     Result<JobRecord> GetJob(const JobRef&) override { return None(); }
     Result<std::string> GetScript(JobId) override { return None(); }
     Result<std::vector<Event>> Events(std::int64_t, std::int32_t) override { return None(); }
+    Result<std::vector<Event>> ListEvents(const EventQuery&) override { return None(); }
     Result<std::vector<Event>> JobEvents(const std::vector<JobRef>&) override { return None(); }
     Result<std::int64_t> LastEventSeq() override { return None(); }
     Result<std::optional<KnownKey>> FindKey(UserId, const std::string&) override { return None(); }

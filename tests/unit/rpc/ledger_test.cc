@@ -35,6 +35,7 @@ class Ledgers final : public ReadStore, public Reader {
   Result<JobRecord> GetJob(const JobRef&) override { return Nothing(); }
   Result<std::string> GetScript(JobId) override { return Nothing(); }
   Result<std::vector<Event>> Events(std::int64_t, std::int32_t) override { return Nothing(); }
+  Result<std::vector<Event>> ListEvents(const EventQuery&) override { return Nothing(); }
   Result<std::vector<Event>> JobEvents(const std::vector<JobRef>&) override { return Nothing(); }
   Result<std::int64_t> LastEventSeq() override { return Nothing(); }
   Result<std::optional<KnownKey>> FindKey(UserId, const std::string&) override { return Nothing(); }
