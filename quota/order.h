@@ -19,7 +19,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,8 +55,9 @@ struct OrderInput {
 };
 
 struct Candidate {
-  const OrderJob* job = nullptr;
-  std::int32_t nth = 0;  // of an array's startable elements
+  const OrderJob* job = nullptr;          // of a tree that is on its own: not to be looked at
+  const WaitingJobs::Row* row = nullptr;  // what it says of the job
+  std::int32_t nth = 0;                   // of an array's startable elements
   AccountIndex project = kNoAccount;
   bool inside = false;  // the guarantee of every account on its path below the root
 };
@@ -99,24 +102,30 @@ class OrderTree {
   std::vector<Candidate> Remaining(AccountIndex project) const;
   // The project's own order, of all that waited when the walk began.
   OwnOrder OwnOrderOf(AccountIndex project) const;
+  // From now on the tree is on its own: it looks at nothing of its input any more, and of projects
+  // that it has not come to at what these say, which OwnOrderOf would have said. So what is left of
+  // the walk can be made later, of a copy, when the input is no more what it was.
+  using OwnOrders = std::function<std::shared_ptr<const OwnOrder>(AccountIndex)>;
+  void Detach(OwnOrders own_orders);
 
  private:
   using Item = SizedOrders::Item;
   struct RunWalk {
-    const WaitingJobs::Run* run = nullptr;
-    MilliGpus counted_milli = 0;
-    WaitingJobs::Run::const_iterator head;
+    const WaitingJobs::Rows* rows = nullptr;
+    const WaitingJobs::Rows::Sized* run = nullptr;
+    std::size_t head = 0;      // in `run`
     WaitingJobs::Place place;  // the head's: comparing need not look at far away jobs
     std::int32_t used = 0;     // elements of the head's job
+
+    const WaitingJobs::Row& Head() const { return rows->rows[run->at[head]]; }
   };
-  using Groups = std::map<WaitingJobs::GroupKey, WaitingJobs::Group>;
   struct GroupWalk {
     bool scavenger = false;
     std::int32_t class_rank = 0;
     Item user = SizedOrders::kNone;  // in `users`; none: of all users
     Item next = SizedOrders::kNone;  // group of the same user
-    Groups::const_iterator begin;    // waiting groups [begin, end)
-    Groups::const_iterator end;
+    std::size_t begin = 0;           // groups of the own order [begin, end)
+    std::size_t end = 0;
     MilliGpus least_milli = SizedOrders::kNothing;  // of the jobs left; kNothing: none
     WaitingJobs::Place first;                       // of these
     bool open = false;                              // what follows is made
@@ -130,8 +139,10 @@ class OrderTree {
     Item groups = SizedOrders::kNone;  // the first
   };
   struct ProjectWalk {
-    const WaitingJobs::Project* project = nullptr;
-    bool open = false;  // what follows is made
+    const WaitingJobs::Project* project = nullptr;  // null: on its own
+    MilliGpus least_of_others = SizedOrders::kNothing;
+    MilliGpus least_of_scavengers = SizedOrders::kNothing;
+    std::shared_ptr<const OwnOrder> own;  // null: what follows is not made
     std::vector<GroupWalk> groups;
     std::vector<UserWalk> users;
     SizedOrders order;                 // of groups with jobs left
@@ -168,7 +179,7 @@ class OrderTree {
   static void BeginScavengers(ProjectWalk* walk);
   UsageValue ChargeOf(MilliGpuMs expected_charge) const;
   UsageValue UsageOfUser(AccountId project, UserId user, const WaitingJobs::Group& group) const;
-  void Open(ProjectWalk* walk, AccountId id) const;
+  void Open(ProjectWalk* walk, AccountIndex project) const;
   MilliGpus Least(const ProjectWalk& walk) const;
   bool Inside(AccountIndex i) const {
     return !scavengers_ && At(i).least_milli <= At(i).slack_milli;
@@ -180,7 +191,7 @@ class OrderTree {
   void Join(AccountIndex account);
   void Refresh(AccountIndex project);
   Candidate Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const;
-  static void OpenGroup(GroupWalk* group);
+  static void OpenGroup(const ProjectWalk& walk, GroupWalk* group);
   static void PutRun(GroupWalk* group, Item run);
   static void StepRun(GroupWalk* group, Item run, bool whole);
   static void TakeOut(ProjectWalk* walk, Item group);
@@ -188,6 +199,7 @@ class OrderTree {
   static void Step(ProjectWalk* walk, Item group, Item run, bool whole, const UsageValue& charge);
 
   OrderInput input_;
+  OwnOrders own_orders_;  // empty: it is not on its own
   std::int64_t period_;
   UsageValue unit_;  // what one milli-GPU-millisecond booked now adds
   bool scavengers_ = false;

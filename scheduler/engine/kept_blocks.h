@@ -30,6 +30,7 @@ class KeptBlocks {
   struct OfType {
     bool known = false;           // else all are to be made
     TimeMs made_ms = 0;           // the oldest of them
+    std::int64_t period = 0;      // of usage: what users have used is as of it
     std::size_t rows = 0;         // in all of them
     std::set<AccountId> touched;  // those that do not hold any more
     std::map<AccountId, Measured> measured;

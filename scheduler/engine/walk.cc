@@ -86,6 +86,7 @@ PoolWalk::End PoolWalk::Walk() {
     if (NothingStarts()) return End::kNothingStarts;
     const auto candidate = order_.Next();
     if (!candidate) return End::kAllSeen;
+    if (seen_since_asked_ > 0) ++seen_since_asked_;
     Examine(*candidate);
   }
 }
