@@ -15,55 +15,6 @@ constexpr SizedOrders::Item kNone = SizedOrders::kNone;
 
 }  // namespace
 
-OrderTree::OrderTree(OrderInput input)
-    : input_(std::move(input)),
-      period_(input_.usage->decay().PeriodOf(input_.now_ms)),
-      unit_(UsageOfBooking(input_.usage->decay(), input_.now_ms, 1)),
-      siblings_(static_cast<std::size_t>(input_.tree->size())) {
-  const AccountTree& tree = *input_.tree;
-  KEZEK_CHECK(input_.waiting->arranged(), "waiting jobs must be arranged first");
-  KEZEK_CHECK(input_.running_milli.size() == static_cast<std::size_t>(tree.size()),
-              "one running figure per account");
-  accounts_.reserve(static_cast<std::size_t>(tree.size()));
-  parents_.reserve(accounts_.capacity());
-  for (AccountIndex i = 0; i < tree.size(); ++i) {
-    const Share& share = tree.share(i, input_.gpu_type);
-    parents_.push_back(tree.parent(i));
-    const auto at = static_cast<std::size_t>(i);
-    const MilliGpus guarantee = input_.guarantee_milli.empty() ? tree.Guarantee(i, input_.gpu_type)
-                                                               : input_.guarantee_milli.at(at);
-    accounts_.push_back({.weight_milli = share.weight_milli,
-                         .slack_milli = guarantee - input_.running_milli[at],
-                         .usage = SumOf(i).At(period_),
-                         .least_milli = kNothing});
-  }
-  for (const auto& [whose, expected_charge] : input_.started) {
-    const UsageValue charge = ChargeOf(expected_charge);
-    for (auto i = tree.IndexOf(whose.first); i != kNoAccount; i = tree.parent(i)) {
-      At(i).usage += charge;
-    }
-  }
-  for (AccountWalk& account : accounts_) account.started = account.usage;
-  for (const auto& [id, project] : input_.waiting->projects()) {
-    const AccountIndex index = tree.IndexOf(id);
-    if (index == kNoAccount || !tree.children(index).empty()) continue;
-    At(index).project = static_cast<std::int32_t>(projects_.size());
-    ProjectWalk& walk = projects_.emplace_back();
-    walk.project = &project;
-    const auto least = [](const auto& sizes) {
-      return sizes.empty() ? kNothing : sizes.begin()->first;
-    };
-    walk.least_of_others = least(project.sizes);
-    walk.least_of_scavengers = least(project.scavenger_sizes);
-  }
-  BeginPhase(false);
-}
-
-const UsageSum& OrderTree::SumOf(AccountIndex i) const {
-  if (!input_.sums.empty()) return *input_.sums[static_cast<std::size_t>(i)];
-  return input_.usage->OfAccount(input_.tree->id(i));
-}
-
 // All least figures anew, from below; whoever has one joins its siblings.
 void OrderTree::BeginPhase(bool scavengers) {
   scavengers_ = scavengers;
@@ -98,27 +49,12 @@ MilliGpus OrderTree::Least(const ProjectWalk& walk) const {
   return scavengers_ ? walk.least_of_scavengers : walk.least_of_others;
 }
 
-UsageValue OrderTree::ChargeOf(MilliGpuMs expected_charge) const {
-  UsageValue charge = unit_;
-  charge *= static_cast<std::uint64_t>(expected_charge);
-  return charge;
-}
-
-UsageValue OrderTree::UsageOfUser(AccountId project, UserId user,
-                                  const WaitingJobs::Group& group) const {
-  UsageValue usage = group.UsageIn(*input_.usage, project, user).At(period_);
-  if (input_.started.empty()) return usage;
-  const auto started = input_.started.find({project, user});
-  if (started != input_.started.end()) usage += ChargeOf(started->second);
-  return usage;
-}
-
 // Groups and users of a project. A group is one of the waiting ones, or with a rule other than fair
 // all of a class.
 void OrderTree::Open(ProjectWalk* walk, AccountIndex project) const {
   if (walk->own != nullptr) return;
-  walk->own =
-      own_orders_ ? own_orders_(project) : std::make_shared<const OwnOrder>(OwnOrderOf(project));
+  if (input_.own_orders) walk->own = input_.own_orders(project);
+  if (walk->own == nullptr) walk->own = OwnOrderOf(project);
   const std::vector<OwnOrder::Group>& groups = walk->own->groups();
   for (const UsageValue& usage : walk->own->usage()) {
     walk->users.push_back({.usage = usage, .started = usage});
@@ -150,9 +86,9 @@ void OrderTree::Open(ProjectWalk* walk, AccountIndex project) const {
   for (std::size_t i = 0; i < walk->groups.size(); ++i) PutIn(walk, static_cast<Item>(i));
 }
 
-void OrderTree::Detach(OwnOrders own_orders) {
-  own_orders_ = std::move(own_orders);
+void OrderTree::Detach(decltype(OrderInput::own_orders) own_orders) {
   input_ = {};
+  input_.own_orders = std::move(own_orders);
   for (ProjectWalk& walk : projects_) walk.project = nullptr;
 }
 
@@ -401,25 +337,6 @@ std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
     }
   }
   return remaining;
-}
-
-OwnOrder OrderTree::OwnOrderOf(AccountIndex project) const {
-  OwnOrder order(unit_);
-  if (At(project).project < 0) return order;
-  const AccountId id = input_.tree->id(project);
-  const WaitingJobs::Project& waiting =
-      *projects_[static_cast<std::size_t>(At(project).project)].project;
-  std::map<UserId, std::size_t> users;
-  for (const auto& [key, group] : waiting.groups) {
-    std::size_t user = OwnOrder::kAll;
-    if (waiting.rule == ProjectRule::kFair) {
-      const auto [known, is_new] = users.try_emplace(key.user);
-      if (is_new) known->second = order.AddUser(UsageOfUser(id, key.user, group));
-      user = known->second;
-    }
-    order.AddGroup(key, user, group.rows());
-  }
-  return order;
 }
 
 }  // namespace kezek::quota

@@ -52,6 +52,9 @@ struct OrderInput {
   TimeMs now_ms = 0;
   // Expected charges of what this tick has started in other orders of this type.
   std::map<std::pair<AccountId, UserId>, MilliGpuMs> started = {};
+  // Own orders of projects, as OwnOrderOf would make them now, where they are known; else null.
+  // Empty: none are.
+  std::function<std::shared_ptr<const OwnOrder>(AccountIndex)> own_orders = {};
 };
 
 struct Candidate {
@@ -66,7 +69,11 @@ struct Candidate {
 // Every Next that yields a candidate is answered by Take or PassOver before the next one.
 class OrderTree {
  public:
-  explicit OrderTree(OrderInput input);
+  // How accounts stood when a walk of the same tree and GPU type began: where it is given to the
+  // next one, only those are put in order that stand otherwise. Whoever keeps it drops it when the
+  // tree changes.
+  class Kept;
+  explicit OrderTree(OrderInput input, Kept* kept = nullptr);
 
   // None: nothing is left.
   std::optional<Candidate> Next();
@@ -101,12 +108,11 @@ class OrderTree {
   // there once, with its next element.
   std::vector<Candidate> Remaining(AccountIndex project) const;
   // The project's own order, of all that waited when the walk began.
-  OwnOrder OwnOrderOf(AccountIndex project) const;
+  std::shared_ptr<const OwnOrder> OwnOrderOf(AccountIndex project) const;
   // From now on the tree is on its own: it looks at nothing of its input any more, and of projects
-  // that it has not come to at what these say, which OwnOrderOf would have said. So what is left of
-  // the walk can be made later, of a copy, when the input is no more what it was.
-  using OwnOrders = std::function<std::shared_ptr<const OwnOrder>(AccountIndex)>;
-  void Detach(OwnOrders own_orders);
+  // that it has not come to at what these say, which OwnOrderOf would have said, and never null. So
+  // what is left of the walk can be made later, of a copy, when the input is no more what it was.
+  void Detach(decltype(OrderInput::own_orders) own_orders);
 
  private:
   using Item = SizedOrders::Item;
@@ -175,6 +181,9 @@ class OrderTree {
     return RunAt(group, a).place < RunAt(group, b).place;
   }
   const UsageSum& SumOf(AccountIndex i) const;
+  void FindProjects();
+  std::vector<UsageValue> UsageNow() const;
+  void PutAccounts();
   void BeginPhase(bool scavengers);
   static void BeginScavengers(ProjectWalk* walk);
   UsageValue ChargeOf(MilliGpuMs expected_charge) const;
@@ -199,7 +208,6 @@ class OrderTree {
   static void Step(ProjectWalk* walk, Item group, Item run, bool whole, const UsageValue& charge);
 
   OrderInput input_;
-  OwnOrders own_orders_;  // empty: it is not on its own
   std::int64_t period_;
   UsageValue unit_;  // what one milli-GPU-millisecond booked now adds
   bool scavengers_ = false;
@@ -211,6 +219,13 @@ class OrderTree {
   AccountIndex last_project_ = kNoAccount;
   Item last_group_ = SizedOrders::kNone;
   Item last_run_ = SizedOrders::kNone;
+};
+
+class OrderTree::Kept {
+ private:
+  friend class OrderTree;
+  std::vector<AccountWalk> accounts_;  // empty: nothing is known
+  SizedOrders siblings_;
 };
 
 }  // namespace kezek::quota

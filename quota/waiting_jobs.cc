@@ -28,6 +28,9 @@ void Count(std::map<MilliGpus, std::int64_t>* sizes, MilliGpus size, std::int64_
 std::shared_ptr<const WaitingJobs::Rows> WaitingJobs::Group::rows() const {
   if (rows_ != nullptr) return rows_;
   Rows all;
+  std::size_t jobs = 0;
+  for (const auto& [size, run] : runs) jobs += run.size();
+  all.rows.reserve(jobs);
   for (const auto& [size, run] : runs) {
     for (const auto& [place, job] : run) {
       all.rows.push_back({.job = job,

@@ -147,6 +147,16 @@ class WaitingStandings {
     bool preference = false;  // with what it prefers
     std::shared_ptr<const Reason> reason;
   };
+  // `whys` by `asks`, then `preference`. Null: none of them is of it.
+  static std::shared_ptr<const Reason> WhyIn(const std::vector<Why>& whys, std::int64_t asks,
+                                             bool preference) {
+    const auto found = std::lower_bound(
+        whys.begin(), whys.end(), std::pair(asks, preference),
+        [](const Why& why, const auto& key) { return std::pair(why.asks, why.preference) < key; });
+    const bool known =
+        found != whys.end() && found->asks == asks && found->preference == preference;
+    return known ? found->reason : nullptr;
+  }
   // Of one GPU type.
   struct OfType {
     Blocks::Snapshot blocks;
@@ -160,13 +170,7 @@ class WaitingStandings {
 
     // Null: it is not said.
     std::shared_ptr<const Reason> WhyOf(std::int64_t asks, bool preference) const {
-      const auto found = std::lower_bound(whys.begin(), whys.end(), std::pair(asks, preference),
-                                          [](const Why& why, const auto& key) {
-                                            return std::pair(why.asks, why.preference) < key;
-                                          });
-      const bool known =
-          found != whys.end() && found->asks == asks && found->preference == preference;
-      return known ? found->reason : nullptr;
+      return WhyIn(whys, asks, preference);
     }
   };
 

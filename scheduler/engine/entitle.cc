@@ -264,7 +264,8 @@ void Entitle(const World& world, Draft& draft) {
     const Pool* pool = draft.free.FindPool({type, {}, {}});
     const MilliGpus capacity =
         pool == nullptr ? 0 : pool->capacity_gpus * 1000 - world.ClosedMilli(type);
-    draft.entitled[type] = quota::Entitle(world.tree(), type, capacity, demands.at(type));
+    draft.entitled[type] =
+        quota::Entitle(world.tree(), type, capacity, demands.at(type), &world.levels(type));
     draft.plan.capacity_milli[type] = capacity;
   }
 }

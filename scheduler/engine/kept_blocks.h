@@ -50,6 +50,17 @@ class KeptBlocks {
     }
   };
 
+  // Why what is asked for had no room, while nothing else was free than as of a version.
+  struct Whys {
+    std::int64_t free_version = -1;
+    std::vector<WaitingStandings::Why> whys;  // by `asks`, then `preference`
+    // Null: it is not known.
+    std::shared_ptr<const Reason> Of(std::int64_t asks, bool preference) const {
+      return WaitingStandings::WhyIn(whys, asks, preference);
+    }
+  };
+  Whys& WhysOf(const std::string& gpu_type) { return whys_[gpu_type]; }
+
   // A row of the project came or went, or its users' usage changed.
   void Touch(AccountId project) {
     for (auto& [type, kept] : types_) kept.touched.insert(project);
@@ -63,6 +74,7 @@ class KeptBlocks {
 
  private:
   std::map<std::string, OfType> types_;
+  std::map<std::string, Whys> whys_;
   std::int64_t held_ = 0;
 };
 

@@ -17,7 +17,7 @@ std::vector<AccountId> IdsOf(const quota::AccountTree& tree) {
 
 WaitingBlock::Rows ProjectRows::InOrder() const {
   WaitingBlock::Rows rows;
-  for (const quota::WaitingJobs::Row& row : order_.InOrder()) {
+  for (const quota::WaitingJobs::Row& row : order_->InOrder()) {
     rows.push_back({row.ref, row.asks, row.prefers_until_ms, row.counted_milli});
   }
   return rows;
@@ -34,9 +34,8 @@ RestOfWalk::RestOfWalk(quota::OrderTree order, const quota::AccountTree& tree,
       order_(std::move(order)) {
   order_.Detach([ids = ids_, blocks = told_.blocks](quota::AccountIndex project) {
     const auto* block = blocks.Find(ids[static_cast<std::size_t>(project)]);
-    if (block == nullptr) return std::make_shared<const quota::OwnOrder>(quota::UsageValue{});
-    const auto& rows = static_cast<const ProjectRows&>((*block)->source());
-    return std::shared_ptr<const quota::OwnOrder>(*block, &rows.order());
+    return block == nullptr ? std::make_shared<const quota::OwnOrder>(quota::UsageValue{})
+                            : ProjectRows::OrderOf(**block);
   });
 }
 

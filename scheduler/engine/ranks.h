@@ -18,14 +18,17 @@ namespace kezek::engine {
 // The rows of a project in its own order.
 class ProjectRows final : public WaitingBlock::Source {
  public:
-  explicit ProjectRows(quota::OwnOrder order) : order_(std::move(order)) {}
-  std::size_t size() const override { return order_.size(); }
-  bool Has(const JobRef& ref) const override { return order_.Has(ref); }
+  explicit ProjectRows(std::shared_ptr<const quota::OwnOrder> order) : order_(std::move(order)) {}
+  std::size_t size() const override { return order_->size(); }
+  bool Has(const JobRef& ref) const override { return order_->Has(ref); }
   WaitingBlock::Rows InOrder() const override;
-  const quota::OwnOrder& order() const { return order_; }
+  // Of a block that is made of such rows.
+  static std::shared_ptr<const quota::OwnOrder> OrderOf(const WaitingBlock& block) {
+    return static_cast<const ProjectRows&>(block.source()).order_;
+  }
 
  private:
-  const quota::OwnOrder order_;
+  const std::shared_ptr<const quota::OwnOrder> order_;
 };
 
 // The rest of a walk in which nothing starts any more: each row that it comes to has the next rank,

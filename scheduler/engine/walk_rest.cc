@@ -40,11 +40,18 @@ bool PoolWalk::RanksCanWait() const {
 bool PoolWalk::NothingFits() {
   const World::Asked& asked = world_.asked(type_);
   if (!fits_from_) fits_from_ = asked.begin();
-  const auto fits = [&](const JobSpec& spec) { return Fits(*pool_, {&spec, spec.within, false}); };
+  const KeptBlocks::Whys& known = world_.blocks().WhysOf(type_);
+  const bool as_known = draft_.plan.starts.empty() && known.free_version == world_.free_version();
+  const auto fits = [&](const JobSpec& spec, std::int64_t asks) {
+    if (as_known && known.Of(asks, false) != nullptr) return false;
+    return Fits(*pool_, {&spec, spec.within, false});
+  };
   if (*fits_from_ != asked.end()) {
     if (asked_after_ == draft_.plan.starts.size()) return false;
     asked_after_ = draft_.plan.starts.size();
-    while (*fits_from_ != asked.end() && !fits(*(*fits_from_)->first)) ++*fits_from_;
+    while (*fits_from_ != asked.end() && !fits(*(*fits_from_)->first, (*fits_from_)->second.id)) {
+      ++*fits_from_;
+    }
     if (*fits_from_ != asked.end()) return false;
   }
   // Asked again after more has been looked at.
@@ -200,8 +207,12 @@ WaitingRanks PoolWalk::RanksOf(End end, const WaitingStandings::OfType& told) {
 
 // Reasons of what has been looked at; where nothing starts any more, of all that is asked for.
 void PoolWalk::FindWhys(End end, WaitingStandings::OfType& told) const {
+  KeptBlocks::Whys& known_before = world_.blocks().WhysOf(type_);
+  const bool stays = end == End::kNothingStarts && RanksCanWait() && draft_.plan.starts.empty();
+  const bool as_known = stays && known_before.free_version == world_.free_version();
   const auto tell = [&](std::int64_t asks, const Request& request) {
     std::shared_ptr<const Reason> reason = NoRoomFor(request);
+    if (reason == nullptr && as_known) reason = known_before.Of(asks, request.preference);
     const auto known = no_room_.lower_bound({request, {}});
     const bool looked_at = known != no_room_.end() && known->first.first == request;
     if (reason == nullptr && (looked_at || end == End::kNothingStarts)) {
@@ -217,6 +228,7 @@ void PoolWalk::FindWhys(End end, WaitingStandings::OfType& told) const {
   std::sort(told.whys.begin(), told.whys.end(), [](const auto& a, const auto& b) {
     return std::pair(a.asks, a.preference) < std::pair(b.asks, b.preference);
   });
+  if (stays) known_before = {world_.free_version(), told.whys};
 }
 
 // What kept those from dedicated nodes that were not come to.
