@@ -9,6 +9,8 @@
 namespace kezek::quota {
 namespace {
 
+constexpr std::size_t kLowIdsPerAccount = 4;
+
 constexpr std::size_t kMaxName = 64;
 const std::string kEmpty;
 const std::vector<std::string> kNoNames;
@@ -121,6 +123,11 @@ Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accou
     }
   }
   std::sort(tree.by_id_.begin(), tree.by_id_.end());
+  tree.of_low_ids_.assign(kLowIdsPerAccount * tree.by_id_.size(), kNoAccount);
+  for (const auto& [known, at] : tree.by_id_) {
+    const auto low = static_cast<std::size_t>(known.value);
+    if (known.value >= 0 && low < tree.of_low_ids_.size()) tree.of_low_ids_[low] = at;
+  }
   for (const auto& [id, account] : accounts) {
     if (tree.IndexOf(id) == kNoAccount) {
       return Problem(account.name, "path", "CYCLE", "it is below itself");
@@ -142,6 +149,8 @@ const AccountTree::Node& AccountTree::node(AccountIndex i) const {
 }
 
 AccountIndex AccountTree::IndexOf(AccountId id) const {
+  const auto low = static_cast<std::size_t>(id.value);
+  if (id.value >= 0 && low < of_low_ids_.size()) return of_low_ids_[low];
   const auto found =
       std::lower_bound(by_id_.begin(), by_id_.end(), id,
                        [](const auto& known, AccountId asked) { return known.first < asked; });

@@ -145,6 +145,8 @@ class AccountTree {
 
   std::vector<Node> nodes_;
   std::vector<std::pair<AccountId, AccountIndex>> by_id_;  // sorted
+  // Of ids from 0 up to some; ids come one after the other, so that is nearly all of them.
+  std::vector<AccountIndex> of_low_ids_;
   std::map<std::string, AccountIndex, std::less<>> by_path_;
 };
 

@@ -238,11 +238,10 @@ std::vector<MilliGpus> Parts(const std::vector<MilliGpus>& shares, MilliGpus amo
   return parts;
 }
 
-// Claims of all accounts, demand and idle GPUs added up from below.
-std::vector<Claim> MakeClaims(const AccountTree& tree, const std::string& gpu_type,
-                              std::span<const MilliGpus> demand) {
-  std::vector<Claim> claims(demand.size());
-  std::vector<char> open(demand.size(), 0);  // it or one below may start jobs
+// What settings say of all accounts' claims.
+std::vector<Claim> ClaimsSet(const AccountTree& tree, const std::string& gpu_type) {
+  std::vector<Claim> claims(static_cast<std::size_t>(tree.size()));
+  std::vector<char> open(claims.size(), 0);  // it or one below may start jobs
   for (AccountIndex i = tree.size() - 1; i >= 0; --i) {
     const auto at = static_cast<std::size_t>(i);
     if (tree.HoldsJobs(i) && !tree.IsClosed(i)) open[at] = 1;
@@ -254,38 +253,72 @@ std::vector<Claim> MakeClaims(const AccountTree& tree, const std::string& gpu_ty
     if (open[at] != 0) claim.lend_max_milli = share.lend_max_milli;
     claim.cap_milli = tree.ShareCap(i, gpu_type);
     claim.limit_milli = tree.account(i).settings.account_limits.running_milli;
-    if (tree.children(i).empty()) claim.demand_milli = demand[at];
-    if (i == kRootIndex) continue;
-    if (open[at] != 0) open[static_cast<std::size_t>(tree.parent(i))] = 1;
-    const Sibling own = MakeSibling(claim);
-    claims[static_cast<std::size_t>(tree.parent(i))].demand_milli += own.high + own.idle;
+    if (i != kRootIndex && open[at] != 0) open[static_cast<std::size_t>(tree.parent(i))] = 1;
   }
   return claims;
+}
+
+// Demand and idle GPUs added up from below.
+void AddDemand(const AccountTree& tree, std::span<const MilliGpus> demand,
+               std::vector<Claim>* claims) {
+  for (AccountIndex i = tree.size() - 1; i >= 0; --i) {
+    const auto at = static_cast<std::size_t>(i);
+    Claim& claim = (*claims)[at];
+    if (tree.children(i).empty()) claim.demand_milli = demand[at];
+    if (i == kRootIndex) continue;
+    const Sibling own = MakeSibling(claim);
+    (*claims)[static_cast<std::size_t>(tree.parent(i))].demand_milli += own.high + own.idle;
+  }
+}
+
+// As it is known, if it was filled from the same.
+void Fill(FilledLevels::Level* level, std::vector<Claim> claims, MilliGpus amount_milli,
+          std::int64_t gpus) {
+  if (!claims.empty() && level->amount_milli == amount_milli && level->gpus == gpus &&
+      level->claims == claims) {
+    return;
+  }
+  level->entitled = FillLevel(claims, amount_milli, gpus);
+  level->claims = std::move(claims);
+  level->amount_milli = amount_milli;
+  level->gpus = gpus;
 }
 
 }  // namespace
 
 std::vector<Entitlement> Entitle(const AccountTree& tree, const std::string& gpu_type,
-                                 MilliGpus capacity_milli, std::span<const MilliGpus> demand) {
+                                 MilliGpus capacity_milli, std::span<const MilliGpus> demand,
+                                 FilledLevels* known) {
   KEZEK_CHECK(demand.size() == static_cast<std::size_t>(tree.size()), "one demand per account");
-  const std::vector<Claim> claims = MakeClaims(tree, gpu_type, demand);
+  if (known->claims.size() != demand.size()) {
+    *known = {ClaimsSet(tree, gpu_type), std::vector<FilledLevels::Level>(demand.size())};
+  }
+  std::vector<Claim> claims = known->claims;
+  AddDemand(tree, demand, &claims);
   std::vector<Entitlement> entitled(claims.size());
   if (claims.empty()) return entitled;
   entitled[0] = FillLevel({claims.data(), 1}, capacity_milli, capacity_milli / kGpu)[0];
   for (AccountIndex i = 0; i < tree.size(); ++i) {
     if (tree.children(i).empty()) continue;
-    std::vector<Claim> level;
+    std::vector<Claim> claimed;
+    claimed.reserve(tree.children(i).size());
     for (const AccountIndex child : tree.children(i)) {
-      level.push_back(claims[static_cast<std::size_t>(child)]);
+      claimed.push_back(claims[static_cast<std::size_t>(child)]);
     }
     const Entitlement& above = entitled[static_cast<std::size_t>(i)];
-    const std::vector<Entitlement> filled =
-        FillLevel(level, above.entitled_milli, above.entitled_gpus);
-    for (std::size_t at = 0; at < level.size(); ++at) {
-      entitled[static_cast<std::size_t>(tree.children(i)[at])] = filled[at];
+    FilledLevels::Level& level = known->levels[static_cast<std::size_t>(i)];
+    Fill(&level, std::move(claimed), above.entitled_milli, above.entitled_gpus);
+    for (std::size_t at = 0; at < level.entitled.size(); ++at) {
+      entitled[static_cast<std::size_t>(tree.children(i)[at])] = level.entitled[at];
     }
   }
   return entitled;
+}
+
+std::vector<Entitlement> Entitle(const AccountTree& tree, const std::string& gpu_type,
+                                 MilliGpus capacity_milli, std::span<const MilliGpus> demand) {
+  FilledLevels none;
+  return Entitle(tree, gpu_type, capacity_milli, demand, &none);
 }
 
 std::vector<MilliGpus> GuaranteesNow(std::span<const Entitlement> entitled) {

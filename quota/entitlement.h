@@ -37,6 +37,7 @@ struct Claim {
   std::optional<MilliGpus> limit_milli;  // on what runs; none: no limit
   std::optional<MilliGpus> lend_max_milli;
   MilliGpus demand_milli = 0;
+  bool operator==(const Claim&) const = default;
 };
 
 struct Entitlement {
@@ -54,12 +55,29 @@ struct Entitlement {
 std::vector<Entitlement> FillLevel(std::span<const Claim> claims, MilliGpus amount_milli,
                                    std::int64_t gpus);
 
+// What is known of an earlier call for the same tree and GPU type: what of claims settings say, and
+// each level as it was filled. Whoever keeps it drops it when the tree changes.
+struct FilledLevels {
+  struct Level {
+    std::vector<Claim> claims;
+    MilliGpus amount_milli = 0;
+    std::int64_t gpus = 0;
+    std::vector<Entitlement> entitled;
+  };
+  std::vector<Claim> claims;  // by index, without demand; empty: nothing is known
+  std::vector<Level> levels;  // by index of the parent
+};
+
 // The whole tree, by index. `demand` by index, read of childless accounts: running plus queued
 // that only GPUs keep from starting, scavengers left out. `capacity` is what serves: GPUs of nodes
 // in service less foreign use. Caps are guarantee + borrow_max and the running limit, whichever is
 // less.
 std::vector<Entitlement> Entitle(const AccountTree& tree, const std::string& gpu_type,
                                  MilliGpus capacity_milli, std::span<const MilliGpus> demand);
+// The same, with less work where little has changed.
+std::vector<Entitlement> Entitle(const AccountTree& tree, const std::string& gpu_type,
+                                 MilliGpus capacity_milli, std::span<const MilliGpus> demand,
+                                 FilledLevels* known);
 
 // The guarantees that count now, by index.
 std::vector<MilliGpus> GuaranteesNow(std::span<const Entitlement> entitled);

@@ -15,49 +15,6 @@ constexpr SizedOrders::Item kNone = SizedOrders::kNone;
 
 }  // namespace
 
-OrderTree::OrderTree(OrderInput input)
-    : input_(std::move(input)),
-      period_(input_.usage->decay().PeriodOf(input_.now_ms)),
-      unit_(UsageOfBooking(input_.usage->decay(), input_.now_ms, 1)),
-      siblings_(static_cast<std::size_t>(input_.tree->size())) {
-  const AccountTree& tree = *input_.tree;
-  KEZEK_CHECK(input_.waiting->arranged(), "waiting jobs must be arranged first");
-  KEZEK_CHECK(input_.running_milli.size() == static_cast<std::size_t>(tree.size()),
-              "one running figure per account");
-  accounts_.reserve(static_cast<std::size_t>(tree.size()));
-  parents_.reserve(accounts_.capacity());
-  for (AccountIndex i = 0; i < tree.size(); ++i) {
-    const Share& share = tree.share(i, input_.gpu_type);
-    parents_.push_back(tree.parent(i));
-    const auto at = static_cast<std::size_t>(i);
-    const MilliGpus guarantee = input_.guarantee_milli.empty() ? tree.Guarantee(i, input_.gpu_type)
-                                                               : input_.guarantee_milli.at(at);
-    accounts_.push_back({.weight_milli = share.weight_milli,
-                         .slack_milli = guarantee - input_.running_milli[at],
-                         .usage = SumOf(i).At(period_),
-                         .least_milli = kNothing});
-  }
-  for (const auto& [whose, expected_charge] : input_.started) {
-    const UsageValue charge = ChargeOf(expected_charge);
-    for (auto i = tree.IndexOf(whose.first); i != kNoAccount; i = tree.parent(i)) {
-      At(i).usage += charge;
-    }
-  }
-  for (AccountWalk& account : accounts_) account.started = account.usage;
-  for (const auto& [id, project] : input_.waiting->projects()) {
-    const AccountIndex index = tree.IndexOf(id);
-    if (index == kNoAccount || !tree.children(index).empty()) continue;
-    At(index).project = static_cast<std::int32_t>(projects_.size());
-    projects_.emplace_back().project = &project;
-  }
-  BeginPhase(false);
-}
-
-const UsageSum& OrderTree::SumOf(AccountIndex i) const {
-  if (!input_.sums.empty()) return *input_.sums[static_cast<std::size_t>(i)];
-  return input_.usage->OfAccount(input_.tree->id(i));
-}
-
 // All least figures anew, from below; whoever has one joins its siblings.
 void OrderTree::BeginPhase(bool scavengers) {
   scavengers_ = scavengers;
@@ -67,7 +24,7 @@ void OrderTree::BeginPhase(bool scavengers) {
     if (scavengers) account.usage = account.started;
   }
   for (ProjectWalk& walk : projects_) {
-    if (scavengers && walk.open) BeginScavengers(&walk);
+    if (scavengers && walk.own != nullptr) BeginScavengers(&walk);
   }
   for (auto i = static_cast<AccountIndex>(accounts_.size()) - 1; i >= 0; --i) {
     AccountWalk& account = At(i);
@@ -88,65 +45,51 @@ void OrderTree::BeginScavengers(ProjectWalk* walk) {
 }
 
 MilliGpus OrderTree::Least(const ProjectWalk& walk) const {
-  if (walk.open) return walk.order.Least(scavengers_ ? walk.scavengers : walk.others);
-  const auto& sizes = scavengers_ ? walk.project->scavenger_sizes : walk.project->sizes;
-  return sizes.empty() ? kNothing : sizes.begin()->first;
-}
-
-UsageValue OrderTree::ChargeOf(MilliGpuMs expected_charge) const {
-  UsageValue charge = unit_;
-  charge *= static_cast<std::uint64_t>(expected_charge);
-  return charge;
-}
-
-UsageValue OrderTree::UsageOfUser(AccountId project, UserId user,
-                                  const WaitingJobs::Group& group) const {
-  UsageValue usage = group.UsageIn(*input_.usage, project, user).At(period_);
-  if (input_.started.empty()) return usage;
-  const auto started = input_.started.find({project, user});
-  if (started != input_.started.end()) usage += ChargeOf(started->second);
-  return usage;
+  if (walk.own != nullptr) return walk.order.Least(scavengers_ ? walk.scavengers : walk.others);
+  return scavengers_ ? walk.least_of_scavengers : walk.least_of_others;
 }
 
 // Groups and users of a project. A group is one of the waiting ones, or with a rule other than fair
 // all of a class.
-void OrderTree::Open(ProjectWalk* walk, AccountId id) const {
-  if (walk->open) return;
-  walk->open = true;
-  const bool fair = walk->project->rule == ProjectRule::kFair;
-  std::vector<std::pair<UserId, Item>> users;  // sorted, as the groups of a class are
-  const Groups& groups = walk->project->groups;
+void OrderTree::Open(ProjectWalk* walk, AccountIndex project) const {
+  if (walk->own != nullptr) return;
+  if (input_.own_orders) walk->own = input_.own_orders(project);
+  if (walk->own == nullptr) walk->own = OwnOrderOf(project);
+  const std::vector<OwnOrder::Group>& groups = walk->own->groups();
+  for (const UsageValue& usage : walk->own->usage()) {
+    walk->users.push_back({.usage = usage, .started = usage});
+  }
   walk->groups.reserve(groups.size());
-  for (auto it = groups.begin(), next = it; it != groups.end(); it = next) {
-    const auto& [key, waiting] = *it;
-    ++next;
-    const bool joins = !fair && !walk->groups.empty() &&
-                       walk->groups.back().scavenger == key.scavenger &&
-                       walk->groups.back().class_rank == key.class_rank;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const OwnOrder::Group& waiting = groups[i];
+    const bool joins = waiting.user == OwnOrder::kAll && !walk->groups.empty() &&
+                       walk->groups.back().scavenger == waiting.scavenger &&
+                       walk->groups.back().class_rank == waiting.class_rank;
+    const WaitingJobs::Place& first = waiting.rows->rows.front().place;
     if (!joins) {
-      walk->groups.push_back({.scavenger = key.scavenger,
-                              .class_rank = key.class_rank,
-                              .begin = it,
-                              .first = waiting.first});
+      walk->groups.push_back({.scavenger = waiting.scavenger,
+                              .class_rank = waiting.class_rank,
+                              .begin = i,
+                              .first = first});
     }
     GroupWalk& group = walk->groups.back();
-    group.end = next;
-    group.least_milli = std::min(group.least_milli, waiting.runs.begin()->first);
-    group.first = std::min(group.first, waiting.first);
-    if (!fair) continue;
-    auto user = std::lower_bound(users.begin(), users.end(), std::pair(key.user, Item{0}));
-    if (user == users.end() || user->first != key.user) {
-      user = users.insert(user, {key.user, static_cast<Item>(walk->users.size())});
-      const UsageValue usage = UsageOfUser(id, key.user, waiting);
-      walk->users.push_back({.usage = usage, .started = usage});
-    }
-    group.user = user->second;
-    UserWalk& own = walk->users[static_cast<std::size_t>(user->second)];
+    group.end = i + 1;
+    group.least_milli = std::min(group.least_milli, waiting.rows->sizes.front().counted_milli);
+    group.first = std::min(group.first, first);
+    if (waiting.user == OwnOrder::kAll) continue;
+    group.user = static_cast<Item>(waiting.user);
+    UserWalk& own = walk->users[waiting.user];
     group.next = own.groups;
     own.groups = static_cast<Item>(walk->groups.size()) - 1;
   }
   walk->order = SizedOrders(walk->groups.size());
   for (std::size_t i = 0; i < walk->groups.size(); ++i) PutIn(walk, static_cast<Item>(i));
+}
+
+void OrderTree::Detach(decltype(OrderInput::own_orders) own_orders) {
+  input_ = {};
+  input_.own_orders = std::move(own_orders);
+  for (ProjectWalk& walk : projects_) walk.project = nullptr;
 }
 
 // By class, then with rule fair by the user's usage, then by their first jobs.
@@ -198,10 +141,13 @@ void OrderTree::Refresh(AccountIndex project) {
 }
 
 Candidate OrderTree::Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const {
-  Candidate candidate{
-      .job = run.head->second.job, .nth = run.used, .project = project, .inside = !group.scavenger};
+  Candidate candidate{.job = run.Head().job,
+                      .row = &run.Head(),
+                      .nth = run.used,
+                      .project = project,
+                      .inside = !group.scavenger};
   for (AccountIndex i = project; i != kRootIndex && i != kNoAccount; i = Parent(i)) {
-    if (run.counted_milli > At(i).slack_milli) candidate.inside = false;
+    if (run.run->counted_milli > At(i).slack_milli) candidate.inside = false;
   }
   return candidate;
 }
@@ -219,25 +165,25 @@ std::optional<Candidate> OrderTree::Next() {
     if (Inside(i) && At(i).slack_milli < most) most = At(i).slack_milli;
   }
   ProjectWalk& walk = ProjectAt(i);
-  if (!walk.open) Open(&walk, input_.tree->id(i));
+  Open(&walk, i);
   last_project_ = i;
   last_group_ = walk.order.First(scavengers_ ? walk.scavengers : walk.others, most);
   KEZEK_CHECK(last_group_ != kNone, "a project with jobs has a group with jobs");
   GroupWalk& group = GroupAt(&walk, last_group_);
-  OpenGroup(&group);
+  OpenGroup(walk, &group);
   last_run_ = group.order.First(group.top, most);
   current_ = Head(i, group, RunAt(&group, last_run_));
   return current_;
 }
 
 // All runs of a group, their heads at the beginning.
-void OrderTree::OpenGroup(GroupWalk* group) {
+void OrderTree::OpenGroup(const ProjectWalk& walk, GroupWalk* group) {
   if (group->open) return;
   group->open = true;
-  for (auto it = group->begin; it != group->end; ++it) {
-    for (const auto& [counted, run] : it->second.runs) {
-      group->runs.push_back(
-          {.run = &run, .counted_milli = counted, .head = run.begin(), .place = {}, .used = 0});
+  for (std::size_t i = group->begin; i < group->end; ++i) {
+    const WaitingJobs::Rows& rows = *walk.own->groups()[i].rows;
+    for (const WaitingJobs::Rows::Sized& run : rows.sizes) {
+      group->runs.push_back({.rows = &rows, .run = &run, .place = {}});
     }
   }
   group->order = SizedOrders(group->runs.size());
@@ -246,16 +192,16 @@ void OrderTree::OpenGroup(GroupWalk* group) {
 
 void OrderTree::PutRun(GroupWalk* group, Item run) {
   RunWalk& put = RunAt(group, run);
-  if (put.head == put.run->end()) return;
-  put.place = put.head->first;
-  group->order.Insert(&group->top, run, put.counted_milli,
+  if (put.head == put.run->at.size()) return;
+  put.place = put.Head().place;
+  group->order.Insert(&group->top, run, put.run->counted_milli,
                       [group](Item a, Item b) { return RunBefore(group, a, b); });
 }
 
 // Over one element, or all that are left of the head's.
 void OrderTree::StepRun(GroupWalk* group, Item run, bool whole) {
   RunWalk& stepped = RunAt(group, run);
-  if (!whole && ++stepped.used < stepped.head->second.count) return;
+  if (!whole && ++stepped.used < stepped.Head().count) return;
   group->order.Erase(&group->top, run, [group](Item a, Item b) { return RunBefore(group, a, b); });
   ++stepped.head;
   stepped.used = 0;
@@ -299,7 +245,7 @@ void OrderTree::Step(ProjectWalk* walk, Item group, Item run, bool whole,
 void OrderTree::Take(bool starts) {
   KEZEK_CHECK(current_.has_value(), "nothing to take");
   const RunWalk& run = RunAt(&GroupAt(&ProjectAt(last_project_), last_group_), last_run_);
-  Take(starts, {run.counted_milli, run.head->second.expected_charge});
+  Take(starts, {run.run->counted_milli, run.Head().expected_charge});
 }
 
 void OrderTree::Start(const Given& given) {
@@ -351,7 +297,7 @@ void OrderTree::CloseProject(AccountIndex project) {
   KEZEK_CHECK(!current_, "answer the candidate first");
   if (At(project).project < 0) return;
   ProjectWalk& walk = ProjectAt(project);
-  Open(&walk, input_.tree->id(project));
+  Open(&walk, project);
   for (GroupWalk& group : walk.groups) {
     if (group.scavenger == scavengers_) group.least_milli = kNothing;
   }
@@ -376,7 +322,7 @@ std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
   std::vector<Candidate> remaining;
   if (At(project).project < 0) return remaining;
   ProjectWalk walk = projects_[static_cast<std::size_t>(At(project).project)];
-  Open(&walk, input_.tree->id(project));
+  Open(&walk, project);
   for (const bool at_them : {false, true}) {
     if (scavengers_ && !at_them) continue;
     if (at_them && !scavengers_) BeginScavengers(&walk);
@@ -384,32 +330,13 @@ std::vector<Candidate> OrderTree::Remaining(AccountIndex project) const {
     while (top != kNone) {
       const Item at = walk.order.First(top, kAny);
       GroupWalk& group = GroupAt(&walk, at);
-      OpenGroup(&group);
+      OpenGroup(walk, &group);
       const Item run = group.order.First(group.top, kAny);
       remaining.push_back(Head(project, group, RunAt(&group, run)));
-      Step(&walk, at, run, true, ChargeOf(remaining.back().job->expected_charge));
+      Step(&walk, at, run, true, ChargeOf(remaining.back().row->expected_charge));
     }
   }
   return remaining;
-}
-
-OwnOrder OrderTree::OwnOrderOf(AccountIndex project) const {
-  OwnOrder order(unit_);
-  if (At(project).project < 0) return order;
-  const AccountId id = input_.tree->id(project);
-  const WaitingJobs::Project& waiting =
-      *projects_[static_cast<std::size_t>(At(project).project)].project;
-  std::map<UserId, std::size_t> users;
-  for (const auto& [key, group] : waiting.groups) {
-    std::size_t user = OwnOrder::kAll;
-    if (waiting.rule == ProjectRule::kFair) {
-      const auto [known, is_new] = users.try_emplace(key.user);
-      if (is_new) known->second = order.AddUser(UsageOfUser(id, key.user, group));
-      user = known->second;
-    }
-    order.AddGroup(key, user, group.rows());
-  }
-  return order;
 }
 
 }  // namespace kezek::quota

@@ -19,7 +19,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -50,11 +52,15 @@ struct OrderInput {
   TimeMs now_ms = 0;
   // Expected charges of what this tick has started in other orders of this type.
   std::map<std::pair<AccountId, UserId>, MilliGpuMs> started = {};
+  // Own orders of projects, as OwnOrderOf would make them now, where they are known; else null.
+  // Empty: none are.
+  std::function<std::shared_ptr<const OwnOrder>(AccountIndex)> own_orders = {};
 };
 
 struct Candidate {
-  const OrderJob* job = nullptr;
-  std::int32_t nth = 0;  // of an array's startable elements
+  const OrderJob* job = nullptr;          // of a tree that is on its own: not to be looked at
+  const WaitingJobs::Row* row = nullptr;  // what it says of the job
+  std::int32_t nth = 0;                   // of an array's startable elements
   AccountIndex project = kNoAccount;
   bool inside = false;  // the guarantee of every account on its path below the root
 };
@@ -63,7 +69,11 @@ struct Candidate {
 // Every Next that yields a candidate is answered by Take or PassOver before the next one.
 class OrderTree {
  public:
-  explicit OrderTree(OrderInput input);
+  // How accounts stood when a walk of the same tree and GPU type began: where it is given to the
+  // next one, only those are put in order that stand otherwise. Whoever keeps it drops it when the
+  // tree changes.
+  class Kept;
+  explicit OrderTree(OrderInput input, Kept* kept = nullptr);
 
   // None: nothing is left.
   std::optional<Candidate> Next();
@@ -98,25 +108,30 @@ class OrderTree {
   // there once, with its next element.
   std::vector<Candidate> Remaining(AccountIndex project) const;
   // The project's own order, of all that waited when the walk began.
-  OwnOrder OwnOrderOf(AccountIndex project) const;
+  std::shared_ptr<const OwnOrder> OwnOrderOf(AccountIndex project) const;
+  // From now on the tree is on its own: it looks at nothing of its input any more, and of projects
+  // that it has not come to at what these say, which OwnOrderOf would have said, and never null. So
+  // what is left of the walk can be made later, of a copy, when the input is no more what it was.
+  void Detach(decltype(OrderInput::own_orders) own_orders);
 
  private:
   using Item = SizedOrders::Item;
   struct RunWalk {
-    const WaitingJobs::Run* run = nullptr;
-    MilliGpus counted_milli = 0;
-    WaitingJobs::Run::const_iterator head;
+    const WaitingJobs::Rows* rows = nullptr;
+    const WaitingJobs::Rows::Sized* run = nullptr;
+    std::size_t head = 0;      // in `run`
     WaitingJobs::Place place;  // the head's: comparing need not look at far away jobs
     std::int32_t used = 0;     // elements of the head's job
+
+    const WaitingJobs::Row& Head() const { return rows->rows[run->at[head]]; }
   };
-  using Groups = std::map<WaitingJobs::GroupKey, WaitingJobs::Group>;
   struct GroupWalk {
     bool scavenger = false;
     std::int32_t class_rank = 0;
     Item user = SizedOrders::kNone;  // in `users`; none: of all users
     Item next = SizedOrders::kNone;  // group of the same user
-    Groups::const_iterator begin;    // waiting groups [begin, end)
-    Groups::const_iterator end;
+    std::size_t begin = 0;           // groups of the own order [begin, end)
+    std::size_t end = 0;
     MilliGpus least_milli = SizedOrders::kNothing;  // of the jobs left; kNothing: none
     WaitingJobs::Place first;                       // of these
     bool open = false;                              // what follows is made
@@ -130,8 +145,10 @@ class OrderTree {
     Item groups = SizedOrders::kNone;  // the first
   };
   struct ProjectWalk {
-    const WaitingJobs::Project* project = nullptr;
-    bool open = false;  // what follows is made
+    const WaitingJobs::Project* project = nullptr;  // null: on its own
+    MilliGpus least_of_others = SizedOrders::kNothing;
+    MilliGpus least_of_scavengers = SizedOrders::kNothing;
+    std::shared_ptr<const OwnOrder> own;  // null: what follows is not made
     std::vector<GroupWalk> groups;
     std::vector<UserWalk> users;
     SizedOrders order;                 // of groups with jobs left
@@ -164,11 +181,14 @@ class OrderTree {
     return RunAt(group, a).place < RunAt(group, b).place;
   }
   const UsageSum& SumOf(AccountIndex i) const;
+  void FindProjects();
+  std::vector<UsageValue> UsageNow() const;
+  void PutAccounts();
   void BeginPhase(bool scavengers);
   static void BeginScavengers(ProjectWalk* walk);
   UsageValue ChargeOf(MilliGpuMs expected_charge) const;
   UsageValue UsageOfUser(AccountId project, UserId user, const WaitingJobs::Group& group) const;
-  void Open(ProjectWalk* walk, AccountId id) const;
+  void Open(ProjectWalk* walk, AccountIndex project) const;
   MilliGpus Least(const ProjectWalk& walk) const;
   bool Inside(AccountIndex i) const {
     return !scavengers_ && At(i).least_milli <= At(i).slack_milli;
@@ -180,7 +200,7 @@ class OrderTree {
   void Join(AccountIndex account);
   void Refresh(AccountIndex project);
   Candidate Head(AccountIndex project, const GroupWalk& group, const RunWalk& run) const;
-  static void OpenGroup(GroupWalk* group);
+  static void OpenGroup(const ProjectWalk& walk, GroupWalk* group);
   static void PutRun(GroupWalk* group, Item run);
   static void StepRun(GroupWalk* group, Item run, bool whole);
   static void TakeOut(ProjectWalk* walk, Item group);
@@ -199,6 +219,13 @@ class OrderTree {
   AccountIndex last_project_ = kNoAccount;
   Item last_group_ = SizedOrders::kNone;
   Item last_run_ = SizedOrders::kNone;
+};
+
+class OrderTree::Kept {
+ private:
+  friend class OrderTree;
+  std::vector<AccountWalk> accounts_;  // empty: nothing is known
+  SizedOrders siblings_;
 };
 
 }  // namespace kezek::quota

@@ -12,7 +12,7 @@ std::size_t OwnOrder::AddUser(const UsageValue& usage) {
 
 void OwnOrder::AddGroup(const WaitingJobs::GroupKey& key, std::size_t user,
                         std::shared_ptr<const WaitingJobs::Rows> rows) {
-  size_ += rows->size();
+  size_ += rows->rows.size();
   groups_.push_back({key.scavenger, key.class_rank, user, std::move(rows)});
 }
 
@@ -38,7 +38,7 @@ std::vector<WaitingJobs::Row> OwnOrder::InOrder() const {
 
 bool OwnOrder::Has(const JobRef& job) const {
   return std::any_of(groups_.begin(), groups_.end(), [&](const Group& group) {
-    return std::any_of(group.rows->begin(), group.rows->end(),
+    return std::any_of(group.rows->rows.begin(), group.rows->rows.end(),
                        [&](const WaitingJobs::Row& row) { return row.ref == job; });
   });
 }
@@ -46,7 +46,7 @@ bool OwnOrder::Has(const JobRef& job) const {
 void OwnOrder::ByPlace(At begin, At end, std::vector<WaitingJobs::Row>& order) {
   const auto first = std::ssize(order);
   for (auto group = begin; group != end; ++group) {
-    order.insert(order.end(), group->rows->begin(), group->rows->end());
+    order.insert(order.end(), group->rows->rows.begin(), group->rows->rows.end());
   }
   std::sort(order.begin() + first, order.end(),
             [](const auto& a, const auto& b) { return a.place < b.place; });
@@ -55,13 +55,13 @@ void OwnOrder::ByPlace(At begin, At end, std::vector<WaitingJobs::Row>& order) {
 void OwnOrder::Fairly(At begin, At end, std::vector<UsageValue>& usage,
                       std::vector<WaitingJobs::Row>& order) const {
   struct Next {
-    const WaitingJobs::Rows* rows = nullptr;
+    const std::vector<WaitingJobs::Row>* rows = nullptr;
     std::size_t at = 0;
     UsageValue* usage = nullptr;
   };
   std::vector<Next> users;
   for (auto group = begin; group != end; ++group) {
-    users.push_back({group->rows.get(), 0, &usage[group->user]});
+    users.push_back({&group->rows->rows, 0, &usage[group->user]});
   }
   const auto later = [](const Next& a, const Next& b) {
     const auto used = *a.usage <=> *b.usage;

@@ -33,18 +33,21 @@ class OwnOrder {
                 std::shared_ptr<const WaitingJobs::Rows> rows);
 
   std::size_t size() const { return size_; }
-  // The jobs; an array is there once.
-  std::vector<WaitingJobs::Row> InOrder() const;
-  // Whether it is among them; looks at all.
-  bool Has(const JobRef& job) const;
-
- private:
   struct Group {
     bool scavenger = false;
     std::int32_t class_rank = 0;
     std::size_t user = kAll;
     std::shared_ptr<const WaitingJobs::Rows> rows;  // never empty
   };
+  // As they were added.
+  const std::vector<Group>& groups() const { return groups_; }
+  const std::vector<UsageValue>& usage() const { return usage_; }  // by user
+  // The jobs; an array is there once.
+  std::vector<WaitingJobs::Row> InOrder() const;
+  // Whether it is among them; looks at all.
+  bool Has(const JobRef& job) const;
+
+ private:
   using At = std::vector<Group>::const_iterator;
   static void ByPlace(At begin, At end, std::vector<WaitingJobs::Row>& order);
   void Fairly(At begin, At end, std::vector<UsageValue>& usage,

@@ -17,10 +17,6 @@ WaitingJobs::Place RulePlace(ProjectRule rule, const OrderJob& job) {
           .ref = job.ref};
 }
 
-WaitingJobs::Slot SlotOf(const OrderJob& job) {
-  return {.job = &job, .expected_charge = job.expected_charge, .count = job.count};
-}
-
 void Count(std::map<MilliGpus, std::int64_t>* sizes, MilliGpus size, std::int64_t change) {
   const auto found = sizes->try_emplace(size, 0).first;
   found->second += change;
@@ -31,20 +27,33 @@ void Count(std::map<MilliGpus, std::int64_t>* sizes, MilliGpus size, std::int64_
 
 std::shared_ptr<const WaitingJobs::Rows> WaitingJobs::Group::rows() const {
   if (rows_ != nullptr) return rows_;
-  Rows rows;
+  Rows all;
+  std::size_t jobs = 0;
+  for (const auto& [size, run] : runs) jobs += run.size();
+  all.rows.reserve(jobs);
   for (const auto& [size, run] : runs) {
-    for (const auto& [place, slot] : run) {
-      const OrderJob& job = *slot.job;
-      rows.push_back({.ref = job.ref,
-                      .place = place,
-                      .counted_milli = job.counted_milli,
-                      .expected_charge = job.expected_charge,
-                      .asks = job.asks,
-                      .prefers_until_ms = job.prefers_until_ms});
+    for (const auto& [place, job] : run) {
+      all.rows.push_back({.job = job,
+                          .ref = job->ref,
+                          .place = place,
+                          .counted_milli = job->counted_milli,
+                          .expected_charge = job->expected_charge,
+                          .asks = job->asks,
+                          .prefers_until_ms = job->prefers_until_ms,
+                          .count = job->count});
     }
+    all.sizes.push_back({size, {}});
+    all.sizes.back().at.reserve(run.size());
   }
-  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.place < b.place; });
-  rows_ = std::make_shared<const Rows>(std::move(rows));
+  std::sort(all.rows.begin(), all.rows.end(),
+            [](const Row& a, const Row& b) { return a.place < b.place; });
+  for (std::size_t i = 0; i < all.rows.size(); ++i) {
+    const auto sized = std::lower_bound(
+        all.sizes.begin(), all.sizes.end(), all.rows[i].counted_milli,
+        [](const Rows::Sized& one, MilliGpus size) { return one.counted_milli < size; });
+    sized->at.push_back(static_cast<std::uint32_t>(i));
+  }
+  rows_ = std::make_shared<const Rows>(std::move(all));
   return rows_;
 }
 
@@ -97,7 +106,7 @@ void WaitingJobs::Set(const OrderJob& job) {
   }
   entry.place = RulePlace(project.rule, job);
   if (group.runs.empty() || entry.place < group.first) group.first = entry.place;
-  group.runs[job.counted_milli].emplace(entry.place, SlotOf(entry.job));
+  group.runs[job.counted_milli].emplace(entry.place, &entry.job);
 }
 
 void WaitingJobs::Remove(const JobRef& ref) {
@@ -138,7 +147,7 @@ const OrderJob* WaitingJobs::Find(const JobRef& ref) const {
 void WaitingJobs::PlaceAll(Project* project, Group* group) {
   std::vector<Entry*> entries;
   for (const auto& [size, run] : group->runs) {
-    for (const auto& [place, slot] : run) entries.push_back(&project->jobs.at(slot.job->ref));
+    for (const auto& [place, job] : run) entries.push_back(&project->jobs.at(job->ref));
   }
   for (const JobRef& ref : group->unplaced) entries.push_back(&project->jobs.at(ref));
   std::vector<Place> places;
@@ -160,7 +169,7 @@ void WaitingJobs::PlaceAll(Project* project, Group* group) {
   group->stale = false;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     entries[i]->place = places[i];
-    group->runs[entries[i]->job.counted_milli].emplace(places[i], SlotOf(entries[i]->job));
+    group->runs[entries[i]->job.counted_milli].emplace(places[i], &entries[i]->job);
   }
   FindFirst(group);
 }

@@ -75,23 +75,28 @@ class WaitingJobs {
     JobRef ref;
     auto operator<=>(const Place&) const = default;
   };
-  // A job where it stands, with what a walk adds up.
-  struct Slot {
-    const OrderJob* job = nullptr;
-    MilliGpuMs expected_charge = 0;
-    std::int32_t count = 1;
-  };
-  using Run = std::map<Place, Slot>;
-  // What a project's own order says of a job.
+  using Run = std::map<Place, const OrderJob*>;
+  // What an order says of a job, and the job itself, which stays only until it is told again.
   struct Row {
+    const OrderJob* job = nullptr;
     JobRef ref;
     Place place;
     MilliGpus counted_milli = 0;
     MilliGpuMs expected_charge = 0;
     std::int64_t asks = 0;
     TimeMs prefers_until_ms = 0;
+    std::int32_t count = 1;
   };
-  using Rows = std::vector<Row>;
+  // The jobs of a group: a copy that does not change.
+  struct Rows {
+    std::vector<Row> rows;  // by place
+    // Those of one size, by place: where they are in `rows`.
+    struct Sized {
+      MilliGpus counted_milli = 0;
+      std::vector<std::uint32_t> at;
+    };
+    std::vector<Sized> sizes;  // by size
+  };
   // The jobs of one class and user, by counted GPUs.
   struct Group {
     std::map<MilliGpus, Run> runs;
@@ -100,7 +105,7 @@ class WaitingJobs {
     bool stale = false;                               // all are to be placed anew
     Place first;                                      // of those that are placed
     bool mixed() const { return priorities.size() > 1; }
-    // By their places: a copy, made when it is first asked for after a change.
+    // Made when it is first asked for after a change.
     std::shared_ptr<const Rows> rows() const;
     // What the user has used in the project, by a book of which it is looked up once: one that
     // stays where it is, and is not assigned to.

@@ -3,8 +3,8 @@
 // Simple model: a map from each row of the queue to its standing. Departure: the rows of a project
 // lie in a block that ticks share for as long as nothing about their order changes, and that is put
 // in order when somebody first asks; of what keeps them from starting, rows that ask for the same
-// of nodes share one reason; and what a reason says besides about the row, or its project, is added
-// when it is asked for.
+// of nodes share one reason; what a reason says besides about the row, or its project, is added
+// when it is asked for; and so are ranks worked out.
 #pragma once
 
 #include <algorithm>
@@ -66,6 +66,7 @@ class WaitingBlock {
         ordered_([this] { return Order(source_->InOrder()); }) {}
 
   std::size_t size() const { return source_->size() - left_out_.size(); }
+  const Source& source() const { return *source_; }
   const Stops& stops() const { return stops_; }
   bool LeavesOut(const JobRef& ref) const {
     return std::binary_search(left_out_.begin(), left_out_.end(), ref);
@@ -109,6 +110,27 @@ class WaitingBlock {
   MadeOnce<Ordered> ordered_;
 };
 
+// Who has which rank, by row. Worked out when it is first asked for, by whatever thread.
+class WaitingRanks {
+ public:
+  using Ranks = std::vector<std::pair<JobRef, std::int64_t>>;
+  WaitingRanks() = default;
+  // In any order; `make` always says the same.
+  explicit WaitingRanks(std::function<Ranks()> make)
+      : made_(std::make_shared<const MadeOnce<Ranks>>([make = std::move(make)] {
+          Ranks ranks = make();
+          std::sort(ranks.begin(), ranks.end());
+          return ranks;
+        })) {}
+  const Ranks& Get() const {
+    static const Ranks kNone;
+    return made_ == nullptr ? kNone : made_->Get();
+  }
+
+ private:
+  std::shared_ptr<const MadeOnce<Ranks>> made_;
+};
+
 class WaitingStandings {
  public:
   // By project; none is empty.
@@ -125,6 +147,16 @@ class WaitingStandings {
     bool preference = false;  // with what it prefers
     std::shared_ptr<const Reason> reason;
   };
+  // `whys` by `asks`, then `preference`. Null: none of them is of it.
+  static std::shared_ptr<const Reason> WhyIn(const std::vector<Why>& whys, std::int64_t asks,
+                                             bool preference) {
+    const auto found = std::lower_bound(
+        whys.begin(), whys.end(), std::pair(asks, preference),
+        [](const Why& why, const auto& key) { return std::pair(why.asks, why.preference) < key; });
+    const bool known =
+        found != whys.end() && found->asks == asks && found->preference == preference;
+    return known ? found->reason : nullptr;
+  }
   // Of one GPU type.
   struct OfType {
     Blocks::Snapshot blocks;
@@ -133,18 +165,12 @@ class WaitingStandings {
     // Sorted: those that were looked at, by project; none: all were.
     using Looked = std::map<AccountId, std::vector<JobRef>>;
     std::optional<Looked> looked;
-    std::vector<Why> whys;                               // by `asks`, then `preference`
-    std::vector<std::pair<JobRef, std::int64_t>> ranks;  // by row
+    std::vector<Why> whys;  // by `asks`, then `preference`
+    WaitingRanks ranks;
 
     // Null: it is not said.
     std::shared_ptr<const Reason> WhyOf(std::int64_t asks, bool preference) const {
-      const auto found = std::lower_bound(whys.begin(), whys.end(), std::pair(asks, preference),
-                                          [](const Why& why, const auto& key) {
-                                            return std::pair(why.asks, why.preference) < key;
-                                          });
-      const bool known =
-          found != whys.end() && found->asks == asks && found->preference == preference;
-      return known ? found->reason : nullptr;
+      return WhyIn(whys, asks, preference);
     }
   };
 
@@ -212,7 +238,7 @@ class WaitingStandings {
   std::vector<JobRef> Ranked() const {
     std::vector<std::pair<std::int64_t, JobRef>> ranked;
     for (const auto& [name, type] : types_) {
-      for (const auto& [row, rank] : type.ranks) {
+      for (const auto& [row, rank] : type.ranks.Get()) {
         if (!gone_.contains(row)) ranked.push_back({rank, row});
       }
     }
@@ -239,7 +265,7 @@ class WaitingStandings {
   std::vector<JobRef> FirstOfTypes() const {
     std::vector<JobRef> first;
     for (const auto& [name, type] : types_) {
-      for (const auto& [row, rank] : type.ranks) {
+      for (const auto& [row, rank] : type.ranks.Get()) {
         if (rank == 1) first.push_back(row);
       }
     }
@@ -386,10 +412,11 @@ class WaitingStandings {
     standing.place_in_project = static_cast<std::int64_t>(place) + 1;
     SayPlace(standing);
     const JobRef& row = block.rows()[place].ref;
+    const WaitingRanks::Ranks& ranks = type.ranks.Get();
     const auto rank =
-        std::lower_bound(type.ranks.begin(), type.ranks.end(), row,
+        std::lower_bound(ranks.begin(), ranks.end(), row,
                          [](const auto& item, const JobRef& ref) { return item.first < ref; });
-    if (rank != type.ranks.end() && rank->first == row) standing.rank = rank->second;
+    if (rank != ranks.end() && rank->first == row) standing.rank = rank->second;
     return standing;
   }
 

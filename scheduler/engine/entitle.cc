@@ -15,6 +15,12 @@ namespace kezek::engine {
 namespace {
 
 using Demands = std::map<std::string, std::vector<MilliGpus>>;  // by GPU type; by index
+using Started = std::map<JobRef, std::int32_t>;
+
+std::int32_t StartedOf(const Started& started, const JobRef& row) {
+  const auto found = started.find(row);
+  return found == started.end() ? 0 : found->second;
+}
 
 void Add(const quota::AccountTree& tree, const Demand::OfProjects& asked, std::int64_t times,
          Demands& demands) {
@@ -30,20 +36,24 @@ void Add(const quota::AccountTree& tree, const Demand::OfProjects& asked, std::i
 // for all of them: what limits stop even then is not demand.
 class DemandCount {
  public:
-  DemandCount(const World& world, const Draft& draft)
+  // `but`: of this row nothing counts that is known of it.
+  DemandCount(const World& world, const quota::RunningTable& running, const quota::Taken& taken,
+              const Started& started, const JobRef& but = {})
       : world_(world),
-        draft_(draft),
+        started_(started),
+        but_(but),
         tree_(world.tree()),
-        running_(draft.running.Over()),
-        taken_(draft.taken) {}
+        running_(running.Over()),
+        taken_(taken) {}
+  DemandCount(const World& world, const Draft& draft)
+      : DemandCount(world, draft.running, draft.taken, draft.started) {}
 
   void Add(const Demand::Ask& ask) {
     const Waiting& job = *ask.row;
     const JobRef& row = job.ref;
     const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
     const quota::JobCount count = world_.CountOf(job);
-    const auto started = draft_.started.find(row);
-    const std::int64_t jobs = ask.jobs - (started == draft_.started.end() ? 0 : started->second);
+    const std::int64_t jobs = ask.jobs - StartedOf(started_, row);
     if (jobs == 0) return;
     // One after the other: what stops one stops all after it. Limits are asked before budgets.
     const std::int64_t by_limits = PassLimits(row, project, count, jobs);
@@ -107,9 +117,8 @@ class DemandCount {
     sweeping_ = true;
     for (; sweep_ != asks.end() && sweep_->first < row; ++sweep_) {
       const Demand::Ask& ask = sweep_->second;
-      if (ask.may_be_stopped) continue;
-      const auto started = draft_.started.find(sweep_->first);
-      const std::int64_t jobs = ask.jobs - (started == draft_.started.end() ? 0 : started->second);
+      if (ask.may_be_stopped || sweep_->first == but_) continue;
+      const std::int64_t jobs = ask.jobs - StartedOf(started_, sweep_->first);
       auto& before = before_[ask.gpu_type];
       before.resize(static_cast<std::size_t>(tree_.size()), 0);
       for (auto i = tree_.IndexOf(ask.project); i != quota::kNoAccount; i = tree_.parent(i)) {
@@ -135,7 +144,8 @@ class DemandCount {
   }
 
   const World& world_;
-  const Draft& draft_;
+  const Started& started_;
+  const JobRef but_;
   const quota::AccountTree& tree_;
   quota::RunningTable running_;
   quota::Taken taken_;
@@ -146,6 +156,18 @@ class DemandCount {
   Demands before_;
 };
 
+using RowsAsking = std::vector<std::pair<JobRef, const Demand::Ask*>>;
+
+// In the order of their submission.
+RowsAsking AllStoppable(const Demand& demand) {
+  RowsAsking rows;
+  for (const auto& [account, group] : demand.groups()) {
+    rows.insert(rows.end(), group.rows.begin(), group.rows.end());
+  }
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
 // Of what may be stopped. Groups without a limit in common are counted one by one, and what was
 // counted holds while nothing of them changes; what a class may stop could be in the way of all.
 void CountStoppable(const World& world, Draft& draft, Demands& demands) {
@@ -155,13 +177,8 @@ void CountStoppable(const World& world, Draft& draft, Demands& demands) {
     for (const auto& [key, stopped] : counted.stopped) draft.plan.stopped[key] = stopped;
   };
   if (demand.groups().contains(AccountId{})) {
-    std::vector<std::pair<JobRef, const Demand::Ask*>> rows;
-    for (const auto& [account, group] : demand.groups()) {
-      rows.insert(rows.end(), group.rows.begin(), group.rows.end());
-    }
-    std::sort(rows.begin(), rows.end());
     DemandCount count(world, draft);
-    for (const auto& [row, ask] : rows) count.Add(*ask);
+    for (const auto& [row, ask] : AllStoppable(demand)) count.Add(*ask);
     return take(count.counted());
   }
   const bool as_known = draft.plan.starts.empty() && draft.started.empty();
@@ -175,6 +192,21 @@ void CountStoppable(const World& world, Draft& draft, Demands& demands) {
     take(count.counted());
     if (as_known && !count.by_budgets()) demand.Keep(account, count.counted());
   }
+}
+
+// What no more than a lack of GPUs stops, less what has started on nodes of its own. Of `but`
+// nothing.
+void AddPlain(const World& world, const Started& started, const JobRef& but, Demands& demands) {
+  const Demand& demand = world.demand();
+  Add(world.tree(), demand.plain(), 1, demands);
+  const auto take_back = [&](const JobRef& row, std::int64_t jobs) {
+    const auto ask = demand.asks().find(row);
+    if (ask == demand.asks().end() || ask->second.may_be_stopped) return;
+    Add(world.tree(), {{{ask->second.project, ask->second.gpu_type}, ask->second.each_milli}},
+        -(row == but ? ask->second.jobs : jobs), demands);
+  };
+  for (const auto& [row, jobs] : started) take_back(row, jobs);
+  if (!started.contains(but)) take_back(but, 0);
 }
 
 // Places among siblings that still have something waiting, without gaps.
@@ -226,21 +258,38 @@ void Entitle(const World& world, Draft& draft) {
     draft.running.KeepByIndex(world.tree(), type);
     demands[type] = draft.running.AllocatedByIndex(world.tree(), type);
   }
-  Add(world.tree(), world.demand().plain(), 1, demands);
-  for (const auto& [row, jobs] : draft.started) {  // on nodes of their own
-    const auto ask = world.demand().asks().find(row);
-    if (ask == world.demand().asks().end() || ask->second.may_be_stopped) continue;
-    Add(world.tree(), {{{ask->second.project, ask->second.gpu_type}, ask->second.each_milli}},
-        -jobs, demands);
-  }
+  AddPlain(world, draft.started, {}, demands);
   CountStoppable(world, draft, demands);
   for (const std::string& type : types) {
     const Pool* pool = draft.free.FindPool({type, {}, {}});
     const MilliGpus capacity =
         pool == nullptr ? 0 : pool->capacity_gpus * 1000 - world.ClosedMilli(type);
-    draft.entitled[type] = quota::Entitle(world.tree(), type, capacity, demands.at(type));
+    draft.entitled[type] =
+        quota::Entitle(world.tree(), type, capacity, demands.at(type), &world.levels(type));
     draft.plan.capacity_milli[type] = capacity;
   }
+}
+
+std::vector<MilliGpus> DemandWith(const World& world, const DemandBasis& basis,
+                                  const Waiting& job) {
+  const std::string& type = job.spec->shape.gpu_type;
+  Demands demands{{type, basis.running.AllocatedByIndex(world.tree(), type)}};
+  AddPlain(world, basis.started, job.ref, demands);
+  Demand::Ask asked{.gpu_type = type,
+                    .project = job.spec->project,
+                    .each_milli = world.CountOf(job).counted_milli,
+                    .jobs = StartableCount(job) + job.more,
+                    .may_be_stopped = true,
+                    .group = {},
+                    .row = &job};
+  RowsAsking rows = AllStoppable(world.demand());
+  std::erase_if(rows, [&job](const auto& row) { return row.first == job.ref; });
+  const RowsAsking::value_type own{job.ref, &asked};
+  rows.insert(std::lower_bound(rows.begin(), rows.end(), own), own);
+  DemandCount count(world, basis.running, basis.taken, basis.started, job.ref);
+  for (const auto& [row, ask] : rows) count.Add(*ask);
+  Add(world.tree(), count.counted().asked, 1, demands);
+  return std::move(demands.at(type));
 }
 
 void Stand(const World& world, Draft& draft) {

@@ -30,6 +30,7 @@ class KeptBlocks {
   struct OfType {
     bool known = false;           // else all are to be made
     TimeMs made_ms = 0;           // the oldest of them
+    std::int64_t period = 0;      // of usage: what users have used is as of it
     std::size_t rows = 0;         // in all of them
     std::set<AccountId> touched;  // those that do not hold any more
     std::map<AccountId, Measured> measured;
@@ -49,6 +50,17 @@ class KeptBlocks {
     }
   };
 
+  // Why what is asked for had no room, while nothing else was free than as of a version.
+  struct Whys {
+    std::int64_t free_version = -1;
+    std::vector<WaitingStandings::Why> whys;  // by `asks`, then `preference`
+    // Null: it is not known.
+    std::shared_ptr<const Reason> Of(std::int64_t asks, bool preference) const {
+      return WaitingStandings::WhyIn(whys, asks, preference);
+    }
+  };
+  Whys& WhysOf(const std::string& gpu_type) { return whys_[gpu_type]; }
+
   // A row of the project came or went, or its users' usage changed.
   void Touch(AccountId project) {
     for (auto& [type, kept] : types_) kept.touched.insert(project);
@@ -62,6 +74,7 @@ class KeptBlocks {
 
  private:
   std::map<std::string, OfType> types_;
+  std::map<std::string, Whys> whys_;
   std::int64_t held_ = 0;
 };
 

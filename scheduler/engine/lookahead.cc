@@ -73,7 +73,13 @@ void Lookahead::PlanUpToWalk(const Standings& standings) {
   const bool promises = world_.LooksAhead();
   if (promises) KeepApart(world_, draft_);
   WalkApart(world_, draft_);
+  basis_ = {draft_.running, draft_.taken, draft_.started};
   Entitle(world_, draft_);
+  for (const auto& [type, entitled] : draft_.entitled) {
+    for (const quota::Entitlement& account : entitled) {
+      demand_[type].push_back(account.demand_milli);
+    }
+  }
   for (const auto& [key, standing] : standings) {
     const quota::AccountIndex index = world_.tree().IndexOf(key.first);
     const auto found = draft_.entitled.find(key.second);
@@ -115,22 +121,6 @@ bool Lookahead::StartsByPlan(const Waiting& job, Outlook& outlook) const {
     return true;
   }
   return false;
-}
-
-// Those that count once the job is in the queue, too: what it asks for may be what scales them.
-std::vector<MilliGpus> Lookahead::GuaranteesWith(const Waiting& job, const quota::JobCount& count,
-                                                 const std::string& type) const {
-  const std::vector<quota::Entitlement>& entitled = draft_.entitled.at(type);
-  if (world_.ClassOf(count.job_class).preemptible || world_.waiting().contains(job.ref)) {
-    return quota::GuaranteesNow(entitled);
-  }
-  std::vector<MilliGpus> demand;
-  demand.reserve(entitled.size());
-  for (const quota::Entitlement& account : entitled) demand.push_back(account.demand_milli);
-  const quota::AccountIndex project = world_.tree().IndexOf(count.project);
-  demand[static_cast<std::size_t>(project)] += count.counted_milli * StartableCount(job);
-  const MilliGpus capacity = draft_.plan.capacity_milli.at(type);
-  return quota::GuaranteesNow(quota::Entitle(world_.tree(), type, capacity, demand));
 }
 
 // What the walk does about a job of this pool, reclaim and new promises excepted.

@@ -96,6 +96,8 @@ class Lookahead final : public Foresight {
   bool complete_ = true;  // the facts leave nothing out
   World world_;
   Draft draft_;                                             // after the walk
+  DemandBasis basis_;                                       // before it
+  std::map<std::string, std::vector<MilliGpus>> demand_;    // likewise, by index: of the facts
   std::map<JobRef, JobStanding> standings_;                 // by it
   std::map<PoolKey, std::vector<const Waiting*>> waiting_;  // as walked; dedicated nodes excepted
 };

@@ -61,6 +61,15 @@ void WalkApart(const World& world, Draft& draft);
 
 // Pass: demand of every account and what it is entitled to.
 void Entitle(const World& world, Draft& draft);
+// What demand is counted from: as a Draft is when Entitle begins.
+struct DemandBasis {
+  quota::RunningTable running;
+  quota::Taken taken;
+  std::map<JobRef, std::int32_t> started;
+};
+// What demand would be of the job's GPU type, by index (of projects; above them there is none), if
+// it waited as it is here, and a limit or its class may stop it.
+std::vector<MilliGpus> DemandWith(const World& world, const DemandBasis& basis, const Waiting& job);
 // Pass: walks the order, type by type, and starts what limits allow and nodes hold.
 void WalkInOrder(const World& world, Draft& draft);
 // Pass: reservations move earlier, where they can.

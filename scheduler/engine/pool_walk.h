@@ -42,6 +42,8 @@ class PoolWalk {
   Reason Stop(const quota::Candidate& candidate, const Waiting& job,
               const quota::JobCount& count) const;
   bool NothingStarts();
+  bool RanksCanWait() const;
+  bool NothingFits();
   bool MayStart(bool scavengers);
   bool MayStart(const JobSpec& spec, const World::Alike& alike, bool scavengers);
   bool MayLeaveUnseen() const;
@@ -102,6 +104,7 @@ class PoolWalk {
   }
   // --- walk_rest.cc ---
   void TellOfAll(End end);
+  WaitingRanks RanksOf(End end, const WaitingStandings::OfType& told);
   void FindDisturbed();
   void TellOfDedicated(const WaitingStandings::OfType& told);
   void FindWhys(End end, WaitingStandings::OfType& told) const;
@@ -137,8 +140,13 @@ class PoolWalk {
   std::int32_t looked_ = 0;
   std::int64_t rank_ = 0;
   std::size_t asked_after_ = SIZE_MAX;  // so many starts it was asked whether anything fits
-  bool skipped_ = false;                // all but scavengers
-  const JobSpec* fitting_ = nullptr;    // what did
+  // Where ranks can wait: what may fit of what is asked for, from here on; and how many were looked
+  // at since it was asked whether the rest may be left unseen.
+  static constexpr std::int32_t kSeenBetween = 100;
+  std::optional<World::Asked::const_iterator> fits_from_;
+  std::int32_t seen_since_asked_ = 0;
+  bool skipped_ = false;              // all but scavengers
+  const JobSpec* fitting_ = nullptr;  // what did
   const World::Alike* fitting_alike_ = nullptr;
   std::map<quota::AccountIndex, std::int32_t> looked_of_;
   std::map<quota::AccountIndex, std::int64_t> place_of_;  // where the nodes are not shared
@@ -151,7 +159,7 @@ class PoolWalk {
   std::set<JobRef> claimed_;  // waits for what this walk reclaims
   std::set<AccountId> disturbed_;
   std::map<AccountId, std::vector<JobRef>> starting_;  // sorted; found when the walk has ended
-  std::vector<std::pair<JobRef, std::int64_t>> ranks_;
+  WaitingRanks::Ranks ranks_;
   std::vector<MilliGpus> given_;  // by index
   // Shapes that have found no room in this tick: free GPUs only become fewer.
   std::map<Shaped, std::shared_ptr<const Reason>> no_room_;

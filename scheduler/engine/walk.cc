@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "scheduler/engine/pool_walk.h"
+#include "scheduler/engine/ranks.h"
 #include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
@@ -21,6 +22,22 @@ std::vector<MilliGpus> AllocatedIn(const World& world, const Draft& draft, const
   return std::vector<MilliGpus>(static_cast<std::size_t>(world.tree().size()), 0);
 }
 
+// Of projects of which nothing has happened since a tick made their blocks: what users have used
+// is as it was, too, within a period of usage.
+decltype(quota::OrderInput::own_orders) OwnOrdersIn(const World& world, const Draft& draft,
+                                                    const PoolKey& key) {
+  if (!key.shared() || draft.charged.contains(key.gpu_type)) return {};
+  const KeptBlocks::OfType& kept = world.blocks().Of(key.gpu_type);
+  const std::int64_t period = world.usage(key.gpu_type).decay().PeriodOf(draft.now_ms);
+  const DurationMs age_ms = draft.now_ms - kept.made_ms;
+  if (!kept.known || kept.period != period || age_ms >= world.config().places_keep_ms) return {};
+  return [&kept, &world](quota::AccountIndex project) -> std::shared_ptr<const quota::OwnOrder> {
+    const AccountId id = world.tree().id(project);
+    const auto* block = kept.touched.contains(id) ? nullptr : kept.blocks.Find(id);
+    return block == nullptr ? nullptr : ProjectRows::OrderOf(**block);
+  };
+}
+
 quota::OrderInput InputOf(const World& world, const Draft& draft, const PoolKey& key,
                           const quota::WaitingJobs& waiting,
                           const std::vector<MilliGpus>& allocated,
@@ -35,7 +52,8 @@ quota::OrderInput InputOf(const World& world, const Draft& draft, const PoolKey&
           .sums = world.UsageSums(key.gpu_type),
           .now_ms = draft.now_ms,
           .started = charged == draft.charged.end() ? decltype(quota::OrderInput::started){}
-                                                    : charged->second};
+                                                    : charged->second,
+          .own_orders = OwnOrdersIn(world, draft, key)};
 }
 
 }  // namespace
@@ -51,7 +69,8 @@ PoolWalk::PoolWalk(const World& world, Draft& draft, const PoolKey& key)
       kept_(world.tree(), entitled_),
       guarantees_(quota::GuaranteesNow(entitled_)),
       allocated_(AllocatedIn(world, draft, key)),
-      order_(InputOf(world, draft, key, waiting_, allocated_, guarantees_)),
+      order_(InputOf(world, draft, key, waiting_, allocated_, guarantees_),
+             key.shared() ? &world.order_kept(key.gpu_type) : nullptr),
       free_milli_(pool_ == nullptr ? 0 : pool_->free_gpus * 1000),
       seen_(allocated_.size()),
       given_(allocated_.size(), 0) {
@@ -86,6 +105,7 @@ PoolWalk::End PoolWalk::Walk() {
     if (NothingStarts()) return End::kNothingStarts;
     const auto candidate = order_.Next();
     if (!candidate) return End::kAllSeen;
+    if (seen_since_asked_ > 0) ++seen_since_asked_;
     Examine(*candidate);
   }
 }

@@ -3,37 +3,19 @@
 #include <utility>
 
 #include "scheduler/engine/pool_walk.h"
+#include "scheduler/engine/ranks.h"
 #include "scheduler/engine/reserve.h"
 #include "scheduler/engine/stops.h"
 
 namespace kezek::engine {
-namespace {
-
-class ProjectRows final : public WaitingBlock::Source {
- public:
-  explicit ProjectRows(quota::OwnOrder order) : order_(std::move(order)) {}
-  std::size_t size() const override { return order_.size(); }
-  bool Has(const JobRef& ref) const override { return order_.Has(ref); }
-  WaitingBlock::Rows InOrder() const override {
-    WaitingBlock::Rows rows;
-    for (const quota::WaitingJobs::Row& row : order_.InOrder()) {
-      rows.push_back({row.ref, row.asks, row.prefers_until_ms, row.counted_milli});
-    }
-    return rows;
-  }
-
- private:
-  const quota::OwnOrder order_;
-};
-
-}  // namespace
 
 // Nothing that waits could start any more, whoever is next, nor is anybody to be ended or promised
-// anything for it, and ranks are not told so far back: what is left need not be walked through.
-// Asked once after each start. Where it is so of all but scavengers, which may start across what is
-// promised, those are walked to.
+// anything for it: what is left need not be walked through. Asked once after each start, and where
+// ranks cannot wait, only once they are all told. Where it is so of all but scavengers, which may
+// start across what is promised, those are walked to.
 bool PoolWalk::NothingStarts() {
   if (!key_.shared() || pool_ == nullptr || draft_.one_more_passes) return false;
+  if (RanksCanWait()) return NothingFits();
   const std::size_t starts = draft_.plan.starts.size();
   if (rank_ < world_.config().exact_ranks || asked_after_ == starts) return false;
   if (!order_.IsAtScavengers() && MayReclaim()) return false;
@@ -47,6 +29,35 @@ bool PoolWalk::NothingStarts() {
     skipped_ = true;
   }
   return !MayStart(true) && MayLeaveUnseen();
+}
+
+// What keeps a row from starting once nothing fits is the same whether the walk comes to it or not.
+bool PoolWalk::RanksCanWait() const {
+  return agenda_ == nullptr && draft_.started.empty() && draft_.waits_apart.empty();
+}
+
+// What is free only becomes less: what does not fit once does not in all of the walk.
+bool PoolWalk::NothingFits() {
+  const World::Asked& asked = world_.asked(type_);
+  if (!fits_from_) fits_from_ = asked.begin();
+  const KeptBlocks::Whys& known = world_.blocks().WhysOf(type_);
+  const bool as_known = draft_.plan.starts.empty() && known.free_version == world_.free_version();
+  const auto fits = [&](const JobSpec& spec, std::int64_t asks) {
+    if (as_known && known.Of(asks, false) != nullptr) return false;
+    return Fits(*pool_, {&spec, spec.within, false});
+  };
+  if (*fits_from_ != asked.end()) {
+    if (asked_after_ == draft_.plan.starts.size()) return false;
+    asked_after_ = draft_.plan.starts.size();
+    while (*fits_from_ != asked.end() && !fits(*(*fits_from_)->first, (*fits_from_)->second.id)) {
+      ++*fits_from_;
+    }
+    if (*fits_from_ != asked.end()) return false;
+  }
+  // Asked again after more has been looked at.
+  if (seen_since_asked_ > 0 && seen_since_asked_ < kSeenBetween) return false;
+  seen_since_asked_ = 1;
+  return MayLeaveUnseen();
 }
 
 // Whether there is room for any of what waits, scavengers or others. To whom nodes are promised has
@@ -165,8 +176,7 @@ void PoolWalk::TellOfAll(End end) {
   TakeBlocks(told);
   FindShares(told);
   if (end == End::kLeft) FindLooked(told);
-  std::sort(ranks_.begin(), ranks_.end());
-  told.ranks = std::move(ranks_);
+  told.ranks = RanksOf(end, told);
   WaitingStandings& waiting = draft_.plan.waiting;
   waiting.At(draft_.now_ms);
   waiting.Add(type_, std::move(told));
@@ -184,10 +194,25 @@ void PoolWalk::TellOfAll(End end) {
   }
 }
 
+// Last: the order goes with them.
+WaitingRanks PoolWalk::RanksOf(End end, const WaitingStandings::OfType& told) {
+  const auto most = static_cast<std::size_t>(std::max(0, world_.config().exact_ranks));
+  if (end != End::kNothingStarts || ranks_.size() == most || !RanksCanWait()) {
+    return WaitingRanks([ranks = std::move(ranks_)] { return ranks; });
+  }
+  const auto rest = std::make_shared<const RestOfWalk>(
+      std::move(order_), world_.tree(), std::move(ranks_), told, draft_.now_ms, most);
+  return WaitingRanks([rest] { return rest->Ranks(); });
+}
+
 // Reasons of what has been looked at; where nothing starts any more, of all that is asked for.
 void PoolWalk::FindWhys(End end, WaitingStandings::OfType& told) const {
+  KeptBlocks::Whys& known_before = world_.blocks().WhysOf(type_);
+  const bool stays = end == End::kNothingStarts && RanksCanWait() && draft_.plan.starts.empty();
+  const bool as_known = stays && known_before.free_version == world_.free_version();
   const auto tell = [&](std::int64_t asks, const Request& request) {
     std::shared_ptr<const Reason> reason = NoRoomFor(request);
+    if (reason == nullptr && as_known) reason = known_before.Of(asks, request.preference);
     const auto known = no_room_.lower_bound({request, {}});
     const bool looked_at = known != no_room_.end() && known->first.first == request;
     if (reason == nullptr && (looked_at || end == End::kNothingStarts)) {
@@ -203,6 +228,7 @@ void PoolWalk::FindWhys(End end, WaitingStandings::OfType& told) const {
   std::sort(told.whys.begin(), told.whys.end(), [](const auto& a, const auto& b) {
     return std::pair(a.asks, a.preference) < std::pair(b.asks, b.preference);
   });
+  if (stays) known_before = {world_.free_version(), told.whys};
 }
 
 // What kept those from dedicated nodes that were not come to.
@@ -246,8 +272,10 @@ void PoolWalk::FindLooked(WaitingStandings::OfType& told) const {
 void PoolWalk::TakeBlocks(WaitingStandings::OfType& told) {
   KeptBlocks::OfType& kept = world_.blocks().Of(type_);
   std::set<AccountId> anew;
-  if (!kept.known || draft_.now_ms - kept.made_ms >= world_.config().places_keep_ms) {
-    kept = {.known = true, .made_ms = draft_.now_ms};
+  const std::int64_t period = world_.usage(type_).decay().PeriodOf(draft_.now_ms);
+  if (!kept.known || kept.period != period ||
+      draft_.now_ms - kept.made_ms >= world_.config().places_keep_ms) {
+    kept = {.known = true, .made_ms = draft_.now_ms, .period = period};
     for (const auto& [id, project] : waiting_.projects()) anew.insert(id);
   } else {
     anew = std::exchange(kept.touched, {});

@@ -89,6 +89,8 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
   guarantees_.clear();
+  levels_.clear();
+  order_kept_.clear();
   sums_.clear();
   const NodeOwners owned = std::exchange(owners_, directory_->owners);
   const bool given = owned != owners_;  // nodes, to others than before
@@ -125,6 +127,7 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
 }
 
 void World::SetNode(const Node& node) {
+  ++free_version_;
   Node& known = nodes_[node.name];
   types_stale_ |= known.name != node.name || known.gpu_type != node.gpu_type ||
                   quota::SizeOf(known) != quota::SizeOf(node) || known.labels != node.labels ||
@@ -233,36 +236,10 @@ void World::Ended(const EndedRun& run) {
   pace.learned.insert(run.user);
 }
 
-// Puts anew the jobs about which something was learned, and those that have come of age, or no
-// longer are (an end is known late).
-void World::RefreshShortest(AccountId project) {
-  Pace& pace = paces_.at(project);
-  std::optional<TimeMs> running_since;
-  const auto runs = runs_since_.find(project);
-  if (runs != runs_since_.end()) running_since = *runs->second.begin();
-  const TimeMs before = std::exchange(
-      pace.aged_until,
-      pace.clock.RanSince(config_.age_max_ms, now_ms_, running_since).value_or(kNobody));
-  const std::set<UserId> learned = std::exchange(pace.learned, {});
-  const bool stale = std::exchange(pace.stale, false);
-  const auto waits = waits_since_.find(project);
-  if (waits == waits_since_.end()) return;
-  if (stale || !learned.empty()) {
-    for (const auto& [queued_ms, ref] : waits->second) {
-      const Waiting& job = waiting_.at(ref);
-      if (stale || learned.contains(job.user)) Order(job);
-    }
-  }
-  const auto [low, high] = std::minmax(before, pace.aged_until);
-  for (auto it = waits->second.lower_bound({low + 1, {}});
-       it != waits->second.end() && it->first <= high; ++it) {
-    Order(waiting_.at(it->second));
-  }
-}
-
 // A holding of unknown nodes is in `used_`, too, and in no machine until they are told.
 void World::RefreshMachine(TimeMs now) {
   now_ms_ = now;
+  if (types_stale_ || !aside_.empty()) ++free_version_;
   if (types_stale_) {
     machine_ = Machine(nodes_, used_, now, owners_);
     configured_ = machine_.AsConfigured();

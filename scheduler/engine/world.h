@@ -22,6 +22,7 @@
 #include "quota/account_tree.h"
 #include "quota/budget.h"
 #include "quota/counted.h"
+#include "quota/entitlement.h"
 #include "quota/limits.h"
 #include "quota/order.h"
 #include "quota/run_history.h"
@@ -78,6 +79,14 @@ class World {
   const quota::AccountTree& tree() const { return tree_; }
   // Guarantees as they are set, by index.
   const std::vector<MilliGpus>& GuaranteesSet(const std::string& gpu_type) const;
+  // What is known of the levels of entitlement. Like all that ticks keep here it changes no plan.
+  quota::FilledLevels& levels(const std::string& gpu_type) const { return levels_[gpu_type]; }
+  // How accounts stood in their order. Likewise.
+  quota::OrderTree::Kept& order_kept(const std::string& gpu_type) const {
+    return order_kept_[gpu_type];
+  }
+  // What is free has not changed while this has not.
+  std::int64_t free_version() const { return free_version_; }
   const std::map<std::string, Node>& nodes() const { return nodes_; }
   const std::map<AttemptRef, Holding>& holdings() const { return holdings_; }
   const std::map<JobRef, Waiting>& waiting() const { return waiting_; }
@@ -255,6 +264,9 @@ class World {
   std::shared_ptr<const Directory> directory_;
   quota::AccountTree tree_;
   mutable std::map<std::string, std::vector<MilliGpus>> guarantees_;  // when first asked for
+  mutable std::map<std::string, quota::FilledLevels> levels_;
+  mutable std::map<std::string, quota::OrderTree::Kept> order_kept_;
+  std::int64_t free_version_ = 0;
   std::map<std::string, Node> nodes_;
   std::map<AttemptRef, Holding> holdings_;
   std::map<JobRef, Waiting> waiting_;

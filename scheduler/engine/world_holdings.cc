@@ -47,6 +47,7 @@ void World::CountHoldings() {
 
 void World::SetHolding(const Holding& attempt) {
   RemoveHolding(attempt.attempt);
+  ++free_version_;
   List(holdings_.emplace(attempt.attempt, attempt).first->second);
   AddUse(attempt.shape, attempt.placement, 1, used_);
   if (!types_stale_) machine_.Hold(attempt.shape, attempt.placement);
@@ -65,6 +66,7 @@ void World::SetHolding(const Holding& attempt) {
 void World::RemoveHolding(const AttemptRef& attempt) {
   const auto found = holdings_.find(attempt);
   if (found == holdings_.end()) return;
+  ++free_version_;
   if (KeepsSeats()) seats_.Remove(attempt);
   Unlist(found->second);
   AddUse(found->second.shape, found->second.placement, -1, used_);

@@ -130,6 +130,33 @@ void World::OrderProject(AccountId project) {
   }
 }
 
+// Puts anew the jobs about which something was learned, and those that have come of age, or no
+// longer are (an end is known late).
+void World::RefreshShortest(AccountId project) {
+  Pace& pace = paces_.at(project);
+  std::optional<TimeMs> running_since;
+  const auto runs = runs_since_.find(project);
+  if (runs != runs_since_.end()) running_since = *runs->second.begin();
+  const TimeMs before = std::exchange(
+      pace.aged_until,
+      pace.clock.RanSince(config_.age_max_ms, now_ms_, running_since).value_or(kNobody));
+  const std::set<UserId> learned = std::exchange(pace.learned, {});
+  const bool stale = std::exchange(pace.stale, false);
+  const auto waits = waits_since_.find(project);
+  if (waits == waits_since_.end()) return;
+  if (stale || !learned.empty()) {
+    for (const auto& [queued_ms, ref] : waits->second) {
+      const Waiting& job = waiting_.at(ref);
+      if (stale || learned.contains(job.user)) Order(job);
+    }
+  }
+  const auto [low, high] = std::minmax(before, pace.aged_until);
+  for (auto it = waits->second.lower_bound({low + 1, {}});
+       it != waits->second.end() && it->first <= high; ++it) {
+    Order(waiting_.at(it->second));
+  }
+}
+
 void World::OrderAll() {
   blocks_.TouchAll();
   order_.clear();

@@ -314,7 +314,7 @@ void OwnOrdersLikeTheTwin(const World& world, const OrderTree& walk, const Plain
       twin.RemoveRest(&job);
     }
     std::vector<std::string> own;
-    for (const auto& row : walk.OwnOrderOf(world.tree.IndexOf(project)).InOrder()) {
+    for (const auto& row : walk.OwnOrderOf(world.tree.IndexOf(project))->InOrder()) {
       own.push_back(ToText(row.ref));
     }
     EXPECT_EQ(own, expected) << "of project " << project.value;
