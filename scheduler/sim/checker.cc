@@ -131,18 +131,18 @@ void Checker::CheckPromises(const MemoryStore& store, const Changes& changes) {
   }
 }
 
-void Checker::OnEnding(const MemoryStore& store, const FakeCluster::Entry& entry,
-                       const std::string& signal, TimeMs now) {
-  const auto found = store.attempts().find(entry.job.attempt);
+void Checker::OnEnding(const MemoryStore& store, const FakeJob& told, const std::string& signal,
+                       TimeMs now) {
+  const auto found = store.attempts().find(told.submitted_for);
   const bool has_time =
       found != store.attempts().end() &&
       (found->second.ending == Ending::kPreempt ||
        (found->second.ending == Ending::kRequeue && found->second.ends_by_ms != 0));
   // Nobody else sends it in a simulation.
-  if (signal == "TERM" && !has_time) Breach(Text(entry.job.attempt) + " is told to go too early");
+  if (signal == "TERM" && !has_time) Breach(Text(told.submitted_for) + " is told to go too early");
   if (!signal.empty() || !has_time || found->second.state != AttemptState::kRunning) return;
   const Attempt& attempt = found->second;
-  const bool over = attempt.cluster_job_id != entry.job.id || attempt.end_ms != 0;
+  const bool over = attempt.cluster_job_id != told.job.id || attempt.end_ms != 0;
   if (now < attempt.ends_by_ms && !over) {
     Breach(Text(attempt.ref) + " is cancelled before its time is over");
   }
@@ -171,18 +171,27 @@ void Checker::CheckBudgets(const std::vector<LedgerEntry>& entries) {
   }
 }
 
-void Checker::OnStart(const MemoryStore& store, const FakeCluster::Entry& entry) {
-  const ClusterJob& job = entry.job;
-  const auto attempt = store.attempts().find(job.attempt);
-  if (attempt == store.attempts().end() || attempt->second.cluster_job_id != job.id) {
-    Breach(Text(job.attempt) + " runs as " + std::to_string(job.id) +
+void Checker::OnStart(const MemoryStore& store, const FakeSlurm& slurm, const FakeJob& starts) {
+  const AttemptRef& ref = starts.submitted_for;
+  for (const auto& [serial, other] : slurm.jobs()) {
+    const bool beside = other.submitted_for.job == ref.job && serial != starts.serial;
+    if (!beside || !other.process || other.disowned || starts.released_by_hand ||
+        other.released_by_hand)
+      continue;
+    Breach(Text(ref) + " starts beside " + Text(other.submitted_for));
+  }
+  const auto attempt = store.attempts().find(ref);
+  const bool known =
+      attempt != store.attempts().end() && attempt->second.cluster_job_id == starts.job.id;
+  if (!known && !starts.released_by_hand) {
+    Breach(Text(ref) + " runs as " + std::to_string(starts.job.id) +
            ", which the database does not know");
   }
-  const auto [ran, first] = ran_as_.emplace(job.attempt, job.id);
-  if (first) return;
-  if (ran->second == job.id && job.restarts > 0) return;  // by the cluster itself
-  Breach(Text(job.attempt) + " runs twice: as " + std::to_string(ran->second) + " and as " +
-         std::to_string(job.id));
+  const auto [ran, first] = ran_as_.emplace(ref, starts.serial);
+  if (first || starts.released_by_hand) return;
+  if (ran->second == starts.serial && starts.job.restarts > 0) return;  // by the cluster itself
+  if (slurm.jobs().at(ran->second).released_by_hand) return;
+  Breach(Text(ref) + " runs twice");
 }
 
 void Checker::CompareFold(const MemoryStore& store, const control::QueueState& state) {
@@ -216,47 +225,87 @@ void Checker::CompareFold(const MemoryStore& store, const control::QueueState& s
   }
 }
 
+namespace {
+
+// Of the attempt's run; null: the accounting has none.
+const ClusterJob* RecordOf(const FakeSlurm& slurm, const FakeJob& job) {
+  const auto record = slurm.records().find({job.serial, 0});
+  return record == slurm.records().end() ? nullptr : &record->second;
+}
+
+// slurmctld has forgotten it before it ended, so nobody but its nodes knows how it did.
+bool WasLost(const FakeSlurm& slurm, const FakeJob& job) {
+  const ClusterJob* record = RecordOf(slurm, job);
+  const bool open = record == nullptr || (!HasEnded(record->state) && record->end_ms == 0);
+  return open || record->node_failed ||
+         !(HasEnded(job.job.state) || job.job.restarts > 0 ||
+           job.job.state == ClusterJobState::kCompleting);
+}
+
+}  // namespace
+
 // Start and end of what ran to its end are the cluster's, to the second.
-void Checker::CheckTimes(const Attempt& attempt, const FakeCluster& cluster) {
-  const auto entry = cluster.jobs().find(attempt.cluster_job_id);
-  if (entry == cluster.jobs().end() || entry->second.forgotten) return;
-  if (entry->second.job.restarts > 0) return;
-  if (attempt.start_ms == 0) {
-    if (!entry->second.runs.empty()) Breach(Text(attempt.ref) + " ran, and is not charged");
+void Checker::CheckTimes(const Attempt& attempt, const FakeSlurm& slurm) {
+  const FakeJob* job = slurm.Find(attempt.ref, attempt.cluster_job_id);
+  if (job == nullptr) {
+    if (attempt.start_ms != 0) Breach(Text(attempt.ref) + " is charged, and was not submitted");
     return;
   }
-  const auto& runs = entry->second.runs;
-  if (runs.size() != 1 || runs.front() != std::pair(attempt.start_ms, attempt.end_ms)) {
-    Breach(Text(attempt.ref) + " ran from " + std::to_string(attempt.start_ms) + " to " +
-           std::to_string(attempt.end_ms) + ", which is not what the cluster has");
+  if (job->forgotten) return;
+  const ClusterJob* record = RecordOf(slurm, *job);
+  if (attempt.start_ms == 0) {
+    const bool recorded = record != nullptr && record->start_ms != 0;
+    const bool fault = attempt.outcome == AttemptOutcome::kLaunchFailed;
+    if (!job->runs.empty() && recorded && !fault)
+      Breach(Text(attempt.ref) + " ran, and is not charged");
+    return;
   }
+  if (attempt.outcome == AttemptOutcome::kNodeFailed) return;  // at no cost
+  const auto times = std::pair(attempt.start_ms, attempt.end_ms);
+  const bool as_recorded =
+      record != nullptr && std::pair(record->start_ms, record->end_ms) == times;
+  if (as_recorded || (!job->runs.empty() && job->runs.front() == times)) return;
+  const bool open = record == nullptr || record->end_ms == 0;
+  if (open && !job->runs.empty() && job->runs.front().first == attempt.start_ms) return;
+  Breach(Text(attempt.ref) + " ran from " + std::to_string(attempt.start_ms) + " to " +
+         std::to_string(attempt.end_ms) + ", which is not what the cluster has");
 }
 
 // How it ended is what the cluster's books say, unless Kezek had a hand in it.
-void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
+void Checker::CheckOutcome(const Attempt& attempt, const FakeSlurm& slurm) {
   if (attempt.epoch <= shared_epochs_) return;  // ended, maybe, by the history that was lost
-  const auto entry = cluster.jobs().find(attempt.cluster_job_id);
-  if (entry == cluster.jobs().end() || entry->second.forgotten) return;
-  if (entry->second.job.restarts > 0 || entry->second.runs.empty()) return;
+  const FakeJob* job = slurm.Find(attempt.ref, attempt.cluster_job_id);
+  if (job == nullptr || job->forgotten) return;
   const auto is = [&](AttemptOutcome outcome) { return attempt.outcome == outcome; };
+  const bool by_somebody = attempt.ending == Ending::kCancel || job->cancelled_by_hand;
+  if (is(AttemptOutcome::kCancelled) && !by_somebody) {
+    return Breach(Text(attempt.ref) + " is cancelled by nobody");
+  }
+  if (job->job.restarts > 0 || job->runs.empty()) return;
   bool right = false;
-  switch (entry->second.job.state) {
+  if (WasLost(slurm, *job)) {
+    right = is(AttemptOutcome::kNodeFailed) || attempt.ending != Ending::kNone;
+    right = right || (is(AttemptOutcome::kLaunchFailed) && attempt.start_ms == 0);
+  }
+  switch (job->job.state == ClusterJobState::kCompleting ? job->after_completing : job->job.state) {
     case ClusterJobState::kCompleted:
-      right = is(AttemptOutcome::kSucceeded);
+      right = right || is(AttemptOutcome::kSucceeded);
       break;
     case ClusterJobState::kFailed:
-      right = is(AttemptOutcome::kFailed) && attempt.exit_code == entry->second.exit_code;
+      // The accounting may not tell the code.
+      right = right || (is(AttemptOutcome::kFailed) &&
+                        (attempt.exit_code == job->exit_code || attempt.exit_code == 1));
       right = right || (attempt.ending == Ending::kPreempt && is(AttemptOutcome::kPreempted)) ||
               (attempt.ending == Ending::kRequeue && is(AttemptOutcome::kRequeued));
       break;
     case ClusterJobState::kTimedOut:
-      right = is(AttemptOutcome::kTimedOut);
+      right = right || is(AttemptOutcome::kTimedOut);
       break;
     case ClusterJobState::kNodeFailed:
-      right = is(AttemptOutcome::kNodeFailed);
+      right = right || is(AttemptOutcome::kNodeFailed);
       break;
     case ClusterJobState::kCancelled:
-      right = (attempt.ending == Ending::kCancel && is(AttemptOutcome::kCancelled)) ||
+      right = right || is(AttemptOutcome::kCancelled) ||
               (attempt.ending == Ending::kPreempt && is(AttemptOutcome::kPreempted)) ||
               (attempt.ending == Ending::kTimeLimit && is(AttemptOutcome::kTimedOut)) ||
               (attempt.ending == Ending::kRequeue && is(AttemptOutcome::kRequeued)) ||
@@ -272,10 +321,74 @@ void Checker::CheckOutcome(const Attempt& attempt, const FakeCluster& cluster) {
   right = right || (attempt.ending == Ending::kCancel && is(AttemptOutcome::kCancelled));
   if (right) return;
   Breach(Text(attempt.ref) + " ended as " + std::string(NameOf(attempt.outcome)) +
-         ", in the cluster's state " + std::to_string(static_cast<int>(entry->second.job.state)));
+         ", in the cluster's state " + std::to_string(static_cast<int>(job->job.state)));
 }
 
-void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
+void Checker::CheckMoney(const MemoryStore& store, const Attempt& attempt) {
+  const AttemptRef& ref = attempt.ref;
+  const auto settled = settlements_.find(ref);
+  const bool ran = attempt.start_ms != 0 && attempt.outcome != AttemptOutcome::kLaunchFailed;
+  if (ran && settled == settlements_.end()) Breach(Text(ref) + " ran and is not settled");
+  const bool scavenger =
+      attempt.as_scavenger || store.jobs().at(ref.job).spec->job_class == "scavenger";
+  if (usage_[ref] != (scavenger ? 0 : charged_[ref])) {
+    Breach(Text(ref) + " has usage " + std::to_string(usage_[ref]) + " and was charged " +
+           std::to_string(charged_[ref]));
+  }
+  for (const auto& [account, spent] : spent_[ref]) {
+    if (spent == charged_[ref]) continue;
+    Breach(Text(ref) + " has spent " + std::to_string(spent) + " of a budget and was charged " +
+           std::to_string(charged_[ref]));
+  }
+  // What is in a checkpoint is not lost with a node; what nobody saw fail is charged while it was
+  // seen.
+  const bool fault = attempt.outcome == AttemptOutcome::kNodeFailed &&
+                     attempt.reason.code != ReasonCode::kLostByCluster &&
+                     attempt.last_checkpoint_ms <= attempt.start_ms;
+  if (fault && charged_[ref] != 0) {
+    Breach(Text(ref) + " is charged " + std::to_string(charged_[ref]) +
+           " for a fault of the machine");
+  }
+}
+
+// One of its attempts came to its end.
+void Checker::CheckSuccesses(const MemoryStore& store, const Job& job) {
+  std::int64_t well = 0;
+  for (auto it = store.attempts().lower_bound({job.ref, 0});
+       it != store.attempts().end() && it->first.job == job.ref; ++it) {
+    well += it->second.outcome == AttemptOutcome::kSucceeded ? 1 : 0;
+  }
+  if (well == (job.state == JobState::kSucceeded ? 1 : 0)) return;
+  Breach("job " + ToText(job.ref) + " is " + std::string(NameOf(job.state)) + ", and " +
+         std::to_string(well) + " of its attempts have succeeded");
+}
+
+void Checker::CheckStuck(const MemoryStore& store, const FakeSlurm& slurm, TimeMs since,
+                         TimeMs now) {
+  constexpr DurationMs kSlackMs = 3 * kMinuteMs;
+  for (const auto& [ref, attempt] : store.attempts()) {
+    if (attempt.state == AttemptState::kEnded || attempt.planned_ms > since) continue;
+    const FakeJob* job = slurm.Find(ref, attempt.cluster_job_id);
+    const bool runs = job != nullptr && attempt.state == AttemptState::kRunning &&
+                      (job->process || now < job->job.end_ms + kSlackMs);
+    if (runs && now < attempt.start_ms + attempt.limit_ms + kSlackMs) continue;
+    Breach(Text(ref) + " is stuck: " + std::string(NameOf(attempt.state)) + ", as " +
+           std::to_string(attempt.cluster_job_id));
+  }
+  for (const FakeJob* job : slurm.ShownAll()) {
+    if (HasEnded(job->job.state) || job->taken_ms > since || job->disguised) continue;
+    const auto attempt = store.attempts().find(job->submitted_for);
+    const bool known = attempt != store.attempts().end() &&
+                       attempt->second.state != AttemptState::kEnded &&
+                       attempt->second.cluster_job_id == job->job.id;
+    if (!known && !job->released_by_hand) {
+      Breach("the cluster still has " + Text(job->submitted_for) + " as " +
+             std::to_string(job->job.id));
+    }
+  }
+}
+
+void Checker::AtEnd(const MemoryStore& store, const FakeSlurm& slurm,
                     const std::set<JobId>& acknowledged) {
   for (const JobId& id : acknowledged) {
     const auto job = store.jobs().find({id, kNoElement});
@@ -284,6 +397,8 @@ void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
   for (const auto& [ref, job] : store.jobs()) {
     if (!IsFinal(job.state)) {
       Breach("job " + ToText(ref) + " has not finished: " + std::string(NameOf(job.state)));
+    } else if (!IsArrayRow(job)) {
+      CheckSuccesses(store, job);
     }
   }
   for (const auto& [ref, attempt] : store.attempts()) {
@@ -291,37 +406,21 @@ void Checker::AtEnd(const MemoryStore& store, const FakeCluster& cluster,
       Breach(Text(ref) + " has not ended");
       continue;
     }
-    const auto settled = settlements_.find(ref);
-    const bool ran = attempt.start_ms != 0 && attempt.outcome != AttemptOutcome::kLaunchFailed;
-    if (ran && settled == settlements_.end()) Breach(Text(ref) + " ran and is not settled");
-    const bool scavenger =
-        attempt.as_scavenger || store.jobs().at(ref.job).spec->job_class == "scavenger";
-    if (usage_[ref] != (scavenger ? 0 : charged_[ref])) {
-      Breach(Text(ref) + " has usage " + std::to_string(usage_[ref]) + " and was charged " +
-             std::to_string(charged_[ref]));
-    }
-    for (const auto& [account, spent] : spent_[ref]) {
-      if (spent == charged_[ref]) continue;
-      Breach(Text(ref) + " has spent " + std::to_string(spent) + " of a budget and was charged " +
-             std::to_string(charged_[ref]));
-    }
-    const auto entry = cluster.jobs().find(attempt.cluster_job_id);
+    CheckMoney(store, attempt);
+    const FakeJob* job = slurm.Find(ref, attempt.cluster_job_id);
     const bool ours = !IsClustersToSend(store.jobs().at(ref.job).spec->signal);
-    if (attempt.signalled && ours &&
-        (entry == cluster.jobs().end() || entry->second.signals == 0)) {
+    const bool heard = job != nullptr && (job->signals != 0 || WasLost(slurm, *job));
+    if (attempt.signalled && ours && !heard && attempt.epoch > shared_epochs_) {
       Breach(Text(ref) + " counts as signalled and was not");
     }
-    CheckTimes(attempt, cluster);
-    CheckOutcome(attempt, cluster);
+    CheckTimes(attempt, slurm);
+    CheckOutcome(attempt, slurm);
   }
   for (const auto& [budget, pots] : pots_) {
     const auto held = pots.find("held");
     if (held != pots.end() && held->second != 0) Breach("budget " + budget.name + " still holds");
   }
-  for (const auto& [id, entry] : cluster.jobs()) {
-    const bool alive = entry.job.state < ClusterJobState::kCompleted && !entry.forgotten;
-    if (alive) Breach("the cluster still has " + Text(entry.job.attempt));
-  }
+  CheckStuck(store, slurm, INT64_MAX, 0);
 }
 
 }  // namespace kezek::sim

@@ -1,76 +1,79 @@
 #include "scheduler/sim/fake_cluster.h"
 
 #include <algorithm>
-#include <charconv>
 
 namespace kezek::sim {
 namespace {
 
-constexpr DurationMs kPollMs = kSecondMs;
 constexpr DurationMs kRequestTimeoutMs = 10 * kSecondMs;
 constexpr DurationMs kMessageTimeoutMs = 10 * kSecondMs;
-constexpr DurationMs kLeavesMs = 8 * kSecondMs;  // after SIGTERM
-constexpr std::int32_t kTermExit = 143;
-
-// The figure behind `name=` in a script, or `otherwise`.
-std::int64_t Figure(const std::string& script, const std::string& name, std::int64_t otherwise) {
-  const std::size_t at = script.find(name + "=");
-  if (at == std::string::npos) return otherwise;
-  const char* begin = script.data() + at + name.size() + 1;
-  std::int64_t value = otherwise;
-  std::from_chars(begin, script.data() + script.size(), value);
-  return value;
-}
-
-std::string Text(const Placement& placement) {
-  std::string text;
-  for (const NodeGrant& grant : placement) {
-    text += (text.empty() ? "" : ",") + grant.node + ":" + std::to_string(grant.gpus);
-  }
-  return text;
-}
+// Between two of these nobody can have lost its state and given the id to another job.
+constexpr DurationMs kSurelyItsOwnMs = 2 * kSecondMs;
 
 }  // namespace
 
 FakeCluster::FakeCluster(std::vector<Node> nodes, std::uint64_t seed, TimeMs now)
-    : random_(seed), now_(now), next_minute_(now + kMinuteMs), next_poll_(now + kPollMs) {
-  for (Node& node : nodes) nodes_[node.name] = std::move(node);
+    : slurm_(std::move(nodes), seed, now),
+      random_(seed + 1),
+      now_(now),
+      next_minute_(now + kMinuteMs),
+      next_poll_(now + kSecondMs) {}
+
+void FakeCluster::SetFaults(const Faults& faults) {
+  faults_ = faults;
+  slurm_.SetFaults(faults);
 }
 
 void FakeCluster::Heal(TimeMs now) {
   faults_ = Faults{};
+  slurm_.Heal(now);
   silent_until_ = std::min(silent_until_, now);
-  for (auto& [node, until] : down_until_) until = std::min(until, now);
-  for (auto& [node, stranger] : strangers_) stranger.first = std::min(stranger.first, now);
+  keys_fail_until_ = std::min(keys_fail_until_, now);
+  survey_lag_ms_ = 0;
 }
 
 void FakeCluster::SetSink(ClusterSink sink) {
   sink_ = std::move(sink);
+  ++life_;
   answers_.clear();
   followed_.clear();
-  reported_.clear();
-  reported_unknown_.clear();
-  said_silent_ = true;  // the next poll says how things are
+  looks_.clear();
+  under_way_.clear();
+  accepted_.clear();
+  reported_nodes_.clear();
+  up_ = follows_ = reconcile_ = false;
+  surveyed_ms_ = 0;
 }
 
 void FakeCluster::Answer(DurationMs after, ClusterEvent event) {
   if (sink_) answers_.emplace(std::pair(now_ + after, ++sequence_), std::move(event));
 }
 
+void FakeCluster::Tell(ClusterEvent event) {
+  const DurationMs late = survey_lag_ms_ == 0 ? 0 : random_.Between(0, survey_lag_ms_);
+  surveyed_ms_ = std::max(surveyed_ms_, now_ + late);
+  Answer(surveyed_ms_ - now_, std::move(event));
+}
+
+void FakeCluster::At(TimeMs time, Act act) {
+  agenda_.emplace(std::pair(time, ++sequence_), std::move(act));
+}
+
 TimeMs FakeCluster::NextMs() const {
-  TimeMs next = std::min(next_minute_, next_poll_);
+  TimeMs next = std::min({next_minute_, next_poll_, slurm_.NextMs()});
   if (!answers_.empty()) next = std::min(next, answers_.begin()->first.first);
-  for (const auto& [id, entry] : jobs_) {
-    if (entry.event_ms != 0) next = std::min(next, entry.event_ms);
-  }
+  if (!agenda_.empty()) next = std::min(next, agenda_.begin()->first.first);
   return next;
 }
 
 void FakeCluster::Advance(TimeMs now) {
   while (NextMs() <= now) {
     now_ = std::max(now_, NextMs());
-    for (auto& [id, entry] : jobs_) {
-      if (entry.event_ms != 0 && entry.event_ms <= now_) Happen(entry);
+    slurm_.Advance(now_);
+    while (!agenda_.empty() && agenda_.begin()->first.first <= now_) {
+      const Act act = std::move(agenda_.begin()->second);
+      agenda_.erase(agenda_.begin());
+      act();
     }
     if (next_minute_ <= now_) EachMinute();
     if (next_poll_ <= now_) Poll();
@@ -81,146 +84,199 @@ void FakeCluster::Advance(TimeMs now) {
     }
   }
   now_ = std::max(now_, now);
+  slurm_.Advance(now_);
 }
 
-std::int64_t FakeCluster::Take(const Launch& launch, bool held) {
-  Entry entry;
-  entry.job.id = ++last_id_;
-  entry.job.attempt = launch.attempt;
-  entry.job.unix_account = launch.unix_account;
-  entry.job.tag = launch.tag;
-  entry.job.held = held;
-  entry.job.state_reason = "JobHeldUser";
-  entry.job.granted = launch.placement;
-  entry.nodes_text = Text(launch.placement);
-  entry.job.limit_ms = launch.limit_ms;
-  entry.run_ms = Figure(launch.script, "ms", kSecondMs);
-  entry.exit_code = static_cast<std::int32_t>(Figure(launch.script, "exit", 0));
-  entry.never_starts = random_.Permille(faults_.never_starts);
-  entry.will_vanish = random_.Permille(faults_.forgotten);
-  entry.will_requeue = random_.Permille(faults_.requeued);
-  jobs_[last_id_] = entry;
-  return last_id_;
+void FakeCluster::EachMinute() {
+  next_minute_ += kMinuteMs;
+  if (random_.Permille(faults_.silent)) {
+    slurm_.Count("times silent");
+    silent_until_ = now_ + random_.Between(kSecondMs, 2 * kMinuteMs);
+  }
+  if (random_.Permille(faults_.keys_fail)) {
+    slurm_.Count("times keys failed");
+    keys_fail_until_ = now_ + random_.Between(kSecondMs, 2 * kMinuteMs);
+    keys_refused_ = random_.Permille(500);
+  }
+  survey_lag_ms_ = random_.Permille(faults_.answer_late) ? random_.Between(0, 9 * kSecondMs) : 0;
+}
+
+bool FakeCluster::Reaches() const {
+  return slurm_.Answers() && now_ >= silent_until_ && now_ >= keys_fail_until_;
 }
 
 void FakeCluster::Submit(Launch launch) {
-  const LaunchUnknown lost{launch.attempt, now_ + kRequestTimeoutMs + kMessageTimeoutMs};
+  const AttemptRef attempt = launch.attempt;
+  const LaunchUnknown lost{attempt, now_ + kRequestTimeoutMs + kMessageTimeoutMs};
+  if (now_ < keys_fail_until_ && keys_refused_) {
+    return Answer(20, LaunchRefused{attempt, false, "Protocol authentication error"});
+  }
+  if (!slurm_.Answers() || now_ < keys_fail_until_) return Answer(random_.Between(20, 9000), lost);
   if (random_.Permille(faults_.refused_for_good)) {
-    return Answer(20, LaunchRefused{launch.attempt, true, "Invalid account"});
+    return Answer(20, LaunchRefused{attempt, true, "Invalid account"});
   }
   if (random_.Permille(faults_.refused)) {
-    return Answer(20, LaunchRefused{launch.attempt, false, "Resources temporarily unavailable"});
+    return Answer(20, LaunchRefused{attempt, false, "Resources temporarily unavailable"});
   }
-  if (random_.Permille(faults_.taken_twice)) {
-    Take(launch, true);
-    Take(launch, true);
+  const auto deliver = [this, launch](DurationMs after) {
+    At(now_ + after, [this, launch, state = slurm_.states_lost()] {
+      if (slurm_.Answers() && slurm_.states_lost() == state) slurm_.Take(launch);
+    });
+  };
+  if (random_.Permille(faults_.delivered_late)) {
+    slurm_.Count("requests late");
+    deliver(kRequestTimeoutMs + random_.Between(500, 5500));
     return Answer(kRequestTimeoutMs, lost);
   }
-  const bool silent = Silent();
+  if (random_.Permille(faults_.taken_twice)) {
+    slurm_.Count("submitted twice");
+    slurm_.Take(launch);
+    slurm_.Take(launch);
+    return Answer(kRequestTimeoutMs, lost);
+  }
+  const bool silent = now_ < silent_until_;
   if (random_.Permille(silent ? 500 : faults_.answer_lost_undone)) {
     return Answer(kRequestTimeoutMs, lost);
   }
-  const std::int64_t id = Take(launch, true);
+  if (random_.Permille(faults_.delivered_again)) {
+    slurm_.Count("requests again");
+    deliver(random_.Between(200, 10'000));
+  }
+  const std::int64_t id = slurm_.Take(launch);
   if (silent || random_.Permille(faults_.answer_lost_done)) return Answer(kRequestTimeoutMs, lost);
-  Answer(random_.Between(2, 50), LaunchAccepted{launch.attempt, id});
+  const bool late = random_.Permille(faults_.answer_late);
+  if (late) slurm_.Count("answers late");
+  const DurationMs after = random_.Between(2, late ? kRequestTimeoutMs - 1 : 50);
+  accepted_[id] = {attempt, now_ + after};
+  Answer(after, LaunchAccepted{attempt, id});
+}
+
+// Whether its id is another job's now, as far as slurmctld tells.
+bool FakeCluster::IsAnothers(const Followed& job) const {
+  const auto given = accepted_.find(job.cluster_job_id);
+  if (given != accepted_.end() && given->second.first == job.attempt &&
+      now_ - given->second.second < kSurelyItsOwnMs) {
+    return false;
+  }
+  const FakeJob* shown = slurm_.Shown(job.cluster_job_id);
+  if (shown == nullptr || shown->job.attempt == job.attempt) return false;
+  const auto told = followed_.find(job.attempt);
+  return !IsStill(told == followed_.end() ? job : told->second.job, shown->job);
+}
+
+void FakeCluster::Send(const std::string& kind, const Followed& job, Act act,
+                       std::function<void(Fate)> done) {
+  const std::string key = kind + " " + std::to_string(job.cluster_job_id);
+  if (!under_way_.insert(key).second) return;  // it would only pile up
+  const auto end = [this, key, life = life_, done = std::move(done)](DurationMs after, Fate fate) {
+    At(now_ + after, [this, key, life, done, fate] {
+      if (life != life_) return;  // who asked is gone
+      under_way_.erase(key);
+      done(fate);
+    });
+  };
+  const bool reaches = Reaches();
+  if (!reaches && now_ >= silent_until_) return end(random_.Between(2, 9000), Fate::kNotSent);
+  if (reaches && IsAnothers(job)) {
+    Look(job);
+    return end(20, Fate::kNotSent);
+  }
+  const auto deliver = [this, act](DurationMs after) {
+    At(now_ + after, [this, act, state = slurm_.states_lost()] {
+      if (slurm_.Answers() && slurm_.states_lost() == state) act();
+    });
+  };
+  if (random_.Permille(faults_.delivered_late)) {
+    slurm_.Count("requests late");
+    deliver(kRequestTimeoutMs + random_.Between(500, 5500));
+    return end(kRequestTimeoutMs, Fate::kLost);
+  }
+  const bool lost = !reaches || random_.Permille(faults_.release_lost);
+  if (lost) slurm_.Count("answers lost");
+  if (!lost || random_.Permille(500)) deliver(1);
+  if (lost) return end(kRequestTimeoutMs, Fate::kLost);
+  if (random_.Permille(faults_.delivered_again)) {
+    slurm_.Count("requests again");
+    deliver(random_.Between(200, 10'000));
+  }
+  const bool late = random_.Permille(faults_.answer_late);
+  if (late) slurm_.Count("answers late");
+  end(random_.Between(2, late ? kRequestTimeoutMs - 1 : 20), Fate::kDone);
 }
 
 void FakeCluster::Release(const AttemptRef& attempt, std::int64_t id,
                           const std::string& unix_account) {
-  const auto found = jobs_.find(id);
-  const bool lost = Silent() || random_.Permille(faults_.release_lost);
-  const bool done = !lost || random_.Permille(500);
-  if (done && found != jobs_.end() && found->second.job.held && !found->second.forgotten &&
-      found->second.job.unix_account == unix_account) {
-    Entry& entry = found->second;
-    entry.job.held = false;
-    entry.job.state_reason = "None";
-    entry.eligible_ms = now_;
-    if (!entry.cancelled) entry.event_ms = now_ + random_.Between(20, 900);
-    const std::map<std::string, std::int32_t> in_use = InUse();
-    for (const NodeGrant& grant : entry.job.granted) {
-      const auto used = in_use.find(grant.node);
-      const std::int32_t taken = used == in_use.end() ? 0 : used->second;
-      if (taken + grant.gpus <= nodes_.at(grant.node).gpus) continue;
-      breaches_.push_back("GPUs given twice: " + ClusterName(attempt) + " released on " +
-                          grant.node + " where " + std::to_string(taken) + " are in use");
-    }
-  }
-  if (lost) return Answer(kRequestTimeoutMs, ReleaseDone{attempt, id, false, "no answer"});
-  Answer(random_.Between(2, 20), ReleaseDone{attempt, id, found != jobs_.end(), ""});
+  const auto accepted = std::make_shared<bool>(false);
+  Send(
+      "release", {attempt, id, unix_account, false, 0, ""},
+      [this, id, unix_account, accepted] {
+        *accepted = slurm_.Release(id, unix_account) || *accepted;
+      },
+      [this, attempt, id, accepted](Fate fate) {
+        const bool done = fate == Fate::kDone && *accepted;
+        Answer(0, ReleaseDone{attempt, id, done, done ? "" : "not released"});
+      });
 }
 
-void FakeCluster::Cancel(const AttemptRef&, std::int64_t id, const std::string& unix_account) {
-  const auto found = jobs_.find(id);
-  if (found != jobs_.end() && on_ending_) on_ending_(found->second, "");
-  if (found == jobs_.end() || Silent() || found->second.job.unix_account != unix_account) return;
-  Entry& entry = found->second;
-  if (HasEnded(entry.job.state) || entry.job.state == ClusterJobState::kCompleting) return;
-  entry.cancelled = true;
-  entry.event_ms = now_ + random_.Between(10, 2000);
+void FakeCluster::Cancel(const AttemptRef& attempt, std::int64_t id,
+                         const std::string& unix_account) {
+  const Followed job{attempt, id, unix_account, false, 0, ""};
+  const FakeJob* shown = slurm_.Shown(id);
+  if (shown != nullptr && on_ending_ && !IsAnothers(job)) on_ending_(*shown, "");
+  Send(
+      "cancel", job, [this, id, unix_account] { slurm_.Cancel(id, unix_account); },
+      [this, job](Fate fate) {
+        if (fate == Fate::kDone) Look(job);
+      });
 }
 
-void FakeCluster::Signal(const AttemptRef& attempt, std::int64_t id, const std::string&,
-                         const std::string& signal, bool) {
-  const auto found = jobs_.find(id);
-  const bool lost = Silent() || random_.Permille(faults_.release_lost);
-  if (found != jobs_.end() && on_ending_) on_ending_(found->second, signal);
-  if (found != jobs_.end() && (!lost || random_.Permille(500))) Deliver(found->second, signal);
-  Answer(lost ? kRequestTimeoutMs : random_.Between(2, 20), SignalDone{attempt, id, signal, !lost});
-}
-
-// Of two jobs one saves what it has and goes.
-void FakeCluster::Deliver(Entry& entry, const std::string& signal) {
-  ++entry.signals;
-  const bool runs = entry.job.state == ClusterJobState::kRunning && !entry.forgotten;
-  if (signal != "TERM" || !runs || entry.cancelled || entry.job.id % 2 != 0) return;
-  entry.run_ms = std::min(entry.run_ms, now_ - entry.job.start_ms + kLeavesMs);
-  entry.exit_code = kTermExit;
-  SetEnd(entry);
+void FakeCluster::Signal(const AttemptRef& attempt, std::int64_t id,
+                         const std::string& unix_account, const std::string& signal, bool) {
+  const Followed job{attempt, id, unix_account, true, 0, ""};
+  const FakeJob* shown = slurm_.Shown(id);
+  if (shown != nullptr && on_ending_ && !IsAnothers(job)) on_ending_(*shown, signal);
+  Send(
+      "signal " + signal, job, [this, id, signal] { slurm_.Signal(id, signal); },
+      [this, attempt, id, signal](Fate fate) {
+        Answer(0, SignalDone{attempt, id, signal, fate == Fate::kDone});
+      });
 }
 
 void FakeCluster::SetLimit(const Followed& job, DurationMs limit_ms) {
-  const auto found = jobs_.find(job.cluster_job_id);
-  const bool lost = Silent() || random_.Permille(faults_.release_lost);
-  if (found == jobs_.end() || (lost && random_.Permille(500))) return;
-  Entry& entry = found->second;
-  if (entry.forgotten || entry.job.state > ClusterJobState::kRunning) return;
-  entry.job.limit_ms = limit_ms;
-  if (entry.job.state == ClusterJobState::kRunning && !entry.cancelled) SetEnd(entry);
-}
-
-void FakeCluster::FindByName(const AttemptRef& attempt) {
-  FoundByName found{attempt, !Silent(), {}};
-  for (const auto& [id, entry] : jobs_) {
-    if (!found.complete || entry.forgotten || entry.job.attempt != attempt) continue;
-    found.jobs.push_back(entry.job);
+  if (random_.Permille(faults_.refused)) {
+    return Answer(20, LimitRefused{job.attempt, job.cluster_job_id, limit_ms, "Access denied"});
   }
-  Answer(found.complete ? random_.Between(5, 100) : kRequestTimeoutMs, std::move(found));
+  Send(
+      "limit " + std::to_string(limit_ms), job,
+      [this, id = job.cluster_job_id, limit_ms] { slurm_.SetLimit(id, limit_ms); },
+      [this, job](Fate fate) {
+        if (fate == Fate::kDone) Look(job);
+      });
 }
 
 void FakeCluster::Look(const Followed& job) {
-  if (Silent()) return;
-  const auto found = jobs_.find(job.cluster_job_id);
-  if (found == jobs_.end() || found->second.forgotten) {
-    return Answer(20, Unknown{job.cluster_job_id, job.attempt});
-  }
-  Answer(20, Observed{found->second.job});
+  looks_.insert_or_assign(job.attempt, job);
+  At(now_ + 20, [this] { LookDue(); });
 }
 
 void FakeCluster::Reconcile() {
-  if (Silent()) return;
-  Listing listing;
-  for (const auto& [id, entry] : jobs_) {
-    if (!entry.forgotten && !HasEnded(entry.job.state)) listing.jobs.push_back(entry.job);
-  }
-  Answer(100, std::move(listing));
-  ReportNodes();
+  reconcile_ = true;
+  At(now_ + 100, [this] { List(); });
 }
 
 void FakeCluster::Follow(std::vector<Followed> jobs) {
-  followed_.clear();
-  for (Followed& job : jobs) followed_[job.cluster_job_id] = std::move(job);
-  std::erase_if(reported_, [&](const auto& item) { return !followed_.contains(item.first); });
+  std::map<AttemptRef, Watched> next;
+  for (Followed& job : jobs) {
+    const AttemptRef attempt = job.attempt;
+    Watched& watched = next[attempt];
+    const auto before = followed_.find(attempt);
+    if (before != followed_.end() && before->second.job.cluster_job_id == job.cluster_job_id) {
+      watched = std::move(before->second);
+    }
+    watched.job = std::move(job);
+  }
+  followed_ = std::move(next);
+  follows_ = true;
 }
 
 }  // namespace kezek::sim

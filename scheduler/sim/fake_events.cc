@@ -1,200 +1,226 @@
-// What happens in the fake cluster by itself as time passes.
+// What happens in the fake Slurm by itself as time passes, and what other hands do.
 #include <algorithm>
+#include <array>
 
-#include "scheduler/sim/fake_cluster.h"
+#include "scheduler/sim/fake_slurm.h"
 
 namespace kezek::sim {
 namespace {
 
-// Slurm does not start a requeued job for about two minutes.
-constexpr DurationMs kRequeuedWaitMs = 2 * kMinuteMs;
-constexpr DurationMs kStartRetryMs = kSecondMs;
-constexpr DurationMs kLimitSlackMs = 30 * kSecondMs;
+constexpr AttemptRef kNobodys{{JobId{9'999'999}, kNoElement}, 1};  // named like one of ours
 
 }  // namespace
 
-std::map<std::string, std::int32_t> FakeCluster::InUse() const {
-  std::map<std::string, std::int32_t> result;
-  for (const auto& [id, entry] : jobs_) {
-    const bool holds = entry.job.state == ClusterJobState::kRunning ||
-                       entry.job.state == ClusterJobState::kCompleting;
-    if (!holds || entry.forgotten) continue;
-    for (const NodeGrant& grant : entry.job.granted) result[grant.node] += grant.gpus;
-  }
-  return result;
+std::string FakeSlurm::AnyNode() {
+  return std::next(nodes_.begin(), random_.Between(0, std::ssize(nodes_) - 1))->first;
 }
 
-std::int32_t FakeCluster::FreeGpus(const std::string& name) const {
-  const auto node = nodes_.find(name);
-  if (node == nodes_.end()) return -1;
-  const std::map<std::string, std::int32_t> in_use = InUse();
-  const auto used = in_use.find(name);
-  const auto stranger = strangers_.find(name);
-  return node->second.gpus - (used == in_use.end() ? 0 : used->second) -
-         (stranger == strangers_.end() ? 0 : stranger->second.second);
-}
-
-bool FakeCluster::NodesUp(const Entry& entry) const {
-  return std::none_of(entry.job.granted.begin(), entry.job.granted.end(),
-                      [&](const NodeGrant& grant) { return down_until_.contains(grant.node); });
-}
-
-void FakeCluster::Happen(Entry& entry) {
-  entry.event_ms = 0;
-  switch (entry.job.state) {
-    case ClusterJobState::kPending:
-      if (entry.cancelled) {
-        entry.job.state = ClusterJobState::kCancelled;
-        entry.job.end_ms = now_;
-      } else if (!entry.job.held) {
-        TryStart(entry);
-      }
-      return;
-    case ClusterJobState::kRunning:
-      if (entry.cancelled) return End(entry, ClusterJobState::kCancelled);
-      if (entry.will_requeue) return Requeue(entry);
-      if (now_ - entry.job.start_ms >= entry.run_ms) {
-        entry.job.exit_code = entry.exit_code;
-        return End(entry,
-                   entry.exit_code == 0 ? ClusterJobState::kCompleted : ClusterJobState::kFailed);
-      }
-      return End(entry, ClusterJobState::kTimedOut);
-    case ClusterJobState::kCompleting:
-      entry.job.state = entry.after_completing;
-      return;
-    case ClusterJobState::kCompleted:
-    case ClusterJobState::kFailed:
-    case ClusterJobState::kCancelled:
-    case ClusterJobState::kTimedOut:
-    case ClusterJobState::kNodeFailed:
-    case ClusterJobState::kPreempted:
-      return;
-  }
-}
-
-void FakeCluster::TryStart(Entry& entry) {
-  const bool room =
-      std::all_of(entry.job.granted.begin(), entry.job.granted.end(),
-                  [&](const NodeGrant& grant) { return FreeGpus(grant.node) >= grant.gpus; });
-  if (now_ < entry.eligible_ms || entry.never_starts || !room || !NodesUp(entry)) {
-    entry.job.state_reason = entry.never_starts ? "Reservation" : "Resources";
-    entry.event_ms = std::max(now_ + kStartRetryMs, entry.eligible_ms);
-    return;
-  }
-  Start(entry);
-}
-
-void FakeCluster::Start(Entry& entry) {
-  if (on_start_) on_start_(entry);
-  entry.job.state = ClusterJobState::kRunning;
-  entry.job.state_reason = "None";
-  entry.job.start_ms = now_ / kSecondMs * kSecondMs;  // whole seconds, as Slurm has them
-  entry.runs.emplace_back(entry.job.start_ms, 0);
-  SetEnd(entry);
-  if (entry.will_vanish) {  // its process is gone too
-    entry.forgotten = true;
-    entry.runs.back().second = entry.job.start_ms;
-    entry.event_ms = 0;
-  }
-}
-
-// Of a job that runs: by itself, or by its limit.
-void FakeCluster::SetEnd(Entry& entry) {
-  DurationMs lasts = std::min(entry.run_ms, entry.job.limit_ms + kLimitSlackMs);
-  if (entry.will_requeue) lasts /= 2;
-  entry.event_ms = std::max(now_ + 1, entry.job.start_ms + lasts);
-}
-
-void FakeCluster::End(Entry& entry, ClusterJobState state) {
-  entry.job.state = ClusterJobState::kCompleting;
-  entry.after_completing = state;
-  entry.job.end_ms = std::max(entry.job.start_ms, now_ / kSecondMs * kSecondMs);
-  entry.runs.back().second = entry.job.end_ms;
-  entry.event_ms = now_ + random_.Between(10, 5000);
-}
-
-void FakeCluster::Requeue(Entry& entry) {
-  entry.will_requeue = false;
-  entry.runs.back().second = now_ / kSecondMs * kSecondMs;
-  entry.job.state = ClusterJobState::kPending;
-  entry.job.restarts += 1;
-  entry.job.start_ms = 0;
-  entry.job.state_reason = "BeginTime";
-  entry.eligible_ms = now_ + kRequeuedWaitMs;
-  entry.event_ms = entry.eligible_ms;
-}
-
-void FakeCluster::EachMinute() {
+void FakeSlurm::EachMinute() {
   next_minute_ += kMinuteMs;
-  const auto any_node = [&] {
-    const std::int64_t index = random_.Between(0, std::ssize(nodes_) - 1);
-    return std::next(nodes_.begin(), index)->first;
-  };
-  std::erase_if(down_until_, [&](const auto& item) { return item.second <= now_; });
+  std::erase_if(down_nodes_, [&](const auto& item) { return item.second <= now_; });
   std::erase_if(strangers_, [&](const auto& item) { return item.second.first <= now_; });
-  if (random_.Permille(faults_.silent)) silent_until_ = now_ + random_.Between(1000, 2 * kMinuteMs);
+  if (random_.Permille(faults_.books_away)) {
+    books_back_ = now_ + random_.Between(10 * kSecondMs, 30 * kMinuteMs);
+    Note("slurmdbd away", "for " + std::to_string(books_back_ - now_) + " ms");
+  }
+  if (!Answers()) return;
   if (random_.Permille(faults_.strangers)) {
-    const std::string node = any_node();
+    const std::string node = AnyNode();
     const std::int32_t free = FreeGpus(node);
     if (free > 0 && !strangers_.contains(node)) {
       strangers_[node] = {now_ + random_.Between(kMinuteMs, 10 * kMinuteMs),
                           static_cast<std::int32_t>(random_.Between(1, free))};
     }
   }
-  if (random_.Permille(faults_.node_fails)) {
-    const std::string node = any_node();
-    const bool by_hand = random_.Permille(500);  // an admin's, after which Slurm requeues
-    down_until_[node] = now_ + random_.Between(kMinuteMs, 8 * kMinuteMs);
-    for (auto& [id, entry] : jobs_) {
-      const bool there = std::any_of(entry.job.granted.begin(), entry.job.granted.end(),
-                                     [&](const NodeGrant& grant) { return grant.node == node; });
-      if (!there || entry.job.state != ClusterJobState::kRunning || entry.forgotten) continue;
-      by_hand ? Requeue(entry) : End(entry, ClusterJobState::kNodeFailed);
+  if (random_.Permille(faults_.node_fails)) FailNode();
+  OtherHands();
+  if (random_.Permille(faults_.restarts)) {
+    GoDown(Loses::kNothing);
+  } else if (random_.Permille(faults_.killed)) {
+    GoDown(Loses::kLastSecond);
+  } else if (random_.Permille(faults_.begun_cold)) {
+    GoDown(Loses::kState);
+  } else if (random_.Permille(faults_.wiped)) {
+    GoDown(Loses::kFolder);
+  }
+}
+
+void FakeSlurm::FailNode() {
+  const std::string node = AnyNode();
+  const bool requeues = random_.Permille(500);  // down by an admin's hand
+  down_nodes_[node] = now_ + random_.Between(kMinuteMs, 8 * kMinuteMs);
+  Note("nodes failed", node);
+  for (auto& [serial, job] : jobs_) {
+    const bool there = std::any_of(job.job.granted.begin(), job.job.granted.end(),
+                                   [&](const NodeGrant& grant) { return grant.node == node; });
+    if (!there || !job.process) continue;
+    if (!job.known) {
+      DieUnknown(job);
+    } else if (job.job.state == ClusterJobState::kRunning && requeues) {
+      Requeue(job, ClusterJobState::kNodeFailed);
+    } else if (job.job.state == ClusterJobState::kRunning) {
+      End(job, ClusterJobState::kNodeFailed);
     }
   }
-  if (!Silent()) ReportNodes();
 }
 
-void FakeCluster::ReportNodes() {
-  NodesObserved observed;
-  for (const auto& [name, node] : nodes_) {
-    Node seen = node;
-    seen.leaf.clear();
-    seen.block.clear();
-    const bool down = down_until_.contains(name);
-    seen.health = down ? NodeHealth::kDown : NodeHealth::kUp;
-    seen.health_reason = down ? "Not responding" : "";
-    const auto stranger = strangers_.find(name);
-    seen.foreign_gpus = stranger == strangers_.end() ? 0 : stranger->second.second;
-    observed.nodes.push_back(std::move(seen));
-  }
-  Answer(0, std::move(observed));
+void FakeSlurm::GoDown(Loses loses) {
+  loses_ = loses;
+  down_since_ = now_;
+  down_until_ = now_ + random_.Between(500, 30 * kSecondMs);
+  const std::array<const char*, 4> names{"restarted", "killed", "begun cold", "wiped"};
+  Note(std::string("slurmctld ") + names[static_cast<std::size_t>(loses)],
+       "and away for " + std::to_string(down_until_ - now_) + " ms");
 }
 
-// The follower: what has changed of what it follows, and whether anybody answers at all.
-void FakeCluster::Poll() {
-  next_poll_ += 1 * kSecondMs;
-  if (!sink_) return;
-  if (Silent()) {
-    if (!said_silent_) Answer(0, ClusterSilent{"no answer"});
-    said_silent_ = true;
+void FakeSlurm::ComeUp() {
+  // Without its state it does not begin before slurmdbd is there.
+  const bool needs_books = loses_ == Loses::kState || loses_ == Loses::kFolder;
+  if (needs_books && !BooksAnswer()) {
+    down_until_ = books_back_ + kSecondMs;
     return;
   }
-  if (said_silent_) {
-    Answer(0, ClusterUp{"fake", 0});
-    ReportNodes();
+  down_until_ = 0;
+  if (on_note_) on_note_("slurmctld is back");
+  if (loses_ == Loses::kLastSecond) LoseLastSecond();
+  if (needs_books) LoseState();
+}
+
+// It had not been written when slurmctld was killed. The accounting keeps its records, for good.
+void FakeSlurm::LoseLastSecond() {
+  ++states_lost_;
+  const TimeMs written = down_since_ - random_.Between(0, 2 * kSecondMs);
+  for (auto& [serial, job] : jobs_) {
+    const bool lost = job.known && job.taken_ms > written && job.job.held && job.runs.empty();
+    if (!lost) continue;
+    next_id_ = std::min(next_id_, job.job.id);
+    Wake(job, 0);
+    Forget(job);
   }
-  said_silent_ = false;
-  for (const auto& [id, followed] : followed_) {
-    const auto found = jobs_.find(id);
-    if (found == jobs_.end() || found->second.forgotten) {
-      if (reported_unknown_.insert(id).second) Answer(0, Unknown{id, followed.attempt});
+}
+
+// The accounting is told to close what it has open. What runs is ended when its nodes have
+// registered, unless it ends by itself before.
+void FakeSlurm::LoseState() {
+  ++states_lost_;
+  if (loses_ == Loses::kFolder) {
+    mail_.clear();  // what slurmdbd had not heard of it never will
+    next_id_ = 1;
+  }
+  mail_.push_back({now_ + random_.Between(0, 2 * kSecondMs), {}, {}, true});
+  mail_.back().record.end_ms = now_ / kSecondMs * kSecondMs;
+  for (const auto& [name, node] : nodes_) {
+    registers_[name] = now_ + random_.Between(kSecondMs, 20 * kSecondMs);
+  }
+  strangers_.clear();
+  for (auto& [serial, job] : jobs_) {
+    if (!job.known) continue;
+    const bool runs = job.job.state == ClusterJobState::kRunning;
+    TimeMs dies = runs ? std::max(now_, job.job.start_ms + job.run_ms) : now_;
+    TimeMs told = now_;
+    for (const NodeGrant& grant : job.job.granted) {
+      told = std::max(told, registers_.at(grant.node));
+    }
+    dies = std::min(dies, told + random_.Between(200, 2 * kSecondMs));
+    Forget(job);
+    Wake(job, job.process ? std::max(dies, now_ + 1) : 0);
+  }
+}
+
+void FakeSlurm::OtherHands() {
+  const std::int32_t odds[] = {faults_.cancelled,      faults_.requeued_by_hand, faults_.held,
+                               faults_.released,       faults_.limit_changed,    faults_.renamed,
+                               faults_.comment_changed};
+  std::int64_t what = -1;
+  for (const std::int32_t odd : odds) {
+    ++what;
+    if (!random_.Permille(odd)) continue;
+    std::vector<FakeJob*> alive;
+    for (const auto& [id, serial] : by_id_) {
+      FakeJob& job = jobs_.at(serial);
+      if (job.job.state <= ClusterJobState::kRunning && !job.cancelled) alive.push_back(&job);
+    }
+    if (alive.empty()) return;
+    const std::int64_t index = random_.Between(0, std::ssize(alive) - 1);
+    Meddle(*alive[static_cast<std::size_t>(index)], what);
+  }
+}
+
+void FakeSlurm::Meddle(FakeJob& job, std::int64_t what) {
+  const bool pending = job.job.state == ClusterJobState::kPending;
+  const std::array<const char*, 7> names{"cancelled",      "requeued by hand", "held",
+                                         "released",       "limit changed",    "renamed",
+                                         "comment changed"};
+  Note(std::string("jobs ") + names[static_cast<std::size_t>(what)],
+       ClusterName(job.submitted_for) + " as " + std::to_string(job.job.id));
+  switch (what) {
+    case 0:
+      job.cancelled = job.cancelled_by_hand = true;
+      return Wake(job, now_ + random_.Between(10, 2000));
+    case 1:
+      if (!pending) Requeue(job, ClusterJobState::kPending);
+      return;
+    case 2:
+      if (!pending) return;
+      job.job.held = true;
+      job.held_by_admin = random_.Permille(500);
+      job.job.state_reason = job.held_by_admin ? "JobHeldAdmin" : "JobHeldUser";
+      return Wake(job, 0);
+    case 3:
+      if (!pending || !job.job.held) return;
+      job.released_by_hand = true;
+      return MayGoOn(job);
+    case 4:
+      SetLimit(job.job.id, (random_.Permille(500) ? 1 : 60) * kMinuteMs);
+      return;
+    case 5: {
+      if (job.job.tag != job.tag) return;  // with both it is nobody's any more
+      const std::int64_t other = random_.Between(0, 2);
+      const auto any = std::next(by_id_.begin(), random_.Between(0, std::ssize(by_id_) - 1));
+      job.job.attempt = other == 0   ? AttemptRef{}
+                        : other == 1 ? kNobodys
+                                     : jobs_.at(any->second).submitted_for;
+      job.disguised = true;
+      return;
+    }
+    default: {
+      if (job.job.attempt != job.submitted_for) return;
+      const auto any = std::next(by_id_.begin(), random_.Between(0, std::ssize(by_id_) - 1));
+      job.job.tag = random_.Permille(500) ? "mine" : jobs_.at(any->second).tag;
+      job.disguised = true;
+    }
+  }
+}
+
+// A record as it is from now on, with the state that the accounting has of it.
+void FakeSlurm::Post(const FakeJob& job, ClusterJobState state) {
+  ClusterJob record = job.job;
+  record.state = state;
+  record.held = false;
+  record.restarts = 0;
+  record.limit_ms = 0;
+  if (!books_have_tags_) record.tag.clear();
+  if (!books_have_codes_ && state == ClusterJobState::kFailed) record.exit_code = 1;
+  const TimeMs before = mail_.empty() ? 0 : mail_.back().due;
+  const DurationMs late = random_.Between(0, kSecondMs + 10 * faults_.books_lag);
+  mail_.push_back({std::max(before, now_ + late), {job.serial, job.job.restarts}, record, false});
+}
+
+void FakeSlurm::DeliverMail() {
+  while (BooksAnswer() && !mail_.empty() && mail_.front().due <= now_) {
+    const Letter letter = std::move(mail_.front());
+    mail_.pop_front();
+    if (!letter.closes_all) {
+      records_[letter.key] = letter.record;
       continue;
     }
-    const auto last = reported_.find(id);
-    if (last != reported_.end() && last->second == found->second.job) continue;
-    reported_[id] = found->second.job;
-    Answer(0, Observed{found->second.job});
+    for (auto& [key, record] : records_) {
+      const bool taken_back = record.state == ClusterJobState::kPending && record.end_ms != 0;
+      if (HasEnded(record.state) || taken_back) continue;
+      record.state = ClusterJobState::kCancelled;
+      record.end_ms = std::max(letter.record.end_ms, record.start_ms);
+      record.node_failed = true;  // by nobody
+    }
   }
 }
 

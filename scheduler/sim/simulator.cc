@@ -22,31 +22,11 @@ namespace {
 constexpr TimeMs kStart = 1'800'000'000'000;
 constexpr std::int64_t kCompareEvery = 16;  // rounds
 constexpr DurationMs kSweepMs = 5 * kMinuteMs;
+constexpr DurationMs kStuckMs = 10 * kMinuteMs;
 constexpr DurationMs kPeriodMs = 50 * kMinuteMs;  // of budgets
 
-// Each fault is on in half of the seeds, so that they are seen alone and together.
-Faults DrawFaults(Random& random) {
-  const auto draw = [&random](std::int64_t most) {
-    return random.Permille(500) ? static_cast<std::int32_t>(random.Between(1, most)) : 0;
-  };
-  Faults faults;
-  faults.answer_lost_done = draw(150);
-  faults.answer_lost_undone = draw(100);
-  faults.taken_twice = draw(80);
-  faults.refused = draw(80);
-  faults.refused_for_good = draw(30);
-  faults.release_lost = draw(150);
-  faults.never_starts = draw(60);
-  faults.forgotten = draw(40);
-  faults.requeued = draw(80);
-  faults.node_fails = draw(60);
-  faults.silent = draw(100);
-  faults.strangers = draw(80);
-  return faults;
-}
-
-std::int64_t EpochOf(const FakeCluster::Entry& entry) {
-  const auto parts = control::ParseTag(entry.job.tag);
+std::int64_t EpochOf(const FakeJob& job) {
+  const auto parts = control::ParseTag(job.tag);
   return parts ? parts->epoch : 0;
 }
 
@@ -75,7 +55,7 @@ class Simulation {
   void CopyDatabase();
   void LoseDatabase();
   void DecideOnRestore();
-  bool BeyondCopy(const FakeCluster::Entry& entry) const;
+  bool BeyondCopy(const FakeJob& job) const;
   bool Finished() const;
   TimeMs NextMs() const;
   void DoCommand(Command command);
@@ -127,15 +107,16 @@ Simulation::Simulation(const SimOptions& options)
   store_.SetWatch([this](const MemoryStore& store, const Changes& changes) {
     checker_.OnCommit(store, changes);
   });
-  cluster_.SetOnStart([this](const FakeCluster::Entry& entry) {
-    Line("cluster starts " + ClusterName(entry.job.attempt) + " on " + entry.nodes_text);
+  cluster_.slurm().SetOnStart([this](const FakeJob& job) {
+    Line("cluster starts " + ClusterName(job.submitted_for) + " on " + job.nodes_text);
     // What was submitted before a database was lost, that database may have known.
-    if (EpochOf(entry) > epochs_restored_) checker_.OnStart(store_, entry);
+    if (EpochOf(job) > epochs_restored_) checker_.OnStart(store_, cluster_.slurm(), job);
   });
-  cluster_.SetOnEnding([this](const FakeCluster::Entry& entry, const std::string& signal) {
-    if (signal == "TERM") Line("cluster is to tell " + ClusterName(entry.job.attempt) + " to go");
-    if (EpochOf(entry) > epochs_restored_) checker_.OnEnding(store_, entry, signal, now_);
+  cluster_.SetOnEnding([this](const FakeJob& job, const std::string& signal) {
+    if (signal == "TERM") Line("cluster is to tell " + ClusterName(job.submitted_for) + " to go");
+    if (EpochOf(job) > epochs_restored_) checker_.OnEnding(store_, job, signal, now_);
   });
+  cluster_.slurm().SetOnNote([this](const std::string& text) { Line("cluster: " + text); });
   if (options.faults_ms == 0) return;
   cluster_.SetFaults(DrawFaults(random_));
   commit_fails_ = random_.Permille(300) ? static_cast<std::int32_t>(random_.Between(1, 50)) : 0;
@@ -170,10 +151,10 @@ void Simulation::Begin() {
   if (Faulty()) plan.commit_fails = commit_fails_;
   gate_ = std::make_unique<Gate>(&store_, &cluster_, plan, random_.Next());
   gate_->SetOnAct([this] {
-    for (const auto& [id, entry] : cluster_.jobs()) {
-      if (!BeyondCopy(entry)) continue;
+    for (const FakeJob* job : cluster_.slurm().ShownAll()) {
+      if (!BeyondCopy(*job)) continue;
       result_.breaches.push_back("the cluster is told to act while it has " +
-                                 ClusterName(entry.job.attempt) + ", which was lost");
+                                 ClusterName(job->submitted_for) + ", which was lost");
     }
   });
   loop_ = std::make_unique<control::Loop>(
@@ -214,19 +195,24 @@ void Simulation::LoseDatabase() {
   checker_ = std::move(copy_->checker);
   store_.SetTime(now_);
   epochs_restored_ = INT64_MAX;  // until the copy leads
+  for (const auto& [serial, job] : cluster_.slurm().jobs()) {
+    const auto attempt = store_.attempts().find(job.submitted_for);
+    const bool known = attempt != store_.attempts().end() &&
+                       attempt->second.epoch == EpochOf(job) &&
+                       attempt->second.cluster_job_id == job.job.id;
+    if (!known) cluster_.slurm().Disown(serial);
+  }
   workload_.Forget([this](JobId id) { return !store_.jobs().contains({id, kNoElement}); });
   begin_at_ = now_ + kSecondMs;
 }
 
-bool IsAlive(const FakeCluster::Entry& entry) {
-  return !entry.forgotten && !HasEnded(entry.job.state);
-}
-
-// Alive in the cluster, of an attempt the database does not have, and not decided about.
-bool Simulation::BeyondCopy(const FakeCluster::Entry& entry) const {
-  const std::int64_t epoch = EpochOf(entry);
-  if (epoch == 0 || !IsAlive(entry) || store_.accepted_epochs().contains(epoch)) return false;
-  const auto attempt = store_.attempts().find(entry.job.attempt);
+// Alive in the cluster, of an attempt the database does not have, and not decided about. Nobody
+// knows what has another name.
+bool Simulation::BeyondCopy(const FakeJob& job) const {
+  const std::int64_t epoch = EpochOf(job);
+  const bool alive = !HasEnded(job.job.state) && !job.disguised;
+  if (epoch == 0 || !alive || store_.accepted_epochs().contains(epoch)) return false;
+  const auto attempt = store_.attempts().find(job.submitted_for);
   return attempt == store_.attempts().end() || attempt->second.epoch != epoch;
 }
 
@@ -236,10 +222,10 @@ void Simulation::DecideOnRestore() {
     return;
   decide_at_ = now_ + kMinuteMs;
   bool gone = true;
-  for (const auto& [id, entry] : cluster_.jobs()) {
-    if (!BeyondCopy(entry)) continue;
+  for (const FakeJob* job : cluster_.slurm().ShownAll()) {
+    if (!BeyondCopy(*job)) continue;
     gone = false;
-    cluster_.Cancel(entry.job.attempt, id, entry.job.unix_account);
+    cluster_.slurm().Cancel(job->job.id, job->job.unix_account);
   }
   if (!gone) return;
   ++result_.stops;
@@ -288,6 +274,9 @@ void Simulation::Sweep() {
     gate_->Heal();
   }
   sweep_at_ = now_ + kSweepMs;
+  if (now_ >= kStart + options_.faults_ms + kStuckMs) {
+    checker_.CheckStuck(store_, cluster_.slurm(), now_ - kStuckMs, now_);
+  }
   ReleaseJobs release{.jobs = {}, .by_admin = true};
   for (const auto& [ref, job] : store_.jobs()) {
     if (job.state == JobState::kQueued && job.hold != Hold::kNone) release.jobs.push_back(ref);
@@ -328,10 +317,11 @@ bool Simulation::Finished() const {
   if (Faulty() || workload_.NextMs() != INT64_MAX || !healed_) return false;
   const bool all_final = std::all_of(store_.jobs().begin(), store_.jobs().end(),
                                      [](const auto& item) { return IsFinal(item.second.state); });
-  // Strays are cancelled with a listing: let some pass.
-  return all_final &&
-         std::all_of(cluster_.jobs().begin(), cluster_.jobs().end(), [](const auto& j) {
-           return j.second.job.state >= ClusterJobState::kCompleted || j.second.forgotten;
+  // Strays are cancelled with a listing: let some pass. What is held and bears another name is
+  // its owner's.
+  const std::vector<const FakeJob*> shown = cluster_.slurm().ShownAll();
+  return all_final && std::all_of(shown.begin(), shown.end(), [](const FakeJob* job) {
+           return HasEnded(job->job.state) || (job->disguised && job->job.held);
          });
 }
 
@@ -348,7 +338,8 @@ TimeMs Simulation::NextMs() const {
 
 SimResult Simulation::Run() {
   const TimeMs last = kStart + options_.span_ms + options_.faults_ms + options_.patience_ms;
-  while (!Finished() && now_ < last && checker_.breaches().empty() && cluster_.breaches().empty()) {
+  while (!Finished() && now_ < last && checker_.breaches().empty() &&
+         cluster_.slurm().breaches().empty()) {
     now_ = NextMs();
     store_.SetTime(now_);
     cluster_.Advance(now_);
@@ -361,13 +352,13 @@ SimResult Simulation::Run() {
     Round();
   }
   if (Finished()) {
-    checker_.AtEnd(store_, cluster_, workload_.acknowledged());
-  } else if (checker_.breaches().empty() && cluster_.breaches().empty()) {
+    checker_.AtEnd(store_, cluster_.slurm(), workload_.acknowledged());
+  } else if (checker_.breaches().empty() && cluster_.slurm().breaches().empty()) {
     result_.breaches.push_back("not finished after the faults have stopped");
     SayWaiting();
-    checker_.AtEnd(store_, cluster_, workload_.acknowledged());
+    checker_.AtEnd(store_, cluster_.slurm(), workload_.acknowledged());
   }
-  for (const std::string& breach : cluster_.breaches()) result_.breaches.push_back(breach);
+  for (const std::string& breach : cluster_.slurm().breaches()) result_.breaches.push_back(breach);
   for (const std::string& breach : checker_.breaches()) result_.breaches.push_back(breach);
   for (const std::string& breach : result_.breaches) Line("BREACH: " + breach);
   result_.acknowledged = std::ssize(workload_.acknowledged());
@@ -383,6 +374,7 @@ SimResult Simulation::Run() {
                             ? 1
                             : 0;
   }
+  result_.happened = cluster_.slurm().happened();
   result_.simulated_ms = now_ - kStart;
   return std::move(result_);
 }

@@ -1,14 +1,16 @@
 // The simulator: discrete events, the very loop that kezekd runs, a store in memory and a fake
 // cluster with faults. Everything comes from the seed; the same seed gives the same trace.
 //
-// For `faults_ms` things go wrong, as the seed has it: the cluster's faults, failing commits, and
-// crashes of the controller at any call. After a restored copy of the database nothing may be
-// started or cancelled while the cluster has jobs of attempts that the copy does not know: an admin
-// ends these, and then lets the scheduler go on. Then the faults stop, everybody's holds are
-// released, and everything must finish.
+// For `faults_ms` things go wrong, as the seed has it: the faults of the network, of Slurm and of
+// other hands on its jobs (faults.h), failing commits, and crashes of the controller at any call.
+// After a restored copy of the database nothing may be started or cancelled while the cluster has
+// jobs of attempts that the copy does not know: an admin ends these, and then lets the scheduler go
+// on. Then the faults stop, everybody's holds are released, ten minutes later nothing may be stuck,
+// and everything must finish.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -39,6 +41,7 @@ struct SimResult {
   std::int64_t crashes = 0;
   std::int64_t stops = 0;  // an admin had to decide, after a restore
   std::int64_t rounds = 0;
+  std::map<std::string, std::int64_t> happened;  // to the cluster: what, how often
   TimeMs simulated_ms = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <iomanip>
 #include <iostream>
+#include <map>
 #include <string>
 
 #include "cmd/kezek-sim/compare.h"
@@ -23,6 +24,7 @@ struct Totals {
   std::int64_t preempted = 0;
   std::int64_t promises = 0;
   std::int64_t simulated_ms = 0;
+  std::map<std::string, std::int64_t> happened;
 };
 
 void Say(std::uint64_t seed, const std::string& text) {
@@ -41,6 +43,7 @@ bool RunSeed(SimOptions options, std::uint64_t seed, bool trace, Totals& totals)
   totals.preempted += first.preempted;
   totals.promises += first.promises;
   totals.simulated_ms += first.simulated_ms;
+  for (const auto& [what, times] : first.happened) totals.happened[what] += times;
   const bool equal = first.trace == second.trace;
   if (first.breaches.empty() && equal) return true;
   for (const std::string& breach : first.breaches) Say(seed, breach);
@@ -136,5 +139,10 @@ int main(int argc, char** argv) {
             << " submissions, " << totals.attempts << " attempts, " << totals.crashes
             << " crashes, " << totals.preempted << " preempted, " << totals.promises
             << " events of reservations, " << totals.simulated_ms / 3'600'000 << " h simulated\n";
+  std::string happened;
+  for (const auto& [what, times] : totals.happened) {
+    happened += (happened.empty() ? "" : ", ") + what + " " + std::to_string(times);
+  }
+  std::cout << "what went wrong: " << happened << "\n";
   return failed == 0 ? 0 : 1;
 }
