@@ -22,6 +22,7 @@ import standby  # noqa: E402
 
 REQUEST_TIMEOUT_S = 5
 CLUSTER = os.path.join(ROOT, "deploy", "cluster")
+ADMIN_S = 20  # until somebody resumes a node
 BACKUP = "kezek-backup"  # the host name of the second slurmctld
 # The pid file of each part, and its process's name.
 PARTS = {"slurmctld": ("slurm/run/slurmctld.pid", "slurmctld"),
@@ -61,6 +62,7 @@ class Stack(harness.Cluster):
         self.tokens = ""
         self.token_file = self.path("kezek/slurm.jwt")
         self.touched = {}  # by an admin behind Kezek's back: what was done, by the job's name
+        self.drained = {}  # nodes, and since when they are seen so
         self.states_lost = []  # when slurmctld forgot everything
         self.restores = []  # restored.Restore
         self.clients = None
@@ -270,14 +272,16 @@ class Stack(harness.Cluster):
 
     def resume_nodes(self):
         """A slurmctld that gives ids again drains nodes where a job that it forgot still has its
-        id: an admin's to resume. How many were."""
+        id: an admin's to resume, who takes a while. How many were."""
         done = subprocess.run(["sinfo", "-h", "-N", "-o", "%N|%E"], env=self.slurm_env, check=False,
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               timeout=60)
+        now = time.monotonic()
         drained = {line.split("|")[0] for line in done.stdout.splitlines()
                    if "|Duplicate jobid" in line}
+        self.drained = {node: self.drained.get(node, now) for node in drained}
         return sum(self.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
-                   for node in sorted(drained))
+                   for node, since in sorted(self.drained.items()) if now - since > ADMIN_S)
 
     def command(self, *words):
         """A command of Slurm's that may fail; whether it did not."""

@@ -244,6 +244,17 @@ TEST(ParseAccounting, WhatNobodyCancelledWasLostWithSlurmctldsState) {
   EXPECT_FALSE(EndedByNobody(R"("state":{"current":"TIMEOUT"},"kill_request_user":null)"));
 }
 
+TEST(ParseAccounting, ARecordThatSlurmdbdMadeUpIsNobodys) {
+  const auto record = [](const char* start) {
+    return std::string(R"({"errors":[],"jobs":[{"job_id":9,"name":"allocation","user":"alice",)"
+                       R"("nodes":"n01","comment":{"job":null},"state":{"current":"CANCELLED"},)"
+                       R"("time":{"submission":102,"start":)") +
+           start + R"(,"end":103}}]})";
+  };
+  EXPECT_TRUE(ParseAccounting(200, record("100"))->empty());
+  EXPECT_EQ(ParseAccounting(200, record("102"))->size(), 1U) << "an allocation of somebody's";
+}
+
 TEST(ParseAccounting, NothingFoundIsAnAnswer) {
   const Recorded nothing = Record("91-db-job-unknown");
   const auto jobs = ParseAccounting(nothing.status, nothing.body);
