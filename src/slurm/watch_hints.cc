@@ -19,19 +19,25 @@ class Holders {
  public:
   explicit Holders(const UsedGpus& used) : used_(used) {}
 
-  // Adds a job's; false if one of them is not in use.
-  bool Add(const ClusterJob& job) {
-    bool in_use = true;
+  // Adds a job's; it must outlive this. One of two that have the same GPU has ended: who began
+  // first.
+  void Add(const ClusterJob& job) {
     for (const auto& grant : job.granted) {
       const auto node = used_.find(grant.node);
       if (node == used_.end()) continue;
       for (const auto index : grant.gpu_indices) {
-        in_use = in_use && std::binary_search(node->second.begin(), node->second.end(), index);
-        held_[grant.node].insert(index);
+        if (!std::binary_search(node->second.begin(), node->second.end(), index)) odd_.insert(&job);
+        const auto [holder, is_new] = held_[grant.node].emplace(index, &job);
+        if (is_new) continue;
+        if (holder->second->start_ms <= job.start_ms) odd_.insert(holder->second);
+        if (holder->second->start_ms >= job.start_ms) odd_.insert(&job);
+        if (holder->second->start_ms < job.start_ms) holder->second = &job;
       }
     }
-    return in_use;
   }
+
+  // Not all that it has is in use by it.
+  bool IsOdd(const ClusterJob& job) const { return odd_.contains(&job); }
 
   // What is in use, and nobody has it.
   GpusOfNodes Nobodys() const {
@@ -47,7 +53,8 @@ class Holders {
 
  private:
   const UsedGpus& used_;
-  GpusOfNodes held_;
+  std::map<std::string, std::map<std::int32_t, const ClusterJob*>> held_;
+  std::set<const ClusterJob*> odd_;
 };
 
 }  // namespace
@@ -78,20 +85,23 @@ void Watch::HintStarts(const std::vector<Entry*>& waiting, const GpusOfNodes& be
 bool Watch::Hint(const UsedGpus& used, const std::vector<LiveJob>& listing, TimeMs now) {
   Holders holders(used);
   std::vector<Entry*> waiting;
+  std::vector<Entry*> holding;
   for (auto& [attempt, entry] : followed_) {
     if (entry.reported && HasEnded(entry.reported->state)) continue;
-    if (!entry.reported || !MayUseGpus(entry.reported->state)) {
-      waiting.push_back(&entry);
-      continue;
-    }
-    HintAt(&entry, !holders.Add(*entry.reported), now);
+    const bool holds = entry.reported && MayUseGpus(entry.reported->state);
+    (holds ? holding : waiting).push_back(&entry);
+    if (holds) holders.Add(*entry.reported);
   }
-  bool of_others = false;
+  std::vector<const ClusterJob*> others;
   for (const auto& live : listing) {
     const ClusterJob& job = live.job;
     if (!MayUseGpus(job.state) || over_.contains(job.id) || Find(job) != nullptr) continue;
-    if (!holders.Add(job)) of_others = true;
+    holders.Add(job);
+    others.push_back(&job);
   }
+  for (Entry* entry : holding) HintAt(entry, holders.IsOdd(*entry->reported), now);
+  const bool of_others = std::any_of(others.begin(), others.end(),
+                                     [&](const ClusterJob* job) { return holders.IsOdd(*job); });
   const GpusOfNodes before = std::exchange(nobodys_, holders.Nobodys());
   if (nobodys_.empty() || nobodys_ == before) return of_others;
   HintStarts(waiting, before, now);

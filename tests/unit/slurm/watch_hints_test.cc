@@ -75,6 +75,24 @@ TEST(Watch, AGpuThatIsNotInUseAnyMoreTellsWhoseEndIsDue) {
   EXPECT_EQ(watch.Hot(2000, 9).size(), 1U);
 }
 
+// Slurm gives a GPU that is free again to the next job before anybody has looked.
+TEST(Watch, OfTwoThatHaveAGpuTheFirstHasEnded) {
+  for (const bool first_is_old : {true, false}) {
+    Watch watch("inst");
+    watch.Follow({{kFirst, 10, "a", false}, {kSecond, 11, "a", false}});
+    LiveJob one = Live(10, kFirst, ClusterJobState::kRunning);
+    LiveJob other = Live(11, kSecond, ClusterJobState::kRunning);
+    one.job.start_ms = first_is_old ? 5000 : 6000;
+    other.job.start_ms = first_is_old ? 6000 : 5000;
+    ASSERT_TRUE(watch.Take(one) && watch.Take(other));
+    EXPECT_FALSE(watch.Hint({{"n01", {3, 4}}}, {}, 0));
+    const auto hot = watch.Hot(300, 9);
+    ASSERT_EQ(hot.size(), 1U);
+    EXPECT_EQ(hot.front().job.attempt, first_is_old ? kFirst : kSecond);
+    EXPECT_TRUE(hot.front().urgent);
+  }
+}
+
 TEST(Watch, AGpuThatNobodyIsKnownToHaveTellsOfAStart) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", false}, {kSecond, 11, "a", false}});
