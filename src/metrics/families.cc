@@ -166,9 +166,9 @@ constexpr FamilyInfo kTable[] = {
     {"kezek_commit_queue_submissions", kG, "submissions", "", "1",
      "Submissions that waited for the next transaction when the last one ended."},
     // The cluster below.
-    {"kezek_slurm_requests_total", kC, "requests", "call, outcome", "10 calls × 4",
+    {"kezek_slurm_requests_total", kC, "requests", "call, outcome", "12 calls × 4",
      "Requests to slurmrestd; outcome: answered, error, not_sent, lost."},
-    {"kezek_slurm_request_seconds", kH, "seconds", "call", "10 calls",
+    {"kezek_slurm_request_seconds", kH, "seconds", "call", "12 calls",
      "Time of requests to slurmrestd, whatever their outcome.", kSlurmBuckets},
     {"kezek_slurm_up", kG, "bool", "", "1", "1: Slurm answers."},
     {"kezek_slurm_follower_lag_seconds", kG, "seconds", "", "1",

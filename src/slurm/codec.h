@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -155,8 +157,21 @@ Result<JobsAnswer> ParseJobs(long status, std::string_view body);
 // What cannot be read and is not named like ours is left out. UNAVAILABLE: no usable answer.
 Result<std::vector<LiveJob>> ParseAccounting(long status, std::string_view body);
 
-// The answer to GET /nodes; nothing if unchanged since update_time. UNAVAILABLE as above.
-Result<std::optional<std::vector<Node>>> ParseNodes(long status, std::string_view body);
+// What state each job is in, by number: of an array's element "82_1".
+using JobStates = std::map<std::string, ClusterJobState, std::less<>>;
+
+// The answer to GET /jobs/state, where there is that; without states that are not known.
+// UNAVAILABLE as above.
+Result<JobStates> ParseJobStates(long status, std::string_view body);
+
+// Which of a node's GPUs are in use, by node and index, each list sorted. Without the nodes that do
+// not tell it.
+using UsedGpus = std::map<std::string, std::vector<std::int32_t>>;
+
+// The answer to GET /nodes; nothing if unchanged since update_time. UNAVAILABLE as above. `used`,
+// if given, becomes what is in use on them.
+Result<std::optional<std::vector<Node>>> ParseNodes(long status, std::string_view body,
+                                                    UsedGpus* used = nullptr);
 
 // GET /ping: Slurm's version, when slurmctld answers; else UNAVAILABLE.
 Result<std::string> ParsePing(long status, std::string_view body);

@@ -187,6 +187,7 @@ std::string_view CallName(const HttpRequest& request) {
   const std::string_view path = std::string_view(request.path).substr(0, request.path.find('?'));
   if (path.starts_with("/slurmdb/")) return "accounting";
   if (path.ends_with("/job/submit")) return "submit";
+  if (path.ends_with("/jobs/state")) return "states";
   for (const std::string_view list : {"jobs", "nodes", "ping", "diag"}) {
     if (path.ends_with(list)) return list;
   }

@@ -46,7 +46,7 @@ struct HttpOptions {
 };
 
 // What a request is called where requests are counted: "submit", "update", "cancel", "signal",
-// "job", "jobs", "nodes", "ping", "diag", "accounting", or "other".
+// "job", "jobs", "states", "nodes", "ping", "diag", "accounting", or "other".
 std::string_view CallName(const HttpRequest& request);
 
 // Keeps its connection. Not thread-safe.

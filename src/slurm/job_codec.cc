@@ -15,45 +15,6 @@ namespace {
 
 TimeMs Seconds(const Json& object, const char* key) { return IntegerAt(object, key) * kSecondMs; }
 
-void ReadIndices(std::string_view text, std::vector<std::int32_t>* indices) {
-  const auto list = ExpandHostList("[" + std::string(text) + "]");
-  if (!list) return;  // "N/A"
-  for (const auto& item : *list) {
-    std::int32_t index = 0;
-    std::from_chars(item.data(), item.data() + item.size(), index);
-    indices->push_back(index);
-  }
-}
-
-using GpusByType = std::map<std::string, std::int32_t, std::less<>>;
-
-// One node's entry, such as "gpu:h200:4(IDX:0-2,5)" or "nic:1(IDX:0),gpu:h200:1(IDX:3)".
-void ReadGresDetail(std::string_view text, NodeGrant* grant, GpusByType* of_type) {
-  while (!text.empty()) {
-    std::size_t end = 0;
-    for (bool inside = false; end < text.size() && (inside || text[end] != ','); ++end) {
-      if (text[end] == '(') inside = true;
-      if (text[end] == ')') inside = false;
-    }
-    std::string_view item = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (!item.starts_with("gpu:")) continue;
-    const auto open = item.find('(');
-    const std::string_view counted = item.substr(0, open);
-    const auto colon = counted.rfind(':');
-    const std::string_view number = counted.substr(colon + 1);
-    std::int32_t count = 0;
-    std::from_chars(number.data(), number.data() + number.size(), count);
-    count = std::clamp(count, 0, kGpusMax);
-    grant->gpus += count;
-    (*of_type)[std::string(counted.substr(4, std::max<std::size_t>(colon, 4) - 4))] += count;
-    constexpr std::string_view kMark = "(IDX:";
-    if (open == std::string_view::npos || !item.substr(open).starts_with(kMark)) continue;
-    item.remove_prefix(open + kMark.size());
-    ReadIndices(item.substr(0, item.find(')')), &grant->gpu_indices);
-  }
-}
-
 // v0.0.41 and later tell the number of CPUs, older ones each core.
 std::int32_t CpusAllocated(const Json& node) {
   if (node.contains("cpus")) {
@@ -208,6 +169,21 @@ Result<JobsAnswer> ParseJobs(long status, std::string_view body) {
   if (unreadable) return Error{Code::kUnavailable, *unreadable, {}};
   answer.unchanged = answer.jobs.empty() && answer.odd.empty() && SaysUnchanged(*parsed);
   return answer;
+}
+
+Result<JobStates> ParseJobStates(long status, std::string_view body) {
+  JobStates states;
+  const auto parsed = ParseAnswer(body, "jobs", [&](const Json& entry) {
+    if (!entry.is_object()) return;
+    const std::int64_t number = IntegerAt(entry, "job_id");
+    const auto state = StateAt(entry, "state");
+    std::string id = number > 0 ? std::to_string(number) : TextAt(entry, "job_id");
+    if (state) states.insert_or_assign(std::move(id), *state);
+  });
+  if (!parsed || parsed->error || status != 200 || !parsed->body.contains("jobs")) {
+    return Unusable(status, body, parsed);
+  }
+  return states;
 }
 
 }  // namespace kezek::slurm

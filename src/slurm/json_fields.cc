@@ -116,6 +116,16 @@ std::int64_t MemoryMib(std::string_view text) {
   return value * scale + hundredths * scale / 100;
 }
 
+void ReadIndices(std::string_view text, std::vector<std::int32_t>* indices) {
+  const auto list = ExpandHostList("[" + std::string(text) + "]");
+  if (!list) return;  // "N/A"
+  for (const auto& item : *list) {
+    std::int32_t index = 0;
+    std::from_chars(item.data(), item.data() + item.size(), index);
+    indices->push_back(index);
+  }
+}
+
 }  // namespace
 
 bool TruthAt(const Json& object, const char* key) {
@@ -244,6 +254,32 @@ Tres ParseTres(std::string_view text) {
     if (name == "mem") tres.memory_mib = MemoryMib(value);
   }
   return tres;
+}
+
+void ReadGresDetail(std::string_view text, NodeGrant* grant, GpusByType* of_type) {
+  while (!text.empty()) {
+    std::size_t end = 0;
+    for (bool inside = false; end < text.size() && (inside || text[end] != ','); ++end) {
+      if (text[end] == '(') inside = true;
+      if (text[end] == ')') inside = false;
+    }
+    std::string_view item = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!item.starts_with("gpu:")) continue;
+    const auto open = item.find('(');
+    const std::string_view counted = item.substr(0, open);
+    const auto colon = counted.rfind(':');
+    const std::string_view number = counted.substr(colon + 1);
+    std::int32_t count = 0;
+    std::from_chars(number.data(), number.data() + number.size(), count);
+    count = std::clamp(count, 0, kGpusMax);
+    grant->gpus += count;
+    (*of_type)[std::string(counted.substr(4, std::max<std::size_t>(colon, 4) - 4))] += count;
+    constexpr std::string_view kMark = "(IDX:";
+    if (open == std::string_view::npos || !item.substr(open).starts_with(kMark)) continue;
+    item.remove_prefix(open + kMark.size());
+    ReadIndices(item.substr(0, item.find(')')), &grant->gpu_indices);
+  }
 }
 
 Placement EvenPlacement(std::string_view host_list, std::int32_t gpus_in_all) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -88,6 +89,13 @@ struct Tres {
   std::int64_t memory_mib = 0;
 };
 Tres ParseTres(std::string_view text);
+
+// GPUs by their type's name.
+using GpusByType = std::map<std::string, std::int32_t, std::less<>>;
+
+// One node's entry of a job's gres_detail or of a node's gres_used, such as "gpu:h200:4(IDX:0-2,5)"
+// or "nic:1(IDX:0),gpu:h200:1(IDX:3)": adds its GPUs.
+void ReadGresDetail(std::string_view text, NodeGrant* grant, GpusByType* of_type);
 
 // The same number of GPUs on each of these nodes; nodes sorted. Empty if the list is no host list.
 Placement EvenPlacement(std::string_view host_list, std::int32_t gpus_in_all);

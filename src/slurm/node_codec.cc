@@ -71,6 +71,18 @@ void ReadGres(std::string_view gres, Node* node) {
   }
 }
 
+// "gpu:h200:3(IDX:0-1,5)", "gpu:h200:0(IDX:N/A)"; a type without indices spoils the node's.
+void ReadUsed(const Json& entry, UsedGpus* used) {
+  const std::string text = TextAt(entry, "gres_used");
+  NodeGrant grant;
+  GpusByType of_type;
+  ReadGresDetail(text, &grant, &of_type);
+  const auto indices = static_cast<std::int32_t>(grant.gpu_indices.size());
+  if (of_type.empty() || indices != grant.gpus) return;
+  std::sort(grant.gpu_indices.begin(), grant.gpu_indices.end());
+  (*used)[TextAt(entry, "name")] = std::move(grant.gpu_indices);
+}
+
 Node ReadNode(const Json& entry) {
   Node node;
   node.name = TextAt(entry, "name");
@@ -84,18 +96,22 @@ Node ReadNode(const Json& entry) {
 
 }  // namespace
 
-Result<std::optional<std::vector<Node>>> ParseNodes(long status, std::string_view body) {
+Result<std::optional<std::vector<Node>>> ParseNodes(long status, std::string_view body,
+                                                    UsedGpus* used) {
   if (status == 304) return std::optional<std::vector<Node>>();
   std::vector<Node> nodes;
+  UsedGpus in_use;
   bool readable = true;
   const auto parsed = ParseAnswer(body, "nodes", [&](const Json& entry) {
     readable = readable && entry.is_object();
     if (readable) nodes.push_back(ReadNode(entry));
+    if (readable && used != nullptr) ReadUsed(entry, &in_use);
   });
   if (!parsed || parsed->error || status != 200 || !readable || !parsed->body.contains("nodes")) {
     return Unusable(status, body, parsed);
   }
   if (nodes.empty() && SaysUnchanged(*parsed)) return std::optional<std::vector<Node>>();
+  if (used != nullptr) *used = std::move(in_use);
   std::sort(nodes.begin(), nodes.end(),
             [](const Node& a, const Node& b) { return a.name < b.name; });
   return std::optional<std::vector<Node>>(std::move(nodes));

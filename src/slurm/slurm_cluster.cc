@@ -57,6 +57,13 @@ std::optional<SubmitSpoilt> Spoilt(const HttpOutcome& outcome) {
   return spoilt == nullptr ? std::nullopt : std::optional(*spoilt);
 }
 
+// To whom an id was given, when, and the first of its nodes.
+struct Given {
+  AttemptRef attempt;
+  TimeMs since = 0;
+  std::string node;
+};
+
 constexpr const char* kNotYet = "slurmrestd has not answered yet";
 
 }  // namespace
@@ -110,17 +117,23 @@ struct SlurmCluster::Parts {
   bool IsSurely(const Followed& job) {
     const std::scoped_lock lock(mutex);
     const auto given = accepted.find(job.cluster_job_id);
-    if (given == accepted.end() || given->second.first != job.attempt) return false;
-    return clock.Now() - given->second.second < kSurelyItsOwnMs;
+    if (given == accepted.end() || given->second.attempt != job.attempt) return false;
+    return clock.Now() - given->second.since < kSurelyItsOwnMs;
   }
 
-  void Accepted(const AttemptRef& attempt, std::int64_t id) {
+  void Accepted(const AttemptRef& attempt, std::int64_t id, const std::string& node) {
     const std::scoped_lock lock(mutex);
     const TimeMs now = clock.Now();
-    std::erase_if(accepted, [now](const auto& entry) {
-      return now - entry.second.second >= kSurelyItsOwnMs;
-    });
-    accepted.insert_or_assign(id, std::pair(attempt, now));
+    std::erase_if(accepted,
+                  [now](const auto& entry) { return now - entry.second.since >= kSurelyItsOwnMs; });
+    accepted.insert_or_assign(id, Given{attempt, now, node});
+  }
+
+  // The first node that it was submitted for; empty: not known any more.
+  std::string NodeOf(const AttemptRef& attempt, std::int64_t id) {
+    const std::scoped_lock lock(mutex);
+    const auto given = accepted.find(id);
+    return given == accepted.end() || given->second.attempt != attempt ? "" : given->second.node;
   }
 
   // Why nothing may be done to it: none, if it is the attempt's, or there is no such job any more.
@@ -205,8 +218,8 @@ struct SlurmCluster::Parts {
   Surveyor surveyor;
   std::mutex mutex;
   // Under mutex.
-  std::set<std::string> under_way;                                 // method, path and body
-  std::map<std::int64_t, std::pair<AttemptRef, TimeMs>> accepted;  // by id: whose, and since when
+  std::set<std::string> under_way;         // method, path and body
+  std::map<std::int64_t, Given> accepted;  // by id
   std::map<AttemptRef, Followed> followed;
   std::map<AttemptRef, SubmitSpoilt> spoilt_jobs;
   HttpPool pool;
@@ -228,18 +241,20 @@ void SlurmCluster::Submit(Launch launch) {
   request.user = launch.unix_account;
   request.timeout_ms = parts_->options.request_timeout_ms;
   request.once = true;
-  parts_->pool.Start(std::move(request), [parts = parts_.get(), codec, attempt = launch.attempt,
-                                          owner = launch.unix_account](const HttpOutcome& outcome) {
-    if (const auto spoilt = Spoilt(outcome)) {
-      return parts->Withdraw(attempt, owner, *codec, *spoilt);
-    }
-    const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
-    ClusterEvent event = SubmitEvent(attempt, outcome, look_after);
-    if (const auto* taken = std::get_if<LaunchAccepted>(&event)) {
-      parts->Accepted(attempt, taken->cluster_job_id);
-    }
-    parts->sink(std::move(event));
-  });
+  const std::string node = launch.placement.empty() ? "" : launch.placement.front().node;
+  parts_->pool.Start(std::move(request),
+                     [parts = parts_.get(), codec, attempt = launch.attempt, node,
+                      owner = launch.unix_account](const HttpOutcome& outcome) {
+                       if (const auto spoilt = Spoilt(outcome)) {
+                         return parts->Withdraw(attempt, owner, *codec, *spoilt);
+                       }
+                       const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
+                       ClusterEvent event = SubmitEvent(attempt, outcome, look_after);
+                       if (const auto* taken = std::get_if<LaunchAccepted>(&event)) {
+                         parts->Accepted(attempt, taken->cluster_job_id, node);
+                       }
+                       parts->sink(std::move(event));
+                     });
 }
 
 void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
@@ -261,7 +276,7 @@ void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_i
                    done.accepted = verdict.kind == Verdict::Kind::kDone;
                    done.text = std::move(verdict.text);
                  }
-                 parts->surveyor.Expect(cluster_job_id);
+                 parts->surveyor.Expect(cluster_job_id, parts->NodeOf(attempt, cluster_job_id));
                  parts->sink(std::move(done));
                });
 }

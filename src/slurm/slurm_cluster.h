@@ -32,8 +32,8 @@ struct Options {
 // is done to a job is done only if the id is still that job's, which is asked before. Events come
 // on two threads. Destruction abandons what is under way.
 //
-// A job that is released, cancelled or signalled is read every 150 ms until its next change if it
-// is followed, so its start is seen within a fraction of a second, without a listing.
+// A job that is released, cancelled or signalled is read soon if it is followed, and then ever more
+// rarely until its next change.
 class SlurmCluster : public Cluster {
  public:
   SlurmCluster(Options options, Clock& clock, ClusterSink sink);

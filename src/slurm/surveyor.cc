@@ -4,35 +4,27 @@
 #include <chrono>
 #include <utility>
 
+#include "slurm/asking.h"
 #include "slurm/codec.h"
 
 namespace kezek::slurm {
 namespace {
 
-constexpr std::size_t kHotMost = 8;     // read one by one; more of them by listings
-constexpr DurationMs kHotEvery = 150;   // a read costs about 2 ms
-constexpr DurationMs kListEvery = 250;  // 2 ms when nothing has changed
-constexpr DurationMs kListEveryIdle = 3000;
-constexpr DurationMs kListCostShare = 4;  // at most a fifth of the time goes into listings
-constexpr DurationMs kNodesEvery = 2000;
-constexpr DurationMs kRetryEvery = 1000;
+constexpr std::size_t kHotMost = 8;  // read one by one; more of them by listings
+constexpr DurationMs kRestMost = 3000;
+constexpr DurationMs kReadCost = 222;   // 4.5 requests a second
+constexpr DurationMs kReadsAtOnce = 8;  // after a rest
+constexpr int kReadsKept = 4;           // for what is urgent
 constexpr DurationMs kExpectFor = 30 * kSecondMs;
 constexpr std::size_t kLooksMost = 64;  // in one round, so that listings go on
 constexpr DurationMs kMissingAgain = 2 * kSecondMs;
 constexpr DurationMs kMissingAgainMost = 30 * kSecondMs;
 constexpr DurationMs kNoRecordComes = 60 * kSecondMs;
-constexpr std::int64_t kBacklogMost = 100;  // slurmctld's records on their way at any time
-constexpr DurationMs kLargeAnswerFactor = 3;
-constexpr DurationMs kSkewSeen = 1500;  // slurmctld tells whole seconds
+constexpr std::int64_t kBacklogMost = 100;   // slurmctld's records on their way at any time
+constexpr DurationMs kSkewSeen = 1500;       // slurmctld tells whole seconds
+constexpr DurationMs kAccountingPauses = 4;  // as long as the question that it left open
 // Why slurmctld drains a node that still has a job of an id that is given anew.
 constexpr std::string_view kDuplicateId = "Duplicate jobid";
-
-DurationMs SteadyMs() {
-  using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::steady_clock;
-  return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
-}
-
-Error NotAnswered(const HttpOutcome& outcome) { return {Code::kUnavailable, outcome.text, {}}; }
 
 // The job as the attempt's, whatever its owner has named it.
 ClusterJob Named(ClusterJob job, const AttemptRef& attempt) {
@@ -40,19 +32,20 @@ ClusterJob Named(ClusterJob job, const AttemptRef& attempt) {
   return job;
 }
 
-bool Answered(const HttpOutcome& outcome) { return outcome.kind == HttpOutcome::Kind::kAnswered; }
-
 }  // namespace
 
 Surveyor::Surveyor(SurveyorOptions options, HttpOptions http, Credential& credential,
                    CodecChoice& codecs, Clock& clock, ClusterSink sink)
     : options_(std::move(options)),
       meter_(http.meter),
-      client_(std::move(http), credential),
+      client_(http, credential),
       codecs_(codecs),
       clock_(clock),
       sink_(std::move(sink)),
       watch_(options_.tag_prefix),
+      listing_timeout_ms_(kLargeAnswerFactor * options_.request_timeout_ms),
+      // One may still be under way that nobody waits for any more.
+      listings_({http.url, 2, http.meter}, credential),
       thread_([this] { Run(); }) {}
 
 Surveyor::~Surveyor() {
@@ -72,10 +65,10 @@ void Surveyor::Follow(std::vector<Followed> jobs) {
   wake_.notify_one();
 }
 
-void Surveyor::Expect(std::int64_t cluster_job_id) {
+void Surveyor::Expect(std::int64_t cluster_job_id, std::string node) {
   {
     const std::scoped_lock lock(mutex_);
-    orders_.expect.push_back(cluster_job_id);
+    orders_.expect.emplace_back(cluster_job_id, std::move(node));
   }
   wake_.notify_one();
 }
@@ -104,20 +97,25 @@ void Surveyor::Reconcile() {
   wake_.notify_one();
 }
 
+bool Surveyor::HasOrders() const {
+  return orders_.follow || orders_.reconcile || !orders_.expect.empty() || !orders_.looks.empty() ||
+         !orders_.searches.empty();
+}
+
 void Surveyor::Run() {
   while (true) {
     Orders orders;
+    std::optional<Arrived> arrived;
     {
       std::unique_lock lock(mutex_);
       const auto due = std::chrono::steady_clock::now() + std::chrono::milliseconds(NextWait());
-      wake_.wait_until(lock, due, [this] {
-        return stopping_ || orders_.follow || orders_.reconcile || !orders_.expect.empty() ||
-               !orders_.looks.empty() || !orders_.searches.empty();
-      });
+      wake_.wait_until(lock, due, [this] { return stopping_ || arrived_ || HasOrders(); });
       if (stopping_) return;
       orders = std::exchange(orders_, Orders{});
+      arrived = std::exchange(arrived_, std::nullopt);
     }
     Busy(true);
+    if (arrived) TakeArrived(*std::move(arrived));
     Round(std::move(orders));
     Busy(false);
   }
@@ -131,16 +129,22 @@ void Surveyor::Busy(bool busy) {
 DurationMs Surveyor::NextWait() {
   if (!up_) return said_silent_ ? kRetryEvery : 0;
   const DurationMs now = SteadyMs();
-  DurationMs wait = std::min(next_listing_ms_, next_nodes_ms_) - now;
-  if (!watch_.Hot(now, 1).empty()) wait = std::min(wait, kHotEvery);
+  DurationMs wait = next_nodes_ms_ - now;
+  if (StatesAreTold()) wait = std::min(wait, next_states_ms_ - now);
+  if (!listing_asked_) wait = std::min(wait, next_listing_ms_ - now);
+  if (const auto hot = watch_.NextHot(now)) {
+    const auto due = watch_.Hot(now, 1);
+    const int tokens = !due.empty() && due.front().urgent ? 1 : 1 + kReadsKept;
+    wait = std::min(wait, std::max(*hot - now, UntilMayRead(tokens)));
+  }
   for (const auto& [id, job] : looks_due_) {
     const auto again = look_again_.find(id);
     wait = std::min(wait, again == look_again_.end() ? 0 : again->second - now);
   }
-  return std::clamp<DurationMs>(wait, 0, kListEveryIdle);
+  return std::clamp<DurationMs>(wait, 0, kRestMost);
 }
 
-void Surveyor::Round(Orders orders) {
+void Surveyor::TakeOrders(Orders orders) {
   if (orders.follow) {
     watch_.Follow(*orders.follow);
     follows_ = true;
@@ -150,39 +154,53 @@ void Surveyor::Round(Orders orders) {
     std::erase_if(look_again_, forgotten);
     std::erase_if(missing_since_, forgotten);
   }
-  for (const auto id : orders.expect) watch_.Expect(id, SteadyMs() + kExpectFor);
+  const TimeMs now = SteadyMs();
+  for (auto& [id, node] : orders.expect) {
+    watch_.Expect(id, now, now + kExpectFor, std::move(node));
+  }
   for (auto& job : orders.looks) looks_due_.insert_or_assign(job.attempt, std::move(job));
-  reconcile_due_ = reconcile_due_ || orders.reconcile;
-  if (!up_ && !Connect()) {
-    for (const AttemptRef& attempt : orders.searches) sink_(FoundByName{attempt, false, {}});
-    return;
-  }
-  if (orders.follow) ReportNodes(false);
-  SearchFor(orders.searches);
+  due_.reconcile = due_.reconcile || orders.reconcile;
+  due_.searches.insert(due_.searches.end(), orders.searches.begin(), orders.searches.end());
+}
+
+void Surveyor::Round(Orders orders) {
+  const bool follow = orders.follow.has_value();
+  TakeOrders(std::move(orders));
+  if (!up_ && !Connect()) return NothingFound(std::exchange(due_.searches, {}));
+  if (follow) ReportNodes(false);
   LookDue();
-  if (up_ && reconcile_due_ && Survey()) {
-    reconcile_due_ = false;
-    Listing listing{watch_.OurJobs(listing_)};
-    // What is left out is asked for.
-    std::erase_if(listing.jobs, [this](ClusterJob& job) { return !Complete(&job); });
-    sink_(std::move(listing));
-  }
   if (!up_) return;
-  const DurationMs now = SteadyMs();
-  if (now >= next_listing_ms_) {
-    if (!List(false)) return;
-  } else {
-    LookHot();
-  }
-  if (up_ && now >= next_nodes_ms_) SurveyNodes(false);
+  const bool wanted = due_.reconcile || !due_.searches.empty();
+  if (!listing_asked_ && (wanted || SteadyMs() >= next_listing_ms_)) List();
+  if (SteadyMs() >= next_nodes_ms_ && !SurveyNodes(false)) return;
+  if (StatesAreTold() && SteadyMs() >= next_states_ms_ && !SurveyStates()) return;
+  LookHot();
+}
+
+// What has been asked so far, at the rate that is allowed, is over then.
+void Surveyor::Spend() {
+  const TimeMs now = SteadyMs();
+  const DurationMs most = kReadsAtOnce * kReadCost;
+  spent_until_ms_ = std::clamp(spent_until_ms_, now - most, now + most) + kReadCost;
+}
+
+DurationMs Surveyor::UntilMayRead(int requests) const {
+  return std::max<DurationMs>(0, spent_until_ms_ + requests * kReadCost - SteadyMs());
+}
+
+HttpRequest Surveyor::Question(const std::string& path) const {
+  HttpRequest request;
+  request.path = path;
+  request.user = options_.user;
+  request.timeout_ms = options_.request_timeout_ms;
+  return request;
 }
 
 HttpOutcome Surveyor::Get(const std::string& path, bool large) {
   Busy(true);
-  HttpRequest request;
-  request.path = path;
-  request.user = options_.user;
-  request.timeout_ms = options_.request_timeout_ms * (large ? kLargeAnswerFactor : 1);
+  Spend();
+  HttpRequest request = Question(path);
+  if (large) request.timeout_ms *= kLargeAnswerFactor;
   return client_.Do(request);
 }
 
@@ -195,7 +213,10 @@ bool Surveyor::Connect() {
   version_ = *version;
   listed_at_ = nodes_at_ = 0;
   next_listing_ms_ = next_nodes_ms_ = 0;
+  listings_failed_ = 0;
+  no_states_ = false;
   nodes_.clear();
+  used_.clear();
   reported_nodes_.clear();
   sink_(ClusterUp{version_, skew_ms_});
   return true;
@@ -269,19 +290,10 @@ void Surveyor::Report(std::vector<ClusterJob> changed) {
   }
 }
 
-// All jobs and nodes, and how far the clocks have gone apart.
-bool Surveyor::Survey() {
-  const DurationMs before = skew_ms_;
-  if (!ReadClock()) return false;
-  if (skew_ms_ - before > kSkewSeen || before - skew_ms_ > kSkewSeen) {
-    sink_(ClusterUp{version_, skew_ms_});
-  }
-  return List(true) && SurveyNodes(true);
-}
-
 void Surveyor::Silent(const Error& error) {
   up_ = false;
   missing_since_.clear();
+  EndListing();
   if (said_silent_) return;
   said_silent_ = true;
   sink_(ClusterSilent{error.message});
@@ -290,60 +302,6 @@ void Surveyor::Silent(const Error& error) {
 // Slurm answers "unchanged" only if the last change was more than a second before update_time, and
 // its clock has whole seconds: one is taken off, at the price of one listing too many.
 std::int64_t Surveyor::UpdateTime() const { return (clock_.Now() + skew_ms_) / kSecondMs - 1; }
-
-bool Surveyor::List(bool whole) {
-  const bool since = !whole && listed_at_ != 0;
-  const auto path = since ? codecs_.chosen()->PathSince("/jobs", listed_at_) : Api("/jobs");
-  const std::int64_t at = UpdateTime();
-  const DurationMs begin = SteadyMs();
-  const HttpOutcome outcome = Get(path, true);
-  if (!Answered(outcome)) return Silent(NotAnswered(outcome)), false;
-  auto answer = ParseJobs(outcome.status, outcome.body);
-  if (!answer) return Silent(answer.error()), false;
-  const DurationMs now = SteadyMs();
-  listed_at_ = at;
-  listing_cost_ms_ = now - begin;
-  const DurationMs every = watch_.empty() ? kListEveryIdle : kListEvery;
-  next_listing_ms_ = now + std::max(every, kListCostShare * listing_cost_ms_);
-  if (answer->unchanged) return true;
-  std::set<std::string> odd(answer->odd.begin(), answer->odd.end());
-  for (const auto& text : odd) {
-    if (!odd_.contains(text)) sink_(Oddity{text});
-  }
-  odd_ = std::move(odd);
-  listing_ = std::move(answer->jobs);
-  auto changes = watch_.TakeListing(listing_);
-  Report(std::move(changes.observed));
-  for (auto& job : changes.missing) looks_due_.try_emplace(job.attempt, std::move(job));
-  ReportNodes(false);
-  return up_;
-}
-
-bool Surveyor::SurveyNodes(bool whole) {
-  const bool since = !whole && nodes_at_ != 0;
-  const auto path = since ? codecs_.chosen()->PathSince("/nodes", nodes_at_) : Api("/nodes");
-  const std::int64_t at = UpdateTime();
-  const HttpOutcome outcome = Get(path, true);
-  if (!Answered(outcome)) return Silent(NotAnswered(outcome)), false;
-  auto nodes = ParseNodes(outcome.status, outcome.body);
-  // 22.05 answers a conditional request for nodes that have changed with an error of no meaning.
-  if (!nodes && since && outcome.status == 500) return SurveyNodes(true);
-  if (!nodes) return Silent(nodes.error()), false;
-  nodes_at_ = at;
-  next_nodes_ms_ = SteadyMs() + kNodesEvery;
-  if (nodes->has_value()) nodes_ = **std::move(nodes);
-  ReportNodes(whole);
-  return true;
-}
-
-// Before the first Follow it is not known which jobs are Kezek's.
-void Surveyor::ReportNodes(bool always) {
-  if (!follows_ || nodes_.empty()) return;
-  auto nodes = watch_.WithForeignUse(nodes_, listing_);
-  if (!always && nodes == reported_nodes_) return;
-  reported_nodes_ = nodes;
-  sink_(NodesObserved{std::move(nodes)});
-}
 
 bool Surveyor::MayLook(const AttemptRef& attempt) const {
   const auto again = look_again_.find(attempt);
@@ -365,11 +323,18 @@ void Surveyor::LookDue() {
   }
 }
 
+// Where there are more of them than can be read in a while one listing tells of all.
 void Surveyor::LookHot() {
-  std::size_t looks = 0;
-  for (const auto& job : watch_.Hot(SteadyMs(), kHotMost + looks_due_.size())) {
-    if (looks_due_.contains(job.attempt) || ++looks > kHotMost) continue;
+  const auto hot = watch_.Hot(SteadyMs(), kHotMost + looks_due_.size() + 1);
+  if (hot.size() > kHotMost + looks_due_.size()) HurryListing();
+  for (const auto& [job, urgent] : hot) {
+    if (looks_due_.contains(job.attempt)) continue;
+    if (UntilMayRead(urgent ? 1 : 1 + kReadsKept) > 0) {
+      if (urgent) HurryListing();
+      return;
+    }
     if (!LookAt(job, false)) looks_due_.try_emplace(job.attempt, job);
+    watch_.WasRead(job.attempt, SteadyMs());
     if (!up_) return;
   }
 }
@@ -420,13 +385,13 @@ bool Surveyor::LookInAccounting(const Followed& job) {
 }
 
 // After a question that slurmdbd left open none is asked for a while: it may take the whole
-// time-out, and listings wait meanwhile.
+// time-out, and all else waits meanwhile.
 Result<std::vector<LiveJob>> Surveyor::AskAccounting(const std::string& tail) {
   const TimeMs begin = SteadyMs();
   if (begin < accounting_again_ms_) return Error{Code::kUnavailable, "slurmdbd is away", {}};
   const HttpOutcome outcome = Get(codecs_.chosen()->AccountingPath(tail), false);
   if (!Answered(outcome)) {
-    accounting_again_ms_ = SteadyMs() + kListCostShare * (SteadyMs() - begin);
+    accounting_again_ms_ = SteadyMs() + kAccountingPauses * (SteadyMs() - begin);
     return NotAnswered(outcome);
   }
   return ParseAccounting(outcome.status, outcome.body);

@@ -24,29 +24,25 @@ std::string QueryDay(TimeMs time) {
 
 }  // namespace
 
-void Surveyor::SearchFor(const std::vector<AttemptRef>& searches) {
-  if (searches.empty()) return;
-  const bool listed = List(true);
-  for (const AttemptRef& attempt : searches) {
-    FoundByName found{attempt, false, {}};
-    if (!listed || !up_) {
-      sink_(std::move(found));
-      continue;
-    }
-    for (const auto& live : listing_) {
-      if (live.job.attempt == attempt) found.jobs.push_back(live.job);
-    }
-    const auto records = AskAccounting("/jobs?job_name=" + ClusterName(attempt) +
-                                       "&start_time=" + QueryDay(clock_.Now() - kSearchBack));
-    found.complete = records.has_value();
-    for (const auto& record : records ? *records : std::vector<LiveJob>{}) {
-      const bool known =
-          std::any_of(found.jobs.begin(), found.jobs.end(),
-                      [&](const ClusterJob& job) { return job.id == record.job.id; });
-      if (record.job.attempt == attempt && !known) found.jobs.push_back(record.job);
-    }
-    sink_(std::move(found));
+void Surveyor::NothingFound(const std::vector<AttemptRef>& searches) {
+  for (const AttemptRef& attempt : searches) sink_(FoundByName{attempt, false, {}});
+}
+
+// In the listing that was just read, and in the accounting.
+void Surveyor::SearchFor(const AttemptRef& attempt) {
+  FoundByName found{attempt, false, {}};
+  for (const auto& live : listing_) {
+    if (live.job.attempt == attempt) found.jobs.push_back(live.job);
   }
+  const auto records = AskAccounting("/jobs?job_name=" + ClusterName(attempt) +
+                                     "&start_time=" + QueryDay(clock_.Now() - kSearchBack));
+  found.complete = records.has_value();
+  for (const auto& record : records ? *records : std::vector<LiveJob>{}) {
+    const bool known = std::any_of(found.jobs.begin(), found.jobs.end(),
+                                   [&](const ClusterJob& job) { return job.id == record.job.id; });
+    if (record.job.attempt == attempt && !known) found.jobs.push_back(record.job);
+  }
+  sink_(std::move(found));
 }
 
 }  // namespace kezek::slurm

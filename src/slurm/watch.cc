@@ -7,6 +7,9 @@
 namespace kezek::slurm {
 namespace {
 
+constexpr DurationMs kReadEveryMost = 1000;
+constexpr DurationMs kUrgentEveryMost = 10 * kSecondMs;  // of a suspended job the GPUs tell nothing
+
 // What Slurm tells only while the job runs.
 void CarryGrants(const ClusterJob& before, ClusterJob* now) {
   if (before.restarts != now->restarts) return;
@@ -34,10 +37,16 @@ void Watch::Follow(std::vector<Followed> jobs) {
     if (job.cluster_job_id == 0) continue;
     const AttemptRef attempt = job.attempt;
     const auto known = followed_.find(attempt);
-    Entry entry{std::move(job), std::nullopt};
+    Entry entry{.job = std::move(job)};
     by_id_.emplace(entry.job.cluster_job_id, attempt);
     if (known != followed_.end() && known->second.job.cluster_job_id == entry.job.cluster_job_id) {
-      entry.reported = std::move(known->second.reported);
+      Followed job_now = std::move(entry.job);
+      entry = std::move(known->second);
+      entry.job = std::move(job_now);
+    } else {
+      entry.is_new = listing_;
+      const auto due = expected_.find(entry.job.cluster_job_id);
+      if (due != expected_.end()) entry.next_read = due->second.first_read;
     }
     next.insert_or_assign(attempt, std::move(entry));
   }
@@ -55,34 +64,85 @@ const Watch::Entry* Watch::Find(const ClusterJob& seen) const {
   return found;
 }
 
-void Watch::Expect(std::int64_t id, TimeMs until) { expected_[id] = until; }
+void Watch::Expect(std::int64_t id, TimeMs now, TimeMs until, std::string node) {
+  std::erase_if(expected_, [now](const auto& entry) { return entry.second.until <= now; });
+  expected_[id] = {now + kReadEvery, until, std::move(node)};
+  const auto [first, last] = by_id_.equal_range(id);
+  for (auto it = first; it != last; ++it) {
+    Entry& entry = followed_.at(it->second);
+    entry.read_every = kReadEvery;
+    entry.next_read = now + kReadEvery;
+  }
+}
 
-std::vector<Followed> Watch::Hot(TimeMs now, std::size_t most) const {
-  std::vector<Followed> hot;
-  for (const auto& [attempt, entry] : followed_) {
-    if (hot.size() == most) break;
-    if (entry.reported && HasEnded(entry.reported->state)) continue;
-    const auto due = expected_.find(entry.job.cluster_job_id);
-    const bool expected = due != expected_.end() && now < due->second;
-    const bool running =
-        entry.reported ? entry.reported->state == ClusterJobState::kRunning : entry.job.running;
-    if (expected || !running) hot.push_back(entry.job);
+bool Watch::IsHot(const Entry& entry, TimeMs now) const {
+  if (entry.reported && HasEnded(entry.reported->state)) return false;
+  const auto due = expected_.find(entry.job.cluster_job_id);
+  if (entry.hinted || (due != expected_.end() && now < due->second.until)) return true;
+  return entry.reported ? entry.reported->state != ClusterJobState::kRunning : !entry.job.running;
+}
+
+std::vector<Watch::HotJob> Watch::Hot(TimeMs now, std::size_t most) const {
+  std::vector<HotJob> hot;
+  for (const bool urgent : {true, false}) {
+    for (const auto& [attempt, entry] : followed_) {
+      if (hot.size() == most) return hot;
+      if (IsUrgent(entry) != urgent || !IsHot(entry, now)) continue;
+      if (entry.next_read <= now) hot.push_back({entry.job, urgent});
+    }
   }
   return hot;
+}
+
+bool Watch::IsUrgent(const Entry& entry) {
+  const bool completes = entry.reported && entry.reported->state == ClusterJobState::kCompleting;
+  return entry.hinted || completes;
+}
+
+std::optional<TimeMs> Watch::NextHot(TimeMs now) const {
+  std::optional<TimeMs> next;
+  for (const auto& [attempt, entry] : followed_) {
+    if (!IsHot(entry, now)) continue;
+    next = std::min(next.value_or(entry.next_read), entry.next_read);
+  }
+  return next;
+}
+
+void Watch::WasRead(const AttemptRef& attempt, TimeMs now) {
+  const auto found = followed_.find(attempt);
+  if (found == followed_.end()) return;
+  Entry& entry = found->second;
+  const DurationMs most = IsUrgent(entry) ? kUrgentEveryMost : kReadEveryMost;
+  entry.hinted = false;
+  entry.next_read = now + entry.read_every;
+  entry.read_every = std::min(entry.read_every * 3 / 2, most);
 }
 
 std::optional<ClusterJob> Watch::Take(const LiveJob& live) {
   Entry* found = Find(live.job);
   if (found == nullptr) return std::nullopt;
+  found->was_read = true;
+  return Update(found, live);
+}
+
+std::optional<ClusterJob> Watch::Update(Entry* entry, const LiveJob& live) {
   ClusterJob job = live.job;
-  job.attempt = found->job.attempt;  // whatever its owner has named it since
-  auto& reported = found->reported;
+  job.attempt = entry->job.attempt;  // whatever its owner has named it since
+  auto& reported = entry->reported;
   if (reported) CarryGrants(*reported, &job);
   if (reported && *reported == job) return std::nullopt;
+  const bool waited = !reported || reported->state == ClusterJobState::kPending;
+  // What was expected of a job that waited was its start.
+  if (waited && job.state == ClusterJobState::kRunning && !entry->job.running) {
+    expected_.erase(job.id);
+  }
   reported = job;
+  entry->hinted = entry->is_odd = false;
+  entry->read_every = kReadEvery;
   if (HasEnded(job.state)) {
     expected_.erase(job.id);
     over_.insert(job.id);
+    over_since_.insert(job.id);
   }
   return job;
 }
@@ -143,20 +203,32 @@ std::optional<ClusterJob> Watch::Reported(const AttemptRef& attempt) const {
   return found == followed_.end() ? std::nullopt : found->second.reported;
 }
 
+void Watch::BeginListing() {
+  listing_ = true;
+  over_since_.clear();
+  for (auto& [attempt, entry] : followed_) entry.is_new = entry.was_read = false;
+}
+
+void Watch::EndListing() { listing_ = false; }
+
 Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
   Changes changes;
-  over_.clear();
+  over_ = listing_ ? std::move(over_since_) : std::set<std::int64_t>();
+  over_since_.clear();
   std::set<AttemptRef> seen;
   for (const auto& live : listing) {
-    const Entry* found = Find(live.job);
+    Entry* found = Find(live.job);
     if (found == nullptr) continue;
     seen.insert(found->job.attempt);
-    if (auto job = Take(live)) changes.observed.push_back(*std::move(job));
+    if (listing_ && found->was_read) continue;
+    if (auto job = Update(found, live)) changes.observed.push_back(*std::move(job));
   }
   for (const auto& [attempt, entry] : followed_) {
     const bool over = entry.reported && HasEnded(entry.reported->state);
-    if (!over && !seen.contains(attempt)) changes.missing.push_back(entry.job);
+    const bool later = listing_ && (entry.is_new || entry.was_read);
+    if (!over && !later && !seen.contains(attempt)) changes.missing.push_back(entry.job);
   }
+  listing_ = false;
   return changes;
 }
 
@@ -164,10 +236,11 @@ std::vector<ClusterJob> Watch::OurJobs(const std::vector<LiveJob>& listing) cons
   std::vector<ClusterJob> ours;
   for (const auto& live : listing) {
     if (const Entry* found = Find(live.job)) {
-      ours.push_back(live.job);
+      ours.push_back(found->was_read && found->reported ? *found->reported : live.job);
       ours.back().attempt = found->job.attempt;
       continue;
     }
+    if (over_.contains(live.job.id)) continue;
     const bool tagged = !tag_prefix_.empty() && live.job.tag.starts_with(tag_prefix_);
     if (live.job.attempt.number != 0 || tagged) ours.push_back(live.job);
   }

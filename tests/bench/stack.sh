@@ -8,6 +8,7 @@ deploy=$root/deploy/cluster
 
 json=no quick=no build=yes ahead=no DIR='' made_user=no
 kezekd_conf=() # --conf LINE …: what one benchmark wants of kezekd besides
+slurm_options=(--leaves 1 --min-job-age 5)
 job_user=kz-bench
 project=bench/lab/load
 
@@ -80,6 +81,55 @@ as_admin() { KEZEK_TOKEN=$(cat "$KEZEK_ADMIN_TOKEN_FILE") kezek "$@"; }
 # What one benchmark has up besides, it takes down here.
 before_down() { :; }
 
+# With PostgreSQL up, and nothing else yet.
+with_postgres() { :; }
+
+# Ends what runs in Slurm, as slurmd leaves processes behind that nobody has ended: first all that
+# could start more.
+end_jobs() {
+  local i
+  "$deploy/kezekd" stop "$DIR" || true
+  slurm_client 30 scontrol update PartitionName=gpu State=DOWN || true
+  slurm_client 60 scancel --quiet --state=PENDING || true
+  slurm_client 60 scancel --quiet --state=RUNNING || true
+  for ((i = 0; i < 120; i++)); do
+    [ "$(slurm_client 20 squeue -h -t R,CG | wc -l)" != 0 ] || return 0
+    sleep 1
+  done
+  note "some jobs of Slurm's do not end"
+}
+
+# slurm_client SECONDS COMMAND ...: of whatever release it is.
+slurm_client() { timeout "$1" "$deploy/slurm" run "$DIR" "${@:2}"; }
+
+# cpu_of NAME ...: processor time so far of each server, in ms, as members of a JSON object.
+cpu_of() {
+  python3 - "$DIR" "$@" <<'PYTHON'
+import os, sys
+FILES = {"kezekd": "kezek/kezekd.pid", "slurmctld": "slurm/run/slurmctld.pid",
+         "slurmdbd": "slurm/run/slurmdbd.pid", "slurmrestd": "slurm/run/slurmrestd.pid",
+         "postgres": "postgres/data/postmaster.pid"}
+tick = 1000 / os.sysconf("SC_CLK_TCK")
+used = {}
+for name in sys.argv[2:]:
+    with open(os.path.join(sys.argv[1], FILES[name]), encoding="utf-8") as file:
+        first = int(file.readline())
+    # PostgreSQL's work is that of its children, past ones included.
+    ids, used[name] = [first], 0
+    if name == "postgres":
+        with open(f"/proc/{first}/task/{first}/children", encoding="utf-8") as file:
+            ids += [int(one) for one in file.read().split()]
+    for one in ids:
+        try:
+            with open(f"/proc/{one}/stat", encoding="latin-1") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except FileNotFoundError:
+            continue
+        used[name] += sum(map(int, fields[11:15 if one == first and len(ids) > 1 else 13])) * tick
+print(", ".join(f'"{name}": {round(ms)}' for name, ms in used.items()))
+PYTHON
+}
+
 stack_down() {
   local status=$?
   trap - EXIT INT TERM
@@ -113,7 +163,10 @@ stack_up() {
   if [ $ahead = yes ]; then chrt --rr --pid 1 $$; fi
   note "starting PostgreSQL, Slurm and kezekd in $DIR"
   "$deploy/postgres" up "$DIR" >&2
-  "$deploy/slurm" up "$DIR" --nodes "$1" --leaves 1 --min-job-age 5 >&2
+  # shellcheck disable=SC1091
+  . "$DIR/env"
+  with_postgres >&2
+  "$deploy/slurm" up "$DIR" --nodes "$1" "${slurm_options[@]}" >&2
   "$deploy/kezekd" up "$DIR" --bin "$bin" --conf 'limits: {calls_per_second: 0}' \
     "${kezekd_conf[@]}" >&2
   # shellcheck disable=SC1091

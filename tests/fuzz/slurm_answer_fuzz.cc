@@ -15,7 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static_cast<void>(ParseVerdict(status, body));
     static_cast<void>(ParseJobs(status, body));
     static_cast<void>(ParseAccounting(status, body));
-    static_cast<void>(ParseNodes(status, body));
+    UsedGpus used;
+    static_cast<void>(ParseNodes(status, body, &used));
+    static_cast<void>(ParseJobStates(status, body));
     static_cast<void>(ParsePing(status, body));
     static_cast<void>(ParseClock(status, body));
     static_cast<void>(ParseBacklog(status, body));

@@ -286,6 +286,25 @@ TEST(ParseNodes, HealthAndCapacity) {
   EXPECT_EQ((*one)->front().health_reason, "bad gpu");
 }
 
+TEST(ParseNodes, GpusInUse) {
+  for (const char* record :
+       {"08-nodes-allocated", "24.11/08-nodes-allocated", "26.05/08-nodes-allocated"}) {
+    const Recorded answer = Record(record);
+    UsedGpus used;
+    ASSERT_TRUE(ParseNodes(answer.status, answer.body, &used)) << record;
+    EXPECT_EQ(used.at("n0"), std::vector<std::int32_t>{}) << record;
+    EXPECT_EQ(used.at("n1"), (std::vector<std::int32_t>{0, 1, 2, 3})) << record;
+  }
+  UsedGpus used{{"gone", {1}}};
+  ASSERT_TRUE(ParseNodes(200, R"j({"nodes":[
+    {"name":"a","gres_used":"nic:1(IDX:0),gpu:h200:2(IDX:1,5),gpu:h200-1g.18gb:2(IDX:7-8)"},
+    {"name":"b","gres_used":"gpu:h200:2"},
+    {"name":"c","gres_used":""},
+    {"name":"d","gres_used":"gpu:h200:0(IDX:N/A)"}]})j",
+                         &used));
+  EXPECT_EQ(used, (UsedGpus{{"a", {1, 5, 7, 8}}, {"d", {}}})) << "b does not tell which";
+}
+
 TEST(ParseNodes, GpusOfSeveralTypes) {
   const auto nodes = ParseNodes(200, R"j({"nodes":[
       {"name":"n01","state":"idle","cpus":64,"real_memory":1000,

@@ -132,6 +132,28 @@ TEST_P(ReleaseTest, TheAccounting) {
   EXPECT_TRUE(nothing->empty());
 }
 
+// GET /jobs/state came after v0.0.38.
+TEST(Releases, StatesOfAllJobs) {
+  const Recorded one = Record("24.11/53-jobs-state");
+  const auto states = ParseJobStates(one.status, one.body);
+  ASSERT_TRUE(states);
+  EXPECT_EQ(states->size(), 20U);
+  EXPECT_EQ(states->at("82"), ClusterJobState::kCompleted);
+  EXPECT_EQ(states->at("97_2"), ClusterJobState::kRunning) << "an element of an array";
+  EXPECT_EQ(states->at("100"), ClusterJobState::kPending);
+  const Recorded other = Record("26.05/53-jobs-state");
+  const auto newer = ParseJobStates(other.status, other.body);
+  ASSERT_TRUE(newer);
+  EXPECT_EQ(newer->at("11"), ClusterJobState::kRunning);
+  const auto odd = ParseJobStates(
+      200, R"({"jobs":[{"job_id":7,"state":["DREAMING"]},{"job_id":8,"state":"RUNNING"},5]})");
+  ASSERT_TRUE(odd);
+  EXPECT_EQ(*odd, (JobStates{{"8", ClusterJobState::kRunning}}));
+  const Recorded bad = Record("24.11/69-bad-token-jobs");
+  EXPECT_FALSE(ParseJobStates(bad.status, bad.body));
+  EXPECT_FALSE(ParseJobStates(304, ""));
+}
+
 TEST_P(ReleaseTest, Nodes) {
   const Recorded answer = Answer("08-nodes-allocated");
   const auto nodes = ParseNodes(answer.status, answer.body);

@@ -261,17 +261,18 @@ TEST(Watch, HotAreThoseOfWhichNewsIsDue) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", false}, {kSecond, 11, "a", true}});
   ASSERT_EQ(watch.Hot(0, 9).size(), 1U);
-  EXPECT_EQ(watch.Hot(0, 9).front().cluster_job_id, 10);
+  EXPECT_EQ(watch.Hot(0, 9).front().job.cluster_job_id, 10);
   ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kRunning)));
   EXPECT_TRUE(watch.Hot(0, 9).empty());
-  watch.Expect(11, 100);
-  EXPECT_EQ(watch.Hot(99, 9).size(), 1U);
-  EXPECT_TRUE(watch.Hot(100, 9).empty());
-  watch.Expect(11, 200);
+  watch.Expect(11, 0, 1000);
+  EXPECT_TRUE(watch.Hot(100, 9).empty()) << "nothing happens at once";
+  EXPECT_EQ(watch.Hot(200, 9).size(), 1U);
+  EXPECT_TRUE(watch.Hot(1000, 9).empty());
+  watch.Expect(11, 1000, 2000);
   ASSERT_TRUE(watch.Take(Live(11, kSecond, ClusterJobState::kCompleting)));
-  EXPECT_EQ(watch.Hot(300, 9).size(), 1U) << "completing: its end is due";
+  EXPECT_EQ(watch.Hot(3000, 9).size(), 1U) << "completing: its end is due";
   ASSERT_TRUE(watch.Take(Live(11, kSecond, ClusterJobState::kCancelled)));
-  EXPECT_TRUE(watch.Hot(0, 9).empty());
+  EXPECT_TRUE(watch.Hot(3000, 9).empty());
   watch.Follow({{kFirst, 12, "a", false}, {kSecond, 13, "a", false}});
   EXPECT_EQ(watch.Hot(0, 1).size(), 1U);
 }
