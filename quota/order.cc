@@ -56,6 +56,7 @@ void OrderTree::Open(ProjectWalk* walk, AccountIndex project) const {
   if (input_.own_orders) walk->own = input_.own_orders(project);
   if (walk->own == nullptr) walk->own = OwnOrderOf(project);
   const std::vector<OwnOrder::Group>& groups = walk->own->groups();
+  walk->users.reserve(walk->own->usage().size());
   for (const UsageValue& usage : walk->own->usage()) {
     walk->users.push_back({.usage = usage, .started = usage});
   }

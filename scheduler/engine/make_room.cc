@@ -105,7 +105,7 @@ bool PoolWalk::Reclaim(const Blocked& blocked) {
                           .given_ms = draft_.now_ms,
                           .victims = choice->attempts};
   agenda_->Promise(claim);
-  no_room_.clear();
+  ForgetNoRoom();
   Reason reason = UnderWay(world_, claim);
   Note(world_, draft_, {claim, ReservationNews::kGiven, reason});
   const Given given = AddClaim(world_, draft_, blocked.job, claim);
@@ -144,7 +144,7 @@ bool PoolWalk::PushThrough(const Blocked& blocked) {
       agenda_->Promise(*other);
     }
   }
-  no_room_.clear();
+  ForgetNoRoom();
   if (!starts) no_way_through_.insert(asked);
   pushed_ = starts;
   return starts;
@@ -188,7 +188,7 @@ bool PoolWalk::Promise(const Waiting& job, bool inside) {
                       .given_ms = draft_.now_ms};
   promise.counted_milli = world_.CountedOn(spec.shape, promise.placement);
   agenda_->Promise(promise);
-  no_room_.clear();
+  ForgetNoRoom();
   Reason reason = ReservedAt(promise);
   if (key_.shared()) {
     told_[job.ref] = std::make_shared<const Reason>(reason);

@@ -39,6 +39,10 @@ class PoolWalk {
   End Walk();
   void Examine(const quota::Candidate& candidate);
   bool IsKnownToWait(const quota::Candidate& candidate);
+  void ForgetNoRoom() {
+    no_room_.clear();
+    no_room_for_.clear();
+  }
   Reason Stop(const quota::Candidate& candidate, const Waiting& job,
               const quota::JobCount& count) const;
   bool NothingStarts();
@@ -163,8 +167,9 @@ class PoolWalk {
   std::vector<MilliGpus> given_;  // by index
   // Shapes that have found no room in this tick: free GPUs only become fewer.
   std::map<Shaped, std::shared_ptr<const Reason>> no_room_;
-  // The same where nothing is promised, by what rows ask for, and whether with what they prefer.
-  std::map<std::pair<std::int64_t, bool>, std::shared_ptr<const Reason>> no_room_for_;
+  // The same by what rows ask for, and whether with what they prefer: costs less to look for.
+  using AsksFor = std::tuple<std::int64_t, bool, Agenda::Crossed>;
+  std::map<AsksFor, std::shared_ptr<const Reason>> no_room_for_;
   std::set<std::pair<quota::AccountIndex, MilliGpus>> kept_from_;
   Agenda* agenda_ = nullptr;  // null: nothing is promised
   std::optional<Victims> victims_;

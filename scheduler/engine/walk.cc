@@ -127,12 +127,18 @@ std::int32_t PoolWalk::StartedBefore(const JobRef& row) const {
 }
 
 // Of what asks for the same it is known that it finds no room, and nothing else is to be asked of
-// it: so it is with most.
+// it, nor done for it: so it is with most where nothing is promised, and with scavengers anywhere.
 bool PoolWalk::IsKnownToWait(const quota::Candidate& candidate) {
   const quota::OrderJob& job = *candidate.job;
-  if (agenda_ != nullptr || !key_.shared() || !draft_.started.empty()) return false;
+  if (!key_.shared() || StartedBefore(job.ref) > 0) return false;
   if (job.class_stops || world_.HasLimits(candidate.project)) return false;
-  const auto known = no_room_for_.find({job.asks, draft_.now_ms < job.prefers_until_ms});
+  Agenda::Crossed crossed;
+  if (agenda_ != nullptr) {
+    const Waiting& row = World::RowOf(job);
+    if (!job.scavenger || agenda_->Of(job.ref) != nullptr) return false;
+    crossed = agenda_->CrossedBy(world_.StayOf(row, draft_.now_ms));
+  }
+  const auto known = no_room_for_.find({job.asks, draft_.now_ms < job.prefers_until_ms, crossed});
   if (known == no_room_for_.end()) return false;
   const Held held = OfDedicated(candidate, {known->second, Held::Whose::kShapes});
   IsNever(*known->second) ? PassOver(candidate, held) : Block(candidate, held, false);
@@ -164,8 +170,10 @@ void PoolWalk::Examine(const quota::Candidate& candidate) {
   if (!placement) {
     const Blocked blocked{candidate, job, count, request, !known};
     Held held = NoRoom(blocked, shaped, promised);
-    if (agenda_ == nullptr && candidate.job->asks != 0) {
-      no_room_for_.try_emplace({candidate.job->asks, request.preference}, held.reason);
+    if (!promised && candidate.job->asks != 0 && held.whose == Held::Whose::kShapes &&
+        job.spec->reservation.empty()) {
+      no_room_for_.try_emplace({candidate.job->asks, request.preference, shaped.second},
+                               held.reason);
     }
     return WaitForRoom(blocked, std::move(held));
   }

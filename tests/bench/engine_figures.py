@@ -9,7 +9,7 @@ from figures import tell
 
 AIMS = {"tick_ms_p99": 10, "cold_start_ms": 1000, "rss_mib": 1024, "decisions_per_s": 200000}
 MEASURES = ("tick_ms_p50", "tick_ms_p99", "tick_ms_max", "cold_start_ms", "rss_mib",
-            "decisions_per_s", "event_us_p99", "arrival_ms_p50", "arrival_ms_p99",
+            "decisions_per_s", "answers_per_s", "event_us_p99", "arrival_ms_p50", "arrival_ms_p99",
             "calibration_us", "running", "ticks")
 
 

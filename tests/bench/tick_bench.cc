@@ -335,6 +335,8 @@ Filled Fill(Site& site, engine::Engine& engine) {
 struct Ticked {
   Times times;
   std::size_t starts = 0;
+  std::size_t answers = 0;  // rows that wait or start, told of so after a tick
+  std::int64_t ns = 0;
 };
 
 // Of what runs `ending` of a thousand end in each, and so many jobs come; or one comes and none
@@ -361,7 +363,9 @@ Ticked Tick(Site& site, engine::Engine& engine, const Options& options, bool abo
     if (about_one) ticked.times.Add(NowNs() - began);
     site.Commit(engine, plan);
     if (!about_one) ticked.times.Add(NowNs() - began);
+    ticked.ns += NowNs() - began;
     ticked.starts += plan.starts.size();
+    ticked.answers += plan.starts.size() + plan.waiting.size();
   }
   return ticked;
 }
@@ -422,6 +426,7 @@ int main(int argc, char** argv) {
   const std::map<std::string, std::int64_t> phases = site.phases();
   add("ticks", static_cast<double>(ticks));
   add("starts", static_cast<double>(ticked.starts));
+  add("answers_per_s", static_cast<double>(ticked.answers) * 1e9 / static_cast<double>(ticked.ns));
   add("tick_ms_p50", Ms(ticked.times.Quantile(500)));
   add("tick_ms_p99", Ms(ticked.times.Quantile(990)));
   add("tick_ms_max", Ms(ticked.times.Quantile(1000)));
