@@ -238,8 +238,9 @@ bool FakeSlurm::Cancel(std::int64_t id, const std::string& unix_account) {
   FakeJob* job = Known(id);
   if (job == nullptr || job->job.unix_account != unix_account) return false;
   if (HasEnded(job->job.state) || job->job.state == ClusterJobState::kCompleting) return false;
+  if (on_note_) on_note_("cancels " + ClusterName(job->submitted_for) + ", " + std::to_string(id));
   job->cancelled = true;
-  Wake(*job, now_ + random_.Between(10, 2000));
+  Wake(*job, now_ + random_.Between(1, 50));
   return true;
 }
 

@@ -109,6 +109,8 @@ struct SlurmCluster::Parts {
         if (answer.kind == HttpOutcome::Kind::kAnswered) surveyor.Look(job);
         return end({HttpOutcome::Kind::kNotSent, 0, "", *why_not});
       }
+      // The id may be given to another before a request about it arrives.
+      if (IsGone(answer)) return end(answer);
       pool.Start(std::move(request), std::move(end));
     });
   }
@@ -136,11 +138,17 @@ struct SlurmCluster::Parts {
     return given == accepted.end() || given->second.attempt != attempt ? "" : given->second.node;
   }
 
+  // There is no such job any more, as the answer to any request about it would say.
+  static bool IsGone(const HttpOutcome& answer) {
+    const auto jobs = ParseJobs(answer.status, answer.body);
+    return !jobs && jobs.error().code == Code::kNotFound;
+  }
+
   // Why nothing may be done to it: none, if it is the attempt's, or there is no such job any more.
   std::optional<std::string> WhyNot(const Followed& job, const HttpOutcome& answer) {
     if (answer.kind != HttpOutcome::Kind::kAnswered) return answer.text;
     const auto jobs = ParseJobs(answer.status, answer.body);
-    if (!jobs && jobs.error().code == Code::kNotFound) return std::nullopt;
+    if (IsGone(answer)) return std::nullopt;
     if (!jobs) return jobs.error().message;
     Followed known = job;
     {

@@ -98,7 +98,7 @@ class RequestsTest : public testing::Test {
     changed_.wait(lock, [this] { return !launched_.empty(); });
     return launched_;
   }
-  // What Slurm has under every id from now on.
+  // What Slurm has under every id from now on; empty: nothing.
   void Show(const std::string& job) {
     const std::scoped_lock lock(mutex_);
     job_ = job;
@@ -117,6 +117,9 @@ class RequestsTest : public testing::Test {
     if (kind == "GET /slurm/v0.0.38/diag") return HttpReply(200, Record("02-diag").body);
     if (kind.starts_with("GET /slurm/v0.0.38/job/")) {
       const std::string id = kind.substr(kind.rfind('/') + 1);
+      if (job_.empty()) {
+        return HttpReply(500, R"({"errors":[{"error_code":2017,"error":"Invalid job id"}]})");
+      }
       return HttpReply(200, R"({"errors":[],"jobs":[{"job_id":)" + id + "," + job_ + "}]}");
     }
     if (kind.starts_with("GET")) return HttpReply(404, "not here");
@@ -184,6 +187,20 @@ TEST_F(RequestsTest, WhatIsAnotherJobsNowIsLeftAlone) {
   // Its owner has named it anew.
   Show(state + R"("name":"train","start_time":5)");
   EXPECT_TRUE(SignalSettled("USR1", R"({"errors":[]})"));
+}
+
+// A request that arrives late might meet another job that has been given its id.
+TEST_F(RequestsTest, NothingIsAskedOfAJobThatThereIsNot) {
+  Go();
+  Show("");
+  EXPECT_TRUE(SignalSettled("USR1", R"({"errors":[]})")) << "nobody is there to be told";
+  cluster_->Cancel(kAttempt, 9, "alice");
+  cluster_->Release(kAttempt, 9, "alice");
+  WaitForReleases(1);
+  EXPECT_TRUE(SignalSettled("USR1", R"({"errors":[]})"));
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9"), 0);
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9?signal=USR1"), 0);
+  EXPECT_EQ(Sent("POST /slurm/v0.0.38/job/9"), 0);
 }
 
 TEST_F(RequestsTest, ASignalIsSettledByAnAnswerOnly) {
