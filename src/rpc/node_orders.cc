@@ -16,18 +16,26 @@ NodeOrder OrderFor(const std::vector<std::string>& names, bool drain, const std:
   NodeOrder order{.hosts = {}, .drain = drain, .reason = reason};
   const std::set<std::string> named(names.begin(), names.end());
   for (const std::string& name : names) {
-    const auto node = now.find(name);
-    const bool drained = node != now.end() && node->second.health == NodeHealth::kDraining;
-    if (!drain && !drained) continue;
     const std::string host(HostOf(name));
     if (!IsPart(name)) {
       order.hosts.push_back(name);
-    } else if (!named.contains(host)) {
+      continue;
+    }
+    const auto node = now.find(host);
+    const bool drained = node != now.end() && node->second.health == NodeHealth::kDraining;
+    if ((drain || drained) && !named.contains(host)) {
       response->add_refused(name + " is a part of " + host + ", and Slurm " +
                             (drain ? "drains" : "resumes") + " only all of it");
     }
   }
   return order;
+}
+
+bool KeepDrained(ClusterNodes& nodes, NodeOrder* order, v1::NodesChanged* response) {
+  const auto drained = nodes.Drained();
+  if (!drained) return LeaveToAdmin(*order, drained.error().message, response), false;
+  std::erase_if(order->hosts, [&](const std::string& host) { return !drained->contains(host); });
+  return true;
 }
 
 std::string OrderText(const NodeOrder& order) {

@@ -20,11 +20,14 @@ struct NodeOrder {
   std::string reason;              // of a drain
 };
 
-// What comes of a change of these nodes. The cluster has a switch for whole hosts alone, and of
-// those that are resumed it is told only what `now` shows as still drained there. Parts of hosts
-// that this leaves out are named in `response`.
+// What comes of a change of these nodes. The cluster has a switch for whole hosts alone: parts that
+// this leaves out are named in `response`, resumed ones where `now` shows the host as drained.
 NodeOrder OrderFor(const std::vector<std::string>& names, bool drain, const std::string& reason,
                    const std::map<std::string, Node>& now, v1::NodesChanged* response);
+
+// Leaves of a resumption what the cluster has drained, as it says itself: what Kezek saw last may
+// be older than the drain. False: it does not say; the command is in `response`.
+bool KeepDrained(ClusterNodes& nodes, NodeOrder* order, v1::NodesChanged* response);
 
 // "n[1-2] to be drained: fan".
 std::string OrderText(const NodeOrder& order);

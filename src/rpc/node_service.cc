@@ -52,8 +52,11 @@ class NodeChange {
         reply_(reply) {}
 
   // It is committed here. The cluster comes next, if it is to be told.
-  void Tell(const NodeOrder& order, const std::atomic<bool>& stopping) const {
-    if (CanTell(parts_.nodes, order, response_)) {
+  void Tell(NodeOrder order, const std::atomic<bool>& stopping) const {
+    if (!order.drain && parts_.nodes != nullptr && !KeepDrained(*parts_.nodes, &order, response_)) {
+      return Answer();
+    }
+    if (!order.hosts.empty() && CanTell(parts_.nodes, order, response_)) {
       // On record before it is done: what is done to Slurm is never without its event.
       const auto noted = Await(*parts_.desk, {caller_->user, caller_->name,
                                               NoteAct{"nodes in Slurm", OrderText(order)}});

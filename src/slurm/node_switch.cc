@@ -2,6 +2,7 @@
 
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "slurm/api_version.h"
 #include "slurm/codec.h"
@@ -68,6 +69,26 @@ Result<bool> NodeSwitch::TakesOrders() {
   if (!found) return found.error();
   state_->codec = *found;
   return state_->codec->can().changes_nodes;
+}
+
+Result<std::set<std::string>> NodeSwitch::Drained() {
+  const std::scoped_lock lock(state_->mutex);
+  const auto found = state_->FindCodec();
+  if (!found) return found.error();
+  state_->codec = *found;
+  HttpRequest request;
+  request.path = (*found)->Path("/nodes");
+  request.user = state_->options.user;
+  request.timeout_ms = state_->options.request_timeout_ms;
+  const HttpOutcome outcome = state_->client.Do(request);
+  if (outcome.kind != HttpOutcome::Kind::kAnswered) return NoAnswer(outcome);
+  const auto nodes = ParseNodes(outcome.status, outcome.body);
+  if (!nodes) return nodes.error();
+  std::set<std::string> drained;
+  for (const Node& node : nodes->value_or(std::vector<Node>())) {
+    if (node.health == NodeHealth::kDraining) drained.insert(node.name);
+  }
+  return drained;
 }
 
 Result<void> NodeSwitch::Drain(const std::string& host, const std::string& reason) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 
 #include "kezek/cluster_nodes.h"
@@ -29,6 +30,7 @@ class NodeSwitch : public ClusterNodes {
   NodeSwitch& operator=(const NodeSwitch&) = delete;
 
   Result<bool> TakesOrders() override;
+  Result<std::set<std::string>> Drained() override;
   Result<void> Drain(const std::string& host, const std::string& reason) override;
   Result<void> Resume(const std::string& host) override;
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ class FakeSwitch final : public ClusterNodes {
     if (away) return Error{Code::kUnavailable, "connection refused", {}};
     return takes_orders;
   }
+  Result<std::set<std::string>> Drained() override {
+    if (away) return Error{Code::kUnavailable, "connection refused", {}};
+    return drained;
+  }
   Result<void> Drain(const std::string& host, const std::string& reason) override {
     return Do(host, "drain " + host + ": " + reason);
   }
@@ -34,6 +39,7 @@ class FakeSwitch final : public ClusterNodes {
   }
 
   bool takes_orders = true;
+  std::set<std::string> drained;
   bool away = false;
   std::map<std::string, Error> refuses;  // by host
   std::function<void(const std::string&)> on_resume;
@@ -53,8 +59,12 @@ class NodeOrdersTest : public Served {
   void SetUp() override {
     Served::SetUp();
     switch_.on_resume = [this](const std::string& host) { SetHealth(host, NodeHealth::kUp); };
+    switch_.drained = {"n04"};  // that nobody asks about
   }
+  // As Kezek has seen it, and as it is.
   void SetHealth(const std::string& node, NodeHealth health) {
+    switch_.drained.erase(node);
+    if (health == NodeHealth::kDraining) switch_.drained.insert(node);
     View view = *desk_.view();
     view.nodes.at(node).health = health;
     desk_.SetView(std::make_shared<const View>(std::move(view)));
@@ -134,6 +144,16 @@ TEST_F(NodeOrdersTest, AResumeIsToldOfWhatIsStillOutThereAndAnsweredWhenItIsSeen
   EXPECT_EQ(Told(), (Lines{"resume", "nodes in Slurm: n01 to be resumed"}));
   ASSERT_EQ(Resume({"n01"}), "OK");
   EXPECT_EQ(switch_.done.size(), 1U) << "it is up";
+}
+
+TEST_F(NodeOrdersTest, AResumeAsksTheClusterForItsDrainMayNotHaveBeenSeenYet) {
+  switch_.drained.insert("n01");
+  ASSERT_EQ(Resume({"n01", "n02"}), "OK");
+  EXPECT_EQ(switch_.done, Lines{"resume n01"});
+  switch_.away = true;
+  ASSERT_EQ(Resume({"n02"}), "OK");
+  EXPECT_EQ(Refused(), Lines{"n02: connection refused"});
+  EXPECT_EQ(Commands(), Lines{"scontrol update NodeName=n02 State=RESUME"});
 }
 
 TEST_F(NodeOrdersTest, WhatIsRefusedIsNamedAndTheRestIsDone) {
