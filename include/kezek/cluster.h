@@ -44,8 +44,8 @@ struct Launch {
   std::string stdin_path;
 };
 
-// Exit code of a launch script that finds its attempt begun already: a cluster that lost what it knew
-// of it has started it again.
+// Exit code of a launch script that finds its attempt begun already: a cluster that lost what it
+// knew of it has started it again.
 inline constexpr std::int32_t kBegunBeforeExit = 213;
 
 // A job of the cluster as it reports it.

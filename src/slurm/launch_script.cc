@@ -67,10 +67,10 @@ std::string RendezvousPort(const AttemptRef& attempt) {
   return std::to_string(kFirst + (attempt.job.id.value * 31 + attempt.job.element + 1) % kPorts);
 }
 
-// Slurm may run it again before Kezek sees that it was requeued: that is another attempt's to do. Its
-// owner may have made Slurm's job one that is requeued. And a slurmctld that lost the news of a run
-// with its host starts it anew and counts no restart: what the run before leaves in the attempt's
-// folder tells, where there is one.
+// Slurm may run it again before Kezek sees that it was requeued: that is another attempt's to do.
+// Its owner may have made Slurm's job one that is requeued. And a slurmctld that lost the news of a
+// run with its host starts it anew and counts no restart: what the run before leaves in the
+// attempt's folder tells, where there is one.
 std::string RunsOnce() {
   return "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; "
          "(set -C; : >\"$KEZEK_OUTPUT_DIR/.begun\") 2>/dev/null || "
@@ -83,9 +83,9 @@ std::string RunsOnce() {
 // shell turns the one signal into the other.
 std::string Preamble(const Launch& launch, bool traps) {
   const JobSpec& spec = launch.spec;
-  std::string text = RunsOnce() + "export SLURM_JOB_NAME=" + Quoted(spec.name) +
-                     " MASTER_ADDR=\"$SLURMD_NODENAME\" MASTER_PORT=" +
-                     RendezvousPort(launch.attempt);
+  std::string text =
+      RunsOnce() + "export SLURM_JOB_NAME=" + Quoted(spec.name) +
+      " MASTER_ADDR=\"$SLURMD_NODENAME\" MASTER_PORT=" + RendezvousPort(launch.attempt);
   if (traps) {
     text += std::string("; trap 'kill -s ") + spec.signal.name + " $$' " + kBatchShellSignal;
   }
