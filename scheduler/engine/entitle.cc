@@ -209,10 +209,29 @@ void AddPlain(const World& world, const Started& started, const JobRef& but, Dem
   if (!started.contains(but)) take_back(but, 0);
 }
 
+// As they stand in the order, where nothing starts: all that is in it waits.
+std::vector<std::int64_t> PlacesInOrder(const World& world, const Draft& draft,
+                                        const std::string& type) {
+  const quota::AccountTree& tree = world.tree();
+  const auto queued = world.queued().find(type);
+  const auto found = draft.places.find(type);
+  if (queued == world.queued().end() || found == draft.places.end()) {
+    return std::vector<std::int64_t>(static_cast<std::size_t>(tree.size()), 0);
+  }
+  std::vector<std::int64_t> places = found->second;
+  if (places.empty()) return places;
+  const bool any = std::any_of(queued->second.begin(), queued->second.end(), [&](const auto& of) {
+    return tree.IndexOf(of.first) != quota::kNoAccount;
+  });
+  places[0] = any ? 1 : 0;
+  return places;
+}
+
 // Places among siblings that still have something waiting, without gaps.
 std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft,
                                           const std::string& type) {
   const quota::AccountTree& tree = world.tree();
+  if (draft.plan.starts.empty()) return PlacesInOrder(world, draft, type);
   std::vector<char> waits(static_cast<std::size_t>(tree.size()), 0);
   std::map<JobRef, std::int32_t> starts;
   for (const Start& start : draft.plan.starts) ++starts[start.row];
