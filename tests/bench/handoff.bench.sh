@@ -38,7 +38,7 @@ submit() { # WAY SCRIPT
       as_job_user sbatch --parsable --array="0-$((jobs - 1))" "${each[@]}" "$2" >/dev/null
       ;;
     kezek)
-      yes "$2" | head -n "$jobs" | "$bin/start_client" --endpoint "$KEZEK_ENDPOINT" \
+      seq "$jobs" | sed "s|.*|$2|" | "$bin/start_client" --endpoint "$KEZEK_ENDPOINT" \
         --token "$token" --project "$project" >/dev/null
       ;;
     kezek-array)
