@@ -89,14 +89,14 @@ print(json.dumps({"way": way, "round": int(number), "jobs": len(stamps),
 ' "$1" "$2" "$began" "$said" "$before" "$(cpu_of "${servers[@]}")" >>"$DIR/raw.jsonl"
   tail -n 1 "$DIR/raw.jsonl" >&2
   # slurmctld has forgotten them before the next begin.
-  sleep 12
+  sleep 35
 }
 
 main() {
   read_options nodes jobs run rounds ways -- "$@"
   if [ "$quick" = yes ]; then nodes=4 jobs=100; fi
   build_programs kezekd kezek start_client
-  slurm_options=(--leaves 4 --min-job-age 5)
+  slurm_options=(--leaves 4 --min-job-age 30)
   stack_up "$nodes"
   local text form=table way number
   text=$(machine_facts)
