@@ -17,6 +17,8 @@ constexpr DurationMs kReadsAtOnce = 8;  // after a rest
 constexpr int kReadsKept = 4;           // for what is urgent
 constexpr DurationMs kExpectFor = 30 * kSecondMs;
 constexpr std::size_t kLooksMost = 64;  // in one round, so that listings go on
+// The accounting may take 0.4 s for each: without listings meanwhile more would be forgotten.
+constexpr DurationMs kLooksFor = 500;
 constexpr DurationMs kMissingAgain = 2 * kSecondMs;
 constexpr DurationMs kMissingAgainMost = 30 * kSecondMs;
 constexpr DurationMs kNoRecordComes = 60 * kSecondMs;
@@ -317,8 +319,9 @@ void Surveyor::LookDue() {
     const bool same = known != nullptr && known->cluster_job_id == job.cluster_job_id;
     due.push_back(same ? *known : job);
   }
+  const DurationMs begin = SteadyMs();
   for (const auto& job : due) {
-    if (!up_) return;
+    if (!up_ || SteadyMs() - begin > kLooksFor) return;
     if (LookAt(job, true)) looks_due_.erase(job.attempt);
   }
 }

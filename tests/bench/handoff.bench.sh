@@ -38,7 +38,7 @@ submit() { # WAY SCRIPT
       as_job_user sbatch --parsable --array="0-$((jobs - 1))" "${each[@]}" "$2" >/dev/null
       ;;
     kezek)
-      yes "$2" | head -n "$jobs" | "$bin/start_client" --endpoint "$KEZEK_ENDPOINT" \
+      seq "$jobs" | sed "s|.*|$2|" | "$bin/start_client" --endpoint "$KEZEK_ENDPOINT" \
         --token "$token" --project "$project" >/dev/null
       ;;
     kezek-array)
@@ -89,14 +89,14 @@ print(json.dumps({"way": way, "round": int(number), "jobs": len(stamps),
 ' "$1" "$2" "$began" "$said" "$before" "$(cpu_of "${servers[@]}")" >>"$DIR/raw.jsonl"
   tail -n 1 "$DIR/raw.jsonl" >&2
   # slurmctld has forgotten them before the next begin.
-  sleep 12
+  sleep 35
 }
 
 main() {
   read_options nodes jobs run rounds ways -- "$@"
   if [ "$quick" = yes ]; then nodes=4 jobs=100; fi
   build_programs kezekd kezek start_client
-  slurm_options=(--leaves 4 --min-job-age 5)
+  slurm_options=(--leaves 4 --min-job-age 30)
   stack_up "$nodes"
   local text form=table way number
   text=$(machine_facts)
