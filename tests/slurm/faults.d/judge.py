@@ -130,8 +130,7 @@ def twice(records):
         known = records.attempts.get(attempt)
         if known is None:
             yield f"{attempt} has run, and no such attempt is recorded"
-        elif known["cluster_job_id"] != ids and not records.stack.touched.get(
-                f"kezek-{attempt.replace('.', '-')}", set()) >= {"renamed", "restored"}:
+        elif known["cluster_job_id"] != ids and not past_telling(records, attempt):
             yield (f"{attempt} ran as Slurm's {ids}, recorded is {known['cluster_job_id']}")
     ran = {}
     for row in records.slurm:
@@ -141,6 +140,12 @@ def twice(records):
     for attempt, ids in ran.items():
         if len(ids) > 1:
             yield f"{attempt}: Slurm started several jobs for it: {sorted(ids)}"
+
+
+def past_telling(records, name):
+    """Submitted in a history that was lost, and renamed there: nobody can tell whose run it was."""
+    done = records.stack.touched.get(f"kezek-{name.replace('.', '-')}", set())
+    return done >= {"renamed", "restored"}
 
 
 def beside(records):
@@ -191,7 +196,8 @@ def mischarged(records):
         if not attempt["start_ms"]:
             if charged or settled:
                 yield f"{name}: {charged} charged, and it never started"
-            if name in records.begun and attempt["outcome"] not in FAULTY:
+            if name in records.begun and attempt["outcome"] not in FAULTY and \
+                    not past_telling(records, name):
                 yield f"{name}: it has run, and Kezek knows of no start"
             continue
         if count != 1:
