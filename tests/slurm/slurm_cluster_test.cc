@@ -425,7 +425,7 @@ TEST_F(SlurmClusterTest, WordsInAnyEncodingDisturbNothing) {
 
 TEST_F(SlurmClusterTest, WhileSlurmIsAwayNothingIsGuessed) {
   const AttemptRef attempt = NewAttempt();
-  Released(OneGpuLaunch(attempt, "#!/bin/bash\nsleep 1\n"));
+  Released(OneGpuLaunch(attempt, "#!/bin/bash\nsleep 3\n"));
   ASSERT_TRUE(events_.Seen(attempt, ClusterJobState::kRunning));
   test::SlurmCommand("stop", "slurmrestd");
   ASSERT_TRUE(events_.Wait<ClusterSilent>([](const ClusterSilent&) { return true; }));
