@@ -14,13 +14,6 @@
 namespace kezek::engine {
 namespace {
 
-SmallTree TwoProjects(MilliGpus first = 0, MilliGpus second = 0) {
-  SmallTree tree;
-  tree.Add(2, 1, first);
-  tree.Add(3, 1, second);
-  return tree;
-}
-
 TEST(EngineTest, StartsWhatFitsAndSaysWhatTheRestWaitsFor) {
   Engine engine = EngineWith(TwoProjects(), 2);
   engine.SetWaiting(Queued(1, Gang(2, 2, 8)));

@@ -90,6 +90,13 @@ inline Waiting Queued(std::int64_t id, JobSpec spec, std::int64_t user = 1) {
   return job;
 }
 
+inline SmallTree TwoProjects(MilliGpus first = 0, MilliGpus second = 0) {
+  SmallTree tree;
+  tree.Add(2, 1, first);
+  tree.Add(3, 1, second);
+  return tree;
+}
+
 // An engine with the nodes n1, n2, ...
 inline Engine EngineWith(const SmallTree& tree, int nodes, const EngineConfig& config = {}) {
   Engine engine(config, tree.Make());
