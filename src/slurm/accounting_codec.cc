@@ -22,11 +22,8 @@ Tres ReadTres(const Json& list) {
 }
 
 // Of a job that slurmctld closed before it had told of its start slurmdbd knows the id and the
-// user: no name but this, and a start before the submission.
-bool IsMadeUp(const LiveJob& live, const Json& time) {
-  return live.name == "allocation" && live.job.tag.empty() &&
-         IntegerAt(time, "start") < IntegerAt(time, "submission");
-}
+// user: no name but this, and times that may be another run's.
+bool IsMadeUp(const LiveJob& live) { return live.name == "allocation" && live.job.tag.empty(); }
 
 std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   if (!entry.is_object()) return std::nullopt;
@@ -44,7 +41,7 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   job.state_reason = TextAt(ObjectAt(entry, "state"), "reason");
   const std::string nodes = TextAt(entry, "nodes");
   const Json& time = ObjectAt(entry, "time");
-  if (IsMadeUp(live, time)) return std::nullopt;
+  if (IsMadeUp(live)) return std::nullopt;
   // The run that was taken back has ended; the job may begin again.
   const bool taken_back = TextAt(ObjectAt(entry, "state"), "current") == "REQUEUED";
   const bool has_run = taken_back || *state != ClusterJobState::kPending;

@@ -245,14 +245,15 @@ TEST(ParseAccounting, WhatNobodyCancelledWasLostWithSlurmctldsState) {
 }
 
 TEST(ParseAccounting, ARecordThatSlurmdbdMadeUpIsNobodys) {
-  const auto record = [](const char* start) {
+  const auto record = [](const char* comment) {
     return std::string(R"({"errors":[],"jobs":[{"job_id":9,"name":"allocation","user":"alice",)"
-                       R"("nodes":"n01","comment":{"job":null},"state":{"current":"CANCELLED"},)"
-                       R"("time":{"submission":102,"start":)") +
-           start + R"(,"end":103}}]})";
+                       R"("nodes":"n01","state":{"current":"CANCELLED"},)"
+                       R"("time":{"submission":102,"start":100,"end":103},"comment":{"job":)") +
+           comment + "}}]}";
   };
-  EXPECT_TRUE(ParseAccounting(200, record("100"))->empty());
-  EXPECT_EQ(ParseAccounting(200, record("102"))->size(), 1U) << "an allocation of somebody's";
+  EXPECT_TRUE(ParseAccounting(200, record("null"))->empty());
+  EXPECT_EQ(ParseAccounting(200, record(R"("kezek:1:2:3")"))->size(), 1U)
+      << "its owner named it so";
 }
 
 TEST(ParseAccounting, NothingFoundIsAnAnswer) {
