@@ -209,7 +209,8 @@ def mischarged(records):
             yield f"{name}: {charged} charged for a fault of the machine"
         row = row_of(records, attempt)
         if row is None:
-            if attempt["outcome"] not in FAULTY and not is_slurms(
+            never_began = attempt["outcome"] == "timed_out" and name not in records.begun
+            if attempt["outcome"] not in FAULTY and not never_began and not is_slurms(
                     records, name, attempt, missing=True):
                 yield (f"{name}: Slurm has no run of {attempt['cluster_job_id']} at "
                        f"{attempt['start_ms'] // 1000}")
@@ -303,11 +304,14 @@ def runs_on_in_books(records, name, attempts):
     it had ended: by its files. Counted, and not Kezek's."""
     last = max(attempts, key=lambda one: int(one["number"]))
     row = row_of(records, last)
-    if row is None or row["End"] - row["Start"] < last["limit_ms"] // 1000 - 2:
+    # Where slurmdbd was never told of it slurmctld's word was all there is.
+    start, over = (row["Start"], row["End"]) if row else (
+        last["start_ms"] // 1000, last["end_ms"] // 1000)
+    if over - start < last["limit_ms"] // 1000 - 2:
         return False
     key = f"{name}.{last['number']}"
     end = records.files.get(f"{key}.end")
-    if key in records.begun and not (end and float(end[0]) < row["End"] - 3):
+    if key in records.begun and not (end and float(end[0]) < over - 3):
         return False
     records.slurm_wrong.add(key)
     return True
