@@ -7,27 +7,10 @@
 #include <vector>
 
 #include "slurm/watch.h"
+#include "tests/unit/slurm/live_jobs.h"
 
 namespace kezek::slurm {
 namespace {
-
-const AttemptRef kFirst{{JobId{5}, kNoElement}, 1};
-const AttemptRef kSecond{{JobId{6}, kNoElement}, 1};
-
-LiveJob Live(std::int64_t id, const AttemptRef& attempt, ClusterJobState state) {
-  LiveJob live;
-  live.name = ClusterName(attempt);
-  live.job.id = id;
-  live.job.attempt = attempt;
-  live.job.tag = "inst:1:x";
-  live.job.state = state;
-  if (state != ClusterJobState::kPending) live.job.granted = {{"n01", 2, {}}};
-  if (state == ClusterJobState::kRunning) {
-    live.job.granted = {{"n01", 2, {3, 4}}};
-    live.uses = {{"n01", "h200", 2, 4, 100}};
-  }
-  return live;
-}
 
 TEST(Watch, WithoutNewsAJobIsReadEverMoreRarely) {
   Watch watch("inst");
