@@ -44,9 +44,10 @@ struct Launch {
   std::string stdin_path;
 };
 
-// Exit code of a launch script that finds its attempt begun already: a cluster that lost what it
-// knew of it has started it again.
-inline constexpr std::int32_t kBegunBeforeExit = 213;
+// The signal by which a launch script ends itself that finds its attempt begun already: a cluster
+// that lost what it knew of it has started it again. A signal, as Slurm 22.05's accounting tells
+// those and no exit codes; a real-time one, as nobody else uses those.
+inline constexpr std::int32_t kBegunBeforeSignal = 61;
 
 // A job of the cluster as it reports it.
 enum class ClusterJobState : std::uint8_t {

@@ -120,6 +120,16 @@ bool IsClosedByNobody(const ClusterJob& job) {
   return job.state == ClusterJobState::kCancelled && job.node_failed && job.restarts == 0;
 }
 
+// A second start that ended at once, as it found the first: that one's times.
+Attempt RunThatCounts(const Core& core, Attempt attempt, const ClusterJob& job) {
+  const auto follow = core.follow.find(attempt.ref);
+  if (job.exit_signal != kBegunBeforeSignal || follow == core.follow.end()) return attempt;
+  if (follow->second.before_start_ms == 0) return attempt;
+  attempt.start_ms = follow->second.before_start_ms;
+  attempt.last_seen_ms = follow->second.before_seen_ms;
+  return attempt;
+}
+
 // The attempt is alive and the job is the one recorded for it.
 void OnOwn(Core& core, ClusterJob job) {
   const AttemptRef ref = job.attempt;
@@ -151,7 +161,7 @@ void OnOwn(Core& core, ClusterJob job) {
     attempt = *core.state.FindAttempt(ref);
   }
   if (HasEnded(job.state)) {
-    EndAttempt(core, attempt, EndOf(attempt, job));
+    EndAttempt(core, attempt, EndOf(RunThatCounts(core, attempt, job), job));
     if (attempt.reason.code == ReasonCode::kPlacementDiffers) {
       HoldForCluster(core, ref.job, ref.number,
                      "it ran with more than was planned: it was changed in the cluster");
@@ -166,6 +176,11 @@ void OnOwn(Core& core, ClusterJob job) {
     return;
   }
   if (job.start_ms != 0 && job.start_ms != attempt.start_ms) {
+    if (attempt.start_ms != 0) {
+      FollowUp& follow = core.follow[ref];
+      follow.before_start_ms = attempt.start_ms;
+      follow.before_seen_ms = attempt.last_seen_ms;
+    }
     attempt.start_ms = job.start_ms;
     core.Put(attempt);
   }

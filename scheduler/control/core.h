@@ -51,6 +51,9 @@ struct FollowUp {
   TimeMs look_at_ms = 0;          // look then; 0: no need to
   TimeMs lost_at_ms = 0;          // said to be lost with the cluster's state: believed from then on
   TimeMs waited_at_ms = 0;        // it was last seen waiting
+  // Of the run before, where the cluster has started it again under the same id; 0: it has not.
+  TimeMs before_start_ms = 0;
+  TimeMs before_seen_ms = 0;      // alive
   TimeMs check_at_ms = 0;         // too late to start: looked at again then, before it is given up
   std::set<std::string> signals;  // sent on request, not answered yet
   std::string waits_for;          // why the cluster does not start it, in its words

@@ -221,7 +221,7 @@ bool IsAnotherRun(const Attempt& attempt, const ClusterJob& job) {
 
 End EndOf(const Attempt& known, const ClusterJob& job) {
   Attempt attempt = known;
-  if (job.state == ClusterJobState::kFailed && job.exit_code == kBegunBeforeExit) {
+  if (job.state == ClusterJobState::kFailed && job.exit_signal == kBegunBeforeSignal) {
     if (attempt.start_ms == 0) attempt.start_ms = job.start_ms;
     return EndOfLost(attempt);
   }

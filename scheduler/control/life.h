@@ -50,7 +50,7 @@ struct End {
 // cancelled for not starting and started all the same ran, and is requeued. What ended before Kezek
 // decided to end it ended as the cluster says. Times of a later run of the same job are not the
 // attempt's: it ended at its `end_ms`, or when it was last seen. Nor are those of a script that
-// found its attempt begun (kBegunBeforeExit): what began first is lost.
+// found its attempt begun (kBegunBeforeSignal): what began first is lost.
 End EndOf(const Attempt& attempt, const ClusterJob& job);
 // Neither the cluster nor its accounting knows it any more: closed when last seen alive.
 End EndOfLost(const Attempt& attempt);

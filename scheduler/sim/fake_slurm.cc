@@ -247,7 +247,12 @@ bool FakeSlurm::Cancel(std::int64_t id, const std::string& unix_account) {
 // Of two jobs one saves what it has and goes.
 bool FakeSlurm::Signal(std::int64_t id, const std::string& signal) {
   FakeJob* job = Known(id);
-  if (job == nullptr) return false;
+  if (job == nullptr) {  // it has ended, and that is an answer
+    const auto gone = std::find_if(jobs_.rbegin(), jobs_.rend(),
+                                   [&](const auto& entry) { return entry.second.job.id == id; });
+    if (gone != jobs_.rend()) ++gone->second.signals;
+    return false;
+  }
   ++job->signals;
   const bool runs = job->job.state == ClusterJobState::kRunning;
   if (signal != "TERM" || !runs || job->cancelled || job->serial % 2 != 0) return runs;

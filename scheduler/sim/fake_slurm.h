@@ -47,7 +47,7 @@ struct FakeJob {
   std::int32_t exit_code = 0;
   TimeMs eligible_ms = 0;
   TimeMs event_ms = 0;       // when the next thing happens to it; 0: nothing by itself
-  std::int32_t signals = 0;  // taken
+  std::int32_t signals = 0;  // taken, or answered when it was over
   ClusterJobState after_completing = ClusterJobState::kCompleted;
   std::vector<std::pair<TimeMs, TimeMs>> runs;  // start and end of each, as slurmctld had them
   // What other hands did to it.

@@ -74,8 +74,8 @@ std::string RendezvousPort(const AttemptRef& attempt) {
 std::string RunsOnce() {
   return "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; "
          "(set -C; : >\"$KEZEK_OUTPUT_DIR/.begun\") 2>/dev/null || "
-         "[ ! -e \"$KEZEK_OUTPUT_DIR/.begun\" ] || exit " +
-         std::to_string(kBegunBeforeExit) + "; ";
+         "[ ! -e \"$KEZEK_OUTPUT_DIR/.begun\" ] || { kill -" +
+         std::to_string(kBegunBeforeSignal) + " $$; exit 1; }; ";
 }
 
 // What goes in front of a script: slurmrestd makes a variable of the job's name in Slurm, which is

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -156,6 +157,21 @@ void TryALaunch(Probe* probe, Capabilities* found) {
   found->keeps_exit_codes = record.exit_code == 7;
 }
 
+// What ends itself because its attempt has begun says so to slurmctld and to the accounting.
+void TryASecondStart(Probe* probe) {
+  const std::string folder = test::SlurmWorkFolder() + "/begun-before";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/.begun").flush();
+  Launch launch = OneGpuLaunch(NewAttempt(), "#!/bin/bash\necho ran\n");
+  launch.environment["KEZEK_OUTPUT_DIR"] = folder;
+  const std::int64_t id = probe->Submitted(launch);
+  EXPECT_EQ(probe->VerdictOf("POST", probe->codec().JobPath(id), std::string(kReleaseBody)),
+            Verdict::Kind::kDone);
+  EXPECT_EQ(probe->Ended(id).exit_signal, kBegunBeforeSignal);
+  EXPECT_EQ(probe->Recorded(id).exit_signal, kBegunBeforeSignal);
+  EXPECT_EQ(test::FileContent(OutputOf(launch.attempt)), "");
+}
+
 void TryALostField(Probe* probe, Capabilities* found) {
   const Codec& codec = probe->codec();
   std::string body = codec.SubmitBody(OneGpuLaunch(NewAttempt(), "#!/bin/bash\n"), "");
@@ -296,6 +312,7 @@ TEST(SlurmSupport, IsWhatTheCodecsAndThePageSay) {
     if (!probe.Serves()) continue;
     Capabilities can;
     TryALaunch(&probe, &can);
+    TryASecondStart(&probe);
     TryALostField(&probe, &can);
     TryARequeue(&probe, &can);
     TryANodesChange(&probe, &can);

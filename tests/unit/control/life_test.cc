@@ -221,7 +221,7 @@ TEST(LifeTest, WhatTheClusterStartedTwiceIsLost) {
   job.state = ClusterJobState::kFailed;
   job.start_ms = 20'000;
   job.end_ms = 21'000;
-  job.exit_code = kBegunBeforeExit;
+  job.exit_signal = kBegunBeforeSignal;
   const End end = EndOf(attempt, job);
   EXPECT_EQ(end.outcome, AttemptOutcome::kNodeFailed);
   EXPECT_EQ(end.reason.code, ReasonCode::kLostByCluster);
@@ -229,7 +229,7 @@ TEST(LifeTest, WhatTheClusterStartedTwiceIsLost) {
   EXPECT_EQ(end.end_ms, 5000);
   attempt.start_ms = attempt.last_seen_ms = 0;  // its first run was never seen, but it ran
   EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kNodeFailed);
-  job.exit_code = 1;
+  job.exit_signal = 9;
   EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kFailed);
 }
 

@@ -73,6 +73,31 @@ TEST_F(LostStateTest, WhatNobodyKnowsIsGivenUpSomeTimeAfterItsNodesHaveRegistere
   EXPECT_EQ(desk.Of(ref).reason.code, ReasonCode::kLostByCluster);
 }
 
+// The second start, which ends at once, was seen running.
+TEST_F(LostStateTest, WhatIsStartedAgainUnderItsIdIsChargedUntilItsFirstRunWasLastSeen) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  desk.Step(10 * kSecondMs);
+  ClusterJob job = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  job.start_ms = desk.Of(ref).start_ms;
+  desk.Offer(Observed{job});
+  desk.Step();
+  const TimeMs start = job.start_ms;
+  const TimeMs seen = desk.Of(ref).last_seen_ms;
+  desk.Step(20 * kSecondMs);
+  job.start_ms = desk.now;
+  desk.Offer(Observed{job});
+  desk.Step(kSecondMs);
+  EXPECT_GT(desk.Of(ref).last_seen_ms, seen);
+  job.state = ClusterJobState::kFailed;
+  job.end_ms = desk.now;
+  job.exit_signal = kBegunBeforeSignal;
+  desk.Offer(Observed{job});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
+  EXPECT_EQ(desk.Of(ref).start_ms, start);
+  EXPECT_EQ(desk.Of(ref).end_ms, seen);
+}
+
 // Its owner, in whose name Kezek releases it, may not release what an admin holds.
 TEST_F(LostStateTest, WhatAnAdminOfTheClusterHoldsIsALaunchThatFailed) {
   const JobId job = desk.Submit();
