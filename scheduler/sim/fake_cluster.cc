@@ -182,7 +182,10 @@ void FakeCluster::Send(const std::string& kind, const Followed& job, Act act,
     return end(20, Fate::kNotSent);
   }
   // Given anew, the id might be another's when the request arrives.
-  if (reaches && slurm_.Shown(job.cluster_job_id) == nullptr) return end(20, Fate::kDone);
+  if (reaches && slurm_.Shown(job.cluster_job_id) == nullptr) {
+    act();
+    return end(20, Fate::kDone);
+  }
   const auto deliver = [this, act](DurationMs after) {
     At(now_ + after, [this, act, state = slurm_.states_lost()] {
       if (slurm_.Answers() && slurm_.states_lost() == state) act();
