@@ -69,12 +69,13 @@ std::string RendezvousPort(const AttemptRef& attempt) {
 
 // Slurm may run it again before Kezek sees that it was requeued: that is another attempt's to do.
 // Its owner may have made Slurm's job one that is requeued. And a slurmctld that lost the news of a
-// run with its host starts it anew and counts no restart: what the run before leaves in the
-// attempt's folder tells, where there is one.
+// run with its host starts it anew under its id and counts no restart: what the run before leaves
+// in the attempt's folder tells, where there is one. A history that was lost with the database may
+// have left there what another id began.
 std::string RunsOnce() {
   return "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; "
-         "(set -C; : >\"$KEZEK_OUTPUT_DIR/.begun\") 2>/dev/null || "
-         "[ ! -e \"$KEZEK_OUTPUT_DIR/.begun\" ] || { kill -" +
+         "(set -C; : >\"$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID\") 2>/dev/null || "
+         "[ ! -e \"$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID\" ] || { kill -" +
          std::to_string(kBegunBeforeSignal) + " $$; exit 1; }; ";
 }
 

@@ -161,10 +161,10 @@ void TryALaunch(Probe* probe, Capabilities* found) {
 void TryASecondStart(Probe* probe) {
   const std::string folder = test::SlurmWorkFolder() + "/begun-before";
   std::filesystem::create_directories(folder);
-  std::ofstream(folder + "/.begun").flush();
   Launch launch = OneGpuLaunch(NewAttempt(), "#!/bin/bash\necho ran\n");
   launch.environment["KEZEK_OUTPUT_DIR"] = folder;
   const std::int64_t id = probe->Submitted(launch);
+  std::ofstream(folder + "/.begun-" + std::to_string(id)).flush();
   EXPECT_EQ(probe->VerdictOf("POST", probe->codec().JobPath(id), std::string(kReleaseBody)),
             Verdict::Kind::kDone);
   EXPECT_EQ(probe->Ended(id).exit_signal, kBegunBeforeSignal);

@@ -209,8 +209,9 @@ def mischarged(records):
             yield f"{name}: {charged} charged for a fault of the machine"
         row = row_of(records, attempt)
         if row is None:
-            never_began = attempt["outcome"] == "timed_out" and name not in records.begun
-            if attempt["outcome"] not in FAULTY and not never_began and not is_slurms(
+            to_its_limit = attempt["outcome"] == "timed_out" and runs_on_in_books(
+                records, name, attempt)
+            if attempt["outcome"] not in FAULTY and not to_its_limit and not is_slurms(
                     records, name, attempt, missing=True):
                 yield (f"{name}: Slurm has no run of {attempt['cluster_job_id']} at "
                        f"{attempt['start_ms'] // 1000}")
@@ -291,29 +292,31 @@ def unexplained(records):
             yield f"job {name} is cancelled by nobody ({job['reason']})"
         if state == "failed" and asked["code"] == 0 and not lost_at_a_fault(asked, numbers):
             yield f"job {name} has failed ({job['reason']}), and its script does not: {numbers}"
-        if state == "timed_out" and not runs_on_in_books(records, name,
-                                                                      numbers):
+        last = max(numbers, key=lambda one: int(one["number"]), default=None)
+        if state == "timed_out" and not (last and runs_on_in_books(
+                records, f"{name}.{last['number']}", last)):
             yield f"job {name} has timed out"
         well = [key for key in done if records.attempts[key]["outcome"] == "succeeded"]
         if len(well) > 1:
             yield f"job {name} came to its end in several runs: {done}"
 
 
-def runs_on_in_books(records, name, attempts):
+def runs_on_in_books(records, name, attempt):
     """A slurmctld that was killed has it running to its limit, though no node has heard of it, or
     it had ended: by its files. Counted, and not Kezek's."""
-    last = max(attempts, key=lambda one: int(one["number"]))
-    row = row_of(records, last)
+    row = row_of(records, attempt)
     # Where slurmdbd was never told of it slurmctld's word was all there is.
     start, over = (row["Start"], row["End"]) if row else (
-        last["start_ms"] // 1000, last["end_ms"] // 1000)
-    if over - start < last["limit_ms"] // 1000 - 2:
+        attempt["start_ms"] // 1000, attempt["end_ms"] // 1000)
+    limit_s = attempt["limit_ms"] // 1000
+    if "limit-changed" in records.stack.touched.get(f"kezek-{name.replace('.', '-')}", ()):
+        limit_s = min(limit_s, 60)  # Slurm's, and Kezek had not put it right yet
+    if over - start < limit_s - 2:
         return False
-    key = f"{name}.{last['number']}"
-    end = records.files.get(f"{key}.end")
-    if key in records.begun and not (end and float(end[0]) < over - 3):
+    end = records.files.get(f"{name}.end")
+    if name in records.begun and not (end and float(end[0]) < over - 3):
         return False
-    records.slurm_wrong.add(key)
+    records.slurm_wrong.add(name)
     return True
 
 

@@ -55,8 +55,8 @@ std::string ScriptOf(const Launch& launch) { return LaunchScript(launch, Plain()
 
 std::string Once() {
   return R"([ "${SLURM_RESTART_COUNT:-0}" = 0 ] || exit 0; )"
-         R"((set -C; : >"$KEZEK_OUTPUT_DIR/.begun") 2>/dev/null || )"
-         R"([ ! -e "$KEZEK_OUTPUT_DIR/.begun" ] || { kill -61 $$; exit 1; }; )";
+         R"((set -C; : >"$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID") 2>/dev/null || )"
+         R"([ ! -e "$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID" ] || { kill -61 $$; exit 1; }; )";
 }
 
 // Where the ranks of TwoNodes() meet.
