@@ -13,6 +13,7 @@
 #include "kezek/output_path.h"
 #include "output/access_list.h"
 #include "output/descriptor.h"
+#include "output/job_folders.h"
 
 namespace kezek::output {
 namespace {
@@ -140,6 +141,8 @@ Result<std::unique_ptr<OutputRoot>> OutputRoot::Open(const std::string& root) {
 }
 
 OutputRoot::~OutputRoot() { ::close(fd_); }
+
+Result<JobId> OutputRoot::HighestJob() const { return output::HighestJob(fd_); }
 
 Result<void> OutputRoot::Prepare(const AttemptRef& attempt, const std::string& unix_account) {
   const auto uid = FindUid(unix_account);

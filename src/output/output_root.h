@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "kezek/ids.h"
 #include "kezek/output.h"
 #include "kezek/result.h"
 
@@ -24,6 +25,9 @@ class OutputRoot final : public OutputFolders, public OutputReader {
   ~OutputRoot() override;
   OutputRoot(const OutputRoot&) = delete;
   OutputRoot& operator=(const OutputRoot&) = delete;
+
+  // The highest number of a job that has a folder here, whatever the database knows.
+  Result<JobId> HighestJob() const;
 
   Result<void> Prepare(const AttemptRef& attempt, const std::string& unix_account) override;
   Result<OutputPiece> Read(const std::string& path, std::int64_t offset,

@@ -5,32 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <optional>
-#include <string_view>
 #include <utility>
 
 #include "output/descriptor.h"
+#include "output/job_folders.h"
 #include "output/removal.h"
 
 namespace kezek::output {
-namespace {
-
-// The job a folder is named after, "48211" or "48211_7"; none of any other name.
-std::optional<JobRef> JobOfFolder(std::string_view name) {
-  JobRef ref{JobId{}, kNoElement};
-  const char* const end = name.data() + name.size();
-  auto parsed = std::from_chars(name.data(), end, ref.id.value);
-  if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '_') {
-    parsed = std::from_chars(parsed.ptr + 1, end, ref.element);
-  }
-  // Only as Kezek writes it: no sign, no leading zeros.
-  const bool ours = parsed.ec == std::errc() && ref.id.value > 0 && ToText(ref) == name;
-  return ours ? std::optional(ref) : std::nullopt;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Sweeper>> Sweeper::Open(const std::string& root, const SweepRules& rules) {
   const int fd = ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return SystemError(Code::kFailedPrecondition, "open folder " + root, errno);

@@ -49,7 +49,8 @@ class PostgresStore::Committer {
                   .usage_horizon_ms = options_.usage_horizon_ms,
                   .host = options_.host,
                   .address = options_.address,
-                  .cipher = options_.cipher},
+                  .cipher = options_.cipher,
+                  .highest_job = options_.highest_job},
                  clock),
         herald_(std::move(observers)),
         thread_([this] { Loop(); }) {}

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,10 @@ struct StoreOptions {
   std::string address;  // where this daemon's API answers, told to standbys while it leads
   // Seals environments; without it they lie as they are. Its keys are checked by Lead.
   std::shared_ptr<const Cipher> cipher;
+  // The highest number of a job that was ever handed over, as is known beside the database: one
+  // that was restored has forgotten some, and theirs are not given again. Asked for when it begins
+  // to lead; empty: there is none.
+  std::function<Result<JobId>()> highest_job;
   DurationMs patience_ms = 2'000;  // without a database, before what waits is UNAVAILABLE
   Meter* meter = nullptr;          // told of every transaction; outlives the store; null: nobody
 };

@@ -111,11 +111,15 @@ Result<Snapshot> Session::Lead() {
       const auto prepared = PrepareEnvironments(*connection_, *options_.cipher);
       if (!prepared) return prepared.error();
     }
+    Result<JobId> highest = JobId{};
+    if (options_.highest_job) highest = options_.highest_job();
+    if (!highest) return highest.error();
     const std::int64_t epoch = IssueEpoch();
     Snapshot snapshot;
     {
       pqxx::transaction<pqxx::repeatable_read> work(*connection_);
       counters_ = ReadCounters(work);
+      counters_.next_job = std::max(counters_.next_job, highest->value + 1);
       const TimeMs now_ms = Now(counters_);
       work.exec_params0("delete from submission_keys where time_ms < $1",
                         now_ms - options_.idempotency_ms);
@@ -400,6 +404,7 @@ std::vector<Committed> Session::Recover(std::span<Write* const> in_doubt) {
       AnswerFromStore(work, *write, before);
     }
     counters_ = ReadCounters(work);
+    counters_.next_job = std::max(counters_.next_job, before.next_job);
     counters_.last_time_ms = std::max(counters_.last_time_ms, before.last_time_ms);
     missed.time_ms = counters_.last_time_ms;
     work.commit();

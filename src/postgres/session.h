@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,6 +42,7 @@ struct SessionOptions {
   std::string host;     // this one, for the record of epochs
   std::string address;  // where the API answers, for standbys
   std::shared_ptr<const Cipher> cipher;
+  std::function<Result<JobId>()> highest_job;  // as in StoreOptions
 };
 
 class Session {

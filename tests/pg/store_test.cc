@@ -67,6 +67,26 @@ TEST_F(StoreTest, StoresASubmissionWithPayloadAndEvent) {
   EXPECT_EQ(Sql(database_.admin, "select reason->>'code' from events").at(0), "SUBMITTED");
 }
 
+TEST(HighestJobTest, NumbersOfWhatARestoredDatabaseHasForgottenAreNotGivenAgain) {
+  const test::Database database = test::FreshDatabase(test::ServerFolder());
+  test::StepClock clock;
+  Recorder recorder;
+  bool away = true;
+  PostgresStore store({.conninfo = database.app,
+                       .highest_job =
+                           [&] {
+                             const Error hangs{Code::kUnavailable, "no such folder", {}};
+                             return away ? Result<JobId>(hangs) : Result<JobId>(JobId{41});
+                           }},
+                      clock, {&recorder});
+  EXPECT_EQ(store.Lead().error().message, "no such folder");
+  away = false;
+  ASSERT_TRUE(store.Lead().has_value());
+  const auto answer = SubmitNow(store, {MakeSubmission("k1")});
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->at(0).id, JobId{42});
+}
+
 TEST_F(StoreTest, WarningsAreEventsBehindTheSubmission) {
   Submission warned = MakeSubmission("k2");
   warned.warnings = {{ReasonCode::kWarning, {{"field", "-p"}}},

@@ -157,8 +157,15 @@ std::string HostName() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
+Result<std::shared_ptr<output::OutputRoot>> OpenOutput(const std::string& root) {
+  auto opened = output::OutputRoot::Open(root);
+  if (!opened) return opened.error();
+  return std::shared_ptr<output::OutputRoot>(std::move(*opened));
+}
+
 postgres::StoreOptions StoreOf(const config::Config& config, Meter* meter,
-                               std::shared_ptr<const Cipher> cipher) {
+                               std::shared_ptr<const Cipher> cipher,
+                               std::shared_ptr<const output::OutputRoot> output) {
   postgres::StoreOptions options;
   options.conninfo = config.database.url;
   options.usage_horizon_ms = 41 * config.scheduling.half_life_ms;
@@ -166,6 +173,7 @@ postgres::StoreOptions StoreOf(const config::Config& config, Meter* meter,
   options.address = config.grpc_advertise.empty() ? config.grpc_listen : config.grpc_advertise;
   options.meter = meter;
   options.cipher = std::move(cipher);
+  options.highest_job = [output = std::move(output)] { return output->HighestJob(); };
   return options;
 }
 
@@ -353,9 +361,8 @@ Result<void> Serve(const config::Config& config, const std::string& config_file)
   if (!keys) return InKeyFile(keys.error());
   const auto installation = PrepareDatabase(config.database, clock);
   if (!installation) return installation.error();
-  auto opened = output::OutputRoot::Open(config.output_root);
-  if (!opened) return opened.error();
-  const std::shared_ptr<output::OutputRoot> output = std::move(*opened);
+  const auto output = OpenOutput(config.output_root);
+  if (!output) return output.error();
 
   metrics::Metrics metrics(KEZEK_VERSION, clock.Now());
   Relay relay;
@@ -363,13 +370,14 @@ Result<void> Serve(const config::Config& config, const std::string& config_file)
   const auto accounts = std::make_shared<HostAccounts>();
   munge::MungeProofs proofs(config.munge.socket);
   ControllerThread controller(*control, clock);
-  postgres::PostgresStore store(StoreOf(config, &metrics, *keys), clock, {&controller, &relay});
+  postgres::PostgresStore store(StoreOf(config, &metrics, *keys, *output), clock,
+                                {&controller, &relay});
   postgres::ReadPool readers({.conninfo = config.database.url,
                               .threads = static_cast<std::size_t>(config.database.readers)},
                              clock);
   slurm::SlurmCluster slurm(SlurmOf(config.slurm, *installation, &metrics), clock,
                             controller.sink());
-  PreparedCluster cluster({&slurm, output, accounts, config.min_uid}, controller.sink());
+  PreparedCluster cluster({&slurm, *output, accounts, config.min_uid}, controller.sink());
 
   SiteParts site(config, config_file, &metrics, clock);
   const auto web = StartWeb(config, metrics, controller, readers, clock);
@@ -378,7 +386,7 @@ Result<void> Serve(const config::Config& config, const std::string& config_file)
                          .submit = &store,
                          .read = &readers,
                          .clock = &clock,
-                         .output = output.get(),
+                         .output = output->get(),
                          .unix_accounts = accounts.get(),
                          .meter = &metrics,
                          .proofs = config.munge.on ? &proofs : nullptr};

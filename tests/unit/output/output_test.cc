@@ -123,6 +123,15 @@ TEST_F(OutputTest, PreparingTwiceIsNoError) {
   Prepare();
 }
 
+TEST_F(OutputTest, TheHighestJobIsThatOfAFolder) {
+  EXPECT_EQ(output_->HighestJob()->value, 0);
+  Prepare();
+  for (const char* name : {"7", "48212x", "0050000", "-60000", "50000_"}) {
+    fs::create_directory(root_ + "/" + name);
+  }
+  EXPECT_EQ(output_->HighestJob()->value, 48211);
+}
+
 TEST_F(OutputTest, NobodyElseGetsIn) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become another user";
   Prepare();
