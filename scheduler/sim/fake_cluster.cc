@@ -143,6 +143,7 @@ void FakeCluster::Submit(Launch launch) {
     deliver(random_.Between(200, 10'000));
   }
   const std::int64_t id = slurm_.Take(launch);
+  if (id == 0) return Answer(20, LaunchRefused{attempt, false, "No more job ids"});
   if (silent || random_.Permille(faults_.answer_lost_done)) return Answer(kRequestTimeoutMs, lost);
   const bool late = random_.Permille(faults_.answer_late);
   if (late) slurm_.Count("answers late");

@@ -183,6 +183,7 @@ std::int64_t FakeSlurm::Take(const Launch& launch) {
   const auto next = [this] {
     return faults_.ids != 0 && next_id_ >= faults_.ids ? 1 : next_id_ + 1;
   };
+  if (faults_.ids != 0 && by_id_.size() >= static_cast<std::size_t>(faults_.ids)) return 0;
   while (by_id_.contains(next_id_)) next_id_ = next();
   FakeJob job;
   job.serial = ++last_serial_;

@@ -86,7 +86,8 @@ class FakeSlurm {
   // With what strangers use.
   std::vector<Node> Nodes() const;
 
-  // Requests, while slurmctld answers. True: done.
+  // Requests, while slurmctld answers. True: done. Taken: its id, or 0 if all ids that there are
+  // belong to jobs that it knows.
   std::int64_t Take(const Launch& launch);
   bool Release(std::int64_t id, const std::string& unix_account);
   bool Cancel(std::int64_t id, const std::string& unix_account);
