@@ -137,18 +137,28 @@ void AddWarnings(const CommandOutcome& outcome, v1::UpdateResponse* response) {
 void AddWarnings(const CommandOutcome&, v1::CancelResponse*) {}
 void AddWarnings(const CommandOutcome&, v1::RequeueResponse*) {}
 
-// Reads the jobs, lets `decide` turn them into one command, gives it.
-template <class Response, class Decide>
-void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerContext* context,
-           std::shared_ptr<Change<Response>> change, Decide decide) {
-  auto viewer =
-      Authorise(kGetJobs, Authorization(*context), change->caller->view, parts.clock->Now());
-  if (!viewer) return change->reply.Fail(viewer.error());
-  change->viewer = std::make_shared<const Caller>(std::move(*viewer));
-  parts.read->Read([parts, settings, change, decide](Reader& reader) {
+Result<void> CheckCancel(const v1::CancelRequest& request) {
+  FieldChecks checks;
+  checks.Require(request.signal().empty() || !SignalName(request.signal()).empty(), "signal",
+                 "is no signal's name without SIG, such as USR1, nor a number from 1 to 64");
+  checks.Text("comment", request.comment(), 4096);
+  return checks.ok() ? Result<void>() : checks.error();
+}
+
+Result<void> CheckRequeue(const v1::RequeueRequest& request) {
+  FieldChecks checks;
+  checks.Text("comment", request.comment(), 4096);
+  return checks.ok() ? Result<void>() : checks.error();
+}
+
+// Reads the jobs, lets `plan` turn the request and them into one command, gives it.
+template <class Request, class Response, class Plan>
+void Decide(const Parts& parts, const Settings& settings, const Request* request,
+            const std::shared_ptr<Change<Response>>& change, Plan plan) {
+  parts.read->Read([parts, settings, request, change, plan](Reader& reader) {
     const auto records = LoadToChange(reader, *change->caller, *change->viewer, change->refs);
     if (!records) return change->reply.Fail(records.error());
-    auto command = decide(*records);
+    auto command = plan(*change->caller, *request, *records);
     if (!command) return change->reply.Fail(command.error());
     if (command->changes.empty()) return AnswerJobs(parts, settings, change);
     parts.desk->Do({change->caller->user, change->caller->name, std::move(*command)},
@@ -160,71 +170,52 @@ void Serve(const Parts& parts, const Settings& settings, grpc::CallbackServerCon
   });
 }
 
+// What the rpcs have in common that change jobs: `check` looks at what else the request says.
+template <class Request, class Response, class Check, class Plan>
+grpc::ServerUnaryReactor* ServeChange(const Parts& parts, const Settings& settings,
+                                      std::string_view method, grpc::CallbackServerContext* context,
+                                      const Request* request, Response* response, Check check,
+                                      Plan plan) {
+  return rpc::Serve(context, parts, method, *request, [&](const auto& caller, const Reply& reply) {
+    const auto cluster = CheckCluster(settings, request->cluster());
+    if (!cluster) return reply.Fail(cluster.error());
+    const auto checked = check(*request);
+    if (!checked) return reply.Fail(checked.error());
+    auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMost));
+    if (!refs) return reply.Fail(refs.error());
+    auto viewer = Authorise(kGetJobs, Authorization(*context), caller->view, parts.clock->Now());
+    if (!viewer) return reply.Fail(viewer.error());
+    const auto change = std::make_shared<Change<Response>>(
+        Change<Response>{.caller = caller,
+                         .viewer = std::make_shared<const Caller>(std::move(*viewer)),
+                         .refs = std::move(*refs),
+                         .response = response,
+                         .reply = reply});
+    Decide(parts, settings, request, change, plan);
+  });
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* JobServiceImpl::Cancel(grpc::CallbackServerContext* context,
                                                  const v1::CancelRequest* request,
                                                  v1::CancelResponse* response) {
-  return rpc::Serve(
-      context, parts_, kCancelJobs, *request, [&](const auto& caller, const Reply& reply) {
-        const auto cluster = CheckCluster(settings_, request->cluster());
-        if (!cluster) return reply.Fail(cluster.error());
-        FieldChecks checks;
-        checks.Require(request->signal().empty() || !SignalName(request->signal()).empty(),
-                       "signal",
-                       "is no signal's name without SIG, such as USR1, nor a number from 1 to 64");
-        checks.Text("comment", request->comment(), 4096);
-        if (!checks.ok()) return reply.Fail(checks.error());
-        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMost));
-        if (!refs) return reply.Fail(refs.error());
-        auto change = std::make_shared<Change<v1::CancelResponse>>(Change<v1::CancelResponse>{
-            .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
-        Serve(parts_, settings_, context, change,
-              [caller, request](const std::vector<JobRecord>& records) {
-                return PlanCancel(*caller, *request, records);
-              });
-      });
+  return ServeChange(parts_, settings_, kCancelJobs, context, request, response, CheckCancel,
+                     PlanCancel);
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Update(grpc::CallbackServerContext* context,
                                                  const v1::UpdateRequest* request,
                                                  v1::UpdateResponse* response) {
-  return rpc::Serve(
-      context, parts_, kUpdateJobs, *request, [&](const auto& caller, const Reply& reply) {
-        const auto cluster = CheckCluster(settings_, request->cluster());
-        if (!cluster) return reply.Fail(cluster.error());
-        const auto checked = CheckUpdate(*request);
-        if (!checked) return reply.Fail(checked.error());
-        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMost));
-        if (!refs) return reply.Fail(refs.error());
-        auto change = std::make_shared<Change<v1::UpdateResponse>>(Change<v1::UpdateResponse>{
-            .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
-        Serve(parts_, settings_, context, change,
-              [caller, request](const std::vector<JobRecord>& records) {
-                return PlanUpdate(*caller, *request, records);
-              });
-      });
+  return ServeChange(parts_, settings_, kUpdateJobs, context, request, response, CheckUpdate,
+                     PlanUpdate);
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Requeue(grpc::CallbackServerContext* context,
                                                   const v1::RequeueRequest* request,
                                                   v1::RequeueResponse* response) {
-  return rpc::Serve(
-      context, parts_, kRequeueJobs, *request, [&](const auto& caller, const Reply& reply) {
-        const auto cluster = CheckCluster(settings_, request->cluster());
-        if (!cluster) return reply.Fail(cluster.error());
-        FieldChecks checks;
-        checks.Text("comment", request->comment(), 4096);
-        if (!checks.ok()) return reply.Fail(checks.error());
-        auto refs = ReadJobs(request->jobs(), static_cast<std::size_t>(kElementsMost));
-        if (!refs) return reply.Fail(refs.error());
-        auto change = std::make_shared<Change<v1::RequeueResponse>>(Change<v1::RequeueResponse>{
-            .caller = caller, .refs = std::move(*refs), .response = response, .reply = reply});
-        Serve(parts_, settings_, context, change,
-              [caller, request](const std::vector<JobRecord>& records) {
-                return PlanRequeue(*caller, *request, records);
-              });
-      });
+  return ServeChange(parts_, settings_, kRequeueJobs, context, request, response, CheckRequeue,
+                     PlanRequeue);
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::ReportCheckpoint(
