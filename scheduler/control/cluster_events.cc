@@ -33,6 +33,19 @@ void Seen(Core& core, Attempt attempt) {
   }
 }
 
+// A controller that lost the news of its start, or a run of the job, has it waiting again under the
+// same id. Believed when it still is some time later: what it tells may be older than the start.
+bool WaitsAgain(Core& core, const Attempt& attempt, const ClusterJob& job) {
+  if (attempt.state != AttemptState::kRunning || attempt.end_ms != 0) return false;
+  if (job.state != ClusterJobState::kPending || job.restarts > 0) return false;
+  FollowUp& follow = core.follow[attempt.ref];
+  if (follow.waits_again_ms == 0) follow.waits_again_ms = core.now + 2 * core.config.retry_ms;
+  if (core.now >= follow.waits_again_ms) return true;
+  follow.look_at_ms = follow.waits_again_ms;
+  core.attend.insert(attempt.ref);
+  return false;
+}
+
 void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
   FollowUp& follow = core.follow[attempt.ref];
   const bool waits = !job.held || attempt.released || follow.release_sent_ms != 0;
@@ -92,12 +105,15 @@ void NoteLimit(Core& core, const Attempt& attempt, const ClusterJob& job) {
   if (job.limit_ms != 0) core.attend.insert(attempt.ref);
 }
 
-// A controller that lost its state knows of its nodes only what they have told it since.
+// A controller that lost its state knows of its nodes only what they have told it since. One that
+// it has no more in its configuration will not register, and runs nothing of its.
 bool HaveRegistered(const Core& core, const Placement& placement) {
   return std::all_of(placement.begin(), placement.end(), [&](const NodeGrant& grant) {
-    const auto node = core.state.nodes().find(grant.node);
-    return node != core.state.nodes().end() &&
-           (node->second.health == NodeHealth::kUp || node->second.health == NodeHealth::kDraining);
+    const auto found = core.state.nodes().find(grant.node);
+    if (found == core.state.nodes().end()) return core.nodes_seen;
+    const Node& node = found->second;
+    return node.health == NodeHealth::kUp || node.health == NodeHealth::kDraining ||
+           (node.health == NodeHealth::kDown && node.health_reason == kNotListed);
   });
 }
 
@@ -136,6 +152,12 @@ void OnOwn(Core& core, ClusterJob job) {
   ToNodes(core.state.nodes(), core.JobOf(ref.job).spec->shape.gpu_type, &job.granted);
   Attempt attempt = *core.state.FindAttempt(ref);
   NoteLimit(core, attempt, job);
+  if (WaitsAgain(core, attempt, job)) {
+    attempt.end_ms = std::max(attempt.start_ms, attempt.last_seen_ms);
+    core.Put(attempt);
+    core.tick_wanted = true;  // it is in no limit any more
+    return SetEnding(core, ref, Ending::kRequeue, {ReasonCode::kNodeFailed, {}});
+  }
   if (job.restarts > 0) {
     // Requeued below us, by its owner or by the cluster: this run is over, a new attempt follows.
     if (attempt.start_ms == 0 && job.run_start_ms != 0) {  // begun and over while nobody looked
@@ -155,6 +177,7 @@ void OnOwn(Core& core, ClusterJob job) {
   }
   if (job.state == ClusterJobState::kPending) return OnPending(core, attempt, job);
   if (IsClosedByNobody(job) && MayRunOn(core, attempt)) return;
+  // Of one that was barred nobody saw the run before.
   const bool never_ran = HasEnded(job.state) && EndOf(attempt, job).start_ms == 0;
   if (attempt.state == AttemptState::kStarting && !never_ran) {
     StartAttempt(core, attempt, job);
@@ -185,6 +208,7 @@ void OnOwn(Core& core, ClusterJob job) {
     core.Put(attempt);
   }
   FollowPlacement(core, attempt, job);
+  core.follow[ref].waits_again_ms = 0;
   Seen(core, *core.state.FindAttempt(ref));
 }
 

@@ -217,14 +217,20 @@ bool IsAnotherRun(const Attempt& attempt, const ClusterJob& job) {
   return attempt.start_ms != 0 && (job.restarts > 0 || (attempt.end_ms != 0 && other_start));
 }
 
+// A second start that ended at once. Of its own doing a job may end by that signal, too: then its
+// start is the one that was seen, or it has run for a while.
+bool WasBarred(const Attempt& attempt, const ClusterJob& job) {
+  if (job.state != ClusterJobState::kFailed || job.exit_signal != kBegunBeforeSignal) return false;
+  if (attempt.start_ms != 0) return job.start_ms != attempt.start_ms;
+  constexpr DurationMs kAtOnce = 2 * kSecondMs;
+  return job.end_ms - job.start_ms <= kAtOnce;
+}
+
 }  // namespace
 
 End EndOf(const Attempt& known, const ClusterJob& job) {
+  if (WasBarred(known, job)) return EndOfLost(known);
   Attempt attempt = known;
-  if (job.state == ClusterJobState::kFailed && job.exit_signal == kBegunBeforeSignal) {
-    if (attempt.start_ms == 0) attempt.start_ms = job.start_ms;
-    return EndOfLost(attempt);
-  }
   attempt.ending = EndingThatCounts(known, job);
   End end;
   end.start_ms = job.start_ms != 0 ? job.start_ms : attempt.start_ms;

@@ -157,7 +157,7 @@ void OnNodes(Core& core, const NodesObserved& observed) {
   for (const Node& node : gone) {
     Node after = node;
     after.health = NodeHealth::kDown;
-    after.health_reason = "the cluster does not list it";
+    after.health_reason = kNotListed;
     Take(core, node, after);
   }
 }

@@ -20,7 +20,8 @@ void FakeSlurm::EachMinute() {
   std::erase_if(down_nodes_, [&](const auto& item) { return item.second <= now_; });
   std::erase_if(strangers_, [&](const auto& item) { return item.second.first <= now_; });
   if (random_.Permille(faults_.books_away)) {
-    books_back_ = now_ + random_.Between(10 * kSecondMs, 30 * kMinuteMs);
+    const DurationMs most = random_.Permille(200) ? 5 * kHourMs : 30 * kMinuteMs;
+    books_back_ = now_ + random_.Between(10 * kSecondMs, most);
     Note("slurmdbd away", "for " + std::to_string(books_back_ - now_) + " ms");
   }
   if (!Answers()) return;

@@ -32,7 +32,7 @@ struct Faults {
   std::int32_t killed = 0;      // what it had taken in the last second is lost, its ids given again
   std::int32_t begun_cold = 0;  // without its state; ids go on
   std::int32_t wiped = 0;       // likewise, and ids begin at 1 again
-  std::int32_t books_away = 0;  // slurmdbd does not answer for up to half an hour
+  std::int32_t books_away = 0;  // slurmdbd does not answer for up to half an hour, or five hours
   std::int32_t books_lag = 0;   // of the time: how late its news are, in tens of milliseconds
   std::int64_t ids = 0;         // how many there are before they come round; 0: no end
   // Other hands on our jobs, each minute.

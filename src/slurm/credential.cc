@@ -82,13 +82,14 @@ Result<std::string> Credential::FromFile() {
 
 Result<std::string> Credential::Signed() {
   const TimeMs now = clock_.Now();
-  if (!token_.empty() && now + kRenewBefore < expires_ms_ && now + kLifetime >= expires_ms_) {
-    return token_;
-  }
+  const std::int64_t stamp = FileStamp(options_.jwt_key_file);
+  const bool same = stamp != 0 && stamp == file_stamp_;
+  if (same && now + kRenewBefore < expires_ms_ && now + kLifetime >= expires_ms_) return token_;
   const auto key = ReadSecret(options_.jwt_key_file);
   if (!key) return key.error();
   token_ = SignToken(*key, options_.user, now, kLifetime);
   expires_ms_ = now + kLifetime;
+  file_stamp_ = stamp;
   return token_;
 }
 

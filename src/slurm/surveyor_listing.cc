@@ -74,7 +74,7 @@ void Surveyor::TakeListing(JobsAnswer answer) {
   }
   odd_ = std::move(odd);
   listing_ = std::move(answer.jobs);
-  auto changes = watch_.TakeListing(listing_);
+  auto changes = watch_.TakeListing(listing_, clock_.Now());
   Report(std::move(changes.observed));
   for (auto& job : changes.missing) looks_due_.try_emplace(job.attempt, std::move(job));
   ReportNodes(false);

@@ -8,6 +8,7 @@ namespace kezek::slurm {
 namespace {
 
 constexpr DurationMs kReadEveryMost = 1000;
+constexpr DurationMs kToldAgainAfter = 30 * kSecondMs;
 constexpr DurationMs kUrgentEveryMost = 10 * kSecondMs;  // of a suspended job the GPUs tell nothing
 
 // What Slurm tells only while the job runs.
@@ -211,7 +212,7 @@ void Watch::BeginListing() {
 
 void Watch::EndListing() { listing_ = false; }
 
-Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
+Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing, TimeMs now) {
   Changes changes;
   over_ = listing_ ? std::move(over_since_) : std::set<std::int64_t>();
   over_since_.clear();
@@ -221,7 +222,12 @@ Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing) {
     if (found == nullptr) continue;
     seen.insert(found->job.attempt);
     if (listing_ && found->was_read) continue;
-    if (auto job = Update(found, live)) changes.observed.push_back(*std::move(job));
+    auto job = Update(found, live);
+    const bool alive = found->reported->state == ClusterJobState::kRunning;
+    if (!job && alive && now >= found->told_ms + kToldAgainAfter) job = found->reported;
+    if (!job) continue;
+    found->told_ms = now;
+    changes.observed.push_back(*std::move(job));
   }
   for (const auto& [attempt, entry] : followed_) {
     const bool over = entry.reported && HasEnded(entry.reported->state);

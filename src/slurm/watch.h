@@ -81,7 +81,8 @@ class Watch {
   // those that are followed since it began it says nothing.
   void BeginListing();
   void EndListing();  // without an answer
-  Changes TakeListing(const std::vector<LiveJob>& listing);
+  // What runs is told of again now and then, unchanged: it was seen alive.
+  Changes TakeListing(const std::vector<LiveJob>& listing, TimeMs now);
 
   // Jobs that are ours by name or tag, of the listing that was just taken.
   std::vector<ClusterJob> OurJobs(const std::vector<LiveJob>& listing) const;
@@ -95,6 +96,7 @@ class Watch {
   struct Entry {
     Followed job;
     std::optional<ClusterJob> reported;
+    TimeMs told_ms = 0;  // by a listing
     bool hinted = false;
     bool is_odd = false;   // is not as it was reported, by what was hinted last
     TimeMs next_read = 0;  // while it is hot

@@ -200,6 +200,12 @@ std::vector<Finding> JudgeSlurmConfig(const std::map<std::string, std::string>& 
   judge.Holds(kProblem, "GresTypes", {"gpu"}, "there are no GPUs to give");
   judge.Is(kProblem, "AccountingStorageType", "accounting_storage/slurmdbd",
            "ends are lost when slurmctld forgets a job");
+  judge.Holds(kProblem, "AccountingStorageTRES", {"gres/gpu"},
+              "the accounting does not say how many GPUs a run had");
+  judge.Holds(kWarning, "AccountingStoreFlags", {"job_comment"},
+              "the accounting does not say which runs are Kezek's");
+  judge.Holds(kWarning, "AccountingStorageEnforce", {"associations"},
+              "who has no account in Slurm may run jobs beside Kezek");
   judge.Holds(kWarning, "PrivateData", {"accounts", "jobs", "reservations", "usage", "users"},
               "institutions see each other's in Slurm");
   judge.Is(kWarning, "JobRequeue", "0", "Kezek decides what runs again");

@@ -216,6 +216,9 @@ def mischarged(records):
                 yield (f"{name}: Slurm has no run of {attempt['cluster_job_id']} at "
                        f"{attempt['start_ms'] // 1000}")
             continue
+        if row["State"] == "COMPLETED" and attempt["outcome"] in (*FAULTY, "requeued") and \
+                records.files.get(f"{name}.end", ["", ""])[1:] == ["done"]:
+            yield f"{name} is {attempt['outcome']}, and it has completed by Slurm's accounting"
         if not row["End"]:
             if attempt["outcome"] not in FAULTY and not is_slurms(
                     records, name, attempt, missing=False):

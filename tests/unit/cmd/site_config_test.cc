@@ -19,7 +19,10 @@ namespace kezek::kezekd {
 namespace {
 
 constexpr const char* kGood = R"(Configuration data as of 2026-11-23T09:00:00
+AccountingStorageEnforce = associations,limits,qos
+AccountingStorageTRES   = cpu,mem,energy,node,billing,gres/gpu,gres/gpu:h200
 AccountingStorageType   = accounting_storage/slurmdbd
+AccountingStoreFlags    = job_comment
 AuthAltTypes            = auth/jwt
 FirstJobId              = 1
 GresTypes               = gpu,nic
@@ -58,6 +61,9 @@ TEST(SlurmConfigTest, EachSettingIsJudged) {
       {"SelectType", "select/linear", CheckState::kProblem, "select/linear"},
       {"GresTypes", "(null)", CheckState::kProblem, "lacks gpu"},
       {"AccountingStorageType", "accounting_storage/none", CheckState::kProblem, "ends are lost"},
+      {"AccountingStorageTRES", "cpu,mem", CheckState::kProblem, "how many GPUs"},
+      {"AccountingStoreFlags", "(null)", CheckState::kWarning, "which runs are Kezek's"},
+      {"AccountingStorageEnforce", "none", CheckState::kWarning, "beside Kezek"},
       {"PrivateData", "jobs,users", CheckState::kWarning, "lacks accounts,reservations,usage"},
       {"JobRequeue", "1", CheckState::kWarning, "what runs again"},
       {"MessageTimeout", "30 sec", CheckState::kProblem, "lost request"},

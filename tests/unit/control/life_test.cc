@@ -227,8 +227,13 @@ TEST(LifeTest, WhatTheClusterStartedTwiceIsLost) {
   EXPECT_EQ(end.reason.code, ReasonCode::kLostByCluster);
   EXPECT_EQ(end.start_ms, 1000);
   EXPECT_EQ(end.end_ms, 5000);
-  attempt.start_ms = attempt.last_seen_ms = 0;  // its first run was never seen, but it ran
-  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kNodeFailed);
+  attempt.start_ms = attempt.last_seen_ms = 0;  // its first run was never seen
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kLaunchFailed);
+  job.end_ms = 60'000;  // what ran that long was not barred
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kFailed);
+  attempt.start_ms = job.start_ms;  // nor what ran for the first time
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kFailed);
+  attempt.start_ms = 1000;
   job.exit_signal = 9;
   EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kFailed);
 }

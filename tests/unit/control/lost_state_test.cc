@@ -97,6 +97,56 @@ TEST_F(LostStateTest, WhatIsStartedAgainUnderItsIdIsChargedUntilItsFirstRunWasLa
   EXPECT_EQ(desk.Of(ref).end_ms, seen);
 }
 
+// A controller that went back in time has it waiting, perhaps for hours.
+TEST_F(LostStateTest, WhatWaitsAgainAfterItHasRunHasEndedWhenItWasLastSeen) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  const TimeMs start = desk.Of(ref).start_ms;
+  desk.Step(10 * kSecondMs);
+  desk.Offer(Observed{desk.Seen(ref, 900, ClusterJobState::kRunning)});
+  desk.Step();
+  const TimeMs seen = desk.now;
+  ClusterJob waits = desk.Seen(ref, 900, ClusterJobState::kPending);
+  waits.start_ms = 0;
+  desk.Offer(Observed{waits});
+  desk.Step(kSecondMs);
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kNone) << "the news may be older than the start";
+  desk.Step(2 * desk.config.retry_ms);
+  desk.Offer(Observed{waits});
+  EXPECT_EQ(DeskOfOne::All<CancelAction>(desk.Step()).size(), 1U);
+  ClusterJob over = desk.Seen(ref, 900, ClusterJobState::kCancelled);
+  over.start_ms = 0;
+  over.granted.clear();
+  over.end_ms = desk.now + kHourMs;
+  desk.Offer(Observed{over});
+  desk.Step(kHourMs);
+  EXPECT_EQ(desk.Of(ref).state, AttemptState::kEnded);
+  EXPECT_EQ(desk.Of(ref).start_ms, start);
+  EXPECT_EQ(desk.Of(ref).end_ms, seen);
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
+}
+
+TEST_F(LostStateTest, OldNewsOfWaitingEndNothing) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  ClusterJob waits = desk.Seen(ref, 900, ClusterJobState::kPending);
+  waits.start_ms = 0;
+  desk.Offer(Observed{waits});
+  desk.Step(desk.config.retry_ms);
+  desk.Offer(Observed{desk.Seen(ref, 900, ClusterJobState::kRunning)});
+  desk.Step(2 * desk.config.retry_ms);
+  desk.Offer(Observed{waits});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+}
+
+TEST_F(LostStateTest, ANodeThatHasLeftTheClusterRunsNothingThatIsLost) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  desk.Offer(NodesObserved{});
+  desk.Step();
+  desk.Offer(Unknown{900, ref});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).reason.code, ReasonCode::kLostByCluster);
+}
+
 // Its owner, in whose name Kezek releases it, may not release what an admin holds.
 TEST_F(LostStateTest, WhatAnAdminOfTheClusterHoldsIsALaunchThatFailed) {
   const JobId job = desk.Submit();

@@ -220,7 +220,10 @@ TEST_F(HttpTest, SignedTokensAreRenewedAtHalfTime) {
   clock_.now += 4 * kMinuteMs;
   EXPECT_EQ(*credential.Token(), first);
   clock_.now += 2 * kMinuteMs;
-  EXPECT_NE(*credential.Token(), first);
+  const std::string second = *credential.Token();
+  EXPECT_NE(second, first);
+  std::ofstream(key) << "another, of another length, 0123456789abcdef";
+  EXPECT_NE(*credential.Token(), second) << "the key was rotated";
   std::remove(key.c_str());
   clock_.now += kHourMs;
   EXPECT_EQ(credential.Token().error().code, Code::kUnauthenticated);

@@ -89,9 +89,8 @@ TEST(Watch, AGpuThatNobodyIsKnownToHaveTellsOfAStart) {
   EXPECT_FALSE(watch.Hint({{"n01", {3, 4, 6}}}, {}, 0));
   ASSERT_EQ(watch.Hot(0, 9).size(), 1U);
   EXPECT_EQ(watch.Hot(0, 9).front().job.attempt, kSecond);
-  ASSERT_TRUE(
-      watch.TakeListing({running, Live(11, kSecond, ClusterJobState::kRunning)}).observed.size() ==
-      1U);
+  ASSERT_TRUE(watch.TakeListing({running, Live(11, kSecond, ClusterJobState::kRunning)}, 0)
+                  .observed.size() == 1U);
   EXPECT_TRUE(watch.Hot(0, 9).empty()) << "the listing was sooner";
   LiveJob pending = Live(11, kSecond, ClusterJobState::kPending);
   pending.job.restarts = 1;
@@ -164,13 +163,13 @@ TEST(Watch, WhatWasReadWhileAListingWasUnderWayIsNewer) {
   ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kCompleted)));
   watch.Follow({{kSecond, 11, "a", false}});  // submitted meanwhile
   const std::vector<LiveJob> listing{Live(10, kFirst, ClusterJobState::kRunning)};
-  const auto changes = watch.TakeListing(listing);
+  const auto changes = watch.TakeListing(listing, 0);
   EXPECT_TRUE(changes.observed.empty());
   EXPECT_TRUE(changes.missing.empty());
   EXPECT_TRUE(watch.OurJobs(listing).empty()) << "it is over";
   EXPECT_EQ(watch.WithForeignUse({{.name = "n01"}}, listing).front().foreign_gpus, 0);
   watch.BeginListing();
-  const auto next = watch.TakeListing({});
+  const auto next = watch.TakeListing({}, 0);
   ASSERT_EQ(next.missing.size(), 1U);
   EXPECT_EQ(next.missing.front().attempt, kSecond);
   // One that failed has no say in the next one.
@@ -178,7 +177,8 @@ TEST(Watch, WhatWasReadWhileAListingWasUnderWayIsNewer) {
   ASSERT_TRUE(watch.Take(Live(11, kSecond, ClusterJobState::kPending)));
   watch.EndListing();
   watch.BeginListing();
-  EXPECT_EQ(watch.TakeListing({Live(11, kSecond, ClusterJobState::kRunning)}).observed.size(), 1U);
+  EXPECT_EQ(watch.TakeListing({Live(11, kSecond, ClusterJobState::kRunning)}, 0).observed.size(),
+            1U);
 }
 
 }  // namespace

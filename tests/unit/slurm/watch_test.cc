@@ -146,7 +146,7 @@ TEST(Watch, AnIdThatSlurmUsesAgainIsNotTheJob) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", true}});
   const std::vector<LiveJob> listing{Live(10, kSecond, ClusterJobState::kRunning)};
-  const auto changes = watch.TakeListing(listing);
+  const auto changes = watch.TakeListing(listing, 0);
   EXPECT_TRUE(changes.observed.empty());
   ASSERT_EQ(changes.missing.size(), 1U);
   EXPECT_EQ(changes.missing.front().attempt, kFirst);
@@ -164,7 +164,7 @@ TEST(Watch, TwoAttemptsUnderOneIdAreBothFollowed) {
     LiveJob live = Live(10, new_one, ClusterJobState::kRunning);
     live.job.unix_account = "a";
     live.job.start_ms = 9000;
-    const auto changes = watch.TakeListing({live});
+    const auto changes = watch.TakeListing({live}, 0);
     ASSERT_EQ(changes.observed.size(), 1U);
     EXPECT_EQ(changes.observed.front().attempt, new_one);
     ASSERT_EQ(changes.missing.size(), 1U);
@@ -223,22 +223,37 @@ TEST(Watch, AJobThatItsOwnerNamedAnewIsStillTheJob) {
   Node node;
   node.name = "n01";
   EXPECT_EQ(watch.WithForeignUse({node}, {renamed}).front().foreign_gpus, 0);
-  const auto changes = watch.TakeListing({renamed});
+  const auto changes = watch.TakeListing({renamed}, 0);
   EXPECT_TRUE(changes.missing.empty());
   ASSERT_EQ(changes.observed.size(), 1U);
   EXPECT_EQ(changes.observed.front().attempt, kFirst);
   renamed.job.start_ms = 6000;  // of a controller that lost its state and counts anew
   EXPECT_FALSE(watch.Take(renamed));
-  EXPECT_EQ(watch.TakeListing({renamed}).missing.size(), 1U);
+  EXPECT_EQ(watch.TakeListing({renamed}, 0).missing.size(), 1U);
   EXPECT_EQ(watch.WithForeignUse({node}, {renamed}).front().foreign_gpus, 2);
+}
+
+TEST(Watch, WhatRunsIsToldOfAgainNowAndThen) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", true}});
+  const std::vector<LiveJob> listing{Live(10, kFirst, ClusterJobState::kRunning)};
+  EXPECT_EQ(watch.TakeListing(listing, kHourMs).observed.size(), 1U);
+  EXPECT_TRUE(watch.TakeListing(listing, kHourMs + 10 * kSecondMs).observed.empty());
+  const auto again = watch.TakeListing(listing, kHourMs + 40 * kSecondMs).observed;
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again.front().attempt, kFirst);
+  EXPECT_TRUE(watch.TakeListing(listing, kHourMs + 50 * kSecondMs).observed.empty());
+  watch.TakeListing({Live(10, kFirst, ClusterJobState::kCompleted)}, kHourMs + 55 * kSecondMs);
+  EXPECT_TRUE(watch.TakeListing({Live(10, kFirst, ClusterJobState::kCompleted)}, 2 * kHourMs)
+                  .observed.empty());
 }
 
 TEST(Watch, MissingUntilItsEndWasSeen) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", true}});
-  EXPECT_EQ(watch.TakeListing({}).missing.size(), 1U);
+  EXPECT_EQ(watch.TakeListing({}, 0).missing.size(), 1U);
   ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kCompleted)));
-  EXPECT_TRUE(watch.TakeListing({}).missing.empty());
+  EXPECT_TRUE(watch.TakeListing({}, 0).missing.empty());
 }
 
 TEST(Watch, HotAreThoseOfWhichNewsIsDue) {
@@ -304,14 +319,14 @@ TEST(Watch, AJobWhoseEndWasReadIsNoStrangerInAnOlderListing) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", true}});
   const std::vector<LiveJob> listing{Live(10, kFirst, ClusterJobState::kRunning)};
-  watch.TakeListing(listing);
+  watch.TakeListing(listing, 0);
   ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kCompleted)));
   watch.Follow({});  // its attempt has ended
   Node node;
   node.name = "n01";
   EXPECT_EQ(watch.WithForeignUse({node}, listing)[0].foreign_gpus, 0);
   // A newer listing shows it alive after all: then it holds what it holds.
-  watch.TakeListing(listing);
+  watch.TakeListing(listing, 0);
   EXPECT_EQ(watch.WithForeignUse({node}, listing)[0].foreign_gpus, 2);
 }
 
