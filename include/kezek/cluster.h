@@ -165,15 +165,19 @@ struct Followed {
   std::int64_t cluster_job_id = 0;
   std::string unix_account;
   bool running = false;
-  TimeMs start_ms = 0;  // by the cluster's clock; 0: has not started, as far as is known
-  std::string tag;      // that it was submitted with
+  TimeMs start_ms = 0;    // by the cluster's clock; 0: has not started, as far as is known
+  std::string tag;        // that it was submitted with
+  TimeMs planned_ms = 0;  // by Kezek's clock: it has not run before; 0: not known
 };
 
 // Whether what the cluster shows under a recorded id is still that job, though its name or comment
 // is not: their owner may change both. An id is given to another job only by a controller that lost
-// its state; that job began at another time, or is named like another attempt and has its tag.
+// its state; that job began at another time, or before this one was planned, or is named like
+// another attempt and has its tag.
 inline bool IsStill(const Followed& known, const ClusterJob& seen) {
+  constexpr DurationMs kClocks = 10 * kSecondMs;  // so far apart at most
   if (seen.id != known.cluster_job_id || seen.unix_account != known.unix_account) return false;
+  if (seen.start_ms != 0 && seen.start_ms + kClocks < known.planned_ms) return false;
   if (known.start_ms != 0 && seen.start_ms == known.start_ms) return true;
   if (known.start_ms != 0 && seen.restarts == 0) return false;
   const bool named_like_another = seen.attempt != known.attempt && seen.attempt.number != 0;

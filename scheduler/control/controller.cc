@@ -246,7 +246,8 @@ Followed Core::FollowedOf(const Attempt& attempt) {
                UnixAccountOf(JobOf(attempt.ref.job).user),
                attempt.state == AttemptState::kRunning,
                attempt.start_ms,
-               {}};
+               {},
+               attempt.planned_ms};
   std::string& tag = follow[attempt.ref].tag;
   if (tag.empty()) {
     tag = MakeTag(config.keyed_hash, state.installation(), attempt.epoch, attempt.ref,

@@ -317,11 +317,12 @@ bool Simulation::Finished() const {
   if (Faulty() || workload_.NextMs() != INT64_MAX || !healed_) return false;
   const bool all_final = std::all_of(store_.jobs().begin(), store_.jobs().end(),
                                      [](const auto& item) { return IsFinal(item.second.state); });
-  // Strays are cancelled with a listing: let some pass. What is held and bears another name is
-  // its owner's.
+  // Strays are cancelled with a listing: let some pass. What waits and bears another name is its
+  // owner's.
   const std::vector<const FakeJob*> shown = cluster_.slurm().ShownAll();
   return all_final && std::all_of(shown.begin(), shown.end(), [](const FakeJob* job) {
-           return HasEnded(job->job.state) || (job->disguised && job->job.held);
+           return HasEnded(job->job.state) ||
+                  (job->disguised && job->job.state == ClusterJobState::kPending);
          });
 }
 

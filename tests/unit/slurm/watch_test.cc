@@ -210,6 +210,20 @@ TEST(Watch, AnEndBeforeTheStartThatWasSeenIsTheEnd) {
   EXPECT_EQ(end->job.end_ms, 5000);
 }
 
+TEST(Watch, WhatRanBeforeAnAttemptWasPlannedIsAnothers) {
+  Watch watch("inst");
+  const Followed followed{kFirst, 10, "a", false, 0, "tag", kHourMs};
+  watch.Follow({followed});
+  LiveJob record = Live(10, AttemptRef{}, ClusterJobState::kCompleted);
+  record.job.unix_account = "a";
+  record.job.tag.clear();
+  record.job.start_ms = kHourMs - kMinuteMs;
+  record.job.end_ms = kHourMs;
+  EXPECT_FALSE(watch.EndIn({record}, followed));
+  record.job.start_ms = kHourMs - kSecondMs;  // clocks differ
+  EXPECT_TRUE(watch.EndIn({record}, followed));
+}
+
 TEST(Watch, AJobThatItsOwnerNamedAnewIsStillTheJob) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", true, 5000}});
