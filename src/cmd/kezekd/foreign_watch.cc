@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
-#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -20,8 +19,9 @@ constexpr DurationMs kDeepEvery = kHourMs;
 constexpr DurationMs kShortest = kMinuteMs;
 constexpr std::size_t kMany = 4000;  // runs in one answer: the next stretch is shorter
 constexpr std::size_t kFew = 1000;
-constexpr std::size_t kAtOnce = 200;  // runs in one commit
-constexpr DurationMs kLook = 100;     // for a wish to stop, while the controller is waited for
+constexpr std::size_t kAtOnce = 200;           // runs in one commit
+constexpr std::int64_t kHoursAtOnce = 10'000;  // each is an entry of the ledger
+constexpr DurationMs kLook = 100;  // for a wish to stop, while the controller is waited for
 
 Error StoppingNow() { return {Code::kUnavailable, "kezekd is stopping", {}}; }
 
@@ -115,16 +115,18 @@ Result<void> ForeignWatch::TakeRuns(std::vector<BookedRun> runs, TimeMs until_ms
   const auto known = attempts_.RunAs(ids);
   if (!known) return known.error();
   runs = control::ForeignRuns(std::move(runs), *known, config_.keyed_hash, config_.installation);
-  for (auto from = runs.begin(); std::distance(from, runs.end()) > std::ptrdiff_t{kAtOnce};
-       from += kAtOnce) {
-    BookForeign some;
-    some.runs.assign(from, from + kAtOnce);
-    if (const auto booked = Book(std::move(some)); !booked) return booked.error();
+  BookForeign some;
+  std::int64_t hours = 0;
+  for (BookedRun& run : runs) {
+    if (some.runs.size() == kAtOnce || hours >= kHoursAtOnce) {
+      if (const auto booked = Book(std::exchange(some, {})); !booked) return booked.error();
+      hours = 0;
+    }
+    hours += (run.end_ms - run.start_ms) / kHourMs + 1;
+    some.runs.push_back(std::move(run));
   }
-  const std::size_t rest = runs.empty() ? 0 : (runs.size() - 1) % kAtOnce + 1;
-  BookForeign last{.until_ms = until_ms};
-  last.runs.assign(runs.end() - static_cast<std::ptrdiff_t>(rest), runs.end());
-  const auto booked = Book(std::move(last));
+  some.until_ms = until_ms;
+  const auto booked = Book(std::move(some));
   if (!booked) return booked.error();
   return {};
 }

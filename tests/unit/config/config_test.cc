@@ -22,6 +22,8 @@ slurm:
   jwt_key_file: /etc/kezek/jwt.key
   launch_timeout: 90s
   accounting_patience: 5m
+  foreign_account: operations/outside
+  foreign_every: 90s
 scheduling:
   half_life: 14d
   kill_margin: 45s
@@ -55,6 +57,8 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->database.readers, 8);
   EXPECT_EQ(config->slurm.launch_timeout_ms, 90 * kSecondMs);
   EXPECT_EQ(config->slurm.accounting_patience_ms, 5 * kMinuteMs);
+  EXPECT_EQ(config->slurm.foreign_account, "operations/outside");
+  EXPECT_EQ(config->slurm.foreign_every_ms, 90 * kSecondMs);
   EXPECT_EQ(config->scheduling.half_life_ms, 14 * kDayMs);
   EXPECT_EQ(config->scheduling.refund_max_ms, 20 * kMinuteMs);
   EXPECT_EQ(config->rate_milli.at("h200-1g.18gb"), 125);
