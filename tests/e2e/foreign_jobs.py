@@ -45,7 +45,7 @@ def names_the_account_that_is_missing(cluster):
     cluster.until("the log's", lambda: "foreign jobs are not charged" in log(cluster), 30)
     print(f"foreign: {found[0]}")
     print(cluster.admin("admin", "account", "create", ACCOUNT, "--kind", "project",
-                        "--reason", "for what is not Kezek's", "--yes"), end="")
+                        "--reason", "for what is not Kezek's"), end="")
     cluster.until("the doctor's silence", lambda: not problems(cluster), 30)
     cluster.until("the first reading",
                   lambda: cluster.sql("select 1 from leader where foreign_since_ms > 0"), 30)
@@ -82,16 +82,21 @@ def due(cluster, job):
     return 2000 * (int(end) - int(start)) * 1000
 
 
+def foreign_gpus(cluster):
+    nodes = json.loads(cluster.admin("admin", "node", "list", "-o", "json"))["nodes"]
+    return sum(int(node.get("foreign_gpus", 0)) for node in nodes)
+
+
 def runs_all_three(cluster):
     own = cluster.submit("aizhan", "-", script=JOB)
     cluster.until("its start", lambda: cluster.state("aizhan", own) == "running", 60)
     own_id = cluster.sql(f"select cluster_job_id from attempts where job_id = {own}")[0][0]
     subprocess.run(["scontrol", "update", f"jobid={own_id}", "jobname=mine"],
                    env=cluster.slurm_env, user=harness.USERS["aizhan"], check=True)
-    theirs = [sbatch(cluster, "timur", "theirs", 5), sbatch(cluster, "daulet", "kezek-999-1", 3)]
-    shown = cluster.until("their GPUs on nodes", lambda: cluster.sql(
-        "select sum(foreign_gpus) from nodes having sum(foreign_gpus) > 0"), 30)
-    print(f"foreign: {shown[0][0]} GPUs on nodes are others'")
+    theirs = [sbatch(cluster, "timur", "theirs", 15),
+              sbatch(cluster, "daulet", "kezek-999-1", 12)]
+    shown = cluster.until("their GPUs on nodes", lambda: foreign_gpus(cluster), 30)
+    print(f"foreign: {shown} GPUs on nodes are others'")
     cluster.until("its end", lambda: cluster.state("aizhan", own) == "succeeded", 90)
     return own_id, theirs
 

@@ -161,7 +161,9 @@ TEST_F(ForeignWatchTest, ManyGoInPiecesAndTheLastSaysUpToWhen) {
   EXPECT_EQ(Handed(), all);
   for (const BookForeign& book : desk_.booked) {
     EXPECT_LE(book.runs.size(), 200U);
-    if (book.runs.size() == 200) EXPECT_EQ(book.until_ms, 0) << "there is more";
+    if (book.runs.size() == 200) {
+      EXPECT_EQ(book.until_ms, 0) << "there is more";
+    }
   }
 }
 

@@ -21,7 +21,7 @@ std::map<std::string, Node> Nodes() {
   return nodes;
 }
 
-BookedRun Run(const std::vector<std::string>& nodes, std::int64_t gpus, std::int64_t cpus,
+BookedRun Ran(const std::vector<std::string>& nodes, std::int64_t gpus, std::int64_t cpus,
               std::int64_t memory_mib) {
   BookedRun run;
   for (const std::string& node : nodes) run.granted.push_back({node, 0, {}});
@@ -37,21 +37,21 @@ TEST(CountForeign, TheLargestOfItsParts) {
     const auto parts = CountForeign(run, nodes);
     return parts.contains("h200") ? parts.at("h200").counted_milli : 0;
   };
-  EXPECT_EQ(counted(Run({"n1"}, 2, 2, 1000)), 2000) << "its GPUs";
-  EXPECT_EQ(counted(Run({"n1"}, 1, 32, 1000)), 4000) << "half of the CPUs";
-  EXPECT_EQ(counted(Run({"n1"}, 0, 1, 48'000)), 6000) << "three quarters of the memory";
-  EXPECT_EQ(counted(Run({"n1"}, 0, 64, 1000)), 8000) << "alone on the node: it has all CPUs";
-  EXPECT_EQ(counted(Run({"n1"}, 0, 1, 0)), 125);
-  EXPECT_EQ(counted(Run({"n1"}, 9, 128, 99'000)), 8000) << "no more than there is";
-  EXPECT_EQ(counted(Run({"n1", "n2"}, 3, 2, 2000)), 3000) << "two and one";
-  EXPECT_EQ(counted(Run({"n1", "n2"}, 4, 64, 2000)), 8000) << "half of the CPUs of both";
+  EXPECT_EQ(counted(Ran({"n1"}, 2, 2, 1000)), 2000) << "its GPUs";
+  EXPECT_EQ(counted(Ran({"n1"}, 1, 32, 1000)), 4000) << "half of the CPUs";
+  EXPECT_EQ(counted(Ran({"n1"}, 0, 1, 48'000)), 6000) << "three quarters of the memory";
+  EXPECT_EQ(counted(Ran({"n1"}, 0, 64, 1000)), 8000) << "alone on the node: it has all CPUs";
+  EXPECT_EQ(counted(Ran({"n1"}, 0, 1, 0)), 125);
+  EXPECT_EQ(counted(Ran({"n1"}, 9, 128, 99'000)), 8000) << "no more than there is";
+  EXPECT_EQ(counted(Ran({"n1", "n2"}, 3, 2, 2000)), 3000) << "two and one";
+  EXPECT_EQ(counted(Ran({"n1", "n2"}, 4, 64, 2000)), 8000) << "half of the CPUs of both";
 }
 
 TEST(CountForeign, OnlyNodesWithGpusThatAreKnown) {
   const auto nodes = Nodes();
-  EXPECT_TRUE(CountForeign(Run({}, 4, 4, 4000), nodes).empty());
-  EXPECT_TRUE(CountForeign(Run({"login", "x9"}, 0, 8, 8000), nodes).empty());
-  const auto parts = CountForeign(Run({"a1", "login", "n1"}, 6, 3, 300), nodes);
+  EXPECT_TRUE(CountForeign(Ran({}, 4, 4, 4000), nodes).empty());
+  EXPECT_TRUE(CountForeign(Ran({"login", "x9"}, 0, 8, 8000), nodes).empty());
+  const auto parts = CountForeign(Ran({"a1", "login", "n1"}, 6, 3, 300), nodes);
   ASSERT_EQ(parts.size(), 2U);
   EXPECT_EQ(parts.at("a100"), (ForeignPart{{"a1"}, 2000}));
   EXPECT_EQ(parts.at("h200"), (ForeignPart{{"n1"}, 2000}));
