@@ -196,24 +196,36 @@ class Reconciler {
   // As one of this installation's attempts.
   bool IsNamed(const BookedRun& run) const { return run.attempt.number != 0 && !IsOthers(run); }
 
-  // What is not Kezek's, and has had GPUs. What an attempt's owner has renamed is Kezek's.
-  Result<void> TakeForeign(const std::vector<BookedRun>& runs, TimeMs begin, TimeMs end) {
+  // The runs of this installation's attempts, each by its attempt whatever its owner has called it.
+  // What is not Kezek's and has had GPUs is counted apart, as is what is charged as such though it
+  // bears an attempt's name.
+  Result<std::vector<BookedRun>> TakeOurs(const std::vector<BookedRun>& runs, TimeMs begin,
+                                          TimeMs end) {
     std::vector<std::int64_t> ids;
     for (const BookedRun& run : runs) {
-      if (IsNamed(run) || !HasRun(run) || run.gpus == 0) continue;
-      ids.push_back(run.cluster_job_id);
+      if (!IsNamed(run) && HasRun(run)) ids.push_back(run.cluster_job_id);
     }
-    if (ids.empty()) return {};
-    const auto known = attempts_.RunAs(ids);
+    Result<std::vector<ChargedAttempt>> known = std::vector<ChargedAttempt>();
+    if (!ids.empty()) known = attempts_.RunAs(ids);
     if (!known) return known.error();
     const auto charged = attempts_.Foreign(begin, end);
     if (!charged) return charged.error();
+    std::vector<BookedRun> ours;
     for (const BookedRun& run : runs) {
-      const bool ours = std::any_of(known->begin(), known->end(),
-                                    [&run](const auto& one) { return IsRunOf(one, run); });
-      if (!IsNamed(run) && !ours && HasRun(run) && run.gpus > 0) CountForeign(run, *charged);
+      const auto whose = std::find_if(known->begin(), known->end(),
+                                      [&run](const auto& one) { return IsRunOf(one, run); });
+      if (charged->runs.contains({run.cluster_job_id, run.start_ms})) {
+        CountForeign(run, *charged);
+      } else if (IsNamed(run)) {
+        ours.push_back(run);
+      } else if (whose != known->end()) {
+        ours.push_back(run);
+        ours.back().attempt = whose->attempt.ref;
+      } else if (HasRun(run) && run.gpus > 0) {
+        CountForeign(run, *charged);
+      }
     }
-    return {};
+    return ours;
   }
 
   void CountForeign(const BookedRun& run, const ForeignCharged& charged) {
@@ -257,10 +269,10 @@ class Reconciler {
 
   Result<void> TakeStretch(const std::vector<BookedRun>& runs, TimeMs begin, TimeMs end,
                            const std::atomic<bool>& stopping) {
-    if (auto done = TakeForeign(runs, begin, end); !done) return done;
+    const auto ours = TakeOurs(runs, begin, end);
+    if (!ours) return ours.error();
     std::multimap<AttemptRef, const BookedRun*> by_attempt;
-    for (const BookedRun& run : runs) {
-      if (!IsNamed(run)) continue;
+    for (const BookedRun& run : *ours) {
       by_attempt.emplace(run.attempt, &run);
       if (!HasRun(run)) continue;
       v1::ReconcileTotal& total = totals_[run.account];

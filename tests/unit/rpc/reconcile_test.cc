@@ -192,12 +192,18 @@ TEST_F(ReconcileTest, WhatIsNotKezeksIsCountedApartAndMustBeCharged) {
   run.cluster_job_id = 901;
   run.gpus = 0;
   books_.runs.push_back(run);
-  books_.runs[0].attempt = {};  // renamed by its owner: Kezek's all the same
-  EXPECT_EQ(Differences(), Texts{"UNKNOWN_TO_SLURM 1/1"});
-  EXPECT_EQ(answer_.foreign_jobs(), 1);
-  EXPECT_EQ(answer_.foreign_charged(), 1);
-  EXPECT_EQ(answer_.foreign_milli_gpu_ms(), 16 * kGpuHour);
+  books_.runs[0].attempt = {};                 // renamed by its owner: Kezek's all the same
+  run.attempt = {{JobId{99}, kNoElement}, 1};  // somebody called it so
+  run.cluster_job_id = 902;
+  run.gpus = 16;
+  books_.runs.push_back(run);
+  foreign_.runs.insert({902, run.start_ms});
+  EXPECT_EQ(Differences(), Texts{});
+  EXPECT_EQ(answer_.foreign_jobs(), 2);
+  EXPECT_EQ(answer_.foreign_charged(), 2);
+  EXPECT_EQ(answer_.foreign_milli_gpu_ms(), 32 * kGpuHour);
   EXPECT_EQ(answer_.totals_size(), 1) << "in no account's total";
+  books_.runs.pop_back();
   books_.runs[0].attempt = here_[0].attempt.ref;
   foreign_.runs.clear();
   EXPECT_EQ(Differences(), Texts{"FOREIGN_NOT_CHARGED /0"});
