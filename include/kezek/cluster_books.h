@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "kezek/foreign.h"
 #include "kezek/ids.h"
 #include "kezek/job.h"
 #include "kezek/resources.h"
@@ -34,7 +35,7 @@ struct ClusterAccounts {
 // A run as the books have it.
 struct BookedRun {
   std::int64_t cluster_job_id = 0;
-  AttemptRef attempt;  // from its name
+  AttemptRef attempt;  // from its name; number 0: not named like one
   std::string tag;     // what its comment holds; may be empty though it was set
   std::string unix_account;
   std::string account;
@@ -42,6 +43,8 @@ struct BookedRun {
   TimeMs end_ms = 0;    // 0: it has not ended
   Placement granted;    // GPUs spread evenly; empty: it has not run
   std::int64_t gpus = 0;
+  std::int64_t cpus = 0;  // over all nodes, as is memory
+  std::int64_t memory_mib = 0;
   bool operator==(const BookedRun&) const = default;
 };
 
@@ -56,10 +59,9 @@ class ClusterBooks {
   virtual Result<void> AddAccount(const std::string& account, const std::string& description) = 0;
   virtual Result<void> AddUser(const std::string& unix_account, const std::string& account) = 0;
   virtual Result<void> AddMember(const std::string& unix_account, const std::string& account) = 0;
-  // Runs named like attempts that have ended from `since_ms` on, before `until_ms`, by end; and
-  // perhaps others.
+  // Runs of any name in this cluster that have ended from `since_ms` on, before `until_ms`, by end.
   virtual Result<std::vector<BookedRun>> EndedRuns(TimeMs since_ms, TimeMs until_ms) = 0;
-  // All that the books have under this id.
+  // All that the books have under this id that is named like attempts.
   virtual Result<std::vector<BookedRun>> RunsOf(std::int64_t cluster_job_id) = 0;
 };
 
@@ -72,6 +74,27 @@ struct ChargedAttempt {
   std::int32_t settlements = 0;
 };
 
+// Whether this is the attempt's run. Its owner may have renamed it, ids come round, and what was to
+// be given up may have run: then the time tells.
+inline bool IsRunOf(const ChargedAttempt& known, const BookedRun& run) {
+  const Attempt& attempt = known.attempt;
+  if (run.cluster_job_id == 0 || run.cluster_job_id != attempt.cluster_job_id) return false;
+  const TimeMs start = attempt.start_ms / kSecondMs * kSecondMs;
+  if (start != 0 && start == run.start_ms) return true;
+  if (run.unix_account != known.unix_account) return false;
+  if (run.attempt == attempt.ref) return true;
+  constexpr DurationMs kClocks = kMinuteMs;  // so far apart at most
+  const bool over = attempt.state == AttemptState::kEnded;
+  return run.start_ms >= attempt.planned_ms - kClocks &&
+         (!over || run.start_ms <= attempt.end_ms + kClocks);
+}
+
+// Of what is not Kezek's, what has been charged.
+struct ForeignCharged {
+  ForeignRead read;
+  std::set<ForeignKey> runs;
+};
+
 // Port. Attempts in the order of their ends, as they were when the reading began. Not thread-safe.
 class AttemptReading {
  public:
@@ -80,6 +103,10 @@ class AttemptReading {
   virtual Result<std::vector<ChargedAttempt>> Next(std::int32_t limit) = 0;
   // One of any state. NOT_FOUND.
   virtual Result<ChargedAttempt> Find(const AttemptRef& attempt) = 0;
+  // Of any state, all that the cluster ever had under these ids.
+  virtual Result<std::vector<ChargedAttempt>> RunAs(const std::vector<std::int64_t>& ids) = 0;
+  // Runs that ended from `since_ms` on, before `until_ms`.
+  virtual Result<ForeignCharged> Foreign(TimeMs since_ms, TimeMs until_ms) = 0;
 };
 
 // Port. Thread-safe; blocking.
@@ -88,6 +115,8 @@ class AttemptArchive {
   virtual ~AttemptArchive() = default;
   // Of those that ended from `since_ms` on, before `until_ms`. UNAVAILABLE: no database.
   virtual Result<std::unique_ptr<AttemptReading>> Open(TimeMs since_ms, TimeMs until_ms) = 0;
+  // As a reading's. UNAVAILABLE as above.
+  virtual Result<std::vector<ChargedAttempt>> RunAs(const std::vector<std::int64_t>& ids) = 0;
 };
 
 }  // namespace kezek

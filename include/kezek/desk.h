@@ -13,6 +13,7 @@
 #include "kezek/account.h"
 #include "kezek/admin_reservation.h"
 #include "kezek/budget.h"
+#include "kezek/cluster_books.h"
 #include "kezek/event.h"
 #include "kezek/flat_map.h"
 #include "kezek/ids.h"
@@ -292,6 +293,15 @@ struct NoteAct {
   std::string done;  // "account nlp, user aizhan in account nlp"
 };
 
+// Charges runs that have ended and are not Kezek's, each once, to the account that the
+// configuration names; of those that took nothing of a node with GPUs, nothing. Asked by who reads
+// the cluster's books, not by people. The outcome has up to when all is charged.
+// FAILED_PRECONDITION FOREIGN_ACCOUNT.
+struct BookForeign {
+  std::vector<BookedRun> runs;
+  TimeMs until_ms = 0;  // no others ended before, as far as the books know; 0: not known
+};
+
 // Changes nothing: copies what a foresight is made from, the waiting rows excepted that are not
 // named here. In the order of the last plan, the first of each GPU type: those not known are left
 // out.
@@ -302,7 +312,7 @@ struct LookAhead {
 using CommandBody =
     std::variant<ChangeJobs, NoteCheckpoint, PutAccounts, PutUsers, PutToken, SetNodeService,
                  PutReservation, DeleteReservation, ResumeScheduling, NoteAct, ProposeCorrection,
-                 DecideCorrection, LookAhead>;
+                 DecideCorrection, BookForeign, LookAhead>;
 
 struct Command {
   UserId actor;
@@ -319,6 +329,7 @@ struct CommandOutcome {
   std::vector<JobRef> spared;
   std::vector<std::int64_t> ids;
   TimeMs recorded_ms = 0;        // of NoteCheckpoint
+  TimeMs foreign_until_ms = 0;   // of BookForeign
   AdminReservation reservation;  // of PutReservation
   // Of PutAccounts with `what_if`: to be called once, and takes as long as some ticks. Empty
   // otherwise.

@@ -60,6 +60,7 @@ enum class EntryKind : std::uint8_t {
   kCarryOver,
   kExpiry,      // also of 0: the end of a budget's period
   kAdjustment,  // decided by two people
+  kForeign,     // of what ran beside Kezek: in no budget
 };
 
 // Where the hours of a budget are. Every entry of Book::kBudget moves some from one to another.
@@ -94,6 +95,8 @@ struct LedgerEntry {
   Reason reason;                // of refunds and adjustments, with the evidence
   std::string actor;            // who booked it; empty: Kezek
   std::int64_t correction = 0;  // the decision behind it; 0: none
+  // Of kForeign: the cluster's id of the run; in the charge book `date_ms` is its start.
+  std::int64_t foreign_job = 0;
   bool operator==(const LedgerEntry&) const = default;
 };
 

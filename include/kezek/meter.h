@@ -77,6 +77,7 @@ struct ChargedTime {  // settled on the ledger
   AccountId project;
   std::string gpu_type;
   MilliGpuMs amount = 0;
+  bool foreign = false;  // of what ran beside Kezek
 };
 
 struct PreemptedRun {  // an attempt that was ended for others

@@ -45,9 +45,9 @@ KEZEK_NAMES(Ending, kRequeue,
 KEZEK_NAMES(NodeHealth, kUnknown, {"up", "draining", "down", "unknown"});
 KEZEK_NAMES(Subject, kCluster, {"job", "account", "user", "token", "node", "cluster"});
 KEZEK_NAMES(Book, kBudget, {"usage", "charge", "budget"});
-KEZEK_NAMES(EntryKind, kAdjustment,
+KEZEK_NAMES(EntryKind, kForeign,
             {"piece", "redate", "correction", "settlement", "hold", "release", "refund", "grant",
-             "carry_over", "expiry", "adjustment"});
+             "carry_over", "expiry", "adjustment", "foreign"});
 KEZEK_NAMES(Pot, kExpired, {"", "grants", "carried", "left", "held", "spent", "expired"});
 KEZEK_NAMES(AtExhaustion, kScavenge, {"stop", "scavenge"});
 KEZEK_NAMES(CorrectionState, kDeclined, {"proposed", "booked", "declined"});

@@ -157,8 +157,9 @@ struct ReportSums {
   std::int64_t preempted = 0;  // attempts
   MilliGpuMs charged = 0;      // refunds not taken off
   MilliGpuMs refunded = 0;
-  MilliGpuMs used = 0;  // counted GPUs x time of what was settled, without rate and factor
-  MilliGpuMs lost = 0;  // of that, by attempts that preemption and faults ended
+  MilliGpuMs foreign = 0;  // of what was charged: by what ran beside Kezek
+  MilliGpuMs used = 0;     // counted GPUs x time of what was settled, without rate and factor
+  MilliGpuMs lost = 0;     // of that, by attempts that preemption and faults ended
   // Of the groups' accounts' budgets; not told apart by user, class or kind.
   MilliGpuMs expired = 0;
   WaitSums waits;

@@ -17,6 +17,7 @@
 #include "kezek/admin_reservation.h"
 #include "kezek/budget.h"
 #include "kezek/event.h"
+#include "kezek/foreign.h"
 #include "kezek/ids.h"
 #include "kezek/job.h"
 #include "kezek/node.h"
@@ -76,12 +77,15 @@ struct Changes {
   std::optional<std::string> stop;         // why nothing may be started; empty: it goes on
   std::set<std::int64_t> accepted_epochs;  // of attempts that this database lacks
   HistoryChange history;
+  std::vector<ForeignCharge> foreign;  // new rows; a run on a GPU type is there once
+  std::optional<ForeignRead> foreign_read;
   bool empty() const {
     return jobs.empty() && attempts.empty() && events.empty() && ledger.empty() &&
            accounts.empty() && budget_warnings.empty() && corrections.empty() && users.empty() &&
            tokens.empty() && nodes.empty() && reservations.empty() && reservations_ended.empty() &&
            admin_reservations.empty() && admin_reservations_ended.empty() && final_jobs.empty() &&
-           !stop && accepted_epochs.empty() && history == HistoryChange{};
+           !stop && accepted_epochs.empty() && history == HistoryChange{} && foreign.empty() &&
+           !foreign_read;
   }
 };
 
@@ -133,6 +137,9 @@ struct Snapshot {
   // The last ones of projects with ProjectRule::kShortest, by end, then by attempt.
   std::vector<EndedRun> ended_runs;
   TimeMs history_until_ms = 0;  // all before is in the history already
+  ForeignRead foreign_read;     // as the last Changes::foreign_read said
+  // What of that is charged and did not end long before: kForeignLateMs. With its end.
+  std::map<ForeignKey, TimeMs> foreign;
 };
 
 // Port. The controller's side. One thread at a time.
@@ -241,6 +248,7 @@ struct LedgerRow {
   LedgerEntry entry;
   std::int64_t rate_milli = 0;  // of the attempt; 0: it is about none
   std::int64_t factor_milli = 0;
+  std::string foreign_unix_account;  // of EntryKind::kForeign: who ran it
 };
 
 // Reads for people. Each call runs on the caller's thread with a connection of the pool.

@@ -369,6 +369,9 @@ Result<CommandOutcome> On(Core& core, const ProposeCorrection& body, const Comma
 Result<CommandOutcome> On(Core& core, const DecideCorrection& body, const Command& command) {
   return ExecuteDecision(core, body, command);
 }
+Result<CommandOutcome> On(Core& core, const BookForeign& body, const Command& /*command*/) {
+  return ExecuteForeign(core, body);
+}
 Result<CommandOutcome> On(Core& core, const LookAhead& body, const Command& /*command*/) {
   return ExecuteLookAhead(core, body);
 }

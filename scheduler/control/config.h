@@ -30,6 +30,7 @@ struct ControlConfig {
   std::vector<Node> nodes;                        // configured; empty: what the cluster reports
   std::string output_root;                        // absolute; <root>/<job>/<attempt>/stdout
   std::string cluster_name;                       // for KEZEK_CLUSTER and reports
+  std::string foreign_account;                    // pays for what is not Kezek's; empty: nobody
   std::string container_launch;                   // of jobs with an image: Launch's
   DurationMs gather_ms = 100;                     // events this close to a tick share the next
   DurationMs heartbeat_ms = 5 * kSecondMs;        // a tick at least this often

@@ -1,6 +1,7 @@
 #include "scheduler/control/controller.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "kezek/check.h"
@@ -136,13 +137,15 @@ void Report(Core& core) {
   report.alive = std::ssize(core.state.attempts());
   report.commands = std::ssize(core.ready.replies);
   report.events = core.ready.changes.events;
-  std::map<std::pair<AccountId, std::string>, MilliGpuMs> charged;
+  std::map<std::tuple<AccountId, std::string, bool>, MilliGpuMs> charged;
   for (const LedgerEntry& entry : core.ready.changes.ledger) {
+    const bool foreign = entry.kind == EntryKind::kForeign;
     if (IsCharge(entry) && entry.kind != EntryKind::kAdjustment)
-      charged[{entry.project, entry.gpu_type}] += entry.amount;
+      charged[{entry.project, entry.gpu_type, foreign}] += entry.amount;
   }
   for (const auto& [whose, amount] : charged) {
-    report.charged.push_back({whose.first, whose.second, amount});
+    const auto& [project, gpu_type, foreign] = whose;
+    report.charged.push_back({project, gpu_type, amount, foreign});
   }
   report.stopped = core.stop;
   PromiseMeasure& promises = report.promises;
@@ -285,6 +288,7 @@ Controller::Controller(const ControlConfig& config, const Snapshot& snapshot, Ti
   BeginBudgets(*core_, snapshot);
   BeginFollowing(*core_, snapshot);
   BeginPromises(*core_);
+  BeginForeign(*core_, snapshot);
   SayWhatNoLongerFits(*core_);
   MakeView(*core_);
 }
@@ -301,6 +305,7 @@ Ready Controller::Step(TimeMs now) {
   core.ready = Ready{};
   std::vector<Input> inputs;
   inputs.swap(inbox_);
+  EndForeign(core);
   EndBudgets(core);  // before anything comes back to a period that is over
   Settle(core);      // what a beginning left to do comes before any input
   for (const Input& input : inputs) {

@@ -114,6 +114,10 @@ struct Core {
   std::int64_t last_correction = 0;                // highest id given
   std::shared_ptr<const std::vector<BudgetStanding>> budgets_shown;  // null: make it anew
 
+  // What ran beside Kezek and is charged, with its end; see Snapshot.
+  std::map<ForeignKey, TimeMs> foreign;
+  ForeignRead foreign_read;
+
   std::map<JobRef, TimeMs> reclaims_since;  // under way, by row
 
   // How accounts stand over time.
@@ -299,6 +303,12 @@ Result<CommandOutcome> ExecuteProposal(Core& core, const ProposeCorrection& prop
                                        const Command& command);
 Result<CommandOutcome> ExecuteDecision(Core& core, const DecideCorrection& decide,
                                        const Command& command);
+
+// --- foreign.cc: what runs beside Kezek. ---
+void BeginForeign(Core& core, const Snapshot& snapshot);
+// Nobody is configured who pays for it: what was read of it so far is forgotten.
+void EndForeign(Core& core);
+Result<CommandOutcome> ExecuteForeign(Core& core, const BookForeign& book);
 
 // --- look_ahead.cc ---
 Result<CommandOutcome> ExecuteLookAhead(const Core& core, const LookAhead& look);

@@ -93,6 +93,12 @@ Result<Snapshot> MemoryStore::Lead() {
     if (correction.state == CorrectionState::kProposed) snapshot.corrections.push_back(correction);
   }
   snapshot.ended_runs = EndedRuns();
+  snapshot.foreign_read = foreign_read_;
+  for (const auto& [key, charge] : foreign_) {
+    if (charge.end_ms >= foreign_read_.until_ms - kForeignLateMs) {
+      snapshot.foreign[charge.run] = charge.end_ms;
+    }
+  }
   return snapshot;
 }
 
@@ -180,6 +186,11 @@ Result<void> MemoryStore::Commit(const Changes& changes) {
     hours_[{hour.from_ms, hour.account, hour.gpu_type}] += hour.figures;
   }
   history_until_ms_ = std::max(history_until_ms_, changes.history.until_ms);
+  for (const ForeignCharge& charge : changes.foreign) {
+    const bool fresh = foreign_.emplace(std::pair(charge.run, charge.gpu_type), charge).second;
+    KEZEK_CHECK(fresh, "a run is charged once");
+  }
+  foreign_read_ = changes.foreign_read.value_or(foreign_read_);
   stop_ = changes.stop.value_or(stop_);
   accepted_epochs_.insert(changes.accepted_epochs.begin(), changes.accepted_epochs.end());
   Committed committed;

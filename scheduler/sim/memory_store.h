@@ -49,6 +49,7 @@ class MemoryStore final : public StateStore, public SubmitStore {
     return admin_reservations_;
   }
   const std::map<JobId, JobPayload>& payloads() const { return payloads_; }
+  const auto& foreign() const { return foreign_; }
   // How accounts stood, by hour.
   using HourKey = std::tuple<TimeMs, AccountId, std::string>;
   const std::map<HourKey, AccountFigures>& hours() const { return hours_; }
@@ -70,6 +71,8 @@ class MemoryStore final : public StateStore, public SubmitStore {
   std::vector<LedgerEntry> ledger_;
   std::map<HourKey, AccountFigures> hours_;
   TimeMs history_until_ms_ = 0;
+  std::map<std::pair<ForeignKey, std::string>, ForeignCharge> foreign_;  // by run and GPU type
+  ForeignRead foreign_read_;
   std::map<BudgetRef, std::int32_t> warned_;
   std::map<std::int64_t, Correction> corrections_;
   std::map<AccountId, Account> accounts_;

@@ -37,6 +37,8 @@ void ReadSlurm(Section& section, SlurmConfig* out) {
   section.Duration("message_timeout", kSecondMs, &out->message_timeout_ms);
   section.Duration("launch_timeout", kSecondMs, &out->launch_timeout_ms);
   section.Duration("accounting_patience", kSecondMs, &out->accounting_patience_ms);
+  section.Text("foreign_account", &out->foreign_account);
+  section.Duration("foreign_every", kSecondMs, &out->foreign_every_ms);
 }
 
 // What is wrong with the command line that runs scripts in containers; nothing.

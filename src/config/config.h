@@ -32,6 +32,8 @@ struct SlurmConfig {
   DurationMs message_timeout_ms = 10 * kSecondMs;  // Slurm's own MessageTimeout
   DurationMs launch_timeout_ms = kMinuteMs;
   DurationMs accounting_patience_ms = 10 * kMinuteMs;  // before a job that is lost is given up
+  std::string foreign_account;  // its path; pays for jobs that are not Kezek's; empty: nobody does
+  DurationMs foreign_every_ms = 5 * kMinuteMs;  // slurmdbd is asked for these jobs
 };
 
 struct SchedulingConfig {

@@ -72,6 +72,8 @@ constexpr FamilyInfo kTable[] = {
      "Charged GPU-time, decayed with the half-life: what fair-share order is based on."},
     {"kezek_account_charged_gpu_seconds_total", kC, "GPU-seconds", kByAccount, kAccounts,
      "GPU-time settled on the ledger since this process leads, times rate and factor."},
+    {"kezek_foreign_charged_gpu_seconds_total", kC, "GPU-seconds", "gpu_type", "GPU types",
+     "Of that, what ran in Slurm beside Kezek and is charged to slurm.foreign_account."},
     {"kezek_account_info", kG, "1", "account, kind", "accounts",
      "Always 1; the kind of every account."},
     // Budgets.

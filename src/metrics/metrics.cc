@@ -130,6 +130,7 @@ std::size_t PlaceOf(const std::string& name) {
 struct Metrics::Instruments {
   prometheus::Registry registry;
   Counters charged = MakeCounters(registry, "kezek_account_charged_gpu_seconds_total");
+  Counters foreign = MakeCounters(registry, "kezek_foreign_charged_gpu_seconds_total");
   Histograms waits = MakeHistograms(registry, "kezek_job_wait_seconds");
   Counters events = MakeCounters(registry, "kezek_job_events_total");
   Counters overrides = MakeCounters(registry, "kezek_overrides_total");
@@ -259,6 +260,7 @@ void Metrics::OnRound(const RoundMeasure& measure) {
   // To the project and to all above it, as the other figures of accounts.
   for (const ChargedTime& charge : measure.charged) {
     const double seconds = static_cast<double>(charge.amount) / kMilliGpuMsPerGpuSecond;
+    if (charge.foreign) instruments_->foreign.At({charge.gpu_type}).Increment(seconds);
     for (AccountId account = charge.project; account;) {
       const auto found = measure.directory->accounts.find(account);
       if (found == measure.directory->accounts.end()) break;

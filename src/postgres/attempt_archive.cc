@@ -4,6 +4,7 @@
 #include <pqxx/pqxx>
 #include <utility>
 
+#include "postgres/array_literal.h"
 #include "postgres/connection.h"
 #include "postgres/rows.h"
 
@@ -33,6 +34,19 @@ ChargedAttempt ReadCharged(const pqxx::row& row) {
   return one;
 }
 
+std::vector<ChargedAttempt> ReadRunAs(pqxx::transaction_base& work,
+                                      const std::vector<std::int64_t>& ids) {
+  ArrayLiteral numbers;
+  for (const std::int64_t id : ids) numbers.AddInt(id);
+  std::vector<ChargedAttempt> known;
+  for (const auto& row :
+       work.exec_params(ArchiveSql("a.cluster_job_id > 0 and a.cluster_job_id = any($1::bigint[])"),
+                        numbers.Text())) {
+    known.push_back(ReadCharged(row));
+  }
+  return known;
+}
+
 // The order comes from the server, which sorts on its disk what its memory does not hold.
 class Reading final : public AttemptReading {
  public:
@@ -51,6 +65,31 @@ class Reading final : public AttemptReading {
         some.push_back(ReadCharged(row));
       }
       return some;
+    } catch (const std::exception& problem) {
+      return ErrorOf(problem);
+    }
+  }
+
+  Result<std::vector<ChargedAttempt>> RunAs(const std::vector<std::int64_t>& ids) override {
+    try {
+      return ReadRunAs(work_, ids);
+    } catch (const std::exception& problem) {
+      return ErrorOf(problem);
+    }
+  }
+
+  Result<ForeignCharged> Foreign(TimeMs since_ms, TimeMs until_ms) override {
+    try {
+      ForeignCharged charged;
+      const auto read = work_.exec1("select foreign_since_ms, foreign_until_ms from leader");
+      charged.read = {read[0].as<std::int64_t>(), read[1].as<std::int64_t>()};
+      for (const auto& row :
+           work_.exec_params("select distinct cluster_job_id, start_ms from foreign_runs"
+                             " where end_ms >= $1::bigint and end_ms < $2::bigint",
+                             since_ms, until_ms)) {
+        charged.runs.insert({row[0].as<std::int64_t>(), row[1].as<std::int64_t>()});
+      }
+      return charged;
     } catch (const std::exception& problem) {
       return ErrorOf(problem);
     }
@@ -80,6 +119,16 @@ Result<std::unique_ptr<AttemptReading>> PostgresArchive::Open(TimeMs since_ms, T
   try {
     return std::unique_ptr<AttemptReading>(
         std::make_unique<Reading>(Connect(conninfo_, "kezekd reconcile"), since_ms, until_ms));
+  } catch (const std::exception& problem) {
+    return ErrorOf(problem);
+  }
+}
+
+Result<std::vector<ChargedAttempt>> PostgresArchive::RunAs(const std::vector<std::int64_t>& ids) {
+  try {
+    const auto connection = Connect(conninfo_, "kezekd foreign");
+    pqxx::read_transaction work(*connection);
+    return ReadRunAs(work, ids);
   } catch (const std::exception& problem) {
     return ErrorOf(problem);
   }

@@ -13,6 +13,7 @@ class PostgresArchive : public AttemptArchive {
  public:
   explicit PostgresArchive(std::string conninfo) : conninfo_(std::move(conninfo)) {}
   Result<std::unique_ptr<AttemptReading>> Open(TimeMs since_ms, TimeMs until_ms) override;
+  Result<std::vector<ChargedAttempt>> RunAs(const std::vector<std::int64_t>& ids) override;
 
  private:
   const std::string conninfo_;

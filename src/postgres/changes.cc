@@ -7,6 +7,7 @@
 #include "kezek/names.h"
 #include "postgres/bulk.h"
 #include "postgres/codec.h"
+#include "postgres/foreign_changes.h"
 #include "postgres/history_changes.h"
 #include "postgres/reservation_changes.h"
 
@@ -103,7 +104,8 @@ constexpr auto kLedgerColumns = std::to_array<Column>({{"time_ms", "bigint"},
                                                        {"pot", "text"},
                                                        {"reason", "jsonb"},
                                                        {"actor", "text"},
-                                                       {"correction", "bigint"}});
+                                                       {"correction", "bigint"},
+                                                       {"foreign_job", "bigint"}});
 
 constexpr auto kWarningColumns =
     std::to_array<Column>({{"account_id", "bigint"}, {"name", "text"}, {"percent", "integer"}});
@@ -262,7 +264,7 @@ void AddLedger(const Changes& changes, Calls& calls) {
     rows.Text(entry.contra).Text(entry.job_class).Text(entry.gpu_type).Int(entry.date_ms);
     rows.Int(entry.amount).Int(entry.settings_version);
     rows.Int(entry.budget.account.value).Text(entry.budget.name).Text(NameOf(entry.pot));
-    rows.Text(Encode(entry.reason)).Text(entry.actor).Int(entry.correction);
+    rows.Text(Encode(entry.reason)).Text(entry.actor).Int(entry.correction).Int(entry.foreign_job);
     if (entry.book == Book::kCharge && entry.kind == EntryKind::kSettlement) {
       settled.Int(job.id.value).Int(job.element).Int(entry.attempt.number);
     }
@@ -371,6 +373,7 @@ std::vector<Call> EncodeChanges(const Changes& changes) {
   AddBudgets(changes, calls);
   for (Call& call : ReservationCalls(changes)) calls.Add(std::move(call));
   for (Call& call : HistoryCalls(changes.history)) calls.Add(std::move(call));
+  for (Call& call : ForeignCalls(changes)) calls.Add(std::move(call));
   Bulk final_jobs(1);
   for (const JobId& job : changes.final_jobs) final_jobs.Int(job.value);
   calls.Add("drop_environments", final_jobs);
@@ -419,6 +422,7 @@ void ForEachChangeStatement(
        " on conflict do nothing");
   ForEachReservationStatement(take);
   ForEachHistoryStatement(take);
+  ForEachForeignStatement(take);
   take("set_stop", "update leader set stop = ($1::text[])[1]");
   take("drop_environments",
        "update job_payloads set environment = null where job_id = any($1::bigint[])"

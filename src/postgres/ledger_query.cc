@@ -99,11 +99,17 @@ Sql LedgerRangeSql(TimeMs since_ms, TimeMs until_ms, std::int64_t last_seq) {
 }
 
 Sql LedgerListSql(const LedgerQuery& query, const std::string& fields) {
-  return {"select " + fields + ", coalesce(a.rate_milli, 0), coalesce(a.factor_milli, 0) from (" +
+  return {"select " + fields +
+              ", coalesce(a.rate_milli, f.rate_milli, 0),"
+              " coalesce(a.factor_milli, case when f.rate_milli is null then 0 else 1000 end),"
+              " coalesce(f.unix_account, '') from (" +
               PageSql(query) +
               " order by seq desc limit $10::integer) l"
               " left join attempts a on a.job_id = l.job_id and a.element = l.element"
-              " and a.number = l.attempt order by l.seq desc",
+              " and a.number = l.attempt"
+              " left join foreign_runs f on l.kind = 'foreign'"
+              " and f.cluster_job_id = l.foreign_job and f.gpu_type = l.gpu_type"
+              " and f.start_ms <= l.date_ms and l.date_ms < f.end_ms order by l.seq desc",
           {NumbersOf(query.accounts), query.job ? std::to_string(query.job->id.value) : "0",
            query.job ? std::to_string(query.job->element) : "-1", NumbersOf(query.users),
            NamesOf(query.kinds), NamesOf(query.books), std::to_string(query.since_ms),

@@ -22,7 +22,8 @@ Sql SpentSinceSql(const std::vector<BudgetRef>& budgets, TimeMs since_ms);
 // First and last number of the book of charges in [since, until), not after `last_seq` (0: all);
 // 0: there are none. Times never fall with numbers, so the ends by time are the ends by number.
 Sql LedgerRangeSql(TimeMs since_ms, TimeMs until_ms, std::int64_t last_seq);
-// Selects `fields` of the entries l, and rate and factor of their attempts.
+// Selects `fields` of the entries l, rate and factor of their attempts or of what ran beside Kezek,
+// and the Unix account of the latter.
 Sql LedgerListSql(const LedgerQuery& query, const std::string& fields);
 
 }  // namespace kezek::postgres

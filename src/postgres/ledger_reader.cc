@@ -24,6 +24,7 @@ Result<std::vector<LedgerRow>> DatabaseReader::ListLedger(const LedgerQuery& que
       one.entry = ReadLedgerEntry(cursor);
       one.rate_milli = cursor.Int();
       one.factor_milli = cursor.Int();
+      one.foreign_unix_account = cursor.String();
     }
     return rows;
   });

@@ -24,9 +24,15 @@ struct KeySql {
   const char* job_class;
   const char* gpu_type;
   const char* time_ms;
+  const char* kind = "coalesce(j.spec ->> 'kind', 'batch')";
 };
 
-constexpr KeySql kOfEntry = {"l.user_id", "l.job_class", "l.gpu_type", "l.time_ms"};
+// What ran beside Kezek has no class, and no kind.
+constexpr KeySql kOfEntry = {"l.user_id",
+                             "case when l.kind = 'foreign' then 'foreign' else l.job_class end",
+                             "l.gpu_type", "l.time_ms",
+                             "case when l.kind = 'foreign' then 'foreign'"
+                             " else coalesce(j.spec ->> 'kind', 'batch') end"};
 constexpr KeySql kOfEnd = {"j.user_id", "j.job_class", "j.spec -> 'shape' ->> 'gpu_type'",
                            "j.ended_ms"};
 constexpr KeySql kOfStart = {"j.user_id", "j.job_class", "j.spec -> 'shape' ->> 'gpu_type'",
@@ -39,7 +45,7 @@ std::string KeysOf(const ReportQuery& query, const KeySql& at) {
   const auto text = [](bool wanted, const std::string& sql) { return wanted ? sql : "''"; };
   return "m.g, " + (query.by_user ? std::string(at.user) : "0") + " as u, " +
          text(query.by_class, at.job_class) + " as c, " + text(query.by_gpu_type, at.gpu_type) +
-         " as t, " + text(query.by_kind, "coalesce(j.spec ->> 'kind', 'batch')") + " as k, " +
+         " as t, " + text(query.by_kind, at.kind) + " as k, " +
          PeriodSql(query.period, at.time_ms) + " as p";
 }
 
@@ -132,9 +138,14 @@ class ReportReading {
             " coalesce(-sum(l.amount) filter (where " +
             kGivenBack +
             "), 0)::bigint,"
-            " coalesce(sum(a.counted_milli * " +
-            kRunMs + ") filter (where l.kind = 'settlement' and a.start_ms > 0), 0)::bigint" +
-            " from ledger l left join attempts a on a.job_id = l.job_id"
+            " (coalesce(sum(a.counted_milli * " +
+            kRunMs +
+            ") filter (where l.kind = 'settlement' and a.start_ms > 0), 0)"
+            " + coalesce(sum(f.counted_milli * (f.end_ms - f.start_ms)), 0))::bigint,"
+            " coalesce(sum(l.amount) filter (where l.kind = 'foreign'), 0)::bigint"
+            " from ledger l left join foreign_runs f on l.kind = 'foreign'"
+            " and f.cluster_job_id = l.foreign_job and f.start_ms = l.date_ms"
+            " and f.gpu_type = l.gpu_type left join attempts a on a.job_id = l.job_id"
             " and a.element = l.element and a.number = l.attempt"
             " left join jobs j on j.id = l.job_id and j.element = l.element" +
             Groups("l.project_id") + WhereFor(kOfEntry) + " and l.book = 'charge'" + kBooked +
@@ -144,6 +155,7 @@ class ReportReading {
           sums.charged = row.Int();
           sums.refunded = row.Int();
           sums.used = row.Int();
+          sums.foreign = row.Int();
         },
         true);
   }

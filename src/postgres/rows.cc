@@ -134,7 +134,8 @@ Event ReadEvent(RowCursor& row) {
 const char* const kLedgerFields =
     "l.seq, l.time_ms, l.book, l.kind, l.job_id, l.element, l.attempt, l.project_id, l.user_id,"
     " l.contra, l.job_class, l.gpu_type, l.date_ms, l.amount, l.settings_version,"
-    " l.budget_account_id, l.budget, l.pot, l.reason, l.actor, l.correction";
+    " l.budget_account_id, l.budget, l.pot, l.reason, l.actor, l.correction,"
+    " l.foreign_job";
 
 LedgerEntry ReadLedgerEntry(RowCursor& row) {
   LedgerEntry entry;
@@ -159,6 +160,7 @@ LedgerEntry ReadLedgerEntry(RowCursor& row) {
   entry.reason = row.Json<Reason>();
   entry.actor = row.String();
   entry.correction = row.Int();
+  entry.foreign_job = row.Int();
   return entry;
 }
 

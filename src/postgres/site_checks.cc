@@ -22,7 +22,9 @@ using Findings = std::vector<Finding>;
 using Work = pqxx::transaction_base;
 
 // The tables that only grow.
-const std::string kGuarded = "(values ('events'), ('ledger'), ('epochs'), ('account_settings'))";
+const std::string kGuarded =
+    "(values ('events'), ('ledger'), ('epochs'), ('account_settings'),"
+    " ('foreign_runs'))";
 
 Findings OneFinding(CheckState state, std::string found, std::string mend = "") {
   return {{state, std::move(found), std::move(mend)}};

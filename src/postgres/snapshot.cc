@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "postgres/foreign_changes.h"
 #include "postgres/reservation_changes.h"
 #include "postgres/rows.h"
 
@@ -127,7 +128,8 @@ std::map<UsageOwner, DatedUsage> ReadSettledUsage(pqxx::transaction_base& work, 
   return usage;
 }
 
-void ReadAdminReservations(pqxx::transaction_base& work, Snapshot& snapshot) {
+void ReadReservations(pqxx::transaction_base& work, Snapshot& snapshot) {
+  snapshot.reservations = ReadAll<Reservation>(work, kReservationsSql, ReadReservation);
   snapshot.admin_reservations =
       ReadAll<AdminReservation>(work, kAdminReservationsSql, ReadAdminReservation);
 }
@@ -179,8 +181,7 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
       ReadAll<Token>(work, select + kTokenFields + " from tokens t order by t.id", ReadToken);
   snapshot.nodes =
       ReadAll<Node>(work, select + kNodeFields + " from nodes n order by n.name", ReadNode);
-  snapshot.reservations = ReadAll<Reservation>(work, kReservationsSql, ReadReservation);
-  ReadAdminReservations(work, snapshot);
+  ReadReservations(work, snapshot);
   // Of what is not settled all, however old: what is booked for it is the difference from what
   // stands there.
   snapshot.usage = ReadAll<LedgerEntry>(
@@ -217,6 +218,7 @@ Snapshot ReadSnapshot(pqxx::transaction_base& work, TimeMs usage_since_ms) {
         return place;
       });
   snapshot.ended_runs = ReadEndedRuns(work, snapshot.accounts);
+  ReadForeign(work, snapshot);
   return snapshot;
 }
 

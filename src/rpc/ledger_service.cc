@@ -40,18 +40,28 @@ v1::LedgerKind KindOf(const LedgerEntry& entry) {
       return v1::LEDGER_KIND_EXPIRY;
     case EntryKind::kAdjustment:
       return v1::LEDGER_KIND_CORRECTION;
+    case EntryKind::kForeign:
+      return v1::LEDGER_KIND_FOREIGN;
   }
   return v1::LEDGER_KIND_UNSPECIFIED;
 }
 
 EntryKind KindFrom(v1::LedgerKind kind) {
-  for (int i = 0; i <= static_cast<int>(EntryKind::kAdjustment); ++i) {
+  for (int i = 0; i <= static_cast<int>(EntryKind::kForeign); ++i) {
     LedgerEntry entry;
     entry.kind = static_cast<EntryKind>(i);
     entry.book = kind == v1::LEDGER_KIND_PIECE_CORRECTION ? Book::kUsage : Book::kCharge;
     if (KindOf(entry) == kind) return entry.kind;
   }
   return EntryKind::kAdjustment;
+}
+
+// Whose they are is no matter of the account that pays for them.
+bool SeesForeignJobs(const Caller& caller) {
+  const auto& roles = caller.directory().users.at(caller.user).roles;
+  return caller.everywhere && std::any_of(roles.begin(), roles.end(), [](const RoleGrant& grant) {
+           return grant.role == Role::kClusterAdmin;
+         });
 }
 
 v1::LedgerEntry ToWire(const Caller& caller, const std::string& cluster, const LedgerRow& row) {
@@ -81,6 +91,10 @@ v1::LedgerEntry ToWire(const Caller& caller, const std::string& cluster, const L
   wire.set_settings_version(entry.settings_version);
   if (entry.reason.code != ReasonCode::kNone) *wire.mutable_reason() = rpc::ToWire(entry.reason);
   wire.set_actor(entry.actor.empty() ? "kezek" : entry.actor);
+  if (SeesForeignJobs(caller)) {
+    wire.set_slurm_job_id(entry.foreign_job);
+    wire.set_slurm_user(row.foreign_unix_account);
+  }
   return wire;
 }
 

@@ -176,7 +176,7 @@ class Reconciler {
       const TimeMs end = std::min(at + stretch, question_.until_ms);
       const auto runs = books_.EndedRuns(at, end);
       if (!runs) return BooksError(runs.error());
-      if (auto done = TakeStretch(*runs, end, stopping); !done) return done;
+      if (auto done = TakeStretch(*runs, at, end, stopping); !done) return done;
       at = end;
       if (runs->size() > kRunsMany) stretch = std::max(kShortestStretch, stretch / 2);
       if (runs->size() < kRunsFew) stretch = std::min(kDayMs, stretch * 2);
@@ -191,6 +191,61 @@ class Reconciler {
  private:
   bool IsOthers(const BookedRun& run) const {
     return !run.tag.empty() && !run.tag.starts_with(question_.tag_prefix);
+  }
+
+  // As one of this installation's attempts.
+  bool IsNamed(const BookedRun& run) const { return run.attempt.number != 0 && !IsOthers(run); }
+
+  // The runs of this installation's attempts, each by its attempt whatever its owner has called it.
+  // What is not Kezek's and has had GPUs is counted apart, as is what is charged as such though it
+  // bears an attempt's name.
+  Result<std::vector<BookedRun>> TakeOurs(const std::vector<BookedRun>& runs, TimeMs begin,
+                                          TimeMs end) {
+    std::vector<std::int64_t> ids;
+    for (const BookedRun& run : runs) {
+      if (!IsNamed(run) && HasRun(run)) ids.push_back(run.cluster_job_id);
+    }
+    Result<std::vector<ChargedAttempt>> known = std::vector<ChargedAttempt>();
+    if (!ids.empty()) known = attempts_.RunAs(ids);
+    if (!known) return known.error();
+    const auto charged = attempts_.Foreign(begin, end);
+    if (!charged) return charged.error();
+    std::vector<BookedRun> ours;
+    for (const BookedRun& run : runs) {
+      const auto whose = std::find_if(known->begin(), known->end(),
+                                      [&run](const auto& one) { return IsRunOf(one, run); });
+      if (charged->runs.contains({run.cluster_job_id, run.start_ms})) {
+        CountForeign(run, *charged);
+      } else if (IsNamed(run)) {
+        ours.push_back(run);
+      } else if (whose != known->end()) {
+        ours.push_back(run);
+        ours.back().attempt = whose->attempt.ref;
+      } else if (HasRun(run) && run.gpus > 0) {
+        CountForeign(run, *charged);
+      }
+    }
+    return ours;
+  }
+
+  void CountForeign(const BookedRun& run, const ForeignCharged& charged) {
+    response_->set_foreign_jobs(response_->foreign_jobs() + 1);
+    response_->set_foreign_milli_gpu_ms(response_->foreign_milli_gpu_ms() + TimeThere(run));
+    if (charged.runs.contains({run.cluster_job_id, run.start_ms})) {
+      response_->set_foreign_charged(response_->foreign_charged() + 1);
+      return;
+    }
+    const ForeignRead& read = charged.read;
+    const bool due = read.since_ms != 0 && run.end_ms >= read.since_ms &&
+                     run.end_ms < read.until_ms && run.end_ms > run.start_ms;
+    if (!due) return;
+    Rows rows({}, run.cluster_job_id, -TimeThere(run));
+    rows.Say("FOREIGN_NOT_CHARGED",
+             "Has run in Slurm beside Kezek, and nobody is charged for it: on no node with GPUs "
+             "that Kezek knows, or slurmdbd learned of its end too late.");
+    std::vector<v1::ReconcileRow> some = rows.Take();
+    some.front().clear_job();
+    Add(std::move(some));
   }
 
   std::string AccountOf(const ChargedAttempt& here) const {
@@ -212,11 +267,12 @@ class Reconciler {
     return std::optional<ChargedAttempt>(std::move(some_[next_++]));
   }
 
-  Result<void> TakeStretch(const std::vector<BookedRun>& runs, TimeMs end,
+  Result<void> TakeStretch(const std::vector<BookedRun>& runs, TimeMs begin, TimeMs end,
                            const std::atomic<bool>& stopping) {
+    const auto ours = TakeOurs(runs, begin, end);
+    if (!ours) return ours.error();
     std::multimap<AttemptRef, const BookedRun*> by_attempt;
-    for (const BookedRun& run : runs) {
-      if (IsOthers(run)) continue;
+    for (const BookedRun& run : *ours) {
       by_attempt.emplace(run.attempt, &run);
       if (!HasRun(run)) continue;
       v1::ReconcileTotal& total = totals_[run.account];

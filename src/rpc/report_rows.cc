@@ -118,6 +118,7 @@ void AddSums(const ReportSums& sums, v1::ReportUsageRow* row) {
   row->set_jobs(row->jobs() + sums.jobs);
   row->set_charged_milli_gpu_ms(row->charged_milli_gpu_ms() + sums.charged);
   row->set_refunded_milli_gpu_ms(row->refunded_milli_gpu_ms() + sums.refunded);
+  row->set_foreign_milli_gpu_ms(row->foreign_milli_gpu_ms() + sums.foreign);
   row->set_used_milli_gpu_ms(row->used_milli_gpu_ms() + sums.used);
   row->set_preempted(row->preempted() + sums.preempted);
   row->set_lost_milli_gpu_ms(row->lost_milli_gpu_ms() + sums.lost);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kezek/desk.h"
+#include "kezek/foreign_account.h"
 #include "rpc/books_plan.h"
 
 namespace kezek::rpc {
@@ -149,6 +150,18 @@ Findings LookAtBooks(const std::shared_ptr<const View>& view, const ViewCheckPor
            "kezek admin slurm plan\nkezek admin slurm apply"}};
 }
 
+Findings LookAtForeignAccount(const std::shared_ptr<const View>& view, const std::string& path) {
+  if (path.empty()) {
+    return {{CheckState::kOk, "Slurm's jobs beside Kezek are charged to nobody", ""}};
+  }
+  if (view == nullptr || view->directory == nullptr) return {NoView()};
+  const auto account = ForeignAccount(*view->directory, path);
+  if (account) return {{CheckState::kOk, "Slurm's jobs beside Kezek are charged to " + path, ""}};
+  return {{CheckState::kProblem,
+           "nobody is charged for Slurm's jobs beside Kezek: " + account.error().message,
+           "create that project, or name another one in slurm.foreign_account and restart kezekd"}};
+}
+
 }  // namespace
 
 std::string SomeUnixAccount(const std::shared_ptr<const View>& view) {
@@ -162,7 +175,10 @@ std::string SomeUnixAccount(const std::shared_ptr<const View>& view) {
 std::vector<SiteCheck> ViewChecks(const ViewCheckPorts& ports) {
   return {{"kezek-state", &LookAtState},
           {"kezek-users", [ports](const auto& view) { return LookAtUsers(view, ports); }},
-          {"slurm-accounts", [ports](const auto& view) { return LookAtBooks(view, ports); }}};
+          {"slurm-accounts", [ports](const auto& view) { return LookAtBooks(view, ports); }},
+          {"foreign-account", [path = ports.foreign_account](const auto& view) {
+             return LookAtForeignAccount(view, path);
+           }}};
 }
 
 }  // namespace kezek::rpc

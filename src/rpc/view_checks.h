@@ -16,12 +16,13 @@ struct ViewCheckPorts {
   std::shared_ptr<UnixAccounts> unix_accounts;
   std::shared_ptr<ClusterBooks> books;
   std::int64_t min_uid = kDefaultMinUid;
+  std::string foreign_account;  // of the configuration; empty: none
 };
 
 // The Unix account of a user who has access; empty: there is none.
 std::string SomeUnixAccount(const std::shared_ptr<const View>& view);
 
-// "kezek-state", "kezek-users", "slurm-accounts".
+// "kezek-state", "kezek-users", "slurm-accounts", "foreign-account".
 std::vector<SiteCheck> ViewChecks(const ViewCheckPorts& ports);
 
 }  // namespace kezek::rpc

@@ -199,11 +199,13 @@ Result<void> SlurmBooks::AddMember(const std::string& unix_account, const std::s
 
 Result<std::vector<BookedRun>> SlurmBooks::EndedRuns(TimeMs since_ms, TimeMs until_ms) {
   const std::scoped_lock lock(state_->mutex);
+  const auto cluster = state_->Cluster();
+  if (!cluster) return cluster.error();
   const TimeMs now = state_->clock.Now();
   const auto outcome = state_->Get("/jobs?start_time=" + Ago(since_ms - kClockMargin, now) +
                                    "&end_time=" + Ago(std::min(until_ms + kClockMargin, now), now));
   if (!outcome) return outcome.error();
-  auto runs = ParseRuns(outcome->status, outcome->body);
+  auto runs = ParseRuns(outcome->status, outcome->body, *cluster);
   if (!runs) return runs.error();
   std::erase_if(
       *runs, [&](const BookedRun& run) { return run.end_ms < since_ms || run.end_ms >= until_ms; });
@@ -217,8 +219,9 @@ Result<std::vector<BookedRun>> SlurmBooks::RunsOf(std::int64_t cluster_job_id) {
   const std::scoped_lock lock(state_->mutex);
   const auto outcome = state_->Get("/job/" + std::to_string(cluster_job_id));
   if (!outcome) return outcome.error();
-  auto runs = ParseRuns(outcome->status, outcome->body);
+  auto runs = ParseRuns(outcome->status, outcome->body, "");
   if (!runs) return runs.error();
+  std::erase_if(*runs, [](const BookedRun& run) { return run.attempt.number == 0; });
   return runs;
 }
 

@@ -27,14 +27,16 @@ Result<Json> ReadList(long status, std::string_view body, const char* name) {
   return *list;
 }
 
-std::int64_t GpusOf(const Json& job) {
+// Of the whole job. Memory is told in MiB.
+void ReadAllocated(const Json& job, BookedRun* run) {
   for (const auto& item : ListAt(ObjectAt(job, "tres"), "allocated")) {
     if (!item.is_object()) continue;
-    if (TextAt(item, "type") == "gres" && TextAt(item, "name") == "gpu") {
-      return IntegerAt(item, "count");
-    }
+    const std::string type = TextAt(item, "type");
+    const std::int64_t count = std::max<std::int64_t>(IntegerAt(item, "count"), 0);
+    if (type == "gres" && TextAt(item, "name") == "gpu") run->gpus = count;
+    if (type == "cpu") run->cpus = count;
+    if (type == "mem") run->memory_mib = count;
   }
-  return 0;
 }
 
 // Of a record whose job has not ended. One that was requeued has: the next run has its own.
@@ -46,10 +48,14 @@ std::optional<BookedRun> ReadRun(const Json& job) {
   if (!job.is_object()) return std::nullopt;
   const auto attempt = ParseClusterName(TextAt(job, "name"));
   const std::int64_t id = IntegerAt(job, "job_id");
-  if (!attempt || id <= 0) return std::nullopt;
+  if (id <= 0) return std::nullopt;
+  // So slurmdbd names what it made up: the times may be another run's.
+  if (TextAt(job, "name") == "allocation" && TextAt(ObjectAt(job, "comment"), "job").empty()) {
+    return std::nullopt;
+  }
   BookedRun run;
   run.cluster_job_id = id;
-  run.attempt = *attempt;
+  if (attempt) run.attempt = *attempt;
   const auto comment = job.find("comment");
   run.tag = comment != job.end() && comment->is_object() ? TextAt(*comment, "job")
                                                          : TextAt(job, "comment");
@@ -64,7 +70,7 @@ std::optional<BookedRun> ReadRun(const Json& job) {
   const bool placed = !nodes.empty() && nodes != "None assigned";
   if (state != "PENDING" && placed) {
     run.start_ms = IntegerAt(time, "start") * kSecondMs;
-    run.gpus = GpusOf(job);
+    ReadAllocated(job, &run);
     run.granted = EvenPlacement(nodes, static_cast<std::int32_t>(run.gpus));
   }
   if (!IsOpen(state)) run.end_ms = IntegerAt(time, "end") * kSecondMs;
@@ -111,13 +117,21 @@ Result<BookedMembers> ParseMembers(long status, std::string_view body, const std
   return members;
 }
 
-Result<std::vector<BookedRun>> ParseRuns(long status, std::string_view body) {
-  const auto list = ReadList(status, body, "jobs");
-  if (!list) return list.error();
+Result<std::vector<BookedRun>> ParseRuns(long status, std::string_view body,
+                                         const std::string& cluster) {
   std::vector<BookedRun> runs;
-  for (const auto& entry : *list) {
+  const auto parsed = ParseAnswer(body, "jobs", [&](const Json& entry) {
+    if (!entry.is_object()) return;
+    const std::string its_cluster = TextAt(entry, "cluster");
+    if (!cluster.empty() && !its_cluster.empty() && its_cluster != cluster) return;
     if (auto run = ReadRun(entry)) runs.push_back(*std::move(run));
+  });
+  if (parsed && parsed->error && parsed->error->number == kErrorNothingFound) {
+    return std::vector<BookedRun>();
   }
+  const bool usable =
+      parsed && !parsed->error && status == 200 && FindList(parsed->body, "jobs") != nullptr;
+  if (!usable) return Unusable(status, body, parsed);
   return runs;
 }
 

@@ -23,8 +23,10 @@ Result<std::vector<std::string>> ParseNames(long status, std::string_view body, 
 // Of one cluster, of no partition. UNAVAILABLE as above.
 Result<BookedMembers> ParseMembers(long status, std::string_view body, const std::string& cluster);
 
-// Jobs named like attempts. Those that are named otherwise are left out. UNAVAILABLE as above.
-Result<std::vector<BookedRun>> ParseRuns(long status, std::string_view body);
+// Jobs of this cluster (empty: of any), whatever their names. UNAVAILABLE as above. No more than
+// one of them is ever there as a tree.
+Result<std::vector<BookedRun>> ParseRuns(long status, std::string_view body,
+                                         const std::string& cluster);
 
 // An answer to a POST: slurmrestd tells of errors with 200, too. UNAVAILABLE: it was not made, with
 // Slurm's words.

@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static_cast<void>(ParseNames(200, body, list));
   }
   static_cast<void>(ParseMembers(200, body, "kezek"));
-  static_cast<void>(ParseRuns(200, body));
+  static_cast<void>(ParseRuns(200, body, ""));
   static_cast<void>(ParseMade(200, body));
   static_cast<void>(TokenEnd(std::string(body)));
   return 0;

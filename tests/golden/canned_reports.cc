@@ -25,7 +25,7 @@ v1::ReportUsageResponse CannedReport(const v1::ReportUsageRequest& request) {
            used_milli_gpu_ms: 46800000000000 guaranteed_milli_gpu_ms: 40000000000000
            borrowed_milli_gpu_ms: 6800000000000 entitled_milli_gpu_ms: 45000000000000
            unused_milli_gpu_ms: 3600000000000 preempted: 3 lost_milli_gpu_ms: 3600000000 failed: 17
-           apart_milli_gpu_ms: 1800000000000
+           apart_milli_gpu_ms: 1800000000000 foreign_milli_gpu_ms: 90000000000
            waits { jobs: 1200 mean_ms: 900000 p50_ms: 240000 p95_ms: 11400000 max_ms: 90000000 } }
     rows { jobs: 2 used_milli_gpu_ms: 3600000000 charged_milli_gpu_ms: 1800000000
            entitled_milli_gpu_ms: 3600000000 idle_milli_gpu_ms: 900000000
@@ -34,7 +34,7 @@ v1::ReportUsageResponse CannedReport(const v1::ReportUsageRequest& request) {
             used_milli_gpu_ms: 46803600000000 guaranteed_milli_gpu_ms: 40000000000000
             borrowed_milli_gpu_ms: 6800000000000 entitled_milli_gpu_ms: 45003600000000
             unused_milli_gpu_ms: 3600000000000 preempted: 3 lost_milli_gpu_ms: 3600000000
-            failed: 17 apart_milli_gpu_ms: 1800000000000
+            failed: 17 apart_milli_gpu_ms: 1800000000000 foreign_milli_gpu_ms: 90000000000
             waits { jobs: 1200 mean_ms: 900000 p50_ms: 240000 p95_ms: 11400000
                     max_ms: 90000000 } }
   )");
@@ -95,6 +95,15 @@ v1::ListLedgerResponse CannedLedger(const v1::ListLedgerRequest& request) {
               kind: LEDGER_KIND_CORRECTION contra: "operator" gpu_type: "h200"
               date_ms: 1795240800000 amount_milli_gpu_ms: 1800000000 settings_version: 15
               actor: "root@kezek" }
+    entries { seq: 8412003 time_ms: 1795240000000 book: LEDGER_BOOK_CHARGE
+              kind: LEDGER_KIND_FOREIGN account: "outside" contra: "machine" gpu_type: "h200"
+              date_ms: 1795232800000 amount_milli_gpu_ms: 7200000000 rate_milli: 1000
+              factor_milli: 1000 settings_version: 15 actor: "kezek" slurm_job_id: 7741
+              slurm_user: "kz-serik" }
+    entries { seq: 8412002 time_ms: 1795240000000 book: LEDGER_BOOK_USAGE
+              kind: LEDGER_KIND_FOREIGN account: "outside" contra: "machine" gpu_type: "h200"
+              date_ms: 1795232800000 amount_milli_gpu_ms: 7200000000 rate_milli: 1000
+              factor_milli: 1000 settings_version: 15 actor: "kezek" }
   )");
   if (request.page().size() < answer.entries_size()) {
     answer.mutable_entries()->DeleteSubrange(request.page().size(),

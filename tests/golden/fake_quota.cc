@@ -83,7 +83,8 @@ class FakeQuota final : public v1::QuotaService::Service {
       totals { slurm_account: "kaznu" attempts: 800 here_milli_gpu_ms: 7200000000000
                slurm_jobs: 800 slurm_milli_gpu_ms: 7200000000000 }
       totals { attempts: 404 here_milli_gpu_ms: 36000000000 slurm_jobs: 403
-               slurm_milli_gpu_ms: 7200000000 })");
+               slurm_milli_gpu_ms: 7200000000 }
+      foreign_jobs: 31 foreign_milli_gpu_ms: 90000000000 foreign_charged: 30)");
     *response->mutable_basis()->mutable_time() = request->time();
     if (request->time().until_ms() == 0)
       response->mutable_basis()->mutable_time()->set_until_ms(kNowMs);
@@ -99,7 +100,11 @@ class FakeQuota final : public v1::QuotaService::Service {
       rows { job: "48007" attempt: 1 slurm_job_id: 5400
              reason { code: "UNKNOWN_TO_SLURM"
                       sentence: "Has run here, and Slurm's accounting has no such job." }
-             difference_milli_gpu_ms: 28800000000 })")
+             difference_milli_gpu_ms: 28800000000 }
+      rows { slurm_job_id: 7742
+             reason { code: "FOREIGN_NOT_CHARGED"
+                      sentence: "Has run in Slurm beside Kezek, and nobody is charged for it." }
+             difference_milli_gpu_ms: -7200000000 })")
                                     .rows();
     response->set_left_out(3);
     return Status::OK;

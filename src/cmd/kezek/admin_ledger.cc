@@ -39,8 +39,8 @@ const std::vector<std::string>& Books() {
 // In the order of v1::LedgerKind, which begins with "not set".
 const std::vector<std::string>& EntryKinds() {
   static const std::vector<std::string> kinds = {
-      "piece",  "redate", "piece-correction", "settlement", "hold",       "release",
-      "refund", "grant",  "carry-over",       "expiry",     "correction", "overrun"};
+      "piece", "redate",     "piece-correction", "settlement", "hold",    "release", "refund",
+      "grant", "carry-over", "expiry",           "correction", "overrun", "foreign"};
   return kinds;
 }
 
@@ -67,7 +67,8 @@ void PrintLedgerCsv(const Host& host, const v1::ListLedgerResponse& all) {
                   "attempt",    "user",         "class",
                   "gpu_type",   "date_ms",      "amount_milli_gpu_ms",
                   "rate_milli", "factor_milli", "settings_version",
-                  "reason",     "actor"});
+                  "reason",     "actor",        "slurm_job_id",
+                  "slurm_user"});
   for (const v1::LedgerEntry& entry : all.entries()) {
     PrintCsv(host, {std::to_string(entry.seq()),
                     std::to_string(entry.time_ms()),
@@ -88,8 +89,19 @@ void PrintLedgerCsv(const Host& host, const v1::ListLedgerResponse& all) {
                     std::to_string(entry.factor_milli()),
                     std::to_string(entry.settings_version()),
                     entry.reason().code(),
-                    entry.actor()});
+                    entry.actor(),
+                    std::to_string(entry.slurm_job_id()),
+                    entry.slurm_user()});
   }
+}
+
+std::string JobCell(const v1::LedgerEntry& entry) {
+  if (entry.kind() == v1::LEDGER_KIND_FOREIGN) {
+    const std::int64_t id = entry.slurm_job_id();
+    return id == 0 ? "(not Kezek's)" : "(Slurm's " + std::to_string(id) + ")";
+  }
+  if (entry.job().empty()) return "";
+  return entry.job() + (entry.attempt() > 0 ? "/" + std::to_string(entry.attempt()) : "");
 }
 
 void PrintLedgerTable(Session& session, const v1::ListLedgerResponse& all) {
@@ -99,12 +111,12 @@ void PrintLedgerTable(Session& session, const v1::ListLedgerResponse& all) {
   table.MayLeaveOut({"VERSION", "BY", "USER", "BOOK"});
   if (session.format() == Format::kWide) table.KeepWhole();
   for (const v1::LedgerEntry& entry : all.entries()) {
-    const std::string attempt = entry.attempt() > 0 ? "/" + std::to_string(entry.attempt()) : "";
     table.Add({std::to_string(entry.seq()), ExactMoment(entry.time_ms()),
                NameOf(Books(), entry.book()), NameOf(EntryKinds(), entry.kind()),
                Signed(entry.amount_milli_gpu_ms()),
                entry.account().empty() ? "(all)" : entry.account(), entry.budget(), entry.contra(),
-               entry.pot(), entry.job().empty() ? "" : entry.job() + attempt, entry.user(),
+               entry.pot(), JobCell(entry),
+               entry.slurm_user().empty() ? entry.user() : entry.slurm_user(),
                std::to_string(entry.settings_version()), entry.actor()});
   }
   table.Print(host);
@@ -168,7 +180,7 @@ void AddAdminLedger(CLI::App& admin, Session& session) {
       "Latest first. An entry adds GPU-H to its account, or inside of a budget to the pot TO, and\n"
       "takes them FROM the other side, so that every book sums to zero. -o csv has all fields.\n"
       "Kinds: piece, redate, piece-correction, settlement, hold, release, refund, grant,\n"
-      "carry-over, expiry, correction, overrun.\n"
+      "carry-over, expiry, correction, overrun, foreign (a job in Slurm that is not Kezek's).\n"
       "Examples:\n"
       "  kezek admin ledger universities/kaznu --kind refund,correction --since 7d\n"
       "  kezek admin ledger --job 48211 --book budget -o csv");

@@ -83,7 +83,8 @@ const std::vector<std::string>& UsageColumns() {
                                                    "idle_milli_gpu_ms",
                                                    "idle_known_milli_gpu_ms",
                                                    "expired_milli_gpu_ms",
-                                                   "apart_milli_gpu_ms"};
+                                                   "apart_milli_gpu_ms",
+                                                   "foreign_milli_gpu_ms"};
   return columns;
 }
 
@@ -107,7 +108,8 @@ std::vector<std::string> UsageCells(const v1::ReportUsageRow& row) {
           row.has_idle_milli_gpu_ms() ? std::to_string(row.idle_milli_gpu_ms()) : "",
           row.has_idle_known_milli_gpu_ms() ? std::to_string(row.idle_known_milli_gpu_ms()) : "",
           std::to_string(row.expired_milli_gpu_ms()),
-          std::to_string(row.apart_milli_gpu_ms())};
+          std::to_string(row.apart_milli_gpu_ms()),
+          std::to_string(row.foreign_milli_gpu_ms())};
 }
 
 // How accounts stood is not told apart by these.
@@ -139,6 +141,12 @@ void PrintUsageCsv(const Host& host, const ReportFlags& flags,
   PrintCsvBasis(host, answer.basis());
 }
 
+void SayForeign(const Host& host, std::int64_t milli_gpu_ms) {
+  if (milli_gpu_ms == 0) return;
+  *host.out << "Of what was charged, " << GpuHours(milli_gpu_ms)
+            << " GPU-h were of jobs in Slurm that are not Kezek's.\n";
+}
+
 void PrintUsageTable(Session& session, const ReportFlags& flags,
                      const v1::ReportUsageResponse& answer) {
   const bool wide = session.format() == Format::kWide;
@@ -148,8 +156,8 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
   headings.insert(headings.end(), {"JOBS", "FAILED", "USED GPU-H", "CHARGED", "REFUNDED",
                                    "ENTITLED", "NOT ASKED", "WAITED p50 / p95"});
   if (wide) {
-    headings.insert(headings.end(),
-                    {"GUARANTEED", "BORROWED", "APART", "PREEMPTED", "LOST", "IDLE", "EXPIRED"});
+    headings.insert(headings.end(), {"GUARANTEED", "BORROWED", "APART", "PREEMPTED", "LOST", "IDLE",
+                                     "EXPIRED", "NOT KEZEK'S"});
   }
   Table table(headings);
   table.MayLeaveOut({"FAILED", "NOT ASKED", "REFUNDED", "CHARGED"});
@@ -167,7 +175,7 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
                     stood(row.apart_milli_gpu_ms()), Thousands(row.preempted()),
                     GpuHours(row.lost_milli_gpu_ms()),
                     row.has_idle_milli_gpu_ms() ? GpuHours(row.idle_milli_gpu_ms()) : "not known",
-                    GpuHours(row.expired_milli_gpu_ms())});
+                    GpuHours(row.expired_milli_gpu_ms()), GpuHours(row.foreign_milli_gpu_ms())});
     }
     table.Add(std::move(cells));
   };
@@ -181,6 +189,7 @@ void PrintUsageTable(Session& session, const ReportFlags& flags,
   table.Print(session.host);
   if (session.host.out_is_terminal) {
     SayApart(session.host, answer.total().apart_milli_gpu_ms());
+    SayForeign(session.host, answer.total().foreign_milli_gpu_ms());
     *session.host.out << "GPU-hours; " << BasisText(answer.basis()) << '\n';
   }
 }

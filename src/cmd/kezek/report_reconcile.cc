@@ -18,6 +18,7 @@ std::string SignedHours(std::int64_t amount) {
 }
 
 std::string NameOfRow(const v1::ReconcileRow& row) {
+  if (row.job().empty()) return "(not Kezek's)";
   return row.job() + "/" + std::to_string(row.attempt());
 }
 
@@ -55,6 +56,11 @@ void PrintReconcileTables(Session& session, const v1::ReportReconcileResponse& a
                   Thousands(total.slurm_jobs()), GpuHours(total.slurm_milli_gpu_ms())});
     }
     totals.Print(host);
+  }
+  if (answer.foreign_jobs() > 0) {
+    *host.out << "Beside Kezek: " << Count(answer.foreign_jobs(), "job") << " in Slurm, "
+              << GpuHours(answer.foreign_milli_gpu_ms()) << " GPU-h, "
+              << Thousands(answer.foreign_charged()) << " charged\n";
   }
   *host.out << Count(answer.compared(), "attempt") << " compared, "
             << Count(answer.rows_size() + answer.left_out(), "difference");

@@ -14,11 +14,10 @@
 #include <thread>
 #include <utility>
 
-#include "cmd/kezekd/checkpoint_watch.h"
 #include "cmd/kezekd/controller_thread.h"
 #include "cmd/kezekd/keyed_hash.h"
+#include "cmd/kezekd/leaders_work.h"
 #include "cmd/kezekd/log.h"
-#include "cmd/kezekd/output_sweep.h"
 #include "cmd/kezekd/prepared_cluster.h"
 #include "cmd/kezekd/site_checks.h"
 #include "cmd/kezekd/system_clock.h"
@@ -92,6 +91,7 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
   control.nodes = std::move(*nodes);
   control.output_root = config.output_root;
   control.cluster_name = config.cluster;
+  control.foreign_account = config.slurm.foreign_account;
   control.container_launch = config.container_launch;
   control.gather_ms = config.scheduling.gather_ms;
   control.heartbeat_ms = config.scheduling.heartbeat_ms;
@@ -397,8 +397,8 @@ Result<void> Serve(const config::Config& config, const std::string& config_file)
   spdlog::info("ready cluster={} grpc_port={} http_port={} version={}", config.cluster,
                (*server)->port(), (*web)->port(), KEZEK_VERSION);
   Standby standby(config, *control, clock);
-  OutputSweep sweep(readers, clock);
-  CheckpointWatch checkpoints(controller, readers, clock);
+  LeadersWork work(config, BooksOf(config, &metrics), *installation, control->keyed_hash,
+                   controller, readers, clock);
   auto served = LeadUntilAsked(
       controller,
       {.state = &store,
@@ -413,11 +413,9 @@ Result<void> Serve(const config::Config& config, const std::string& config_file)
        .meter = &metrics},
       standby, [&] {
         (*web)->SetLeads(true);
-        sweep.Start(config.output_root, config.output_keep_ms);
-        checkpoints.Start();
+        work.Start(config);
       });
-  sweep.Stop();
-  checkpoints.Stop();
+  work.Stop();
   (*server)->Stop(kStopGraceMs);
   controller.Stop();
   relay.To(nullptr);

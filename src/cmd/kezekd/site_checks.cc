@@ -52,7 +52,8 @@ rpc::ViewCheckPorts PortsOf(const config::Config& config) {
   books.cluster = config.cluster;
   books.request_timeout_ms = kAskFor;
   return {std::make_shared<HostAccounts>(),
-          std::make_shared<slurm::SlurmBooks>(std::move(books), CheckClock()), config.min_uid};
+          std::make_shared<slurm::SlurmBooks>(std::move(books), CheckClock()), config.min_uid,
+          config.slurm.foreign_account};
 }
 
 }  // namespace

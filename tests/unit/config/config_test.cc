@@ -55,6 +55,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->database.readers, 8);
   EXPECT_EQ(config->slurm.launch_timeout_ms, 90 * kSecondMs);
   EXPECT_EQ(config->slurm.accounting_patience_ms, 5 * kMinuteMs);
+  EXPECT_EQ(config->slurm.foreign_account, "") << "nobody pays for others' jobs";
   EXPECT_EQ(config->scheduling.half_life_ms, 14 * kDayMs);
   EXPECT_EQ(config->scheduling.refund_max_ms, 20 * kMinuteMs);
   EXPECT_EQ(config->rate_milli.at("h200-1g.18gb"), 125);
@@ -158,6 +159,16 @@ TEST(Config, HoursOfTheHistoryAreKeptForATime) {
   std::string shorter = kGood;
   shorter.replace(shorter.find("  half_life"), 0, "  history_hours: 90d\n");
   EXPECT_EQ(ParseConfig(shorter, "k.yaml")->scheduling.history_hours_ms, 90 * kDayMs);
+}
+
+TEST(Config, SomebodyMayPayForJobsThatAreNotKezeks) {
+  std::string text = kGood;
+  const std::string keys = "  foreign_account: operations/outside\n  foreign_every: 90s\n";
+  text.insert(text.find("scheduling:"), keys);
+  const auto config = ParseConfig(text, "k.yaml");
+  ASSERT_TRUE(config.has_value()) << config.error().message;
+  EXPECT_EQ(config->slurm.foreign_account, "operations/outside");
+  EXPECT_EQ(config->slurm.foreign_every_ms, 90 * kSecondMs);
 }
 
 TEST(Config, RefusesEachFaultWithKeyAndLine) {

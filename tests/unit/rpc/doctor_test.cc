@@ -132,6 +132,27 @@ TEST(ViewChecksTest, UsersUnixAccountsAreLookedUp) {
   EXPECT_EQ(checks[1].look(nullptr).at(0).state, CheckState::kNotLookedAt);
 }
 
+TEST(ViewChecksTest, TheAccountThatPaysForOthersJobsMustBeAProject) {
+  const World world;
+  const auto view = world.MakeView();
+  const auto looked = [&view](const std::string& path) {
+    ViewCheckPorts ports;
+    ports.foreign_account = path;
+    for (const SiteCheck& check : ViewChecks(ports)) {
+      if (check.name == "foreign-account") return check.look(view).at(0);
+    }
+    return Finding{};
+  };
+  EXPECT_EQ(looked("").state, CheckState::kOk);
+  EXPECT_EQ(looked("universities/kaznu/nlp").state, CheckState::kOk);
+  const Finding missing = looked("outside");
+  EXPECT_EQ(missing.state, CheckState::kProblem);
+  EXPECT_NE(missing.found.find("'outside' is no account"), std::string::npos) << missing.found;
+  const Finding parent = looked("universities/kaznu");
+  EXPECT_EQ(parent.state, CheckState::kProblem);
+  EXPECT_NE(parent.found.find("accounts below it"), std::string::npos) << parent.found;
+}
+
 TEST(ViewChecksTest, AStopAndSilenceAreProblems) {
   const World world;
   View view = *world.MakeView();

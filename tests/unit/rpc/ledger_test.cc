@@ -16,7 +16,7 @@ class Ledgers final : public ReadStore, public Reader {
   void Read(std::function<void(Reader&)> work) override { work(*this); }
   Result<std::vector<LedgerRow>> ListLedger(const LedgerQuery& query) override {
     asked = query;
-    return std::vector<LedgerRow>();
+    return rows;
   }
   Result<std::map<BudgetRef, MilliGpuMs>> SpentSince(const std::vector<BudgetRef>& budgets,
                                                      TimeMs since_ms) override {
@@ -25,6 +25,7 @@ class Ledgers final : public ReadStore, public Reader {
     return spent;
   }
   LedgerQuery asked;
+  std::vector<LedgerRow> rows;
   std::map<BudgetRef, MilliGpuMs> spent;
   std::vector<BudgetRef> spent_of;
   TimeMs spent_since = 0;
@@ -206,6 +207,29 @@ TEST_F(LedgerTest, AListingAsksForWhatTheCallerMaySee) {
   others.set_user("nobody@kaznu");
   ASSERT_EQ(Listing("root@kezek", others), "OK");
   EXPECT_EQ(ledgers_.asked.users, std::vector{UserId{-1}}) << "nobody's entries, not all";
+}
+
+TEST_F(LedgerTest, WhoRanWhatBesideKezekIsToldToClusterAdminsAlone) {
+  LedgerRow row;
+  row.entry.kind = EntryKind::kForeign;
+  row.entry.project = World::kNlp;
+  row.entry.amount = kGpuHour;
+  row.entry.foreign_job = 70;
+  row.foreign_unix_account = "somebody";
+  ledgers_.rows = {row};
+  for (const char* user : {"root@kezek", "audit@kezek", "chief@kaznu", "bolat@kaznu"}) {
+    v1::ListLedgerResponse response;
+    ASSERT_TRUE(Stub()->ListLedger(As(user).get(), {}, &response).ok()) << user;
+    ASSERT_EQ(response.entries_size(), 1) << user;
+    const v1::LedgerEntry& entry = response.entries(0);
+    const bool admin = user == std::string("root@kezek");
+    EXPECT_EQ(entry.kind(), v1::LEDGER_KIND_FOREIGN);
+    EXPECT_EQ(entry.amount_milli_gpu_ms(), kGpuHour);
+    EXPECT_EQ(entry.slurm_job_id(), admin ? 70 : 0) << user;
+    EXPECT_EQ(entry.slurm_user(), admin ? "somebody" : "") << user;
+    EXPECT_TRUE(entry.job().empty());
+    EXPECT_EQ(response.SerializeAsString().find("somebody") != std::string::npos, admin) << user;
+  }
 }
 
 }  // namespace

@@ -75,6 +75,19 @@ class FakeReading final : public AttemptReading {
     }
     return Error{Code::kNotFound, "none", {}};
   }
+  Result<std::vector<ChargedAttempt>> RunAs(const std::vector<std::int64_t>& ids) override {
+    std::vector<ChargedAttempt> known;
+    for (const auto& one : all_) {
+      if (std::find(ids.begin(), ids.end(), one.attempt.cluster_job_id) != ids.end()) {
+        known.push_back(one);
+      }
+    }
+    return known;
+  }
+  Result<ForeignCharged> Foreign(TimeMs /*since_ms*/, TimeMs /*until_ms*/) override {
+    return foreign;
+  }
+  ForeignCharged foreign;
 
  private:
   std::vector<ChargedAttempt> all_;
@@ -127,6 +140,7 @@ class ReconcileTest : public testing::Test {
       return account_;
     };
     FakeReading reading(here_);
+    reading.foreign = foreign_;
     const std::atomic<bool> stopping = false;
     answer_.Clear();
     const auto done = Reconcile(question, books_, reading, stopping, &answer_);
@@ -145,6 +159,7 @@ class ReconcileTest : public testing::Test {
 
   FakeBooks books_;
   std::vector<ChargedAttempt> here_;
+  ForeignCharged foreign_;
   std::string account_ = "nlp";
   v1::ReportReconcileResponse answer_;
 };
@@ -162,6 +177,40 @@ TEST_F(ReconcileTest, WhatAgreesIsCountedAndAddedUp) {
   EXPECT_EQ(answer_.totals(0).slurm_milli_gpu_ms(), 48 * kGpuHour);
   EXPECT_EQ(books_.lookups, 0) << "what is found in its stretch is not asked for again";
   EXPECT_LE(books_.most, kDayMs);
+}
+
+TEST_F(ReconcileTest, WhatIsNotKezeksIsCountedApartAndMustBeCharged) {
+  foreign_.read = {kSince, kUntil};
+  BookedRun run = books_.runs[1];
+  run.attempt = {};
+  run.tag = "";
+  run.account = "theirs";
+  run.unix_account = "somebody";
+  run.cluster_job_id = 900;
+  books_.runs.push_back(run);
+  foreign_.runs = {{900, run.start_ms}};
+  run.cluster_job_id = 901;
+  run.gpus = 0;
+  books_.runs.push_back(run);
+  books_.runs[0].attempt = {};                 // renamed by its owner: Kezek's all the same
+  run.attempt = {{JobId{99}, kNoElement}, 1};  // somebody called it so
+  run.cluster_job_id = 902;
+  run.gpus = 16;
+  books_.runs.push_back(run);
+  foreign_.runs.insert({902, run.start_ms});
+  EXPECT_EQ(Differences(), Texts{});
+  EXPECT_EQ(answer_.foreign_jobs(), 2);
+  EXPECT_EQ(answer_.foreign_charged(), 2);
+  EXPECT_EQ(answer_.foreign_milli_gpu_ms(), 32 * kGpuHour);
+  EXPECT_EQ(answer_.totals_size(), 1) << "in no account's total";
+  books_.runs.pop_back();
+  books_.runs[0].attempt = here_[0].attempt.ref;
+  foreign_.runs.clear();
+  EXPECT_EQ(Differences(), Texts{"FOREIGN_NOT_CHARGED /0"});
+  EXPECT_EQ(answer_.rows(0).slurm_job_id(), 900);
+  EXPECT_EQ(answer_.rows(0).difference_milli_gpu_ms(), -16 * kGpuHour);
+  foreign_.read = {};
+  EXPECT_EQ(Differences(), Texts{}) << "nobody is to be charged";
 }
 
 TEST_F(ReconcileTest, EachThingThatDiffersIsNamedWithBothSides) {

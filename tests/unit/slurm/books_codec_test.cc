@@ -73,7 +73,7 @@ std::vector<BookedRun> RunsIn(const std::string& fixture) {
       body.replace(at, from.size(), "\"name\":\"kezek-7-" + std::to_string(++number) + "\"");
     }
   }
-  auto runs = ParseRuns(answer.status, body);
+  auto runs = ParseRuns(answer.status, body, "");
   EXPECT_TRUE(runs);
   return runs ? *runs : std::vector<BookedRun>{};
 }
@@ -117,13 +117,37 @@ TEST(ParseRuns, TheLaterFormSaysTheSame) {
   EXPECT_EQ(running->end_ms, 0);
 }
 
-TEST(ParseRuns, OthersJobsAreLeftOutAndNothingFoundIsNothing) {
+TEST(ParseRuns, OthersJobsHaveNoAttempt) {
   const Recorded answer = Record("79-db-jobs");
-  EXPECT_TRUE(ParseRuns(answer.status, answer.body)->empty());
+  const auto runs = ParseRuns(answer.status, answer.body, "spike");
+  ASSERT_TRUE(runs);
+  ASSERT_FALSE(runs->empty());
+  for (const BookedRun& run : *runs) EXPECT_EQ(run.attempt, AttemptRef{});
+  const BookedRun* one = Find(*runs, 1);
+  ASSERT_NE(one, nullptr);
+  EXPECT_EQ(one->cpus, 1);
+  EXPECT_EQ(one->memory_mib, 1000);
+  EXPECT_EQ(one->gpus, 0);
+  EXPECT_TRUE(ParseRuns(answer.status, answer.body, "another")->empty()) << "of another cluster";
+}
+
+TEST(ParseRuns, WhatSlurmdbdMadeUpIsNoRun) {
+  std::string body = Record("79-db-jobs").body;
+  const std::string from = "\"name\":\"wrap\"";
+  const auto at = body.find(from);
+  ASSERT_NE(at, std::string::npos);
+  body.replace(at, from.size(), "\"name\":\"allocation\"");
+  const auto runs = ParseRuns(200, body, "");
+  ASSERT_TRUE(runs);
+  EXPECT_EQ(Find(*runs, 1), nullptr);
+  EXPECT_NE(Find(*runs, 2), nullptr);
+}
+
+TEST(ParseRuns, NothingFoundIsNothing) {
   const Recorded none = Record("91-db-job-unknown");
-  EXPECT_TRUE(ParseRuns(none.status, none.body)->empty());
-  EXPECT_FALSE(ParseRuns(200, "{}")) << "no list is no answer";
-  EXPECT_FALSE(ParseRuns(200, "slurmdbd is away"));
+  EXPECT_TRUE(ParseRuns(none.status, none.body, "")->empty());
+  EXPECT_FALSE(ParseRuns(200, "{}", "")) << "no list is no answer";
+  EXPECT_FALSE(ParseRuns(200, "slurmdbd is away", ""));
 }
 
 TEST(ParseMade, ErrorsInsideOfATwoHundredAreErrors) {
