@@ -11,12 +11,12 @@ usage() {
 usage: tests/bench/run handoff [--nodes 64] [--jobs 2000] [--run 1] [--rounds 1]
                                [--ways 'sbatch kezek sbatch-array kezek-array'] [--json] [--quick]
                                [--no-build] [--dir DIR]
-A Slurm with --nodes real slurmds of 8 simulated GPUs. --jobs jobs of one GPU, each of which sleeps
-for --run seconds, in turns: each by an sbatch of its own (8 shells at once); each by a Submit to
-kezekd, over one connection, one after the other; as one array by sbatch; as one array by `kezek
-submit`. Counted from the first submission to the last script's first line, submission and all.
-Processor time of slurmctld, slurmrestd, slurmdbd, kezekd and PostgreSQL until all is over and known
-to be, of sbatch and of kezek itself not. A way that takes more than ten minutes fails.
+A Slurm with --nodes real slurmds of 8 simulated GPUs. --jobs jobs of one GPU, each of which
+sleeps for --run seconds, in turns: each by an sbatch of its own (8 shells at once); each by a
+Submit to kezekd (8 clients at once); as one array by sbatch; as one array by `kezek submit`.
+Counted from the first submission to the last script's first line, submission and all. Processor
+time of slurmctld, slurmrestd, slurmdbd, kezekd and PostgreSQL until all is over and known to be,
+of sbatch and of kezek itself not. A way that takes more than ten minutes fails.
 TEXT
 }
 
@@ -38,8 +38,11 @@ submit() { # WAY SCRIPT
       as_job_user sbatch --parsable --array="0-$((jobs - 1))" "${each[@]}" "$2" >/dev/null
       ;;
     kezek)
-      seq "$jobs" | sed "s|.*|$2|" | "$bin/start_client" --endpoint "$KEZEK_ENDPOINT" \
-        --token "$token" --project "$project" >/dev/null
+      # shellcheck disable=SC2016
+      seq 8 | xargs -P 8 -I{} bash -c '
+        seq {} 8 "$1" | sed "s|.*|$2|" |
+          "$3" --endpoint "$4" --token "$5" --project "$6" >/dev/null' \
+        bash "$jobs" "$2" "$bin/start_client" "$KEZEK_ENDPOINT" "$token" "$project"
       ;;
     kezek-array)
       (cd /tmp && as_job_user kezek submit --array="0-$((jobs - 1))" -N 1 --gpus-per-node=1 -t 60 \

@@ -191,6 +191,15 @@ make_project() {
   token=$(as_admin admin token create --user load@bench --label benchmark)
 }
 
+# make_projects NAME ...: further ones beside it, of the same user.
+make_projects() {
+  local name
+  for name in "$@"; do
+    as_admin admin account create "${project%/*}/$name" --kind project --reason benchmark
+    as_admin admin user add-member load@bench "${project%/*}/$name"
+  done
+}
+
 # script_of BYTES [LINE]: a batch script of that size, LINE its first line after the shell's.
 script_of() {
   python3 -c '
