@@ -16,15 +16,11 @@ sleeps for --run seconds, in turns: each by an sbatch of its own (8 shells at on
 Submit to kezekd (8 clients at once); as one array by sbatch; as one array by `kezek submit`.
 Counted from the first submission to the last script's first line, submission and all. Processor
 time of slurmctld, slurmrestd, slurmdbd, kezekd and PostgreSQL until all is over and known to be,
-of sbatch and of kezek itself not. A way that takes more than ten minutes fails.
+of sbatch and of kezek itself not; and what kezekd asked slurmrestd until then. A way that takes more than ten minutes fails.
 TEXT
 }
 
 before_down() { end_jobs; }
-
-server_sql() { PGOPTIONS='-c search_path=kezek' psql -qXAt -v ON_ERROR_STOP=1 -d kezek "$@"; }
-
-servers=(slurmctld slurmrestd slurmdbd kezekd postgres)
 
 submit() { # WAY SCRIPT
   local each=(-A bench -N 1 --gres=gpu:h200:1 -t 60 -D /tmp -o /dev/null)
@@ -69,7 +65,7 @@ begin=\$EPOCHREALTIME
 sleep $run
 echo "\$begin \$EPOCHREALTIME" >'$folder/'\$SLURM_JOB_ID
 SCRIPT
-  before=$(cpu_of "${servers[@]}")
+  before=$(counters)
   began=$EPOCHREALTIME
   submit "$1" "$script"
   said=$EPOCHREALTIME
@@ -83,13 +79,16 @@ import json, sys
 way, number, began, said, before, after = sys.argv[1:]
 stamps = [line.split() for line in sys.stdin]
 begun = sorted(float(one[0]) - float(began) for one in stamps)
-before, after = (json.loads("{" + text + "}") for text in (before, after))
+before, after = json.loads(before), json.loads(after)
+
+def more(kind):
+    return {name: round(after[kind][name] - before[kind].get(name, 0), 3) for name in after[kind]}
 print(json.dumps({"way": way, "round": int(number), "jobs": len(stamps),
                   "said_s": round(float(said) - float(began), 2), "first_s": round(begun[0], 2),
                   "half_s": round(begun[len(begun) // 2], 2), "last_s": round(begun[-1], 2),
                   "over_s": round(max(float(one[1]) for one in stamps) - float(began), 2),
-                  "cpu_ms": {name: after[name] - before[name] for name in after}}))
-' "$1" "$2" "$began" "$said" "$before" "$(cpu_of "${servers[@]}")" >>"$DIR/raw.jsonl"
+                  "cpu_ms": more("cpu_ms"), "calls": more("calls"), "seconds": more("seconds")}))
+' "$1" "$2" "$began" "$said" "$before" "$(counters)" >>"$DIR/raw.jsonl"
   tail -n 1 "$DIR/raw.jsonl" >&2
   # slurmctld has forgotten them before the next begin.
   sleep 35

@@ -1,24 +1,11 @@
 # shellcheck shell=bash disable=SC2154
-# What tells when kezekd has committed starts and ends, and what it counts. To be sourced after
-# stack.sh.
+# What tells when kezekd has committed starts and ends. To be sourced after stack.sh.
 
 with_postgres() {
   psql -qXAt -c 'alter system set track_commit_timestamp = on'
   "$deploy/postgres" down "$DIR"
   "$deploy/postgres" up "$DIR"
 }
-
-server_sql() { PGOPTIONS='-c search_path=kezek' psql -qXAt -v ON_ERROR_STOP=1 -d kezek "$@"; }
-
-seen() { PYTHONDONTWRITEBYTECODE=1 python3 "$here/following_drive.py" "$@"; }
-
-metrics() {
-  curl -s --max-time 20 -H "Authorization: Bearer $(cat "$KEZEK_ADMIN_TOKEN_FILE")" \
-    "$KEZEK_HTTP/metrics"
-}
-
-# counters: what was counted until now, one line of JSON.
-counters() { metrics | seen counters "{$(cpu_of kezekd slurmctld slurmrestd slurmdbd postgres)}"; }
 
 # What was committed and when, of jobs that are no array: a JSON line for each event. A job that was
 # over before anybody had seen it run has one for both.
