@@ -49,14 +49,6 @@ beside_up() {
   "$deploy/slurm" user "$DIR/b" "$job_user" "${groups[@]}" >&2
 }
 
-make_projects() {
-  local group
-  for group in "${groups[@]}"; do
-    as_admin admin account create "$parent/$group" --kind project --reason benchmark >&2
-    as_admin admin user add-member load@bench "$parent/$group" >&2
-  done
-}
-
 # The list, each run so many seconds longer: what a start and an end really take of the GPUs, and
 # how far a second more or less moves everything.
 make_list() { # LAUNCH FILE
@@ -111,11 +103,11 @@ main() {
   build_programs kezekd kezek kezek-sim
   kezekd_conf=(--conf "scheduling: {reserve_after: ${reserve}s}")
   stack_up "$nodes"
-  parent=${project%/*}
+  parent=${project%/*} # cross_drive.py's
   make_list 0 "$DIR/jobs.csv"
   mapfile -t groups < <(tail -n +2 "$DIR/jobs.csv" | cut -d, -f6 | sort -u)
   beside_up
-  make_projects
+  make_projects "${groups[@]}" >&2
   SLURM_BESIDE=$DIR/b/slurm/etc/slurm.conf
   local text form=table kezek_way failed=no
   text=$(facts)

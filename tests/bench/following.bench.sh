@@ -3,6 +3,8 @@
 set -euo pipefail
 # shellcheck source=tests/bench/stack.sh
 . "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
+# shellcheck source=tests/bench/seen.sh
+. "$here/seen.sh"
 
 running=1000 rate=1 seconds=180 queued=0 age=300
 
@@ -23,16 +25,6 @@ TEXT
 
 before_down() { end_jobs; }
 
-with_postgres() {
-  psql -qXAt -c 'alter system set track_commit_timestamp = on'
-  "$deploy/postgres" down "$DIR"
-  "$deploy/postgres" up "$DIR"
-}
-
-server_sql() { PGOPTIONS='-c search_path=kezek' psql -qXAt -v ON_ERROR_STOP=1 -d kezek "$@"; }
-
-drive() { PYTHONDONTWRITEBYTECODE=1 python3 "$here/following_drive.py" "$@"; }
-
 # All that shall run throughout, as one array.
 fill() {
   local i count=0 script=$DIR/stamps/fill.sh
@@ -49,26 +41,6 @@ fill() {
   fail "only $count of $running jobs run after 300 s"
 }
 
-# counters: what was counted until now, one line of JSON.
-counters() {
-  curl -s --max-time 20 -H "Authorization: Bearer $(cat "$KEZEK_ADMIN_TOKEN_FILE")" \
-    "$KEZEK_HTTP/metrics" | drive counters "{$(cpu_of kezekd slurmctld slurmrestd slurmdbd \
-      postgres)}"
-}
-
-# What was committed and when, of jobs after the array: a JSON line for each event. A job that was
-# over before anybody had seen it run has one for both.
-committed() {
-  server_sql <<'SQL'
-select json_build_object('what', 'event', 'job', e.job_id, 'to', e.to_state,
-    'slurm', a.cluster_job_id, 'commit_s', extract(epoch from pg_xact_commit_timestamp(e.xmin)))
-  from events e join attempts a using (job_id, element)
-  where e.element < 0 and a.number = 1 and e.to_state <> e.from_state
-    and e.from_state in ('starting', 'running')
-  order by e.seq;
-SQL
-}
-
 main() {
   read_options running rate seconds queued age -- "$@"
   if [ "$quick" = yes ]; then running=100 seconds=30; fi
@@ -82,7 +54,7 @@ main() {
   fill
   if [ "$queued" -gt 0 ]; then
     note "$queued held jobs of somebody else"
-    drive queue --jobs "$queued" --user "$job_user" \
+    seen queue --jobs "$queued" --user "$job_user" \
       --token "$("$deploy/slurm" token "$DIR" "$job_user" 7200)"
   fi
   sleep 5
@@ -94,7 +66,7 @@ main() {
   sleep 20
   cat "$DIR/stream.jsonl" >>"$DIR/raw.jsonl"
   committed >>"$DIR/raw.jsonl"
-  drive heard <"$DIR/log/slurmctld.log" >>"$DIR/raw.jsonl"
+  seen heard <"$DIR/log/slurmctld.log" >>"$DIR/raw.jsonl"
   grep 'the cluster does not answer' "$DIR/log/kezekd.log" >&2 || true
   if [ "$json" = yes ]; then form=json; fi
   python3 "$here/following_figures.py" "$form" "$text" <"$DIR/raw.jsonl"

@@ -11,20 +11,16 @@ usage() {
 usage: tests/bench/run handoff [--nodes 64] [--jobs 2000] [--run 1] [--rounds 1]
                                [--ways 'sbatch kezek sbatch-array kezek-array'] [--json] [--quick]
                                [--no-build] [--dir DIR]
-A Slurm with --nodes real slurmds of 8 simulated GPUs. --jobs jobs of one GPU, each of which sleeps
-for --run seconds, in turns: each by an sbatch of its own (8 shells at once); each by a Submit to
-kezekd, over one connection, one after the other; as one array by sbatch; as one array by `kezek
-submit`. Counted from the first submission to the last script's first line, submission and all.
-Processor time of slurmctld, slurmrestd, slurmdbd, kezekd and PostgreSQL until all is over and known
-to be, of sbatch and of kezek itself not. A way that takes more than ten minutes fails.
+A Slurm with --nodes real slurmds of 8 simulated GPUs. --jobs jobs of one GPU, each of which
+sleeps for --run seconds, in turns: each by an sbatch of its own (8 shells at once); each by a
+Submit to kezekd (8 clients at once); as one array by sbatch; as one array by `kezek submit`.
+Counted from the first submission to the last script's first line, submission and all. Processor
+time of slurmctld, slurmrestd, slurmdbd, kezekd and PostgreSQL until all is over and known to be,
+of sbatch and of kezek itself not; and what kezekd asked slurmrestd until then. A way that takes more than ten minutes fails.
 TEXT
 }
 
 before_down() { end_jobs; }
-
-server_sql() { PGOPTIONS='-c search_path=kezek' psql -qXAt -v ON_ERROR_STOP=1 -d kezek "$@"; }
-
-servers=(slurmctld slurmrestd slurmdbd kezekd postgres)
 
 submit() { # WAY SCRIPT
   local each=(-A bench -N 1 --gres=gpu:h200:1 -t 60 -D /tmp -o /dev/null)
@@ -38,8 +34,11 @@ submit() { # WAY SCRIPT
       as_job_user sbatch --parsable --array="0-$((jobs - 1))" "${each[@]}" "$2" >/dev/null
       ;;
     kezek)
-      seq "$jobs" | sed "s|.*|$2|" | "$bin/start_client" --endpoint "$KEZEK_ENDPOINT" \
-        --token "$token" --project "$project" >/dev/null
+      # shellcheck disable=SC2016
+      seq 8 | xargs -P 8 -I{} bash -c '
+        seq {} 8 "$1" | sed "s|.*|$2|" |
+          "$3" --endpoint "$4" --token "$5" --project "$6" >/dev/null' \
+        bash "$jobs" "$2" "$bin/start_client" "$KEZEK_ENDPOINT" "$token" "$project"
       ;;
     kezek-array)
       (cd /tmp && as_job_user kezek submit --array="0-$((jobs - 1))" -N 1 --gpus-per-node=1 -t 60 \
@@ -66,7 +65,7 @@ begin=\$EPOCHREALTIME
 sleep $run
 echo "\$begin \$EPOCHREALTIME" >'$folder/'\$SLURM_JOB_ID
 SCRIPT
-  before=$(cpu_of "${servers[@]}")
+  before=$(counters)
   began=$EPOCHREALTIME
   submit "$1" "$script"
   said=$EPOCHREALTIME
@@ -80,13 +79,16 @@ import json, sys
 way, number, began, said, before, after = sys.argv[1:]
 stamps = [line.split() for line in sys.stdin]
 begun = sorted(float(one[0]) - float(began) for one in stamps)
-before, after = (json.loads("{" + text + "}") for text in (before, after))
+before, after = json.loads(before), json.loads(after)
+
+def more(kind):
+    return {name: round(after[kind][name] - before[kind].get(name, 0), 3) for name in after[kind]}
 print(json.dumps({"way": way, "round": int(number), "jobs": len(stamps),
                   "said_s": round(float(said) - float(began), 2), "first_s": round(begun[0], 2),
                   "half_s": round(begun[len(begun) // 2], 2), "last_s": round(begun[-1], 2),
                   "over_s": round(max(float(one[1]) for one in stamps) - float(began), 2),
-                  "cpu_ms": {name: after[name] - before[name] for name in after}}))
-' "$1" "$2" "$began" "$said" "$before" "$(cpu_of "${servers[@]}")" >>"$DIR/raw.jsonl"
+                  "cpu_ms": more("cpu_ms"), "calls": more("calls"), "seconds": more("seconds")}))
+' "$1" "$2" "$began" "$said" "$before" "$(counters)" >>"$DIR/raw.jsonl"
   tail -n 1 "$DIR/raw.jsonl" >&2
   # slurmctld has forgotten them before the next begin.
   sleep 35

@@ -24,7 +24,11 @@ def figures_of(raw):
             "controllers_ms_per_job": round(median(
                 lambda row: sum(row["cpu_ms"][name] for name in CONTROLLERS) / row["jobs"]), 1),
             "ms_per_job": {name: round(median(lambda row: row["cpu_ms"][name] / row["jobs"]), 1)
-                           for name in rows[0]["cpu_ms"]}}
+                           for name in rows[0]["cpu_ms"]},
+            "requests_per_job": {name: round(median(
+                lambda row: row["calls"].get(name, 0) / row["jobs"]), 3)
+                                 for name in rows[-1]["calls"]},
+            "jobs_per_s_of_rounds": [round(row["jobs"] / row["last_s"], 1) for row in rows]}
     for way, row in result.items():
         base = result.get(way.replace("kezek", "sbatch"))
         if base and base is not row:
@@ -45,6 +49,9 @@ def print_table(result):
         print(f"{way:<14} {row['jobs']:>5} {row['jobs_per_s']:>6} {row.get('ratio', '-'):>6} "
               f"{row['submitted_s']:>11}  {'':>20} {row['controllers_ms_per_job']:>11} " +
               " ".join(f"{ms:>10}" for ms in row["ms_per_job"].values()))
+        if not way.startswith("sbatch"):
+            print(f"{'':<14} requests a job: " + ", ".join(
+                f"{name} {count}" for name, count in row["requests_per_job"].items() if count))
     print("controllers: slurmctld, slurmrestd and kezekd together")
     facts = result["machine"]
     print(f"{result['nodes']} nodes; {facts['cpu']}, {facts['cores']} cores, load "

@@ -130,6 +130,18 @@ print(", ".join(f'"{name}": {round(ms)}' for name, ms in used.items()))
 PYTHON
 }
 
+server_sql() { PGOPTIONS='-c search_path=kezek' psql -qXAt -v ON_ERROR_STOP=1 -d kezek "$@"; }
+
+seen() { PYTHONDONTWRITEBYTECODE=1 python3 "$here/following_drive.py" "$@"; }
+
+metrics() {
+  curl -s --max-time 20 -H "Authorization: Bearer $(cat "$KEZEK_ADMIN_TOKEN_FILE")" \
+    "$KEZEK_HTTP/metrics"
+}
+
+# counters: requests to slurmrestd and processor time until now, one line of JSON.
+counters() { metrics | seen counters "{$(cpu_of kezekd slurmctld slurmrestd slurmdbd postgres)}"; }
+
 stack_down() {
   local status=$?
   trap - EXIT INT TERM
@@ -189,6 +201,15 @@ make_project() {
   as_admin admin user create load@bench --unix "$job_user" --member-of "$project" \
     --role researcher
   token=$(as_admin admin token create --user load@bench --label benchmark)
+}
+
+# make_projects NAME ...: further ones beside it, of the same user.
+make_projects() {
+  local name
+  for name in "$@"; do
+    as_admin admin account create "${project%/*}/$name" --kind project --reason benchmark
+    as_admin admin user add-member load@bench "${project%/*}/$name"
+  done
 }
 
 # script_of BYTES [LINE]: a batch script of that size, LINE its first line after the shell's.
