@@ -224,6 +224,8 @@ class World {
   quota::Draw DrawOf(const Start& start, const quota::Taken& taken) const;
   // The budget that makes it a scavenger, by the last Refresh; or none.
   BudgetRef ScavengesOf(const JobRef& waiting) const;
+  // Whether one does. If it asked for something else than it waits with, its budgets might hold it.
+  bool Scavenges(const Waiting& job) const;
   quota::JobCount CountOf(const Waiting& job) const;
   quota::JobCount CountOf(const quota::OrderJob& job) const;
   quota::JobCount CountOf(const Start& start) const;
