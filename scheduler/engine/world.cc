@@ -150,8 +150,8 @@ void World::SetWaiting(const Waiting& job) {
   waits_since_[job.spec->project].insert({job.queued_since_ms, job.ref});
   Alike& alike = asked_[job.spec->shape.gpu_type][job.spec];
   if (alike.id == 0) alike.id = ++last_asked_;
-  alike.rows[job.spec->project].insert(job.ref);
-  ++alike.limits[job.spec->time_limit_ms];
+  ++alike.projects[job.spec->project];
+  alike.by_limit[{job.spec->time_limit_ms, job.ref}] = &row;
   ++waits_of_[job.user][job.spec->project];
   ++waits_in_[job.spec->job_class];
   blocks_.Touch(job.spec->project);
