@@ -37,10 +37,9 @@ std::vector<std::string> DemandDifferences(const World& world, std::int32_t part
     for (auto i = static_cast<quota::AccountIndex>(part); i < tree.size(); i += parts) {
       if (!projects.contains(tree.id(i))) continue;
       MilliGpus counted = 0;
-      for (const auto& [spec, alike] : world.asked(type)) {
-        const auto rows = alike.rows.find(tree.id(i));
-        if (rows == alike.rows.end()) continue;
-        for (const JobRef& row : rows->second) counted += asked_by(world.waiting().at(row), i);
+      for (const auto& [queued_ms, row] : world.rows_of(tree.id(i))) {
+        const Waiting& job = world.waiting().at(row);
+        if (job.spec->shape.gpu_type == type) counted += asked_by(job, i);
       }
       const auto known = world.demand().plain().find({tree.id(i), type});
       const MilliGpus kept = known == world.demand().plain().end() ? 0 : known->second;

@@ -28,6 +28,19 @@ PoolWalk::Asked PoolWalk::AskedBy(const Blocked& blocked) {
   return {blocked.candidate.project, blocked.count.job_class, DemandOf(*blocked.job.spec)};
 }
 
+// Of a job that finds no room, and has no promise: whether anything may be done about it.
+bool PoolWalk::MayBeMadeRoom(const quota::Candidate& candidate, const Waiting& row) {
+  const quota::OrderJob& job = *candidate.job;
+  if (job.scavenger) return false;
+  if (candidate.inside) return true;
+  const bool may_reclaim = victims_ && victims_->asks() < world_.config().reclaim_asks;
+  if (may_reclaim &&
+      (IsInsideSomewhere(candidate.project, job.counted_milli) || victims_->AnybodyMayAsk())) {
+    return true;
+  }
+  return passed_outside_ < world_.config().reservations && Waited(row) && IsWide(*row.spec);
+}
+
 // True: it has started, or what is to go for it is on its way. Else `held` may say more.
 bool PoolWalk::MakeRoom(const Blocked& blocked, Held& held) {
   // Inside an admin's reservation nobody is ended, and nothing promised.
@@ -161,7 +174,8 @@ bool PoolWalk::GivePlaces() {
   return given;
 }
 
-bool PoolWalk::Promise(const Waiting& job, bool inside) {
+// Whether a place is free for what is inside its guarantee, or is not.
+bool PoolWalk::MayPromise(bool inside) const {
   const std::int32_t most = world_.config().reservations;
   std::int32_t alive = 0;
   std::int32_t alive_inside = 0;
@@ -170,7 +184,11 @@ bool PoolWalk::Promise(const Waiting& job, bool inside) {
     ++alive;
     alive_inside += promise->inside ? 1 : 0;
   }
-  if (alive >= most || (inside && alive_inside >= most / 2)) return false;
+  return alive < most && (!inside || alive_inside < most / 2);
+}
+
+bool PoolWalk::Promise(const Waiting& job, bool inside) {
+  if (!MayPromise(inside)) return false;
   const JobSpec& spec = *job.spec;
   const Request demand = DemandOf(spec);
   if (never_free_.contains(demand)) return false;

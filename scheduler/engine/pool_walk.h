@@ -1,5 +1,6 @@
 // One walk through the order of a pool. Private to its parts: walk.cc; make_room.cc for what is
-// done about a job that finds no room; walk_rest.cc for how those stand that do not start.
+// done about a job that finds no room; nothing_starts.cc for where it may end; walk_rest.cc for how
+// those stand that do not start.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +40,11 @@ class PoolWalk {
   End Walk();
   void Examine(const quota::Candidate& candidate);
   bool IsKnownToWait(const quota::Candidate& candidate);
+  bool MayBeMadeRoom(const quota::Candidate& candidate, const Waiting& row);
   void ForgetNoRoom() {
     no_room_.clear();
     no_room_for_.clear();
+    left_of_.clear();
   }
   Reason Stop(const quota::Candidate& candidate, const Waiting& job,
               const quota::JobCount& count) const;
@@ -51,7 +54,9 @@ class PoolWalk {
   bool MayStart(bool scavengers);
   bool MayStart(const JobSpec& spec, const World::Alike& alike, bool scavengers);
   bool MayLeaveUnseen() const;
-  bool IsInsideSomewhere(quota::AccountIndex project) const;
+  bool MayStartBesidePromises(const Request& request, const World::Alike& alike);
+  bool MayStartOn(const Pool& room, const Waiting& row) const;
+  bool IsInsideSomewhere(quota::AccountIndex project, MilliGpus counted_milli) const;
   bool IsInsideEverywhere(quota::AccountIndex project) const;
   bool MayReclaim();
   // Why a job does not start.
@@ -86,6 +91,7 @@ class PoolWalk {
   bool Waited(const Waiting& job) const;
   bool IsWide(const JobSpec& spec) const;
   bool GivePlaces();
+  bool MayPromise(bool inside) const;
   bool Promise(const Waiting& job, bool inside);
   void Count(quota::AccountIndex project, const quota::JobCount& count);
   void StartOn(const quota::Candidate& candidate, const Waiting& job, Placement placement);
@@ -144,6 +150,7 @@ class PoolWalk {
   std::int32_t looked_ = 0;
   std::int64_t rank_ = 0;
   std::size_t asked_after_ = SIZE_MAX;  // so many starts it was asked whether anything fits
+  bool asked_with_enough_ = false;      // when no more were to be given places
   // Where ranks can wait: what may fit of what is asked for, from here on; and how many were looked
   // at since it was asked whether the rest may be left unseen.
   static constexpr std::int32_t kSeenBetween = 100;
@@ -170,6 +177,8 @@ class PoolWalk {
   // The same by what rows ask for, and whether with what they prefer: costs less to look for.
   using AsksFor = std::tuple<std::int64_t, bool, Agenda::Crossed>;
   std::map<AsksFor, std::shared_ptr<const Reason>> no_room_for_;
+  // Of what asks for the same, by its id: the rows before this one do not start any more.
+  std::map<std::int64_t, decltype(World::Alike::by_limit)::const_iterator> left_of_;
   std::set<std::pair<quota::AccountIndex, MilliGpus>> kept_from_;
   Agenda* agenda_ = nullptr;  // null: nothing is promised
   std::optional<Victims> victims_;

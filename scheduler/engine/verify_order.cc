@@ -98,6 +98,8 @@ class OrderCheck {
   void Descend(AccountIndex account, const Counted& counted, const std::vector<std::size_t>& later,
                std::vector<Below>& found) const;
   std::optional<Violation> CheckAlike(const JobSpec& spec, const World::Alike& alike);
+  std::optional<Violation> CheckBelow(const JobSpec& spec, const World::Alike& alike,
+                                      const Below& below);
   std::optional<Violation> CheckRow(const Waiting& job, const std::vector<std::size_t>& later);
   Machine MachineOf(const Recount& recount, const std::vector<std::size_t>& without) const;
   // What there would be without some starts.
@@ -280,13 +282,12 @@ bool OrderCheck::MayHaveRoom(const JobSpec& spec, const World::Alike& alike,
   const Pool* pool = WithoutThese(later).machine.FindPool({spec.shape.gpu_type, {}, {}});
   if (pool == nullptr || !Fits(*pool, request)) return false;
   Agenda* agenda = AgendaWithout(later, spec);
-  if (agenda == nullptr || alike.limits.empty()) return true;
-  const TimeMs end = basis_.now_ms + world.StaysFor(alike.limits.begin()->first);
+  if (agenda == nullptr) return true;
+  const TimeMs end = basis_.now_ms + world.StaysFor(alike.by_limit.begin()->first.first);
   if (Fits(agenda->RoomNow({end, end, world.Named(spec)}, {}), request)) return true;
-  return std::any_of(promised_.begin(), promised_.end(), [&alike](const auto& promise) {
-    return std::any_of(alike.rows.begin(), alike.rows.end(), [&promise](const auto& rows) {
-      return rows.second.contains(promise.first);
-    });
+  return std::any_of(promised_.begin(), promised_.end(), [&](const auto& promise) {
+    const auto waits = world.waiting().find(promise.first);
+    return waits != world.waiting().end() && World::IsAmong(alike, waits->second);
   });
 }
 
@@ -345,13 +346,38 @@ std::optional<Violation> OrderCheck::CheckAlike(const JobSpec& spec, const World
     const auto [held, asked] = holds.try_emplace(below.later);
     if (asked) held->second = MayHaveRoom(spec, alike, below.later);
     if (!held->second) continue;
-    for (const auto& [project, rows] : alike.rows) {
-      const AccountIndex index = world.tree().IndexOf(project);
-      if (index == quota::kNoAccount || !world.tree().IsAncestor(below.account, index)) continue;
-      for (const JobRef& row : rows) {
-        if (auto violation = CheckRow(world.waiting().at(row), below.later)) return violation;
-      }
+    if (auto violation = CheckBelow(spec, alike, below)) return violation;
+  }
+  return std::nullopt;
+}
+
+// Where anything is promised who is gone sooner has more room, and to whom it is promised his own.
+std::optional<Violation> OrderCheck::CheckBelow(const JobSpec& spec, const World::Alike& alike,
+                                                const Below& below) {
+  const World& world = *basis_.world;
+  const auto check = [&](const Waiting& row) -> std::optional<Violation> {
+    const AccountIndex project = world.tree().IndexOf(row.spec->project);
+    const bool is_below =
+        project != quota::kNoAccount && world.tree().IsAncestor(below.account, project);
+    return is_below ? CheckRow(row, below.later) : std::nullopt;
+  };
+  const Request request{&spec, spec.within, false};
+  Agenda* agenda = AgendaWithout(below.later, spec);
+  std::optional<Agenda::Crossed> has_room;
+  for (const auto& [key, row] : alike.by_limit) {
+    const TimeMs end = basis_.now_ms + world.StaysFor(key.first);
+    const Stay stay{end, end, world.Named(spec)};
+    const auto crossed = agenda == nullptr ? Agenda::Crossed{} : agenda->CrossedBy(stay);
+    if (agenda != nullptr && crossed != has_room && !Fits(agenda->RoomNow(stay, {}), request)) {
+      break;
     }
+    has_room = crossed;
+    if (auto violation = check(*row)) return violation;
+  }
+  for (const auto& [row, promise] : promised_) {
+    const auto waits = world.waiting().find(row);
+    if (waits == world.waiting().end() || !World::IsAmong(alike, waits->second)) continue;
+    if (auto violation = check(waits->second)) return violation;
   }
   return std::nullopt;
 }

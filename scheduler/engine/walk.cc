@@ -127,7 +127,7 @@ std::int32_t PoolWalk::StartedBefore(const JobRef& row) const {
 }
 
 // Of what asks for the same it is known that it finds no room, and nothing else is to be asked of
-// it, nor done for it: so it is with most where nothing is promised, and with scavengers anywhere.
+// it, nor done for it: so it is with most.
 bool PoolWalk::IsKnownToWait(const quota::Candidate& candidate) {
   const quota::OrderJob& job = *candidate.job;
   if (!key_.shared() || StartedBefore(job.ref) > 0) return false;
@@ -135,7 +135,7 @@ bool PoolWalk::IsKnownToWait(const quota::Candidate& candidate) {
   Agenda::Crossed crossed;
   if (agenda_ != nullptr) {
     const Waiting& row = World::RowOf(job);
-    if (!job.scavenger || agenda_->Of(job.ref) != nullptr) return false;
+    if (agenda_->Of(job.ref) != nullptr || MayBeMadeRoom(candidate, row)) return false;
     crossed = agenda_->CrossedBy(world_.StayOf(row, draft_.now_ms));
   }
   const auto known = no_room_for_.find({job.asks, draft_.now_ms < job.prefers_until_ms, crossed});

@@ -150,8 +150,8 @@ void World::SetWaiting(const Waiting& job) {
   waits_since_[job.spec->project].insert({job.queued_since_ms, job.ref});
   Alike& alike = asked_[job.spec->shape.gpu_type][job.spec];
   if (alike.id == 0) alike.id = ++last_asked_;
-  alike.rows[job.spec->project].insert(job.ref);
-  ++alike.limits[job.spec->time_limit_ms];
+  ++alike.projects[job.spec->project];
+  alike.by_limit[{job.spec->time_limit_ms, job.ref}] = &row;
   ++waits_of_[job.user][job.spec->project];
   ++waits_in_[job.spec->job_class];
   blocks_.Touch(job.spec->project);
@@ -336,13 +336,19 @@ quota::Draw World::FullDrawOf(const Waiting& job, MilliGpus counted_milli,
 }
 
 quota::Draw World::DrawOf(const Waiting& job, const quota::Taken& taken) const {
-  if (scavenges_.contains(job.ref)) return {};
+  if (Scavenges(job)) return {};
   return FullDrawOf(job, CountedOf(*job.spec), taken);
 }
 
 quota::Draw World::DrawOf(const Start& start, const quota::Taken& taken) const {
   if (start.scavenges) return {};
   return FullDrawOf(waiting_.at(start.row), start.counted_milli, taken);
+}
+
+bool World::Scavenges(const Waiting& job) const {
+  if (!scavenges_.contains(job.ref)) return false;
+  return waiting_.at(job.ref).spec == job.spec ||
+         FullDrawOf(job, CountedOf(*job.spec), {}).scavenges;
 }
 
 BudgetRef World::ScavengesOf(const JobRef& waiting) const {
@@ -402,7 +408,7 @@ quota::JobCount World::CountOf(const Waiting& job) const {
   const JobSpec& spec = *job.spec;
   return {spec.project,    job.user,
           spec.job_class,  spec.shape.gpu_type,
-          CountedOf(spec), ClassOf(spec.job_class).scavenger || scavenges_.contains(job.ref)};
+          CountedOf(spec), ClassOf(spec.job_class).scavenger || Scavenges(job)};
 }
 
 quota::JobCount World::CountOf(const Start& start) const {

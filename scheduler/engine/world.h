@@ -96,18 +96,24 @@ class World {
   // Waiting rows that ask for the same of nodes, by the spec of one of them: what does not fit for
   // one fits for none.
   struct Alike {
-    std::map<AccountId, std::set<JobRef>> rows;  // by project; none is empty
+    std::map<AccountId, std::int64_t> projects;  // how many rows each has; none is 0
     std::optional<bool> shared;  // whether the shared nodes could hold one, all of them empty
     std::int64_t id = 0;         // never another's
-    std::map<DurationMs, std::int64_t> limits;  // how many rows have each
+    std::map<std::pair<DurationMs, JobRef>, const Waiting*> by_limit;  // the shortest first
   };
   struct SameNodes {
     bool operator()(const std::shared_ptr<const JobSpec>& a,
                     const std::shared_ptr<const JobSpec>& b) const;
   };
   using Asked = std::map<std::shared_ptr<const JobSpec>, Alike, SameNodes>;
+  static bool IsAmong(const Alike& alike, const Waiting& row) {
+    return alike.by_limit.contains({row.spec->time_limit_ms, row.ref});
+  }
   // Of a GPU type.
   const Asked& asked(const std::string& gpu_type) const;
+  // Of a project, by the time since which they wait.
+  using Since = std::set<std::pair<TimeMs, JobRef>>;
+  const Since& rows_of(AccountId project) const;
   // How many rows are of a class.
   std::int64_t WaitingOf(const std::string& job_class) const;
   // What they ask for on shared nodes. Up to date after Refresh.
@@ -224,6 +230,8 @@ class World {
   quota::Draw DrawOf(const Start& start, const quota::Taken& taken) const;
   // The budget that makes it a scavenger, by the last Refresh; or none.
   BudgetRef ScavengesOf(const JobRef& waiting) const;
+  // Whether one does. If it asked for something else than it waits with, its budgets might hold it.
+  bool Scavenges(const Waiting& job) const;
   quota::JobCount CountOf(const Waiting& job) const;
   quota::JobCount CountOf(const quota::OrderJob& job) const;
   quota::JobCount CountOf(const Start& start) const;
@@ -283,6 +291,7 @@ class World {
   std::map<std::string, std::set<AttemptRef>> on_;         // none is empty
   Runs runs_;                                              // none is empty
   std::map<UserId, std::vector<const Holding*>> of_user_;  // none is empty
+  const Since nothing_waits_;
   const Ends no_ends_;
   const std::vector<const Holding*> no_runs_;
   const std::set<AttemptRef> nobody_;
@@ -336,7 +345,7 @@ class World {
   std::map<AccountId, Pace> paces_;  // ever since they had that rule
   quota::RunLengths lengths_;
   // Of all projects.
-  std::map<AccountId, std::set<std::pair<TimeMs, JobRef>>> waits_since_;
+  std::map<AccountId, Since> waits_since_;
   std::map<AccountId, std::multiset<TimeMs>> runs_since_;  // what has nodes
 };
 

@@ -14,17 +14,20 @@ bool World::SameNodes::operator()(const std::shared_ptr<const JobSpec>& a,
 void World::Unask(const Waiting& job) {
   const auto of_type = asked_.find(job.spec->shape.gpu_type);
   const auto alike = of_type->second.find(job.spec);
-  const auto rows = alike->second.rows.find(job.spec->project);
-  rows->second.erase(job.ref);
-  const auto limit = alike->second.limits.find(job.spec->time_limit_ms);
-  if (--limit->second == 0) alike->second.limits.erase(limit);
-  if (rows->second.empty()) alike->second.rows.erase(rows);
-  if (alike->second.rows.empty()) of_type->second.erase(alike);
+  const auto rows = alike->second.projects.find(job.spec->project);
+  alike->second.by_limit.erase({job.spec->time_limit_ms, job.ref});
+  if (--rows->second == 0) alike->second.projects.erase(rows);
+  if (alike->second.projects.empty()) of_type->second.erase(alike);
 }
 
 const World::Asked& World::asked(const std::string& gpu_type) const {
   const auto found = asked_.find(gpu_type);
   return found == asked_.end() ? nothing_asked_ : found->second;
+}
+
+const World::Since& World::rows_of(AccountId project) const {
+  const auto found = waits_since_.find(project);
+  return found == waits_since_.end() ? nothing_waits_ : found->second;
 }
 
 std::int64_t World::WaitingOf(const std::string& job_class) const {

@@ -38,7 +38,7 @@ TimeMs World::GoneBy(const Holding& attempt, TimeMs now) const {
 }
 
 Stay World::StayOf(const Waiting& job, TimeMs now) const {
-  const bool scavenger = scavenges_.contains(job.ref) || ClassOf(job.spec->job_class).scavenger;
+  const bool scavenger = Scavenges(job) || ClassOf(job.spec->job_class).scavenger;
   const DurationMs limit = StaysFor(job.spec->time_limit_ms);
   const DurationMs stays = config_.reclaim && scavenger ? GraceOf(*job.spec) : limit;
   return {now + std::min(stays, limit), now + limit, WithinOf(job)};

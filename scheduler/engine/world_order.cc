@@ -34,7 +34,7 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   order.project = spec.project;
   order.user = job.user;
   order.class_rank = rules.rank;
-  order.scavenger = rules.scavenger || scavenges_.contains(job.ref);
+  order.scavenger = rules.scavenger || Scavenges(job);
   order.counted_milli = CountedOf(spec);
   order.expected_charge = ExpectedChargeOf(spec, order.counted_milli);
   DurationMs length = spec.time_limit_ms;

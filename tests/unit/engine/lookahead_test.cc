@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ class LookaheadTest : public testing::Test {
     for (const Holding& attempt : running) engine.SetHolding(attempt);
     for (const Waiting& job : waiting) engine.SetWaiting(job);
     for (const Reservation& promise : promises) engine.SetReservation(promise);
+    for (const auto& [budget, balance] : budgets) engine.SetBudget(budget, balance);
     return engine;
   }
 
@@ -92,6 +94,7 @@ class LookaheadTest : public testing::Test {
   std::vector<Holding> running;
   std::vector<Waiting> waiting;
   std::vector<Reservation> promises;
+  std::map<BudgetRef, BudgetBalance> budgets;
 };
 
 // "now on n1,n2", "+62" (minutes), ">=+62", or "?".
@@ -202,6 +205,25 @@ TEST_F(LookaheadTest, InAnotherClass) {
             "OTHER_CLASS scavenger 1 now on n2");
   spec.shape.gpus_per_node = 9;
   EXPECT_EQ(Text(Ask(spec)), "NEVER_FITS_LIMIT ?");
+}
+
+// A budget makes it a scavenger, whom no limit on borrowing stops. On one node the budget holds it,
+// and the limit does.
+TEST_F(LookaheadTest, WhatABudgetHoldsIsNoScavenger) {
+  auto& settings = tree.directory().accounts.at(AccountId{2}).settings;
+  settings.shares["h200"].borrow_max_milli = 24'000;
+  settings.budgets = {{.name = "year",
+                       .gpu_type = "h200",
+                       .milli_gpu_hours = 10'000,
+                       .start_ms = kNoon - kDayMs,
+                       .end_ms = kNoon + 300 * kDayMs,
+                       .at_exhaustion = AtExhaustion::kScavenge}};
+  const MilliGpuMs grant = 10'000 * kHourMs;
+  budgets[{AccountId{2}, "year"}] = {.granted = grant, .left = grant};
+  for (std::int64_t i = 1; i <= 3; ++i) Runs(i, {"n" + std::to_string(i)}, 2);
+  for (Holding& attempt : running) attempt.project = AccountId{2};
+  Waits(7, Gang(2, 2, 8));
+  EXPECT_EQ(Text(AskQueued(7)), "WAITS_FOR_GPUS +122");
 }
 
 TEST_F(LookaheadTest, WhatNeverFitsHasNoTime) {
