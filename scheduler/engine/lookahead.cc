@@ -139,8 +139,10 @@ Lookahead::Verdict Lookahead::TryIn(const Waiting& job, const PoolKey& key,
   auto allocated = draft_.running.AllocatedByIndex(world_.tree(), key.gpu_type);
   if (!shared) std::fill(allocated.begin(), allocated.end(), 0);
   if (may_be_stopped) {
-    const std::vector<MilliGpus> guarantees =
-        shared ? GuaranteesWith(job, count, key.gpu_type) : quota::GuaranteesNow(entitlements);
+    const bool guarantees_stop = shared && !world_.ClassOf(count.job_class).preemptible;
+    const std::vector<MilliGpus> guarantees = guarantees_stop
+                                                  ? GuaranteesWith(job, count, key.gpu_type)
+                                                  : quota::GuaranteesNow(entitlements);
     Reason stop = StopOf(world_, draft_.running, allocated, count, guarantees);
     if (stop.code == ReasonCode::kNone) stop = StopOf(world_, world_.DrawOf(job, draft_.taken));
     if (stop.code != ReasonCode::kNone) return {{}, std::move(stop)};

@@ -62,7 +62,8 @@ Lookahead::Front Lookahead::FrontOfNew(const Waiting& job, const PoolKey& key) c
        .waiting = &waiting,
        .running_milli = shared ? draft_.running.AllocatedByIndex(world_.tree(), key.gpu_type)
                                : std::vector<MilliGpus>(none.size(), 0),
-       .guarantee_milli = quota::GuaranteesNow(shared ? entitled->second : none),
+       .guarantee_milli = shared ? GuaranteesWith(job, world_.CountOf(job), key.gpu_type)
+                                 : quota::GuaranteesNow(none),
        .usage = &world_.usage(key.gpu_type),
        .now_ms = draft_.now_ms});
   std::size_t left = 0;  // ranked, and to come
@@ -76,6 +77,8 @@ Lookahead::Front Lookahead::FrontOfNew(const Waiting& job, const PoolKey& key) c
       return front;
     }
     const JobStanding* standing = StandingOf(ref);
+    // With the new one in the queue the walk may come to others.
+    if (standing != nullptr && standing->reason.code == ReasonCode::kNotLookedAt) break;
     const bool waits = standing != nullptr && standing->rank > 0;
     if (waits) {
       --left;

@@ -13,7 +13,7 @@ std::vector<MilliGpus> Lookahead::GuaranteesWith(const Waiting& job, const quota
   const std::vector<quota::Entitlement>& entitled = draft_.entitled.at(type);
   const auto waits = world_.waiting().find(job.ref);
   const bool as_it_waits = waits != world_.waiting().end() && waits->second.spec == job.spec;
-  if (world_.ClassOf(count.job_class).preemptible || as_it_waits) {
+  if (count.scavenger || as_it_waits) {
     return quota::GuaranteesNow(entitled);
   }
   const quota::AccountTree& tree = world_.tree();
