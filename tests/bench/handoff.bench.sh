@@ -16,7 +16,8 @@ sleeps for --run seconds, in turns: each by an sbatch of its own (8 shells at on
 Submit to kezekd (8 clients at once); as one array by sbatch; as one array by `kezek submit`.
 Counted from the first submission to the last script's first line, submission and all. Processor
 time of slurmctld, slurmrestd, slurmdbd, kezekd and PostgreSQL until all is over and known to be,
-of sbatch and of kezek itself not; and what kezekd asked slurmrestd until then. A way that takes more than ten minutes fails.
+of sbatch and of kezek itself not; and what kezekd asked slurmrestd until then. A way that takes
+more than ten minutes fails.
 TEXT
 }
 
