@@ -24,7 +24,7 @@ std::vector<const Holding*> ScavengersOn(const World& world, const Draft& draft,
   for (const NodeGrant& grant : promise.placement) {
     for (const AttemptRef& ref : world.on(grant.node)) {
       const Holding& attempt = world.holdings().at(ref);
-      const TimeMs gone_by = draft.now_ms + attempt.grace_ms;
+      const TimeMs gone_by = world.EndIfTold(attempt, draft.now_ms);
       if (!attempt.counts || attempt.ends_by_ms != 0 || !world.CountOf(attempt).scavenger) continue;
       const bool is_due = gone_by + world.config().improve_ms >= promise.from_ms;
       if (is_due != due_now || !seen.insert(ref).second) continue;
@@ -57,7 +57,7 @@ class Clearing {
     // From then on nobody but its victims is ended for it.
     const auto others = ScavengersOn(world_, draft_, promise_, false);
     for (const Holding* attempt : others) {
-      agenda_.End(attempt->attempt, draft_.now_ms + attempt->grace_ms);
+      agenda_.End(attempt->attempt, world_.EndIfTold(*attempt, draft_.now_ms));
     }
     for (const Holding* attempt : others) {
       agenda_.End(attempt->attempt, world_.EndOf(*attempt, draft_.now_ms));
@@ -106,7 +106,7 @@ class Clearing {
 
  private:
   void Go(const Holding& attempt) {
-    const TimeMs gone_by = draft_.now_ms + attempt.grace_ms;
+    const TimeMs gone_by = world_.EndIfTold(attempt, draft_.now_ms);
     agenda_.End(attempt.attempt, gone_by);
     claim_.from_ms = std::max(claim_.from_ms, gone_by);
     claim_.victims.push_back(attempt.attempt);

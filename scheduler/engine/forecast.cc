@@ -92,7 +92,7 @@ void Forecast::Promise(const Reservation& promise) {
 void Forecast::FindEnds() {
   std::map<AttemptRef, TimeMs> ended;
   for (const Preempt& preempt : draft_.plan.preempts) {
-    ended[preempt.victim] = now_ms_ + world_.holdings().at(preempt.victim).grace_ms;
+    ended[preempt.victim] = world_.EndIfTold(world_.holdings().at(preempt.victim), now_ms_);
   }
   for (const auto& [known, ref] : world_.ends(type_)) {
     const Holding& attempt = world_.holdings().at(ref);

@@ -104,7 +104,7 @@ bool PoolWalk::Reclaim(const Blocked& blocked) {
   const JobSpec& spec = *blocked.job.spec;
   for (const AttemptRef& victim : choice->attempts) {
     const Holding& attempt = world_.holdings().at(victim);
-    agenda_->End(victim, draft_.now_ms + attempt.grace_ms);
+    agenda_->End(victim, world_.EndIfTold(attempt, draft_.now_ms));
     draft_.plan.preempts.push_back({victim, row, draft_.plan.starts.size()});
     free_milli_ += attempt.counted_milli;
   }

@@ -235,7 +235,7 @@ Agenda* OrderCheck::AgendaWithout(const std::vector<std::size_t>& later,
   Agenda& agenda = without.agenda.emplace(world, key, without.machine, basis_.now_ms);
   for (const Preempt& preempt : plan_.preempts) {
     const Holding& victim = world.holdings().at(preempt.victim);
-    agenda.End(preempt.victim, basis_.now_ms + victim.grace_ms);
+    agenda.End(preempt.victim, world.EndIfTold(victim, basis_.now_ms));
   }
   for (const Tiered& start : starts_) {
     const bool gone = std::binary_search(later.begin(), later.end(), start.index);

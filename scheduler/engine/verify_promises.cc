@@ -54,8 +54,8 @@ class PromiseCheck {
 };
 
 Stay PromiseCheck::StayOf(const Holding& attempt) const {
-  const TimeMs graced = basis_.now_ms + attempt.grace_ms;
-  if (ended_.contains(attempt.attempt)) return {graced, graced};
+  const TimeMs told = world_.EndIfTold(attempt, basis_.now_ms);
+  if (ended_.contains(attempt.attempt)) return {told, told};
   return {world_.GoneBy(attempt, basis_.now_ms), world_.EndOf(attempt, basis_.now_ms)};
 }
 

@@ -347,7 +347,7 @@ std::optional<Victims::Choice> Victims::For(const Waiting& job, const quota::Job
     for (const Victim& victim : chosen) {
       const Holding& attempt = *victim.candidate->attempt;
       choice.attempts.push_back(attempt.attempt);
-      choice.gone_by_ms = std::max(choice.gone_by_ms, draft_.now_ms + attempt.grace_ms);
+      choice.gone_by_ms = std::max(choice.gone_by_ms, world_.EndIfTold(attempt, draft_.now_ms));
     }
     // What is ending there for others is waited for, too.
     for (const NodeGrant& grant : placement) {
@@ -357,7 +357,7 @@ std::optional<Victims::Choice> Victims::For(const Waiting& job, const quota::Job
         const bool before = attempt.ends_by_ms != 0;
         choice.gone_by_ms =
             std::max(choice.gone_by_ms, before ? world_.EndOf(attempt, draft_.now_ms)
-                                               : draft_.now_ms + attempt.grace_ms);
+                                               : world_.EndIfTold(attempt, draft_.now_ms));
       }
     }
     return choice;

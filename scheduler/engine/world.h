@@ -125,6 +125,8 @@ class World {
   DurationMs Occupies(DurationMs limit_ms) const;
   // When its limit, or whoever ends it, will have freed what it holds; not before `now`.
   TimeMs EndOf(const Holding& attempt, TimeMs now) const;
+  // Likewise, if it is told now to end: after its grace, or by itself before.
+  TimeMs EndIfTold(const Holding& attempt, TimeMs now) const;
   // When it is gone if others need its nodes: where there is reclaim a scavenger is after its
   // grace.
   TimeMs GoneBy(const Holding& attempt, TimeMs now) const;

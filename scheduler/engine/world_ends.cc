@@ -21,8 +21,13 @@ DurationMs World::Occupies(DurationMs limit_ms) const {
 // 0 of what has ended, and is being cleaned up.
 TimeMs World::KnownEnd(const Holding& attempt) const {
   if (!attempt.counts) return 0;
-  if (attempt.ends_by_ms != 0) return attempt.ends_by_ms;
-  return attempt.start_ms == 0 ? kStarting : attempt.start_ms + Occupies(attempt.limit_ms);
+  const TimeMs own =
+      attempt.start_ms == 0 ? kStarting : attempt.start_ms + Occupies(attempt.limit_ms);
+  return attempt.ends_by_ms == 0 ? own : std::min(own, attempt.ends_by_ms);
+}
+
+TimeMs World::EndIfTold(const Holding& attempt, TimeMs now) const {
+  return std::min(now + attempt.grace_ms, EndOf(attempt, now));
 }
 
 TimeMs World::EndOf(const Holding& attempt, TimeMs now) const {
@@ -34,7 +39,7 @@ TimeMs World::GoneBy(const Holding& attempt, TimeMs now) const {
   const TimeMs end = EndOf(attempt, now);
   if (!config_.reclaim || !attempt.counts || attempt.ends_by_ms != 0) return end;
   const bool scavenger = attempt.as_scavenger || ClassOf(attempt.job_class).scavenger;
-  return scavenger ? std::min(end, now + attempt.grace_ms) : end;
+  return scavenger ? EndIfTold(attempt, now) : end;
 }
 
 Stay World::StayOf(const Waiting& job, TimeMs now) const {
