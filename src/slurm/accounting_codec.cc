@@ -60,8 +60,8 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
     if (silent && *state == ClusterJobState::kFailed) job.exit_code = 1;
     // A slurmctld that begins without its state has the books say of all that it had: cancelled,
     // and by nobody.
-    const bool by_nobody = TextAt(entry, "kill_request_user").empty();
-    job.node_failed = *state == ClusterJobState::kCancelled && by_nobody;
+    live.cancelled_by = TextAt(entry, "kill_request_user");
+    job.node_failed = *state == ClusterJobState::kCancelled && live.cancelled_by.empty();
   }
   return live;
 }

@@ -138,6 +138,7 @@ struct LiveJob {
   ClusterJob job;
   std::string name;
   std::vector<NodeUse> uses;  // while it holds resources
+  std::string cancelled_by;   // by the accounting
 };
 
 // The answer to GET /jobs or /job/{id}.

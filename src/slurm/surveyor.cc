@@ -255,16 +255,24 @@ bool Surveyor::AddFirstRun(ClusterJob* job) {
 }
 
 // Whether the job was cancelled by its node as it began, for the node still has one of its id that
-// slurmctld has forgotten: as slurmctld tells it, its owner or an admin might have done that.
+// slurmctld has forgotten: as slurmctld tells it, its owner or an admin might have done that. The
+// node says why until it is put right; later the accounting has that root ended it in the second in
+// which it began.
 bool Surveyor::RefusedByNode(const ClusterJob& job) {
   const bool at_once = job.state == ClusterJobState::kCancelled && job.start_ms != 0 &&
                        job.end_ms - job.start_ms <= kSecondMs;
   if (!at_once || job.restarts > 0 || !SurveyNodes(true)) return false;
-  return std::any_of(nodes_.begin(), nodes_.end(), [&job](const Node& node) {
+  const bool told = std::any_of(nodes_.begin(), nodes_.end(), [&job](const Node& node) {
     const bool its = std::any_of(job.granted.begin(), job.granted.end(),
                                  [&](const NodeGrant& grant) { return grant.node == node.name; });
     return (its || job.granted.empty()) && node.health_reason.starts_with(kDuplicateId);
   });
+  if (told || job.end_ms != job.start_ms) return told;
+  const auto records = AskAccounting("/job/" + std::to_string(job.id));
+  return records && std::any_of(records->begin(), records->end(), [&job](const LiveJob& record) {
+           return record.job.start_ms == job.start_ms && record.job.end_ms == job.start_ms &&
+                  record.cancelled_by == "root";
+         });
 }
 
 // False: not yet all is known that is to be told.

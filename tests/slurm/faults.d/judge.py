@@ -211,8 +211,9 @@ def mischarged(records):
         if row is None:
             to_its_limit = attempt["outcome"] == "timed_out" and runs_on_in_books(
                 records, name, attempt)
-            if attempt["outcome"] not in FAULTY and not to_its_limit and not is_slurms(
-                    records, name, attempt, missing=True):
+            never_ran = not charged and name not in records.begun
+            if attempt["outcome"] not in FAULTY and not to_its_limit and not never_ran and \
+                    not is_slurms(records, name, attempt, missing=True):
                 yield (f"{name}: Slurm has no run of {attempt['cluster_job_id']} at "
                        f"{attempt['start_ms'] // 1000}")
             continue

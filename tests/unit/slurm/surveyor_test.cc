@@ -217,6 +217,30 @@ TEST_F(SurveyorTest, AJobWhoseIdItsNodeStillHasIsCancelledByTheMachine) {
   EXPECT_TRUE(listing->jobs.at(0).node_failed);
 }
 
+// The node may have been put right since: the accounting tells.
+TEST_F(SurveyorTest, WhatRootEndedInTheSecondOfItsStartWasCancelledByTheMachine) {
+  std::string cancelled = JobsBody(R"("job_state":"CANCELLED","nodes":"n01")");
+  cancelled.replace(cancelled.find("107"), 3, "100");
+  const auto record = [](const std::string& by) {
+    return R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1","user":"alice","nodes":"n01",)"
+           R"("state":{"current":"CANCELLED"},"time":{"start":100,"end":100},)"
+           R"("kill_request_user":")" +
+           by + R"("}]})";
+  };
+  Answer("/slurm/v0.0.38/jobs", 200, cancelled);
+  Answer("/slurmdb/v0.0.38/job/9", 200, record("alice"));
+  Start();
+  surveyor_->Follow({kFollowed});
+  const auto by_hand = Wait<Observed>();
+  ASSERT_TRUE(by_hand);
+  EXPECT_FALSE(by_hand->job.node_failed);
+  Answer("/slurmdb/v0.0.38/job/9", 200, record("root"));
+  surveyor_->Reconcile();
+  const auto listing = Wait<Listing>();
+  ASSERT_TRUE(listing);
+  EXPECT_TRUE(listing->jobs.at(0).node_failed);
+}
+
 TEST_F(SurveyorTest, AnOddJobIsSaidOnceAndSilencesNothing) {
   const std::string odd = R"("jobs":[{"job_id":4,"name":")"
                           "\xff"
