@@ -13,6 +13,9 @@
 
 namespace kezek {
 
+// What a script leaves in its attempt's folder as it begins: this, and the cluster's id of its job.
+inline constexpr std::string_view kBegunFile = ".begun-";
+
 // "48211/1" or "48211_7/2": the attempt's folder, relative to the output root.
 inline std::string OutputFolderOf(const AttemptRef& attempt) {
   return ToText(attempt.job) + "/" + std::to_string(attempt.number);

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "kezek/output_path.h"
 #include "slurm/codec.h"
 
 namespace kezek::slurm {
@@ -73,9 +74,10 @@ std::string RendezvousPort(const AttemptRef& attempt) {
 // in the attempt's folder tells, where there is one. A history that was lost with the database may
 // have left there what another id began.
 std::string RunsOnce() {
+  const std::string file = "\"$KEZEK_OUTPUT_DIR/" + std::string(kBegunFile) + "$SLURM_JOB_ID\"";
   return "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; "
-         "(set -C; : >\"$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID\") 2>/dev/null || "
-         "[ ! -e \"$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID\" ] || { kill -" +
+         "(set -C; : >" +
+         file + ") 2>/dev/null || [ ! -e " + file + " ] || { kill -" +
          std::to_string(kBegunBeforeSignal) + " $$; exit 1; }; ";
 }
 

@@ -78,7 +78,8 @@ struct SlurmCluster::Parts {
         surveyor({.user = options.user,
                   .tag_prefix = options.tag_prefix,
                   .request_timeout_ms = options.request_timeout_ms,
-                  .accounting_patience_ms = options.accounting_patience_ms},
+                  .accounting_patience_ms = options.accounting_patience_ms,
+                  .has_begun = options.has_begun},
                  Http(options), credential, codecs, clock, its_sink),
         pool(Http(options), credential) {}
 

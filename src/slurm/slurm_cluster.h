@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ struct Options {
   DurationMs request_timeout_ms = 10 * kSecondMs;
   DurationMs message_timeout_ms = 10 * kSecondMs;      // Slurm's own MessageTimeout
   DurationMs accounting_patience_ms = 10 * kMinuteMs;  // see surveyor.h
+  // Whether the script of an attempt ever began under this id, as far as its folder tells; empty:
+  // nobody knows.
+  std::function<bool(const AttemptRef&, std::int64_t)> has_begun;
   Meter* meter = nullptr;  // told of every request; outlives the cluster; null: nobody
 };
 

@@ -255,23 +255,26 @@ bool Surveyor::AddFirstRun(ClusterJob* job) {
 }
 
 // Whether the job was cancelled by its node as it began, for the node still has one of its id that
-// slurmctld has forgotten: as slurmctld tells it, its owner or an admin might have done that. The
-// node says why until it is put right; later the accounting has that root ended it in the second in
-// which it began.
+// slurmctld has forgotten, or was killed as it launched it: as slurmctld tells it, its owner or an
+// admin might have done that. The node says why until it is put right; later the accounting has
+// that root ended it, and it never began.
 bool Surveyor::RefusedByNode(const ClusterJob& job) {
-  const bool at_once = job.state == ClusterJobState::kCancelled && job.start_ms != 0 &&
-                       job.end_ms - job.start_ms <= kSecondMs;
-  if (!at_once || job.restarts > 0 || !SurveyNodes(true)) return false;
-  const bool told = std::any_of(nodes_.begin(), nodes_.end(), [&job](const Node& node) {
-    const bool its = std::any_of(job.granted.begin(), job.granted.end(),
-                                 [&](const NodeGrant& grant) { return grant.node == node.name; });
-    return (its || job.granted.empty()) && node.health_reason.starts_with(kDuplicateId);
-  });
-  if (told || job.end_ms != job.start_ms) return told;
+  const bool ran = job.state == ClusterJobState::kCancelled && job.start_ms != 0;
+  if (!ran || job.restarts > 0) return false;
+  const bool at_once = job.end_ms - job.start_ms <= kSecondMs;
+  const bool told =
+      at_once && SurveyNodes(true) &&
+      std::any_of(nodes_.begin(), nodes_.end(), [&job](const Node& node) {
+        const bool its =
+            std::any_of(job.granted.begin(), job.granted.end(),
+                        [&](const NodeGrant& grant) { return grant.node == node.name; });
+        return (its || job.granted.empty()) && node.health_reason.starts_with(kDuplicateId);
+      });
+  const bool began = options_.has_begun ? options_.has_begun(job.attempt, job.id) : !at_once;
+  if (told || began) return told;
   const auto records = AskAccounting("/job/" + std::to_string(job.id));
   return records && std::any_of(records->begin(), records->end(), [&job](const LiveJob& record) {
-           return record.job.start_ms == job.start_ms && record.job.end_ms == job.start_ms &&
-                  record.cancelled_by == "root";
+           return record.job.start_ms == job.start_ms && record.cancelled_by == "root";
          });
 }
 

@@ -10,6 +10,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -36,6 +37,7 @@ struct SurveyorOptions {
   // A job that slurmctld has forgotten is unknown only when slurmdbd has answered for so long
   // without knowing its end: records reach it late, after a slurmdbd outage by minutes.
   DurationMs accounting_patience_ms = 10 * kMinuteMs;
+  std::function<bool(const AttemptRef&, std::int64_t)> has_begun;  // as in Options
 };
 
 // Thread-safe; nothing here blocks. Events come on the surveyor's thread.

@@ -102,7 +102,7 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
 }
 
 slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& installation,
-                       Meter* meter) {
+                       Meter* meter, std::shared_ptr<const output::OutputRoot> output) {
   return {.url = config.url,
           .token_file = config.token_file,
           .jwt_key_file = config.jwt_key_file,
@@ -113,6 +113,9 @@ slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& ins
           .request_timeout_ms = config.request_timeout_ms,
           .message_timeout_ms = config.message_timeout_ms,
           .accounting_patience_ms = config.accounting_patience_ms,
+          .has_begun = [output = std::move(output)](
+                           const AttemptRef& attempt,
+                           std::int64_t id) { return output->HasBegun(attempt, id); },
           .meter = meter};
 }
 
@@ -375,7 +378,7 @@ Result<void> Serve(const config::Config& config, const std::string& config_file)
   postgres::ReadPool readers({.conninfo = config.database.url,
                               .threads = static_cast<std::size_t>(config.database.readers)},
                              clock);
-  slurm::SlurmCluster slurm(SlurmOf(config.slurm, *installation, &metrics), clock,
+  slurm::SlurmCluster slurm(SlurmOf(config.slurm, *installation, &metrics, *output), clock,
                             controller.sink());
   PreparedCluster cluster({&slurm, *output, accounts, config.min_uid}, controller.sink());
 

@@ -123,6 +123,14 @@ TEST_F(OutputTest, PreparingTwiceIsNoError) {
   Prepare();
 }
 
+TEST_F(OutputTest, WhatHasBegunIsToldByItsFile) {
+  Prepare();
+  EXPECT_FALSE(output_->HasBegun(kAttempt, 12));
+  ASSERT_TRUE(As(JobUser(), [&] { return Write(Folder() + "/.begun-12", ""); }));
+  EXPECT_TRUE(output_->HasBegun(kAttempt, 12));
+  EXPECT_FALSE(output_->HasBegun(kAttempt, 13)) << "of a history that was lost";
+}
+
 TEST_F(OutputTest, TheHighestJobIsThatOfAFolder) {
   EXPECT_EQ(output_->HighestJob()->value, 0);
   Prepare();

@@ -75,10 +75,12 @@ class SurveyorTest : public testing::Test {
     surveyor_.emplace(SurveyorOptions{.user = "slurm",
                                       .tag_prefix = "inst",
                                       .request_timeout_ms = 2000,
-                                      .accounting_patience_ms = accounting_patience_ms},
+                                      .accounting_patience_ms = accounting_patience_ms,
+                                      .has_begun = has_begun_},
                       HttpOptions{listener_.url(), 1}, *credential_, codecs_, clock_,
                       [this](ClusterEvent event) { Add(std::move(event)); });
   }
+  std::function<bool(const AttemptRef&, std::int64_t)> has_begun_;
   // What a path answers from now on; an empty body hangs up.
   void Answer(const std::string& path, int status, const std::string& body) {
     const std::scoped_lock lock(mutex_);

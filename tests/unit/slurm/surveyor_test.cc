@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <optional>
 #include <string>
 
@@ -235,6 +236,26 @@ TEST_F(SurveyorTest, WhatRootEndedInTheSecondOfItsStartWasCancelledByTheMachine)
   ASSERT_TRUE(by_hand);
   EXPECT_FALSE(by_hand->job.node_failed);
   Answer("/slurmdb/v0.0.38/job/9", 200, record("root"));
+  surveyor_->Reconcile();
+  const auto listing = Wait<Listing>();
+  ASSERT_TRUE(listing);
+  EXPECT_TRUE(listing->jobs.at(0).node_failed);
+}
+
+// A slurmd that was killed as it launched a job gives it up when it is back, much later.
+TEST_F(SurveyorTest, WhatRootEndedBeforeItsScriptBeganWasCancelledByTheMachine) {
+  std::atomic<bool> began = true;
+  has_begun_ = [&began](const AttemptRef&, std::int64_t id) { return id != 9 || began; };
+  std::string record = Record9("CANCELLED");
+  record.insert(record.find(R"("exit_code")"), R"("kill_request_user":"root",)");
+  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"CANCELLED","nodes":"n01")"));
+  Answer("/slurmdb/v0.0.38/job/9", 200, record);
+  Start();
+  surveyor_->Follow({kFollowed});
+  const auto by_hand = Wait<Observed>();
+  ASSERT_TRUE(by_hand);
+  EXPECT_FALSE(by_hand->job.node_failed);
+  began = false;
   surveyor_->Reconcile();
   const auto listing = Wait<Listing>();
   ASSERT_TRUE(listing);
