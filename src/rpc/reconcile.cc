@@ -306,10 +306,14 @@ class Reconciler {
     }
     response_->set_compared(response_->compared() + 1);
     const auto [first, last] = by_attempt->equal_range(attempt.ref);
+    auto best = last;  // the one that began then, else another one under its id
     for (auto at = first; at != last; ++at) {
       if (at->second->cluster_job_id != attempt.cluster_job_id) continue;
-      Add(CompareRun(here, *at->second, account));
-      by_attempt->erase(at);
+      if (best == last || IsOwn(here, *at->second)) best = at;
+    }
+    if (best != last) {
+      Add(CompareRun(here, *best->second, account));
+      by_attempt->erase(best);
       return {};
     }
     if (attempt.cluster_job_id == 0 || !HasRun(attempt)) return {};
@@ -344,6 +348,20 @@ class Reconciler {
     return {};
   }
 
+  static bool IsOwn(const ChargedAttempt& here, const BookedRun& run) {
+    return run.start_ms == Second(here.attempt.start_ms);
+  }
+
+  // Whether the attempt has its own run in the books beside this one, which took some time.
+  Result<bool> IsAnother(const ChargedAttempt& here, const BookedRun& run) {
+    if (IsOwn(here, run) || run.end_ms == run.start_ms) return false;
+    const auto runs = books_.RunsOf(run.cluster_job_id);
+    if (!runs) return BooksError(runs.error());
+    return std::any_of(runs->begin(), runs->end(), [&here](const BookedRun& other) {
+      return other.attempt == here.attempt.ref && IsOwn(here, other);
+    });
+  }
+
   // A run with no attempt that ended in the same stretch. One that ended in the time asked for has
   // been looked up from its own side, or will be.
   Result<void> TakeRun(const BookedRun& run) {
@@ -364,9 +382,16 @@ class Reconciler {
       rows.Say("RUNS_HERE", "Has ended in Slurm's accounting, and runs on here.");
     } else {
       const TimeMs end = here->attempt.end_ms;
-      if (end >= question_.since_ms && end < question_.until_ms && HasRun(here->attempt)) return {};
-      Add(CompareRun(*here, run, AccountOf(*here)));
-      return {};
+      const bool asked = end >= question_.since_ms && end < question_.until_ms;
+      if (!asked || !HasRun(here->attempt)) {
+        Add(CompareRun(*here, run, AccountOf(*here)));
+        return {};
+      }
+      const auto again = IsAnother(*here, run);
+      if (!again) return again.error();
+      if (!*again) return {};
+      rows.Say("RAN_AGAIN",
+               "Slurm has run the job again under its id: nobody is charged for that.");
     }
     Add(rows.Take());
     return {};

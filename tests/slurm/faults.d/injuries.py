@@ -192,6 +192,7 @@ def node_dies(stack, rng, _):
     node = rng.choice(stack.node_names())
     stack.kill(node)
     stack.kill_processes(node)
+    stack.died.append((node, time.time()))
     yield rng.choice((rng.uniform(1, 10), rng.uniform(30, 60)))
     stack.part("start", node)
 

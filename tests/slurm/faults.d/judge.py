@@ -307,7 +307,8 @@ def unexplained(records):
 
 def runs_on_in_books(records, name, attempt):
     """A slurmctld that was killed has it running to its limit, though no node has heard of it, or
-    it had ended: by its files. Counted, and not Kezek's."""
+    it had ended, by its files, or died with its node, which was back before slurmctld missed it.
+    Counted, and not Kezek's."""
     row = row_of(records, attempt)
     # Where slurmdbd was never told of it slurmctld's word was all there is.
     start, over = (row["Start"], row["End"]) if row else (
@@ -317,8 +318,12 @@ def runs_on_in_books(records, name, attempt):
         limit_s = min(limit_s, 60)  # Slurm's, and Kezek had not put it right yet
     if over - start < limit_s - 2:
         return False
-    end = records.files.get(f"{name}.end")
-    if name in records.begun and not (end and float(end[0]) < over - 3):
+    begin, end = records.begun.get(name), records.files.get(f"{name}.end")
+    ended = [float(end[0])] if end else []
+    if begin and not end:
+        ended = [at for node, at in records.stack.died
+                 if node == begin[1] and at > float(begin[5])]
+    if begin and not any(at < over - 3 for at in ended):
         return False
     records.slurm_wrong.add(name)
     return True

@@ -61,6 +61,7 @@ class Stack(harness.Cluster):
         self.proxy = None
         self.tokens = ""
         self.token_file = self.path("kezek/slurm.jwt")
+        self.died = []     # nodes with all that ran there, and when
         self.touched = {}  # by an admin behind Kezek's back: what was done, by the job's name
         self.drained = {}  # nodes, and since when they are seen so
         self.states_lost = []  # when slurmctld forgot everything

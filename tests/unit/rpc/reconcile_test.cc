@@ -274,6 +274,17 @@ TEST_F(ReconcileTest, OfSeveralRecordsTheAttemptsOwnIsCompared) {
   EXPECT_EQ(found[0].find("END_DIFFERS 1/1"), 0U) << found[0];
 }
 
+TEST_F(ReconcileTest, WhatSlurmRanAgainUnderTheIdIsNamed) {
+  BookedRun again = books_.runs[0];
+  again.start_ms = again.end_ms + kMinuteMs;
+  again.end_ms = again.start_ms + kMinuteMs;
+  books_.runs.insert(books_.runs.begin(), again);
+  EXPECT_EQ(Differences(), Texts{"RAN_AGAIN 1/1"});
+  EXPECT_LT(answer_.rows(0).difference_milli_gpu_ms(), 0);
+  books_.runs[0].end_ms = books_.runs[0].start_ms;
+  EXPECT_TRUE(Differences().empty()) << "it ended at once, and took nothing";
+}
+
 TEST_F(ReconcileTest, WhatRunsOnInOneIsNamed) {
   books_.runs[0].end_ms = 0;
   EXPECT_EQ(Differences(), Texts{"RUNS_IN_SLURM 1/1"});
