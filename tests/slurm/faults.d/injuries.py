@@ -4,6 +4,7 @@ mended all at its end. `needs` are the parts that no other fault may touch meanw
 import os
 import signal
 import subprocess
+import time
 
 import proxy
 
