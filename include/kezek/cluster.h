@@ -46,7 +46,8 @@ struct Launch {
 
 // The signal by which a launch script ends itself that finds its attempt begun already: a cluster
 // that lost what it knew of it has started it again. A signal, as Slurm 22.05's accounting tells
-// those and no exit codes; a real-time one, as nobody else uses those.
+// those and no exit codes; a real-time one, as hardly anybody uses those. A job that dies of it by
+// its own doing is told by its start.
 inline constexpr std::int32_t kBegunBeforeSignal = 61;
 
 // A job of the cluster as it reports it.

@@ -33,19 +33,6 @@ void Seen(Core& core, Attempt attempt) {
   }
 }
 
-// A controller that lost the news of its start, or a run of the job, has it waiting again under the
-// same id. Believed when it still is some time later: what it tells may be older than the start.
-bool WaitsAgain(Core& core, const Attempt& attempt, const ClusterJob& job) {
-  if (attempt.state != AttemptState::kRunning || attempt.end_ms != 0) return false;
-  if (job.state != ClusterJobState::kPending || job.restarts > 0) return false;
-  FollowUp& follow = core.follow[attempt.ref];
-  if (follow.waits_again_ms == 0) follow.waits_again_ms = core.now + 2 * core.config.retry_ms;
-  if (core.now >= follow.waits_again_ms) return true;
-  follow.look_at_ms = follow.waits_again_ms;
-  core.attend.insert(attempt.ref);
-  return false;
-}
-
 void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
   FollowUp& follow = core.follow[attempt.ref];
   const bool waits = !job.held || attempt.released || follow.release_sent_ms != 0;
@@ -132,6 +119,14 @@ bool MayRunOn(Core& core, const Attempt& attempt) {
   return true;
 }
 
+// A controller that went back in time has it waiting again under its id. So it may run on where its
+// nodes have not heard of that; and what is told may be older than the start.
+bool WaitsAgain(Core& core, const Attempt& attempt, const ClusterJob& job) {
+  if (attempt.state != AttemptState::kRunning || attempt.end_ms != 0) return false;
+  if (job.state != ClusterJobState::kPending || job.restarts > 0) return false;
+  return !MayRunOn(core, attempt);
+}
+
 bool IsClosedByNobody(const ClusterJob& job) {
   return job.state == ClusterJobState::kCancelled && job.node_failed && job.restarts == 0;
 }
@@ -208,7 +203,7 @@ void OnOwn(Core& core, ClusterJob job) {
     core.Put(attempt);
   }
   FollowPlacement(core, attempt, job);
-  core.follow[ref].waits_again_ms = 0;
+  core.follow[ref].lost_at_ms = 0;
   Seen(core, *core.state.FindAttempt(ref));
 }
 

@@ -53,7 +53,6 @@ struct FollowUp {
   TimeMs look_at_ms = 0;          // look then; 0: no need to
   TimeMs lost_at_ms = 0;          // said to be lost with the cluster's state: believed from then on
   TimeMs waited_at_ms = 0;        // it was last seen waiting
-  TimeMs waits_again_ms = 0;      // though it has run: believed from then on
   // Of the run before, where the cluster has started it again under the same id; 0: it has not.
   TimeMs before_start_ms = 0;
   TimeMs before_seen_ms = 0;      // alive

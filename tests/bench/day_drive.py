@@ -28,7 +28,7 @@ from following_drive import Heartbeat  # noqa: E402
 TICKS = re.compile(r'kezek_(tick_seconds|tick_phase_seconds|commit_seconds)_(bucket|sum|count)'
                    r'(?:\{(.*)\})? (\S+)')
 BUSY = re.compile(r'kezek_worker_busy_seconds_total\{worker="(\w+)"\} (\S+)')
-FINAL = "state in ('queued', 'starting', 'running')"
+NOT_OVER = "state in ('queued', 'starting', 'running')"
 
 
 def sql(statement):
@@ -41,7 +41,7 @@ def sql(statement):
 class Stack:
     """What the judges ask of theirs; nobody has touched anything here."""
 
-    restores, touched = (), {}
+    restores, touched, died = (), {}, ()
     sql = staticmethod(sql)
 
     @staticmethod
@@ -105,7 +105,7 @@ def run(options):
     heart.start()
     begin = submit(jobs, script, options)
     while True:
-        left = int(sql(f"select count(*) from jobs where {FINAL}")[0][0])
+        left = int(sql(f"select count(*) from jobs where {NOT_OVER}")[0][0])
         if left == 0:
             break
         if time.time() > begin + options.most:

@@ -125,6 +125,24 @@ TEST_F(LostStateTest, WhatWaitsAgainAfterItHasRunHasEndedWhenItWasLastSeen) {
   EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
 }
 
+TEST_F(LostStateTest, WhatWaitsAgainMayRunOnUntilItsNodesHaveRegistered) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  ClusterJob waits = desk.Seen(ref, 900, ClusterJobState::kPending);
+  waits.start_ms = 0;
+  Nodes(NodeHealth::kUnknown);
+  desk.Offer(Observed{waits});
+  desk.Step(kMinuteMs);
+  desk.Offer(Observed{waits});
+  desk.Step(kMinuteMs);
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+  Nodes(NodeHealth::kUp);
+  desk.Offer(Observed{waits});
+  desk.Step(2 * desk.config.retry_ms);
+  desk.Offer(Observed{waits});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kRequeue);
+}
+
 TEST_F(LostStateTest, OldNewsOfWaitingEndNothing) {
   const AttemptRef ref = desk.Running(desk.Submit(), 900);
   ClusterJob waits = desk.Seen(ref, 900, ClusterJobState::kPending);

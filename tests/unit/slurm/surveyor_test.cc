@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -199,67 +200,59 @@ TEST_F(SurveyorTest, TheNodesOfARequeuedJobAreToldBeforeIt) {
   EXPECT_TRUE(nodes);
 }
 
-// slurmd cancels it as root, as an admin might: only what slurmctld says of the node tells.
-TEST_F(SurveyorTest, AJobWhoseIdItsNodeStillHasIsCancelledByTheMachine) {
-  std::string cancelled = JobsBody(R"("job_state":"CANCELLED","nodes":"n01")");
-  cancelled.replace(cancelled.find("107"), 3, "100");
-  Answer("/slurm/v0.0.38/jobs", 200, cancelled);
-  Start();
-  surveyor_->Follow({kFollowed});
-  const auto by_hand = Wait<Observed>();
-  ASSERT_TRUE(by_hand);
-  EXPECT_FALSE(by_hand->job.node_failed);
-  std::string drained = kOneNode;
-  drained.replace(drained.find("idle\""), 5, R"(idle","reason":"Duplicate jobid")");
-  Answer("/slurm/v0.0.38/nodes", 200, drained);
-  surveyor_->Reconcile();
-  const auto listing = Wait<Listing>();
-  ASSERT_TRUE(listing);
-  EXPECT_TRUE(listing->jobs.at(0).node_failed);
+// slurmd cancels as root, as an admin might, what it cannot launch.
+class SurveyorRefusalTest : public SurveyorTest {
+ protected:
+  static std::string AtOnce() {
+    std::string body = JobsBody(R"("job_state":"CANCELLED","nodes":"n01")");
+    return body.replace(body.find("107"), 3, "100");
+  }
+  // By hand, as far as is known until `change`; then it is the machine's doing.
+  void IsTheMachinesAfter(const std::function<void()>& change) {
+    Start();
+    surveyor_->Follow({kFollowed});
+    const auto by_hand = Wait<Observed>();
+    ASSERT_TRUE(by_hand);
+    EXPECT_FALSE(by_hand->job.node_failed);
+    change();
+    surveyor_->Reconcile();
+    const auto listing = Wait<Listing>();
+    ASSERT_TRUE(listing);
+    EXPECT_TRUE(listing->jobs.at(0).node_failed);
+  }
+};
+
+TEST_F(SurveyorRefusalTest, ItsNodeStillHasTheId) {
+  Answer("/slurm/v0.0.38/jobs", 200, AtOnce());
+  IsTheMachinesAfter([this] {
+    std::string drained = kOneNode;
+    drained.replace(drained.find("idle\""), 5, R"(idle","reason":"Duplicate jobid")");
+    Answer("/slurm/v0.0.38/nodes", 200, drained);
+  });
 }
 
 // The node may have been put right since: the accounting tells.
-TEST_F(SurveyorTest, WhatRootEndedInTheSecondOfItsStartWasCancelledByTheMachine) {
-  std::string cancelled = JobsBody(R"("job_state":"CANCELLED","nodes":"n01")");
-  cancelled.replace(cancelled.find("107"), 3, "100");
+TEST_F(SurveyorRefusalTest, RootEndedItInTheSecondOfItsStart) {
   const auto record = [](const std::string& by) {
     return R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1","user":"alice","nodes":"n01",)"
            R"("state":{"current":"CANCELLED"},"time":{"start":100,"end":100},)"
            R"("kill_request_user":")" +
            by + R"("}]})";
   };
-  Answer("/slurm/v0.0.38/jobs", 200, cancelled);
+  Answer("/slurm/v0.0.38/jobs", 200, AtOnce());
   Answer("/slurmdb/v0.0.38/job/9", 200, record("alice"));
-  Start();
-  surveyor_->Follow({kFollowed});
-  const auto by_hand = Wait<Observed>();
-  ASSERT_TRUE(by_hand);
-  EXPECT_FALSE(by_hand->job.node_failed);
-  Answer("/slurmdb/v0.0.38/job/9", 200, record("root"));
-  surveyor_->Reconcile();
-  const auto listing = Wait<Listing>();
-  ASSERT_TRUE(listing);
-  EXPECT_TRUE(listing->jobs.at(0).node_failed);
+  IsTheMachinesAfter([&] { Answer("/slurmdb/v0.0.38/job/9", 200, record("root")); });
 }
 
 // A slurmd that was killed as it launched a job gives it up when it is back, much later.
-TEST_F(SurveyorTest, WhatRootEndedBeforeItsScriptBeganWasCancelledByTheMachine) {
+TEST_F(SurveyorRefusalTest, RootEndedItBeforeItsScriptBegan) {
   std::atomic<bool> began = true;
   has_begun_ = [&began](const AttemptRef&, std::int64_t id) { return id != 9 || began; };
   std::string record = Record9("CANCELLED");
   record.insert(record.find(R"("exit_code")"), R"("kill_request_user":"root",)");
   Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"CANCELLED","nodes":"n01")"));
   Answer("/slurmdb/v0.0.38/job/9", 200, record);
-  Start();
-  surveyor_->Follow({kFollowed});
-  const auto by_hand = Wait<Observed>();
-  ASSERT_TRUE(by_hand);
-  EXPECT_FALSE(by_hand->job.node_failed);
-  began = false;
-  surveyor_->Reconcile();
-  const auto listing = Wait<Listing>();
-  ASSERT_TRUE(listing);
-  EXPECT_TRUE(listing->jobs.at(0).node_failed);
+  IsTheMachinesAfter([&] { began = false; });
 }
 
 TEST_F(SurveyorTest, AnOddJobIsSaidOnceAndSilencesNothing) {
