@@ -10,11 +10,8 @@
 namespace kezek::slurm {
 namespace {
 
-constexpr std::size_t kHotMost = 8;  // read one by one; more of them by listings
+constexpr int kEarnedMost = 500;
 constexpr DurationMs kRestMost = 3000;
-constexpr DurationMs kReadCost = 222;   // 4.5 requests a second
-constexpr DurationMs kReadsAtOnce = 8;  // after a rest
-constexpr int kReadsKept = 4;           // for what is urgent
 constexpr DurationMs kExpectFor = 30 * kSecondMs;
 constexpr std::size_t kLooksMost = 64;  // in one round, so that listings go on
 // The accounting may take 0.4 s for each: without listings meanwhile more would be forgotten.
@@ -136,8 +133,7 @@ DurationMs Surveyor::NextWait() {
   if (!listing_asked_) wait = std::min(wait, next_listing_ms_ - now);
   if (const auto hot = watch_.NextHot(now)) {
     const auto due = watch_.Hot(now, 1);
-    const int tokens = !due.empty() && due.front().urgent ? 1 : 1 + kReadsKept;
-    wait = std::min(wait, std::max(*hot - now, UntilMayRead(tokens)));
+    wait = std::min(wait, std::max(*hot - now, UntilMayRead(!due.empty() && due.front().urgent)));
   }
   for (const auto& [id, job] : looks_due_) {
     const auto again = look_again_.find(id);
@@ -157,6 +153,7 @@ void Surveyor::TakeOrders(Orders orders) {
     std::erase_if(missing_since_, forgotten);
   }
   const TimeMs now = SteadyMs();
+  earned_ = std::min(earned_ + static_cast<int>(orders.expect.size()), kEarnedMost);
   for (auto& [id, node] : orders.expect) {
     watch_.Expect(id, now, now + kExpectFor, std::move(node));
   }
@@ -177,17 +174,6 @@ void Surveyor::Round(Orders orders) {
   if (SteadyMs() >= next_nodes_ms_ && !SurveyNodes(false)) return;
   if (StatesAreTold() && SteadyMs() >= next_states_ms_ && !SurveyStates()) return;
   LookHot();
-}
-
-// What has been asked so far, at the rate that is allowed, is over then.
-void Surveyor::Spend() {
-  const TimeMs now = SteadyMs();
-  const DurationMs most = kReadsAtOnce * kReadCost;
-  spent_until_ms_ = std::clamp(spent_until_ms_, now - most, now + most) + kReadCost;
-}
-
-DurationMs Surveyor::UntilMayRead(int requests) const {
-  return std::max<DurationMs>(0, spent_until_ms_ + requests * kReadCost - SteadyMs());
 }
 
 HttpRequest Surveyor::Question(const std::string& path) const {
@@ -334,22 +320,6 @@ void Surveyor::LookDue() {
   for (const auto& job : due) {
     if (!up_ || SteadyMs() - begin > kLooksFor) return;
     if (LookAt(job, true)) looks_due_.erase(job.attempt);
-  }
-}
-
-// Where there are more of them than can be read in a while one listing tells of all.
-void Surveyor::LookHot() {
-  const auto hot = watch_.Hot(SteadyMs(), kHotMost + looks_due_.size() + 1);
-  if (hot.size() > kHotMost + looks_due_.size()) HurryListing();
-  for (const auto& [job, urgent] : hot) {
-    if (looks_due_.contains(job.attempt)) continue;
-    if (UntilMayRead(urgent ? 1 : 1 + kReadsKept) > 0) {
-      if (urgent) HurryListing();
-      return;
-    }
-    if (!LookAt(job, false)) looks_due_.try_emplace(job.attempt, job);
-    watch_.WasRead(job.attempt, SteadyMs());
-    if (!up_) return;
   }
 }
 

@@ -4,8 +4,8 @@
 // and the more one costs the more rarely; it is waited for beside all else, on a connection of its
 // own. The states alone, where the release tells them, or else the nodes, which cost less, too,
 // tell what jobs something has happened to: by the GPUs that are in use. These, and those of which
-// news is due, are read one by one, so many a second at most: where that is too few the listings
-// tell. A job that slurmctld has forgotten is looked up in the accounting.
+// news is due, are read one by one, so many a second and one for each that was released: where that
+// is too few the listings tell. A job that slurmctld has forgotten is looked up in the accounting.
 #pragma once
 
 #include <condition_variable>
@@ -105,6 +105,8 @@ class Surveyor {
   bool Complete(ClusterJob* job);
   void LookDue();
   void LookHot();
+  void LookOverdue();
+  void Read(const Followed& job);
   bool LookAt(const Followed& job, bool always);
   bool LookInAccounting(const Followed& job);
   Result<std::vector<LiveJob>> AskAccounting(const std::string& tail);
@@ -116,7 +118,7 @@ class Surveyor {
   HttpRequest Question(const std::string& path) const;
   HttpOutcome Get(const std::string& path, bool large);
   void Spend();
-  DurationMs UntilMayRead(int requests) const;
+  DurationMs UntilMayRead(bool urgent) const;
   void Busy(bool busy);
   std::string Api(std::string_view tail) const { return codecs_.chosen()->Path(tail); }
   std::int64_t UpdateTime() const;
@@ -164,6 +166,7 @@ class Surveyor {
   bool no_states_ = false;       // they were not told, though the release can
   TimeMs nodes_changed_ms_ = 0;  // other GPUs were in use than before
   TimeMs spent_until_ms_ = 0;    // requests that were made take so long at the rate that is allowed
+  int earned_ = 0;               // readings beyond that rate
   std::vector<LiveJob> listing_;
   std::set<std::string> odd_;  // said of the last listing
   std::vector<Node> nodes_;

@@ -8,6 +8,7 @@ namespace kezek::slurm {
 namespace {
 
 constexpr DurationMs kReadEveryMost = 1000;
+constexpr DurationMs kOverdueAfter = 1000;
 constexpr DurationMs kToldAgainAfter = 30 * kSecondMs;
 constexpr DurationMs kUrgentEveryMost = 10 * kSecondMs;  // of a suspended job the GPUs tell nothing
 
@@ -93,6 +94,20 @@ std::vector<Watch::HotJob> Watch::Hot(TimeMs now, std::size_t most) const {
     }
   }
   return hot;
+}
+
+std::vector<Followed> Watch::Overdue(TimeMs now, std::size_t most) const {
+  std::vector<const Entry*> overdue;
+  for (const auto& [attempt, entry] : followed_) {
+    const bool late = entry.next_read != 0 && entry.next_read + kOverdueAfter <= now;
+    if (late && IsHot(entry, now)) overdue.push_back(&entry);
+  }
+  const auto sooner = [](const Entry* a, const Entry* b) { return a->next_read < b->next_read; };
+  std::stable_sort(overdue.begin(), overdue.end(), sooner);
+  overdue.resize(std::min(overdue.size(), most));
+  std::vector<Followed> jobs;
+  for (const Entry* entry : overdue) jobs.push_back(entry->job);
+  return jobs;
 }
 
 bool Watch::IsUrgent(const Entry& entry) {

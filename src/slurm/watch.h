@@ -60,6 +60,8 @@ class Watch {
     bool urgent = false;
   };
   std::vector<HotJob> Hot(TimeMs now, std::size_t most) const;
+  // At most `most` of them that should have been read a second ago, which has waited longest first.
+  std::vector<Followed> Overdue(TimeMs now, std::size_t most) const;
   // When the next of them is to be read; none: there is none.
   std::optional<TimeMs> NextHot(TimeMs now) const;
   // It was read.

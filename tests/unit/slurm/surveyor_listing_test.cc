@@ -78,5 +78,30 @@ TEST_F(SurveyorTest, ReadsAreFewHoweverManyJobsAreToStart) {
   EXPECT_LE(AskedInAll() - before, 8 + 4 * 5 + 2);
 }
 
+// At the rate of the others these would take 45 s.
+TEST_F(SurveyorTest, EachReleasePaysForAReading) {
+  std::vector<Followed> many;
+  for (int i = 0; i < 200; ++i) {
+    many.push_back({{{JobId{100 + i}, kNoElement}, 1}, 100 + i, "alice", false});
+    const std::string id = std::to_string(100 + i);
+    Answer("/slurm/v0.0.38/job/" + id, 200,
+           R"({"errors":[],"jobs":[{"job_id":)" + id + R"(,"name":"kezek-)" + id +
+               R"(-1","user_name":"alice","job_state":"COMPLETED"}]})");
+  }
+  Start();
+  ASSERT_TRUE(Wait<ClusterUp>());
+  Delay("/slurm/v0.0.38/jobs", 60'000);
+  surveyor_->Follow(many);
+  ASSERT_TRUE(WaitUntilAsked("/slurm/v0.0.38/jobs", 1));
+  for (const auto& job : many) surveyor_->Expect(job.cluster_job_id, "n01");
+  constexpr std::chrono::seconds kPatience(30);
+  const auto begin = std::chrono::steady_clock::now();
+  while (Count<Observed>() < 200 && std::chrono::steady_clock::now() - begin < kPatience) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(Count<Observed>(), 200);
+  Delay("/slurm/v0.0.38/jobs", 0);
+}
+
 }  // namespace
 }  // namespace kezek::slurm

@@ -33,6 +33,25 @@ TEST(Watch, WithoutNewsAJobIsReadEverMoreRarely) {
   EXPECT_FALSE(watch.NextHot(10'200)) << "what was expected has come";
 }
 
+TEST(Watch, WhoHasWaitedLongestForAReadingIsOverdueFirst) {
+  Watch watch("inst");
+  watch.Follow({{kFirst, 10, "a", false}, {kSecond, 11, "a", false}});
+  EXPECT_TRUE(watch.Overdue(100'000, 9).empty()) << "they are not released yet";
+  watch.Expect(11, 10'000, 40'000);
+  watch.Expect(10, 10'100, 40'100);
+  EXPECT_TRUE(watch.Overdue(11'199, 9).empty());
+  ASSERT_EQ(watch.Overdue(11'200, 9).size(), 1U);
+  ASSERT_EQ(watch.Overdue(11'300, 9).size(), 2U);
+  EXPECT_EQ(watch.Overdue(11'300, 9).front().attempt, kSecond);
+  ASSERT_EQ(watch.Overdue(11'300, 1).size(), 1U);
+  EXPECT_EQ(watch.Overdue(11'300, 1).front().attempt, kSecond);
+  watch.WasRead(kSecond, 11'300);
+  ASSERT_EQ(watch.Overdue(11'400, 9).size(), 1U);
+  EXPECT_EQ(watch.Overdue(11'400, 9).front().attempt, kFirst);
+  ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kRunning)));
+  EXPECT_TRUE(watch.Overdue(11'400, 9).empty()) << "what was expected has come";
+}
+
 TEST(Watch, AGpuThatIsNotInUseAnyMoreTellsWhoseEndIsDue) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", false}, {kSecond, 11, "a", false}});
