@@ -12,6 +12,9 @@
 namespace kezek::slurm {
 namespace {
 
+constexpr std::string_view kPreambleBegins = "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; ";
+constexpr std::string_view kPreambleEnds = "; : kezek; ";
+
 std::string Quoted(const std::string& text) {
   std::string quoted = "'";
   for (const char c : text) {
@@ -72,13 +75,14 @@ std::string RendezvousPort(const AttemptRef& attempt) {
 // Its owner may have made Slurm's job one that is requeued. And a slurmctld that lost the news of a
 // run with its host starts it anew under its id and counts no restart: what the run before leaves
 // in the attempt's folder tells, where there is one. A history that was lost with the database may
-// have left there what another id began.
+// have left there what another id began. And a script may run itself, which is not a second start.
 std::string RunsOnce() {
   const std::string file = "\"$KEZEK_OUTPUT_DIR/" + std::string(kBegunFile) + "$SLURM_JOB_ID\"";
-  return "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit 0; "
-         "(set -C; : >" +
+  return std::string(kPreambleBegins) +
+         "[ \"${KEZEK_BEGUN-}\" = \"$SLURM_JOB_ID\" ] || "
+         "{ (set -C; : >" +
          file + ") 2>/dev/null || [ ! -e " + file + " ] || { kill -" +
-         std::to_string(kBegunBeforeSignal) + " $$; exit 1; }; ";
+         std::to_string(kBegunBeforeSignal) + " $$; exit 1; }; }; ";
 }
 
 // What goes in front of a script: slurmrestd makes a variable of the job's name in Slurm, which is
@@ -87,7 +91,7 @@ std::string RunsOnce() {
 std::string Preamble(const Launch& launch, bool traps) {
   const JobSpec& spec = launch.spec;
   std::string text =
-      RunsOnce() + "export SLURM_JOB_NAME=" + Quoted(spec.name) +
+      RunsOnce() + "export KEZEK_BEGUN=\"$SLURM_JOB_ID\" SLURM_JOB_NAME=" + Quoted(spec.name) +
       " MASTER_ADDR=\"$SLURMD_NODENAME\" MASTER_PORT=" + RendezvousPort(launch.attempt);
   if (traps) {
     text += std::string("; trap 'kill -s ") + spec.signal.name + " $$' " + kBatchShellSignal;
@@ -170,6 +174,13 @@ std::string Contained(const Launch& launch, bool traps, bool sets) {
          RunInstead(launch.spec, traps, command);
 }
 
+// Without what was in front of them, where a job has submitted its own script as it was given it.
+std::string OwnLines(std::string lines) {
+  const auto end = lines.find(kPreambleEnds);
+  if (!lines.starts_with(kPreambleBegins) || end == std::string::npos) return lines;
+  return lines.substr(end + kPreambleEnds.size());
+}
+
 }  // namespace
 
 std::string LaunchScript(const Launch& launch, const Capabilities& can) {
@@ -181,8 +192,8 @@ std::string LaunchScript(const Launch& launch, const Capabilities& can) {
   std::string script = launch.script.substr(0, line_end) + "\n" + Preamble(launch, traps);
   if (sets) script += "; set --" + QuotedArguments(launch.spec);
   // In front of what stands there, be it a comment: the lines keep their numbers.
-  script += "; ";
-  if (line_end != std::string::npos) script += launch.script.substr(line_end + 1);
+  script += kPreambleEnds;
+  if (line_end != std::string::npos) script += OwnLines(launch.script.substr(line_end + 1));
   return script;
 }
 

@@ -15,7 +15,7 @@ CPUS = ("without a word about CPUs a job gets the part of the node's CPUs that i
         "node's; sbatch gives one a task")
 
 RULES = (
-    (r".*: `KEZEK_(ATTEMPT|CLUSTER|JOB_ID|OUTPUT_DIR|PREEMPTED|PROJECT)`", None,
+    (r".*: `KEZEK_(ATTEMPT|BEGUN|CLUSTER|JOB_ID|OUTPUT_DIR|PREEMPTED|PROJECT)`", None,
      "Kezek's own variables"),
     (r".*: `MASTER_(ADDR|PORT)`", None,
      "`MASTER_ADDR` and `MASTER_PORT` are set: where the ranks of a job meet"),

@@ -55,8 +55,10 @@ std::string ScriptOf(const Launch& launch) { return LaunchScript(launch, Plain()
 
 std::string Once() {
   return R"([ "${SLURM_RESTART_COUNT:-0}" = 0 ] || exit 0; )"
-         R"((set -C; : >"$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID") 2>/dev/null || )"
-         R"([ ! -e "$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID" ] || { kill -61 $$; exit 1; }; )";
+         R"([ "${KEZEK_BEGUN-}" = "$SLURM_JOB_ID" ] || )"
+         R"({ (set -C; : >"$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID") 2>/dev/null || )"
+         R"([ ! -e "$KEZEK_OUTPUT_DIR/.begun-$SLURM_JOB_ID" ] || { kill -61 $$; exit 1; }; }; )"
+         R"(export KEZEK_BEGUN="$SLURM_JOB_ID" )";
 }
 
 // Where the ranks of TwoNodes() meet.
@@ -177,15 +179,27 @@ TEST(SubmitBody, BytesThatAreNotUtf8DoNotStopIt) {
 TEST(LaunchScript, IsTheUsersOwnLineByLineWithItsNameAndArgumentsInFront) {
   Launch launch = TwoNodes();
   launch.spec.name = "it's";
-  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\n" + Once() + "export SLURM_JOB_NAME='it'\\''s'" +
-                                  Meeting() + "; echo hi\n");
+  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\n" + Once() + "SLURM_JOB_NAME='it'\\''s'" + Meeting() +
+                                  "; : kezek; echo hi\n");
   launch.spec.name = "lm";
   launch.spec.arguments = {"a", "it's b", ""};
-  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\n" + Once() + "export SLURM_JOB_NAME='lm'" + Meeting() +
-                                  "; set -- 'a' 'it'\\''s b' ''; echo hi\n");
+  EXPECT_EQ(ScriptOf(launch), "#!/bin/bash\n" + Once() + "SLURM_JOB_NAME='lm'" + Meeting() +
+                                  "; set -- 'a' 'it'\\''s b' ''; : kezek; echo hi\n");
   launch.script = "#!/usr/bin/env sh";
-  EXPECT_EQ(ScriptOf(launch), "#!/usr/bin/env sh\n" + Once() + "export SLURM_JOB_NAME='lm'" +
-                                  Meeting() + "; set -- 'a' 'it'\\''s b' ''; ");
+  EXPECT_EQ(ScriptOf(launch), "#!/usr/bin/env sh\n" + Once() + "SLURM_JOB_NAME='lm'" + Meeting() +
+                                  "; set -- 'a' 'it'\\''s b' ''; : kezek; ");
+}
+
+// A job that submits its own script reads it as Slurm got it.
+TEST(LaunchScript, WhatWasInFrontOfAScriptBeforeIsLeftOut) {
+  Launch launch = TwoNodes();
+  launch.spec.arguments = {"a"};
+  const std::string first = ScriptOf(launch);
+  launch.spec.arguments = {"b"};
+  launch.spec.name = "next";
+  const std::string afresh = ScriptOf(launch);
+  launch.script = first;
+  EXPECT_EQ(ScriptOf(launch), afresh);
 }
 
 TEST(LaunchScript, RunsInTheSitesContainer) {
@@ -207,7 +221,7 @@ TEST(LaunchScript, RunsInTheSitesContainer) {
 TEST(LaunchScript, RunsOnceInASlurmJobThatMayBeRequeued) {
   Launch launch = TwoNodes();
   launch.spec.requeue = true;
-  EXPECT_TRUE(ScriptOf(launch).starts_with("#!/bin/bash\n" + Once() + "export "));
+  EXPECT_TRUE(ScriptOf(launch).starts_with("#!/bin/bash\n" + Once() + "SLURM_JOB_NAME="));
   const Json job = JobOf(launch);
   EXPECT_EQ(job["requeue"], true);
   launch.environment["SLURM_RESTART_COUNT"] = "1";  // of a job that has submitted this one
@@ -218,7 +232,8 @@ TEST(LaunchScript, RunsOnceInASlurmJobThatMayBeRequeued) {
 TEST(LaunchScript, TheBatchShellAloneTurnsOneSignalIntoTheOther) {
   Launch launch = TwoNodes();
   launch.spec.signal = {"USR1", 90 * kSecondMs, true};
-  EXPECT_NE(ScriptOf(launch).find("; trap 'kill -s USR1 $$' URG; echo hi"), std::string::npos);
+  EXPECT_NE(ScriptOf(launch).find("; trap 'kill -s USR1 $$' URG; : kezek; echo hi"),
+            std::string::npos);
   EXPECT_FALSE(JobOf(launch).contains("signal")) << "v0.0.38 knows no B:";
   launch.script = "#!/usr/bin/env python3\n";
   EXPECT_NE(ScriptOf(launch).find("trap \"kill -s USR1 $kezek_child\" URG\n"), std::string::npos);
@@ -234,7 +249,7 @@ TEST(LaunchScript, LeavesToSlurmWhatItsApiCanDo) {
   launch.spec.signal = {"USR1", 90 * kSecondMs, true};
   const Capabilities can = Speaking("v0.0.40").can();
   EXPECT_EQ(LaunchScript(launch, can),
-            "#!/bin/bash\n" + Once() + "export SLURM_JOB_NAME='lm'" + Meeting() + "; echo hi\n");
+            "#!/bin/bash\n" + Once() + "SLURM_JOB_NAME='lm'" + Meeting() + "; : kezek; echo hi\n");
   launch.script = "#!/usr/bin/perl\n1;\n";
   EXPECT_TRUE(LaunchScript(launch, can).ends_with("exec '/usr/bin/perl' /proc/self/fd/9 \"$@\"\n"));
 }
