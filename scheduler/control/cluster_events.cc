@@ -42,6 +42,8 @@ void OnPending(Core& core, Attempt attempt, const ClusterJob& job) {
     attempt.released = true;
     attempt.released_ms = core.now;
     core.Put(attempt);
+  } else if (attempt.state == AttemptState::kRunning) {
+    return;  // released, it would run twice
   } else if (job.held && attempt.released && attempt.ending == Ending::kNone) {
     // Taken as released, but held: an older report, or somebody's hand. Releasing twice is
     // harmless.
@@ -97,10 +99,10 @@ void NoteLimit(Core& core, const Attempt& attempt, const ClusterJob& job) {
 bool HaveRegistered(const Core& core, const Placement& placement) {
   return std::all_of(placement.begin(), placement.end(), [&](const NodeGrant& grant) {
     const auto found = core.state.nodes().find(grant.node);
-    if (found == core.state.nodes().end()) return core.nodes_seen;
-    const Node& node = found->second;
-    return node.health == NodeHealth::kUp || node.health == NodeHealth::kDraining ||
-           (node.health == NodeHealth::kDown && node.health_reason == kNotListed);
+    const bool listed = core.listed_nodes.contains(grant.node);
+    if (found == core.state.nodes().end() || !listed) return core.nodes_seen;
+    const NodeHealth health = found->second.health;
+    return health == NodeHealth::kUp || health == NodeHealth::kDraining;
   });
 }
 
@@ -131,14 +133,12 @@ bool IsClosedByNobody(const ClusterJob& job) {
   return job.state == ClusterJobState::kCancelled && job.node_failed && job.restarts == 0;
 }
 
-// A second start that ended at once, as it found the first: that one's times.
-Attempt RunThatCounts(const Core& core, Attempt attempt, const ClusterJob& job) {
-  const auto follow = core.follow.find(attempt.ref);
-  if (job.exit_signal != kBegunBeforeSignal || follow == core.follow.end()) return attempt;
-  if (follow->second.before_start_ms == 0) return attempt;
-  attempt.start_ms = follow->second.before_start_ms;
-  attempt.last_seen_ms = follow->second.before_seen_ms;
-  return attempt;
+// What began once more under its id without being requeued ends at once, as its script finds that
+// it has begun: by the first start it is known then, which is kept until it has run for a while.
+bool MayBeBarred(const Core& core, const Attempt& attempt, const ClusterJob& job) {
+  constexpr DurationMs kUntilBarred = kMinuteMs;
+  if (attempt.start_ms == 0 || job.start_ms <= attempt.start_ms) return false;
+  return core.now < job.start_ms + kUntilBarred;
 }
 
 // The attempt is alive and the job is the one recorded for it.
@@ -179,13 +179,14 @@ void OnOwn(Core& core, ClusterJob job) {
     attempt = *core.state.FindAttempt(ref);
   }
   if (HasEnded(job.state)) {
-    EndAttempt(core, attempt, EndOf(RunThatCounts(core, attempt, job), job));
+    EndAttempt(core, attempt, EndOf(attempt, job));
     if (attempt.reason.code == ReasonCode::kPlacementDiffers) {
       HoldForCluster(core, ref.job, ref.number,
                      "it ran with more than was planned: it was changed in the cluster");
     }
     return;
   }
+  if (MayBeBarred(core, attempt, job)) return;
   if (job.state == ClusterJobState::kCompleting) {
     if (attempt.end_ms != 0) return;
     attempt.end_ms = std::max<TimeMs>({job.end_ms, attempt.start_ms, 1});
@@ -194,11 +195,6 @@ void OnOwn(Core& core, ClusterJob job) {
     return;
   }
   if (job.start_ms != 0 && job.start_ms != attempt.start_ms) {
-    if (attempt.start_ms != 0) {
-      FollowUp& follow = core.follow[ref];
-      follow.before_start_ms = attempt.start_ms;
-      follow.before_seen_ms = attempt.last_seen_ms;
-    }
     attempt.start_ms = job.start_ms;
     core.Put(attempt);
   }

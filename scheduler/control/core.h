@@ -53,9 +53,6 @@ struct FollowUp {
   TimeMs look_at_ms = 0;          // look then; 0: no need to
   TimeMs lost_at_ms = 0;          // said to be lost with the cluster's state: believed from then on
   TimeMs waited_at_ms = 0;        // it was last seen waiting
-  // Of the run before, where the cluster has started it again under the same id; 0: it has not.
-  TimeMs before_start_ms = 0;
-  TimeMs before_seen_ms = 0;      // alive
   TimeMs check_at_ms = 0;         // too late to start: looked at again then, before it is given up
   std::set<std::string> signals;  // sent on request, not answered yet
   std::string waits_for;          // why the cluster does not start it, in its words
@@ -97,8 +94,9 @@ struct Core {
 
   // The cluster.
   bool cluster_answers = false;
-  bool nodes_seen = false;      // reported since it answers: what others use is known
-  TimeMs cluster_since_ms = 0;  // answers or is silent since then
+  bool nodes_seen = false;             // reported since it answers: what others use is known
+  std::set<std::string> listed_nodes;  // when they were last reported
+  TimeMs cluster_since_ms = 0;         // answers or is silent since then
   std::string cluster_version;
   TimeMs reconcile_at_ms = 0;
   bool listed = false;                    // the cluster's jobs have been compared with ours

@@ -235,6 +235,10 @@ End EndOf(const Attempt& known, const ClusterJob& job) {
   End end;
   end.start_ms = job.start_ms != 0 ? job.start_ms : attempt.start_ms;
   end.end_ms = std::max(job.end_ms, end.start_ms);
+  // It waited again, in a cluster that went back in time, and has ended there.
+  if (job.start_ms == 0 && attempt.start_ms != 0) {
+    end.end_ms = std::max({attempt.start_ms, attempt.last_seen_ms, attempt.end_ms});
+  }
   if (IsAnotherRun(attempt, job)) {
     end.start_ms = attempt.start_ms;
     TimeMs last = attempt.end_ms != 0 ? attempt.end_ms : attempt.last_seen_ms;

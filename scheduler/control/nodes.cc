@@ -150,6 +150,7 @@ void OnNodes(Core& core, const NodesObserved& observed) {
       TakeSeen(core, node);
     }
   }
+  core.listed_nodes = seen;
   std::vector<Node> gone;
   for (const auto& [name, node] : core.state.nodes()) {
     if (!seen.contains(name) && node.health != NodeHealth::kDown) gone.push_back(node);

@@ -25,7 +25,8 @@ void OnLost(Core& core, const ClusterJob& job) {
                                    : ", which this database did not issue") +
                            ": an older copy was restored";
   core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "epoch"}, {"text", text}}}));
-  if (core.stop.empty()) core.stop = text;
+  // Stored: the cluster forgets what shows it, and who leads next must not go on.
+  if (core.stop.empty()) core.ready.changes.stop = core.stop = text;
   core.directory_changed = true;
 }
 

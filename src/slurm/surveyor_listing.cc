@@ -57,7 +57,7 @@ void Surveyor::TakeArrived(Arrived arrived) {
                                    kLargeAnswerFactor * options_.request_timeout_ms,
                                    kTimeoutFactorMost * options_.request_timeout_ms);
   if (arrived.answer->unchanged) {
-    watch_.EndListing();
+    Report(watch_.TakeUnchanged(clock_.Now()));
   } else {
     TakeListing(*std::move(arrived.answer));
   }

@@ -90,6 +90,23 @@ TEST_F(RestoredTest, AJobThatTheCopyDoesNotHaveStopsEverythingBeforeTheFirstTick
   EXPECT_EQ(desk.WaitsFor(waits).code, ReasonCode::kSchedulingStopped);
 }
 
+// By the time that another leads the cluster has forgotten what shows it.
+TEST_F(RestoredTest, WhoLeadsNextHasStoppedToo) {
+  const JobId job = desk.Submit();
+  BackUp();
+  const AttemptRef ref = desk.Running(job, 900);
+  const ClusterJob runs = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  Restore();
+  desk.Offer(Listing{{runs}});
+  EXPECT_EQ(Told(), 0U);
+  desk.Begin();
+  desk.Up();
+  EXPECT_EQ(Told(), 0U) << "it would run again";
+  EXPECT_FALSE(last.report.stopped.empty());
+  ASSERT_TRUE(desk.Do(ResumeScheduling{"ok", true}));
+  EXPECT_NE(Told(), 0U);
+}
+
 TEST_F(RestoredTest, AStoreThatCannotBeAskedHoldsTheFirstTick) {
   const AttemptRef ref = desk.Running(desk.Submit(), 900);
   ClusterJob ended = desk.Seen(ref, 900, ClusterJobState::kCompleted);
