@@ -42,8 +42,7 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   const std::string nodes = TextAt(entry, "nodes");
   const Json& time = ObjectAt(entry, "time");
   if (IsMadeUp(live)) return std::nullopt;
-  // The run that was taken back has ended; the job may begin again.
-  const bool taken_back = TextAt(ObjectAt(entry, "state"), "current") == "REQUEUED";
+  const bool taken_back = IsTakenBack(ObjectAt(entry, "state"));
   const bool has_run = taken_back || *state != ClusterJobState::kPending;
   if (has_run && !nodes.empty() && nodes != "None assigned") {
     job.start_ms = IntegerAt(time, "start") * kSecondMs;

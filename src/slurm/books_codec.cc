@@ -39,7 +39,7 @@ void ReadAllocated(const Json& job, BookedRun* run) {
   }
 }
 
-// Of a record whose job has not ended. One that was requeued has: the next run has its own.
+// Of a record whose job has not ended.
 bool IsOpen(const std::string& state) {
   return state == "PENDING" || state == "RUNNING" || state == "SUSPENDED";
 }
@@ -64,7 +64,8 @@ std::optional<BookedRun> ReadRun(const Json& job) {
   if (run.unix_account.empty()) run.unix_account = TextAt(ObjectAt(job, "association"), "user");
   run.account = SmallLetters(TextAt(job, "account"));
   const auto states = WordsAt(ObjectAt(job, "state"), "current");
-  const std::string state = states.empty() ? "" : states.front();
+  const bool taken_back = IsTakenBack(ObjectAt(job, "state"));
+  const std::string state = states.empty() || taken_back ? "" : states.front();
   const Json& time = ObjectAt(job, "time");
   const std::string nodes = TextAt(job, "nodes");
   const bool placed = !nodes.empty() && nodes != "None assigned";

@@ -293,6 +293,11 @@ Placement EvenPlacement(std::string_view host_list, std::int32_t gpus_in_all) {
   return placement;
 }
 
+bool IsTakenBack(const Json& state) {
+  const auto words = WordsAt(state, "current");
+  return std::find(words.begin(), words.end(), "REQUEUED") != words.end();
+}
+
 bool MayBeOurs(const Json& entry) {
   return entry.is_object() && ParseClusterName(TextAt(entry, "name")).has_value();
 }

@@ -79,6 +79,10 @@ std::vector<std::string> WordsAt(const Json& object, const char* key);
 // How a job ended, from {return_code, signal}; the signal's number has two names.
 void ReadExitParts(const Json& exit, ClusterJob* job);
 
+// Of a record's state in the accounting, in either form: a run that Slurm has taken back. It has
+// ended, though the job may wait for its next.
+bool IsTakenBack(const Json& state);
+
 // Whether a job that cannot be read bears a name of Kezek's: then the rest proves nothing either.
 bool MayBeOurs(const Json& entry);
 

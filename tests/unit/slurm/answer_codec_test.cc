@@ -219,12 +219,15 @@ TEST(ParseAccounting, ExitCodes) {
 }
 
 TEST(ParseAccounting, ARunThatWasTakenBackHasItsTimes) {
-  const auto jobs = ParseAccounting(200, R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1",
-      "nodes":"n01","state":{"current":"REQUEUED"},"time":{"start":5,"end":7}}]})");
-  ASSERT_TRUE(jobs && jobs->size() == 1);
-  EXPECT_EQ(jobs->front().job.state, ClusterJobState::kPending);
-  EXPECT_EQ(jobs->front().job.start_ms, 5000);
-  EXPECT_EQ(jobs->front().job.end_ms, 7000);
+  for (const char* state : {R"("REQUEUED")", R"(["REQUEUED"])", R"(["PENDING","REQUEUED"])"}) {
+    const auto jobs = ParseAccounting(200, R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1",
+        "nodes":"n01","state":{"current":)" + std::string(state) +
+                                               R"(},"time":{"start":5,"end":7}}]})");
+    ASSERT_TRUE(jobs && jobs->size() == 1) << state;
+    EXPECT_EQ(jobs->front().job.state, ClusterJobState::kPending) << state;
+    EXPECT_EQ(jobs->front().job.start_ms, 5000) << state;
+    EXPECT_EQ(jobs->front().job.end_ms, 7000) << state;
+  }
 }
 
 bool EndedByNobody(const std::string& fields) {
