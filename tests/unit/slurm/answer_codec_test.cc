@@ -263,15 +263,17 @@ TEST(ParseAccounting, WhatNobodyCancelledWasLostWithSlurmctldsState) {
 }
 
 TEST(ParseAccounting, ARecordThatSlurmdbdMadeUpIsNobodys) {
-  const auto record = [](const char* comment) {
-    return std::string(R"({"errors":[],"jobs":[{"job_id":9,"name":"allocation","user":"alice",)"
-                       R"("nodes":"n01","state":{"current":"CANCELLED"},)"
-                       R"("time":{"submission":102,"start":100,"end":103},"comment":{"job":)") +
+  const auto record = [](const std::string& partition, const std::string& comment) {
+    return R"({"errors":[],"jobs":[{"job_id":9,"name":"allocation","user":"alice",)"
+           R"("nodes":"n01","state":{"current":"CANCELLED"},"partition":)" +
+           partition + R"(,"time":{"submission":102,"start":100,"end":103},"comment":{"job":)" +
            comment + "}}]}";
   };
-  EXPECT_TRUE(ParseAccounting(200, record("null"))->empty());
-  EXPECT_EQ(ParseAccounting(200, record(R"("kezek:1:2:3")"))->size(), 1U)
+  EXPECT_TRUE(ParseAccounting(200, record("null", "null"))->empty());
+  EXPECT_TRUE(ParseAccounting(200, record(R"("")", R"("")"))->empty());
+  EXPECT_EQ(ParseAccounting(200, record(R"("gpu")", "null"))->size(), 1U)
       << "its owner named it so";
+  EXPECT_EQ(ParseAccounting(200, record("null", R"("kezek:1:2:3")"))->size(), 1U);
 }
 
 TEST(ParseAccounting, NothingFoundIsAnAnswer) {
