@@ -19,6 +19,7 @@ constexpr DurationMs kExpectFor = 30 * kSecondMs;
 constexpr std::size_t kLooksMost = 64;  // in one round, so that listings go on
 // The accounting may take 0.4 s for each: without listings meanwhile more would be forgotten.
 constexpr DurationMs kLooksFor = 500;
+constexpr DurationMs kBegunAgain = kSecondMs;  // a shared file system that hangs
 constexpr DurationMs kMissingAgain = 2 * kSecondMs;
 constexpr DurationMs kMissingAgainMost = 30 * kSecondMs;
 constexpr DurationMs kNoRecordComes = 60 * kSecondMs;
@@ -257,8 +258,8 @@ bool Surveyor::AddFirstRun(ClusterJob* job) {
 // Whether the job was cancelled by its node as it began, for the node still has one of its id that
 // slurmctld has forgotten, or was killed as it launched it: as slurmctld tells it, its owner or an
 // admin might have done that. The node says why until it is put right; later the accounting has
-// that root ended it, and it never began.
-bool Surveyor::RefusedByNode(const ClusterJob& job) {
+// that root ended it, and it never began. None: it is not known yet whether it did.
+std::optional<bool> Surveyor::RefusedByNode(const ClusterJob& job) {
   const bool ran = job.state == ClusterJobState::kCancelled && job.start_ms != 0;
   if (!ran || job.restarts > 0) return false;
   const bool at_once = job.end_ms - job.start_ms <= kSecondMs;
@@ -270,8 +271,11 @@ bool Surveyor::RefusedByNode(const ClusterJob& job) {
                         [&](const NodeGrant& grant) { return grant.node == node.name; });
         return (its || job.granted.empty()) && node.health_reason.starts_with(kDuplicateId);
       });
-  const bool began = options_.has_begun ? options_.has_begun(job.attempt, job.id) : !at_once;
-  if (told || began) return told;
+  if (told) return true;
+  const auto began =
+      options_.has_begun ? options_.has_begun(job.attempt, job.id) : std::optional(!at_once);
+  if (!began) return std::nullopt;
+  if (*began) return false;
   const auto records = AskAccounting("/job/" + std::to_string(job.id));
   return records && std::any_of(records->begin(), records->end(), [&job](const LiveJob& record) {
            return record.job.start_ms == job.start_ms && record.cancelled_by == "root";
@@ -281,7 +285,12 @@ bool Surveyor::RefusedByNode(const ClusterJob& job) {
 // False: not yet all is known that is to be told.
 bool Surveyor::Complete(ClusterJob* job) {
   if (!AddFirstRun(job)) return false;
-  if (RefusedByNode(*job)) job->node_failed = true;
+  const auto refused = RefusedByNode(*job);
+  if (!refused) {
+    look_again_[job->attempt] = SteadyMs() + kBegunAgain;
+    return false;
+  }
+  if (*refused) job->node_failed = true;
   return true;
 }
 

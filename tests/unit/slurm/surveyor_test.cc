@@ -255,6 +255,33 @@ TEST_F(SurveyorRefusalTest, RootEndedItBeforeItsScriptBegan) {
   IsTheMachinesAfter([&] { began = false; });
 }
 
+// The shared file system hangs: all others are followed meanwhile.
+TEST_F(SurveyorTest, AnEndIsToldWhenItIsKnownWhetherItBegan) {
+  constexpr AttemptRef kOther{{JobId{6}, kNoElement}, 1};
+  std::atomic<bool> hangs = true;
+  has_begun_ = [&hangs](const AttemptRef&, std::int64_t) {
+    return hangs ? std::nullopt : std::optional(true);
+  };
+  std::string both = JobsBody(R"("job_state":"CANCELLED","nodes":"n01")");
+  both.insert(both.rfind(']'),
+              R"(,{"job_id":10,"name":"kezek-6-1","user_name":"alice","job_state":"RUNNING",)"
+              R"("nodes":"n01"})");
+  Answer("/slurm/v0.0.38/jobs", 200, both);
+  Answer("/slurm/v0.0.38/job/9", 200, JobsBody(R"("job_state":"CANCELLED","nodes":"n01")"));
+  Start();
+  surveyor_->Follow({kFollowed, {kOther, 10, "alice", true, 0, "", 0}});
+  const auto of = [](const AttemptRef& attempt) {
+    return [attempt](const Observed& seen) { return seen.job.attempt == attempt; };
+  };
+  ASSERT_TRUE(Wait<Observed>(of(kOther)));
+  ASSERT_TRUE(WaitUntilAsked("/slurm/v0.0.38/job/9", 2)) << "it is looked at again";
+  EXPECT_EQ(Count<Observed>(), 0);
+  hangs = false;
+  const auto end = Wait<Observed>(of(kAttempt));
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->job.state, ClusterJobState::kCancelled);
+}
+
 TEST_F(SurveyorTest, AnOddJobIsSaidOnceAndSilencesNothing) {
   const std::string odd = R"("jobs":[{"job_id":4,"name":")"
                           "\xff"
