@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -84,6 +85,8 @@ struct ClusterJob {
   TimeMs run_end_ms = 0;
   DurationMs limit_ms = 0;  // its time limit; 0: none, or not told
   Placement granted;
+  // Of one that waits: the nodes and the GPUs on each that it was submitted for; none: not told.
+  std::optional<Placement> asked;
   std::int32_t cpus = 0;  // granted, over all nodes
   std::int64_t memory_mib = 0;
   bool operator==(const ClusterJob&) const = default;
@@ -92,6 +95,8 @@ struct ClusterJob {
 struct LaunchAccepted {
   AttemptRef attempt;
   std::int64_t cluster_job_id = 0;
+  // Not empty: it was made otherwise than asked, in the cluster's words. It must not be released.
+  std::string spoilt;
 };
 struct LaunchRefused {  // definitely not there
   AttemptRef attempt;

@@ -117,6 +117,8 @@ class AttemptArchive {
   virtual Result<std::unique_ptr<AttemptReading>> Open(TimeMs since_ms, TimeMs until_ms) = 0;
   // As a reading's. UNAVAILABLE as above.
   virtual Result<std::vector<ChargedAttempt>> RunAs(const std::vector<std::int64_t>& ids) = 0;
+  // Those of them that there are, of any state. UNAVAILABLE as above.
+  virtual Result<std::vector<ChargedAttempt>> Named(const std::vector<AttemptRef>& attempts) = 0;
 };
 
 }  // namespace kezek

@@ -76,16 +76,6 @@ Reason WhyRequeued(const Core& core, const Attempt& attempt, const ClusterJob& j
   return {job.node_failed ? ReasonCode::kNodeFailed : ReasonCode::kRequeuedByUser, {}};
 }
 
-void HoldForCluster(Core& core, const JobRef& ref, std::int32_t attempt, const std::string& text) {
-  const Job* job = core.state.FindJob(ref);
-  if (job == nullptr || job->state != JobState::kQueued || job->hold != Hold::kNone) return;
-  Job held = *job;
-  held.hold = Hold::kCluster;
-  held.hold_reason = {ReasonCode::kHeldByCluster, {{"text", text}}};
-  core.Say(Note(held, held.hold_reason, kActorKezek, attempt, core.now));
-  core.Put(held);
-}
-
 // The cluster's own limit may be another than ours: it missed a change, or somebody made one there.
 void NoteLimit(Core& core, const Attempt& attempt, const ClusterJob& job) {
   DurationMs& seen = core.follow[attempt.ref].limit_seen_ms;
@@ -180,6 +170,7 @@ void OnOwn(Core& core, ClusterJob job) {
   }
   if (HasEnded(job.state)) {
     EndAttempt(core, attempt, EndOf(attempt, job));
+    if (IsSpoilt(attempt)) HoldWithArray(core, ref, attempt.reason.fields.at("text"));
     if (attempt.reason.code == ReasonCode::kPlacementDiffers) {
       HoldForCluster(core, ref.job, ref.number,
                      "it ran with more than was planned: it was changed in the cluster");
@@ -207,7 +198,12 @@ void OnOurs(Core& core, const ClusterJob& job) {
   const Attempt* attempt = core.state.FindAttempt(job.attempt);
   if (attempt == nullptr) return CancelInCluster(core, job, "its attempt has ended");
   if (attempt->cluster_job_id == 0) {
+    // Its answer is still to come, and tells more.
+    if (job.held && core.follow[job.attempt].find_at_ms == 0) return;
     Record(core, *attempt, job.id);
+    if (const auto other = MadeOtherwise(core, *attempt, job)) {
+      SetSpoilt(core, job.attempt, *other);
+    }
   } else if (attempt->cluster_job_id != job.id) {
     // Held, it has never run. What runs or may run was released by other hands.
     const std::string why = "another job is recorded for its attempt";
@@ -233,9 +229,11 @@ void On(Core& core, const LaunchAccepted& event) {
     CancelInCluster(core, job, "accepted after its attempt had ended");
     return;
   }
-  if (attempt->cluster_job_id == 0) {
-    Record(core, *attempt, event.cluster_job_id);
-  } else if (attempt->cluster_job_id != event.cluster_job_id) {
+  if (attempt->cluster_job_id == 0) Record(core, *attempt, event.cluster_job_id);
+  const std::int64_t recorded = core.state.FindAttempt(event.attempt)->cluster_job_id;
+  if (recorded == event.cluster_job_id) {
+    if (!event.spoilt.empty()) SetSpoilt(core, event.attempt, event.spoilt);
+  } else {
     ClusterJob job;
     job.id = event.cluster_job_id;
     job.attempt = event.attempt;
@@ -249,10 +247,7 @@ void On(Core& core, const LaunchRefused& event) {
   if (attempt == nullptr || attempt->cluster_job_id != 0) return;
   EndAttempt(core, *attempt, EndOfRefused(event.text));
   if (!event.for_good) return;
-  const JobRef ref = event.attempt.job;
-  HoldForCluster(core, ref, event.attempt.number, event.text);
-  // The other elements would be refused alike.
-  if (ref.element != kNoElement) HoldForCluster(core, {ref.id, kNoElement}, 0, event.text);
+  HoldWithArray(core, event.attempt, event.text);
 }
 
 void On(Core& core, const LaunchUnknown& event) {

@@ -228,6 +228,19 @@ std::shared_ptr<const std::vector<BudgetStanding>> ShowBudgets(Core& core);
 // --- cluster_events.cc ---
 void OnClusterEvent(Core& core, const ClusterEvent& event);
 
+// --- spoilt.cc: what was made otherwise than planned. ---
+void HoldForCluster(Core& core, const JobRef& job, std::int32_t attempt, const std::string& text);
+// Its array too, the elements of which would be made alike.
+void HoldWithArray(Core& core, const AttemptRef& attempt, const std::string& text);
+// Its job in the cluster, which is recorded, must not be released: it ends, and what it is of is
+// held then. In the row with the id, so that who takes over does not release it either.
+void SetSpoilt(Core& core, const AttemptRef& attempt, const std::string& text);
+bool IsSpoilt(const Attempt& attempt);
+// What a waiting job was made for, if that is not what was planned: the answer to its submission,
+// which says so, may have been lost with the process that waited for it.
+std::optional<std::string> MadeOtherwise(const Core& core, const Attempt& attempt,
+                                         const ClusterJob& job);
+
 // --- strays.cc ---
 // Whether a report is about an attempt of this database. An end from the accounting may lack the
 // tag, and a job's owner may have changed it: then it must still be the job that is recorded for

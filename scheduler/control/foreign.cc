@@ -26,6 +26,38 @@ bool HasTag(const BookedRun& run, const KeyedHash& hash, const std::string& inst
   return WhoseIs(hash, installation, {}, job) != Belongs::kNo;
 }
 
+bool HasRun(const BookedRun& run) {
+  return run.start_ms != 0 && run.end_ms != 0 && !run.granted.empty();
+}
+
+// Attempts by the id that the cluster gave them.
+class RunsById {
+ public:
+  explicit RunsById(const std::vector<ChargedAttempt>& known) {
+    for (const ChargedAttempt& one : known) by_id_.emplace(one.attempt.cluster_job_id, &one);
+  }
+  bool Explain(const BookedRun& run) const {
+    const auto [first, last] = by_id_.equal_range(run.cluster_job_id);
+    return std::any_of(first, last, [&](const auto& one) { return IsRunOf(*one.second, run); });
+  }
+
+ private:
+  std::multimap<std::int64_t, const ChargedAttempt*> by_id_;
+};
+
+// Of a run with a valid tag: whether no other job is recorded for the attempt that it names.
+bool IsNotAnothers(const BookedRun& run, const std::vector<ChargedAttempt>& named) {
+  const std::int64_t epoch = ParseTag(run.tag)->epoch;
+  return std::none_of(named.begin(), named.end(), [&](const ChargedAttempt& one) {
+    const Attempt& attempt = one.attempt;
+    // A copy of the database that is lost may have given the same number in another epoch.
+    if (attempt.ref != run.attempt || attempt.epoch != epoch) return false;
+    // Whose id is still looked for may be this.
+    if (attempt.cluster_job_id == 0) return attempt.state == AttemptState::kEnded;
+    return attempt.cluster_job_id != run.cluster_job_id;
+  });
+}
+
 // Whether it is to be charged now: not before, and not when nobody knows any more whether it was.
 bool IsDue(const Core& core, const BookedRun& run) {
   if (run.start_ms <= 0 || run.end_ms <= run.start_ms || run.cluster_job_id <= 0) return false;
@@ -72,17 +104,27 @@ void SetRead(Core& core, const ForeignRead& read) {
 }  // namespace
 
 std::vector<BookedRun> ForeignRuns(std::vector<BookedRun> runs,
-                                   const std::vector<ChargedAttempt>& known, const KeyedHash& hash,
+                                   const std::vector<ChargedAttempt>& known,
+                                   const std::vector<ChargedAttempt>& named, const KeyedHash& hash,
                                    const std::string& installation) {
-  std::multimap<std::int64_t, const ChargedAttempt*> by_id;
-  for (const ChargedAttempt& one : known) by_id.emplace(one.attempt.cluster_job_id, &one);
+  const RunsById by_id(known);
   std::erase_if(runs, [&](const BookedRun& run) {
-    if (run.start_ms == 0 || run.end_ms == 0 || run.granted.empty()) return true;
-    const auto [first, last] = by_id.equal_range(run.cluster_job_id);
-    return std::any_of(first, last, [&](const auto& one) { return IsRunOf(*one.second, run); }) ||
-           HasTag(run, hash, installation);
+    if (!HasRun(run) || by_id.Explain(run)) return true;
+    return HasTag(run, hash, installation) && IsNotAnothers(run, named);
   });
   return runs;
+}
+
+std::vector<AttemptRef> NamedByTags(const std::vector<BookedRun>& runs,
+                                    const std::vector<ChargedAttempt>& known, const KeyedHash& hash,
+                                    const std::string& installation) {
+  const RunsById by_id(known);
+  std::vector<AttemptRef> named;
+  for (const BookedRun& run : runs) {
+    if (!HasRun(run) || by_id.Explain(run)) continue;
+    if (HasTag(run, hash, installation)) named.push_back(run.attempt);
+  }
+  return named;
 }
 
 void BeginForeign(Core& core, const Snapshot& snapshot) {

@@ -149,12 +149,14 @@ Reason ReasonOf(const Attempt& attempt, const End& end, const std::string& text)
     case AttemptOutcome::kNodeFailed:
       return {ReasonCode::kNodeFailed, {{"nodes", NodeList(attempt.placement)}}};
     case AttemptOutcome::kLaunchFailed:
+      if (attempt.reason.code == ReasonCode::kLaunchFailed) return attempt.reason;
       if (attempt.ending != Ending::kLaunchTimeout) {
         return {ReasonCode::kLaunchFailed, {{"text", text}}};
       }
       return SlowLaunch(attempt, text);
     case AttemptOutcome::kRequeued:
       if (attempt.reason.code == ReasonCode::kPlacementDiffers) return attempt.reason;
+      if (attempt.reason.code == ReasonCode::kLaunchFailed) return attempt.reason;
       if (IsRequeue(attempt.reason.code)) return attempt.reason;  // with who asked, and why
       if (attempt.ending != Ending::kLaunchTimeout) return {ReasonCode::kRequeuedByUser, {}};
       return SlowLaunch(attempt, text);

@@ -149,7 +149,8 @@ void FakeCluster::Submit(Launch launch) {
   if (late) slurm_.Count("answers late");
   const DurationMs after = random_.Between(2, late ? kRequestTimeoutMs - 1 : 50);
   accepted_[id] = {attempt, now_ + after};
-  Answer(after, LaunchAccepted{attempt, id});
+  const bool spoilt = slurm_.Shown(id)->spoilt;
+  Answer(after, LaunchAccepted{attempt, id, spoilt ? "Ignoring unknown field gres" : ""});
 }
 
 // Whether its id is another job's now, as far as slurmctld tells.

@@ -200,6 +200,7 @@ void FakeSlurm::Post(const FakeJob& job, ClusterJobState state) {
   record.held = false;
   record.restarts = 0;
   record.limit_ms = 0;
+  record.asked.reset();
   if (!books_have_tags_) record.tag.clear();
   if (!books_have_codes_ && state == ClusterJobState::kFailed) record.exit_code = 1;
   const TimeMs before = mail_.empty() ? 0 : mail_.back().due;

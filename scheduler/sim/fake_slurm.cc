@@ -197,6 +197,17 @@ std::int64_t FakeSlurm::Take(const Launch& launch) {
   job.job.state_reason = "JobHeldUser";
   job.job.granted = launch.placement;
   job.nodes_text = Text(launch.placement);
+  job.job.asked = launch.placement;
+  if (random_.Permille(faults_.spoilt)) {
+    Count("jobs spoilt");
+    job.spoilt = true;
+    const bool has_gpus = !launch.placement.empty() && launch.placement.front().gpus > 0;
+    if (has_gpus && random_.Permille(500)) {
+      for (NodeGrant& grant : *job.job.asked) grant.gpus = 0;
+    } else {
+      job.job.asked->clear();  // any nodes will do
+    }
+  }
   job.job.limit_ms = launch.limit_ms;
   job.taken_ms = now_;
   job.run_ms = Figure(launch.script, "ms", kSecondMs);
@@ -332,6 +343,10 @@ void FakeSlurm::TryStart(FakeJob& job) {
 }
 
 void FakeSlurm::Start(FakeJob& job) {
+  if (job.spoilt && !job.released_by_hand && !job.disowned) {
+    breaches_.push_back("released though it was not made as asked: " +
+                        ClusterName(job.submitted_for));
+  }
   if (on_start_) on_start_(job);
   job.process = true;
   for (const auto& [node, used] : InUse(false)) {

@@ -34,6 +34,7 @@ struct FakeJob {
   std::string tag;           // that it was submitted with
   ClusterJob job;            // as slurmctld shows it, or has last
   std::string nodes_text;
+  bool spoilt = false;     // made otherwise than asked
   bool known = true;       // to slurmctld
   bool forgotten = false;  // by the accounting, too
   bool process = false;    // something of it is on its nodes

@@ -37,6 +37,7 @@ Faults DrawFaults(Random& random) {
   faults.limit_changed = draw(150);
   faults.renamed = draw(200);
   faults.comment_changed = draw(200);
+  faults.spoilt = draw(60);
   return faults;
 }
 

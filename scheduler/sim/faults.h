@@ -22,6 +22,7 @@ struct Faults {
   // What the cluster says and does.
   std::int32_t refused = 0;  // submissions and limits
   std::int32_t refused_for_good = 0;
+  std::int32_t spoilt = 0;        // submitted, but made for other GPUs, as the answer tells
   std::int32_t never_starts = 0;  // released, and pending for ever
   std::int32_t forgotten = 0;     // vanishes at its start, from the accounting too
   std::int32_t requeued = 0;      // restarts once in the middle of its run

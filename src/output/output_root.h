@@ -31,7 +31,7 @@ class OutputRoot final : public OutputFolders, public OutputReader {
   Result<JobId> HighestJob() const;
 
   // Whether the attempt's script ever began under this id of the cluster; false, too, where that is
-  // not known.
+  // not known. Hangs with the file system: see begun_looks.h.
   bool HasBegun(const AttemptRef& attempt, std::int64_t cluster_job_id) const;
 
   Result<void> Prepare(const AttemptRef& attempt, const std::string& unix_account) override;

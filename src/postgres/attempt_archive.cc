@@ -134,4 +134,30 @@ Result<std::vector<ChargedAttempt>> PostgresArchive::RunAs(const std::vector<std
   }
 }
 
+Result<std::vector<ChargedAttempt>> PostgresArchive::Named(
+    const std::vector<AttemptRef>& attempts) {
+  ArrayLiteral jobs;
+  ArrayLiteral elements;
+  ArrayLiteral numbers;
+  for (const AttemptRef& one : attempts) {
+    jobs.AddInt(one.job.id.value);
+    elements.AddInt(one.job.element);
+    numbers.AddInt(one.number);
+  }
+  try {
+    const auto connection = Connect(conninfo_, "kezekd foreign");
+    pqxx::read_transaction work(*connection);
+    std::vector<ChargedAttempt> known;
+    for (const auto& row :
+         work.exec_params(ArchiveSql("(a.job_id, a.element, a.number) in (select * from"
+                                     " unnest($1::bigint[], $2::integer[], $3::integer[]))"),
+                          jobs.Text(), elements.Text(), numbers.Text())) {
+      known.push_back(ReadCharged(row));
+    }
+    return known;
+  } catch (const std::exception& problem) {
+    return ErrorOf(problem);
+  }
+}
+
 }  // namespace kezek::postgres

@@ -14,6 +14,7 @@ class PostgresArchive : public AttemptArchive {
   explicit PostgresArchive(std::string conninfo) : conninfo_(std::move(conninfo)) {}
   Result<std::unique_ptr<AttemptReading>> Open(TimeMs since_ms, TimeMs until_ms) override;
   Result<std::vector<ChargedAttempt>> RunAs(const std::vector<std::int64_t>& ids) override;
+  Result<std::vector<ChargedAttempt>> Named(const std::vector<AttemptRef>& attempts) override;
 
  private:
   const std::string conninfo_;

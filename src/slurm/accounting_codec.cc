@@ -21,15 +21,11 @@ Tres ReadTres(const Json& list) {
   return tres;
 }
 
-// Of a job that slurmctld closed before it had told of its start slurmdbd knows the id and the
-// user: no name but this, and times that may be another run's.
-bool IsMadeUp(const LiveJob& live) { return live.name == "allocation" && live.job.tag.empty(); }
-
 std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   if (!entry.is_object()) return std::nullopt;
   const auto state = StateAt(ObjectAt(entry, "state"), "current");
   const std::int64_t id = IntegerAt(entry, "job_id");
-  if (!state || id <= 0) return std::nullopt;
+  if (!state || id <= 0 || IsMadeUp(entry)) return std::nullopt;
   LiveJob live;
   live.name = TextAt(entry, "name");
   ClusterJob& job = live.job;
@@ -41,7 +37,6 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   job.state_reason = TextAt(ObjectAt(entry, "state"), "reason");
   const std::string nodes = TextAt(entry, "nodes");
   const Json& time = ObjectAt(entry, "time");
-  if (IsMadeUp(live)) return std::nullopt;
   const bool taken_back = IsTakenBack(ObjectAt(entry, "state"));
   const bool has_run = taken_back || *state != ClusterJobState::kPending;
   if (has_run && !nodes.empty() && nodes != "None assigned") {

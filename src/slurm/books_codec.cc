@@ -48,11 +48,7 @@ std::optional<BookedRun> ReadRun(const Json& job) {
   if (!job.is_object()) return std::nullopt;
   const auto attempt = ParseClusterName(TextAt(job, "name"));
   const std::int64_t id = IntegerAt(job, "job_id");
-  if (id <= 0) return std::nullopt;
-  // So slurmdbd names what it made up: the times may be another run's.
-  if (TextAt(job, "name") == "allocation" && TextAt(ObjectAt(job, "comment"), "job").empty()) {
-    return std::nullopt;
-  }
+  if (id <= 0 || IsMadeUp(job)) return std::nullopt;
   BookedRun run;
   run.cluster_job_id = id;
   if (attempt) run.attempt = *attempt;

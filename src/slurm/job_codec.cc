@@ -87,6 +87,31 @@ void ReadGrants(const Json& entry, const Tres& tres, LiveJob* live) {
   if (live->job.state != ClusterJobState::kCompleting) live->job.granted = std::move(placement);
 }
 
+// "gres:gpu:h200:2", or with a slash; of several kinds all that are GPUs.
+std::int32_t GpusPerNode(std::string_view text) {
+  std::int32_t gpus = 0;
+  while (!text.empty()) {
+    const auto comma = text.find(',');
+    std::string_view item = text.substr(0, comma);
+    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    if (item.starts_with("gres:") || item.starts_with("gres/")) item.remove_prefix(5);
+    if (item != "gpu" && !item.starts_with("gpu:")) continue;
+    const std::string_view last = item.substr(item.rfind(':') + 1);
+    std::int32_t count = 0;
+    const auto [end, error] = std::from_chars(last.data(), last.data() + last.size(), count);
+    const bool counted = error == std::errc() && end == last.data() + last.size();
+    gpus += std::clamp(counted ? count : 1, 0, kGpusMax);
+  }
+  return gpus;
+}
+
+Placement ReadAsked(const Json& entry) {
+  const std::int32_t each = GpusPerNode(TextAt(entry, "tres_per_node"));
+  Placement asked = EvenPlacement(TextAt(entry, "required_nodes"), 0);
+  for (NodeGrant& grant : asked) grant.gpus = each;
+  return asked;
+}
+
 bool HasResources(ClusterJobState state) {
   return state == ClusterJobState::kRunning || state == ClusterJobState::kCompleting;
 }
@@ -130,6 +155,9 @@ std::optional<LiveJob> ReadJob(const Json& entry) {
     job.cpus = tres.cpus;
     job.memory_mib = tres.memory_mib;
     ReadGrants(entry, tres, &live);
+  }
+  if (*state == ClusterJobState::kPending && entry.contains("required_nodes")) {
+    job.asked = ReadAsked(entry);
   }
   if (!HasResources(*state)) live.uses.clear();
   if (*state >= ClusterJobState::kCompleting) job.end_ms = Seconds(entry, "end_time");

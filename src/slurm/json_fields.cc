@@ -302,4 +302,9 @@ bool MayBeOurs(const Json& entry) {
   return entry.is_object() && ParseClusterName(TextAt(entry, "name")).has_value();
 }
 
+bool IsMadeUp(const Json& entry) {
+  return TextAt(entry, "name") == "allocation" && TextAt(entry, "partition").empty() &&
+         TextAt(ObjectAt(entry, "comment"), "job").empty();
+}
+
 }  // namespace kezek::slurm

@@ -86,6 +86,11 @@ bool IsTakenBack(const Json& state);
 // Whether a job that cannot be read bears a name of Kezek's: then the rest proves nothing either.
 bool MayBeOurs(const Json& entry);
 
+// Of a job that slurmctld closed before it had told of its start slurmdbd makes a record from the
+// id and the user: no name but this, no partition, which every job has that was submitted, and
+// times that may be another run's.
+bool IsMadeUp(const Json& entry);
+
 // What "cpu=2,mem=2000M,gres/gpu=8" says.
 struct Tres {
   std::int32_t cpus = 0;

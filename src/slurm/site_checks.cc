@@ -12,9 +12,8 @@
 #include "kezek/node_parts.h"
 #include "slurm/api_version.h"
 #include "slurm/books_codec.h"
+#include "slurm/check_asker.h"
 #include "slurm/codec.h"
-#include "slurm/credential.h"
-#include "slurm/http.h"
 
 namespace kezek::slurm {
 namespace {
@@ -24,56 +23,6 @@ constexpr DurationMs kSkewProblem = 60 * kSecondMs;  // munge takes five minutes
 constexpr DurationMs kTokenWarning = 7 * kDayMs;
 constexpr std::int64_t kRecordsMost = 1000;  // waiting in slurmctld for slurmdbd
 constexpr std::size_t kNamesMost = 64;       // of nodes, in a line
-
-using Findings = std::vector<Finding>;
-
-Findings One(CheckState state, std::string found, std::string mend = "") {
-  return {{state, std::move(found), std::move(mend)}};
-}
-
-// What each check makes for itself: it may be given up, and then goes on alone.
-class Asker {
- public:
-  Asker(const CheckOptions& options, Clock& clock)
-      : options_(options),
-        credential_({options.token_file, options.jwt_key_file, options.user}, clock),
-        client_({.url = options.url}, credential_) {}
-
-  Result<std::string> Api() { return FindApi(client_, options_.user, options_.request_timeout_ms); }
-
-  // In the name of `user`; empty: the token's own.
-  Result<HttpOutcome> Get(const std::string& path, const std::string& user = "") {
-    HttpRequest request;
-    request.path = path;
-    request.user = user.empty() ? options_.user : user;
-    request.timeout_ms = options_.request_timeout_ms;
-    HttpOutcome outcome = client_.Do(request);
-    if (outcome.kind != HttpOutcome::Kind::kAnswered) return NoAnswer(outcome);
-    return outcome;
-  }
-
-  // An answer of slurmctld, taken apart.
-  Result<Json> Read(const std::string& tail, const std::string& user = "") {
-    const auto api = Api();
-    if (!api) return api.error();
-    const auto outcome = Get("/slurm/" + *api + tail, user);
-    if (!outcome) return outcome.error();
-    const auto parsed = ParseAnswer(outcome->body);
-    if (!parsed || parsed->error || outcome->status != 200) {
-      return Unusable(outcome->status, outcome->body, parsed);
-    }
-    return parsed->body;
-  }
-
-  Result<std::string> Token() { return credential_.Token(); }
-
- private:
-  CheckOptions options_;
-  Credential credential_;
-  HttpClient client_;
-};
-
-Findings NotSeen(const Error& error) { return One(CheckState::kNotLookedAt, error.message); }
 
 std::string ReleaseOf(const Json& body) {
   const Json& meta = ObjectAt(body, "meta");
@@ -437,6 +386,9 @@ std::vector<SiteCheck> SlurmChecks(const CheckOptions& options, Clock& clock) {
                     }});
   add("slurm-controllers", &LookAtControllers);
   add("slurm-accounting", &LookAtAccounting);
+  checks.push_back({"slurm-privacy", [options, &clock](const std::shared_ptr<const View>& view) {
+                      return LookAtPrivacy(options, clock, view);
+                    }});
   add("slurm-clock", &LookAtClock);
   add("slurm-partition", &LookAtPartition);
   add("slurm-nodes", &LookAtNodes);

@@ -41,20 +41,15 @@ ClusterEvent SubmitEvent(const AttemptRef& attempt, const HttpOutcome& outcome, 
   if (outcome.kind == HttpOutcome::Kind::kLost) return LaunchUnknown{attempt, look_after};
   const SubmitOutcome parsed = ParseSubmit(outcome.status, outcome.body);
   if (const auto* accepted = std::get_if<SubmitAccepted>(&parsed)) {
-    return LaunchAccepted{attempt, accepted->job_id};
+    return LaunchAccepted{attempt, accepted->job_id, ""};
+  }
+  if (const auto* spoilt = std::get_if<SubmitSpoilt>(&parsed)) {
+    return LaunchAccepted{attempt, spoilt->job_id, spoilt->text};
   }
   if (const auto* refused = std::get_if<SubmitRefused>(&parsed)) {
     return LaunchRefused{attempt, refused->for_good, refused->text};
   }
   return LaunchUnknown{attempt, look_after};
-}
-
-// A job that was made otherwise than asked, if that is what the answer says.
-std::optional<SubmitSpoilt> Spoilt(const HttpOutcome& outcome) {
-  if (outcome.kind != HttpOutcome::Kind::kAnswered) return std::nullopt;
-  const SubmitOutcome parsed = ParseSubmit(outcome.status, outcome.body);
-  const auto* spoilt = std::get_if<SubmitSpoilt>(&parsed);
-  return spoilt == nullptr ? std::nullopt : std::optional(*spoilt);
 }
 
 // To whom an id was given, when, and the first of its nodes.
@@ -164,14 +159,6 @@ struct SlurmCluster::Parts {
     return std::nullopt;
   }
 
-  // What Slurm left out of it, if this is a job that must not be released.
-  std::optional<std::string> WhySpoilt(const AttemptRef& attempt, std::int64_t id) {
-    const std::scoped_lock lock(mutex);
-    const auto found = spoilt_jobs.find(attempt);
-    if (found == spoilt_jobs.end() || found->second.job_id != id) return std::nullopt;
-    return found->second.text;
-  }
-
   // In the name of the job's owner.
   HttpRequest RequestOf(std::string method, std::string path, const Followed& job) const {
     HttpRequest request;
@@ -198,27 +185,6 @@ struct SlurmCluster::Parts {
          });
   }
 
-  // Held, it has not run; cancelled, it is as if it had been refused.
-  void Withdraw(const AttemptRef& attempt, const std::string& unix_account, const Codec& codec,
-                const SubmitSpoilt& spoilt) {
-    const Followed job{attempt, spoilt.job_id, unix_account, false};
-    {
-      const std::scoped_lock lock(mutex);
-      spoilt_jobs.insert_or_assign(attempt, spoilt);
-    }
-    pool.Start(RequestOf("DELETE", codec.JobPath(spoilt.job_id), job),
-               [this, attempt, text = spoilt.text](const HttpOutcome& outcome) {
-                 const bool answered = outcome.kind == HttpOutcome::Kind::kAnswered;
-                 const bool gone = answered && ParseVerdict(outcome.status, outcome.body).kind !=
-                                                   Verdict::Kind::kFailed;
-                 if (gone) {
-                   sink(LaunchRefused{attempt, true, "Slurm did not take all of it: " + text});
-                 } else {
-                   sink(LaunchUnknown{attempt, LookAfter(options, clock.Now())});
-                 }
-               });
-  }
-
   Options options;
   Clock& clock;
   ClusterSink sink;
@@ -230,7 +196,6 @@ struct SlurmCluster::Parts {
   std::set<std::string> under_way;         // method, path and body
   std::map<std::int64_t, Given> accepted;  // by id
   std::map<AttemptRef, Followed> followed;
-  std::map<AttemptRef, SubmitSpoilt> spoilt_jobs;
   HttpPool pool;
 };
 
@@ -251,29 +216,21 @@ void SlurmCluster::Submit(Launch launch) {
   request.timeout_ms = parts_->options.request_timeout_ms;
   request.once = true;
   const std::string node = launch.placement.empty() ? "" : launch.placement.front().node;
-  parts_->pool.Start(std::move(request),
-                     [parts = parts_.get(), codec, attempt = launch.attempt, node,
-                      owner = launch.unix_account](const HttpOutcome& outcome) {
-                       if (const auto spoilt = Spoilt(outcome)) {
-                         return parts->Withdraw(attempt, owner, *codec, *spoilt);
-                       }
-                       const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
-                       ClusterEvent event = SubmitEvent(attempt, outcome, look_after);
-                       if (const auto* taken = std::get_if<LaunchAccepted>(&event)) {
-                         parts->Accepted(attempt, taken->cluster_job_id, node);
-                       }
-                       parts->sink(std::move(event));
-                     });
+  parts_->pool.Start(std::move(request), [parts = parts_.get(), attempt = launch.attempt,
+                                          node](const HttpOutcome& outcome) {
+    const TimeMs look_after = LookAfter(parts->options, parts->clock.Now());
+    ClusterEvent event = SubmitEvent(attempt, outcome, look_after);
+    if (const auto* taken = std::get_if<LaunchAccepted>(&event)) {
+      parts->Accepted(attempt, taken->cluster_job_id, node);
+    }
+    parts->sink(std::move(event));
+  });
 }
 
 void SlurmCluster::Release(const AttemptRef& attempt, std::int64_t cluster_job_id,
                            const std::string& unix_account) {
   const Codec* codec = parts_->codecs.chosen();
   if (codec == nullptr) return parts_->sink(ReleaseDone{attempt, cluster_job_id, false, kNotYet});
-  if (const auto spoilt = parts_->WhySpoilt(attempt, cluster_job_id)) {
-    Cancel(attempt, cluster_job_id, unix_account);
-    return parts_->sink(ReleaseDone{attempt, cluster_job_id, false, *spoilt});
-  }
   const Followed job{attempt, cluster_job_id, unix_account, false};
   HttpRequest request = parts_->RequestOf("POST", codec->JobPath(cluster_job_id), job);
   request.body = kReleaseBody;

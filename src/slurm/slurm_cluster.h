@@ -24,9 +24,10 @@ struct Options {
   DurationMs request_timeout_ms = 10 * kSecondMs;
   DurationMs message_timeout_ms = 10 * kSecondMs;      // Slurm's own MessageTimeout
   DurationMs accounting_patience_ms = 10 * kMinuteMs;  // see surveyor.h
-  // Whether the script of an attempt ever began under this id, as far as its folder tells; empty:
+  // Whether the script of an attempt ever began under this id, as far as its folder tells; none:
+  // that is not known yet, and its end is not told before it is. Never blocks for long. Empty:
   // nobody knows.
-  std::function<bool(const AttemptRef&, std::int64_t)> has_begun;
+  std::function<std::optional<bool>(const AttemptRef&, std::int64_t)> has_begun;
   Meter* meter = nullptr;  // told of every request; outlives the cluster; null: nobody
 };
 

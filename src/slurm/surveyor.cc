@@ -16,6 +16,7 @@ constexpr DurationMs kExpectFor = 30 * kSecondMs;
 constexpr std::size_t kLooksMost = 64;  // in one round, so that listings go on
 // The accounting may take 0.4 s for each: without listings meanwhile more would be forgotten.
 constexpr DurationMs kLooksFor = 500;
+constexpr DurationMs kBegunAgain = kSecondMs;  // a shared file system that hangs
 constexpr DurationMs kMissingAgain = 2 * kSecondMs;
 constexpr DurationMs kMissingAgainMost = 30 * kSecondMs;
 constexpr DurationMs kNoRecordComes = 60 * kSecondMs;
@@ -24,12 +25,19 @@ constexpr DurationMs kSkewSeen = 1500;       // slurmctld tells whole seconds
 constexpr DurationMs kAccountingPauses = 4;  // as long as the question that it left open
 // Why slurmctld drains a node that still has a job of an id that is given anew.
 constexpr std::string_view kDuplicateId = "Duplicate jobid";
+constexpr std::string_view kRoot = "root";  // who ends what slurmd could not launch
 
 // The job as the attempt's, whatever its owner has named it.
 ClusterJob Named(ClusterJob job, const AttemptRef& attempt) {
   job.attempt = attempt;
   return job;
 }
+
+bool IsCancelledRun(const ClusterJob& job) {
+  return job.state == ClusterJobState::kCancelled && job.start_ms != 0 && job.restarts == 0;
+}
+
+bool IsAtOnce(const ClusterJob& job) { return job.end_ms - job.start_ms <= kSecondMs; }
 
 }  // namespace
 
@@ -228,46 +236,68 @@ bool Surveyor::AddFirstRun(ClusterJob* job) {
   const auto records = AskAccounting("/job/" + std::to_string(job->id));
   if (records) watch_.AddFirstRun(*records, job);
   if (job->run_end_ms != 0 || !HasEnded(job->state)) return true;
+  return TellsNoMore(job->attempt, records.has_value());
+}
+
+// Whether the accounting, which has no record of an end, will have none any more: one that does not
+// answer may have it. Else it is asked again after a while.
+bool Surveyor::TellsNoMore(const AttemptRef& attempt, bool answers) {
   const TimeMs now = SteadyMs();
-  look_again_[job->attempt] = now + kMissingAgain;
-  if (!records) {
-    missing_since_.erase(job->attempt);
+  look_again_[attempt] = now + kMissingAgain;
+  if (!answers) {
+    missing_since_.erase(attempt);
     return false;
   }
-  const TimeMs since = missing_since_.emplace(job->attempt, now).first->second;
+  const TimeMs since = missing_since_.emplace(attempt, now).first->second;
   if (now - since >= options_.accounting_patience_ms) return true;
   // Runs of a second or two may have no record at all: with no news on its way none will come.
   return now - since >= kNoRecordComes && !AccountingLags();
 }
 
+// Cancelled in its first run: whether its script had begun. None: it is not known yet.
+std::optional<bool> Surveyor::HasBegun(const ClusterJob& job) const {
+  return options_.has_begun ? options_.has_begun(job.attempt, job.id)
+                            : std::optional(!IsAtOnce(job));
+}
+
 // Whether the job was cancelled by its node as it began, for the node still has one of its id that
 // slurmctld has forgotten, or was killed as it launched it: as slurmctld tells it, its owner or an
 // admin might have done that. The node says why until it is put right; later the accounting has
-// that root ended it, and it never began.
-bool Surveyor::RefusedByNode(const ClusterJob& job) {
-  const bool ran = job.state == ClusterJobState::kCancelled && job.start_ms != 0;
-  if (!ran || job.restarts > 0) return false;
-  const bool at_once = job.end_ms - job.start_ms <= kSecondMs;
+// that root ended it, and it never began. None: it is not known yet whether it did.
+std::optional<bool> Surveyor::RefusedByNode(const ClusterJob& job) {
+  const Followed* known = watch_.Known(job.attempt);
+  if (known == nullptr || known->cluster_job_id != job.id || !IsCancelledRun(job)) return false;
   const bool told =
-      at_once && SurveyNodes(true) &&
+      IsAtOnce(job) && SurveyNodes(true) &&
       std::any_of(nodes_.begin(), nodes_.end(), [&job](const Node& node) {
         const bool its =
             std::any_of(job.granted.begin(), job.granted.end(),
                         [&](const NodeGrant& grant) { return grant.node == node.name; });
         return (its || job.granted.empty()) && node.health_reason.starts_with(kDuplicateId);
       });
-  const bool began = options_.has_begun ? options_.has_begun(job.attempt, job.id) : !at_once;
-  if (told || began) return told;
+  if (told) return true;
+  const auto began = HasBegun(job);
+  if (!began) return std::nullopt;
+  if (*began) return false;
   const auto records = AskAccounting("/job/" + std::to_string(job.id));
-  return records && std::any_of(records->begin(), records->end(), [&job](const LiveJob& record) {
-           return record.job.start_ms == job.start_ms && record.cancelled_by == "root";
-         });
+  if (records) {
+    for (const LiveJob& record : *records) {
+      const bool its = record.job.start_ms == job.start_ms && HasEnded(record.job.state);
+      if (its) return record.cancelled_by == kRoot;
+    }
+  }
+  return TellsNoMore(job.attempt, records.has_value()) ? std::optional(false) : std::nullopt;
 }
 
 // False: not yet all is known that is to be told.
 bool Surveyor::Complete(ClusterJob* job) {
   if (!AddFirstRun(job)) return false;
-  if (RefusedByNode(*job)) job->node_failed = true;
+  const auto refused = RefusedByNode(*job);
+  if (!refused) {
+    look_again_[job->attempt] = SteadyMs() + kBegunAgain;
+    return false;
+  }
+  if (*refused) job->node_failed = true;
   return true;
 }
 
@@ -356,7 +386,13 @@ bool Surveyor::LookInAccounting(const Followed& job) {
     return false;
   }
   if (const auto record = watch_.EndIn(*records, job)) {
-    sink_(Observed{watch_.Take(*record).value_or(Named(record->job, job.attempt))});
+    ClusterJob news = watch_.Take(*record).value_or(Named(record->job, job.attempt));
+    if (IsCancelledRun(news) && record->cancelled_by == kRoot) {
+      const auto began = HasBegun(news);
+      if (!began) return look_again_[attempt] = SteadyMs() + kBegunAgain, false;
+      news.node_failed = news.node_failed || !*began;
+    }
+    sink_(Observed{std::move(news)});
     Forget(job);
     return true;
   }

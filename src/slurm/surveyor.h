@@ -37,7 +37,7 @@ struct SurveyorOptions {
   // A job that slurmctld has forgotten is unknown only when slurmdbd has answered for so long
   // without knowing its end: records reach it late, after a slurmdbd outage by minutes.
   DurationMs accounting_patience_ms = 10 * kMinuteMs;
-  std::function<bool(const AttemptRef&, std::int64_t)> has_begun;  // as in Options
+  std::function<std::optional<bool>(const AttemptRef&, std::int64_t)> has_begun;  // as in Options
 };
 
 // Thread-safe; nothing here blocks. Events come on the surveyor's thread.
@@ -101,7 +101,9 @@ class Surveyor {
   void Report(std::vector<ClusterJob> changed);
   bool Tell(ClusterJob job);
   bool AddFirstRun(ClusterJob* job);
-  bool RefusedByNode(const ClusterJob& job);
+  bool TellsNoMore(const AttemptRef& attempt, bool answers);
+  std::optional<bool> HasBegun(const ClusterJob& job) const;
+  std::optional<bool> RefusedByNode(const ClusterJob& job);
   bool Complete(ClusterJob* job);
   void LookDue();
   void LookHot();

@@ -15,7 +15,7 @@ import harness
 ACCOUNT = "outside"
 JOB = """#!/bin/bash
 #SBATCH --job-name=own --gpus=1 --time=2 --output=/dev/null
-sleep 6
+sleep 20
 """
 
 
@@ -56,11 +56,12 @@ def log(cluster):
         return file.read()
 
 
-def sbatch(cluster, user, name, seconds):
+def sbatch(cluster, user, name, seconds, comment=""):
     """Slurm's id of a job with two GPUs that is not Kezek's."""
     unix = harness.USERS[user]
+    more = ["--comment", comment] if comment else []
     done = subprocess.run(
-        ["sbatch", "--parsable", "-J", name, "--gpus=2", "--nodes=1", "--ntasks=1", "--mem=100M",
+        ["sbatch", "--parsable", "-J", name, *more, "--gpus=2", "--nodes=1", "--ntasks=1", "--mem=100M",
          "--time=2", "-o", "/dev/null", "--wrap", f"sleep {seconds}"],
         env=dict(cluster.slurm_env, HOME=cluster.home(user)), cwd=cluster.home(user), user=unix,
         group=unix, extra_groups=[], check=True, text=True, stdout=subprocess.PIPE)
@@ -87,16 +88,25 @@ def foreign_gpus(cluster):
     return sum(int(node.get("foreign_gpus", 0)) for node in nodes)
 
 
-def runs_all_three(cluster):
+def shown(cluster, job, field):
+    """A field of Slurm's own record of a job."""
+    words = cluster.slurm("scontrol", "show", "job", str(job)).split()
+    return next(word.partition("=")[2] for word in words if word.startswith(field + "="))
+
+
+def runs_them_all(cluster):
     own = cluster.submit("aizhan", "-", script=JOB)
     cluster.until("its start", lambda: cluster.state("aizhan", own) == "running", 60)
     own_id = cluster.sql(f"select cluster_job_id from attempts where job_id = {own}")[0][0]
+    name, tag = shown(cluster, own_id, "JobName"), shown(cluster, own_id, "Comment")
+    assert name == f"kezek-{own}-1" and tag.startswith("kezek:"), (name, tag)
     subprocess.run(["scontrol", "update", f"jobid={own_id}", "jobname=mine"],
                    env=cluster.slurm_env, user=harness.USERS["aizhan"], check=True)
-    theirs = [sbatch(cluster, "timur", "theirs", 15),
-              sbatch(cluster, "daulet", "kezek-999-1", 12)]
-    shown = cluster.until("their GPUs on nodes", lambda: foreign_gpus(cluster), 30)
-    print(f"foreign: {shown} GPUs on nodes are others'")
+    theirs = [sbatch(cluster, "timur", "allocation", 15),
+              sbatch(cluster, "daulet", "kezek-999-1", 12),
+              sbatch(cluster, "aizhan", name, 5, tag)]
+    gpus = cluster.until("their GPUs on nodes", lambda: foreign_gpus(cluster), 30)
+    print(f"foreign: {gpus} GPUs on nodes are others'")
     cluster.until("its end", lambda: cluster.state("aizhan", own) == "succeeded", 90)
     return own_id, theirs
 
@@ -150,7 +160,7 @@ def tells(cluster, theirs, total):
 
 def run(cluster):
     names_the_account_that_is_missing(cluster)
-    own_id, theirs = runs_all_three(cluster)
+    own_id, theirs = runs_them_all(cluster)
     total = charges_once(cluster, own_id, theirs)
     tells(cluster, theirs, total)
     print("foreign: ok")

@@ -188,6 +188,26 @@ TEST_F(ArchiveTest, EndedAttemptsComeByTheirEndsWithWhatWasSettled) {
   EXPECT_EQ((*reading)->Find({{JobId{9}, kNoElement}, 1}).error().code, Code::kNotFound);
 }
 
+// Who copies the tag of an own job of Kezek's runs under another id than that job has.
+TEST_F(ArchiveTest, AttemptsAreKnownByTheirNames) {
+  PostgresArchive archive(database_.app);
+  const AttemptRef running{{JobId{3}, kNoElement}, 1};
+  const AttemptRef ended{{JobId{2}, kNoElement}, 1};
+  const AttemptRef unknown{{JobId{2}, kNoElement}, 2};
+  auto named = archive.Named({ended, unknown});
+  ASSERT_TRUE(named) << named.error().message;
+  ASSERT_EQ(named->size(), 1U);
+  EXPECT_EQ(named->at(0).attempt.ref, ended);
+  EXPECT_EQ(named->at(0).attempt.cluster_job_id, 42);
+  EXPECT_EQ(named->at(0).unix_account, "kz-ann");
+  named = archive.Named({ended, running, ended});
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->size(), 2U) << "of any state, each once";
+  EXPECT_TRUE(archive.Named({})->empty());
+  EXPECT_EQ(PostgresArchive("host=127.0.0.1 port=1").Named({ended}).error().code,
+            Code::kUnavailable);
+}
+
 TEST_F(ArchiveTest, OnlyTheTimeAskedForIsRead) {
   PostgresArchive archive(database_.app);
   const auto reading = archive.Open(8500, 9000);

@@ -26,6 +26,7 @@
 #include "cmd/kezekd/web.h"
 #include "metrics/metrics.h"
 #include "munge/munge_proofs.h"
+#include "output/begun_looks.h"
 #include "output/output_root.h"
 #include "postgres/attempt_archive.h"
 #include "postgres/migrations.h"
@@ -103,6 +104,10 @@ Result<control::ControlConfig> ControlOf(const config::Config& config) {
 
 slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& installation,
                        Meter* meter, std::shared_ptr<const output::OutputRoot> output) {
+  const auto looks = std::make_shared<output::BegunLooks>(
+      [output = std::move(output)](const AttemptRef& attempt, std::int64_t id) {
+        return output->HasBegun(attempt, id);
+      });
   return {.url = config.url,
           .token_file = config.token_file,
           .jwt_key_file = config.jwt_key_file,
@@ -113,9 +118,8 @@ slurm::Options SlurmOf(const config::SlurmConfig& config, const std::string& ins
           .request_timeout_ms = config.request_timeout_ms,
           .message_timeout_ms = config.message_timeout_ms,
           .accounting_patience_ms = config.accounting_patience_ms,
-          .has_begun = [output = std::move(output)](
-                           const AttemptRef& attempt,
-                           std::int64_t id) { return output->HasBegun(attempt, id); },
+          .has_begun = [looks](const AttemptRef& attempt,
+                               std::int64_t id) { return looks->HasBegun(attempt, id); },
           .meter = meter};
 }
 

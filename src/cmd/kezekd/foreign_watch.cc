@@ -114,7 +114,13 @@ Result<void> ForeignWatch::TakeRuns(std::vector<BookedRun> runs, TimeMs until_ms
   for (const BookedRun& run : runs) ids.push_back(run.cluster_job_id);
   const auto known = attempts_.RunAs(ids);
   if (!known) return known.error();
-  runs = control::ForeignRuns(std::move(runs), *known, config_.keyed_hash, config_.installation);
+  const std::vector<AttemptRef> names =
+      control::NamedByTags(runs, *known, config_.keyed_hash, config_.installation);
+  Result<std::vector<ChargedAttempt>> named = std::vector<ChargedAttempt>();
+  if (!names.empty()) named = attempts_.Named(names);
+  if (!named) return named.error();
+  runs = control::ForeignRuns(std::move(runs), *known, *named, config_.keyed_hash,
+                              config_.installation);
   BookForeign some;
   std::int64_t hours = 0;
   for (BookedRun& run : runs) {

@@ -50,8 +50,20 @@ class SomeArchive final : public AttemptArchive {
     return some;
   }
 
+  Result<std::vector<ChargedAttempt>> Named(const std::vector<AttemptRef>& attempts) override {
+    if (names_away) return Error{Code::kUnavailable, "no database", {}};
+    std::vector<ChargedAttempt> some;
+    for (const ChargedAttempt& one : known) {
+      const bool asked =
+          std::find(attempts.begin(), attempts.end(), one.attempt.ref) != attempts.end();
+      if (asked) some.push_back(one);
+    }
+    return some;
+  }
+
   std::vector<ChargedAttempt> known;
   bool away = false;
+  bool names_away = false;
 };
 
 class SomeDesk final : public Desk {
@@ -147,6 +159,29 @@ TEST_F(ForeignWatchTest, WhatIsKezeksIsNotHandedOver) {
   ours.attempt.cluster_job_id = 1;
   ours.attempt.start_ms = books_.runs[0].start_ms;
   archive_.known = {ours};
+  ASSERT_TRUE(watch_.Round());
+  EXPECT_EQ(Handed(), Ids{2});
+}
+
+// Name, user and tag of a job of Kezek's, on another job of the same user.
+TEST_F(ForeignWatchTest, ACopiedTagIsNoEscape) {
+  ChargedAttempt ours;
+  ours.attempt.ref = {{JobId{7}, kNoElement}, 1};
+  ours.attempt.epoch = 3;
+  ours.attempt.cluster_job_id = 1;
+  ours.attempt.start_ms = kNow - 2 * kHourMs;
+  archive_.known = {ours};
+  BookedRun copy = Ended(2, 5 * kMinuteMs);
+  copy.attempt = ours.attempt.ref;
+  copy.tag = "kezek:inst:3:hash";
+  BookedRun lost = copy;  // of a copy of the database that is lost
+  lost.cluster_job_id = 4;
+  lost.attempt.number = 2;
+  books_.runs = {copy, lost};
+  archive_.names_away = true;
+  EXPECT_EQ(watch_.Round().error().message, "no database");
+  EXPECT_EQ(Handed(), Ids{});
+  archive_.names_away = false;
   ASSERT_TRUE(watch_.Round());
   EXPECT_EQ(Handed(), Ids{2});
 }

@@ -184,7 +184,7 @@ BookedRun RunLike(TimeMs start_ms) {
 }
 
 bool IsForeign(const BookedRun& run, const std::vector<ChargedAttempt>& known) {
-  return !ForeignRuns({run}, known, FakeHash, "inst").empty();
+  return !ForeignRuns({run}, known, known, FakeHash, "inst").empty();
 }
 
 TEST(ForeignRuns, ByIdAndStartWhateverItsName) {
@@ -212,7 +212,39 @@ TEST(ForeignRuns, ANameProvesNothingAndATagDoes) {
   EXPECT_TRUE(IsForeign(run, {}));
   run.tag = MakeTag(FakeHash, "inst", 3, run.attempt, run.unix_account);
   EXPECT_FALSE(IsForeign(run, {})) << "of a copy of the database that was lost";
-  EXPECT_FALSE(ForeignRuns({run}, {}, FakeHash, "another").empty());
+  EXPECT_FALSE(ForeignRuns({run}, {}, {}, FakeHash, "another").empty());
+}
+
+TEST(ForeignRuns, ATagThatIsCopiedWithItsNameProvesNothing) {
+  ChargedAttempt mine = Known(AttemptState::kRunning);
+  mine.attempt.epoch = 3;
+  BookedRun copy = RunLike(100 * kHourMs + 9000);
+  copy.cluster_job_id = 71;
+  copy.attempt = mine.attempt.ref;
+  copy.tag = MakeTag(FakeHash, "inst", 3, copy.attempt, copy.unix_account);
+  EXPECT_TRUE(IsForeign(copy, {mine})) << "another job is recorded for that attempt";
+  EXPECT_EQ(NamedByTags({copy}, {}, FakeHash, "inst"), std::vector{copy.attempt});
+  mine.attempt.epoch = 4;
+  EXPECT_FALSE(IsForeign(copy, {mine})) << "a lost copy of the database gave that number, too";
+  mine.attempt.epoch = 3;
+  mine.attempt.cluster_job_id = 0;
+  EXPECT_FALSE(IsForeign(copy, {mine})) << "it is still looked for, and may be this";
+  mine.attempt.state = AttemptState::kEnded;
+  EXPECT_TRUE(IsForeign(copy, {mine})) << "it never had a job";
+  copy.start_ms = 0;
+  EXPECT_FALSE(IsForeign(copy, {mine})) << "withdrawn, it has not run";
+  EXPECT_TRUE(NamedByTags({copy}, {}, FakeHash, "inst").empty());
+}
+
+TEST(ForeignRuns, OnlyTagsOfOtherIdsAreLookedUp) {
+  ChargedAttempt mine = Known(AttemptState::kRunning);
+  BookedRun run = RunLike(mine.attempt.start_ms / kSecondMs * kSecondMs);
+  run.attempt = mine.attempt.ref;
+  run.tag = MakeTag(FakeHash, "inst", 3, run.attempt, run.unix_account);
+  EXPECT_TRUE(NamedByTags({run}, {mine}, FakeHash, "inst").empty());
+  run.cluster_job_id = 71;
+  run.tag = "kezek:inst:3:made-up";
+  EXPECT_TRUE(NamedByTags({run}, {mine}, FakeHash, "inst").empty());
 }
 
 TEST(ForeignRuns, WhatHasNotRunIsLeftOut) {

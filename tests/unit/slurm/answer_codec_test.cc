@@ -108,6 +108,7 @@ TEST(ParseJobs, Listing) {
   for (const auto& live : jobs) {
     if (live.job.state != ClusterJobState::kPending) continue;
     EXPECT_EQ(live.job.start_ms, 0) << "a pending job's start is a guess";
+    EXPECT_TRUE(live.job.asked.has_value());
   }
 }
 
@@ -130,6 +131,23 @@ LiveJob Made(const std::string& fields) {
       ParseJobs(200, R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1",)" + fields + "}]}");
   EXPECT_TRUE(answer) << fields;
   return answer ? answer->jobs.front() : LiveJob{};
+}
+
+TEST(ParseJobs, WhatAWaitingJobWasSubmittedFor) {
+  const auto asked = [](const std::string& fields) {
+    return Made(R"("job_state":"PENDING","state_reason":"JobHeldUser",)" + fields).job.asked;
+  };
+  const Placement both = {{"n01", 2, {}}, {"n02", 2, {}}};
+  const std::string nodes = R"("required_nodes":"n[01-02]",)";
+  EXPECT_EQ(asked(nodes + R"("tres_per_node":"gres:gpu:h200:2")"), both);
+  EXPECT_EQ(asked(nodes + R"("tres_per_node":"gres/gpu:h200:2")"), both);
+  EXPECT_EQ(asked(nodes + R"("tres_per_node":"gres/gpu:2,gres/shard:8")"), both);
+  EXPECT_EQ(asked(nodes + R"("tres_per_node":"gres/gpu:h200,gres/gpu:a100")"), both);
+  const Placement none = {{"n01", 0, {}}, {"n02", 0, {}}};
+  EXPECT_EQ(asked(nodes + R"("tres_per_node":"")"), none);
+  EXPECT_EQ(asked(R"("required_nodes":"","tres_per_node":"gres:gpu:2")"), Placement());
+  EXPECT_FALSE(asked(R"("tres_per_node":"gres:gpu:2")")) << "not told";
+  EXPECT_FALSE(Made(R"("job_state":"RUNNING","required_nodes":"n01")").job.asked);
 }
 
 TEST(ParseJobs, HeldAndReleased) {
@@ -248,15 +266,17 @@ TEST(ParseAccounting, WhatNobodyCancelledWasLostWithSlurmctldsState) {
 }
 
 TEST(ParseAccounting, ARecordThatSlurmdbdMadeUpIsNobodys) {
-  const auto record = [](const char* comment) {
-    return std::string(R"({"errors":[],"jobs":[{"job_id":9,"name":"allocation","user":"alice",)"
-                       R"("nodes":"n01","state":{"current":"CANCELLED"},)"
-                       R"("time":{"submission":102,"start":100,"end":103},"comment":{"job":)") +
+  const auto record = [](const std::string& partition, const std::string& comment) {
+    return R"({"errors":[],"jobs":[{"job_id":9,"name":"allocation","user":"alice",)"
+           R"("nodes":"n01","state":{"current":"CANCELLED"},"partition":)" +
+           partition + R"(,"time":{"submission":102,"start":100,"end":103},"comment":{"job":)" +
            comment + "}}]}";
   };
-  EXPECT_TRUE(ParseAccounting(200, record("null"))->empty());
-  EXPECT_EQ(ParseAccounting(200, record(R"("kezek:1:2:3")"))->size(), 1U)
+  EXPECT_TRUE(ParseAccounting(200, record("null", "null"))->empty());
+  EXPECT_TRUE(ParseAccounting(200, record(R"("")", R"("")"))->empty());
+  EXPECT_EQ(ParseAccounting(200, record(R"("gpu")", "null"))->size(), 1U)
       << "its owner named it so";
+  EXPECT_EQ(ParseAccounting(200, record("null", R"("kezek:1:2:3")"))->size(), 1U);
 }
 
 TEST(ParseAccounting, NothingFoundIsAnAnswer) {

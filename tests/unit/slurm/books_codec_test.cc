@@ -137,7 +137,14 @@ TEST(ParseRuns, WhatSlurmdbdMadeUpIsNoRun) {
   const auto at = body.find(from);
   ASSERT_NE(at, std::string::npos);
   body.replace(at, from.size(), "\"name\":\"allocation\"");
-  const auto runs = ParseRuns(200, body, "");
+  auto runs = ParseRuns(200, body, "");
+  ASSERT_TRUE(runs);
+  EXPECT_NE(Find(*runs, 1), nullptr) << "anybody may name a job so";
+  const std::string partition = "\"partition\":\"gpu\"";
+  const auto its = body.find(partition, at);
+  ASSERT_NE(its, std::string::npos);
+  body.replace(its, partition.size(), "\"partition\":\"\"");
+  runs = ParseRuns(200, body, "");
   ASSERT_TRUE(runs);
   EXPECT_EQ(Find(*runs, 1), nullptr);
   EXPECT_NE(Find(*runs, 2), nullptr);

@@ -62,7 +62,10 @@ class RequestsTest : public testing::Test {
       const std::scoped_lock lock(mutex_);
       if (std::holds_alternative<ReleaseDone>(event)) ++released_;
       if (std::holds_alternative<ClusterUp>(event)) up_ = true;
-      if (const auto* refused = std::get_if<LaunchRefused>(&event)) launched_ = refused->text;
+      if (const auto* taken = std::get_if<LaunchAccepted>(&event)) {
+        launched_ = std::to_string(taken->cluster_job_id);
+        if (!taken->spoilt.empty()) launched_ += " without " + taken->spoilt;
+      }
       if (std::holds_alternative<LaunchUnknown>(event)) launched_ = "unknown";
       if (const auto* done = std::get_if<SignalDone>(&event)) settled_.push_back(done->settled);
     }
@@ -83,11 +86,10 @@ class RequestsTest : public testing::Test {
     changed_.wait(lock, [this] { return !settled_.empty(); });
     return settled_.front();
   }
-  // What becomes of a launch that is answered so, when its cancellation is answered so.
-  std::string Launched(const std::string& submitted, const std::string& cancelled) {
+  // What becomes of a launch that is answered so.
+  std::string Launched(const std::string& submitted) {
     std::unique_lock lock(mutex_);
     submitted_ = submitted;
-    answer_ = cancelled;
     launched_.clear();
     lock.unlock();
     Launch launch;
@@ -212,17 +214,15 @@ TEST_F(RequestsTest, ASignalIsSettledByAnAnswerOnly) {
   EXPECT_TRUE(SignalSettled("no signal", "")) << "it is never sent";
 }
 
-TEST_F(RequestsTest, AJobThatIsNotAsAskedIsCancelledBeforeItIsRefused) {
+// Whether it is cancelled, is decided where that is kept.
+TEST_F(RequestsTest, WhatWasNotMadeAsAskedIsToldWithItsId) {
   Go();
-  const std::string spoilt =
-      R"({"job_id":9,"errors":[],"warnings":[{"description":"no gres","source":"#/job/gres/"}]})";
-  EXPECT_EQ(Launched(spoilt, R"({"errors":[]})"), "Slurm did not take all of it: no gres");
-  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9"), 1);
-  EXPECT_EQ(Launched(spoilt, R"({"errors":[{"error_code":2021,"error":"done"}]})"),
-            "Slurm did not take all of it: no gres");
-  // It may still be there.
-  EXPECT_EQ(Launched(spoilt, R"({"errors":[{"error_code":1,"error":"cannot"}]})"), "unknown");
-  EXPECT_EQ(Launched(spoilt, ""), "unknown");
+  const std::string head = R"({"job_id":9,"errors":[],"warnings":[)";
+  EXPECT_EQ(Launched(head + "]}"), "9");
+  EXPECT_EQ(Launched(head + R"({"description":"no gres","source":"#/job/gres/"}]})"),
+            "9 without no gres");
+  EXPECT_EQ(Launched(R"({"errors":[]})"), "unknown");
+  EXPECT_EQ(Sent("DELETE /slurm/v0.0.38/job/9"), 0);
 }
 
 }  // namespace

@@ -64,6 +64,11 @@ class SlurmChecksTest : public testing::Test {
   }
 
   CheckOptions options_;
+  // What slurmdbd tells in this user's name.
+  void Books(const std::string& user, const std::string& tail, const std::string& body) {
+    const std::scoped_lock lock(mutex_);
+    books_[{user, "/slurmdb/v0.0.38/" + tail}] = body;
+  }
   std::string refused_user_;  // may not be acted as
 
  private:
@@ -74,12 +79,18 @@ class SlurmChecksTest : public testing::Test {
     if (!refused_user_.empty() && request.find(": " + refused_user_ + "\r") != std::string::npos) {
       return HttpReply(500, R"({"errors":[{"errno":5005,"error":"not allowed"}]})");
     }
+    for (const auto& [key, body] : books_) {
+      if (key.second == target && request.find(": " + key.first + "\r") != std::string::npos) {
+        return HttpReply(200, body);
+      }
+    }
     const auto found = answers_.find(target);
     return found == answers_.end() ? HttpReply(404, "no such path") : HttpReply(200, found->second);
   }
 
   std::mutex mutex_;
   std::map<std::string, std::string> answers_;
+  std::map<std::pair<std::string, std::string>, std::string> books_;  // by user and path
   CheckClock clock_;
   Listener listener_{[this](const std::string& request) { return Reply(request); }};
 };
@@ -125,6 +136,48 @@ TEST_F(SlurmChecksTest, ASlurmctldThatIsDownIsNamed) {
   EXPECT_EQ(Look("slurm-controllers").state, CheckState::kProblem);
   Answer("ping", R"({"pings":[{"hostname":"c1","responding":true}]})");
   EXPECT_EQ(Look("slurm-controllers").state, CheckState::kOk) << "as v0.0.45 has it";
+}
+
+TEST_F(SlurmChecksTest, WhatSlurmdbdTellsOthersIsAskedInAUsersName) {
+  options_.somebody = [](const auto&) { return std::string("alice"); };
+  EXPECT_EQ(Look("slurm-privacy").state, CheckState::kNotLookedAt) << "it is not served";
+  const std::string jobs = R"({"errors":[],"jobs":[{"user":"alice"},{"user":"bob"}]})";
+  const std::string own = R"({"errors":[],"jobs":[{"user":"alice"}]})";
+  const std::string alice = R"({"name":"alice","administrator_level":["None"]})";
+  const std::string users = R"({"errors":[],"users":[)";
+  Books("slurm", "jobs", jobs);
+  Books("alice", "jobs", own);
+  Books("alice", "users", users + alice + "]}");
+  EXPECT_EQ(Look("slurm-privacy").state, CheckState::kOk);
+  Books("alice", "jobs", jobs);
+  const Finding told = Look("slurm-privacy");
+  EXPECT_EQ(told.state, CheckState::kWarning);
+  EXPECT_EQ(told.found, "slurmdbd tells alice of jobs of bob");
+  EXPECT_NE(told.mend.find("PrivateData="), std::string::npos);
+  Books("alice", "jobs", own);
+  Books("alice", "users", users + alice + R"(,{"name":"root","administrator_level":"Admin"}]})");
+  EXPECT_EQ(Look("slurm-privacy").found, "slurmdbd tells alice of the user root");
+}
+
+TEST_F(SlurmChecksTest, WhatProvesNothingOfPrivacyIsNotCalledGood) {
+  options_.somebody = [](const auto&) { return std::string("alice"); };
+  const std::string denied = R"({"errors":[{"error_number":2002,"error":"denied"}],"users":[]})";
+  const std::string nothing = R"({"errors":[{"error_number":9003,"error":"nothing"}]})";
+  const std::string own = R"({"errors":[],"jobs":[{"user":"alice"}]})";
+  const std::string alice = R"({"errors":[],"users":[{"name":"alice","administrator_level":)";
+  Books("slurm", "jobs", R"({"errors":[],"jobs":[{"user":"alice"},{"user":"bob"}]})");
+  Books("alice", "jobs", own);
+  Books("alice", "users", denied);
+  EXPECT_EQ(Look("slurm-privacy").state, CheckState::kNotLookedAt) << "nobody to slurmdbd";
+  Books("alice", "users", alice + R"("Administrator"}]})");
+  EXPECT_NE(Look("slurm-privacy").found.find("administrator"), std::string::npos);
+  Books("alice", "users", alice + R"("None"}]})");
+  EXPECT_EQ(Look("slurm-privacy").state, CheckState::kOk);
+  Books("alice", "users", "{}");
+  EXPECT_EQ(Look("slurm-privacy").state, CheckState::kNotLookedAt);
+  Books("alice", "users", alice + R"("None"}]})");
+  Books("slurm", "jobs", nothing);
+  EXPECT_EQ(Look("slurm-privacy").state, CheckState::kNotLookedAt) << "nobody else has jobs";
 }
 
 TEST_F(SlurmChecksTest, ClocksAreComparedInWholeSeconds) {

@@ -80,7 +80,7 @@ class SurveyorTest : public testing::Test {
                       HttpOptions{listener_.url(), 1}, *credential_, codecs_, clock_,
                       [this](ClusterEvent event) { Add(std::move(event)); });
   }
-  std::function<bool(const AttemptRef&, std::int64_t)> has_begun_;
+  std::function<std::optional<bool>(const AttemptRef&, std::int64_t)> has_begun_;
   // What a path answers from now on; an empty body hangs up.
   void Answer(const std::string& path, int status, const std::string& body) {
     const std::scoped_lock lock(mutex_);

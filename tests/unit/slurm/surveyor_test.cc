@@ -203,56 +203,120 @@ TEST_F(SurveyorTest, TheNodesOfARequeuedJobAreToldBeforeIt) {
 // slurmd cancels as root, as an admin might, what it cannot launch.
 class SurveyorRefusalTest : public SurveyorTest {
  protected:
+  static std::string Cancelled() { return JobsBody(R"("job_state":"CANCELLED","nodes":"n01")"); }
   static std::string AtOnce() {
-    std::string body = JobsBody(R"("job_state":"CANCELLED","nodes":"n01")");
+    std::string body = Cancelled();
     return body.replace(body.find("107"), 3, "100");
   }
-  // By hand, as far as is known until `change`; then it is the machine's doing.
-  void IsTheMachinesAfter(const std::function<void()>& change) {
+  static std::string EndedBy(const std::string& who) {
+    std::string record = Record9("CANCELLED");
+    return record.insert(record.find(R"("exit_code")"), R"("kill_request_user":")" + who + "\",");
+  }
+  static std::string AtOnceBy(const std::string& who) {
+    std::string record = EndedBy(who);
+    return record.replace(record.find("107"), 3, "100");
+  }
+  void Begin() {
     Start();
     surveyor_->Follow({kFollowed});
-    const auto by_hand = Wait<Observed>();
-    ASSERT_TRUE(by_hand);
-    EXPECT_FALSE(by_hand->job.node_failed);
-    change();
-    surveyor_->Reconcile();
-    const auto listing = Wait<Listing>();
-    ASSERT_TRUE(listing);
-    EXPECT_TRUE(listing->jobs.at(0).node_failed);
+  }
+  bool IsTheMachines() {
+    const auto seen = Wait<Observed>();
+    EXPECT_TRUE(seen);
+    return seen && seen->job.node_failed;
   }
 };
 
 TEST_F(SurveyorRefusalTest, ItsNodeStillHasTheId) {
   Answer("/slurm/v0.0.38/jobs", 200, AtOnce());
-  IsTheMachinesAfter([this] {
-    std::string drained = kOneNode;
-    drained.replace(drained.find("idle\""), 5, R"(idle","reason":"Duplicate jobid")");
-    Answer("/slurm/v0.0.38/nodes", 200, drained);
-  });
+  std::string drained = kOneNode;
+  drained.replace(drained.find("idle\""), 5, R"(idle","reason":"Duplicate jobid")");
+  Answer("/slurm/v0.0.38/nodes", 200, drained);
+  Begin();
+  EXPECT_TRUE(IsTheMachines());
 }
 
 // The node may have been put right since: the accounting tells.
 TEST_F(SurveyorRefusalTest, RootEndedItInTheSecondOfItsStart) {
-  const auto record = [](const std::string& by) {
-    return R"({"errors":[],"jobs":[{"job_id":9,"name":"kezek-5-1","user":"alice","nodes":"n01",)"
-           R"("state":{"current":"CANCELLED"},"time":{"start":100,"end":100},)"
-           R"("kill_request_user":")" +
-           by + R"("}]})";
-  };
   Answer("/slurm/v0.0.38/jobs", 200, AtOnce());
-  Answer("/slurmdb/v0.0.38/job/9", 200, record("alice"));
-  IsTheMachinesAfter([&] { Answer("/slurmdb/v0.0.38/job/9", 200, record("root")); });
+  Answer("/slurmdb/v0.0.38/job/9", 200, AtOnceBy("root"));
+  Begin();
+  EXPECT_TRUE(IsTheMachines());
+}
+
+TEST_F(SurveyorRefusalTest, ItsOwnerEndedItInTheSecondOfItsStart) {
+  Answer("/slurm/v0.0.38/jobs", 200, AtOnce());
+  Answer("/slurmdb/v0.0.38/job/9", 200, AtOnceBy("alice"));
+  Begin();
+  EXPECT_FALSE(IsTheMachines());
 }
 
 // A slurmd that was killed as it launched a job gives it up when it is back, much later.
 TEST_F(SurveyorRefusalTest, RootEndedItBeforeItsScriptBegan) {
-  std::atomic<bool> began = true;
-  has_begun_ = [&began](const AttemptRef&, std::int64_t id) { return id != 9 || began; };
-  std::string record = Record9("CANCELLED");
-  record.insert(record.find(R"("exit_code")"), R"("kill_request_user":"root",)");
-  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"CANCELLED","nodes":"n01")"));
-  Answer("/slurmdb/v0.0.38/job/9", 200, record);
-  IsTheMachinesAfter([&] { began = false; });
+  has_begun_ = [](const AttemptRef&, std::int64_t id) { return id != 9; };
+  Answer("/slurm/v0.0.38/jobs", 200, Cancelled());
+  Answer("/slurmdb/v0.0.38/job/9", 200, EndedBy("root"));
+  Begin();
+  EXPECT_TRUE(IsTheMachines());
+}
+
+TEST_F(SurveyorRefusalTest, RootEndedItAfterItsScriptHadBegun) {
+  has_begun_ = [](const AttemptRef&, std::int64_t id) { return id == 9; };
+  Answer("/slurm/v0.0.38/jobs", 200, Cancelled());
+  Answer("/slurmdb/v0.0.38/job/9", 200, EndedBy("root"));
+  Begin();
+  EXPECT_FALSE(IsTheMachines());
+}
+
+// A job that is called cancelled by its owner is not run again, so nothing is said before it is
+// known.
+TEST_F(SurveyorRefusalTest, WhileTheAccountingDoesNotTellOrHasItRunningItIsWaitedFor) {
+  has_begun_ = [](const AttemptRef&, std::int64_t) { return false; };
+  Answer("/slurm/v0.0.38/jobs", 200, Cancelled());
+  Answer("/slurm/v0.0.38/job/9", 200, Cancelled());
+  for (const std::string& answer : {std::string(), Record9("RUNNING")}) {
+    Answer("/slurmdb/v0.0.38/job/9", 200, answer);
+    if (!surveyor_) Begin();
+    const int before = Asked("/slurmdb/v0.0.38/job/9");
+    ASSERT_TRUE(WaitUntilAsked("/slurmdb/v0.0.38/job/9", before + 2));
+    EXPECT_EQ(Count<Observed>(), 0);
+  }
+  Answer("/slurmdb/v0.0.38/job/9", 200, EndedBy("root"));
+  EXPECT_TRUE(IsTheMachines());
+}
+
+TEST_F(SurveyorRefusalTest, SlurmctldHasForgottenIt) {
+  has_begun_ = [](const AttemptRef&, std::int64_t) { return false; };
+  Answer("/slurmdb/v0.0.38/job/9", 200, EndedBy("root"));
+  Begin();
+  EXPECT_TRUE(IsTheMachines());
+}
+
+// The shared file system hangs: all others are followed meanwhile.
+TEST_F(SurveyorTest, AnEndIsToldWhenItIsKnownWhetherItBegan) {
+  constexpr AttemptRef kOther{{JobId{6}, kNoElement}, 1};
+  std::atomic<bool> hangs = true;
+  has_begun_ = [&hangs](const AttemptRef&, std::int64_t) {
+    return hangs ? std::nullopt : std::optional(true);
+  };
+  std::string both = JobsBody(R"("job_state":"CANCELLED","nodes":"n01")");
+  both.insert(both.rfind(']'),
+              R"(,{"job_id":10,"name":"kezek-6-1","user_name":"alice","job_state":"RUNNING",)"
+              R"("nodes":"n01"})");
+  Answer("/slurm/v0.0.38/jobs", 200, both);
+  Answer("/slurm/v0.0.38/job/9", 200, JobsBody(R"("job_state":"CANCELLED","nodes":"n01")"));
+  Start();
+  surveyor_->Follow({kFollowed, {kOther, 10, "alice", true, 0, "", 0}});
+  const auto of = [](const AttemptRef& attempt) {
+    return [attempt](const Observed& seen) { return seen.job.attempt == attempt; };
+  };
+  ASSERT_TRUE(Wait<Observed>(of(kOther)));
+  ASSERT_TRUE(WaitUntilAsked("/slurm/v0.0.38/job/9", 2)) << "it is looked at again";
+  EXPECT_EQ(Count<Observed>(), 0);
+  hangs = false;
+  const auto end = Wait<Observed>(of(kAttempt));
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->job.state, ClusterJobState::kCancelled);
 }
 
 TEST_F(SurveyorTest, AnOddJobIsSaidOnceAndSilencesNothing) {
