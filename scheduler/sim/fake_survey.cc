@@ -11,6 +11,8 @@ constexpr DurationMs kAskAgainMs = 2 * kSecondMs;
 constexpr DurationMs kAskAgainMostMs = 30 * kSecondMs;
 
 bool IsOf(const Followed& job, const ClusterJob& seen) {
+  // A lost copy of the database gave the same number, and the id was given before.
+  if (seen.start_ms != 0 && seen.start_ms + 10 * kSecondMs < job.planned_ms) return false;
   return seen.id == job.cluster_job_id && (seen.attempt == job.attempt || IsStill(job, seen));
 }
 

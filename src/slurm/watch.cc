@@ -28,6 +28,14 @@ bool IsIt(const Followed& known, const ClusterJob& seen) {
   return seen.attempt == known.attempt || IsStill(known, seen);
 }
 
+// A copy of the database that is lost gave the same number, and Slurm had the id before: a record
+// of that run bears the same name.
+bool RanBefore(const Followed& known, const ClusterJob& run) {
+  constexpr DurationMs kClocksApart = 10 * kSecondMs;
+  return known.planned_ms != 0 && run.start_ms != 0 &&
+         run.start_ms + kClocksApart < known.planned_ms;
+}
+
 }  // namespace
 
 Watch::Watch(std::string tag_prefix) : tag_prefix_(std::move(tag_prefix)) {}
@@ -169,7 +177,7 @@ void Watch::AddFirstRun(const std::vector<LiveJob>& records, ClusterJob* job) co
   for (const LiveJob& record : records) {
     const ClusterJob& run = record.job;
     if (run.id != job->id || run.start_ms == 0 || run.end_ms == 0) continue;
-    if (run.attempt != job->attempt && !IsStill(*followed, run)) continue;
+    if (RanBefore(*followed, run) || !IsIt(*followed, run)) continue;
     // Never seen running: the first that there was.
     const bool that_run = followed->start_ms == 0
                               ? job->run_start_ms == 0 || run.start_ms < job->run_start_ms
@@ -191,7 +199,7 @@ std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
   std::optional<LiveJob> end;
   for (const auto& record : records) {
     if (record.job.id != job.cluster_job_id || !HasEnded(record.job.state)) continue;
-    if (record.job.attempt != job.attempt && !IsStill(job, record.job)) continue;
+    if (RanBefore(job, record.job) || !IsIt(job, record.job)) continue;
     if (!job.unix_account.empty() && record.job.unix_account != job.unix_account) continue;
     if (job.start_ms != 0 && record.job.start_ms == job.start_ms) return record;
     if (!end) end = record;

@@ -61,8 +61,8 @@ def sbatch(cluster, user, name, seconds, comment=""):
     unix = harness.USERS[user]
     more = ["--comment", comment] if comment else []
     done = subprocess.run(
-        ["sbatch", "--parsable", "-J", name, *more, "--gpus=2", "--nodes=1", "--ntasks=1", "--mem=100M",
-         "--time=2", "-o", "/dev/null", "--wrap", f"sleep {seconds}"],
+        ["sbatch", "--parsable", "-J", name, *more, "--gpus=2", "--nodes=1", "--ntasks=1",
+         "--mem=100M", "--time=2", "-o", "/dev/null", "--wrap", f"sleep {seconds}"],
         env=dict(cluster.slurm_env, HOME=cluster.home(user)), cwd=cluster.home(user), user=unix,
         group=unix, extra_groups=[], check=True, text=True, stdout=subprocess.PIPE)
     return int(done.stdout.strip().split(";")[0])

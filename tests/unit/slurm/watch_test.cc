@@ -234,6 +234,8 @@ TEST(Watch, WhatRanBeforeAnAttemptWasPlannedIsAnothers) {
   record.job.start_ms = kHourMs - kMinuteMs;
   record.job.end_ms = kHourMs;
   EXPECT_FALSE(watch.EndIn({record}, followed));
+  record.job.attempt = kFirst;
+  EXPECT_FALSE(watch.EndIn({record}, followed)) << "of a lost copy, which gave that number, too";
   record.job.start_ms = kHourMs - kSecondMs;  // clocks differ
   EXPECT_TRUE(watch.EndIn({record}, followed));
 }
