@@ -9,6 +9,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/reason_text.h"
@@ -224,6 +225,30 @@ TEST_F(LookaheadTest, WhatABudgetHoldsIsNoScavenger) {
   for (Holding& attempt : running) attempt.project = AccountId{2};
   Waits(7, Gang(2, 2, 8));
   EXPECT_EQ(Text(AskQueued(7)), "WAITS_FOR_GPUS +122");
+}
+
+// 36 of guarantees are asked for, and there are 32: each is kept by eight ninths, and the job
+// before it is outside its account's. Once what the new one asks for is in the queue, too, it is
+// inside; it is looked at, finds no room, and of this project nothing else is looked at.
+TEST_F(LookaheadTest, WhatItAsksForItselfBringsAnotherInsideTheGuarantee) {
+  for (const auto& [account, guarantee] : {std::pair{2, 12}, {3, 28}}) {
+    auto& settings = tree.directory().accounts.at(AccountId{account}).settings;
+    settings.shares["h200"].guarantee_milli = guarantee * 1000;
+  }
+  for (std::int64_t i = 1; i <= 4; ++i) Runs(i, {"n" + std::to_string(i)}, 2, 4);
+  for (Holding& attempt : running) attempt.project = AccountId{3};
+  Waits(5, Gang(3, 3, 8));
+  JobSpec stays = Gang(2, 1, 8);
+  stays.job_class = "realtime";
+  Waits(6, stays);
+  EXPECT_EQ(Text(AskQueued(6)), "CLASS_NOT_PREEMPTIBLE ?; FEWER_GPUS 4 now on n1");
+  EXPECT_EQ(Text(Ask(Gang(2, 1, 4))), "NONE now on n1");
+  config.look_project = 1;
+  EXPECT_EQ(Text(Ask(Gang(2, 1, 4))), "NOT_LOOKED_AT +122");
+  Waits(7, Gang(2, 1, 4));
+  EXPECT_EQ(StartsText(MakeEngine().Decide(kNoon)), "");
+  config.look_project = 2;
+  EXPECT_EQ(StartsText(MakeEngine().Decide(kNoon)), "7@n1");
 }
 
 TEST_F(LookaheadTest, WhatNeverFitsHasNoTime) {
