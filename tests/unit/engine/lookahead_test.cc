@@ -251,6 +251,25 @@ TEST_F(LookaheadTest, WhatItAsksForItselfBringsAnotherInsideTheGuarantee) {
   EXPECT_EQ(StartsText(MakeEngine().Decide(kNoon)), "7@n1");
 }
 
+// An array, of which a limit lets one element run: its account keeps 16 idle besides, and with the
+// 12 of the other that is more than there is. All that the array asks for would leave nothing idle.
+TEST_F(LookaheadTest, WhatIsBeyondALimitTakesNothingFromWhatIsKeptIdle) {
+  auto& settings = tree.directory().accounts.at(AccountId{2}).settings;
+  settings.shares["h200"].guarantee_milli = 24'000;
+  settings.shares["h200"].lend_max_milli = 0;
+  settings.account_limits.running_milli = 8'000;
+  tree.directory().accounts.at(AccountId{3}).settings.shares["h200"].guarantee_milli = 12'000;
+  Runs(1, {"n1", "n2"}, 2, 6);
+  running.back().project = AccountId{3};
+  JobSpec spec = Gang(2, 1, 8);
+  spec.job_class = "realtime";
+  spec.array = ArraySpec{{{0, 9, 1}}, 0};
+  Waits(7, spec);
+  EXPECT_EQ(StartsText(MakeEngine().Decide(kNoon)), "");
+  waiting.clear();
+  EXPECT_EQ(Text(Ask(spec)).substr(0, 21), "CLASS_NOT_PREEMPTIBLE");
+}
+
 TEST_F(LookaheadTest, WhatNeverFitsHasNoTime) {
   EXPECT_EQ(Text(Ask(Gang(2, 5, 8))), "NEVER_FITS_MACHINE ?");
 }
