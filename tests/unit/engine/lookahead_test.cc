@@ -251,23 +251,25 @@ TEST_F(LookaheadTest, WhatItAsksForItselfBringsAnotherInsideTheGuarantee) {
   EXPECT_EQ(StartsText(MakeEngine().Decide(kNoon)), "7@n1");
 }
 
-// An array, of which a limit lets one element run: its account keeps 16 idle besides, and with the
-// 12 of the other that is more than there is. All that the array asks for would leave nothing idle.
-TEST_F(LookaheadTest, WhatIsBeyondALimitTakesNothingFromWhatIsKeptIdle) {
+// An array, of which on one node a limit lets one element run: its account keeps 12 idle besides,
+// and so guarantees of 36 are scaled to 32. All that the array asks for would leave nothing idle.
+TEST_F(LookaheadTest, WhatIsBeyondALimitLeavesIdleWhatIsKept) {
   auto& settings = tree.directory().accounts.at(AccountId{2}).settings;
   settings.shares["h200"].guarantee_milli = 24'000;
   settings.shares["h200"].lend_max_milli = 0;
-  settings.account_limits.running_milli = 8'000;
+  settings.account_limits.running_milli = 16'000;
   tree.directory().accounts.at(AccountId{3}).settings.shares["h200"].guarantee_milli = 12'000;
   Runs(1, {"n1", "n2"}, 2, 6);
   running.back().project = AccountId{3};
-  JobSpec spec = Gang(2, 1, 8);
+  Runs(2, {"n3"}, 2, 4);
+  running.back().project = AccountId{2};
+  JobSpec spec = Gang(2, 2, 8);
   spec.job_class = "realtime";
   spec.array = ArraySpec{{{0, 9, 1}}, 0};
   Waits(7, spec);
-  EXPECT_EQ(StartsText(MakeEngine().Decide(kNoon)), "");
-  waiting.clear();
-  EXPECT_EQ(Text(Ask(spec)).substr(0, 21), "CLASS_NOT_PREEMPTIBLE");
+  const std::string text = Text(AskQueued(7));
+  EXPECT_EQ(text.find("FEWER_NODES 1 now"), std::string::npos) << text;
+  EXPECT_EQ(text.substr(0, 18), "LIMIT_ACCOUNT_GPUS");
 }
 
 TEST_F(LookaheadTest, WhatNeverFitsHasNoTime) {
