@@ -89,7 +89,7 @@ class Lookahead final : public Foresight {
   bool ComesTo(const Waiting& job, const std::vector<const Waiting*>& before) const;
   bool ComesToDedicated(const PoolKey& key) const;
   Front FrontOfNew(const Waiting& job, const PoolKey& key) const;
-  bool WalkStillComesTo(const Waiting& changed) const;
+  bool WalkStillComesTo(const Waiting& job, const Waiting& changed) const;
   bool WalkComesToBehindAll(const Waiting& job) const;
   bool AddIfNow(Inquiry& inquiry, const Variant& variant) const;
   void AdviseSmaller(Inquiry& inquiry) const;

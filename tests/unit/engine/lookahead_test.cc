@@ -227,6 +227,26 @@ TEST_F(LookaheadTest, WhatABudgetHoldsIsNoScavenger) {
   EXPECT_EQ(Text(AskQueued(7)), "WAITS_FOR_GPUS +122");
 }
 
+// As a scavenger the walk comes to it once nothing else of its project is looked at; on one node
+// its budget holds it, and it is left with the others behind the first that finds no room.
+TEST_F(LookaheadTest, WhatABudgetHoldsStandsBehindWhatItDidNot) {
+  tree.directory().accounts.at(AccountId{2}).settings.budgets = {
+      {.name = "year",
+       .gpu_type = "h200",
+       .milli_gpu_hours = 10'000,
+       .start_ms = kNoon - kDayMs,
+       .end_ms = kNoon + 300 * kDayMs,
+       .at_exhaustion = AtExhaustion::kScavenge}};
+  const MilliGpuMs grant = 10'000 * kHourMs;
+  budgets[{AccountId{2}, "year"}] = {.granted = grant, .left = grant};
+  Runs(1, {"n1", "n2", "n3"}, 2);
+  Waits(6, Gang(2, 2, 4));
+  Waits(7, Gang(2, 2, 8));
+  EXPECT_EQ(Text(AskQueued(7)), "WAITS_FOR_GPUS +122; FEWER_NODES 1 now on n4");
+  config.look_project = 1;
+  EXPECT_EQ(Text(AskQueued(7)), "WAITS_FOR_GPUS +122");
+}
+
 // 36 of guarantees are asked for, and there are 32: each is kept by eight ninths, and the job
 // before it is outside its account's. Once what the new one asks for is in the queue, too, it is
 // inside; it is looked at, finds no room, and of this project nothing else is looked at.
