@@ -200,9 +200,13 @@ Lookahead::Verdict Lookahead::TryNow(const Waiting& job, Agendas& agendas) const
 }
 
 // Another length has been learned of other shapes: one may stand behind what it stands before now.
-bool Lookahead::WalkStillComesTo(const Waiting& changed) const {
+// So does what a budget makes a scavenger only as it is, or only as it is changed: the walk leaves
+// scavengers and others of a project apart from each other.
+bool Lookahead::WalkStillComesTo(const Waiting& job, const Waiting& changed) const {
   const quota::AccountIndex project = world_.tree().IndexOf(changed.spec->project);
-  if (world_.tree().account(project).settings.rule != ProjectRule::kShortest) return true;
+  const bool shortest = world_.tree().account(project).settings.rule == ProjectRule::kShortest;
+  const bool scavenges = world_.CountOf(changed).scavenger;
+  if (!shortest && world_.CountOf(job).scavenger == scavenges) return true;
   return WalkComesToBehindAll(changed);
 }
 
@@ -212,7 +216,7 @@ bool Lookahead::WalkComesToBehindAll(const Waiting& job) const {
 }
 
 bool Lookahead::AddIfNow(Inquiry& inquiry, const Variant& variant) const {
-  if (!WalkStillComesTo(variant.job)) return false;
+  if (!WalkStillComesTo(inquiry.job, variant.job)) return false;
   Verdict verdict = TryNow(variant.job, inquiry.agendas);
   if (!verdict.placement) return false;
   inquiry.outlook.advice.push_back(

@@ -53,6 +53,11 @@ class Lookahead final : public Foresight {
     bool known = true;   // all of it
     bool looked = true;  // the walk comes to the job
   };
+  // Of a pool's GPUs, by index: what accounts run, and their guarantees that count now.
+  struct Shares {
+    std::vector<MilliGpus> allocated_milli;
+    std::vector<MilliGpus> guarantee_milli;
+  };
   // One question on its way.
   struct Inquiry {
     Waiting job;
@@ -78,11 +83,13 @@ class Lookahead final : public Foresight {
     return found == standings_.end() ? nullptr : &found->second;
   }
   bool HeldBack(const Waiting& job) const;
+  Shares SharesWith(const Waiting& job, const PoolKey& key) const;
+  bool IsStoppedWith(const Shares& shares, const Waiting& other, const PoolKey& key) const;
   Front FrontOf(const Waiting& job) const;
   bool ComesTo(const Waiting& job, const std::vector<const Waiting*>& before) const;
   bool ComesToDedicated(const PoolKey& key) const;
   Front FrontOfNew(const Waiting& job, const PoolKey& key) const;
-  bool WalkStillComesTo(const Waiting& changed) const;
+  bool WalkStillComesTo(const Waiting& job, const Waiting& changed) const;
   bool WalkComesToBehindAll(const Waiting& job) const;
   bool AddIfNow(Inquiry& inquiry, const Variant& variant) const;
   void AdviseSmaller(Inquiry& inquiry) const;

@@ -15,6 +15,32 @@ bool Lookahead::HeldBack(const Waiting& job) const {
   return IsOfBudget(StandingOf(job.ref)->reason);
 }
 
+// What accounts have of the pool once the job is in the queue.
+Lookahead::Shares Lookahead::SharesWith(const Waiting& job, const PoolKey& key) const {
+  const auto entitled = draft_.entitled.find(key.gpu_type);
+  if (key.shared() && entitled != draft_.entitled.end()) {
+    return {draft_.running.AllocatedByIndex(world_.tree(), key.gpu_type),
+            GuaranteesWith(job, world_.CountOf(job), key.gpu_type)};
+  }
+  const auto size = static_cast<std::size_t>(world_.tree().size());
+  return {std::vector<MilliGpus>(size, 0),
+          quota::GuaranteesNow(std::vector<quota::Entitlement>(size))};
+}
+
+// Whether what waits is stopped where accounts have this: guarantees that are others than those of
+// the plan may stop what it found no room for, and no longer stop what it did.
+bool Lookahead::IsStoppedWith(const Shares& shares, const Waiting& other,
+                              const PoolKey& key) const {
+  const Reason& reason = StandingOf(other.ref)->reason;
+  if (IsStop(reason) && reason.code != ReasonCode::kClassNotPreemptible) return true;
+  quota::JobCount count = world_.CountOf(other);
+  count.apart = !key.shared();
+  const ClassRules& rules = world_.ClassOf(count.job_class);
+  const Reason outside = quota::OutsideGuarantee(world_.tree(), rules, count,
+                                                 shares.allocated_milli, shares.guarantee_milli);
+  return outside.code != ReasonCode::kNone;
+}
+
 Lookahead::Front Lookahead::FrontOf(const Waiting& job) const {
   const PoolKey key = PoolsFor(world_.apart(), world_.tree(), *job.spec).back();
   const JobStanding* standing = StandingOf(job.ref);
@@ -53,19 +79,14 @@ Lookahead::Front Lookahead::FrontOfNew(const Waiting& job, const PoolKey& key) c
   }
   waiting.Set(world_.OrderOf(job));
   waiting.Arrange(world_.tree());
-  const auto entitled = draft_.entitled.find(key.gpu_type);
-  const bool shared = key.shared() && entitled != draft_.entitled.end();
-  const std::vector<quota::Entitlement> none(static_cast<std::size_t>(world_.tree().size()));
-  quota::OrderTree order(
-      {.tree = &world_.tree(),
-       .gpu_type = key.gpu_type,
-       .waiting = &waiting,
-       .running_milli = shared ? draft_.running.AllocatedByIndex(world_.tree(), key.gpu_type)
-                               : std::vector<MilliGpus>(none.size(), 0),
-       .guarantee_milli = shared ? GuaranteesWith(job, world_.CountOf(job), key.gpu_type)
-                                 : quota::GuaranteesNow(none),
-       .usage = &world_.usage(key.gpu_type),
-       .now_ms = draft_.now_ms});
+  const Shares shares = SharesWith(job, key);
+  quota::OrderTree order({.tree = &world_.tree(),
+                          .gpu_type = key.gpu_type,
+                          .waiting = &waiting,
+                          .running_milli = shares.allocated_milli,
+                          .guarantee_milli = shares.guarantee_milli,
+                          .usage = &world_.usage(key.gpu_type),
+                          .now_ms = draft_.now_ms});
   std::size_t left = 0;  // ranked, and to come
   if (const auto walked = waiting_.find(key); walked != waiting_.end()) {
     left = walked->second.size();
@@ -85,7 +106,7 @@ Lookahead::Front Lookahead::FrontOfNew(const Waiting& job, const PoolKey& key) c
       const Waiting& other = world_.waiting().at(ref);
       if (!HeldBack(other)) front.jobs.push_back(&other);
     }
-    const bool stopped = waits && IsStop(standing->reason);
+    const bool stopped = waits && IsStoppedWith(shares, world_.waiting().at(ref), key);
     stopped ? order.PassOver() : order.Take(false);
     order.DropRest();
   }
@@ -108,13 +129,19 @@ bool Lookahead::ComesTo(const Waiting& job, const std::vector<const Waiting*>& b
     const bool left = standing.reason.code == ReasonCode::kNotLookedAt;
     if (left && world_.waiting().at(ref).spec->project == job.spec->project) return false;
   }
+  std::map<PoolKey, Shares> shares;
   std::set<std::pair<Request, Agenda::Crossed>> known;
   std::int32_t looked = 0;
   std::int32_t looked_of_project = 0;
   for (const Waiting* other : before) {
     const Reason& reason = StandingOf(other->ref)->reason;
-    if (IsStop(reason)) continue;
     const PoolKey key = PoolsFor(world_.apart(), world_.tree(), *other->spec).back();
+    if (world_.ClassOf(other->spec->job_class).preemptible) {  // no guarantee stops it
+      if (IsStop(reason)) continue;
+    } else {
+      if (!shares.contains(key)) shares[key] = SharesWith(job, key);
+      if (IsStoppedWith(shares.at(key), *other, key)) continue;
+    }
     const auto agenda = draft_.agendas.find(key);
     const TimeMs now = draft_.now_ms;
     Agenda::Crossed crossed{};

@@ -10,6 +10,7 @@
 
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/reason_text.h"
@@ -74,6 +75,15 @@ class Asker {
     return by_promise || others_start_;
   }
 
+  // Than is asked for without it: it is new, or nothing stops it as it is asked about.
+  bool AsksForMoreIn(const engine::Plan& plan, const JobSpec& spec) const {
+    engine::World world(facts_, directory_);
+    world.Refresh(now_);
+    const std::pair account{spec.project, spec.shape.gpu_type};
+    return plan.standings.at(account).demand_milli >
+           engine::DecideAll(world, now_).standings.at(account).demand_milli;
+  }
+
   bool Starts(const engine::Waiting& job) {
     engine::Facts facts = facts_;
     facts.config.starts_max = std::numeric_limits<std::int32_t>::max();
@@ -84,7 +94,7 @@ class Asker {
     for (const engine::Start& start : plan.starts) {
       if (start.row == job.ref) return true;
     }
-    others_start_ = !facts_.waiting.contains(job.ref) && !plan.starts.empty();
+    others_start_ = !plan.starts.empty() && AsksForMoreIn(plan, *job.spec);
     const auto found = plan.waiting.Find(job.ref, *job.spec);
     why_ = " but: ";
     code_ = found ? found->reason.code : ReasonCode::kNone;
@@ -95,7 +105,7 @@ class Asker {
 
   std::string why_;  // the last one did not start
   ReasonCode code_ = ReasonCode::kNone;
-  bool others_start_ = false;  // which nothing did without it
+  bool others_start_ = false;  // which nothing did without what it asks for
   const engine::Facts facts_;
   const std::shared_ptr<const Directory> directory_;
   const TimeMs now_;

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kezek/reason_text.h"
@@ -224,6 +225,71 @@ TEST_F(LookaheadTest, WhatABudgetHoldsIsNoScavenger) {
   for (Holding& attempt : running) attempt.project = AccountId{2};
   Waits(7, Gang(2, 2, 8));
   EXPECT_EQ(Text(AskQueued(7)), "WAITS_FOR_GPUS +122");
+}
+
+// As a scavenger the walk comes to it once nothing else of its project is looked at; on one node
+// its budget holds it, and it is left with the others behind the first that finds no room.
+TEST_F(LookaheadTest, WhatABudgetHoldsStandsBehindWhatItDidNot) {
+  tree.directory().accounts.at(AccountId{2}).settings.budgets = {
+      {.name = "year",
+       .gpu_type = "h200",
+       .milli_gpu_hours = 10'000,
+       .start_ms = kNoon - kDayMs,
+       .end_ms = kNoon + 300 * kDayMs,
+       .at_exhaustion = AtExhaustion::kScavenge}};
+  const MilliGpuMs grant = 10'000 * kHourMs;
+  budgets[{AccountId{2}, "year"}] = {.granted = grant, .left = grant};
+  Runs(1, {"n1", "n2", "n3"}, 2);
+  Waits(6, Gang(2, 2, 4));
+  Waits(7, Gang(2, 2, 8));
+  EXPECT_EQ(Text(AskQueued(7)), "WAITS_FOR_GPUS +122; FEWER_NODES 1 now on n4");
+  config.look_project = 1;
+  EXPECT_EQ(Text(AskQueued(7)), "WAITS_FOR_GPUS +122");
+}
+
+// 36 of guarantees are asked for, and there are 32: each is kept by eight ninths, and the job
+// before it is outside its account's. Once what the new one asks for is in the queue, too, it is
+// inside; it is looked at, finds no room, and of this project nothing else is looked at.
+TEST_F(LookaheadTest, WhatItAsksForItselfBringsAnotherInsideTheGuarantee) {
+  for (const auto& [account, guarantee] : {std::pair{2, 12}, {3, 28}}) {
+    auto& settings = tree.directory().accounts.at(AccountId{account}).settings;
+    settings.shares["h200"].guarantee_milli = guarantee * 1000;
+  }
+  for (std::int64_t i = 1; i <= 4; ++i) Runs(i, {"n" + std::to_string(i)}, 2, 4);
+  for (Holding& attempt : running) attempt.project = AccountId{3};
+  Waits(5, Gang(3, 3, 8));
+  JobSpec stays = Gang(2, 1, 8);
+  stays.job_class = "realtime";
+  Waits(6, stays);
+  EXPECT_EQ(Text(AskQueued(6)), "CLASS_NOT_PREEMPTIBLE ?; FEWER_GPUS 4 now on n1");
+  EXPECT_EQ(Text(Ask(Gang(2, 1, 4))), "NONE now on n1");
+  config.look_project = 1;
+  EXPECT_EQ(Text(Ask(Gang(2, 1, 4))), "NOT_LOOKED_AT +122");
+  Waits(7, Gang(2, 1, 4));
+  EXPECT_EQ(StartsText(MakeEngine().Decide(kNoon)), "");
+  config.look_project = 2;
+  EXPECT_EQ(StartsText(MakeEngine().Decide(kNoon)), "7@n1");
+}
+
+// An array, of which on one node a limit lets one element run: its account keeps 12 idle besides,
+// and so guarantees of 36 are scaled to 32. All that the array asks for would leave nothing idle.
+TEST_F(LookaheadTest, WhatIsBeyondALimitLeavesIdleWhatIsKept) {
+  auto& settings = tree.directory().accounts.at(AccountId{2}).settings;
+  settings.shares["h200"].guarantee_milli = 24'000;
+  settings.shares["h200"].lend_max_milli = 0;
+  settings.account_limits.running_milli = 16'000;
+  tree.directory().accounts.at(AccountId{3}).settings.shares["h200"].guarantee_milli = 12'000;
+  Runs(1, {"n1", "n2"}, 2, 6);
+  running.back().project = AccountId{3};
+  Runs(2, {"n3"}, 2, 4);
+  running.back().project = AccountId{2};
+  JobSpec spec = Gang(2, 2, 8);
+  spec.job_class = "realtime";
+  spec.array = ArraySpec{{{0, 9, 1}}, 0};
+  Waits(7, spec);
+  const std::string text = Text(AskQueued(7));
+  EXPECT_EQ(text.find("FEWER_NODES 1 now"), std::string::npos) << text;
+  EXPECT_EQ(text.substr(0, 18), "LIMIT_ACCOUNT_GPUS");
 }
 
 TEST_F(LookaheadTest, WhatNeverFitsHasNoTime) {
