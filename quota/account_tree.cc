@@ -98,16 +98,15 @@ Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accou
     const auto [id, parent] = open.back();
     open.pop_back();
     const AccountIndex index = tree.size();
-    Node node{.account = accounts.at(id), .parent = parent};
-    node.closed = node.account.closed;
+    Node node{.account = accounts.at(id), .path = {}};
+    Place place{.id = id, .parent = parent, .closed = node.account.closed};
     if (parent != kNoAccount) {
-      Node& above = tree.nodes_[static_cast<std::size_t>(parent)];
-      node.depth = above.depth + 1;
-      node.closed |= above.closed;
+      const Node& above = tree.node(parent);
+      place.depth = tree.depth(parent) + 1;
+      place.closed |= tree.IsClosed(parent);
       node.path = above.path.empty() ? node.account.name : above.path + "/" + node.account.name;
-      above.children.push_back(index);
     }
-    if (node.depth > kMaxDepth) {
+    if (place.depth > kMaxDepth) {
       return Problem(
           node.path, "path", "TOO_DEEP",
           "the tree has at most " + std::to_string(kMaxDepth) + " levels below the root");
@@ -117,6 +116,7 @@ Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accou
     }
     tree.by_id_.push_back({id, index});
     tree.nodes_.push_back(std::move(node));
+    tree.places_.push_back(place);
     const std::vector<AccountId>& below = children[id];
     for (auto child = below.rbegin(); child != below.rend(); ++child) {
       open.emplace_back(*child, index);
@@ -133,14 +133,29 @@ Result<AccountTree> AccountTree::Build(const std::map<AccountId, Account>& accou
       return Problem(account.name, "path", "CYCLE", "it is below itself");
     }
   }
-  for (AccountIndex i = tree.size() - 1; i >= 0; --i) {
-    Node& node = tree.nodes_[static_cast<std::size_t>(i)];
-    node.subtree_end =
-        node.children.empty()
-            ? i + 1
-            : tree.nodes_[static_cast<std::size_t>(node.children.back())].subtree_end;
-  }
+  tree.PlaceChildren();
   return tree;
+}
+
+void AccountTree::PlaceChildren() {
+  const auto at = [this](AccountIndex i) -> Place& { return places_[static_cast<std::size_t>(i)]; };
+  for (AccountIndex i = size() - 1; i >= 0; --i) {
+    at(i).subtree_end = std::max(at(i).subtree_end, i + 1);
+    if (i == kRootIndex) continue;
+    Place& above = at(parent(i));
+    above.subtree_end = std::max(above.subtree_end, at(i).subtree_end);
+    ++above.children;
+  }
+  std::uint32_t placed = 0;
+  for (Place& place : places_) {
+    place.first_child = placed;
+    placed += std::exchange(place.children, 0);
+  }
+  children_.resize(placed);
+  for (AccountIndex i = kRootIndex + 1; i < size(); ++i) {
+    Place& above = at(parent(i));
+    children_[above.first_child + above.children++] = i;
+  }
 }
 
 const AccountTree::Node& AccountTree::node(AccountIndex i) const {
@@ -173,7 +188,7 @@ AccountIndex AccountTree::ChildToward(AccountIndex above, AccountIndex below) co
 }
 
 bool AccountTree::HoldsJobs(AccountIndex i) const {
-  return node(i).children.empty() && node(i).account.kind == "project";
+  return children(i).empty() && node(i).account.kind == "project";
 }
 
 const Share& AccountTree::share(AccountIndex i, const std::string& gpu_type) const {

@@ -5,6 +5,7 @@
 // is below an account is the contiguous range [index, subtree_end(index)).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "kezek/account.h"
+#include "kezek/check.h"
 #include "kezek/ids.h"
 #include "kezek/node.h"
 #include "kezek/resources.h"
@@ -71,7 +73,7 @@ class AccountTree {
   // and classifications are configuration; of the rest, the first of each kind for an account.
   std::vector<SettingProblem> Problems(const TreeRules& rules) const;
 
-  std::int32_t size() const { return static_cast<std::int32_t>(nodes_.size()); }
+  std::int32_t size() const { return static_cast<std::int32_t>(places_.size()); }
   // kNoAccount: not in the tree.
   AccountIndex IndexOf(AccountId id) const;
   // All of them, sorted by id.
@@ -80,11 +82,13 @@ class AccountTree {
   AccountIndex Find(std::string_view path) const;
 
   const Account& account(AccountIndex i) const { return node(i).account; }
-  AccountId id(AccountIndex i) const { return node(i).account.id; }
-  AccountIndex parent(AccountIndex i) const { return node(i).parent; }  // root: kNoAccount
-  std::span<const AccountIndex> children(AccountIndex i) const { return node(i).children; }
-  std::int32_t depth(AccountIndex i) const { return node(i).depth; }  // root: 0
-  AccountIndex subtree_end(AccountIndex i) const { return node(i).subtree_end; }
+  AccountId id(AccountIndex i) const { return place(i).id; }
+  AccountIndex parent(AccountIndex i) const { return place(i).parent; }  // root: kNoAccount
+  std::span<const AccountIndex> children(AccountIndex i) const {
+    return std::span(children_).subspan(place(i).first_child, place(i).children);
+  }
+  std::int32_t depth(AccountIndex i) const { return place(i).depth; }  // root: 0
+  AccountIndex subtree_end(AccountIndex i) const { return place(i).subtree_end; }
   const std::string& path(AccountIndex i) const { return node(i).path; }
 
   // True for an account and itself.
@@ -97,7 +101,7 @@ class AccountTree {
   // Jobs belong to childless accounts of kind "project".
   bool HoldsJobs(AccountIndex i) const;
   // Itself or an account above it is closed.
-  bool IsClosed(AccountIndex i) const { return node(i).closed; }
+  bool IsClosed(AccountIndex i) const { return place(i).closed; }
 
   // As it is set. A type without an entry has Share{}.
   const Share& share(AccountIndex i, const std::string& gpu_type) const;
@@ -123,14 +127,24 @@ class AccountTree {
  private:
   struct Node {
     Account account;
-    AccountIndex parent = kNoAccount;
-    std::vector<AccountIndex> children;
-    std::int32_t depth = 0;
-    AccountIndex subtree_end = 0;
-    bool closed = false;  // it or one above it
     std::string path;
   };
+  // What each tick asks of all accounts: close together, unlike their settings.
+  struct Place {
+    AccountId id;
+    AccountIndex parent = kNoAccount;
+    std::int32_t depth = 0;
+    AccountIndex subtree_end = 0;
+    std::uint32_t first_child = 0;  // in `children_`
+    std::uint32_t children = 0;
+    bool closed = false;  // it or one above it
+  };
   const Node& node(AccountIndex i) const;
+  const Place& place(AccountIndex i) const {
+    KEZEK_CHECK(i >= 0 && i < size(), "no account has this index");
+    return places_[static_cast<std::size_t>(i)];
+  }
+  void PlaceChildren();
   Result<void> ValidateShares(AccountIndex i, const TreeRules& rules) const;
   void AddGuarantees(AccountIndex i, const std::map<std::string, MilliGpus>& shared_milli,
                      std::vector<SettingProblem>* problems) const;
@@ -144,6 +158,8 @@ class AccountTree {
                          std::vector<SettingProblem>* problems) const;
 
   std::vector<Node> nodes_;
+  std::vector<Place> places_;
+  std::vector<AccountIndex> children_;                     // those of each account in a row
   std::vector<std::pair<AccountId, AccountIndex>> by_id_;  // sorted
   // Of ids from 0 up to some; ids come one after the other, so that is nearly all of them.
   std::vector<AccountIndex> of_low_ids_;

@@ -90,7 +90,9 @@ void WaitingJobs::Set(const OrderJob& job) {
   KEZEK_CHECK(job.count >= 1 && job.counted_milli >= 0, "a waiting job without jobs or size");
   Remove(job.ref);
   arranged_ = false;
-  Project& project = projects_[job.project];
+  const auto [project_at, is_new] = projects_.try_emplace(job.project);
+  if (is_new) unsettled_.insert(job.project);
+  Project& project = project_at->second;
   Entry& entry = project.jobs.emplace(job.ref, Entry{job, {}}).first->second;
   project_of_.emplace(job.ref, job.project);
   Count(job.scavenger ? &project.scavenger_sizes : &project.sizes, job.counted_milli, 1);
@@ -135,6 +137,7 @@ void WaitingJobs::Remove(const JobRef& ref) {
     project.groups.erase(key);
   }
   project.jobs.erase(ref);
+  if (project.jobs.empty()) unsettled_.insert(found->second);
   project_of_.erase(found);
 }
 
@@ -174,21 +177,27 @@ void WaitingJobs::PlaceAll(Project* project, Group* group) {
   FindFirst(group);
 }
 
-void WaitingJobs::Arrange(const AccountTree& tree) {
-  for (auto it = projects_.begin(); it != projects_.end();) {
-    auto& [id, project] = *it;
-    if (project.jobs.empty()) {
-      it = projects_.erase(it);
-      continue;
-    }
-    const AccountIndex index = tree.IndexOf(id);
-    const ProjectRule rule = index == kNoAccount ? project.rule : tree.account(index).settings.rule;
-    if (rule != project.rule) {
-      project.rule = rule;
-      for (auto& [key, group] : project.groups) MarkStale(id, key, &group);
-    }
-    ++it;
+// By its rule; away, if it has no job left.
+void WaitingJobs::Settle(AccountId id, const AccountTree& tree) {
+  const auto found = projects_.find(id);
+  Project& project = found->second;
+  if (project.jobs.empty()) {
+    projects_.erase(found);
+    return;
   }
+  const AccountIndex index = tree.IndexOf(id);
+  if (index == kNoAccount || tree.account(index).settings.rule == project.rule) return;
+  project.rule = tree.account(index).settings.rule;
+  for (auto& [key, group] : project.groups) MarkStale(id, key, &group);
+}
+
+void WaitingJobs::Arrange(const AccountTree& tree) {
+  for (const auto& [id, project] : projects_) unsettled_.insert(id);
+  ArrangeChanged(tree);
+}
+
+void WaitingJobs::ArrangeChanged(const AccountTree& tree) {
+  for (const AccountId id : std::exchange(unsettled_, {})) Settle(id, tree);
   for (const auto& [id, key] : stale_) {
     Project& project = projects_.at(id);
     PlaceAll(&project, &project.groups.at(key));

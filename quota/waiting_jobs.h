@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -42,8 +43,10 @@ struct OrderJob {
   TimeMs submitted_ms = 0;
   std::int32_t user_priority = 0;  // higher first, among the places of the user's own jobs
   std::int32_t count = 1;
-  // For whoever asks for the order; it does not look at them. The same of jobs that ask for the
-  // same of nodes; until when it also asks for what it prefers, or 0.
+  // For whoever asks for the order; it does not look at them. The name of its class, one for all of
+  // it; the same of jobs that ask for the same of nodes; until when it also asks for what it
+  // prefers, or 0.
+  const std::string* job_class = nullptr;
   std::int64_t asks = 0;
   bool class_stops = false;     // what its class allows may stop it
   const void* waits = nullptr;  // what is behind it
@@ -65,6 +68,8 @@ class WaitingJobs {
   // Must be called after changes, and when a project's rule may have changed, before an OrderTree
   // is made. Projects that the tree does not know keep their jobs but are in no order.
   void Arrange(const AccountTree& tree);
+  // The same where no project's rule has changed since it was last arranged; costs what changed.
+  void ArrangeChanged(const AccountTree& tree);
   bool arranged() const { return arranged_; }
 
   // Where a job stands among those of its class and project.
@@ -142,12 +147,14 @@ class WaitingJobs {
  private:
   static GroupKey KeyOf(const OrderJob& job);
   static void FindFirst(Group* group);
+  void Settle(AccountId id, const AccountTree& tree);
   void PlaceAll(Project* project, Group* group);
   void MarkStale(AccountId project, const GroupKey& key, Group* group);
 
   std::map<AccountId, Project> projects_;
   std::map<JobRef, AccountId> project_of_;
   std::set<std::pair<AccountId, GroupKey>> stale_;
+  std::set<AccountId> unsettled_;  // projects that are new, or have no job any more
   bool arranged_ = true;
 };
 

@@ -6,7 +6,7 @@ void Demand::Set(const JobRef& row, const Ask& ask) {
   Remove(row);
   const Ask* kept = &asks_.emplace(row, ask).first->second;
   if (!ask.may_be_stopped) {
-    plain_[{ask.project, ask.gpu_type}] += ask.each_milli * ask.jobs;
+    plain_[KeyOf(ask)] += ask.count.counted_milli * ask.jobs;
     return;
   }
   Group& group = groups_[ask.group];
@@ -19,8 +19,8 @@ void Demand::Remove(const JobRef& row) {
   if (found == asks_.end()) return;
   const Ask& ask = found->second;
   if (!ask.may_be_stopped) {
-    const auto plain = plain_.find({ask.project, ask.gpu_type});
-    plain->second -= ask.each_milli * ask.jobs;
+    const auto plain = plain_.find(KeyOf(ask));
+    plain->second -= ask.count.counted_milli * ask.jobs;
     if (plain->second == 0) plain_.erase(plain);
   } else {
     const auto group = groups_.find(ask.group);

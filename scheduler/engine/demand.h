@@ -14,6 +14,7 @@
 #include "kezek/desk.h"
 #include "kezek/ids.h"
 #include "kezek/resources.h"
+#include "quota/limits.h"
 
 namespace kezek::engine {
 
@@ -30,9 +31,7 @@ class Demand {
  public:
   // What a row of the queue asks for on shared nodes.
   struct Ask {
-    std::string gpu_type;
-    AccountId project;
-    MilliGpus each_milli = 0;  // of one of its jobs
+    quota::JobCount count;  // of one of its jobs
     std::int64_t jobs = 0;
     bool may_be_stopped = false;
     // Then: the highest account on its path whose limits or budgets could, or none where its class
@@ -59,6 +58,9 @@ class Demand {
   // What runs below this account is no longer what it was; none: everywhere.
   void Touch(AccountId group);
 
+  static std::pair<AccountId, std::string> KeyOf(const Ask& ask) {
+    return {ask.count.project, ask.count.gpu_type};
+  }
   const std::map<JobRef, Ask>& asks() const { return asks_; }
   // Of all that nothing else can stop.
   const OfProjects& plain() const { return plain_; }

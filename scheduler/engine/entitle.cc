@@ -48,16 +48,14 @@ class DemandCount {
   DemandCount(const World& world, const Draft& draft)
       : DemandCount(world, draft.running, draft.taken, draft.started) {}
 
-  void Add(const Demand::Ask& ask) {
-    const Waiting& job = *ask.row;
-    const JobRef& row = job.ref;
-    const quota::AccountIndex project = tree_.IndexOf(job.spec->project);
-    const quota::JobCount count = world_.CountOf(job);
+  void Add(const JobRef& row, const Demand::Ask& ask) {
+    const quota::JobCount& count = ask.count;
+    const quota::AccountIndex project = tree_.IndexOf(count.project);
     const std::int64_t jobs = ask.jobs - StartedOf(started_, row);
     if (jobs == 0) return;
     // One after the other: what stops one stops all after it. Limits are asked before budgets.
     const std::int64_t by_limits = PassLimits(row, project, count, jobs);
-    const std::int64_t pass = PassBudgets(job, by_limits);
+    const std::int64_t pass = PassBudgets(ask, by_limits);
     const std::pair key{count.project, count.gpu_type};
     if (pass > 0) {
       counted_.asked[key] += count.counted_milli * pass;
@@ -119,10 +117,10 @@ class DemandCount {
       const Demand::Ask& ask = sweep_->second;
       if (ask.may_be_stopped || sweep_->first == but_) continue;
       const std::int64_t jobs = ask.jobs - StartedOf(started_, sweep_->first);
-      auto& before = before_[ask.gpu_type];
+      auto& before = before_[ask.count.gpu_type];
       before.resize(static_cast<std::size_t>(tree_.size()), 0);
-      for (auto i = tree_.IndexOf(ask.project); i != quota::kNoAccount; i = tree_.parent(i)) {
-        before[static_cast<std::size_t>(i)] += ask.each_milli * jobs;
+      for (auto i = tree_.IndexOf(ask.count.project); i != quota::kNoAccount; i = tree_.parent(i)) {
+        before[static_cast<std::size_t>(i)] += ask.count.counted_milli * jobs;
       }
     }
     auto& before = before_[gpu_type];
@@ -131,10 +129,11 @@ class DemandCount {
   }
 
   // How many of so many; takes what they draw. Each draws the same.
-  std::int64_t PassBudgets(const Waiting& job, std::int64_t jobs) {
-    by_budgets_ |= world_.DrawsOnBudgets(job.spec->project);
+  std::int64_t PassBudgets(const Demand::Ask& ask, std::int64_t jobs) {
+    if (!world_.DrawsOnBudgets(ask.count.project)) return jobs;
+    by_budgets_ = true;
     if (jobs == 0) return 0;
-    const quota::Draw draw = world_.DrawOf(job, taken_);
+    const quota::Draw draw = world_.DrawOf(*ask.row, taken_);
     if (StopOf(world_, draw).code != ReasonCode::kNone) return 0;
     for (const auto& [budget, from_ms, amount] : draw.holds) {
       jobs = std::min(jobs, (world_.budgets().Of(budget).left - taken_[budget]) / amount);
@@ -178,7 +177,7 @@ void CountStoppable(const World& world, Draft& draft, Demands& demands) {
   };
   if (demand.groups().contains(AccountId{})) {
     DemandCount count(world, draft);
-    for (const auto& [row, ask] : AllStoppable(demand)) count.Add(*ask);
+    for (const auto& [row, ask] : AllStoppable(demand)) count.Add(row, *ask);
     return take(count.counted());
   }
   const bool as_known = draft.plan.starts.empty() && draft.started.empty();
@@ -188,7 +187,7 @@ void CountStoppable(const World& world, Draft& draft, Demands& demands) {
       continue;
     }
     DemandCount count(world, draft);
-    for (const auto& [row, ask] : group.rows) count.Add(*ask);
+    for (const auto& [row, ask] : group.rows) count.Add(row, *ask);
     take(count.counted());
     if (as_known && !count.by_budgets()) demand.Keep(account, count.counted());
   }
@@ -202,14 +201,14 @@ void AddPlain(const World& world, const Started& started, const JobRef& but, Dem
   const auto take_back = [&](const JobRef& row, std::int64_t jobs) {
     const auto ask = demand.asks().find(row);
     if (ask == demand.asks().end() || ask->second.may_be_stopped) return;
-    Add(world.tree(), {{{ask->second.project, ask->second.gpu_type}, ask->second.each_milli}},
+    Add(world.tree(), {{Demand::KeyOf(ask->second), ask->second.count.counted_milli}},
         -(row == but ? ask->second.jobs : jobs), demands);
   };
   for (const auto& [row, jobs] : started) take_back(row, jobs);
   if (!started.contains(but)) take_back(but, 0);
 }
 
-// As they stand in the order, where nothing starts: all that is in it waits.
+// As they stand in the order, where no project's last row starts: all that is in it waits.
 std::vector<std::int64_t> PlacesInOrder(const World& world, const Draft& draft,
                                         const std::string& type) {
   const quota::AccountTree& tree = world.tree();
@@ -231,8 +230,6 @@ std::vector<std::int64_t> PlacesInOrder(const World& world, const Draft& draft,
 std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft,
                                           const std::string& type) {
   const quota::AccountTree& tree = world.tree();
-  if (draft.plan.starts.empty()) return PlacesInOrder(world, draft, type);
-  std::vector<char> waits(static_cast<std::size_t>(tree.size()), 0);
   std::map<JobRef, std::int32_t> starts;
   for (const Start& start : draft.plan.starts) ++starts[start.row];
   std::map<AccountId, std::int64_t> gone;  // rows all of which start
@@ -241,7 +238,14 @@ std::vector<std::int64_t> PlacesOfWaiting(const World& world, const Draft& draft
     if (row.spec->shape.gpu_type == type && count >= StartableCount(row)) ++gone[row.spec->project];
   }
   const auto queued = world.queued().find(type);
-  if (queued == world.queued().end()) return std::vector<std::int64_t>(waits.size(), 0);
+  const auto is_gone = [&](const auto& left) {
+    const auto rows = queued->second.find(left.first);
+    return rows != queued->second.end() && left.second >= rows->second;
+  };
+  if (queued == world.queued().end() || std::none_of(gone.begin(), gone.end(), is_gone)) {
+    return PlacesInOrder(world, draft, type);
+  }
+  std::vector<char> waits(static_cast<std::size_t>(tree.size()), 0);
   for (const auto& [project, rows] : queued->second) {
     const auto left = gone.find(project);
     if (left != gone.end() && left->second >= rows) continue;
@@ -294,9 +298,7 @@ std::vector<MilliGpus> DemandWith(const World& world, const DemandBasis& basis,
   const std::string& type = job.spec->shape.gpu_type;
   Demands demands{{type, basis.running.AllocatedByIndex(world.tree(), type)}};
   AddPlain(world, basis.started, job.ref, demands);
-  Demand::Ask asked{.gpu_type = type,
-                    .project = job.spec->project,
-                    .each_milli = world.CountOf(job).counted_milli,
+  Demand::Ask asked{.count = world.CountOf(job),
                     .jobs = StartableCount(job) + job.more,
                     .may_be_stopped = true,
                     .group = {},
@@ -306,7 +308,7 @@ std::vector<MilliGpus> DemandWith(const World& world, const DemandBasis& basis,
   const RowsAsking::value_type own{job.ref, &asked};
   rows.insert(std::lower_bound(rows.begin(), rows.end(), own), own);
   DemandCount count(world, basis.running, basis.taken, basis.started, job.ref);
-  for (const auto& [row, ask] : rows) count.Add(*ask);
+  for (const auto& [row, ask] : rows) count.Add(row, *ask);
   Add(world.tree(), count.counted().asked, 1, demands);
   return std::move(demands.at(type));
 }

@@ -153,7 +153,7 @@ bool PoolWalk::MayStartOn(const Pool& room, const Waiting& row) const {
       RequestOf(*row.spec, row.queued_since_ms, draft_.now_ms, world_.config().topology_wait_ms);
   if (request.preference && !Fits(room, request)) return false;
   const quota::Candidate candidate{.job = job, .project = project};
-  return Stop(candidate, row, world_.CountOf(*job)).code == ReasonCode::kNone;
+  return Stop(candidate, row, World::CountOf(*job, type_)).code == ReasonCode::kNone;
 }
 
 // Whether a job of the project that counts so much is in the guarantee of an account on its path.

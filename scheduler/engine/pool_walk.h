@@ -125,8 +125,8 @@ class PoolWalk {
   bool Holds(AccountId id, const KeptBlocks::Measured& measured);
   void MakeBlock(AccountId id, KeptBlocks::OfType& kept);
   // What stops jobs of a project, by user, class, size, and whether as scavengers.
-  using Alikes =
-      std::map<std::tuple<UserId, std::string, MilliGpus, bool>, std::shared_ptr<const Reason>>;
+  using Alikes = std::map<std::tuple<UserId, const std::string*, MilliGpus, bool>,
+                          std::shared_ptr<const Reason>>;
   WaitingBlock::Stops StopsOfRows(const quota::WaitingJobs::Project& project,
                                   quota::AccountIndex index, const std::vector<JobRef>& starting);
   std::shared_ptr<const Reason> StopOfRow(const quota::OrderJob& job, quota::AccountIndex project,

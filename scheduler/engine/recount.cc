@@ -89,7 +89,7 @@ void Recount::CountProject(quota::AccountIndex project) const {
   const auto& runs = world_.runs();
   for (auto it = runs.lower_bound({id, {}}); it != runs.end() && it->first.first == id; ++it) {
     for (const World::Run& run : it->second) {
-      if (run.attempt->counts) add(it->first.second, run.counted_milli, run.shared(), 1);
+      if (run.counts) add(it->first.second, run.counted_milli, run.shared(), 1);
     }
   }
   for (const Change& change : changes_) {

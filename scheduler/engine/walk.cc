@@ -115,7 +115,7 @@ Reason PoolWalk::Stop(const quota::Candidate& candidate, const Waiting& job,
                       const quota::JobCount& count) const {
   if (!world_.MayBeStopped(candidate.project, count.job_class)) return {};
   Reason stop = StopOf(world_, draft_.running, allocated_, count, guarantees_);
-  if (stop.code != ReasonCode::kNone) return stop;
+  if (stop.code != ReasonCode::kNone || !world_.DrawsOnBudgets(count.project)) return stop;
   return StopOf(world_, world_.DrawOf(job, draft_.taken));
 }
 
@@ -148,8 +148,8 @@ bool PoolWalk::IsKnownToWait(const quota::Candidate& candidate) {
 void PoolWalk::Examine(const quota::Candidate& candidate) {
   if (IsKnownToWait(candidate)) return;
   const Waiting& job = World::RowOf(*candidate.job);
-  if (candidate.nth < StartedBefore(job.ref)) return order_.PassOver();
-  quota::JobCount count = world_.CountOf(*candidate.job);
+  if (candidate.nth < StartedBefore(candidate.job->ref)) return order_.PassOver();
+  quota::JobCount count = World::CountOf(*candidate.job, type_);
   count.apart = !key_.shared();
   if (Reason stop = Stop(candidate, job, count); stop.code != ReasonCode::kNone) {
     return PassOver(candidate, StopsBy(std::move(stop)));

@@ -216,20 +216,21 @@ WaitingBlock::Stops PoolWalk::StopsOfRows(const quota::WaitingJobs::Project& pro
 // user, class and size where budgets have no say.
 std::shared_ptr<const Reason> PoolWalk::StopOfRow(const quota::OrderJob& job,
                                                   quota::AccountIndex project, Alikes& alikes) {
-  const auto stopped = stopped_.find(job.ref);
-  if (stopped != stopped_.end()) return stopped->second;
   const std::vector<JobRef>& seen = seen_[static_cast<std::size_t>(project)];
-  if (std::binary_search(seen.begin(), seen.end(), job.ref)) return nullptr;
+  if (std::binary_search(seen.begin(), seen.end(), job.ref)) {
+    const auto stopped = stopped_.find(job.ref);
+    return stopped == stopped_.end() ? nullptr : stopped->second;
+  }
   const Waiting& row = World::RowOf(job);
   const auto find = [&]() -> std::shared_ptr<const Reason> {
     const quota::Candidate candidate{.job = &job, .project = project};
-    Reason stop = Stop(candidate, row, world_.CountOf(job));
+    Reason stop = Stop(candidate, row, World::CountOf(job, type_));
     if (stop.code == ReasonCode::kNone) return nullptr;
     return std::make_shared<const Reason>(std::move(stop));
   };
   if (world_.DrawsOnBudgets(job.project)) return find();
   const auto [alike, is_new] =
-      alikes.try_emplace({job.user, row.spec->job_class, job.counted_milli, job.scavenger});
+      alikes.try_emplace({job.user, job.job_class, job.counted_milli, job.scavenger});
   if (is_new) alike->second = find();
   return alike->second;
 }

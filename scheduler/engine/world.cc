@@ -88,6 +88,7 @@ void World::SetDirectory(std::shared_ptr<const Directory> directory) {
   auto tree = quota::AccountTree::Build(directory_->accounts);
   KEZEK_CHECK(tree.has_value(), "accounts that were committed make no tree");
   tree_ = std::move(*tree);
+  rules_stale_ = true;
   guarantees_.clear();
   levels_.clear();
   order_kept_.clear();
@@ -277,8 +278,12 @@ void World::Refresh(TimeMs now) {
   }
   RefreshScavengers();
   if (asks_stale_) AskAll();
-  for (auto& [type, jobs] : order_) jobs.Arrange(tree_);
-  for (auto& [key, jobs] : apart_order_) jobs.Arrange(tree_);
+  const bool anew = std::exchange(rules_stale_, false);
+  const auto arrange = [&](quota::WaitingJobs& jobs) {
+    anew ? jobs.Arrange(tree_) : jobs.ArrangeChanged(tree_);
+  };
+  for (auto& [type, jobs] : order_) arrange(jobs);
+  for (auto& [key, jobs] : apart_order_) arrange(jobs);
 }
 
 // After a change of budgets. What no budget lets go on any more is a scavenger no longer.

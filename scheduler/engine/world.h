@@ -160,6 +160,7 @@ class World {
   struct Run {
     const Holding* attempt = nullptr;
     MilliGpus counted_milli = 0;
+    bool counts = false;
     bool scavenger = false;
     bool apart = false;  // on nodes that are not everybody's
     // Guarantees and borrowing are about it.
@@ -235,7 +236,7 @@ class World {
   // Whether one does. If it asked for something else than it waits with, its budgets might hold it.
   bool Scavenges(const Waiting& job) const;
   quota::JobCount CountOf(const Waiting& job) const;
-  quota::JobCount CountOf(const quota::OrderJob& job) const;
+  static quota::JobCount CountOf(const quota::OrderJob& job, const std::string& gpu_type);
   quota::JobCount CountOf(const Start& start) const;
   quota::JobCount CountOf(const Holding& attempt) const;
 
@@ -330,6 +331,7 @@ class World {
   std::map<PoolKey, quota::WaitingJobs> apart_order_;
   bool types_stale_ = true;
   bool order_stale_ = true;  // all of it: sizes, rates or classes changed
+  bool rules_stale_ = true;  // of projects, which their orders heed
   TimeMs now_ms_ = 0;
   TimeMs improved_ms_ = 0;
   bool improves_ = false;
@@ -349,6 +351,7 @@ class World {
   // Of all projects.
   std::map<AccountId, Since> waits_since_;
   std::map<AccountId, std::multiset<TimeMs>> runs_since_;  // what has nodes
+  mutable std::set<std::string> classes_;                  // all names that a row ever had
 };
 
 }  // namespace kezek::engine

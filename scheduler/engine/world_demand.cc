@@ -1,5 +1,7 @@
 // What waits, by what it asks for.
 
+#include <utility>
+
 #include "scheduler/engine/placement.h"
 #include "scheduler/engine/world.h"
 
@@ -57,14 +59,12 @@ void World::Ask(const Waiting& job) {
   const std::int64_t jobs = StartableCount(job) + job.more;
   const quota::AccountIndex project = tree_.IndexOf(spec.project);
   if (jobs == 0 || project == quota::kNoAccount || IsBarred(job.ref)) return;
-  const quota::JobCount count = CountOf(job);
+  quota::JobCount count = CountOf(job);
   if (count.scavenger) return;
   std::optional<bool>& shared = asked_.at(spec.shape.gpu_type).at(job.spec).shared;
   if (!shared || !apart_.empty()) shared = IsForShared(spec);
   if (!*shared) return;
-  Demand::Ask ask{.gpu_type = spec.shape.gpu_type,
-                  .project = spec.project,
-                  .each_milli = count.counted_milli,
+  Demand::Ask ask{.count = std::move(count),
                   .jobs = jobs,
                   .may_be_stopped = MayBeStopped(project, spec.job_class),
                   .group = {},

@@ -21,7 +21,7 @@ void Drop(std::vector<T>& list, const Is& is) {
 void World::List(const Holding& attempt) {
   const quota::JobCount count = CountOf(attempt);
   runs_[{attempt.project, attempt.shape.gpu_type}].push_back(
-      {&attempt, attempt.counted_milli, count.scavenger, count.apart});
+      {&attempt, attempt.counted_milli, attempt.counts, count.scavenger, count.apart});
   of_user_[attempt.user].push_back(&attempt);
 }
 

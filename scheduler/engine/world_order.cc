@@ -48,6 +48,7 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   order.user_priority = spec.user_priority;
   order.count = StartableCount(job);
   order.class_stops = MayBeStoppedByClass(spec.job_class);
+  order.job_class = &*classes_.insert(spec.job_class).first;
   const Request now = RequestOf(spec, job.queued_since_ms, job.queued_since_ms, kMinuteMs);
   if (now.preference) order.prefers_until_ms = job.queued_since_ms + config_.topology_wait_ms;
   const auto of_type = asked_.find(spec.shape.gpu_type);
@@ -58,10 +59,8 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   return order;
 }
 
-quota::JobCount World::CountOf(const quota::OrderJob& job) const {
-  const JobSpec& spec = *RowOf(job).spec;
-  return {job.project,         job.user,          spec.job_class,
-          spec.shape.gpu_type, job.counted_milli, job.scavenger};
+quota::JobCount World::CountOf(const quota::OrderJob& job, const std::string& gpu_type) {
+  return {job.project, job.user, *job.job_class, gpu_type, job.counted_milli, job.scavenger};
 }
 
 void World::Order(const Waiting& job) {

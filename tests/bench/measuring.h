@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string_view>
 #include <vector>
 
 namespace kezek::bench {
@@ -50,6 +51,20 @@ inline std::int64_t Calibrate() {
     sink = value;
   });
 }
+
+// Of what was decided, word by word: two versions that decide the same have the same (FNV-1a).
+class Digest {
+ public:
+  void Add(std::string_view word) {
+    for (const char c : word) Add(static_cast<unsigned char>(c));
+    Add(0);
+  }
+  std::uint32_t value() const { return static_cast<std::uint32_t>(value_ ^ (value_ >> 32)); }
+
+ private:
+  void Add(unsigned char byte) { value_ = (value_ ^ byte) * 0x100000001b3U; }
+  std::uint64_t value_ = 0xcbf29ce484222325U;
+};
 
 // Times in ns, for quantiles.
 class Times {

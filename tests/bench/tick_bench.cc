@@ -339,9 +339,9 @@ struct Ticked {
   std::int64_t ns = 0;
 };
 
-// Of what runs `ending` of a thousand end in each, and so many jobs come; or one comes and none
-// end.
-Ticked Tick(Site& site, engine::Engine& engine, const Options& options, bool about_one) {
+// Of what runs so many of a thousand end in each, and as many jobs come; or just one comes.
+Ticked Tick(Site& site, engine::Engine& engine, const Options& options, bool about_one,
+            bench::Digest& digest) {
   Ticked ticked;
   const std::int64_t until = NowNs() + options.seconds * 1'000'000'000;
   const std::int64_t ticks = about_one ? options.arrivals : options.ticks;
@@ -365,6 +365,11 @@ Ticked Tick(Site& site, engine::Engine& engine, const Options& options, bool abo
     if (!about_one) ticked.times.Add(NowNs() - began);
     ticked.ns += NowNs() - began;
     ticked.starts += plan.starts.size();
+    for (const engine::Start& start : plan.starts) {
+      digest.Add(ToText(start.job));
+      for (const NodeGrant& grant : start.placement) digest.Add(grant.node);
+    }
+    for (const engine::Preempt& preempt : plan.preempts) digest.Add(ClusterName(preempt.victim));
     ticked.answers += plan.starts.size() + plan.waiting.size();
   }
   return ticked;
@@ -421,7 +426,8 @@ int main(int argc, char** argv) {
   add("running", static_cast<double>(site.running().size()));
   for (int i = 0; i < 3; ++i) static_cast<void>(site.Decide(engine));  // warms up
   site.Begin();
-  Ticked ticked = Tick(site, engine, options, false);
+  bench::Digest digest;
+  Ticked ticked = Tick(site, engine, options, false, digest);
   const auto ticks = static_cast<std::int64_t>(ticked.times.size());
   const std::map<std::string, std::int64_t> phases = site.phases();
   add("ticks", static_cast<double>(ticks));
@@ -431,7 +437,8 @@ int main(int argc, char** argv) {
   add("tick_ms_p99", Ms(ticked.times.Quantile(990)));
   add("tick_ms_max", Ms(ticked.times.Quantile(1000)));
   add("event_us_p99", Ms(site.events().Quantile(990)) * 1e3);
-  Ticked arrivals = Tick(site, engine, options, true);
+  Ticked arrivals = Tick(site, engine, options, true, digest);
+  add("digest", digest.value());
   add("arrivals", static_cast<double>(arrivals.times.size()));
   add("arrival_ms_p50", Ms(arrivals.times.Quantile(500)));
   add("arrival_ms_p99", Ms(arrivals.times.Quantile(990)));
