@@ -136,6 +136,7 @@ struct FoundByName {
 // they were then or later, so that a node's failure can be told from its owner's requeue.
 struct Observed {
   ClusterJob job;
+  TimeMs asked_ms = 0;  // when that was asked: an answer may take long; 0: now
 };
 // Neither the live list nor the accounting knows it alive or ended; both have answered for as long
 // as news may take from one to the other.
@@ -159,6 +160,7 @@ struct Oddity {  // something of the cluster's that could not be read and was le
 // A full listing: every job of the cluster that is ours by name or tag. Ends a Reconcile.
 struct Listing {
   std::vector<ClusterJob> jobs;
+  TimeMs asked_ms = 0;  // as above
 };
 
 using ClusterEvent = std::variant<LaunchAccepted, LaunchRefused, LaunchUnknown, ReleaseDone,

@@ -255,7 +255,7 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
   attempt.state = AttemptState::kRunning;
   attempt.start_ms = job.start_ms != 0 ? job.start_ms : core.now;
   attempt.released = true;
-  attempt.last_seen_ms = core.now;
+  attempt.last_seen_ms = core.asked_ms;
   const Shape& shape = row.spec->shape;
   const bool exceeds = Exceeds(job, attempt.placement, shape);
   const Reason differs = Differs(attempt.placement, shape, job);

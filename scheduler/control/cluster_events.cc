@@ -25,7 +25,7 @@ void Record(Core& core, Attempt attempt, std::int64_t id) {
 // A sign of life, stored now and then.
 void Seen(Core& core, Attempt attempt) {
   const bool store = core.now - attempt.last_seen_ms >= kSeenStoredEvery;
-  attempt.last_seen_ms = core.now;
+  attempt.last_seen_ms = std::max(attempt.last_seen_ms, core.asked_ms);
   if (store) {
     core.Put(attempt);
   } else {
@@ -419,9 +419,17 @@ void On(Core& core, const Listing& event) {
   }
 }
 
+TimeMs WhenAsked(const Core& core, const ClusterEvent& event) {
+  TimeMs asked = 0;
+  if (const auto* observed = std::get_if<Observed>(&event)) asked = observed->asked_ms;
+  if (const auto* listing = std::get_if<Listing>(&event)) asked = listing->asked_ms;
+  return asked == 0 ? core.now : std::min(asked, core.now);
+}
+
 }  // namespace
 
 void OnClusterEvent(Core& core, const ClusterEvent& event) {
+  core.asked_ms = WhenAsked(core, event);
   std::visit([&core](const auto& what) { On(core, what); }, event);
 }
 

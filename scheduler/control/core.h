@@ -96,6 +96,7 @@ struct Core {
   bool cluster_answers = false;
   bool nodes_seen = false;             // reported since it answers: what others use is known
   std::set<std::string> listed_nodes;  // when they were last reported
+  TimeMs asked_ms = 0;                 // when what the cluster tells just now was asked for
   TimeMs cluster_since_ms = 0;         // answers or is silent since then
   std::string cluster_version;
   TimeMs reconcile_at_ms = 0;

@@ -301,20 +301,20 @@ bool Surveyor::Complete(ClusterJob* job) {
   return true;
 }
 
-bool Surveyor::Tell(ClusterJob job) {
+bool Surveyor::Tell(ClusterJob job, TimeMs asked_ms) {
   if (!Complete(&job)) return false;
-  sink_(Observed{std::move(job)});
+  sink_(Observed{std::move(job), asked_ms});
   return true;
 }
 
 // The nodes go before a job that Slurm has requeued: one that is down tells why, too.
-void Surveyor::Report(std::vector<ClusterJob> changed) {
+void Surveyor::Report(std::vector<ClusterJob> changed, TimeMs asked_ms) {
   const bool requeued = std::any_of(changed.begin(), changed.end(),
                                     [](const ClusterJob& job) { return job.restarts > 0; });
   if (requeued) SurveyNodes(true);
   for (auto& job : changed) {
     const AttemptRef attempt = job.attempt;
-    if (Tell(std::move(job))) continue;
+    if (Tell(std::move(job), asked_ms)) continue;
     if (const Followed* known = watch_.Known(attempt)) looks_due_.try_emplace(attempt, *known);
   }
 }
@@ -355,6 +355,7 @@ void Surveyor::LookDue() {
 
 // True if the question was settled, false if it must be asked again.
 bool Surveyor::LookAt(const Followed& job, bool always) {
+  const TimeMs asked = clock_.Now();
   const std::string path = Api("/job/").append(std::to_string(job.cluster_job_id));
   const HttpOutcome outcome = Get(path, false);
   if (!Answered(outcome)) return Silent(NotAnswered(outcome)), false;
@@ -369,7 +370,7 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
       if (!news && always) {
         news = watch_.Reported(job.attempt).value_or(Named(live.job, job.attempt));
       }
-      if (news && !Tell(*std::move(news))) return false;
+      if (news && !Tell(*std::move(news), asked)) return false;
       Forget(job);
       return true;
     }

@@ -98,8 +98,8 @@ class Surveyor {
   bool SurveyStates();
   bool SurveyNodes(bool whole);
   void ReportNodes(bool always);
-  void Report(std::vector<ClusterJob> changed);
-  bool Tell(ClusterJob job);
+  void Report(std::vector<ClusterJob> changed, TimeMs asked_ms);
+  bool Tell(ClusterJob job, TimeMs asked_ms);
   bool AddFirstRun(ClusterJob* job);
   bool TellsNoMore(const AttemptRef& attempt, bool answers);
   std::optional<bool> HasBegun(const ClusterJob& job) const;
@@ -160,6 +160,7 @@ class Surveyor {
   DurationMs listing_timeout_ms_ = 0;
   int listings_failed_ = 0;  // in a row
   TimeMs listing_begun_ms_ = 0;
+  TimeMs listing_asked_ms_ = 0;  // the same by Kezek's clock
   TimeMs listing_ended_ms_ = 0;
   DurationMs listing_cost_ms_ = 0;
   TimeMs next_listing_ms_ = 0;

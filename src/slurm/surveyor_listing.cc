@@ -31,6 +31,7 @@ void Surveyor::List() {
   listing_asked_ = true;
   listing_at_ = UpdateTime();
   listing_begun_ms_ = SteadyMs();
+  listing_asked_ms_ = clock_.Now();
   watch_.BeginListing();
   Spend();
   listings_.Start(std::move(request), [this, number = ++listing_number_](HttpOutcome outcome) {
@@ -57,7 +58,7 @@ void Surveyor::TakeArrived(Arrived arrived) {
                                    kLargeAnswerFactor * options_.request_timeout_ms,
                                    kTimeoutFactorMost * options_.request_timeout_ms);
   if (arrived.answer->unchanged) {
-    Report(watch_.TakeUnchanged(clock_.Now()));
+    Report(watch_.TakeUnchanged(clock_.Now()), listing_asked_ms_);
   } else {
     TakeListing(*std::move(arrived.answer));
   }
@@ -75,7 +76,7 @@ void Surveyor::TakeListing(JobsAnswer answer) {
   odd_ = std::move(odd);
   listing_ = std::move(answer.jobs);
   auto changes = watch_.TakeListing(listing_, clock_.Now());
-  Report(std::move(changes.observed));
+  Report(std::move(changes.observed), listing_asked_ms_);
   for (auto& job : changes.missing) looks_due_.try_emplace(job.attempt, std::move(job));
   ReportNodes(false);
 }
@@ -83,7 +84,7 @@ void Surveyor::TakeListing(JobsAnswer answer) {
 // What the listing was asked for besides. The order to reconcile is kept until it is carried out.
 void Surveyor::Serve(Purposes purposes) {
   if (purposes.reconcile && up_ && CheckClock() && SurveyNodes(true)) {
-    Listing listing{watch_.OurJobs(listing_)};
+    Listing listing{watch_.OurJobs(listing_), listing_asked_ms_};
     // What is left out is asked for.
     std::erase_if(listing.jobs, [this](ClusterJob& job) { return !Complete(&job); });
     sink_(std::move(listing));

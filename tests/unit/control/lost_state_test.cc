@@ -254,6 +254,25 @@ TEST_F(LostStateTest, WhatIsHeldAfterItsReleaseIsALaunchThatFailed) {
 }
 
 // Renamed, it may still be requeued: then its tag alone tells that it is.
+// An answer that took long says what was so when it was asked for.
+TEST_F(LostStateTest, WhatIsLostIsChargedUntilItWasLastAskedFor) {
+  const AttemptRef ref = desk.Started(desk.Submit(), 900);
+  ClusterJob job = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  const TimeMs asked = desk.now;
+  job.start_ms = asked - kSecondMs;
+  desk.now += kMinuteMs;
+  desk.Offer(Observed{job, asked});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).last_seen_ms, asked);
+  desk.Offer(Observed{job, asked + kSecondMs});
+  desk.Offer(Listing{{job}, asked});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).last_seen_ms, asked + kSecondMs);
+  desk.Offer(Unknown{900, ref});
+  desk.Step();
+  EXPECT_EQ(desk.Of(ref).end_ms, asked + kSecondMs);
+}
+
 TEST_F(LostStateTest, WhatRunsIsFollowedWithItsTag) {
   const AttemptRef ref = desk.Started(desk.Submit(), 900);
   ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);
