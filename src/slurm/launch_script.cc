@@ -174,6 +174,18 @@ std::string Contained(const Launch& launch, bool traps, bool sets) {
          RunInstead(launch.spec, traps, command);
 }
 
+// Where the first line begins that is not empty and no comment: what sbatch reads stands before.
+std::size_t FirstCommand(std::string_view script) {
+  std::size_t begin = 0;
+  while (begin < script.size()) {
+    const auto first = script.find_first_not_of(" \t\r", begin);
+    if (first == std::string_view::npos) break;
+    if (script[first] != '#' && script[first] != '\n') return begin;
+    begin = std::min(script.find('\n', first), script.size() - 1) + 1;
+  }
+  return script.size();
+}
+
 // Without what was in front of them, where a job has submitted its own script as it was given it.
 std::string OwnLines(std::string lines) {
   const auto end = lines.find(kPreambleEnds);
@@ -188,13 +200,13 @@ std::string LaunchScript(const Launch& launch, const Capabilities& can) {
   const bool sets = !can.takes_arguments && !launch.spec.arguments.empty();
   if (!launch.container_launch.empty()) return Contained(launch, traps, sets);
   if (!IsShellScript(launch.script)) return Wrapped(launch, traps, sets);
-  const auto line_end = launch.script.find('\n');
-  std::string script = launch.script.substr(0, line_end) + "\n" + Preamble(launch, traps);
+  // In front of what stands in that line: the lines keep their numbers.
+  const std::size_t first = FirstCommand(launch.script);
+  std::string script = launch.script.substr(0, first);
+  if (!script.ends_with('\n')) script += '\n';
+  script += Preamble(launch, traps);
   if (sets) script += "; set --" + QuotedArguments(launch.spec);
-  // In front of what stands there, be it a comment: the lines keep their numbers.
-  script += kPreambleEnds;
-  if (line_end != std::string::npos) script += OwnLines(launch.script.substr(line_end + 1));
-  return script;
+  return script.append(kPreambleEnds).append(OwnLines(launch.script.substr(first)));
 }
 
 }  // namespace kezek::slurm

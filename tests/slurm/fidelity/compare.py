@@ -8,7 +8,7 @@ import stat
 # Different at every run, whatever starts it.
 VOLATILE = {"SLURM_TASK_PID", "SLURM_SRUN_COMM_PORT", "SLURM_STEP_LAUNCHER_PORT", "_",
             "SLURM_JOB_START_TIME", "SLURM_JOB_END_TIME", "MASTER_PORT"}
-IDS = {"KEZEK_JOB_ID", "SLURM_JOBID", "SLURM_JOB_ID"}
+IDS = {"KEZEK_BEGUN", "KEZEK_JOB_ID", "SLURM_JOBID", "SLURM_JOB_ID"}
 DEVICES = {"CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS"}
 OWN = {"jobs", "warnings"}
 HOST = socket.gethostname().split(".")[0]

@@ -194,7 +194,10 @@ TEST(LaunchScript, IsTheUsersOwnLineByLineWithItsNameAndArgumentsInFront) {
 TEST(LaunchScript, WhatWasInFrontOfAScriptBeforeIsLeftOut) {
   Launch launch = TwoNodes();
   launch.spec.arguments = {"a"};
+  launch.script = "#!/bin/bash\n#SBATCH -t 5\n\n  # why\n echo hi\n# end\n";
   const std::string first = ScriptOf(launch);
+  EXPECT_TRUE(first.starts_with("#!/bin/bash\n#SBATCH -t 5\n\n  # why\n" + Once())) << first;
+  EXPECT_TRUE(first.ends_with("; : kezek;  echo hi\n# end\n")) << first;
   launch.spec.arguments = {"b"};
   launch.spec.name = "next";
   const std::string afresh = ScriptOf(launch);
