@@ -292,7 +292,8 @@ Result<CommandOutcome> ExecuteResume(Core& core, const ResumeScheduling& resume,
                         {std::move(field), std::move(reason), std::move(message), {}});
   };
   if (core.stop.empty()) return refused("", "NOT_STOPPED", "the scheduler has not stopped itself");
-  if (!core.unknown_epochs.empty() && !resume.accept_restore) {
+  const bool restored = !core.unknown_epochs.empty() || core.stop.ends_with(kRestored);
+  if (restored && !resume.accept_restore) {
     return refused("accept_restore", "RESTORE_NOT_ACCEPTED",
                    core.stop + "; deal with what the cluster runs beyond it, then accept that");
   }

@@ -24,7 +24,9 @@ void Record(Core& core, Attempt attempt, std::int64_t id) {
 
 // A sign of life, stored now and then.
 void Seen(Core& core, Attempt attempt) {
-  const bool store = core.now - attempt.last_seen_ms >= kSeenStoredEvery;
+  TimeMs& stored = core.follow[attempt.ref].seen_stored_ms;
+  const bool store = core.asked_ms - stored >= kSeenStoredEvery;
+  if (store) stored = core.asked_ms;
   attempt.last_seen_ms = std::max(attempt.last_seen_ms, core.asked_ms);
   if (store) {
     core.Put(attempt);
@@ -114,7 +116,8 @@ bool MayRunOn(Core& core, const Attempt& attempt) {
 // A controller that went back in time has it waiting again under its id. So it may run on where its
 // nodes have not heard of that; and what is told may be older than the start.
 bool WaitsAgain(Core& core, const Attempt& attempt, const ClusterJob& job) {
-  if (attempt.state != AttemptState::kRunning || attempt.end_ms != 0) return false;
+  const bool over = attempt.end_ms != 0 && attempt.ending != Ending::kNone;
+  if (attempt.state != AttemptState::kRunning || over) return false;
   if (job.state != ClusterJobState::kPending || job.restarts > 0) return false;
   return !MayRunOn(core, attempt);
 }
@@ -138,7 +141,7 @@ void OnOwn(Core& core, ClusterJob job) {
   Attempt attempt = *core.state.FindAttempt(ref);
   NoteLimit(core, attempt, job);
   if (WaitsAgain(core, attempt, job)) {
-    attempt.end_ms = std::max(attempt.start_ms, attempt.last_seen_ms);
+    if (attempt.end_ms == 0) attempt.end_ms = std::max(attempt.start_ms, attempt.last_seen_ms);
     core.Put(attempt);
     core.tick_wanted = true;  // it is in no limit any more
     return SetEnding(core, ref, Ending::kRequeue, {ReasonCode::kNodeFailed, {}});
@@ -355,7 +358,9 @@ void On(Core& core, const Unknown& event) {
   const bool quiet =
       core.follow[event.attempt].lost_at_ms == 0 && HaveRegistered(core, attempt->placement);
   if (!quiet && MayRunOn(core, *attempt)) return;
-  EndAttempt(core, *attempt, EndOfLost(*attempt));
+  const Attempt lost = *attempt;
+  EndAttempt(core, lost, EndOfLost(lost));
+  if (IsSpoilt(lost)) HoldWithArray(core, lost.ref, lost.reason.fields.at("text"));
 }
 
 void On(Core& core, const NodesObserved& event) { OnNodes(core, event); }

@@ -29,6 +29,7 @@ void BeginBudgets(Core& core, const Snapshot& snapshot) {
 // After a restart nothing is known but the rows: what is due follows from them.
 void BeginFollowing(Core& core, const Snapshot& snapshot) {
   core.places = Places(snapshot.places);
+  core.late_until_ms = core.now + core.config.lost_answer_ms;
   for (const LedgerEntry& entry : snapshot.usage) {
     core.engine.Book({.project = entry.project,
                       .user = entry.user,
@@ -51,7 +52,7 @@ void BeginFollowing(Core& core, const Snapshot& snapshot) {
     if (attempt.cluster_job_id == 0) {
       // However long ago it was planned: it may have been sent in the last moment of the process
       // before, and still be on its way.
-      follow.find_at_ms = core.now + core.config.lost_answer_ms;
+      follow.find_at_ms = core.late_until_ms;
     } else {
       follow.look_at_ms = core.now;
     }
@@ -93,6 +94,11 @@ void TakeTimers(Core& core) {
   }
   if (core.now < core.reconcile_at_ms) return;
   core.reconcile_at_ms = core.now + (core.listed ? core.config.reconcile_ms : core.config.retry_ms);
+  // A job that an older copy of the database explains, say, though the first listing did not show
+  // it.
+  if (core.now < core.late_until_ms) {
+    core.reconcile_at_ms = std::min(core.reconcile_at_ms, core.late_until_ms);
+  }
   core.Do(ReconcileAction{});
 }
 

@@ -29,6 +29,8 @@
 
 namespace kezek::control {
 
+// How the reason to stop ends that is an older copy of the database.
+inline constexpr std::string_view kRestored = ": an older copy was restored";
 inline constexpr const char* kNotListed = "the cluster does not list it";  // a node's health
 
 // What is to be done for an attempt that has not ended, apart from what its row says. Lost in a
@@ -53,6 +55,7 @@ struct FollowUp {
   TimeMs look_at_ms = 0;          // look then; 0: no need to
   TimeMs lost_at_ms = 0;          // said to be lost with the cluster's state: believed from then on
   TimeMs waited_at_ms = 0;        // it was last seen waiting
+  TimeMs seen_stored_ms = 0;      // the last sign of life that was stored
   TimeMs check_at_ms = 0;         // too late to start: looked at again then, before it is given up
   std::set<std::string> signals;  // sent on request, not answered yet
   std::string waits_for;          // why the cluster does not start it, in its words
@@ -101,6 +104,7 @@ struct Core {
   std::string cluster_version;
   TimeMs reconcile_at_ms = 0;
   bool listed = false;                    // the cluster's jobs have been compared with ours
+  TimeMs late_until_ms = 0;               // what the process before has sent may arrive
   std::string stop;                       // not empty: nothing is started or cancelled, and why
   std::set<std::int64_t> unknown_epochs;  // of attempts that this database lacks: the stop's
 

@@ -23,7 +23,7 @@ void OnLost(Core& core, const ClusterJob& job) {
                            std::to_string(epoch) +
                            (issued ? ", and this database knows no such attempt"
                                    : ", which this database did not issue") +
-                           ": an older copy was restored";
+                           std::string(kRestored);
   core.Say(ClusterNote(core, {ReasonCode::kWarning, {{"field", "epoch"}, {"text", text}}}));
   // Stored: the cluster forgets what shows it, and who leads next must not go on.
   if (core.stop.empty()) core.ready.changes.stop = core.stop = text;

@@ -351,7 +351,7 @@ class World {
   // Of all projects.
   std::map<AccountId, Since> waits_since_;
   std::map<AccountId, std::multiset<TimeMs>> runs_since_;  // what has nodes
-  mutable std::set<std::string> classes_;                  // all names that a row ever had
+  std::set<std::string> classes_;                          // all names that a row ever had
 };
 
 }  // namespace kezek::engine

@@ -48,7 +48,9 @@ quota::OrderJob World::OrderOf(const Waiting& job) const {
   order.user_priority = spec.user_priority;
   order.count = StartableCount(job);
   order.class_stops = MayBeStoppedByClass(spec.job_class);
-  order.job_class = &*classes_.insert(spec.job_class).first;
+  // That of a job which is only asked about is the asker's.
+  const auto named = classes_.find(spec.job_class);
+  order.job_class = named == classes_.end() ? &spec.job_class : &*named;
   const Request now = RequestOf(spec, job.queued_since_ms, job.queued_since_ms, kMinuteMs);
   if (now.preference) order.prefers_until_ms = job.queued_since_ms + config_.topology_wait_ms;
   const auto of_type = asked_.find(spec.shape.gpu_type);
@@ -67,6 +69,7 @@ void World::Order(const Waiting& job) {
   if (StartableCount(job) == 0 || IsBarred(job.ref)) return;
   ++keyed_;
   blocks_.Touch(job.spec->project);
+  classes_.insert(job.spec->job_class);
   const quota::OrderJob order = OrderOf(job);
   for (const PoolKey& key : PoolsFor(apart_, tree_, *job.spec)) {
     (key.shared() ? order_[key.gpu_type] : apart_order_[key]).Set(order);

@@ -26,6 +26,7 @@ std::map<std::string, std::string> Environment(const Launch& launch) {
   environment["SLURM_UMASK"] = Octal(launch.spec.umask);
   // Of the job that submitted this one; the preamble asks for ours.
   environment.erase("SLURM_RESTART_COUNT");
+  environment.erase("KEZEK_BEGUN");
   return environment;
 }
 

@@ -277,6 +277,7 @@ std::optional<bool> Surveyor::RefusedByNode(const ClusterJob& job) {
       });
   if (told) return true;
   const auto began = HasBegun(job);
+  if (!began) look_again_[job.attempt] = SteadyMs() + kBegunAgain;
   if (!began) return std::nullopt;
   if (*began) return false;
   const auto records = AskAccounting("/job/" + std::to_string(job.id));
@@ -286,17 +287,15 @@ std::optional<bool> Surveyor::RefusedByNode(const ClusterJob& job) {
       if (its) return record.cancelled_by == kRoot;
     }
   }
-  return TellsNoMore(job.attempt, records.has_value()) ? std::optional(false) : std::nullopt;
+  // Its GPUs are held meanwhile, also where it was Kezek that cancelled it: not for hours.
+  return TellsNoMore(job.attempt, true) ? std::optional(false) : std::nullopt;
 }
 
 // False: not yet all is known that is to be told.
 bool Surveyor::Complete(ClusterJob* job) {
   if (!AddFirstRun(job)) return false;
   const auto refused = RefusedByNode(*job);
-  if (!refused) {
-    look_again_[job->attempt] = SteadyMs() + kBegunAgain;
-    return false;
-  }
+  if (!refused) return false;
   if (*refused) job->node_failed = true;
   return true;
 }

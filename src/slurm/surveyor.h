@@ -4,8 +4,9 @@
 // and the more one costs the more rarely; it is waited for beside all else, on a connection of its
 // own. The states alone, where the release tells them, or else the nodes, which cost less, too,
 // tell what jobs something has happened to: by the GPUs that are in use. These, and those of which
-// news is due, are read one by one, so many a second and one for each that was released: where that
-// is too few the listings tell. A job that slurmctld has forgotten is looked up in the accounting.
+// news is due, are read one by one, so many a second and one for each thing that is done to a job:
+// where that is too few the listings tell. A job that slurmctld has forgotten is looked up in the
+// accounting.
 #pragma once
 
 #include <condition_variable>

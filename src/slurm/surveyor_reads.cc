@@ -50,8 +50,9 @@ void Surveyor::LookHot() {
 // whichever has waited for its own for long.
 void Surveyor::LookOverdue() {
   const TimeMs begin = SteadyMs();
-  for (const Followed& job : watch_.Overdue(begin, static_cast<std::size_t>(earned_))) {
-    if (SteadyMs() - begin > kOverdueFor) return;
+  const std::size_t most = static_cast<std::size_t>(earned_) + looks_due_.size();
+  for (const Followed& job : watch_.Overdue(begin, most)) {
+    if (earned_ == 0 || SteadyMs() - begin > kOverdueFor) return;
     if (looks_due_.contains(job.attempt)) continue;
     --earned_;
     spent_until_ms_ -= kReadCost;

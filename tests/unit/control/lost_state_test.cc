@@ -173,6 +173,44 @@ TEST_F(LostStateTest, WhatWaitsAgainHeldAfterItHasRunIsNotReleased) {
   }
 }
 
+TEST_F(LostStateTest, WhatWaitsAgainAfterItWasSeenCompletingDoesNotWaitForEver) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  ClusterJob job = desk.Seen(ref, 900, ClusterJobState::kCompleting);
+  job.start_ms = desk.Of(ref).start_ms;
+  job.end_ms = desk.now;
+  desk.Offer(Observed{job});
+  desk.Step(kSecondMs);
+  const TimeMs end = desk.Of(ref).end_ms;
+  ASSERT_EQ(end, job.end_ms);
+  ClusterJob held = desk.Seen(ref, 900, ClusterJobState::kPending);
+  held.start_ms = 0;
+  held.held = true;
+  for (int i = 0; i < 3; ++i) {
+    desk.Offer(Observed{held});
+    desk.Step(desk.config.retry_ms);
+  }
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kRequeue);
+  EXPECT_EQ(desk.Of(ref).end_ms, end);
+}
+
+TEST_F(LostStateTest, SignsOfLifeOutliveTheProcess) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  const TimeMs start = desk.Of(ref).start_ms;
+  ClusterJob job = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  job.start_ms = start;
+  for (int told = 0; told < 20; ++told) {
+    desk.Step(30 * kSecondMs);
+    desk.Offer(Observed{job});
+    desk.Step();
+  }
+  desk.Begin();
+  desk.Up();
+  desk.Offer(Unknown{900, ref});
+  desk.Step();
+  ASSERT_EQ(desk.Of(ref).reason.code, ReasonCode::kLostByCluster);
+  EXPECT_GE(desk.Of(ref).end_ms, start + 5 * kMinuteMs);
+}
+
 TEST_F(LostStateTest, WhatIsCancelledWhileItWaitsAgainHasEndedWhenItWasLastSeen) {
   const AttemptRef ref = desk.Running(desk.Submit(), 900);
   const TimeMs seen = desk.Of(ref).last_seen_ms;
@@ -253,7 +291,6 @@ TEST_F(LostStateTest, WhatIsHeldAfterItsReleaseIsALaunchThatFailed) {
   EXPECT_EQ(desk.Of(ref).ending, Ending::kLaunchTimeout);
 }
 
-// Renamed, it may still be requeued: then its tag alone tells that it is.
 // An answer that took long says what was so when it was asked for.
 TEST_F(LostStateTest, WhatIsLostIsChargedUntilItWasLastAskedFor) {
   const AttemptRef ref = desk.Started(desk.Submit(), 900);
@@ -272,6 +309,7 @@ TEST_F(LostStateTest, WhatIsLostIsChargedUntilItWasLastAskedFor) {
   EXPECT_EQ(desk.Of(ref).end_ms, asked + kSecondMs);
 }
 
+// Renamed, it may still be requeued: then its tag alone tells that it is.
 TEST_F(LostStateTest, WhatRunsIsFollowedWithItsTag) {
   const AttemptRef ref = desk.Started(desk.Submit(), 900);
   ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);

@@ -90,6 +90,21 @@ TEST_F(RestoredTest, AJobThatTheCopyDoesNotHaveStopsEverythingBeforeTheFirstTick
   EXPECT_EQ(desk.WaitsFor(waits).code, ReasonCode::kSchedulingStopped);
 }
 
+// Its request was on its way when the database was lost, and slurmctld took it after the listing.
+TEST_F(RestoredTest, WhatArrivesLateIsSeenByAnotherListing) {
+  const JobId job = desk.Submit();
+  BackUp();
+  desk.Running(job, 900);
+  Restore();
+  desk.Offer(Listing{});
+  desk.Step();
+  std::size_t listings = 0;
+  for (TimeMs waited = 0; waited < desk.config.lost_answer_ms; waited += kSecondMs) {
+    listings = DeskOfOne::All<ReconcileAction>(desk.Step(kSecondMs)).size();
+  }
+  EXPECT_EQ(listings, 1U) << "when nothing that was sent can arrive any more";
+}
+
 // By the time that another leads the cluster has forgotten what shows it.
 TEST_F(RestoredTest, WhoLeadsNextHasStoppedToo) {
   const JobId job = desk.Submit();
@@ -103,6 +118,8 @@ TEST_F(RestoredTest, WhoLeadsNextHasStoppedToo) {
   desk.Up();
   EXPECT_EQ(Told(), 0U) << "it would run again";
   EXPECT_FALSE(last.report.stopped.empty());
+  EXPECT_EQ(desk.Do(ResumeScheduling{"?", false}).error().details.at(0).reason,
+            "RESTORE_NOT_ACCEPTED");
   ASSERT_TRUE(desk.Do(ResumeScheduling{"ok", true}));
   EXPECT_NE(Told(), 0U);
 }
