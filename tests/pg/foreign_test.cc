@@ -6,9 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,7 +48,12 @@ class ForeignStoreTest : public testing::Test {
     store_ = std::make_unique<PostgresStore>(
         StoreOptions{.conninfo = database_.app, .usage_horizon_ms = 400 * kDayMs}, clock_,
         std::vector<CommitObserver*>{});
-    const auto snapshot = store_->Lead();
+    auto snapshot = store_->Lead();
+    // The server may not have noticed yet that the one before has hung up.
+    for (int i = 0; i < 500 && !snapshot; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      snapshot = store_->Lead();
+    }
     ASSERT_TRUE(snapshot.has_value()) << snapshot.error().message;
     controller_ = std::make_unique<control::Controller>(config_, *snapshot, now_);
     read_ = snapshot->foreign_read;
