@@ -284,7 +284,8 @@ std::optional<bool> Surveyor::RefusedByNode(const ClusterJob& job) {
   if (records) {
     for (const LiveJob& record : *records) {
       const bool its = record.job.start_ms == job.start_ms && HasEnded(record.job.state);
-      if (its) return record.cancelled_by == kRoot;
+      // By nobody: a slurmctld that was killed has forgotten by whom.
+      if (its) return record.cancelled_by == kRoot || record.cancelled_by.empty();
     }
   }
   // Its GPUs are held meanwhile, also where it was Kezek that cancelled it: not for hours.

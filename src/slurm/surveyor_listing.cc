@@ -58,7 +58,8 @@ void Surveyor::TakeArrived(Arrived arrived) {
                                    kLargeAnswerFactor * options_.request_timeout_ms,
                                    kTimeoutFactorMost * options_.request_timeout_ms);
   if (arrived.answer->unchanged) {
-    Report(watch_.TakeUnchanged(clock_.Now()), listing_asked_ms_);
+    // That is no sign of life: a slurmctld that has just lost its state says so, too.
+    watch_.EndListing();
   } else {
     TakeListing(*std::move(arrived.answer));
   }

@@ -227,11 +227,6 @@ std::optional<ClusterJob> Watch::Reported(const AttemptRef& attempt) const {
   return found == followed_.end() ? std::nullopt : found->second.reported;
 }
 
-bool Watch::IsToBeToldAgain(const Entry& entry, TimeMs now) {
-  return entry.reported->state == ClusterJobState::kRunning &&
-         now >= entry.told_ms + kToldAgainAfter;
-}
-
 void Watch::BeginListing() {
   listing_ = true;
   over_since_.clear();
@@ -251,7 +246,8 @@ Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing, TimeMs no
     seen.insert(found->job.attempt);
     if (listing_ && found->was_read) continue;
     auto job = Update(found, live);
-    if (!job && IsToBeToldAgain(*found, now)) job = found->reported;
+    const bool alive = found->reported->state == ClusterJobState::kRunning;
+    if (!job && alive && now >= found->told_ms + kToldAgainAfter) job = found->reported;
     if (!job) continue;
     found->told_ms = now;
     changes.observed.push_back(*std::move(job));
@@ -263,17 +259,6 @@ Watch::Changes Watch::TakeListing(const std::vector<LiveJob>& listing, TimeMs no
   }
   listing_ = false;
   return changes;
-}
-
-std::vector<ClusterJob> Watch::TakeUnchanged(TimeMs now) {
-  std::vector<ClusterJob> alive;
-  for (auto& [attempt, entry] : followed_) {
-    if (!entry.reported || !IsToBeToldAgain(entry, now)) continue;
-    entry.told_ms = now;
-    alive.push_back(*entry.reported);
-  }
-  listing_ = false;
-  return alive;
 }
 
 std::vector<ClusterJob> Watch::OurJobs(const std::vector<LiveJob>& listing) const {

@@ -85,8 +85,6 @@ class Watch {
   void EndListing();  // without an answer
   // What runs is told of again now and then, unchanged: it was seen alive.
   Changes TakeListing(const std::vector<LiveJob>& listing, TimeMs now);
-  // Nothing has changed since the listing before: what runs, if it is to be told of again.
-  std::vector<ClusterJob> TakeUnchanged(TimeMs now);
 
   // Jobs that are ours by name or tag, of the listing that was just taken.
   std::vector<ClusterJob> OurJobs(const std::vector<LiveJob>& listing) const;
@@ -113,7 +111,6 @@ class Watch {
 
   bool IsHot(const Entry& entry, TimeMs now) const;
   static bool IsUrgent(const Entry& entry);
-  static bool IsToBeToldAgain(const Entry& entry, TimeMs now);
   static void HintAt(Entry* entry, bool is_odd, TimeMs now);
   void HintStarts(const std::vector<Entry*>& waiting, const GpusOfNodes& before, TimeMs now);
   std::optional<ClusterJob> Update(Entry* entry, const LiveJob& live);

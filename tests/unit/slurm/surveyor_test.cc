@@ -260,6 +260,14 @@ TEST_F(SurveyorRefusalTest, RootEndedItBeforeItsScriptBegan) {
   EXPECT_TRUE(IsTheMachines());
 }
 
+TEST_F(SurveyorRefusalTest, NobodyEndedItBeforeItsScriptBegan) {
+  has_begun_ = [](const AttemptRef&, std::int64_t) { return false; };
+  Answer("/slurm/v0.0.38/jobs", 200, Cancelled());
+  Answer("/slurmdb/v0.0.38/job/9", 200, EndedBy(""));
+  Begin();
+  EXPECT_TRUE(IsTheMachines());
+}
+
 TEST_F(SurveyorRefusalTest, RootEndedItAfterItsScriptHadBegun) {
   has_begun_ = [](const AttemptRef&, std::int64_t id) { return id == 9; };
   Answer("/slurm/v0.0.38/jobs", 200, Cancelled());

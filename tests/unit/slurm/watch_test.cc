@@ -24,20 +24,6 @@ TEST(Watch, ReportsEachChangeOnce) {
   EXPECT_EQ(watch.Reported(kFirst), end);
 }
 
-TEST(Watch, WhatRunsIsToldAgainWhereListingsSayThatNothingHasChanged) {
-  Watch watch("inst");
-  watch.Follow({{kFirst, 10, "a", false}, {kSecond, 11, "a", false}});
-  ASSERT_TRUE(watch.Take(Live(10, kFirst, ClusterJobState::kPending)));
-  const std::vector<LiveJob> listing{Live(10, kFirst, ClusterJobState::kPending),
-                                     Live(11, kSecond, ClusterJobState::kRunning)};
-  EXPECT_EQ(watch.TakeListing(listing, 100'000).observed.size(), 1U);
-  EXPECT_TRUE(watch.TakeUnchanged(129'999).empty());
-  const auto alive = watch.TakeUnchanged(130'000);
-  ASSERT_EQ(alive.size(), 1U);
-  EXPECT_EQ(alive.front().attempt, kSecond);
-  EXPECT_TRUE(watch.TakeUnchanged(130'001).empty());
-}
-
 TEST(Watch, WhatWasGrantedIsKnownWhileItCompletes) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", false}});
