@@ -2,6 +2,7 @@
 // are answered by events, later and in any order; any answer may be lost.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -175,21 +176,37 @@ struct Followed {
   bool running = false;
   TimeMs start_ms = 0;    // by the cluster's clock; 0: has not started, as far as is known
   std::string tag;        // that it was submitted with
-  TimeMs planned_ms = 0;  // by Kezek's clock: it has not run before; 0: not known
+  TimeMs planned_ms = 0;  // by the cluster's clock: it has not run before; 0: not known
+  Placement planned;      // on hosts, while it has not started; empty: not known
 };
+
+// Whether it has, or was submitted for, the GPUs that were planned; true, too, if that is not told.
+inline bool IsWherePlanned(const Followed& known, const ClusterJob& seen) {
+  const bool waits = seen.state == ClusterJobState::kPending;
+  if (known.planned.empty() || (waits ? !seen.asked : seen.granted.empty())) return true;
+  const Placement& its = waits ? *seen.asked : seen.granted;
+  const auto planned = [&known](const NodeGrant& grant) {
+    return std::any_of(known.planned.begin(), known.planned.end(), [&grant](const auto& one) {
+      return one.node == grant.node && one.gpus == grant.gpus;
+    });
+  };
+  return its.size() == known.planned.size() && std::all_of(its.begin(), its.end(), planned);
+}
 
 // Whether what the cluster shows under a recorded id is still that job, though its name or comment
 // is not: their owner may change both. An id is given to another job only by a controller that lost
 // its state; that job began at another time, or before this one was planned, or is named like
-// another attempt and has its tag.
+// another attempt, or is for other nodes than a job that has not started.
 inline bool IsStill(const Followed& known, const ClusterJob& seen) {
   constexpr DurationMs kClocks = 10 * kSecondMs;  // so far apart at most
   if (seen.id != known.cluster_job_id || seen.unix_account != known.unix_account) return false;
-  if (seen.start_ms != 0 && seen.start_ms + kClocks < known.planned_ms) return false;
   if (known.start_ms != 0 && seen.start_ms == known.start_ms) return true;
+  if (seen.start_ms != 0 && seen.start_ms + kClocks < known.planned_ms) return false;
+  if (!known.tag.empty() && seen.tag == known.tag) return true;
   if (known.start_ms != 0 && seen.restarts == 0) return false;
-  const bool named_like_another = seen.attempt != known.attempt && seen.attempt.number != 0;
-  return !named_like_another || (!known.tag.empty() && seen.tag == known.tag);
+  if (seen.attempt == known.attempt) return true;
+  if (seen.attempt.number != 0) return false;
+  return known.start_ms != 0 || IsWherePlanned(known, seen);
 }
 
 // Port. Thread-safe, never blocks; answers go to the sink given at construction, on any thread.

@@ -149,7 +149,7 @@ bool ShowsLimit(const FollowUp& follow, DurationMs limit_ms) {
 void AttendRunning(Core& core, const Attempt& attempt, const Job& job, FollowUp& follow,
                    Earliest& next) {
   if (attempt.end_ms != 0) return;  // has ended, the cluster cleans up
-  const TimeMs end = attempt.start_ms + attempt.limit_ms;
+  const TimeMs end = attempt.start_ms - core.clock_skew_ms + attempt.limit_ms;
   if (core.now >= end) {
     SetEnding(core, attempt.ref, Ending::kTimeLimit, {ReasonCode::kTimedOut, {}});
     return;
@@ -202,7 +202,7 @@ void AttendLimit(Core& core, const Attempt& attempt, FollowUp& follow, Earliest&
   }
   if (ShowsLimit(follow, limit)) return;
   // What is past its limit already Kezek ends itself.
-  if (attempt.start_ms != 0 && core.now >= attempt.start_ms + limit) return;
+  if (attempt.start_ms != 0 && core.ClusterNow() >= attempt.start_ms + limit) return;
   if (core.now >= follow.limit_at_ms) {
     core.Do(LimitAction{core.FollowedOf(attempt), limit});
     if (++follow.limit_tries == 1) follow.limit_sent_ms = core.now;
@@ -253,7 +253,7 @@ void StartAttempt(Core& core, Attempt attempt, const ClusterJob& job) {
   Job row = core.JobOf(attempt.ref.job);
   const std::int32_t number = attempt.ref.number;
   attempt.state = AttemptState::kRunning;
-  attempt.start_ms = job.start_ms != 0 ? job.start_ms : core.now;
+  attempt.start_ms = job.start_ms != 0 ? job.start_ms : core.ClusterNow();
   attempt.released = true;
   attempt.last_seen_ms = core.asked_ms;
   const Shape& shape = row.spec->shape;

@@ -63,9 +63,9 @@ TimeMs EndOfFirstRun(const Core& core, const Attempt& attempt, const ClusterJob&
   if (job.run_end_ms != 0) return std::max(attempt.start_ms, job.run_end_ms);
   // An end to come is that of its limit, as of a run that goes on.
   const bool told = job.start_ms == attempt.start_ms && job.end_ms >= job.start_ms;
-  if (told && job.end_ms <= core.now) return job.end_ms;
-  const bool watched = attempt.last_seen_ms >= core.cluster_since_ms;
-  return std::max(attempt.start_ms, watched ? core.now : attempt.last_seen_ms);
+  if (told && job.end_ms <= core.ClusterNow()) return job.end_ms;
+  const bool watched = attempt.last_seen_ms >= core.cluster_since_ms + core.clock_skew_ms;
+  return std::max(attempt.start_ms, watched ? core.ClusterNow() : attempt.last_seen_ms);
 }
 
 // The cluster requeues what a node's failure ended, too.
@@ -131,7 +131,7 @@ bool IsClosedByNobody(const ClusterJob& job) {
 bool MayBeBarred(const Core& core, const Attempt& attempt, const ClusterJob& job) {
   constexpr DurationMs kUntilBarred = kMinuteMs;
   if (attempt.start_ms == 0 || job.start_ms <= attempt.start_ms) return false;
-  return core.now < job.start_ms + kUntilBarred;
+  return core.ClusterNow() < job.start_ms + kUntilBarred;
 }
 
 // The attempt is alive and the job is the one recorded for it.
@@ -166,13 +166,14 @@ void OnOwn(Core& core, ClusterJob job) {
   if (job.state == ClusterJobState::kPending) return OnPending(core, attempt, job);
   if (IsClosedByNobody(job) && MayRunOn(core, attempt)) return;
   // Of one that was barred nobody saw the run before.
-  const bool never_ran = HasEnded(job.state) && EndOf(attempt, job).start_ms == 0;
+  const bool never_ran =
+      HasEnded(job.state) && EndOf(attempt, job, core.clock_skew_ms).start_ms == 0;
   if (attempt.state == AttemptState::kStarting && !never_ran) {
     StartAttempt(core, attempt, job);
     attempt = *core.state.FindAttempt(ref);
   }
   if (HasEnded(job.state)) {
-    EndAttempt(core, attempt, EndOf(attempt, job));
+    EndAttempt(core, attempt, EndOf(attempt, job, core.clock_skew_ms));
     if (IsSpoilt(attempt)) HoldWithArray(core, ref, attempt.reason.fields.at("text"));
     if (attempt.reason.code == ReasonCode::kPlacementDiffers) {
       HoldForCluster(core, ref.job, ref.number,
@@ -191,6 +192,7 @@ void OnOwn(Core& core, ClusterJob job) {
   if (job.start_ms != 0 && job.start_ms != attempt.start_ms) {
     attempt.start_ms = job.start_ms;
     core.Put(attempt);
+    core.follow_changed = true;
   }
   FollowPlacement(core, attempt, job);
   core.follow[ref].lost_at_ms = 0;
@@ -377,6 +379,8 @@ void WarnOfSkew(Core& core, DurationMs skew_ms) {
 }
 
 void On(Core& core, const ClusterUp& event) {
+  if (core.clock_skew_ms != event.clock_skew_ms) core.follow_changed = true;
+  core.clock_skew_ms = event.clock_skew_ms;
   WarnOfSkew(core, event.clock_skew_ms);
   if (core.cluster_answers && core.cluster_version == event.version) return;
   if (!core.cluster_answers) {
@@ -428,7 +432,7 @@ TimeMs WhenAsked(const Core& core, const ClusterEvent& event) {
   TimeMs asked = 0;
   if (const auto* observed = std::get_if<Observed>(&event)) asked = observed->asked_ms;
   if (const auto* listing = std::get_if<Listing>(&event)) asked = listing->asked_ms;
-  return asked == 0 ? core.now : std::min(asked, core.now);
+  return (asked == 0 ? core.now : std::min(asked, core.now)) + core.clock_skew_ms;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "kezek/check.h"
 #include "scheduler/control/core.h"
 #include "scheduler/control/directory.h"
+#include "scheduler/control/host_parts.h"
 #include "scheduler/control/tag.h"
 
 namespace kezek::control {
@@ -256,7 +257,9 @@ Followed Core::FollowedOf(const Attempt& attempt) {
                attempt.state == AttemptState::kRunning,
                attempt.start_ms,
                {},
-               attempt.planned_ms};
+               attempt.planned_ms + clock_skew_ms,
+               {}};
+  if (attempt.start_ms == 0) job.planned = OnHosts(attempt.placement);
   std::string& tag = follow[attempt.ref].tag;
   if (tag.empty()) {
     tag = MakeTag(config.keyed_hash, state.installation(), attempt.epoch, attempt.ref,

@@ -99,7 +99,8 @@ struct Core {
   bool cluster_answers = false;
   bool nodes_seen = false;             // reported since it answers: what others use is known
   std::set<std::string> listed_nodes;  // when they were last reported
-  TimeMs asked_ms = 0;                 // when what the cluster tells just now was asked for
+  DurationMs clock_skew_ms = 0;        // how far its clock is ahead of ours
+  TimeMs asked_ms = 0;                 // by its clock: when what it tells just now was asked for
   TimeMs cluster_since_ms = 0;         // answers or is silent since then
   std::string cluster_version;
   TimeMs reconcile_at_ms = 0;
@@ -134,6 +135,7 @@ struct Core {
 
   // Time and ticks.
   TimeMs now = 0;
+  TimeMs ClusterNow() const { return now + clock_skew_ms; }
   TimeMs last_tick_ms = 0;
   std::int64_t tick = 0;
   std::int64_t keyed = 0;  // by the engine, when last reported

@@ -95,7 +95,7 @@ DurationMs LimitOf(const Core& core, const Attempt& attempt, const JobSpec& befo
   if (after.time_limit_ms == before.time_limit_ms || IsEnding(attempt)) return attempt.limit_ms;
   if (after.time_limit_ms >= attempt.limit_ms) return after.time_limit_ms;
   const bool runs = attempt.start_ms != 0;
-  const DurationMs run = runs ? std::max<DurationMs>(0, core.now - attempt.start_ms) : 0;
+  const DurationMs run = runs ? std::max<DurationMs>(0, core.ClusterNow() - attempt.start_ms) : 0;
   return std::min(attempt.limit_ms, std::max(after.time_limit_ms, WholeMinutes(run)));
 }
 

@@ -9,7 +9,8 @@
 namespace kezek::control {
 namespace {
 
-constexpr DurationMs kClocksDiffer = 2 * kSecondMs;  // the cluster's, in whole seconds, and ours
+// The cluster's clock, which has whole seconds, and ours, where they are taken for equal.
+constexpr DurationMs kClocksDiffer = 3 * kSecondMs;
 
 Reason FinishReason(ReasonCode code, const End& end) {
   Reason reason{code, {}};
@@ -77,8 +78,9 @@ bool EndsByItself(Ending ending) {
 
 AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
   // How a later run of the same job ended says nothing about ours.
-  if (job.restarts > 0 && attempt.ending == Ending::kRequeue) {
-    return job.node_failed ? AttemptOutcome::kNodeFailed : OutcomeOfEnding(attempt);
+  if (job.restarts > 0 && attempt.ending != Ending::kNone) {
+    const bool goes_on = attempt.ending == Ending::kRequeue || attempt.ending == Ending::kPreempt;
+    return goes_on && job.node_failed ? AttemptOutcome::kNodeFailed : OutcomeOfEnding(attempt);
   }
   switch (job.state) {
     case ClusterJobState::kCompleted:
@@ -105,12 +107,12 @@ AttemptOutcome OutcomeOf(const Attempt& attempt, const ClusterJob& job) {
 
 // What had ended by itself before Kezek decided to end it was not ended by that decision: the news
 // came late. A person's cancel stands. Of what Slurm requeued only the times of that run count.
-Ending EndingThatCounts(const Attempt& attempt, const ClusterJob& job) {
+Ending EndingThatCounts(const Attempt& attempt, const ClusterJob& job, DurationMs skew_ms) {
   if (attempt.ending == Ending::kCancel || attempt.ending == Ending::kRequeue) {
     return attempt.ending;
   }
   const TimeMs end_ms = job.run_end_ms != 0 ? job.run_end_ms : job.end_ms;
-  const bool before = end_ms != 0 && end_ms + kClocksDiffer < attempt.ending_since_ms;
+  const bool before = end_ms != 0 && end_ms - skew_ms + kClocksDiffer < attempt.ending_since_ms;
   if (attempt.ending != Ending::kNone && !before) return attempt.ending;
   return job.restarts > 0 ? Ending::kRequeue : Ending::kNone;
 }
@@ -230,10 +232,10 @@ bool WasBarred(const Attempt& attempt, const ClusterJob& job) {
 
 }  // namespace
 
-End EndOf(const Attempt& known, const ClusterJob& job) {
+End EndOf(const Attempt& known, const ClusterJob& job, DurationMs skew_ms) {
   if (WasBarred(known, job)) return EndOfLost(known);
   Attempt attempt = known;
-  attempt.ending = EndingThatCounts(known, job);
+  attempt.ending = EndingThatCounts(known, job, skew_ms);
   End end;
   end.start_ms = job.start_ms != 0 ? job.start_ms : attempt.start_ms;
   end.end_ms = std::max(job.end_ms, end.start_ms);

@@ -50,8 +50,9 @@ struct End {
 // cancelled for not starting and started all the same ran, and is requeued. What ended before Kezek
 // decided to end it ended as the cluster says. Times of a later run of the same job are not the
 // attempt's: it ended at its `end_ms`, or when it was last seen. Nor are those of a script that
-// found its attempt begun (kBegunBeforeSignal): what began first is lost.
-End EndOf(const Attempt& attempt, const ClusterJob& job);
+// found its attempt begun (kBegunBeforeSignal): what began first is lost. `skew_ms`: how far the
+// cluster's clock is ahead.
+End EndOf(const Attempt& attempt, const ClusterJob& job, DurationMs skew_ms = 0);
 // Neither the cluster nor its accounting knows it any more: closed when last seen alive.
 End EndOfLost(const Attempt& attempt);
 // The cluster never took it.

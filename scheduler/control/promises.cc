@@ -179,9 +179,10 @@ EndSignal SignalOf(const JobSpec& spec) {
 }
 
 // What runs has its grace, but not beyond its limit.
-TimeMs LastMoment(const Attempt& attempt, DurationMs grace_ms, TimeMs now) {
-  if (attempt.start_ms == 0 || attempt.end_ms != 0) return now;
-  return std::max(now, std::min(now + grace_ms, attempt.start_ms + attempt.limit_ms));
+TimeMs LastMoment(const Core& core, const Attempt& attempt, DurationMs grace_ms) {
+  if (attempt.start_ms == 0 || attempt.end_ms != 0) return core.now;
+  const TimeMs limit = attempt.start_ms - core.clock_skew_ms + attempt.limit_ms;
+  return std::max(core.now, std::min(core.now + grace_ms, limit));
 }
 
 // What it is told, and how long it has.
@@ -205,7 +206,7 @@ void Preempt1(Core& core, const engine::Preempt& preempt) {
   attempt.ending = Ending::kPreempt;
   attempt.ending_since_ms = core.now;
   attempt.preempted_for = preempt.for_row;
-  attempt.ends_by_ms = LastMoment(attempt, GraceOf(core, *job.spec), core.now);
+  attempt.ends_by_ms = LastMoment(core, attempt, GraceOf(core, *job.spec));
   Reason reason{ReasonCode::kPreempted, {}};
   if (const Job* other = core.state.FindJob(preempt.for_row)) {
     reason.fields["by"] = ForWhom(core, job.spec->project, other->spec->project);
@@ -253,7 +254,7 @@ void PutBack(Core& core, const AttemptRef& ref, Reason reason, std::string_view 
   Attempt attempt = *known;
   attempt.ending = Ending::kRequeue;
   attempt.ending_since_ms = core.now;
-  attempt.ends_by_ms = LastMoment(attempt, GraceOf(core, *job.spec), core.now);
+  attempt.ends_by_ms = LastMoment(core, attempt, GraceOf(core, *job.spec));
   attempt.reason = reason;
   core.Put(attempt);
   if (attempt.ends_by_ms > core.now) AddNotice(attempt, *job.spec, reason);
@@ -311,7 +312,7 @@ bool AttendGrace(Core& core, const AttemptRef& ref, FollowUp& follow) {
   if (!attempt.warned && follow.warn_at_ms == 0) {
     // Its time begins with the signal: after a crash, or while the cluster is silent, that is later
     // than it was decided.
-    const TimeMs by = LastMoment(attempt, GraceOf(core, spec), core.now);
+    const TimeMs by = LastMoment(core, attempt, GraceOf(core, spec));
     if (by > attempt.ends_by_ms) {
       attempt.ends_by_ms = by;
       core.Put(attempt);

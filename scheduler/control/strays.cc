@@ -83,6 +83,11 @@ void ReportStray(Core& core, const ClusterJob& job, const std::string& why) {
 }
 
 bool IsOurs(Core& core, const ClusterJob& job) {
+  const Attempt* attempt = core.state.FindAttempt(job.attempt);
+  const bool recorded = attempt != nullptr && attempt->cluster_job_id == job.id && job.id != 0;
+  // The run that was seen to begin is the attempt's, whatever its owner has it bear since.
+  const bool same_run = recorded && attempt->start_ms != 0 && job.start_ms == attempt->start_ms;
+  if (same_run && IsStill(core.FollowedOf(*attempt), job)) return true;
   switch (
       WhoseIs(core.config.keyed_hash, core.state.installation(), core.state.issued_epochs(), job)) {
     case Belongs::kYes:
@@ -93,9 +98,7 @@ bool IsOurs(Core& core, const ClusterJob& job) {
     case Belongs::kNo:
       break;
   }
-  const Attempt* attempt = core.state.FindAttempt(job.attempt);
-  return attempt != nullptr && attempt->cluster_job_id != 0 &&
-         IsStill(core.FollowedOf(*attempt), job);
+  return recorded && IsStill(core.FollowedOf(*attempt), job);
 }
 
 void OnLoaded(Core& core, const LoadedJobs& loaded) {

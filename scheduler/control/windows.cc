@@ -214,7 +214,7 @@ Result<CommandOutcome> ExecuteDeleteReservation(Core& core, const DeleteReservat
 
 std::optional<TimeMs> WindowAhead(const Core& core, const Attempt& attempt, const Job& job,
                                   DurationMs limit_ms) {
-  const TimeMs start = attempt.start_ms == 0 ? core.now : attempt.start_ms;
+  const TimeMs start = attempt.start_ms == 0 ? core.now : attempt.start_ms - core.clock_skew_ms;
   const TimeMs end = start + quota::HeldTime(limit_ms, core.config.charge);
   for (const auto& [name, one] : core.state.directory()->reservations) {
     const bool has =

@@ -345,7 +345,7 @@ void FakeSlurm::TryStart(FakeJob& job) {
 void FakeSlurm::Start(FakeJob& job) {
   if (job.spoilt && !job.released_by_hand && !job.disowned) {
     breaches_.push_back("released though it was not made as asked: " +
-                        ClusterName(job.submitted_for));
+                        ClusterName(job.submitted_for) + " as " + std::to_string(job.job.id));
   }
   if (on_start_) on_start_(job);
   job.process = true;

@@ -189,7 +189,14 @@ void FakeCluster::FindByName(const AttemptRef& attempt) {
        found.complete ? slurm_.RecordsOf(attempt) : std::vector<ClusterJob>{}) {
     const bool known = std::any_of(found.jobs.begin(), found.jobs.end(),
                                    [&](const ClusterJob& job) { return job.id == record.id; });
-    if (!known) found.jobs.push_back(record);
+    if (known) continue;
+    const FakeJob* shown = slurm_.Shown(record.id);
+    if (!HasEnded(record.state) && shown != nullptr) {  // its owner has named it anew
+      found.jobs.push_back(shown->job);
+      found.jobs.back().attempt = attempt;
+    } else if (record.state != ClusterJobState::kPending) {
+      found.jobs.push_back(record);
+    }
   }
   Tell(std::move(found));
 }

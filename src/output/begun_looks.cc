@@ -51,13 +51,17 @@ void BegunLooks::Run(const std::shared_ptr<Shared>& shared) {
     const Question question = shared->waiting.front();
     shared->waiting.pop_front();
     lock.unlock();
-    const bool begun = shared->look(question.first, question.second);
+    const std::optional<bool> begun = shared->look(question.first, question.second);
     lock.lock();
     shared->late = false;
     if (shared->asked.size() > kAnswersKept) {
       std::erase_if(shared->asked, [](const auto& one) { return one.second.has_value(); });
     }
-    shared->asked[question] = begun;
+    if (begun) {
+      shared->asked[question] = begun;
+    } else {
+      shared->asked.erase(question);
+    }
     shared->changed.notify_all();
   }
 }
@@ -70,14 +74,14 @@ std::optional<bool> BegunLooks::HasBegun(const AttemptRef& attempt, std::int64_t
     shared_->changed.notify_all();
   }
   std::optional<bool> begun;
-  const auto answered = [&] {
+  const auto looked = [&] {
     const auto found = shared_->asked.find(question);
     if (found != shared_->asked.end()) begun = found->second;
-    return begun.has_value();
+    return begun.has_value() || found == shared_->asked.end();
   };
-  if (!answered() && !shared_->late) {
+  if (!looked() && !shared_->late) {
     shared_->late =
-        !shared_->changed.wait_for(lock, std::chrono::milliseconds(patience_ms_), answered);
+        !shared_->changed.wait_for(lock, std::chrono::milliseconds(patience_ms_), looked);
   }
   if (begun) shared_->asked.erase(question);
   return begun;

@@ -14,9 +14,9 @@ namespace kezek::output {
 
 class BegunLooks {
  public:
-  // Under this id of the cluster; may block for ever. What it needs it must hold: a look that hangs
-  // outlives this object.
-  using Look = std::function<bool(const AttemptRef&, std::int64_t)>;
+  // Under this id of the cluster; none: it cannot tell. May block for ever. What it needs it must
+  // hold: a look that hangs outlives this object.
+  using Look = std::function<std::optional<bool>(const AttemptRef&, std::int64_t)>;
 
   // An answer is waited for so long at most.
   explicit BegunLooks(Look look, DurationMs patience_ms = 200);

@@ -144,10 +144,12 @@ OutputRoot::~OutputRoot() { ::close(fd_); }
 
 Result<JobId> OutputRoot::HighestJob() const { return output::HighestJob(fd_); }
 
-bool OutputRoot::HasBegun(const AttemptRef& attempt, std::int64_t cluster_job_id) const {
+std::optional<bool> OutputRoot::HasBegun(const AttemptRef& attempt,
+                                         std::int64_t cluster_job_id) const {
   const std::string file =
       OutputFolderOf(attempt) + "/" + std::string(kBegunFile) + std::to_string(cluster_job_id);
-  return ::faccessat(fd_, file.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+  if (::faccessat(fd_, file.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
+  return errno == ENOENT || errno == ENOTDIR ? std::optional(false) : std::nullopt;
 }
 
 Result<void> OutputRoot::Prepare(const AttemptRef& attempt, const std::string& unix_account) {

@@ -30,9 +30,10 @@ class OutputRoot final : public OutputFolders, public OutputReader {
   // The highest number of a job that has a folder here, whatever the database knows.
   Result<JobId> HighestJob() const;
 
-  // Whether the attempt's script ever began under this id of the cluster; false, too, where that is
-  // not known. Hangs with the file system: see begun_looks.h.
-  bool HasBegun(const AttemptRef& attempt, std::int64_t cluster_job_id) const;
+  // Whether the attempt's script ever began under this id of the cluster; false, too, where it has
+  // no folder. None: its folder cannot be looked into. Hangs with the file system: see
+  // begun_looks.h.
+  std::optional<bool> HasBegun(const AttemptRef& attempt, std::int64_t cluster_job_id) const;
 
   Result<void> Prepare(const AttemptRef& attempt, const std::string& unix_account) override;
   Result<OutputPiece> Read(const std::string& path, std::int64_t offset,

@@ -1,4 +1,5 @@
 // Jobs as slurmdbd keeps them.
+#include <map>
 #include <utility>
 
 #include "slurm/codec.h"
@@ -38,7 +39,8 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
   const std::string nodes = TextAt(entry, "nodes");
   const Json& time = ObjectAt(entry, "time");
   const bool taken_back = IsTakenBack(ObjectAt(entry, "state"));
-  const bool has_run = taken_back || *state != ClusterJobState::kPending;
+  const bool resized = IsResized(ObjectAt(entry, "state"));
+  const bool has_run = taken_back || resized || *state != ClusterJobState::kPending;
   if (has_run && !nodes.empty() && nodes != "None assigned") {
     job.start_ms = IntegerAt(time, "start") * kSecondMs;
     const Tres tres = ReadTres(ListAt(ObjectAt(entry, "tres"), "allocated"));
@@ -47,6 +49,7 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
     job.granted = EvenPlacement(nodes, tres.gpus);
   }
   if (taken_back) job.end_ms = IntegerAt(time, "end") * kSecondMs;
+  if (resized) live.resized_ms = IntegerAt(time, "end") * kSecondMs;
   if (HasEnded(*state)) {
     job.end_ms = IntegerAt(time, "end") * kSecondMs;
     ReadExitParts(ObjectAt(entry, "exit_code"), &job);
@@ -58,6 +61,18 @@ std::optional<LiveJob> ReadEndedJob(const Json& entry) {
     job.node_failed = *state == ClusterJobState::kCancelled && live.cancelled_by.empty();
   }
   return live;
+}
+
+// Of a job that was given fewer nodes while it ran the accounting of 24.11 and later has a record
+// for each size, one beginning as the other ends: by the first start all of them are one run.
+void JoinResized(std::vector<LiveJob>* records) {
+  std::map<std::pair<std::int64_t, TimeMs>, TimeMs> start_of;  // by id and end of the size before
+  for (LiveJob& record : *records) {
+    ClusterJob& job = record.job;
+    const auto before = start_of.find({job.id, job.start_ms});
+    if (before != start_of.end()) job.start_ms = before->second;
+    if (record.resized_ms != 0) start_of[{job.id, record.resized_ms}] = job.start_ms;
+  }
 }
 
 }  // namespace
@@ -77,6 +92,7 @@ Result<std::vector<LiveJob>> ParseAccounting(long status, std::string_view body)
     return Unusable(status, body, parsed);
   }
   if (unreadable) return Error{Code::kUnavailable, "slurmdbd: a job that cannot be read", {}};
+  JoinResized(&jobs);
   return jobs;
 }
 

@@ -139,6 +139,7 @@ struct LiveJob {
   std::string name;
   std::vector<NodeUse> uses;  // while it holds resources
   std::string cancelled_by;   // by the accounting
+  TimeMs resized_ms = 0;      // by the accounting: went on with other nodes; 0: did not
 };
 
 // The answer to GET /jobs or /job/{id}.

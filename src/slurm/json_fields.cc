@@ -57,6 +57,11 @@ RestError ReadError(const Json& entry) {
   return error;
 }
 
+bool Has(const Json& state, std::string_view word) {
+  const auto words = WordsAt(state, "current");
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 std::int64_t Integer(const Json& value, std::int64_t absent) {
   if (value.is_number_unsigned()) {  // Slurm's counters have 64 bits
     const auto unsigned_max = static_cast<std::uint64_t>(kIntegerMax);
@@ -293,10 +298,9 @@ Placement EvenPlacement(std::string_view host_list, std::int32_t gpus_in_all) {
   return placement;
 }
 
-bool IsTakenBack(const Json& state) {
-  const auto words = WordsAt(state, "current");
-  return std::find(words.begin(), words.end(), "REQUEUED") != words.end();
-}
+bool IsTakenBack(const Json& state) { return Has(state, "REQUEUED"); }
+
+bool IsResized(const Json& state) { return Has(state, "RESIZING"); }
 
 bool MayBeOurs(const Json& entry) {
   return entry.is_object() && ParseClusterName(TextAt(entry, "name")).has_value();

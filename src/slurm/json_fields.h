@@ -82,6 +82,8 @@ void ReadExitParts(const Json& exit, ClusterJob* job);
 // Of a record's state in the accounting, in either form: a run that Slurm has taken back. It has
 // ended, though the job may wait for its next.
 bool IsTakenBack(const Json& state);
+// One that went on with other nodes, which is another record.
+bool IsResized(const Json& state);
 
 // Whether a job that cannot be read bears a name of Kezek's: then the rest proves nothing either.
 bool MayBeOurs(const Json& entry);

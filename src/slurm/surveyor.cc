@@ -239,19 +239,23 @@ bool Surveyor::AddFirstRun(ClusterJob* job) {
   return TellsNoMore(job->attempt, records.has_value());
 }
 
-// Whether the accounting, which has no record of an end, will have none any more: one that does not
-// answer may have it. Else it is asked again after a while.
-bool Surveyor::TellsNoMore(const AttemptRef& attempt, bool answers) {
+// Whether what is still to be known of it has been asked for as long as may be. Else it is asked
+// again after a while.
+bool Surveyor::WaitedLong(const AttemptRef& attempt, DurationMs again_ms) {
   const TimeMs now = SteadyMs();
-  look_again_[attempt] = now + kMissingAgain;
-  if (!answers) {
-    missing_since_.erase(attempt);
-    return false;
-  }
+  look_again_[attempt] = now + again_ms;
   const TimeMs since = missing_since_.emplace(attempt, now).first->second;
-  if (now - since >= options_.accounting_patience_ms) return true;
+  return now - since >= options_.accounting_patience_ms;
+}
+
+// Whether the accounting, which has no record of an end, will have none any more: one that does not
+// answer may have it.
+bool Surveyor::TellsNoMore(const AttemptRef& attempt, bool answers) {
+  if (!answers) missing_since_.erase(attempt);
+  if (WaitedLong(attempt, kMissingAgain)) return answers;
   // Runs of a second or two may have no record at all: with no news on its way none will come.
-  return now - since >= kNoRecordComes && !AccountingLags();
+  const bool none = answers && SteadyMs() - missing_since_.at(attempt) >= kNoRecordComes;
+  return none && !AccountingLags();
 }
 
 // Cancelled in its first run: whether its script had begun. None: it is not known yet.
@@ -277,18 +281,18 @@ std::optional<bool> Surveyor::RefusedByNode(const ClusterJob& job) {
       });
   if (told) return true;
   const auto began = HasBegun(job);
-  if (!began) look_again_[job.attempt] = SteadyMs() + kBegunAgain;
-  if (!began) return std::nullopt;
+  if (!began) return WaitedLong(job.attempt, kBegunAgain) ? std::optional(false) : std::nullopt;
   if (*began) return false;
   const auto records = AskAccounting("/job/" + std::to_string(job.id));
-  if (records) {
-    for (const LiveJob& record : *records) {
-      const bool its = record.job.start_ms == job.start_ms && HasEnded(record.job.state);
-      // By nobody: a slurmctld that was killed has forgotten by whom.
-      if (its) return record.cancelled_by == kRoot || record.cancelled_by.empty();
-    }
+  if (!records) {
+    // Its GPUs are held meanwhile: not for hours. It has not run, and may run again.
+    return WaitedLong(job.attempt, kMissingAgain) ? std::optional(true) : std::nullopt;
   }
-  // Its GPUs are held meanwhile, also where it was Kezek that cancelled it: not for hours.
+  for (const LiveJob& record : *records) {
+    const bool its = record.job.start_ms == job.start_ms && HasEnded(record.job.state);
+    // By nobody: a slurmctld that was killed has forgotten by whom.
+    if (its) return record.cancelled_by == kRoot || record.cancelled_by.empty();
+  }
   return TellsNoMore(job.attempt, true) ? std::optional(false) : std::nullopt;
 }
 
@@ -364,7 +368,7 @@ bool Surveyor::LookAt(const Followed& job, bool always) {
   if (answer) {
     for (const auto& live : answer->jobs) {
       if (live.job.id != job.cluster_job_id) continue;
-      if (live.job.attempt != job.attempt && !IsStill(job, live.job)) continue;
+      if (!IsIt(job, live.job)) continue;
       auto news = watch_.Take(live);
       if (news && news->restarts > 0) SurveyNodes(true);
       if (!news && always) {

@@ -103,6 +103,7 @@ class Surveyor {
   bool Tell(ClusterJob job, TimeMs asked_ms);
   bool AddFirstRun(ClusterJob* job);
   bool TellsNoMore(const AttemptRef& attempt, bool answers);
+  bool WaitedLong(const AttemptRef& attempt, DurationMs again_ms);
   std::optional<bool> HasBegun(const ClusterJob& job) const;
   std::optional<bool> RefusedByNode(const ClusterJob& job);
   bool Complete(ClusterJob* job);

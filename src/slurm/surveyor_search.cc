@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <optional>
 #include <utility>
 
 #include "slurm/codec.h"
@@ -22,6 +23,18 @@ std::string QueryDay(TimeMs time) {
   return text.data();
 }
 
+// A record of the accounting that has not ended, as slurmctld has it: its owner may have named it
+// anew since. None: it waits, says the accounting, and slurmctld does not know it.
+std::optional<ClusterJob> AsItIs(const std::vector<LiveJob>& listing, const ClusterJob& record) {
+  for (const auto& live : listing) {
+    if (live.job.id != record.id) continue;
+    ClusterJob job = live.job;
+    job.attempt = record.attempt;
+    return job;
+  }
+  return record.state == ClusterJobState::kPending ? std::nullopt : std::optional(record);
+}
+
 }  // namespace
 
 void Surveyor::NothingFound(const std::vector<AttemptRef>& searches) {
@@ -40,7 +53,10 @@ void Surveyor::SearchFor(const AttemptRef& attempt) {
   for (const auto& record : records ? *records : std::vector<LiveJob>{}) {
     const bool known = std::any_of(found.jobs.begin(), found.jobs.end(),
                                    [&](const ClusterJob& job) { return job.id == record.job.id; });
-    if (record.job.attempt == attempt && !known) found.jobs.push_back(record.job);
+    if (record.job.attempt != attempt || known) continue;
+    auto job =
+        HasEnded(record.job.state) ? std::optional(record.job) : AsItIs(listing_, record.job);
+    if (job) found.jobs.push_back(*std::move(job));
   }
   sink_(std::move(found));
 }

@@ -24,19 +24,26 @@ void CarryGrants(const ClusterJob& before, ClusterJob* now) {
   }
 }
 
-bool IsIt(const Followed& known, const ClusterJob& seen) {
-  return seen.attempt == known.attempt || IsStill(known, seen);
-}
-
 // A copy of the database that is lost gave the same number, and Slurm had the id before: a record
 // of that run bears the same name.
 bool RanBefore(const Followed& known, const ClusterJob& run) {
   constexpr DurationMs kClocksApart = 10 * kSecondMs;
-  return known.planned_ms != 0 && run.start_ms != 0 &&
-         run.start_ms + kClocksApart < known.planned_ms;
+  if (run.start_ms == 0 || run.start_ms == known.start_ms) return false;
+  return known.planned_ms != 0 && run.start_ms + kClocksApart < known.planned_ms;
+}
+
+// Whether it bears the attempt's own name, rather than is taken for it by its times.
+bool BearsItsName(const Followed& known, const LiveJob& record) {
+  return record.job.attempt == known.attempt;
 }
 
 }  // namespace
+
+bool IsIt(const Followed& known, const ClusterJob& seen) {
+  const bool others = !known.unix_account.empty() && !seen.unix_account.empty() &&
+                      seen.unix_account != known.unix_account;
+  return (seen.attempt == known.attempt && !others) || IsStill(known, seen);
+}
 
 Watch::Watch(std::string tag_prefix) : tag_prefix_(std::move(tag_prefix)) {}
 
@@ -202,7 +209,7 @@ std::optional<LiveJob> Watch::EndIn(const std::vector<LiveJob>& records,
     if (RanBefore(job, record.job) || !IsIt(job, record.job)) continue;
     if (!job.unix_account.empty() && record.job.unix_account != job.unix_account) continue;
     if (job.start_ms != 0 && record.job.start_ms == job.start_ms) return record;
-    if (!end) end = record;
+    if (!end || (BearsItsName(job, record) && !BearsItsName(job, *end))) end = record;
   }
   if (!end) return end;
   // Of a later run, which may never have begun.

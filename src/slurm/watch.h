@@ -18,6 +18,10 @@ namespace kezek::slurm {
 
 using GpusOfNodes = std::map<std::string, std::set<std::int32_t>>;
 
+// Whether what is seen is the job that is followed: it is named so and its owner's, or it still is
+// by its times.
+bool IsIt(const Followed& known, const ClusterJob& seen);
+
 class Watch {
  public:
   // `tag_prefix` is what the tags of this database begin with.

@@ -132,6 +132,24 @@ TEST_F(AbsenceTest, AClockThatIsOffIsSaidOnce) {
   EXPECT_EQ(warnings(-7000), 1);
 }
 
+// Its start is by the cluster's clock, its limit is a time.
+TEST_F(AbsenceTest, AClockThatIsOffShortensNoLimit) {
+  constexpr DurationMs kBehind = 5 * kMinuteMs;
+  desk.Offer(ClusterUp{"test", -kBehind});
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Started(job, 900);
+  ClusterJob seen = desk.Seen(ref, 900, ClusterJobState::kRunning);
+  seen.start_ms = desk.now - kBehind;
+  desk.Offer(Observed{seen});
+  desk.Step();
+  const DurationMs limit = desk.Of(ref).limit_ms;
+  desk.Step(limit - kBehind);
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
+  EXPECT_EQ(desk.Of(ref).last_seen_ms, seen.start_ms) << "by the cluster's clock, too";
+  desk.Step(kBehind);
+  EXPECT_EQ(desk.Of(ref).ending, Ending::kTimeLimit);
+}
+
 TEST_F(AbsenceTest, AnEndWhileKezekWasAwayIsTakenAsItWas) {
   const JobId job = desk.Submit([](JobSpec& spec) {
     spec.requeue = true;

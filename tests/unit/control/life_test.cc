@@ -169,7 +169,7 @@ TEST(LifeTest, AnEndBeforeTheDecisionToEndItIsTheClustersOwn) {
   EXPECT_EQ(EndOf(attempt, job).reason.code, ReasonCode::kCancelledByUser);
   EXPECT_EQ(outcome(Ending::kPreempt, ClusterJobState::kFailed, 30'000), AttemptOutcome::kFailed);
   // As near as the clocks are to each other, and later: by Kezek's hand.
-  EXPECT_EQ(outcome(Ending::kTimeLimit, ClusterJobState::kCancelled, 58'000),
+  EXPECT_EQ(outcome(Ending::kTimeLimit, ClusterJobState::kCancelled, 57'000),
             AttemptOutcome::kTimedOut);
   EXPECT_EQ(outcome(Ending::kPreempt, ClusterJobState::kFailed, 61'000),
             AttemptOutcome::kPreempted);
@@ -195,6 +195,50 @@ TEST(LifeTest, WhatWasTakenBackBeforeTheDecisionToEndItIsRequeued) {
   EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kNodeFailed);
   job.run_end_ms = 59'000;
   EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kTimedOut);
+}
+
+// The script of a later run finds that its attempt has begun, and ends well at once.
+TEST(LifeTest, TheEndOfALaterRunIsNoSuccess) {
+  using enum AttemptOutcome;
+  Attempt attempt;
+  attempt.start_ms = 1000;
+  attempt.ending_since_ms = 29'000;
+  ClusterJob job;
+  job.state = ClusterJobState::kCompleted;
+  job.restarts = 1;
+  job.run_start_ms = 1000;
+  job.run_end_ms = 30'000;
+  job.start_ms = 150'000;
+  job.end_ms = 151'000;
+  const auto outcome = [&](Ending ending) {
+    attempt.ending = ending;
+    return EndOf(attempt, job).outcome;
+  };
+  EXPECT_EQ(outcome(Ending::kPreempt), kPreempted);
+  EXPECT_EQ(outcome(Ending::kTimeLimit), kTimedOut);
+  EXPECT_EQ(outcome(Ending::kLaunchTimeout), kRequeued);
+  EXPECT_EQ(outcome(Ending::kRequeue), kRequeued);
+  EXPECT_EQ(outcome(Ending::kCancel), kCancelled);
+  EXPECT_EQ(outcome(Ending::kNone), kRequeued);
+  job.node_failed = true;
+  EXPECT_EQ(outcome(Ending::kPreempt), kNodeFailed);
+  EXPECT_EQ(outcome(Ending::kCancel), kCancelled) << "it is not to run again";
+  EXPECT_EQ(EndOf(attempt, job).end_ms, 30'000);
+}
+
+TEST(LifeTest, WhatEndedBeforeADecisionIsToldByOneClock) {
+  Attempt attempt;
+  attempt.start_ms = 1000;
+  attempt.ending = Ending::kPreempt;
+  attempt.ending_since_ms = 60'000;
+  ClusterJob job;
+  job.state = ClusterJobState::kCancelled;
+  job.start_ms = 1000;
+  job.end_ms = 51'000;  // a second later, by a clock that is 10 s behind
+  EXPECT_EQ(EndOf(attempt, job).outcome, AttemptOutcome::kCancelled);
+  EXPECT_EQ(EndOf(attempt, job, -10'000).outcome, AttemptOutcome::kPreempted);
+  job.end_ms = 65'000;  // before, by one that is 10 s ahead
+  EXPECT_EQ(EndOf(attempt, job, 10'000).outcome, AttemptOutcome::kCancelled);
 }
 
 TEST(LifeTest, WhatIsLostEndsWhenLastSeen) {

@@ -46,6 +46,20 @@ TEST_F(OwnersHandTest, WhatIsNamedAnewStaysTheAttempts) {
   EXPECT_EQ(desk.Row(job).state, JobState::kSucceeded);
 }
 
+// Also one that this database would explain as another attempt's, or as lost.
+TEST_F(OwnersHandTest, TheRunThatWasSeenIsTheAttemptsUnderAnyTag) {
+  const JobId job = desk.Submit();
+  const AttemptRef ref = desk.Running(job, 900);
+  ClusterJob ended = desk.Seen(ref, 900, ClusterJobState::kCompleted);
+  ended.tag = MakeTag(desk.config.keyed_hash, "inst", 7, ref, ended.unix_account);
+  ended.start_ms = desk.Of(ref).start_ms;
+  ended.end_ms = ended.start_ms + 1000;
+  desk.Offer(Observed{ended});
+  desk.Step(1000);
+  EXPECT_EQ(desk.Row(job).state, JobState::kSucceeded);
+  EXPECT_TRUE(DeskOfOne::All<CancelAction>(desk.Step()).empty());
+}
+
 // Whether the run is ended, and what follows is held.
 bool IsEnded(const std::function<void(JobSpec&)>& spec,
              const std::function<void(ClusterJob&)>& by_its_owner) {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -80,6 +81,18 @@ TEST_F(BegunLooksTest, OneThatHangsKeepsNobody) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_EQ(begun, true);
+}
+
+TEST_F(BegunLooksTest, WhatCannotBeToldIsAskedAgain) {
+  std::atomic<int> looks = 0;
+  BegunLooks asked(
+      [&looks](const AttemptRef&, std::int64_t) {
+        return ++looks < 3 ? std::nullopt : std::optional(true);
+      },
+      60'000);
+  EXPECT_EQ(asked.HasBegun(kOne, 9), std::nullopt);
+  EXPECT_EQ(asked.HasBegun(kOne, 9), std::nullopt);
+  EXPECT_EQ(asked.HasBegun(kOne, 9), true);
 }
 
 TEST_F(BegunLooksTest, ALookThatHangsIsLeftBehind) {

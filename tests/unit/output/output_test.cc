@@ -125,10 +125,14 @@ TEST_F(OutputTest, PreparingTwiceIsNoError) {
 
 TEST_F(OutputTest, WhatHasBegunIsToldByItsFile) {
   Prepare();
-  EXPECT_FALSE(output_->HasBegun(kAttempt, 12));
+  EXPECT_EQ(output_->HasBegun(kAttempt, 12), false);
   ASSERT_TRUE(As(JobUser(), [&] { return Write(Folder() + "/.begun-12", ""); }));
-  EXPECT_TRUE(output_->HasBegun(kAttempt, 12));
-  EXPECT_FALSE(output_->HasBegun(kAttempt, 13)) << "of a history that was lost";
+  EXPECT_EQ(output_->HasBegun(kAttempt, 12), true);
+  EXPECT_EQ(output_->HasBegun(kAttempt, 13), false) << "of a history that was lost";
+  fs::remove_all(Folder());
+  EXPECT_EQ(output_->HasBegun(kAttempt, 12), false) << "nothing can have begun without it";
+  fs::create_symlink(Folder(), Folder());
+  EXPECT_EQ(output_->HasBegun(kAttempt, 12), std::nullopt) << "it cannot be looked into";
 }
 
 TEST_F(OutputTest, TheHighestJobIsThatOfAFolder) {

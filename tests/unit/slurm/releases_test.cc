@@ -6,6 +6,7 @@
 #include <string>
 
 #include "slurm/codec.h"
+#include "slurm/watch.h"
 #include "tests/unit/slurm/fixture.h"
 
 namespace kezek::slurm {
@@ -130,6 +131,31 @@ TEST_P(ReleaseTest, TheAccounting) {
   const auto nothing = ParseAccounting(none.status, none.body);
   ASSERT_TRUE(nothing);
   EXPECT_TRUE(nothing->empty());
+}
+
+// Given fewer nodes while it runs. 22.05 keeps the start, later ones begin a record at that moment.
+TEST(Releases, ARunThatWasResizedIsOneRun) {
+  const std::string both = R"({"jobs":[
+      {"job_id":9,"name":"kezek-5-1","user":"a","nodes":"n[1-2]",
+       "state":{"current":["PENDING","RESIZING"]},"time":{"start":100,"end":160}},
+      {"job_id":9,"name":"kezek-5-1","user":"a","nodes":"n1",
+       "state":{"current":["PENDING","RESIZING"]},"time":{"start":160,"end":170}},
+      {"job_id":9,"name":"kezek-5-1","user":"a","nodes":"n1",
+       "state":{"current":["COMPLETED"]},"time":{"start":170,"end":200}}]})";
+  const auto records = ParseAccounting(200, both);
+  ASSERT_TRUE(records);
+  const AttemptRef attempt{{JobId{5}, kNoElement}, 1};
+  Watch watch("inst");
+  for (const TimeMs seen : {100 * kSecondMs, TimeMs{0}}) {
+    const Followed followed{attempt, 9, "a", true, seen};
+    watch.Follow({followed});
+    const auto end = watch.EndIn(*records, followed);
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->job.restarts, 0) << "it was not requeued";
+    EXPECT_EQ(end->job.state, ClusterJobState::kCompleted);
+    EXPECT_EQ(end->job.start_ms, 100 * kSecondMs);
+    EXPECT_EQ(end->job.end_ms, 200 * kSecondMs);
+  }
 }
 
 // GET /jobs/state came after v0.0.38.

@@ -103,5 +103,45 @@ TEST_F(SurveyorTest, EachReleasePaysForAReading) {
   Delay("/slurm/v0.0.38/jobs", 0);
 }
 
+TEST_F(SurveyorTest, SearchSaysWhetherBothAnswered) {
+  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"PENDING")"));
+  Answer("/slurmdb/v0.0.38/jobs", 200, Record9("COMPLETED"));
+  Start();
+  surveyor_->Find(kAttempt);
+  auto found = Wait<FoundByName>();
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->complete);
+  ASSERT_EQ(found->jobs.size(), 1U) << "the live one, once";
+  EXPECT_EQ(found->jobs.front().state, ClusterJobState::kPending);
+  Answer("/slurmdb/v0.0.38/jobs", 200, "");
+  surveyor_->Find(kAttempt);
+  found = Wait<FoundByName>();
+  ASSERT_TRUE(found);
+  EXPECT_FALSE(found->complete);
+  EXPECT_EQ(found->jobs.size(), 1U);
+}
+
+// A record that waits does not tell what its job is now: slurmctld does, under whatever name.
+TEST_F(SurveyorTest, SearchTakesWhatWaitsAsSlurmctldHasIt) {
+  std::string renamed = JobsBody(R"("job_state":"PENDING","priority":0)");
+  const std::string name = R"("kezek-5-1")";
+  renamed.replace(renamed.find(name), name.size(), R"("mine")");
+  Answer("/slurm/v0.0.38/jobs", 200, renamed);
+  Answer("/slurmdb/v0.0.38/jobs", 200, Record9("PENDING"));
+  Start();
+  surveyor_->Find(kAttempt);
+  auto found = Wait<FoundByName>();
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->jobs.size(), 1U);
+  EXPECT_EQ(found->jobs.front().attempt, kAttempt);
+  EXPECT_TRUE(found->jobs.front().held) << "it was never released";
+  Answer("/slurm/v0.0.38/jobs", 200, R"({"jobs":[]})");
+  surveyor_->Find(kAttempt);
+  found = Wait<FoundByName>();
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->complete);
+  EXPECT_TRUE(found->jobs.empty()) << "slurmctld does not know it";
+}
+
 }  // namespace
 }  // namespace kezek::slurm

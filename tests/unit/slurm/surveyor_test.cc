@@ -293,6 +293,16 @@ TEST_F(SurveyorRefusalTest, WhileTheAccountingDoesNotTellOrHasItRunningItIsWaite
   EXPECT_TRUE(IsTheMachines());
 }
 
+TEST_F(SurveyorRefusalTest, WithoutAccountingWhatNeverBeganIsTheMachinesInTheEnd) {
+  has_begun_ = [](const AttemptRef&, std::int64_t) { return false; };
+  Answer("/slurm/v0.0.38/jobs", 200, Cancelled());
+  Answer("/slurm/v0.0.38/job/9", 200, Cancelled());
+  Answer("/slurmdb/v0.0.38/job/9", 200, "");
+  Start(kSecondMs);
+  surveyor_->Follow({kFollowed});
+  EXPECT_TRUE(IsTheMachines());
+}
+
 TEST_F(SurveyorRefusalTest, SlurmctldHasForgottenIt) {
   has_begun_ = [](const AttemptRef&, std::int64_t) { return false; };
   Answer("/slurmdb/v0.0.38/job/9", 200, EndedBy("root"));
@@ -392,24 +402,6 @@ TEST_F(SurveyorTest, NodesAreReportedWhenItIsKnownWhoseJobsRunThere) {
   nodes = Wait<NodesObserved>();
   ASSERT_TRUE(nodes);
   EXPECT_EQ(nodes->nodes.at(0).foreign_gpus, 3);
-}
-
-TEST_F(SurveyorTest, SearchSaysWhetherBothAnswered) {
-  Answer("/slurm/v0.0.38/jobs", 200, JobsBody(R"("job_state":"PENDING")"));
-  Answer("/slurmdb/v0.0.38/jobs", 200, Record9("COMPLETED"));
-  Start();
-  surveyor_->Find(kAttempt);
-  auto found = Wait<FoundByName>();
-  ASSERT_TRUE(found);
-  EXPECT_TRUE(found->complete);
-  ASSERT_EQ(found->jobs.size(), 1U) << "the live one, once";
-  EXPECT_EQ(found->jobs.front().state, ClusterJobState::kPending);
-  Answer("/slurmdb/v0.0.38/jobs", 200, "");
-  surveyor_->Find(kAttempt);
-  found = Wait<FoundByName>();
-  ASSERT_TRUE(found);
-  EXPECT_FALSE(found->complete);
-  EXPECT_EQ(found->jobs.size(), 1U);
 }
 
 // It was upgraded meanwhile: other paths, and other forms of the same.

@@ -226,6 +226,62 @@ TEST(Watch, WhatRanBeforeAnAttemptWasPlannedIsAnothers) {
   EXPECT_TRUE(watch.EndIn({record}, followed));
 }
 
+// By a clock that is minutes behind ours: the run that was seen to begin is no other.
+TEST(Watch, TheRunThatWasSeenIsNotAnothersForItsClock) {
+  Watch watch("inst");
+  const Followed followed{kFirst, 10, "a", true, kHourMs - kMinuteMs, "tag", kHourMs};
+  watch.Follow({followed});
+  LiveJob record = Live(10, kFirst, ClusterJobState::kCompleted);
+  record.job.unix_account = "a";
+  record.job.start_ms = kHourMs - kMinuteMs;
+  record.job.end_ms = kHourMs;
+  EXPECT_TRUE(watch.EndIn({record}, followed));
+  EXPECT_TRUE(IsStill(followed, record.job));
+}
+
+// Before its start is known: an id that was given anew, to another job of the same user.
+TEST(Watch, AStrangerUnderTheIdOfWhatHasNotStartedIsToldByItsNodes) {
+  Followed followed{kFirst, 10, "a", false, 0, "tag", 0};
+  followed.planned = {{"n01", 2, {}}};
+  LiveJob seen = Live(10, AttemptRef{}, ClusterJobState::kRunning);
+  seen.job.unix_account = "a";
+  seen.job.tag = "";
+  EXPECT_TRUE(IsStill(followed, seen.job)) << "its owner has named it anew, and taken its tag off";
+  seen.job.granted = {{"n02", 2, {}}};
+  EXPECT_FALSE(IsStill(followed, seen.job));
+  seen.job.granted = {{"n01", 1, {}}};
+  EXPECT_FALSE(IsStill(followed, seen.job));
+  seen.job.tag = "tag";
+  EXPECT_TRUE(IsStill(followed, seen.job));
+  seen.job.tag = "";
+  seen.job.state = ClusterJobState::kPending;
+  seen.job.asked = Placement{};  // for any nodes
+  EXPECT_FALSE(IsStill(followed, seen.job));
+  seen.job.asked = followed.planned;
+  EXPECT_TRUE(IsStill(followed, seen.job));
+}
+
+TEST(Watch, OfSeveralRecordsTheOneOfItsNameIsItsEnd) {
+  Watch watch("inst");
+  const Followed followed{kFirst, 10, "a", false};
+  watch.Follow({followed});
+  LiveJob other = Live(10, AttemptRef{}, ClusterJobState::kCompleted);
+  LiveJob own = Live(10, kFirst, ClusterJobState::kCancelled);
+  other.job.unix_account = own.job.unix_account = "a";
+  const auto end = watch.EndIn({other, own}, followed);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->job.state, ClusterJobState::kCancelled);
+}
+
+TEST(Watch, AnotherUsersJobIsNotOursForItsName) {
+  const Followed followed{kFirst, 10, "a", true};
+  LiveJob seen = Live(10, kFirst, ClusterJobState::kRunning);
+  seen.job.unix_account = "b";
+  EXPECT_FALSE(IsIt(followed, seen.job));
+  seen.job.unix_account = "a";
+  EXPECT_TRUE(IsIt(followed, seen.job));
+}
+
 TEST(Watch, AJobThatItsOwnerNamedAnewIsStillTheJob) {
   Watch watch("inst");
   watch.Follow({{kFirst, 10, "a", true, 5000}});
