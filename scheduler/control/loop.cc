@@ -89,11 +89,10 @@ Result<RoundReport> Loop::RunOnce(TimeMs now) {
   for (Input& input : inputs_) controller_->Offer(std::move(input));
   inputs_.clear();
   Ready ready = controller_->Step(now);
-  if (!ready.changes.empty()) {
-    const Result<void> committed = store_->Commit(ready.changes);
-    if (!committed && committed.error().code == Code::kAborted) return committed.error();
-    if (!committed) return Restart(now, committed.error());
-  }
+  // Also without changes: submissions alone may have shown the store that it has to lead again.
+  const Result<void> committed = store_->Commit(ready.changes);
+  if (!committed && committed.error().code == Code::kAborted) return committed.error();
+  if (!committed) return Restart(now, committed.error());
   controller_->CommitDone();
   if (controller_->view() != published_) {
     published_ = controller_->view();

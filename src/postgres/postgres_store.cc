@@ -1,6 +1,7 @@
 #include "postgres/postgres_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -78,6 +79,7 @@ class PostgresStore::Committer {
   }
 
   Result<void> Commit(const Changes& changes) {
+    if (changes.empty() && leads_) return {};
     auto item = std::make_unique<Item>();
     item->write.calls = EncodeChanges(changes);
     item->write.bytes = BytesOf(item->write.calls);
@@ -175,6 +177,7 @@ class PostgresStore::Committer {
   Items TakeAll();  // under the lock
 
   const StoreOptions options_;
+  std::atomic<bool> leads_{false};            // or waits for a database that is away
   Session session_;                           // the committer's thread only
   std::unique_ptr<pqxx::connection> loader_;  // the controller's thread only
 
@@ -209,7 +212,9 @@ void PostgresStore::Committer::Loop() {
     for (const ItemPtr& item : refused) item->Answer();
     if (lead != nullptr) {
       herald_.Finish();  // what the snapshot holds is not said after it
-      lead->set_value(session_.Lead());
+      auto led = session_.Lead();
+      leads_ = led.has_value();
+      lead->set_value(std::move(led));
     }
     if (!group.empty()) WriteItems(std::move(group));
     Busy(false);
@@ -254,10 +259,9 @@ Items PostgresStore::Committer::TakeAll() {
 }
 
 void PostgresStore::Committer::WriteItems(Items group) {
-  if (session_.state() == Session::State::kDeposed) {
-    return Refuse(std::move(group), {Code::kAborted, "another kezekd leads now", {}});
+  if (session_.state() != Session::State::kLeads) {
+    return Refuse(std::move(group), session_.Refusal());
   }
-  if (session_.state() != Session::State::kLeads) return Refuse(std::move(group), NoDatabase());
   std::vector<Write*> writes;
   writes.reserve(group.size());
   for (const ItemPtr& item : group) writes.push_back(&item->write);
@@ -265,6 +269,7 @@ void PostgresStore::Committer::WriteItems(Items group) {
   auto committed = session_.WriteGroup(writes);
   Measure(writes, begun);
   if (session_.state() == Session::State::kInDoubt) committed = Recover(writes);
+  leads_ = session_.state() == Session::State::kLeads;
   herald_.Say(std::move(committed), std::move(group));
 }
 
@@ -369,10 +374,7 @@ PostgresStore::~PostgresStore() = default;
 
 Result<Snapshot> PostgresStore::Lead() { return committer_->Lead(); }
 
-Result<void> PostgresStore::Commit(const Changes& changes) {
-  if (changes.empty()) return {};
-  return committer_->Commit(changes);
-}
+Result<void> PostgresStore::Commit(const Changes& changes) { return committer_->Commit(changes); }
 
 Result<std::vector<JobPayload>> PostgresStore::LoadPayloads(const std::vector<JobId>& jobs) {
   return committer_->LoadPayloads(jobs);

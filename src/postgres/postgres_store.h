@@ -51,6 +51,8 @@ class PostgresStore : public StateStore, public SubmitStore {
   PostgresStore& operator=(const PostgresStore&) = delete;
 
   Result<Snapshot> Lead() override;
+  // Of no changes it only says whether this store leads still: submissions alone may have shown
+  // that it does not.
   Result<void> Commit(const Changes& changes) override;
   // Both on the caller's thread, with a connection of its own.
   Result<std::vector<JobPayload>> LoadPayloads(const std::vector<JobId>& jobs) override;
