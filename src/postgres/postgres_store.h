@@ -35,7 +35,8 @@ struct StoreOptions {
   std::shared_ptr<const Cipher> cipher;
   // The highest number of a job that was ever handed over, as is known beside the database: one
   // that was restored has forgotten some, and theirs are not given again. Asked for when it begins
-  // to lead; empty: there is none.
+  // to lead, with the leader's lock held: it must not hang. Empty: there is none. On an error the
+  // lock is let go.
   std::function<Result<JobId>()> highest_job;
   DurationMs patience_ms = 2'000;  // without a database, before what waits is UNAVAILABLE
   Meter* meter = nullptr;          // told of every transaction; outlives the store; null: nobody

@@ -83,6 +83,13 @@ TimeMs Session::Now(const Counters& counters) {
   return std::max(clock_.Now(), counters.last_time_ms);
 }
 
+// The lock goes with the connection: another, on a host where nothing hangs, may lead.
+Error Session::GiveUp(const Error& error) {
+  connection_.reset();
+  state_ = State::kFollower;
+  return error;
+}
+
 Result<Snapshot> Session::Lead() {
   if (state_ == State::kDeposed) return Refusal();
   try {
@@ -90,11 +97,11 @@ Result<Snapshot> Session::Lead() {
     if (!TakeLock()) return Error{Code::kUnavailable, "another kezekd leads", {}};
     if (options_.cipher != nullptr) {
       const auto prepared = PrepareEnvironments(*connection_, *options_.cipher);
-      if (!prepared) return prepared.error();
+      if (!prepared) return GiveUp(prepared.error());
     }
     Result<JobId> highest = JobId{};
     if (options_.highest_job) highest = options_.highest_job();
-    if (!highest) return highest.error();
+    if (!highest) return GiveUp(highest.error());
     const std::int64_t epoch = IssueEpoch();
     Snapshot snapshot;
     {

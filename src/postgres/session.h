@@ -82,6 +82,7 @@ class Session {
   std::int64_t StoredEpoch(pqxx::transaction_base& work);
   TimeMs Now(const Counters& counters);
   void KeepPlans();
+  Error GiveUp(const Error& error);
   struct KnownRow {
     std::int64_t id = 0;
     bool same = true;

@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "output/highest_look.h"
 #include "tests/pg/store_fixture.h"
 #include "tests/support/random_values.h"
 
@@ -72,6 +73,37 @@ TEST(LeaderTest, LeadingAgainGoesOn) {
   ASSERT_TRUE(first.has_value() && second.has_value());
   EXPECT_GT(second->epoch, first->epoch);
   EXPECT_TRUE(store.Commit(OneEvent()).has_value());
+}
+
+// A file system that hangs, on the leader's host: it lets the lock go.
+TEST(LeaderTest, WhoCannotSeeWhichNumbersWereGivenLetsAnotherLead) {
+  const auto database = test::FreshDatabase(test::ServerFolder());
+  test::StepClock clock;
+  std::promise<void> put_right;
+  const auto look = std::make_shared<output::HighestLook>(
+      [until = put_right.get_future().share(), hangs = std::make_shared<std::atomic<int>>(0)] {
+        if ((*hangs)++ > 0) until.wait();
+        return Result<JobId>(JobId{7});
+      },
+      50);
+  PostgresStore first({.conninfo = database.app, .highest_job = [look] { return look->Ask(); }},
+                      clock, {});
+  PostgresStore second({.conninfo = database.app}, clock, {});
+  ASSERT_TRUE(first.Lead().has_value());
+  ASSERT_EQ(SubmitNow(first, {MakeSubmission("k")})->at(0).id, JobId{8});
+  const auto hung = first.Lead();
+  ASSERT_FALSE(hung.has_value());
+  EXPECT_EQ(hung.error().code, Code::kUnavailable);
+  EXPECT_EQ(hung.error().message.find("output_root does not answer"), 0U) << hung.error().message;
+  EXPECT_EQ(SubmitNow(first, {MakeSubmission("k2")}).error().code, Code::kUnavailable);
+  EXPECT_EQ(first.Commit(OneEvent()).error().code, Code::kUnavailable);
+  auto next = second.Lead();
+  for (int i = 0; i < 500 && !next; ++i) {  // the session that was given up ends in its own time
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    next = second.Lead();
+  }
+  EXPECT_TRUE(next.has_value()) << next.error().message;
+  put_right.set_value();
 }
 
 TEST(LeaderTest, ARestoredCopyIssuesNoEpochOfTheLostDatabaseAndRemembersWhatWasAccepted) {
