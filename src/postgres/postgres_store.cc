@@ -39,6 +39,12 @@ std::size_t BytesOf(const std::vector<Call>& calls) {
   return bytes;
 }
 
+Result<TextMap> ReadEnvironment(const Cipher* cipher, const Sealed& sealed, UserId user) {
+  const auto json = OpenEnvironment(cipher, sealed, user);
+  if (!json) return json.error();
+  return Decode<TextMap>(*json);
+}
+
 }  // namespace
 
 class PostgresStore::Committer {
@@ -319,16 +325,14 @@ Result<std::vector<JobPayload>> PostgresStore::Committer::LoadPayloads(
       const UserId user{cursor.Int()};
       std::string key = cursor.String();
       if (!cursor.IsNull()) {
-        const auto json =
-            OpenEnvironment(options_.cipher.get(), {std::move(key), cursor.Bytes()}, user);
-        if (!json) {
-          return Error{
-              json.error().code,
-              "environment of job " + ToText({payload.id, kNoElement}) + " " + json.error().message,
-              {}};
+        auto environment =
+            ReadEnvironment(options_.cipher.get(), {std::move(key), cursor.Bytes()}, user);
+        if (!environment) {
+          return Error{environment.error().code,
+                       "environment of job " + ToText({payload.id, kNoElement}) + " " +
+                           environment.error().message,
+                       {}};
         }
-        auto environment = Decode<TextMap>(*json);
-        if (!environment) return environment.error();
         payload.environment = *std::move(environment);
       }
       payloads.push_back(std::move(payload));

@@ -55,7 +55,9 @@ class PostgresStore : public StateStore, public SubmitStore {
   // Of no changes it only says whether this store leads still: submissions alone may have shown
   // that it does not.
   Result<void> Commit(const Changes& changes) override;
-  // Both on the caller's thread, with a connection of its own.
+  // Both on the caller's thread, with a connection of its own. Payloads: DATA_LOSS or NOT_FOUND
+  // means that the environment of one of them cannot be opened, and says whose; asked for by
+  // themselves the others are there.
   Result<std::vector<JobPayload>> LoadPayloads(const std::vector<JobId>& jobs) override;
   Result<std::vector<Job>> LoadJobs(const std::vector<JobRef>& jobs) override;
 
