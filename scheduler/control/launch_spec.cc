@@ -1,6 +1,8 @@
 #include "scheduler/control/launch_spec.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "kezek/index_ranges.h"
 #include "kezek/node_parts.h"
@@ -9,6 +11,19 @@
 
 namespace kezek::control {
 namespace {
+
+// Set by Kezek or by Slurm for one job alone. In a payload they are of the job that submitted this
+// one, whose environment it has: what this job does not have itself must not come from there. What
+// the command line is set up with (KEZEK_TOKEN, KEZEK_CONTEXT, ...) goes on.
+constexpr std::array<std::string_view, 9> kOfOneJob = {
+    "KEZEK_ATTEMPT",   "KEZEK_BEGUN",       "KEZEK_CHECKPOINT",
+    "KEZEK_CLUSTER",   "KEZEK_JOB_ID",      "KEZEK_OUTPUT_DIR",
+    "KEZEK_PREEMPTED", "KEZEK_RESUME_FROM", "SLURM_RESTART_COUNT"};
+
+bool IsOfOneJob(std::string_view variable) {
+  return variable.starts_with("SLURM_ARRAY_") ||
+         std::find(kOfOneJob.begin(), kOfOneJob.end(), variable) != kOfOneJob.end();
+}
 
 void AddArray(std::map<std::string, std::string>& environment, const Job& job) {
   if (job.ref.element == kNoElement || !job.spec->array) return;
@@ -75,8 +90,9 @@ Launch MakeLaunch(const Job& job, const Attempt& attempt, const LaunchContext& c
 
 void CompleteLaunch(Launch& launch, const JobPayload& payload) {
   launch.script = payload.script;
-  // insert() keeps what is there.
-  launch.environment.insert(payload.environment.begin(), payload.environment.end());
+  for (const auto& [name, value] : payload.environment) {
+    if (!IsOfOneJob(name)) launch.environment.emplace(name, value);  // keeps what is there
+  }
 }
 
 }  // namespace kezek::control

@@ -40,6 +40,21 @@ struct Perform {
   void operator()(const FollowAction& action) const { cluster.Follow(action.jobs); }
 };
 
+// Asking again would not help. Everything else the store says of the whole question.
+bool IsOfOnePayload(const Error& error) {
+  return error.code == Code::kDataLoss || error.code == Code::kNotFound;
+}
+
+Result<JobPayload> PayloadOf(JobId job, const Result<std::vector<JobPayload>>& payloads) {
+  if (!payloads) return payloads.error();
+  const auto found = std::find_if(payloads->begin(), payloads->end(),
+                                  [job](const JobPayload& payload) { return payload.id == job; });
+  if (found == payloads->end()) {
+    return Error{Code::kNotFound, "the store has none of this job", {}};
+  }
+  return *found;
+}
+
 }  // namespace
 
 Loop::Loop(ControlConfig config, StateStore* store, Cluster* cluster, Publish publish)
@@ -89,11 +104,10 @@ Result<RoundReport> Loop::RunOnce(TimeMs now) {
   for (Input& input : inputs_) controller_->Offer(std::move(input));
   inputs_.clear();
   Ready ready = controller_->Step(now);
-  if (!ready.changes.empty()) {
-    const Result<void> committed = store_->Commit(ready.changes);
-    if (!committed && committed.error().code == Code::kAborted) return committed.error();
-    if (!committed) return Restart(now, committed.error());
-  }
+  // Also without changes: submissions alone may have shown the store that it has to lead again.
+  const Result<void> committed = store_->Commit(ready.changes);
+  if (!committed && committed.error().code == Code::kAborted) return committed.error();
+  if (!committed) return Restart(now, committed.error());
   controller_->CommitDone();
   if (controller_->view() != published_) {
     published_ = controller_->view();
@@ -135,8 +149,7 @@ void Loop::Act(std::vector<ClusterAction> actions) {
   for (const ClusterAction& action : actions) {
     if (const auto* submit = std::get_if<SubmitAction>(&action)) wanted.insert(submit->payload);
   }
-  Result<std::vector<JobPayload>> payloads = std::vector<JobPayload>{};
-  if (!wanted.empty()) payloads = store_->LoadPayloads({wanted.begin(), wanted.end()});
+  const Payloads payloads = LoadPayloads(wanted);
   for (ClusterAction& action : actions) {
     if (auto* submit = std::get_if<SubmitAction>(&action)) {
       Launch1(std::move(*submit), payloads);
@@ -146,16 +159,25 @@ void Loop::Act(std::vector<ClusterAction> actions) {
   }
 }
 
-void Loop::Launch1(SubmitAction action, const Result<std::vector<JobPayload>>& payloads) {
-  const AttemptRef attempt = action.launch.attempt;
-  if (!payloads) {
-    Offer(ClusterEvent{LaunchRefused{attempt, false, "script: " + payloads.error().message}});
-    return;
+// One that cannot be read keeps nobody else's job from its start: each is asked for by itself then.
+Loop::Payloads Loop::LoadPayloads(const std::set<JobId>& jobs) {
+  Payloads payloads;
+  if (jobs.empty()) return payloads;
+  auto all = store_->LoadPayloads({jobs.begin(), jobs.end()});
+  if (all || !IsOfOnePayload(all.error())) {
+    for (const JobId& job : jobs) payloads.emplace(job, PayloadOf(job, all));
+    return payloads;
   }
-  const auto payload = std::find_if(payloads->begin(), payloads->end(),
-                                    [&](const JobPayload& p) { return p.id == action.payload; });
-  if (payload == payloads->end()) {
-    Offer(ClusterEvent{LaunchRefused{attempt, true, "the store has no script of this job"}});
+  for (const JobId& job : jobs) payloads.emplace(job, PayloadOf(job, store_->LoadPayloads({job})));
+  return payloads;
+}
+
+void Loop::Launch1(SubmitAction action, const Payloads& payloads) {
+  const Result<JobPayload>& payload = payloads.at(action.payload);
+  if (!payload) {
+    const Error& error = payload.error();
+    Offer(ClusterEvent{
+        LaunchRefused{action.launch.attempt, IsOfOnePayload(error), "script: " + error.message}});
     return;
   }
   CompleteLaunch(action.launch, *payload);

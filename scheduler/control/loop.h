@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "kezek/cluster.h"
@@ -56,7 +57,9 @@ class Loop {
  private:
   Result<RoundReport> Restart(TimeMs now, const Error& error);
   void Act(std::vector<ClusterAction> actions);
-  void Launch1(SubmitAction action, const Result<std::vector<JobPayload>>& payloads);
+  using Payloads = std::map<JobId, Result<JobPayload>>;
+  Payloads LoadPayloads(const std::set<JobId>& jobs);
+  void Launch1(SubmitAction action, const Payloads& payloads);
   void Answer(std::vector<Reply> replies);
   void LoadJobs(const std::vector<JobRef>& jobs);
 

@@ -26,6 +26,7 @@ Result<Snapshot> Gate::Lead() { return store_->Lead(); }
 
 Result<void> Gate::Commit(const Changes& changes) {
   if (dead_) return Died();
+  if (changes.empty()) return {};
   if (!Alive()) {
     if (plan_.last_commit_lasts) static_cast<void>(store_->Commit(changes).has_value());
     return Died();

@@ -151,6 +151,7 @@ void MemoryStore::Append(std::vector<Event> events, Committed& committed) {
 }
 
 Result<void> MemoryStore::Commit(const Changes& changes) {
+  if (changes.empty()) return {};
   CheckOnce(changes);
   if (watch_) watch_(*this, changes);
   for (const Job& job : changes.jobs) jobs_[job.ref] = job;

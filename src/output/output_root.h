@@ -27,7 +27,8 @@ class OutputRoot final : public OutputFolders, public OutputReader {
   OutputRoot(const OutputRoot&) = delete;
   OutputRoot& operator=(const OutputRoot&) = delete;
 
-  // The highest number of a job that has a folder here, whatever the database knows.
+  // The highest number of a job that has a folder here, whatever the database knows. Hangs with the
+  // file system: see highest_look.h.
   Result<JobId> HighestJob() const;
 
   // Whether the attempt's script ever began under this id of the cluster; false, too, where it has

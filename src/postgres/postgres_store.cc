@@ -1,6 +1,7 @@
 #include "postgres/postgres_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -36,6 +37,12 @@ std::size_t BytesOf(const std::vector<Call>& calls) {
     for (const std::string& param : call.params) bytes += param.size();
   }
   return bytes;
+}
+
+Result<TextMap> ReadEnvironment(const Cipher* cipher, const Sealed& sealed, UserId user) {
+  const auto json = OpenEnvironment(cipher, sealed, user);
+  if (!json) return json.error();
+  return Decode<TextMap>(*json);
 }
 
 }  // namespace
@@ -78,6 +85,7 @@ class PostgresStore::Committer {
   }
 
   Result<void> Commit(const Changes& changes) {
+    if (changes.empty() && leads_) return {};
     auto item = std::make_unique<Item>();
     item->write.calls = EncodeChanges(changes);
     item->write.bytes = BytesOf(item->write.calls);
@@ -175,6 +183,7 @@ class PostgresStore::Committer {
   Items TakeAll();  // under the lock
 
   const StoreOptions options_;
+  std::atomic<bool> leads_{false};            // or waits for a database that is away
   Session session_;                           // the committer's thread only
   std::unique_ptr<pqxx::connection> loader_;  // the controller's thread only
 
@@ -209,7 +218,9 @@ void PostgresStore::Committer::Loop() {
     for (const ItemPtr& item : refused) item->Answer();
     if (lead != nullptr) {
       herald_.Finish();  // what the snapshot holds is not said after it
-      lead->set_value(session_.Lead());
+      auto led = session_.Lead();
+      leads_ = led.has_value();
+      lead->set_value(std::move(led));
     }
     if (!group.empty()) WriteItems(std::move(group));
     Busy(false);
@@ -254,10 +265,9 @@ Items PostgresStore::Committer::TakeAll() {
 }
 
 void PostgresStore::Committer::WriteItems(Items group) {
-  if (session_.state() == Session::State::kDeposed) {
-    return Refuse(std::move(group), {Code::kAborted, "another kezekd leads now", {}});
+  if (session_.state() != Session::State::kLeads) {
+    return Refuse(std::move(group), session_.Refusal());
   }
-  if (session_.state() != Session::State::kLeads) return Refuse(std::move(group), NoDatabase());
   std::vector<Write*> writes;
   writes.reserve(group.size());
   for (const ItemPtr& item : group) writes.push_back(&item->write);
@@ -265,6 +275,7 @@ void PostgresStore::Committer::WriteItems(Items group) {
   auto committed = session_.WriteGroup(writes);
   Measure(writes, begun);
   if (session_.state() == Session::State::kInDoubt) committed = Recover(writes);
+  leads_ = session_.state() == Session::State::kLeads;
   herald_.Say(std::move(committed), std::move(group));
 }
 
@@ -314,16 +325,14 @@ Result<std::vector<JobPayload>> PostgresStore::Committer::LoadPayloads(
       const UserId user{cursor.Int()};
       std::string key = cursor.String();
       if (!cursor.IsNull()) {
-        const auto json =
-            OpenEnvironment(options_.cipher.get(), {std::move(key), cursor.Bytes()}, user);
-        if (!json) {
-          return Error{
-              json.error().code,
-              "environment of job " + ToText({payload.id, kNoElement}) + " " + json.error().message,
-              {}};
+        auto environment =
+            ReadEnvironment(options_.cipher.get(), {std::move(key), cursor.Bytes()}, user);
+        if (!environment) {
+          return Error{environment.error().code,
+                       "environment of job " + ToText({payload.id, kNoElement}) + " " +
+                           environment.error().message,
+                       {}};
         }
-        auto environment = Decode<TextMap>(*json);
-        if (!environment) return environment.error();
         payload.environment = *std::move(environment);
       }
       payloads.push_back(std::move(payload));
@@ -369,10 +378,7 @@ PostgresStore::~PostgresStore() = default;
 
 Result<Snapshot> PostgresStore::Lead() { return committer_->Lead(); }
 
-Result<void> PostgresStore::Commit(const Changes& changes) {
-  if (changes.empty()) return {};
-  return committer_->Commit(changes);
-}
+Result<void> PostgresStore::Commit(const Changes& changes) { return committer_->Commit(changes); }
 
 Result<std::vector<JobPayload>> PostgresStore::LoadPayloads(const std::vector<JobId>& jobs) {
   return committer_->LoadPayloads(jobs);

@@ -35,7 +35,8 @@ struct StoreOptions {
   std::shared_ptr<const Cipher> cipher;
   // The highest number of a job that was ever handed over, as is known beside the database: one
   // that was restored has forgotten some, and theirs are not given again. Asked for when it begins
-  // to lead; empty: there is none.
+  // to lead, with the leader's lock held: it must not hang. Empty: there is none. On an error the
+  // lock is let go.
   std::function<Result<JobId>()> highest_job;
   DurationMs patience_ms = 2'000;  // without a database, before what waits is UNAVAILABLE
   Meter* meter = nullptr;          // told of every transaction; outlives the store; null: nobody
@@ -51,8 +52,12 @@ class PostgresStore : public StateStore, public SubmitStore {
   PostgresStore& operator=(const PostgresStore&) = delete;
 
   Result<Snapshot> Lead() override;
+  // Of no changes it only says whether this store leads still: submissions alone may have shown
+  // that it does not.
   Result<void> Commit(const Changes& changes) override;
-  // Both on the caller's thread, with a connection of its own.
+  // Both on the caller's thread, with a connection of its own. Payloads: DATA_LOSS or NOT_FOUND
+  // means that the environment of one of them cannot be opened, and says whose; asked for by
+  // themselves the others are there.
   Result<std::vector<JobPayload>> LoadPayloads(const std::vector<JobId>& jobs) override;
   Result<std::vector<Job>> LoadJobs(const std::vector<JobRef>& jobs) override;
 

@@ -23,27 +23,8 @@ pqxx::result Run(pqxx::transaction_base& work, const char* statement,
   return work.exec_prepared(statement, pqxx::prepare::make_dynamic_params(params));
 }
 
-Error AnotherLeads() {
-  return Error{Code::kAborted, "another kezekd leads now: this one must end", {}};
-}
-
-Error NotStored() {
-  return Error{Code::kUnavailable,
-               "the database went away; nothing was stored: try again with the same key",
-               {}};
-}
-
 bool HasChanges(std::span<Write* const> group) {
   return std::ranges::any_of(group, [](const Write* write) { return !write->batch; });
-}
-
-// Answers each submission of a batch from its rows.
-void AnswerRows(Write& write, const std::vector<Submitted>& rows) {
-  const Batch& batch = *write.batch;
-  for (std::size_t i = 0; i < batch.row_of.size(); ++i) {
-    write.submitted.push_back(rows[batch.row_of[i]]);
-    write.submitted.back().existed |= batch.repeated[i];
-  }
 }
 
 }  // namespace
@@ -102,24 +83,32 @@ TimeMs Session::Now(const Counters& counters) {
   return std::max(clock_.Now(), counters.last_time_ms);
 }
 
+// The lock goes with the connection: another, on a host where nothing hangs, may lead.
+Error Session::GiveUp(const Error& error) {
+  connection_.reset();
+  state_ = State::kFollower;
+  return error;
+}
+
 Result<Snapshot> Session::Lead() {
-  if (state_ == State::kDeposed) return AnotherLeads();
+  if (state_ == State::kDeposed) return Refusal();
   try {
     if (connection_ == nullptr || !connection_->is_open()) Open();
     if (!TakeLock()) return Error{Code::kUnavailable, "another kezekd leads", {}};
     if (options_.cipher != nullptr) {
       const auto prepared = PrepareEnvironments(*connection_, *options_.cipher);
-      if (!prepared) return prepared.error();
+      if (!prepared) return GiveUp(prepared.error());
     }
     Result<JobId> highest = JobId{};
     if (options_.highest_job) highest = options_.highest_job();
-    if (!highest) return highest.error();
+    if (!highest) return GiveUp(highest.error());
     const std::int64_t epoch = IssueEpoch();
     Snapshot snapshot;
     {
       pqxx::transaction<pqxx::repeatable_read> work(*connection_);
+      const std::int64_t next_job = counters_.next_job;  // a copy put back may know of fewer
       counters_ = ReadCounters(work);
-      counters_.next_job = std::max(counters_.next_job, highest->value + 1);
+      counters_.next_job = std::max({counters_.next_job, highest->value + 1, next_job});
       const TimeMs now_ms = Now(counters_);
       work.exec_params0("delete from submission_keys where time_ms < $1",
                         now_ms - options_.idempotency_ms);
@@ -128,6 +117,7 @@ Result<Snapshot> Session::Lead() {
     }
     KeepPlans();
     snapshot.epoch = epoch_ = epoch;
+    older_copy_ = false;
     state_ = State::kLeads;
     return snapshot;
   } catch (const std::exception& problem) {
@@ -303,7 +293,7 @@ std::vector<Committed> Session::WriteOneByOne(std::span<Write* const> group) {
 void Session::Depose(std::span<Write* const> group) {
   state_ = State::kDeposed;
   connection_.reset();
-  for (Write* write : group) write->error = AnotherLeads();
+  for (Write* write : group) write->error = Refusal();
 }
 
 std::vector<Committed> Session::WriteGroup(std::span<Write* const> group) {
@@ -326,95 +316,6 @@ std::vector<Committed> Session::WriteGroup(std::span<Write* const> group) {
     connection_.reset();
   }
   return {};
-}
-
-void Session::AnswerFromStore(pqxx::transaction_base& work, Write& write, const Counters& before) {
-  if (!write.batch) {
-    write.error = Error{Code::kUnavailable, "the database went away: lead again", {}};
-    return;
-  }
-  const Batch& batch = *write.batch;
-  std::vector<Submitted> rows;
-  for (const Submission& row : batch.rows) {
-    ArrayLiteral hash;
-    hash.AddBytes(row.request_hash);
-    std::string bytes = hash.Text();
-    bytes = bytes.substr(3, bytes.size() - 5);  // {"\\x…"} as \x…
-    const pqxx::result known =
-        Run(work, "known", {std::to_string(row.user.value), row.idempotency_key, bytes});
-    if (known.empty()) {
-      write.error = NotStored();
-      return;
-    }
-    if (!known[0][1].as<bool>()) {
-      write.error = KeyMismatch(row.idempotency_key);
-      return;
-    }
-    const JobId id{known[0][0].as<std::int64_t>()};
-    rows.push_back({id, known[0][2].as<TimeMs>(), id.value < before.next_job});
-  }
-  AnswerRows(write, rows);
-}
-
-// What is stored behind the counters.
-Committed Session::ReadMissed(pqxx::transaction_base& work, const Counters& before) {
-  Committed missed;
-  SpecCache specs;
-  for (const auto& row : work.exec(std::string("select ") + kJobFields +
-                                   " from jobs j where j.element = -1 and j.id >= " +
-                                   std::to_string(before.next_job) + " order by j.id")) {
-    RowCursor cursor(row);
-    missed.submitted.push_back(ReadJob(cursor, specs));
-  }
-  for (const auto& row :
-       work.exec(std::string("select ") + kEventFields + " from events e where e.seq > " +
-                 std::to_string(before.last_event_seq) + " order by e.seq")) {
-    RowCursor cursor(row);
-    missed.events.push_back(ReadEvent(cursor));
-  }
-  return missed;
-}
-
-std::vector<Committed> Session::Recover(std::span<Write* const> in_doubt) {
-  try {
-    if (connection_ == nullptr) {
-      const int old_pid = backend_pid_;
-      Open();
-      // The server may not have noticed yet that the old session's client is gone.
-      pqxx::nontransaction(*connection_)
-          .exec(
-              "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
-              " and classid = 7443 and objid = 2 and granted and pid = " +
-              std::to_string(old_pid));
-    }
-    const bool locked = TakeLock();
-    pqxx::work work(*connection_);
-    if (StoredEpoch(work) != epoch_) {
-      work.abort();
-      Depose(in_doubt);
-      return {};
-    }
-    if (!locked) return {};
-    // The old session has ended: what it has not committed by now it never will.
-    const Counters before = counters_;
-    Committed missed = ReadMissed(work, before);
-    for (Write* write : in_doubt) {
-      write->error.reset();
-      write->submitted.clear();
-      AnswerFromStore(work, *write, before);
-    }
-    counters_ = ReadCounters(work);
-    counters_.next_job = std::max(counters_.next_job, before.next_job);
-    counters_.last_time_ms = std::max(counters_.last_time_ms, before.last_time_ms);
-    missed.time_ms = counters_.last_time_ms;
-    work.commit();
-    KeepPlans();
-    state_ = State::kLeads;
-    return {std::move(missed)};
-  } catch (const std::exception&) {
-    connection_.reset();
-    return {};
-  }
 }
 
 }  // namespace kezek::postgres

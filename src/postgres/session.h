@@ -35,6 +35,9 @@ struct Write {
   std::vector<Submitted> submitted;
 };
 
+// Answers each submission of a batch from its rows.
+void AnswerRows(Write& write, const std::vector<Submitted>& rows);
+
 struct SessionOptions {
   std::string conninfo;  // as kezek_app
   DurationMs idempotency_ms = 0;
@@ -53,19 +56,23 @@ class Session {
   Result<Snapshot> Lead();
 
   enum class State : std::uint8_t {
-    kFollower,  // has not led, or lost its connection before it did
+    kFollower,  // has not led, lost its connection before it did, or found an older database
     kLeads,
     kInDoubt,  // the connection was lost: call Recover until it is not
     kDeposed,  // another leads: for good
   };
   State state() const { return state_; }
+  // Why nothing is written, while it does not lead.
+  Error Refusal() const;
 
   // Writes all of them in one transaction, and answers each. What was committed, in order. After
   // it state() may be kInDoubt: then nothing is answered, and Recover has to be called with them.
   std::vector<Committed> WriteGroup(std::span<Write* const> group);
 
   // One attempt to connect and take the lock again. If it works, answers the writes in doubt from
-  // what is stored, and gives what had been committed without our knowing.
+  // what is stored, and gives what had been committed without our knowing. If what is stored lacks
+  // what this leader has committed, the database is an older copy: it refuses them and is a
+  // follower, for whoever leads has to begin from what is there.
   std::vector<Committed> Recover(std::span<Write* const> in_doubt);
 
  private:
@@ -75,6 +82,7 @@ class Session {
   std::int64_t StoredEpoch(pqxx::transaction_base& work);
   TimeMs Now(const Counters& counters);
   void KeepPlans();
+  Error GiveUp(const Error& error);
   struct KnownRow {
     std::int64_t id = 0;
     bool same = true;
@@ -92,12 +100,15 @@ class Session {
   Committed ReadMissed(pqxx::transaction_base& work, const Counters& before);
   void AnswerFromStore(pqxx::transaction_base& work, Write& write, const Counters& before);
   void Depose(std::span<Write* const> group);
+  bool LacksCommitted(const Counters& stored) const;
+  void RefuseOlderCopy(std::span<Write* const> group);
 
   SessionOptions options_;
   Clock& clock_;
   std::unique_ptr<pqxx::connection> connection_;
   State state_ = State::kFollower;
   bool locked_ = false;
+  bool older_copy_ = false;
   int backend_pid_ = 0;
   std::int64_t epoch_ = 0;
   Counters counters_;

@@ -24,9 +24,6 @@ std::string Octal(std::int32_t mask) {
 std::map<std::string, std::string> Environment(const Launch& launch) {
   auto environment = launch.environment;
   environment["SLURM_UMASK"] = Octal(launch.spec.umask);
-  // Of the job that submitted this one; the preamble asks for ours.
-  environment.erase("SLURM_RESTART_COUNT");
-  environment.erase("KEZEK_BEGUN");
   return environment;
 }
 

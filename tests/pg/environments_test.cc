@@ -151,6 +151,10 @@ TEST_F(EnvironmentsTest, AnothersEnvironmentDoesNotOpen) {
   const auto payloads = store_->LoadPayloads({job});
   ASSERT_FALSE(payloads);
   EXPECT_EQ(payloads.error().code, Code::kDataLoss);
+  const auto both = store_->LoadPayloads({theirs, job});
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().message, "environment of job 2 cannot be opened with key 'k1'");
+  EXPECT_EQ(SecretOf(theirs), kSecret) << "asked for by itself it is there";
 }
 
 }  // namespace

@@ -1,15 +1,18 @@
 // Goal: one leader at a time; a lost server loses nothing acknowledged and stores nothing twice.
 // Method: two stores on one database; an epoch changed behind a leader's back; a server of its own,
-// killed while many threads submit, then every answer compared with the tables.
+// killed while many threads submit, then every answer compared with the tables; its data exchanged
+// for an older copy of them.
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <thread>
 
+#include "output/highest_look.h"
 #include "tests/pg/store_fixture.h"
 #include "tests/support/random_values.h"
 
@@ -70,6 +73,37 @@ TEST(LeaderTest, LeadingAgainGoesOn) {
   ASSERT_TRUE(first.has_value() && second.has_value());
   EXPECT_GT(second->epoch, first->epoch);
   EXPECT_TRUE(store.Commit(OneEvent()).has_value());
+}
+
+// A file system that hangs, on the leader's host: it lets the lock go.
+TEST(LeaderTest, WhoCannotSeeWhichNumbersWereGivenLetsAnotherLead) {
+  const auto database = test::FreshDatabase(test::ServerFolder());
+  test::StepClock clock;
+  std::promise<void> put_right;
+  const auto look = std::make_shared<output::HighestLook>(
+      [until = put_right.get_future().share(), hangs = std::make_shared<std::atomic<int>>(0)] {
+        if ((*hangs)++ > 0) until.wait();
+        return Result<JobId>(JobId{7});
+      },
+      50);
+  PostgresStore first({.conninfo = database.app, .highest_job = [look] { return look->Ask(); }},
+                      clock, {});
+  PostgresStore second({.conninfo = database.app}, clock, {});
+  ASSERT_TRUE(first.Lead().has_value());
+  ASSERT_EQ(SubmitNow(first, {MakeSubmission("k")})->at(0).id, JobId{8});
+  const auto hung = first.Lead();
+  ASSERT_FALSE(hung.has_value());
+  EXPECT_EQ(hung.error().code, Code::kUnavailable);
+  EXPECT_EQ(hung.error().message.find("output_root does not answer"), 0U) << hung.error().message;
+  EXPECT_EQ(SubmitNow(first, {MakeSubmission("k2")}).error().code, Code::kUnavailable);
+  EXPECT_EQ(first.Commit(OneEvent()).error().code, Code::kUnavailable);
+  auto next = second.Lead();
+  for (int i = 0; i < 500 && !next; ++i) {  // the session that was given up ends in its own time
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    next = second.Lead();
+  }
+  EXPECT_TRUE(next.has_value()) << next.error().message;
+  put_right.set_value();
 }
 
 TEST(LeaderTest, ARestoredCopyIssuesNoEpochOfTheLostDatabaseAndRemembersWhatWasAccepted) {
@@ -275,6 +309,94 @@ TEST_F(CrashTest, WithoutADatabaseEverythingIsUnavailableAndComesBack) {
   EXPECT_EQ(in_doubt.get().error().code, Code::kUnavailable);
   EXPECT_TRUE(SubmitNow(store, {MakeSubmission("k1")}).has_value());
   EXPECT_TRUE(store.Commit(OneEvent()).has_value());
+}
+
+// A backup made while the same kezekd leads, put back while only submissions are under way: they
+// are what meets the server that comes back.
+class CopyTest : public CrashTest {
+ protected:
+  std::string Data() const { return folder_ + "/postgres/data"; }
+  void Copy(const std::string& from, const std::string& to) {
+    const std::string line = "rm -rf '" + to + "' && cp -a '" + from + "' '" + to + "'";
+    ASSERT_EQ(std::system(line.c_str()), 0);
+  }
+  void Backup() {
+    test::CrashServer(folder_);
+    Copy(Data(), Data() + ".copy");
+    test::ServerCommand("up", folder_);
+  }
+  void PutBack() {
+    test::CrashServer(folder_);
+    Copy(Data() + ".copy", Data());
+    test::ServerCommand("up", folder_);
+  }
+};
+
+// Until a server that has gone and come back has answered.
+Submitted SubmitAtLast(PostgresStore& store, const std::string& key) {
+  for (int i = 0; i < 100; ++i) {
+    const auto answer = SubmitNow(store, {MakeSubmission(key)});
+    if (answer) return answer->at(0);
+  }
+  ADD_FAILURE() << key << " was never accepted";
+  return {};
+}
+
+TEST_F(CopyTest, AnOlderCopyUnderTheSameEpochIsNotGoneOnWith) {
+  const auto database = test::FreshDatabase(folder_);
+  test::StepClock clock;
+  Recorder recorder;
+  PostgresStore store({.conninfo = database.app}, clock, {&recorder});
+  const auto led = store.Lead();
+  ASSERT_TRUE(led.has_value());
+  ASSERT_EQ(SubmitAtLast(store, "kept").id, JobId{1});
+  Backup();
+  ASSERT_EQ(SubmitAtLast(store, "lost").id, JobId{2});
+  EXPECT_TRUE(store.Commit({}).has_value()) << "a server that comes back as it was changes nothing";
+  ASSERT_EQ(recorder.events().size(), 2U);
+  PutBack();
+  for (const char* key : {"in doubt", "after it"}) {
+    const auto refused = SubmitNow(store, {MakeSubmission(key)});
+    ASSERT_FALSE(refused.has_value()) << key;
+    EXPECT_EQ(refused.error().code, Code::kUnavailable);
+    EXPECT_EQ(refused.error().message.find("the database is an older copy"), 0U)
+        << refused.error().message;
+  }
+  EXPECT_EQ(store.Commit({}).error().code, Code::kUnavailable) << "a loop without changes hears it";
+  EXPECT_EQ(store.Commit(OneEvent()).error().code, Code::kUnavailable);
+  EXPECT_EQ(recorder.events().size(), 2U);
+  EXPECT_EQ(Sql(database.admin, "select max(seq) from events").at(0), "1");
+  const auto again = store.Lead();
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_GT(again->epoch, led->epoch);
+  EXPECT_EQ(again->jobs.size(), 1U);
+  EXPECT_TRUE(store.Commit({}).has_value());
+  EXPECT_EQ(SubmitAtLast(store, "in doubt").id, JobId{3}) << "2 was acknowledged and is lost";
+  EXPECT_EQ(GapsInEvents(database), "");
+}
+
+TEST_F(CopyTest, WhatLacksOnlyTheLedgersLastIsOlderToo) {
+  const auto database = test::FreshDatabase(folder_);
+  test::StepClock clock;
+  PostgresStore store({.conninfo = database.app}, clock, {});
+  ASSERT_TRUE(store.Lead().has_value());
+  ASSERT_EQ(SubmitAtLast(store, "kept").id, JobId{1});
+  Backup();
+  SubmitNow(store, {MakeSubmission("kept")}).has_value();  // meets the server that has come back
+  test::RandomValues random(1);
+  LedgerEntry entry = random.Entry();
+  entry.attempt = {{JobId{1}, kNoElement}, 1};
+  Changes changes;
+  changes.attempts.push_back(random.AttemptRow(entry.attempt, AttemptState::kRunning));
+  changes.ledger.push_back(entry);
+  const auto committed = store.Commit(changes);
+  ASSERT_TRUE(committed.has_value()) << committed.error().message;
+  PutBack();
+  EXPECT_FALSE(SubmitNow(store, {MakeSubmission("in doubt")}).has_value());
+  EXPECT_EQ(store.Commit({}).error().code, Code::kUnavailable);
+  const auto again = store.Lead();
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_TRUE(again->attempts.empty());
 }
 
 }  // namespace

@@ -68,6 +68,7 @@ class TimedStore final : public StateStore {
       : store_(store), watch_(watch), meter_(meter) {}
   Result<Snapshot> Lead() override { return store_->Lead(); }
   Result<void> Commit(const Changes& changes) override {
+    if (changes.empty()) return store_->Commit(changes);
     watch_->Ended("plan");
     if (meter_ != nullptr) meter_->Rests(Worker::kController);
     Result<void> committed = store_->Commit(changes);

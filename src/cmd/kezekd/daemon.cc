@@ -27,6 +27,7 @@
 #include "metrics/metrics.h"
 #include "munge/munge_proofs.h"
 #include "output/begun_looks.h"
+#include "output/highest_look.h"
 #include "output/output_root.h"
 #include "postgres/attempt_archive.h"
 #include "postgres/migrations.h"
@@ -180,7 +181,9 @@ postgres::StoreOptions StoreOf(const config::Config& config, Meter* meter,
   options.address = config.grpc_advertise.empty() ? config.grpc_listen : config.grpc_advertise;
   options.meter = meter;
   options.cipher = std::move(cipher);
-  options.highest_job = [output = std::move(output)] { return output->HighestJob(); };
+  const auto look = std::make_shared<output::HighestLook>(
+      [output = std::move(output)] { return output->HighestJob(); });
+  options.highest_job = [look] { return look->Ask(); };
   return options;
 }
 

@@ -160,5 +160,53 @@ TEST(LaunchSpecTest, WithoutPathsOutputGoesToTheAttemptsFolder) {
   EXPECT_FALSE(launch.environment.contains("SLURM_ARRAY_TASK_ID"));
 }
 
+// `kezek submit` in a job's script copies an environment that is that job's.
+TEST(LaunchSpecTest, NothingOfTheJobThatSubmittedItIsInherited) {
+  Job job;
+  job.ref = {JobId{49}};
+  job.spec = std::make_shared<const JobSpec>();
+  Attempt attempt;
+  attempt.ref = {job.ref, 1};
+  Launch launch = MakeLaunch(job, attempt, {.output_root = "/out", .project = "uni/nlp"});
+  JobPayload payload{.id = job.ref.id, .script = "#!/bin/sh\n", .environment = {}};
+  for (const char* name :
+       {"KEZEK_JOB_ID",          "KEZEK_ATTEMPT",       "KEZEK_OUTPUT_DIR",   "KEZEK_PROJECT",
+        "KEZEK_PREEMPTED",       "KEZEK_CLUSTER",       "KEZEK_CHECKPOINT",   "KEZEK_RESUME_FROM",
+        "KEZEK_BEGUN",           "SLURM_RESTART_COUNT", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID",
+        "SLURM_ARRAY_TASK_STEP", "KEZEK_TOKEN",         "KEZEK_CONTEXT",      "KEZEK_CONFIG",
+        "KEZEK_ENDPOINT",        "KEZEK_CA_FILE",       "MY_KEZEK_ATTEMPT",   "PATH"}) {
+    payload.environment[name] = "the submitter's";
+  }
+  CompleteLaunch(launch, payload);
+  std::vector<std::string> inherited;
+  for (const auto& [name, value] : launch.environment) {
+    if (value == "the submitter's") inherited.push_back(name);
+  }
+  EXPECT_EQ(inherited, (std::vector<std::string>{"KEZEK_CA_FILE", "KEZEK_CONFIG", "KEZEK_CONTEXT",
+                                                 "KEZEK_ENDPOINT", "KEZEK_TOKEN",
+                                                 "MY_KEZEK_ATTEMPT", "PATH"}));
+  EXPECT_EQ(launch.environment.at("KEZEK_JOB_ID"), "49");
+  EXPECT_EQ(launch.environment.at("KEZEK_PREEMPTED"), "0");
+}
+
+// Whatever a launch sets for its job and only sometimes, another job does not get from it.
+TEST(LaunchSpecTest, WhatALaunchSetsAloneIsNotHandedOn) {
+  JobSpec spec;
+  spec.checkpoint_path = "ckpt";
+  spec.array = ArraySpec{{{1, 9, 3}}, 0};
+  Job job;
+  job.ref = {JobId{48}, 7};
+  job.spec = std::make_shared<const JobSpec>(spec);
+  job.resume_from = "ckpt/9";
+  Attempt attempt;
+  attempt.ref = {job.ref, 2};
+  const Launch parent =
+      MakeLaunch(job, attempt, {.output_root = "/out", .cluster_name = "c", .project = "uni/nlp"});
+  Launch child;
+  CompleteLaunch(child, {JobId{49}, "#!/bin/sh\n", parent.environment});
+  EXPECT_EQ(child.environment, (std::map<std::string, std::string>{{"KEZEK_PROJECT", "uni/nlp"}}))
+      << "which is set for every job, and for the command line";
+}
+
 }  // namespace
 }  // namespace kezek::control

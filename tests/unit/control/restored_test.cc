@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "scheduler/control/loop.h"
 #include "tests/unit/control/desk_of_one.h"
 
 namespace kezek::control {
@@ -176,6 +177,64 @@ TEST_F(RestoredTest, OfSeveralOnlyWhatIsHeldIsCancelled) {
   ready = desk.Step();
   ASSERT_EQ(DeskOfOne::All<CancelAction>(ready).size(), 1U);
   EXPECT_EQ(DeskOfOne::All<CancelAction>(ready)[0].job.cluster_job_id, 901);
+}
+
+// Finds out by submissions alone that it has to lead again: its database was put back.
+class PutBackStore : public StateStore {
+ public:
+  explicit PutBackStore(StateStore* store) : store_(store) {}
+  Result<Snapshot> Lead() override {
+    put_back = false;
+    ++led;
+    return store_->Lead();
+  }
+  Result<void> Commit(const Changes& changes) override {
+    if (put_back) return Error{Code::kUnavailable, "an older copy", {}};
+    return store_->Commit(changes);
+  }
+  Result<std::vector<JobPayload>> LoadPayloads(const std::vector<JobId>& jobs) override {
+    return store_->LoadPayloads(jobs);
+  }
+  Result<std::vector<Job>> LoadJobs(const std::vector<JobRef>& jobs) override {
+    return store_->LoadJobs(jobs);
+  }
+  bool put_back = false;
+  int led = 0;
+
+ private:
+  StateStore* store_;
+};
+
+class IdleCluster : public Cluster {
+ public:
+  void Submit(Launch) override {}
+  void Release(const AttemptRef&, std::int64_t, const std::string&) override {}
+  void Cancel(const AttemptRef&, std::int64_t, const std::string&) override {}
+  void Signal(const AttemptRef&, std::int64_t, const std::string&, const std::string&,
+              bool) override {}
+  void SetLimit(const Followed&, DurationMs) override {}
+  void FindByName(const AttemptRef&) override {}
+  void Look(const Followed&) override {}
+  void Reconcile() override {}
+  void Follow(std::vector<Followed>) override {}
+};
+
+TEST_F(RestoredTest, AnIdleLoopHearsThatItHasToLeadAgain) {
+  PutBackStore store(&desk.store);
+  IdleCluster cluster;
+  Loop loop(desk.config, &store, &cluster, {});
+  ASSERT_TRUE(loop.Begin(desk.now).has_value());
+  for (int i = 0; i < 5; ++i) {
+    desk.now += kMinuteMs;
+    ASSERT_TRUE(loop.RunOnce(desk.now).has_value());
+  }
+  ASSERT_EQ(store.led, 1);
+  store.put_back = true;
+  desk.now = loop.NextWakeMs();
+  const auto report = loop.RunOnce(desk.now);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->reloaded, "an older copy") << "nothing had changed, and yet it is told";
+  EXPECT_EQ(store.led, 2);
 }
 
 }  // namespace
