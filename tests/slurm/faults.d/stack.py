@@ -170,6 +170,14 @@ class Stack(harness.Cluster):
             finally:
                 process.kill()
 
+    def takeovers(self):
+        """How often the backup has led."""
+        path = self.path("log/backup.log")
+        if not os.path.exists(path):
+            return 0
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().count("Running as primary controller")
+
     def part(self, verb, *parts):
         done = subprocess.run([os.path.join(CLUSTER, "slurm"), verb, self.folder, *parts],
                               check=False, text=True, stdout=subprocess.PIPE,
