@@ -12,6 +12,7 @@ FAULTY = ("node_failed", "launch_failed")
 LOST = "LOST_BY_CLUSTER"
 # Runs of which Slurm's records may be wrong: a share of all, or so many for each fault of LOSES.
 WRONG_SHARE, WRONG_PER_LOSS = 0.03, 4
+UNSAVED_S = 10  # slurmctld saves what it knows every few seconds
 LOSES = ("slurmctld-killed", "slurmctld-fails-over", "slurmctld-cold", "slurmctld-wiped",
          "slurmdbd-away", "node-dies")
 
@@ -271,9 +272,25 @@ def shared_gpus(records):
     for (node, gpu), runs in spans.items():
         last = (0.0, 0.0, "")
         for run in sorted(runs):
-            if run[2] != last[2] and run[0] < last[1]:
+            if run[2] != last[2] and run[0] < last[1] and not forgotten(records, last):
                 yield f"GPU {gpu} of {node} was {last[2]}'s and {run[2]}'s: {last} {run}"
             last = max(last, run, key=lambda one: one[1])
+
+
+def forgotten(records, run):
+    """slurmctld was killed before it had saved that it had started the run, gave the id again, so
+    that the node ended nothing, and took its GPUs for free. Counted, and not Kezek's, which has no
+    say in which GPUs of a node a run gets."""
+    begin, end, name = run
+    number = int(records.begun.get(name, ["0"])[0])
+    known = any(row["JobIDRaw"] == number and abs(row["Start"] - begin) < 5
+                for row in records.slurm)
+    killed = any(begin - 1 < at < min(end, begin + UNSAVED_S)
+                 for at in records.stack.controller_killed)
+    if known or not killed:
+        return False
+    records.slurm_wrong.add(name)
+    return True
 
 
 def unexplained(records):
