@@ -8,6 +8,7 @@ import time
 
 import injuries
 
+SHORT_S = 10  # --each: no step of a fault takes longer
 CRASHES = re.compile(r"check failed|terminate called|Segmentation|AddressSanitizer", re.IGNORECASE)
 
 
@@ -17,8 +18,9 @@ class Keeper:
 
     def __init__(self, stack, options, rng, say):
         self.stack, self.rng, self.say = stack, rng, say
-        self.every_s, self.kinds = options.every, options.kinds
-        self.longest_s = min(300, max(15, options.minutes * 60 / 6))
+        self.every_s, self.kinds, self.each = options.every, options.kinds, options.each
+        self.longest_s = SHORT_S if self.each else min(300, max(15, options.minutes * 60 / 6))
+        self.came = set()
         self.deck, self.busy, self.under_way = [], collections.Counter(), []
         self.done = collections.Counter()
         self.ended_itself, self.number, self.resumed, self.resume_at = 0, 0, 0, 0.0
@@ -28,11 +30,11 @@ class Keeper:
         return f"{time.monotonic() - self.begun:7.1f} s"
 
     def run(self, seconds):
-        """Until the end, when what is under way is mended at once."""
+        """Until the end, when what is under way is mended at once; --each: once each has come."""
         self.begun = time.monotonic()
         end = self.begun + seconds
         due = self.begun + self.every_s * self.rng.uniform(0.2, 0.6)
-        while time.monotonic() < end:
+        while time.monotonic() < end and not (self.each and self.came.issuperset(self.kinds)):
             self.mend(time.monotonic())
             self.look()
             if time.monotonic() >= due and self.harm():
@@ -45,7 +47,8 @@ class Keeper:
     def draw(self):
         """The next kind of the shuffled deck whose parts nobody else has; none: "". """
         if not self.deck:
-            self.deck = list(self.kinds)
+            again = self.came.union(one[2] for one in self.under_way) if self.each else ()
+            self.deck = [kind for kind in self.kinds if kind not in again]
             self.rng.shuffle(self.deck)
         for place, kind in enumerate(self.deck):
             if not any(self.busy[part] for part in injuries.FAULTS[kind][0]):
@@ -66,10 +69,15 @@ class Keeper:
     def go_on(self, kind, steps):
         try:
             wait = next(steps)
-        except StopIteration:
+        except StopIteration as end:
             self.busy.subtract(injuries.FAULTS[kind][0])
-            self.say(f"{self.clock()}  {kind}: mended")
+            if end.value is not False:
+                self.came.add(kind)
+            self.say(f"{self.clock()}  {kind}: "
+                     f"{'nothing came of it' if end.value is False else 'mended'}")
             return
+        if self.each:
+            wait = min(wait, SHORT_S)
         self.number += 1
         heapq.heappush(self.under_way, (time.monotonic() + wait, self.number, kind, steps))
 

@@ -1,5 +1,6 @@
 """The faults. Each is a generator that does harm, yields how many seconds until it goes on, and has
-mended all at its end. `needs` are the parts that no other fault may touch meanwhile."""
+mended all at its end; it returns False where nothing came of it. `needs` are the parts that no
+other fault may touch meanwhile."""
 
 import os
 import signal
@@ -22,9 +23,11 @@ def fault(name, *needs):
 
 def network(trouble):
     def injury(stack, rng, _):
+        before = sum(stack.proxy.suffered.values())
         stack.proxy.set(trouble, rng.choice((0.3, 0.6, 1.0)))
         yield rng.uniform(5, 20)
         stack.proxy.set()
+        return sum(stack.proxy.suffered.values()) > before
     return injury
 
 
@@ -59,12 +62,24 @@ def frozen(stack, part, seconds):
 @fault("slurmctld-fails-over", "slurmctld", "slurmdbd", "munged")
 def slurmctld_fails_over(stack, rng, _):
     """Its host is gone; the backup takes over, and gives back later."""
+    before = stack.takeovers()
     with stack.backup_slurmctld():
         yield 2
         stack.kill("slurmctld")
         yield rng.uniform(6, 20)  # after SlurmctldTimeout it leads
         stack.part("start", "slurmctld")
         yield 3
+    return stack.takeovers() > before
+
+
+def impossible():
+    """{kind: why it cannot happen on this machine}"""
+    done = subprocess.run(["unshare", "--uts", "--mount", "true"], check=False,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        return {"slurmctld-fails-over": "a backup needs a host name of its own: "
+                                        + done.stderr.strip()}
+    return {}
 
 
 @fault("slurmctld-cold", "slurmctld", "slurmdbd", "nodes", "proxy")
@@ -220,8 +235,9 @@ def behind(name, states, command, most=4):
                 if stack.command(*words):
                     done += 1
             if done >= most:
-                return
+                break
             yield 0.2
+        return done > 0
     FAULTS[name] = (frozenset({"slurmctld", "munged"}), injury)
 
 

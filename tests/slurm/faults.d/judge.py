@@ -10,6 +10,11 @@ FINAL = ("succeeded", "failed", "timed_out", "cancelled")
 # What a fault of the machine makes of an attempt: it costs nothing, but where nobody saw it fail.
 FAULTY = ("node_failed", "launch_failed")
 LOST = "LOST_BY_CLUSTER"
+# Runs of which Slurm's records may be wrong: a share of all, or so many for each fault of LOSES.
+WRONG_SHARE, WRONG_PER_LOSS = 0.03, 4
+UNSAVED_S = 10  # slurmctld saves what it knows every few seconds
+LOSES = ("slurmctld-killed", "slurmctld-fails-over", "slurmctld-cold", "slurmctld-wiped",
+         "slurmdbd-away", "node-dies")
 
 
 def host_list(text):
@@ -24,8 +29,9 @@ def host_list(text):
 class Records:
     """Everything that the judges compare, read once."""
 
-    def __init__(self, stack, clients, runs):
+    def __init__(self, stack, clients, runs, done):
         self.stack, self.clients = stack, clients
+        self.losses = sum(done[kind] for kind in LOSES)
         self.jobs = self.read_jobs()
         self.attempts = self.read_attempts()
         self.ledger = self.read_ledger()
@@ -172,13 +178,14 @@ def row_of(records, attempt):
 def is_slurms(records, name, attempt, missing):
     """Slurm's record of the run is missing or wrong, as the run's own files show: it lost what it
     had not written when it was killed. Counted, and not Kezek's. Where there is none, slurmctld's
-    word was all there is: it counts the time before the script and after it, too."""
+    word was all there is: it counts the time before the script and after it, too, but no more than
+    kezekd waits for slurmdbd and half a minute."""
     begin, end = records.begun.get(name), records.files.get(f"{name}.end")
     if not begin or not end:
         return False
     before = float(begin[5]) - attempt["start_ms"] / 1000
     after = attempt["end_ms"] / 1000 - float(end[0])
-    most = float("inf") if missing else 3
+    most = records.stack.patience_s + 30 if missing else 3
     if not (-2 < before < most and -2 < after < most):
         return False
     records.slurm_wrong.add(name)
@@ -218,7 +225,7 @@ def mischarged(records):
                        f"{attempt['start_ms'] // 1000}")
             continue
         if row["State"] == "COMPLETED" and attempt["outcome"] in (*FAULTY, "requeued") and \
-                records.files.get(f"{name}.end", ["", ""])[1:] == ["done"]:
+                records.files.get(f"{name}.end", ["", ""])[1:2] == ["done"]:
             yield f"{name} is {attempt['outcome']}, and it has completed by Slurm's accounting"
         if not row["End"]:
             if attempt["outcome"] not in FAULTY and not is_slurms(
@@ -265,9 +272,25 @@ def shared_gpus(records):
     for (node, gpu), runs in spans.items():
         last = (0.0, 0.0, "")
         for run in sorted(runs):
-            if run[2] != last[2] and run[0] < last[1]:
+            if run[2] != last[2] and run[0] < last[1] and not forgotten(records, last):
                 yield f"GPU {gpu} of {node} was {last[2]}'s and {run[2]}'s: {last} {run}"
             last = max(last, run, key=lambda one: one[1])
+
+
+def forgotten(records, run):
+    """slurmctld was killed before it had saved that it had started the run, gave the id again, so
+    that the node ended nothing, and took its GPUs for free. Counted, and not Kezek's, which has no
+    say in which GPUs of a node a run gets."""
+    begin, end, name = run
+    number = int(records.begun.get(name, ["0"])[0])
+    known = any(row["JobIDRaw"] == number and abs(row["Start"] - begin) < 5
+                for row in records.slurm)
+    killed = any(begin - 1 < at < min(end, begin + UNSAVED_S)
+                 for at in records.stack.controller_killed)
+    if known or not killed:
+        return False
+    records.slurm_wrong.add(name)
+    return True
 
 
 def unexplained(records):
@@ -283,7 +306,7 @@ def unexplained(records):
             continue  # its answer was lost; or the array itself
         numbers = attempts_of.get(name, [])
         done = [key for key in (f"{name}.{one['number']}" for one in numbers)
-                if records.files.get(f"{key}.end", ["", ""])[1:] == ["done"]]
+                if records.files.get(f"{key}.end", ["", ""])[1:2] == ["done"]]
         done_by = set().union(*(records.stack.touched.get(
             f"kezek-{name}-{one['number']}", set()) for one in numbers), set())
         state = job["state"]
@@ -348,4 +371,37 @@ def stuck(records):
         yield f"Slurm still has {number} ({name}), {state}"
 
 
-JUDGES = (lost, twice, beside, mischarged, shared_gpus, unexplained, stuck)
+def taken_for_another(records):
+    """All files of a run bear its nonce, and that of the client to whom its job was acknowledged:
+    no run has written into another's, and no job has run another's script."""
+    drawn = {}
+    for name, words in records.begins():
+        nonce, asked = words[6:8] if len(words) == 8 else ("", "")
+        if not nonce or drawn.setdefault(nonce, name) != name:
+            yield f"{name} has the nonce of {drawn.get(nonce)}: {words}"
+        client = records.clients.acknowledged.get(name.partition(".")[0].split("_")[0])
+        if client and client["nonce"] != asked:
+            yield f"{name} ran what was asked with {asked}, its job was with {client['nonce']}"
+    for file, words in records.files.items():
+        match = re.fullmatch(r"([\d_]+\.\d+)\.(end|node\.\d+)", file)
+        if match and words and records.begun.get(match[1], [""] * 8)[6] != words[-1]:
+            yield f"{file} was not written by the run that wrote {match[1]}.begin: {words}"
+
+
+def restored_unnoticed(records):
+    """kezekd stops where Slurm shows an attempt that the restored copy lacks."""
+    for restore in records.stack.restores:
+        if restore.missed:
+            yield f"kezekd went on with a restored copy that lacks {restore.missed}"
+
+
+def slurm_blamed(records):
+    """Whom the others have excused: few. The last of the judges."""
+    most = max(len(records.attempts) * WRONG_SHARE, WRONG_PER_LOSS * records.losses)
+    if len(records.slurm_wrong) > most:
+        yield (f"{len(records.slurm_wrong)} of {len(records.attempts)} runs are put down to wrong "
+               f"records of Slurm's, at most {most:.0f} may: {sorted(records.slurm_wrong)}")
+
+
+JUDGES = (lost, twice, beside, mischarged, shared_gpus, unexplained, stuck, taken_for_another,
+          restored_unnoticed, slurm_blamed)

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import injuries
+import work
 
 NAME = re.compile(r"kezek-([\d_]+)-(\d+)")
 
@@ -22,12 +23,28 @@ class Restore:
             self.known.add(f"{name}.{number}")
             if state != "ended":
                 self.alive.add(f"kezek-{name}-{number}")
+        self.jobs = {job if int(element) < 0 else f"{job}_{element}"
+                     for job, element in stack.sql("select id, element from jobs")}
         self.time = time.time()
+        self.stopped, self.missed = False, ""
 
     def lost(self, name, submitted):
         match = NAME.fullmatch(name)
         return bool(match) and submitted < self.time and \
             f"{match[1]}.{match[2]}" not in self.known
+
+    def shown(self, stack):
+        """What slurmctld still shows, ended or not, of attempts that the copy lacks, of jobs that
+        it has: kezekd must stop for them."""
+        done = subprocess.run(["squeue", "-h", "-a", "-t", "all", "-o", "%j|%k"],
+                              env=stack.slurm_env, check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+        for line in done.stdout.splitlines():
+            name, _, comment = line.partition("|")
+            match = NAME.fullmatch(name)
+            if match and comment.startswith("kezek:") and match[1] in self.jobs and \
+                    f"{match[1]}.{match[2]}" not in self.known:
+                yield name
 
 
 def attempt_of(file):
@@ -66,14 +83,38 @@ def put_away(stack, restore, runs):
         os.rename(os.path.join(runs, file), os.path.join(away, file))
 
 
-def accept(stack):
+def submit_held(stack):
+    """A job that the copy has, and that starts after it was made: its name; "" where kezekd did not
+    answer."""
+    one = {"user": "daulet", "seconds": 0.2, "code": 0, "width": 1, "elements": 0, "gpus": 1,
+           "cancel_after": None, "requeue": True, "nonce": f"held{len(stack.restores)}"}
+    words = work.words_of(one, stack.path("drill.sh"))
+    status, output, _ = stack.kezek(one["user"], words[0], "--hold", *words[1:])
+    name = output.strip() if status == 0 else ""
+    if name:
+        stack.clients.acknowledged[name] = {**one, "at": time.time()}
+    return name
+
+
+def release(stack, name):
+    if not name:
+        return
+    status, _, errors = stack.kezek("daulet", "release", name)
+    if status != 0:
+        stack.clients.wrong.append(f"release {name}: status {status}: {errors}")
+
+
+def accept(stack, restore, before):
     """An admin's word, where kezekd asks for it: it does if Slurm shows what the copy lacks."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
         done = stack.as_admin("admin", "resume", "--accept-restore", "--reason", "restored")
         if done.returncode == 0:
+            restore.stopped = True
             return
         time.sleep(1)
+    still = before & set(restore.shown(stack))
+    restore.missed = min(still, default="")
 
 
 @injuries.fault("postgres-restored", "postgres", "kezekd", "token", "proxy", "nodes",
@@ -81,7 +122,9 @@ def accept(stack):
 def postgres_restored(stack, rng, _):
     """The copy is some seconds old."""
     begun = time.time()
+    held = submit_held(stack)
     copy = stack.dump()
+    release(stack, held)
     yield rng.uniform(3, 20)
     stack.kill("kezekd")
     yield rng.uniform(1, 5)
@@ -94,5 +137,7 @@ def postgres_restored(stack, rng, _):
     runs = stack.path("runs")
     end_lost_runs(stack, restore, runs)
     put_away(stack, restore, runs)
+    before = set(restore.shown(stack))
     stack.start_leader()
-    accept(stack)
+    accept(stack, restore, before)
+    release(stack, held)

@@ -61,6 +61,7 @@ class Stack(harness.Cluster):
         self.proxy = None
         self.tokens = ""
         self.token_file = self.path("kezek/slurm.jwt")
+        self.controller_killed = []  # when slurmctld was
         self.died = []     # nodes with all that ran there, and when
         self.touched = {}  # by an admin behind Kezek's back: what was done, by the job's name
         self.drained = {}  # nodes, and since when they are seen so
@@ -170,6 +171,14 @@ class Stack(harness.Cluster):
             finally:
                 process.kill()
 
+    def takeovers(self):
+        """How often the backup has led."""
+        path = self.path("log/backup.log")
+        if not os.path.exists(path):
+            return 0
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().count("Running as primary controller")
+
     def part(self, verb, *parts):
         done = subprocess.run([os.path.join(CLUSTER, "slurm"), verb, self.folder, *parts],
                               check=False, text=True, stdout=subprocess.PIPE,
@@ -192,6 +201,8 @@ class Stack(harness.Cluster):
         pid = self.pid(part)
         if pid == 0:
             return
+        if part == "slurmctld":
+            self.controller_killed.append(time.time())
         os.kill(pid, signal.SIGKILL)
         self.until(f"the end of {part}", lambda: not name_of(pid), 20)
 

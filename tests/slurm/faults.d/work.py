@@ -1,7 +1,8 @@
 """The jobs of the drill: what each run leaves in files, and the clients that submit and cancel.
 
 A run creates JOB.ATTEMPT.begin, which must not exist yet, and looks whether a run of an earlier
-attempt of its job is still alive; at its end it writes JOB.ATTEMPT.end."""
+attempt of its job is still alive; at its end it writes JOB.ATTEMPT.end. All its files bear a nonce
+that it has drawn, and the first also the one that its job's client gave."""
 
 import os
 import random
@@ -15,7 +16,7 @@ SCRIPT = r"""#!/bin/bash
 #SBATCH --output=/dev/null
 #SBATCH --job-name=drill
 set -C
-seconds=$1 code=$2 width=$3
+seconds=$1 code=$2 width=$3 asked=$4 nonce=$SRANDOM$SRANDOM
 base={folder}/$KEZEK_JOB_ID
 run=$base.$KEZEK_ATTEMPT
 ours="$SLURM_JOB_ID $SLURMD_NODENAME ${{CUDA_VISIBLE_DEVICES:--}}"
@@ -27,7 +28,7 @@ born() {{ # PID: when it began; fails where it is gone
   begun=${{20}}
 }}
 born $$
-if ! {{ echo "$ours $$ $begun $EPOCHREALTIME $RANDOM$RANDOM" >"$run.begin"; }} 2>/dev/null; then
+if ! {{ echo "$ours $$ $begun $EPOCHREALTIME $nonce $asked" >"$run.begin"; }} 2>/dev/null; then
   echo "$ours $$ $begun $EPOCHREALTIME" >"$run.twice.$$.$RANDOM"
   exit 99
 fi
@@ -36,11 +37,11 @@ for ((n = 1; n < KEZEK_ATTEMPT; n++)); do
   if born "$pid" && [ "$begun" = "$then" ]; then echo "$n $pid" >"$run.beside.$n"; fi
 done
 how=ended
-trap 'echo "$EPOCHREALTIME $how" >"$run.end"' EXIT
+trap 'echo "$EPOCHREALTIME $how $nonce" >"$run.end"' EXIT
 if [ "$width" -gt 1 ]; then
-  export run
+  export run nonce
   srun --quiet bash -c 'set -C
-    echo "$SLURM_JOB_ID $SLURMD_NODENAME ${{CUDA_VISIBLE_DEVICES:--}} $EPOCHREALTIME" \
+    echo "$SLURM_JOB_ID $SLURMD_NODENAME ${{CUDA_VISIBLE_DEVICES:--}} $EPOCHREALTIME $nonce" \
       >"$run.node.$SLURM_PROCID"' 2>/dev/null
 fi
 sleep "$seconds"
@@ -71,13 +72,13 @@ def length(rng):
 def plan(jobs, seed, nodes):
     """What is submitted, in order, array elements counting as jobs: dictionaries of what is
     asked."""
-    rng = random.Random(seed)
+    rng, nonces = random.Random(seed), random.Random(f"nonces {seed}")
     wanted = []
     left = jobs
     while left > 0:
         one = {"user": rng.choice(USERS), "seconds": round(length(rng), 1), "code": 0, "width": 1,
                "elements": 0, "gpus": rng.choice((1, 1, 1, 2, 4)), "cancel_after": None,
-               "requeue": rng.random() < 0.7}
+               "requeue": rng.random() < 0.7, "nonce": f"{nonces.getrandbits(60):015x}"}
         kind = rng.random()
         if kind < 0.1:
             one["width"] = rng.randint(2, min(3, nodes))
@@ -105,7 +106,7 @@ def words_of(one, script):
         words += ["--max-attempts", "2"]
     else:
         words.append("--no-requeue")
-    return words + [script, str(one["seconds"]), str(one["code"]), str(one["width"])]
+    return words + [script, str(one["seconds"]), str(one["code"]), str(one["width"]), one["nonce"]]
 
 
 class Clients:
