@@ -206,7 +206,10 @@ inline bool IsStill(const Followed& known, const ClusterJob& seen) {
   if (known.start_ms != 0 && seen.restarts == 0) return false;
   if (seen.attempt == known.attempt) return true;
   if (seen.attempt.number != 0) return false;
-  return known.start_ms != 0 || IsWherePlanned(known, seen);
+  if (known.start_ms != 0) return true;
+  // Of what has ended the accounting may have the comment before the name.
+  const bool anothers = !known.tag.empty() && !seen.tag.empty();
+  return !anothers && IsWherePlanned(known, seen);
 }
 
 // Port. Thread-safe, never blocks; answers go to the sink given at construction, on any thread.

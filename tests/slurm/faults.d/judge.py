@@ -251,8 +251,13 @@ def mischarged_lost(records, name, attempt, charged):
     if charged != due:
         yield f"{name}: {charged} charged, {due} until it was last seen"
     end = records.files.get(f"{name}.end")
-    if end and attempt["end_ms"] / 1000 > float(end[0]) + 2:
-        yield f"{name}: charged until {attempt['end_ms']}, it ended at {end[0]}"
+    if not end or attempt["end_ms"] / 1000 <= float(end[0]) + 2:
+        return
+    if any(row["JobIDRaw"] == attempt["cluster_job_id"] and row["State"] == "REQUEUED" and
+           row["End"] == attempt["end_ms"] // 1000 for row in records.slurm):
+        records.slurm_wrong.add(name)  # a slurmctld that took over told when it took it back
+        return
+    yield f"{name}: charged until {attempt['end_ms']}, it ended at {end[0]}"
 
 
 def shared_gpus(records):

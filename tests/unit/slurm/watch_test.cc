@@ -253,6 +253,9 @@ TEST(Watch, AStrangerUnderTheIdOfWhatHasNotStartedIsToldByItsNodes) {
   EXPECT_FALSE(IsStill(followed, seen.job));
   seen.job.tag = "tag";
   EXPECT_TRUE(IsStill(followed, seen.job));
+  seen.job.tag = "another's";
+  seen.job.granted = followed.planned;
+  EXPECT_FALSE(IsStill(followed, seen.job)) << "a record that slurmdbd has no name for yet";
   seen.job.tag = "";
   seen.job.state = ClusterJobState::kPending;
   seen.job.asked = Placement{};  // for any nodes
