@@ -8,8 +8,8 @@
 namespace kezek::sim {
 namespace {
 
-constexpr DurationMs kCompareMs = 30 * kDayMs;
-constexpr DurationMs kIdleMs = 2 * kMinuteMs;  // nodes may be empty for so long
+constexpr DurationMs kCompareMs = 30 * kDayMs;  // so far ahead occurrences are counted
+constexpr DurationMs kIdleMs = 2 * kMinuteMs;   // nodes may be empty for so long
 
 // The occurrences that share a moment with [from, until), counted from the first one on.
 std::vector<std::pair<TimeMs, TimeMs>> Between(const AdminReservation& one, TimeMs from,
@@ -173,7 +173,7 @@ void WindowChecker::CheckPut(const MemoryStore& store, const Changes& changes, c
 // Nothing that is there may be there when it begins, by its limit.
 void WindowChecker::CheckRunning(const MemoryStore& store, const Changes& changes,
                                  const AdminReservation& one, TimeMs now) {
-  const auto all = Between(one, now, INT64_MAX / 4);
+  const auto all = Between(one, now, now + kCompareMs);
   if (all.empty()) return;
   const TimeMs begin = std::max(now, all.front().first);
   for (const auto& [ref, attempt] : store.attempts()) {
@@ -336,7 +336,7 @@ std::string WindowChecker::WrongReason(const MemoryStore& store, const FakeSlurm
   const auto& all = store.admin_reservations();
   if (reason.code == ReasonCode::kReservedByAdmin) {
     const auto named = all.find(reason.fields.at("reservation"));
-    const bool stands = named != all.end() && Meets(named->second, now, INT64_MAX / 4);
+    const bool stands = named != all.end() && Meets(named->second, now, now + kCompareMs);
     return stands ? "" : "is barred by a reservation that is over";
   }
   const bool never = reason.code == ReasonCode::kNoSuchReservation ||
