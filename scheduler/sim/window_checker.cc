@@ -181,7 +181,9 @@ void WindowChecker::CheckRunning(const MemoryStore& store, const Changes& change
     const bool changes_now =
         std::any_of(changes.attempts.begin(), changes.attempts.end(),
                     [&of = ref](const Attempt& other) { return other.ref == of; });
-    if (changes_now || !HasAny(one, attempt.placement)) continue;
+    // What is being ended is gone before its limit.
+    const bool goes = attempt.ending != Ending::kNone && attempt.ends_by_ms == 0;
+    if (changes_now || goes || !HasAny(one, attempt.placement)) continue;
     if (store.jobs().at(ref.job).spec->reservation == one.name) continue;
     TimeMs end = (attempt.start_ms == 0 ? now : attempt.start_ms) + Stays(attempt.limit_ms);
     if (attempt.ends_by_ms != 0) end = std::min(end, attempt.ends_by_ms);
@@ -272,6 +274,9 @@ bool WindowChecker::BelongsThere(const MemoryStore& store, const FakeJob& job,
   if (job.runs.empty() || since == since_.end() || prolonged_.contains(attempt->first)) return true;
   // By its limit it is gone: that it really goes is looked at elsewhere.
   if (now >= job.runs.back().first + Stays(attempt->second.limit_ms)) return true;
+  // It was being ended when the reservation was put: it counted as gone by then.
+  const bool ended = attempt->second.ending != Ending::kNone;
+  if (ended && attempt->second.ending_since_ms <= since->second.times_ms) return true;
   const TimeMs planned = attempt->second.planned_ms;
   if (of->second.spec->reservation == one.name) {
     return planned < since->second.put_ms || IsFor(one, of->second);
@@ -288,7 +293,13 @@ void WindowChecker::OnTime(const MemoryStore& store, const FakeSlurm& slurm, Tim
       if (!job.process || !HasAny(one, job.job.granted)) continue;
       empty = false;
       if (BelongsThere(store, job, one, now)) continue;
-      Breach(Text(job.submitted_for) + " runs on nodes of reservation " + name);
+      const Attempt& attempt = store.attempts().at(job.submitted_for);
+      Breach(Text(job.submitted_for) + " runs on nodes of reservation " + name + ", planned at " +
+             std::to_string(attempt.planned_ms) + ", with a limit of " +
+             std::to_string(attempt.limit_ms) + ", " + std::string(NameOf(attempt.state)) +
+             ", ending " + std::to_string(static_cast<int>(attempt.ending)) + " since " +
+             std::to_string(attempt.ending_since_ms) + "; put at " +
+             std::to_string(since_.at(name).times_ms));
     }
     if (begun_.emplace(name, running.front().first).second && empty) ++figures_.drained;
   }
