@@ -277,6 +277,9 @@ bool WindowChecker::BelongsThere(const MemoryStore& store, const FakeJob& job,
   // It was being ended when the reservation was put: it counted as gone by then.
   const bool ended = attempt->second.ending != Ending::kNone;
   if (ended && attempt->second.ending_since_ms <= since->second.times_ms) return true;
+  // It was over by then, and is only cleaned up after.
+  const TimeMs end = attempt->second.end_ms;
+  if (end != 0 && end <= since->second.times_ms) return true;
   const TimeMs planned = attempt->second.planned_ms;
   if (of->second.spec->reservation == one.name) {
     return planned < since->second.put_ms || IsFor(one, of->second);
