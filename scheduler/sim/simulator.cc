@@ -9,6 +9,7 @@
 #include "scheduler/control/loop.h"
 #include "scheduler/control/queue_state.h"
 #include "scheduler/control/tag.h"
+#include "scheduler/sim/admins.h"
 #include "scheduler/sim/checker.h"
 #include "scheduler/sim/fake_cluster.h"
 #include "scheduler/sim/gate.h"
@@ -24,6 +25,9 @@ constexpr std::int64_t kCompareEvery = 16;  // rounds
 constexpr DurationMs kSweepMs = 5 * kMinuteMs;
 constexpr DurationMs kStuckMs = 10 * kMinuteMs;
 constexpr DurationMs kPeriodMs = 50 * kMinuteMs;  // of budgets
+constexpr DurationMs kAdminsMs = 90 * kMinuteMs;  // for so long admins reserve nodes
+constexpr DurationMs kRepeatMs = 2 * kHourMs;     // after which what repeats is deleted
+constexpr std::uint64_t kAdminsSeed = 0x61646d696e73;
 
 std::int64_t EpochOf(const FakeJob& job) {
   const auto parts = control::ParseTag(job.tag);
@@ -52,6 +56,7 @@ class Simulation {
   void Round();
   void Sweep();
   void SayWaiting();
+  void EndWindows();
   void CopyDatabase();
   void LoseDatabase();
   void DecideOnRestore();
@@ -67,6 +72,8 @@ class Simulation {
   const control::ControlConfig config_;
   Workload workload_;
   Checker checker_;
+  WindowChecker windows_;
+  std::optional<Admins> admins_;
   Observer observer_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<control::Loop> loop_;
@@ -81,6 +88,7 @@ class Simulation {
   struct Copy {
     MemoryStore store;
     Checker checker;
+    WindowChecker windows;
   };
   std::optional<Copy> copy_;
   TimeMs copy_at_ = INT64_MAX;
@@ -99,13 +107,16 @@ Simulation::Simulation(const SimOptions& options)
       store_("sim-" + std::to_string(options.seed)),
       cluster_(SimNodes(), random_.Next(), kStart),
       config_(options.promises ? SimConfigWithPromises() : SimConfig()),
-      workload_(random_.Next(), options.jobs, kStart, options.span_ms, options.promises),
+      workload_(random_.Next(), options.jobs, kStart, options.span_ms, options.promises,
+                options.windows),
+      windows_(config_.charge.kill_margin_ms, config_.engine.late_ms),
       observer_(this) {
   store_.Seed(SimAccounts(), SimUsers());
   store_.SetTime(now_);
   store_.SetObserver(&observer_);
   store_.SetWatch([this](const MemoryStore& store, const Changes& changes) {
     checker_.OnCommit(store, changes);
+    windows_.OnCommit(store, changes, now_);
   });
   cluster_.slurm().SetOnStart([this](const FakeJob& job) {
     Line("cluster starts " + ClusterName(job.submitted_for) + " on " + job.nodes_text);
@@ -117,6 +128,7 @@ Simulation::Simulation(const SimOptions& options)
     if (EpochOf(job) > epochs_restored_) checker_.OnEnding(store_, job, signal, now_);
   });
   cluster_.slurm().SetOnNote([this](const std::string& text) { Line("cluster: " + text); });
+  if (options.windows) admins_.emplace(options.seed ^ kAdminsSeed, kStart, kAdminsMs);
   if (options.faults_ms == 0) return;
   cluster_.SetFaults(DrawFaults(random_));
   commit_fails_ = random_.Permille(300) ? static_cast<std::int32_t>(random_.Between(1, 50)) : 0;
@@ -168,6 +180,7 @@ void Simulation::Begin() {
   if (epochs_restored_ == INT64_MAX) {
     epochs_restored_ = store_.epoch() - 1;
     checker_.Restored(epochs_restored_);
+    windows_.Restored(epochs_restored_);
   }
 }
 
@@ -178,13 +191,14 @@ void Simulation::Crash() {
   loop_.reset();
   gate_.reset();
   view_.reset();
+  windows_.Interrupted();
   begin_at_ = now_ + random_.Between(0, 2 * kMinuteMs);
 }
 
 // The copy is made at any commit: the leader goes on, in the same epoch.
 void Simulation::CopyDatabase() {
   if (copy_ || now_ < copy_at_) return;
-  copy_.emplace(Copy{store_, checker_});
+  copy_.emplace(Copy{store_, checker_, windows_});
   Line("the database is copied");
 }
 
@@ -195,6 +209,8 @@ void Simulation::LoseDatabase() {
   Line("the database is lost, an older copy restored");
   store_ = std::move(copy_->store);
   checker_ = std::move(copy_->checker);
+  windows_ = std::move(copy_->windows);
+  windows_.Restored(INT64_MAX);
   store_.SetTime(now_);
   epochs_restored_ = INT64_MAX;  // until the copy leads
   for (const auto& [serial, job] : cluster_.slurm().jobs()) {
@@ -237,7 +253,10 @@ void Simulation::DecideOnRestore() {
 }
 
 void Simulation::DoCommand(Command command) {
-  loop_->Offer(std::move(command), [this](const Result<CommandOutcome>& outcome) {
+  windows_.OnAsked(command.body);
+  CommandBody body = command.body;
+  loop_->Offer(std::move(command), [this, body](const Result<CommandOutcome>& outcome) {
+    if (outcome) windows_.OnDone(store_, body, *outcome);
     if (outcome) {
       Line("command done: " + std::to_string(outcome->jobs.size()));
     } else {
@@ -262,8 +281,11 @@ void Simulation::SetBudgets() {
 
 void Simulation::People() {
   SetBudgets();
+  const auto tell = [this](Command command) { DoCommand(std::move(command)); };
+  const bool up = loop_ != nullptr && view_ != nullptr;
+  if (up && admins_) admins_->Act(now_, *view_, tell);
   if (workload_.NextMs() > now_ || loop_ == nullptr || view_ == nullptr) return;
-  workload_.Act(now_, *view_, store_, [this](Command command) { DoCommand(std::move(command)); });
+  workload_.Act(now_, *view_, store_, tell);
 }
 
 // After the faults: holds are released, nodes come back.
@@ -289,6 +311,22 @@ void Simulation::Sweep() {
   for (const Node& node : SimNodes()) resume.nodes.push_back(node.name);
   command.body = resume;
   DoCommand(command);
+  EndWindows();
+}
+
+// What can have its turn no more is cancelled by who owns it.
+void Simulation::EndWindows() {
+  if (!admins_ || view_ == nullptr || admins_->NextMs() != INT64_MAX) return;
+  if (now_ >= kStart + kAdminsMs + kRepeatMs) {
+    admins_->DeleteRepeated(*view_, [this](Command command) { DoCommand(std::move(command)); });
+  }
+  CancelJobs cancel;
+  for (const auto& [ref, job] : store_.jobs()) {
+    const bool waits = job.state == JobState::kQueued && !job.spec->reservation.empty();
+    if (waits && !windows_.MayRunYet(store_, job, now_)) cancel.jobs.push_back(ref);
+  }
+  if (cancel.jobs.empty()) return;
+  DoCommand({.actor = UserId{1}, .actor_name = "user", .body = ChangeJobs{{std::move(cancel)}}});
 }
 
 void Simulation::SayWaiting() {
@@ -310,6 +348,9 @@ void Simulation::Round() {
   for (const std::string& note : report->notes) Line("note: " + note);
   for (const std::string& alarm : report->alarms) result_.breaches.push_back("alarm: " + alarm);
   if (!report->reloaded.empty()) Line("begins anew: " + report->reloaded);
+  if (options_.windows && view_ != nullptr) {
+    windows_.OnView(store_, cluster_.slurm(), *view_, now_);
+  }
   if (loop_->controller() != nullptr && result_.rounds % kCompareEvery == 0) {
     checker_.CompareFold(store_, loop_->controller()->state());
   }
@@ -334,6 +375,7 @@ TimeMs Simulation::NextMs() const {
     next = std::min(next, begin_at_);
   } else {
     next = std::min({next, loop_->NextWakeMs(), workload_.NextMs()});
+    if (admins_) next = std::min(next, admins_->NextMs());
     if (!Faulty()) next = std::min(next, sweep_at_);
   }
   return std::max(next, now_);
@@ -341,11 +383,12 @@ TimeMs Simulation::NextMs() const {
 
 SimResult Simulation::Run() {
   const TimeMs last = kStart + options_.span_ms + options_.faults_ms + options_.patience_ms;
-  while (!Finished() && now_ < last && checker_.breaches().empty() &&
+  while (!Finished() && now_ < last && checker_.breaches().empty() && windows_.breaches().empty() &&
          cluster_.slurm().breaches().empty()) {
     now_ = NextMs();
     store_.SetTime(now_);
     cluster_.Advance(now_);
+    if (options_.windows) windows_.OnTime(store_, cluster_.slurm(), now_);
     if (loop_ == nullptr && begin_at_ <= now_) Begin();
     CopyDatabase();
     LoseDatabase();
@@ -356,13 +399,16 @@ SimResult Simulation::Run() {
   }
   if (Finished()) {
     checker_.AtEnd(store_, cluster_.slurm(), workload_.acknowledged());
-  } else if (checker_.breaches().empty() && cluster_.slurm().breaches().empty()) {
+  } else if (checker_.breaches().empty() && windows_.breaches().empty() &&
+             cluster_.slurm().breaches().empty()) {
     result_.breaches.push_back("not finished after the faults have stopped");
     SayWaiting();
     checker_.AtEnd(store_, cluster_.slurm(), workload_.acknowledged());
   }
   for (const std::string& breach : cluster_.slurm().breaches()) result_.breaches.push_back(breach);
   for (const std::string& breach : checker_.breaches()) result_.breaches.push_back(breach);
+  for (const std::string& breach : windows_.breaches()) result_.breaches.push_back(breach);
+  result_.windows = windows_.figures();
   for (const std::string& breach : result_.breaches) Line("BREACH: " + breach);
   result_.acknowledged = std::ssize(workload_.acknowledged());
   result_.refused = workload_.refused();

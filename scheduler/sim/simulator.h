@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kezek/time.h"
+#include "scheduler/sim/window_checker.h"
 
 namespace kezek::sim {
 
@@ -28,6 +29,7 @@ struct SimOptions {
   // Among the faults: the database is lost, and a copy of it, made at an earlier commit, restored.
   bool restore = false;
   bool promises = false;  // waiting jobs get reservations, and guarantees are reclaimed
+  bool windows = false;   // admins reserve nodes, and jobs ask for what they have reserved
 };
 
 struct SimResult {
@@ -38,6 +40,7 @@ struct SimResult {
   std::int64_t attempts = 0;
   std::int64_t preempted = 0;  // of them
   std::int64_t promises = 0;   // events of reservations
+  WindowFigures windows;
   std::int64_t crashes = 0;
   std::int64_t stops = 0;  // an admin had to decide, after a restore
   std::int64_t rounds = 0;

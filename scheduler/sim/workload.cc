@@ -1,6 +1,7 @@
 #include "scheduler/sim/workload.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "scheduler/control/admission.h"
@@ -153,8 +154,8 @@ control::ControlConfig SimConfigWithPromises() {
 }
 
 Workload::Workload(std::uint64_t seed, std::int32_t jobs, TimeMs start, DurationMs span_ms,
-                   bool checkpoints)
-    : random_(seed), checkpoints_(checkpoints) {
+                   bool checkpoints, bool windows)
+    : random_(seed), checkpoints_(checkpoints), windows_(windows) {
   for (std::int32_t i = 0; i < jobs; ++i) {
     submissions_.push_back(start + random_.Between(0, span_ms));
   }
@@ -222,6 +223,24 @@ JobSpec Workload::MakeSpec(TimeMs now) {
   return spec;
 }
 
+// Also one that others may use, or that is too short.
+void Workload::AskForWindow(const View& view, JobSpec& spec) {
+  const auto& all = view.directory->reservations;
+  if (all.empty() || !random_.Permille(500)) return;
+  auto one = all.begin();
+  std::advance(one, random_.Between(0, std::ssize(all) - 1));
+  spec.reservation = one->first;
+  spec.shape.nodes =
+      std::min(spec.shape.nodes, static_cast<std::int32_t>(std::ssize(one->second.nodes)));
+  if (random_.Permille(700)) spec.time_limit_ms = random_.Between(1, 6) * kMinuteMs;
+  if (one->second.IsMaintenance()) return;
+  constexpr int kTries = 10;  // most are of somebody who may
+  for (int i = 0; i < kTries; ++i) {
+    if (MayUse(one->second, view.directory->accounts, spec.project, {})) return;
+    spec.project = AccountId{kFirstProject + random_.Between(0, kProjects - 1)};
+  }
+}
+
 JobRef Workload::AnyJob() {
   if (last_ == 0) return {};
   return {JobId{random_.Between(std::max<std::int64_t>(1, last_ - 20), last_)},
@@ -230,6 +249,7 @@ JobRef Workload::AnyJob() {
 
 void Workload::SubmitOne(TimeMs now, const View& view, SubmitStore& store) {
   JobSpec spec = MakeSpec(now);
+  if (windows_) AskForWindow(view, spec);
   const std::int64_t run = random_.Between(0, 20 * kMinuteMs);
   const std::int64_t exit = random_.Permille(250) ? random_.Between(1, 3) : 0;
   const control::Admission admission(SimConfig(), view.directory, view.nodes);
@@ -279,6 +299,12 @@ void Workload::CommandOne(const Do& command) {
       break;
     case 4:
       changes = {UpdateJobs{.jobs = {job}, .time_limit_ms = random_.Between(1, 10) * kMinuteMs}};
+      if (windows_) {
+        auto& update = std::get<UpdateJobs>(changes.front());
+        update.time_limit_ms = random_.Between(5, 30) * kMinuteMs;
+        update.by_admin = true;
+        update.allow_delay = random_.Permille(300);
+      }
       break;
     case 5:
       what.body = SetNodeService{.nodes = {"n" + std::to_string(random_.Between(1, kNodes))},

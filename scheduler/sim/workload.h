@@ -35,9 +35,10 @@ class Workload {
   using Do = std::function<void(Command)>;
 
   // `jobs` submissions over the first `span_ms`. With `checkpoints` jobs say that they have some,
-  // and ask for less time before they are preempted.
+  // and ask for less time before they are preempted. With `windows` some ask for what admins have
+  // reserved, and some limits may delay what is reserved.
   Workload(std::uint64_t seed, std::int32_t jobs, TimeMs start, DurationMs span_ms,
-           bool checkpoints = false);
+           bool checkpoints = false, bool windows = false);
 
   // When people want to do something next; none left: INT64_MAX.
   TimeMs NextMs() const;
@@ -57,10 +58,12 @@ class Workload {
   void SubmitOne(TimeMs now, const View& view, SubmitStore& store);
   void CommandOne(const Do& command);
   JobSpec MakeSpec(TimeMs now);
+  void AskForWindow(const View& view, JobSpec& spec);
   JobRef AnyJob();
 
   Random random_;
   const bool checkpoints_;
+  const bool windows_;
   std::vector<TimeMs> submissions_;  // ascending
   std::vector<TimeMs> commands_;
   std::size_t next_submission_ = 0;

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <string>
@@ -27,13 +28,14 @@ std::uint64_t Seeds() {
 std::string Repro(const SimOptions& options) {
   return "reproduce: kezek-sim fuzz --seeds 1 --seed " + std::to_string(options.seed) + " --jobs " +
          std::to_string(options.jobs) + " --trace" + (options.promises ? " --promises" : "") +
-         (options.restore ? " --restore" : "");
+         (options.restore ? " --restore" : "") + (options.windows ? " --windows" : "");
 }
 
-// Each seed twice, up to the first that breaks a rule or differs; `see` is told what came of it.
+// Each of so many seeds twice, up to the first that breaks a rule or differs; `see` is told what
+// came of it.
 template <class See>
-void ForSeeds(SimOptions options, std::uint64_t first_seed, See see) {
-  for (std::uint64_t i = 0; i < Seeds(); ++i) {
+void ForSeeds(SimOptions options, std::uint64_t first_seed, std::uint64_t seeds, See see) {
+  for (std::uint64_t i = 0; i < seeds; ++i) {
     options.seed = first_seed + i;
     const SimResult first = Simulate(options);
     for (const std::string& breach : first.breaches) ADD_FAILURE() << breach;
@@ -47,7 +49,7 @@ TEST(SimulationTest, NothingBreaksUnderFaults) {
   std::int64_t crashes = 0;
   std::int64_t attempts = 0;
   std::map<std::string, std::int64_t> happened;
-  ForSeeds({}, kFirstSeed, [&](const SimResult& result) {
+  ForSeeds({}, kFirstSeed, Seeds(), [&](const SimResult& result) {
     crashes += result.crashes;
     attempts += result.attempts;
     for (const auto& [what, times] : result.happened) happened[what] += times;
@@ -74,7 +76,7 @@ TEST(SimulationTest, PromisesAreKeptUnderFaults) {
   std::int64_t promises = 0;
   SimOptions options;
   options.promises = true;
-  ForSeeds(options, kFirstSeed, [&](const SimResult& result) {
+  ForSeeds(options, kFirstSeed, Seeds(), [&](const SimResult& result) {
     preempted += result.preempted;
     promises += result.promises;
   });
@@ -83,13 +85,41 @@ TEST(SimulationTest, PromisesAreKeptUnderFaults) {
   EXPECT_GT(promises, 0);
 }
 
+// The checks are those of the first test, and those of window_checker.h; a third of the seeds
+// as it is, a third with promises, a third with a restore besides.
+TEST(SimulationTest, AdminsReservationsAreKeptUnderFaults) {
+  WindowFigures seen;
+  const auto see = [&seen](const SimResult& result) {
+    seen.put += result.windows.put;
+    seen.ended += result.windows.ended;
+    seen.inside += result.windows.inside;
+    seen.drained += result.windows.drained;
+    seen.over_running += result.windows.over_running;
+  };
+  SimOptions options;
+  options.windows = true;
+  const std::uint64_t kinds = std::max<std::uint64_t>(1, Seeds() / 3);
+  ForSeeds(options, 3 * kFirstSeed, kinds, see);
+  options.promises = true;
+  ForSeeds(options, 4 * kFirstSeed, kinds, see);
+  options.restore = true;
+  ForSeeds(options, 5 * kFirstSeed, kinds, see);
+  if (Seeds() < 20) return;
+  EXPECT_GT(seen.put, 0);
+  EXPECT_GT(seen.ended, 0);
+  EXPECT_GT(seen.inside, 0);
+  EXPECT_GT(seen.drained, 0);
+  EXPECT_GT(seen.over_running, 0);
+}
+
 // The checks are those of the first test, and one more: while the cluster has jobs of attempts
 // that the restored copy does not know, it is told nothing.
 TEST(SimulationTest, NothingIsStartedOrCancelledAfterARestoreUntilAnAdminDecides) {
   std::int64_t stops = 0;
   SimOptions options;
   options.restore = true;
-  ForSeeds(options, 2 * kFirstSeed, [&](const SimResult& result) { stops += result.stops; });
+  ForSeeds(options, 2 * kFirstSeed, Seeds(),
+           [&](const SimResult& result) { stops += result.stops; });
   if (Seeds() < 20) return;
   EXPECT_GT(stops, 0);
 }

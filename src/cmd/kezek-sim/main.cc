@@ -24,6 +24,7 @@ struct Totals {
   std::int64_t preempted = 0;
   std::int64_t promises = 0;
   std::int64_t simulated_ms = 0;
+  kezek::sim::WindowFigures windows;
   std::map<std::string, std::int64_t> happened;
 };
 
@@ -43,6 +44,11 @@ bool RunSeed(SimOptions options, std::uint64_t seed, bool trace, Totals& totals)
   totals.preempted += first.preempted;
   totals.promises += first.promises;
   totals.simulated_ms += first.simulated_ms;
+  totals.windows.put += first.windows.put;
+  totals.windows.ended += first.windows.ended;
+  totals.windows.inside += first.windows.inside;
+  totals.windows.drained += first.windows.drained;
+  totals.windows.over_running += first.windows.over_running;
   for (const auto& [what, times] : first.happened) totals.happened[what] += times;
   const bool equal = first.trace == second.trace;
   if (first.breaches.empty() && equal) return true;
@@ -50,7 +56,7 @@ bool RunSeed(SimOptions options, std::uint64_t seed, bool trace, Totals& totals)
   if (!equal) Say(seed, "two runs gave different traces");
   std::cout << "reproduce: kezek-sim fuzz --seeds 1 --seed " << seed << " --jobs " << options.jobs
             << (options.restore ? " --restore" : "") << (options.promises ? " --promises" : "")
-            << " --trace\n";
+            << (options.windows ? " --windows" : "") << " --trace\n";
   return false;
 }
 
@@ -115,6 +121,7 @@ int main(int argc, char** argv) {
   fuzz->add_option("--jobs", options.jobs, "submissions in each");
   fuzz->add_flag("--restore", options.restore, "lose the database too, and restore an older copy");
   fuzz->add_flag("--promises", options.promises, "with reservations and reclaim");
+  fuzz->add_flag("--windows", options.windows, "admins reserve nodes, and jobs ask for these");
   fuzz->add_flag("--trace", trace, "print every event");
   CLI::App* shares = app.add_subcommand(
       "shares", "a week of full queues: what accounts hold beside what they are entitled to");
@@ -139,6 +146,12 @@ int main(int argc, char** argv) {
             << " submissions, " << totals.attempts << " attempts, " << totals.crashes
             << " crashes, " << totals.preempted << " preempted, " << totals.promises
             << " events of reservations, " << totals.simulated_ms / 3'600'000 << " h simulated\n";
+  if (options.windows) {
+    std::cout << "admins' reservations: " << totals.windows.put << " made or changed, "
+              << totals.windows.over_running << " of them over whatever runs, "
+              << totals.windows.ended << " deleted, " << totals.windows.drained
+              << " times begun on empty nodes, " << totals.windows.inside << " attempts inside\n";
+  }
   std::string happened;
   for (const auto& [what, times] : totals.happened) {
     happened += (happened.empty() ? "" : ", ") + what + " " + std::to_string(times);
