@@ -48,6 +48,12 @@ class DemandCount {
   DemandCount(const World& world, const Draft& draft)
       : DemandCount(world, draft.running, draft.taken, draft.started) {}
 
+  // Goes on from what was counted when all was as it is now.
+  void GoOnFrom(const Demand::Counted& counted) {
+    counted_ = counted;
+    for (const auto& [count, jobs] : counted.passed) running_.Add(tree_, count, jobs);
+  }
+
   void Add(const JobRef& row, const Demand::Ask& ask) {
     const quota::JobCount& count = ask.count;
     const quota::AccountIndex project = tree_.IndexOf(count.project);
@@ -60,6 +66,7 @@ class DemandCount {
     if (pass > 0) {
       counted_.asked[key] += count.counted_milli * pass;
       running_.Add(tree_, count, pass);
+      counted_.passed.push_back({count, pass});
     }
     if (pass == jobs) return;
     StoppedDemand& stopped = counted_.stopped[key];
@@ -67,7 +74,7 @@ class DemandCount {
         count.counted_milli * (jobs - pass);
   }
 
-  const Demand::Counted& counted() const { return counted_; }
+  Demand::Counted& counted() { return counted_; }
   bool by_budgets() const { return by_budgets_; }  // budgets had a say, as they are now
 
  private:
@@ -182,14 +189,17 @@ void CountStoppable(const World& world, Draft& draft, Demands& demands) {
   }
   const bool as_known = draft.plan.starts.empty() && draft.started.empty();
   for (const auto& [account, group] : demand.groups()) {
-    if (as_known && group.known) {
+    const bool known = as_known && group.known;
+    if (known && !group.more) {
       take(group.counted);
       continue;
     }
     DemandCount count(world, draft);
-    for (const auto& [row, ask] : group.rows) count.Add(row, *ask);
+    if (known) count.GoOnFrom(group.counted);
+    auto row = known ? group.rows.upper_bound(group.until) : group.rows.begin();
+    for (; row != group.rows.end(); ++row) count.Add(row->first, *row->second);
     take(count.counted());
-    if (as_known && !count.by_budgets()) demand.Keep(account, count.counted());
+    if (as_known && !count.by_budgets()) demand.Keep(account, std::move(count.counted()));
   }
 }
 

@@ -213,7 +213,7 @@ WaitingBlock::Stops PoolWalk::StopsOfRows(const quota::WaitingJobs::Project& pro
 }
 
 // As it was found when it was looked at; else as it is now, which is the same for all jobs of a
-// user, class and size where budgets have no say.
+// user (of all users, where no limit is one of users), class and size where budgets have no say.
 std::shared_ptr<const Reason> PoolWalk::StopOfRow(const quota::OrderJob& job,
                                                   quota::AccountIndex project, Alikes& alikes) {
   const std::vector<JobRef>& seen = seen_[static_cast<std::size_t>(project)];
@@ -230,7 +230,8 @@ std::shared_ptr<const Reason> PoolWalk::StopOfRow(const quota::OrderJob& job,
   };
   if (world_.DrawsOnBudgets(job.project)) return find();
   const auto [alike, is_new] =
-      alikes.try_emplace({job.user, job.job_class, job.counted_milli, job.scavenger});
+      alikes.try_emplace({world_.LimitsUsers() ? job.user : UserId{}, job.job_class,
+                          job.counted_milli, job.scavenger});
   if (is_new) alike->second = find();
   return alike->second;
 }
