@@ -164,8 +164,11 @@ void PoolWalk::TakeBlocks(WaitingStandings::OfType& told) {
 // Whether what stops its rows is as it was.
 bool PoolWalk::Holds(AccountId id, const KeptBlocks::Measured& measured) {
   const quota::AccountIndex index = world_.tree().IndexOf(id);
+  // Where nothing starts, and no attempts are ended for anybody, nothing is given: now is as
+  // before.
+  const bool gives = world_.LooksAhead() || !draft_.plan.starts.empty();
   if (measured.stops != StopsOf(index, measured.by_class, true) ||
-      measured.stops != StopsOf(index, measured.by_class, false)) {
+      (gives && measured.stops != StopsOf(index, measured.by_class, false))) {
     return false;
   }
   if (!world_.LimitsUsers() || draft_.plan.starts.empty()) return true;
