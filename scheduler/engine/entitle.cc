@@ -330,7 +330,7 @@ void Stand(const World& world, Draft& draft) {
   for (const auto& [type, entitled] : draft.entitled) {
     const std::vector<MilliGpus> allocated = draft.running.AllocatedByIndex(tree, type);
     const std::vector<std::int64_t> places = PlacesOfWaiting(world, draft, type);
-    const quota::UsageBook& usage = world.usage(type);
+    const quota::UsageInGpuHours hours(world.usage(type).decay(), draft.now_ms);
     const Pool* pool = draft.free.FindPool({type, {}, {}});
     const MilliGpus free = pool == nullptr ? 0 : pool->free_gpus * 1000;
     const std::vector<MilliGpus> lent = quota::Lent(tree, entitled, allocated, free);
@@ -349,7 +349,7 @@ void Stand(const World& world, Draft& draft) {
       standing.idle_milli = entitled[index].idle_milli;
       standing.entitled_by = entitled[index].by;
       standing.apart_milli = draft.running.Apart(id, type);
-      standing.usage_gpu_hours = quota::UsageGpuHours(usage.decay(), *sums[index], draft.now_ms);
+      standing.usage_gpu_hours = hours.Of(*sums[index]);
       standing.place = places[index];
       const auto parent = tree.parent(i);
       standing.siblings =
