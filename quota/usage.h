@@ -72,7 +72,7 @@ class UsageInGpuHours {
 
  private:
   std::int64_t period_;
-  double since_start_;  // 2^x
+  double since_start_;  // 2^x, for people
 };
 
 // The usages of one GPU type.

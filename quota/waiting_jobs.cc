@@ -49,7 +49,13 @@ std::shared_ptr<const WaitingJobs::Rows> WaitingJobs::Group::rows() const {
                           .prefers_until_ms = job->prefers_until_ms,
                           .count = job->count});
     }
-    all.sizes.push_back({size, {}});
+    const OrderJob* alike = run.begin()->second;
+    for (const auto& [place, job] : run) {
+      const bool same = alike != nullptr && alike->job_class == job->job_class &&
+                        alike->class_stops == job->class_stops;
+      if (!same) alike = nullptr;
+    }
+    all.sizes.push_back({size, {}, alike});
     all.sizes.back().at.reserve(run.size());
   }
   std::sort(all.rows.begin(), all.rows.end(),

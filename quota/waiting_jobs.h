@@ -100,6 +100,7 @@ class WaitingJobs {
     struct Sized {
       MilliGpus counted_milli = 0;
       std::vector<std::uint32_t> at;
+      const OrderJob* alike = nullptr;  // one of them, if all are of its class
     };
     std::vector<Sized> sizes;  // by size
   };
