@@ -44,18 +44,15 @@ OrderTree::OrderTree(OrderInput input, Kept* kept)
 void OrderTree::FindProjects() {
   const AccountTree& tree = *input_.tree;
   for (AccountWalk& account : accounts_) account.project = -1;
-  projects_.reserve(input_.waiting->projects().size());
-  for (const auto& [id, project] : input_.waiting->projects()) {
-    const AccountIndex index = tree.IndexOf(id);
+  projects_.reserve(input_.waiting->heads().size());
+  for (const WaitingJobs::Head& head : input_.waiting->heads()) {
+    const AccountIndex index = tree.IndexOf(head.id);
     if (index == kNoAccount || !tree.children(index).empty()) continue;
     At(index).project = static_cast<std::int32_t>(projects_.size());
     ProjectWalk& walk = projects_.emplace_back();
-    walk.project = &project;
-    const auto least = [](const auto& sizes) {
-      return sizes.empty() ? kNothingLeft : sizes.begin()->first;
-    };
-    walk.least_of_others = least(project.sizes);
-    walk.least_of_scavengers = least(project.scavenger_sizes);
+    walk.project = head.project;
+    walk.least_of_others = head.least_of_others.value_or(kNothingLeft);
+    walk.least_of_scavengers = head.least_of_scavengers.value_or(kNothingLeft);
   }
 }
 

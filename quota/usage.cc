@@ -132,10 +132,18 @@ std::strong_ordering CompareUsagePerWeight(const UsageValue& a, std::int64_t wei
 
 // A figure for people.
 double UsageGpuHours(const Decay& decay, const UsageSum& sum, TimeMs now) {
+  return UsageInGpuHours(decay, now).Of(sum);
+}
+
+// Likewise for people.
+UsageInGpuHours::UsageInGpuHours(const Decay& decay, TimeMs now)
+    : period_(decay.PeriodOf(now)),
+      since_start_(static_cast<double>(decay.Factor(now)) / 4294967296.0) {}
+
+// Likewise for people.
+double UsageInGpuHours::Of(const UsageSum& sum) const {
   const double scale = 4294967296.0 * 1099511627776.0;  // 2^(32+40)
-  const double since_start = static_cast<double>(decay.Factor(now)) / 4294967296.0;
-  return sum.At(decay.PeriodOf(now)).ToDouble() / scale / since_start / 1000.0 /
-         static_cast<double>(kHourMs);
+  return sum.At(period_).ToDouble() / scale / since_start_ / 1000.0 / static_cast<double>(kHourMs);
 }
 
 void UsageBook::Book(const AccountTree& tree, AccountId project, UserId user, TimeMs date,

@@ -64,6 +64,16 @@ std::strong_ordering CompareUsagePerWeight(const UsageValue& a, std::int64_t wei
 
 // Decayed to `now`, for people; decides nothing.
 double UsageGpuHours(const Decay& decay, const UsageSum& sum, TimeMs now);
+// The same of many sums.
+class UsageInGpuHours {
+ public:
+  UsageInGpuHours(const Decay& decay, TimeMs now);
+  double Of(const UsageSum& sum) const;
+
+ private:
+  std::int64_t period_;
+  double since_start_;  // 2^x, for people
+};
 
 // The usages of one GPU type.
 class UsageBook {

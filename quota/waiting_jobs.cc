@@ -23,6 +23,13 @@ void Count(std::map<MilliGpus, std::int64_t>* sizes, MilliGpus size, std::int64_
   if (found->second == 0) sizes->erase(found);
 }
 
+WaitingJobs::Head HeadOf(AccountId id, const WaitingJobs::Project& project) {
+  const auto least = [](const auto& sizes) {
+    return sizes.empty() ? std::nullopt : std::optional(sizes.begin()->first);
+  };
+  return {id, &project, least(project.scavenger_sizes), least(project.sizes)};
+}
+
 }  // namespace
 
 std::shared_ptr<const WaitingJobs::Rows> WaitingJobs::Group::rows() const {
@@ -42,7 +49,13 @@ std::shared_ptr<const WaitingJobs::Rows> WaitingJobs::Group::rows() const {
                           .prefers_until_ms = job->prefers_until_ms,
                           .count = job->count});
     }
-    all.sizes.push_back({size, {}});
+    const OrderJob* alike = run.begin()->second;
+    for (const auto& [place, job] : run) {
+      const bool same = alike != nullptr && alike->job_class == job->job_class &&
+                        alike->class_stops == job->class_stops;
+      if (!same) alike = nullptr;
+    }
+    all.sizes.push_back({size, {}, alike});
     all.sizes.back().at.reserve(run.size());
   }
   std::sort(all.rows.begin(), all.rows.end(),
@@ -91,8 +104,12 @@ void WaitingJobs::Set(const OrderJob& job) {
   Remove(job.ref);
   arranged_ = false;
   const auto [project_at, is_new] = projects_.try_emplace(job.project);
-  if (is_new) unsettled_.insert(job.project);
+  if (is_new) {
+    unsettled_.insert(job.project);
+    heads_known_ = false;
+  }
   Project& project = project_at->second;
+  Change(job.project, &project);
   Entry& entry = project.jobs.emplace(job.ref, Entry{job, {}}).first->second;
   project_of_.emplace(job.ref, job.project);
   Count(job.scavenger ? &project.scavenger_sizes : &project.sizes, job.counted_milli, 1);
@@ -116,6 +133,7 @@ void WaitingJobs::Remove(const JobRef& ref) {
   if (found == project_of_.end()) return;
   arranged_ = false;
   Project& project = projects_.at(found->second);
+  Change(found->second, &project);
   const Entry& entry = project.jobs.at(ref);
   const OrderJob& job = entry.job;
   Count(job.scavenger ? &project.scavenger_sizes : &project.sizes, job.counted_milli, -1);
@@ -183,12 +201,37 @@ void WaitingJobs::Settle(AccountId id, const AccountTree& tree) {
   Project& project = found->second;
   if (project.jobs.empty()) {
     projects_.erase(found);
+    heads_known_ = false;
     return;
   }
   const AccountIndex index = tree.IndexOf(id);
   if (index == kNoAccount || tree.account(index).settings.rule == project.rule) return;
   project.rule = tree.account(index).settings.rule;
   for (auto& [key, group] : project.groups) MarkStale(id, key, &group);
+}
+
+void WaitingJobs::Change(AccountId id, Project* project) {
+  if (!std::exchange(project->changed_, true)) changed_.push_back(id);
+}
+
+// All, if projects have come or gone; else those that have changed.
+void WaitingJobs::FindHeads() {
+  if (!heads_known_) {
+    heads_.clear();
+    for (auto& [id, project] : projects_) {
+      project.changed_ = false;
+      heads_.push_back(HeadOf(id, project));
+    }
+  }
+  for (const AccountId id : std::exchange(changed_, {})) {
+    if (!heads_known_) break;
+    const auto head = std::lower_bound(heads_.begin(), heads_.end(), id,
+                                       [](const Head& a, AccountId b) { return a.id < b; });
+    Project& project = projects_.at(id);
+    project.changed_ = false;
+    *head = HeadOf(id, project);
+  }
+  heads_known_ = true;
 }
 
 void WaitingJobs::Arrange(const AccountTree& tree) {
@@ -203,6 +246,7 @@ void WaitingJobs::ArrangeChanged(const AccountTree& tree) {
     PlaceAll(&project, &project.groups.at(key));
   }
   stale_.clear();
+  FindHeads();
   arranged_ = true;
 }
 

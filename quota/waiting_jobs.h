@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -99,6 +100,7 @@ class WaitingJobs {
     struct Sized {
       MilliGpus counted_milli = 0;
       std::vector<std::uint32_t> at;
+      const OrderJob* alike = nullptr;  // one of them, if all are of its class
     };
     std::vector<Sized> sizes;  // by size
   };
@@ -141,20 +143,38 @@ class WaitingJobs {
     std::map<MilliGpus, std::int64_t> scavenger_sizes;
     std::map<MilliGpus, std::int64_t> sizes;
     std::int64_t stopped_by_class = 0;  // that its class may stop
+
+   private:
+    friend class WaitingJobs;
+    bool changed_ = false;  // since it was last arranged
   };
   const std::map<AccountId, Project>& projects() const { return projects_; }
+  // What an order sees of a project before it looks into it: the least sizes, if it has such jobs.
+  struct Head {
+    AccountId id;
+    const Project* project = nullptr;
+    std::optional<MilliGpus> least_of_scavengers;
+    std::optional<MilliGpus> least_of_others;
+  };
+  // Of all projects, by id. Only while arranged.
+  const std::vector<Head>& heads() const { return heads_; }
 
  private:
   static GroupKey KeyOf(const OrderJob& job);
   static void FindFirst(Group* group);
   void Settle(AccountId id, const AccountTree& tree);
+  void Change(AccountId id, Project* project);
+  void FindHeads();
   void PlaceAll(Project* project, Group* group);
   void MarkStale(AccountId project, const GroupKey& key, Group* group);
 
   std::map<AccountId, Project> projects_;
   std::map<JobRef, AccountId> project_of_;
   std::set<std::pair<AccountId, GroupKey>> stale_;
-  std::set<AccountId> unsettled_;  // projects that are new, or have no job any more
+  std::set<AccountId> unsettled_;   // projects that are new, or have no job any more
+  std::vector<AccountId> changed_;  // projects, of which the heads are to be found anew
+  bool heads_known_ = true;         // they are of these projects
+  std::vector<Head> heads_;
   bool arranged_ = true;
 };
 

@@ -1,5 +1,7 @@
 #include "scheduler/engine/demand.h"
 
+#include <utility>
+
 namespace kezek::engine {
 
 void Demand::Set(const JobRef& row, const Ask& ask) {
@@ -11,7 +13,8 @@ void Demand::Set(const JobRef& row, const Ask& ask) {
   }
   Group& group = groups_[ask.group];
   group.rows.emplace(row, kept);
-  group.known = false;
+  group.known &= group.until < row;
+  group.more = true;
 }
 
 void Demand::Remove(const JobRef& row) {
@@ -25,7 +28,7 @@ void Demand::Remove(const JobRef& row) {
   } else {
     const auto group = groups_.find(ask.group);
     group->second.rows.erase(row);
-    group->second.known = false;
+    group->second.known &= group->second.until < row;
     if (group->second.rows.empty()) groups_.erase(group);
   }
   asks_.erase(found);
@@ -46,10 +49,12 @@ void Demand::Touch(AccountId group) {
   if (found != groups_.end()) found->second.known = false;
 }
 
-void Demand::Keep(AccountId group, const Counted& counted) const {
+void Demand::Keep(AccountId group, Counted counted) const {
   Group& kept = groups_.at(group);
   kept.known = true;
-  kept.counted = counted;
+  kept.until = kept.rows.rbegin()->first;
+  kept.more = false;
+  kept.counted = std::move(counted);
 }
 
 }  // namespace kezek::engine

@@ -3,13 +3,15 @@
 // Of most jobs nothing but a lack of GPUs can keep them from starting: what a project's ask for is
 // one figure. Those that a limit, a budget or a guarantee may stop are listed, to be counted one
 // after the other; groups of them with no limit in common know nothing of each other, so that what
-// was counted of a group holds until something of it changes.
+// was counted of a group holds until something of it changes; a row behind all others of it changes
+// nothing of what was counted before.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kezek/desk.h"
 #include "kezek/ids.h"
@@ -44,10 +46,13 @@ class Demand {
   struct Counted {
     OfProjects asked;
     std::map<std::pair<AccountId, std::string>, StoppedDemand> stopped;
+    std::vector<std::pair<quota::JobCount, std::int64_t>> passed;  // how many like it: what asks
   };
   struct Group {
     std::map<JobRef, const Ask*> rows;
     bool known = false;  // what was counted of it holds
+    JobRef until;        // up to this row
+    bool more = false;   // rows have come behind it
     Counted counted;
   };
 
@@ -66,8 +71,8 @@ class Demand {
   const OfProjects& plain() const { return plain_; }
   // What may be stopped.
   const std::map<AccountId, Group>& groups() const { return groups_; }
-  // What a group was found to come to, while no start of the plan is among it.
-  void Keep(AccountId group, const Counted& counted) const;
+  // What all of a group was found to come to, while no start of the plan is among it.
+  void Keep(AccountId group, Counted counted) const;
 
  private:
   std::map<JobRef, Ask> asks_;

@@ -48,6 +48,12 @@ class DemandCount {
   DemandCount(const World& world, const Draft& draft)
       : DemandCount(world, draft.running, draft.taken, draft.started) {}
 
+  // Goes on from what was counted when all was as it is now.
+  void GoOnFrom(const Demand::Counted& counted) {
+    counted_ = counted;
+    for (const auto& [count, jobs] : counted.passed) running_.Add(tree_, count, jobs);
+  }
+
   void Add(const JobRef& row, const Demand::Ask& ask) {
     const quota::JobCount& count = ask.count;
     const quota::AccountIndex project = tree_.IndexOf(count.project);
@@ -60,6 +66,7 @@ class DemandCount {
     if (pass > 0) {
       counted_.asked[key] += count.counted_milli * pass;
       running_.Add(tree_, count, pass);
+      counted_.passed.push_back({count, pass});
     }
     if (pass == jobs) return;
     StoppedDemand& stopped = counted_.stopped[key];
@@ -67,7 +74,7 @@ class DemandCount {
         count.counted_milli * (jobs - pass);
   }
 
-  const Demand::Counted& counted() const { return counted_; }
+  Demand::Counted& counted() { return counted_; }
   bool by_budgets() const { return by_budgets_; }  // budgets had a say, as they are now
 
  private:
@@ -182,14 +189,17 @@ void CountStoppable(const World& world, Draft& draft, Demands& demands) {
   }
   const bool as_known = draft.plan.starts.empty() && draft.started.empty();
   for (const auto& [account, group] : demand.groups()) {
-    if (as_known && group.known) {
+    const bool known = as_known && group.known;
+    if (known && !group.more) {
       take(group.counted);
       continue;
     }
     DemandCount count(world, draft);
-    for (const auto& [row, ask] : group.rows) count.Add(row, *ask);
+    if (known) count.GoOnFrom(group.counted);
+    auto row = known ? group.rows.upper_bound(group.until) : group.rows.begin();
+    for (; row != group.rows.end(); ++row) count.Add(row->first, *row->second);
     take(count.counted());
-    if (as_known && !count.by_budgets()) demand.Keep(account, count.counted());
+    if (as_known && !count.by_budgets()) demand.Keep(account, std::move(count.counted()));
   }
 }
 
@@ -320,7 +330,7 @@ void Stand(const World& world, Draft& draft) {
   for (const auto& [type, entitled] : draft.entitled) {
     const std::vector<MilliGpus> allocated = draft.running.AllocatedByIndex(tree, type);
     const std::vector<std::int64_t> places = PlacesOfWaiting(world, draft, type);
-    const quota::UsageBook& usage = world.usage(type);
+    const quota::UsageInGpuHours hours(world.usage(type).decay(), draft.now_ms);
     const Pool* pool = draft.free.FindPool({type, {}, {}});
     const MilliGpus free = pool == nullptr ? 0 : pool->free_gpus * 1000;
     const std::vector<MilliGpus> lent = quota::Lent(tree, entitled, allocated, free);
@@ -339,7 +349,7 @@ void Stand(const World& world, Draft& draft) {
       standing.idle_milli = entitled[index].idle_milli;
       standing.entitled_by = entitled[index].by;
       standing.apart_milli = draft.running.Apart(id, type);
-      standing.usage_gpu_hours = quota::UsageGpuHours(usage.decay(), *sums[index], draft.now_ms);
+      standing.usage_gpu_hours = hours.Of(*sums[index]);
       standing.place = places[index];
       const auto parent = tree.parent(i);
       standing.siblings =

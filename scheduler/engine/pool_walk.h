@@ -127,8 +127,8 @@ class PoolWalk {
   // What stops jobs of a project, by user, class, size, and whether as scavengers.
   using Alikes = std::map<std::tuple<UserId, const std::string*, MilliGpus, bool>,
                           std::shared_ptr<const Reason>>;
-  WaitingBlock::Stops StopsOfRows(const quota::WaitingJobs::Project& project,
-                                  quota::AccountIndex index, const std::vector<JobRef>& starting);
+  WaitingBlock::Stops StopsOfRows(const quota::OwnOrder& own, quota::AccountIndex index,
+                                  const std::vector<JobRef>& starting);
   std::shared_ptr<const Reason> StopOfRow(const quota::OrderJob& job, quota::AccountIndex project,
                                           Alikes& alikes);
   // `before`: as it was when the walk began; else as it is now.

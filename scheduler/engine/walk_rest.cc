@@ -164,8 +164,11 @@ void PoolWalk::TakeBlocks(WaitingStandings::OfType& told) {
 // Whether what stops its rows is as it was.
 bool PoolWalk::Holds(AccountId id, const KeptBlocks::Measured& measured) {
   const quota::AccountIndex index = world_.tree().IndexOf(id);
+  // Where nothing starts, and no attempts are ended for anybody, nothing is given: now is as
+  // before.
+  const bool gives = world_.LooksAhead() || !draft_.plan.starts.empty();
   if (measured.stops != StopsOf(index, measured.by_class, true) ||
-      measured.stops != StopsOf(index, measured.by_class, false)) {
+      (gives && measured.stops != StopsOf(index, measured.by_class, false))) {
     return false;
   }
   if (!world_.LimitsUsers() || draft_.plan.starts.empty()) return true;
@@ -187,9 +190,10 @@ void PoolWalk::MakeBlock(AccountId id, KeptBlocks::OfType& kept) {
   const bool by_class = project.stopped_by_class > 0;
   const bool limited = world_.HasLimits(index);
   const std::vector<JobRef>& starting = starting_[id];
+  const std::shared_ptr<const quota::OwnOrder> own = order_.OwnOrderOf(index);
   WaitingBlock::Stops stopped;
-  if (limited || by_class) stopped = StopsOfRows(project, index, starting);
-  auto rows = std::make_unique<const ProjectRows>(order_.OwnOrderOf(index));
+  if (limited || by_class) stopped = StopsOfRows(*own, index, starting);
+  auto rows = std::make_unique<const ProjectRows>(own);
   kept.Set(id, std::make_shared<const WaitingBlock>(std::move(rows), starting, std::move(stopped)));
   if (!limited && !by_class) return;
   KeptBlocks::Stops stops = StopsOf(index, by_class, true);
@@ -197,23 +201,41 @@ void PoolWalk::MakeBlock(AccountId id, KeptBlocks::OfType& kept) {
   kept.measured[id] = {std::move(stops), by_class};
 }
 
-// Of those that do not start.
-WaitingBlock::Stops PoolWalk::StopsOfRows(const quota::WaitingJobs::Project& project,
-                                          quota::AccountIndex index,
+// Of those that do not start. What is not looked at and has a size, a class and a user in common is
+// stopped by the same.
+WaitingBlock::Stops PoolWalk::StopsOfRows(const quota::OwnOrder& own, quota::AccountIndex index,
                                           const std::vector<JobRef>& starting) {
   WaitingBlock::Stops stops;
   const bool limited = world_.HasLimits(index);
+  const bool one_by_one = !seen_[static_cast<std::size_t>(index)].empty() ||
+                          world_.DrawsOnBudgets(world_.tree().id(index));
   Alikes alikes;
-  for (const auto& [ref, entry] : project.jobs) {
-    if (!limited && !entry.job.class_stops) continue;
-    if (std::binary_search(starting.begin(), starting.end(), ref)) continue;
-    if (auto stop = StopOfRow(entry.job, index, alikes)) stops.push_back({ref, std::move(stop)});
+  const auto stop_of = [&](const quota::OrderJob& job) {
+    return limited || job.class_stops ? StopOfRow(job, index, alikes) : nullptr;
+  };
+  const auto add_those = [&](const quota::WaitingJobs::Rows& rows,
+                             const quota::WaitingJobs::Rows::Sized& sized) {
+    const bool at_once = !one_by_one && sized.alike != nullptr;
+    std::shared_ptr<const Reason> stop;
+    if (at_once) stop = stop_of(*sized.alike);
+    if (at_once && stop == nullptr) return;
+    for (const std::uint32_t at : sized.at) {
+      const quota::WaitingJobs::Row& row = rows.rows[at];
+      if (std::binary_search(starting.begin(), starting.end(), row.ref)) continue;
+      if (!at_once) stop = stop_of(*row.job);
+      if (stop != nullptr) stops.push_back({row.ref, stop});
+    }
+  };
+  for (const quota::OwnOrder::Group& group : own.groups()) {
+    for (const auto& sized : group.rows->sizes) add_those(*group.rows, sized);
   }
+  std::sort(stops.begin(), stops.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   return stops;
 }
 
 // As it was found when it was looked at; else as it is now, which is the same for all jobs of a
-// user, class and size where budgets have no say.
+// user (of all users, where no limit is one of users), class and size where budgets have no say.
 std::shared_ptr<const Reason> PoolWalk::StopOfRow(const quota::OrderJob& job,
                                                   quota::AccountIndex project, Alikes& alikes) {
   const std::vector<JobRef>& seen = seen_[static_cast<std::size_t>(project)];
@@ -230,7 +252,8 @@ std::shared_ptr<const Reason> PoolWalk::StopOfRow(const quota::OrderJob& job,
   };
   if (world_.DrawsOnBudgets(job.project)) return find();
   const auto [alike, is_new] =
-      alikes.try_emplace({job.user, job.job_class, job.counted_milli, job.scavenger});
+      alikes.try_emplace({world_.LimitsUsers() ? job.user : UserId{}, job.job_class,
+                          job.counted_milli, job.scavenger});
   if (is_new) alike->second = find();
   return alike->second;
 }
