@@ -37,7 +37,8 @@ class Second:
         with open(first, encoding="utf-8") as file:
             text = re.sub(r"(?m)^grpc_listen: .*$", f"grpc_listen: {self.endpoint}", file.read())
         text = re.sub(r"(?m)^http: .*$", f"http: {{listen: '{self.http}'}}", text) + self.more
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
         os.chown(path, os.stat(first).st_uid, os.stat(first).st_gid)
         with open(self.log, "w", encoding="utf-8") as log:
