@@ -370,8 +370,8 @@ void Checker::CheckStuck(const MemoryStore& store, const FakeSlurm& slurm, TimeM
     if (attempt.state == AttemptState::kEnded || attempt.planned_ms > since) continue;
     const FakeJob* job = slurm.Find(ref, attempt.cluster_job_id);
     const bool runs = job != nullptr && attempt.state == AttemptState::kRunning &&
-                      (job->process || now < job->job.end_ms + kSlackMs);
-    if (runs && now < attempt.start_ms + attempt.limit_ms + kSlackMs) continue;
+                      (job->process || now < slurm.OnOurs(job->job.end_ms) + kSlackMs);
+    if (runs && now < slurm.OnOurs(attempt.start_ms) + attempt.limit_ms + kSlackMs) continue;
     Breach(Text(ref) + " is stuck: " + std::string(NameOf(attempt.state)) + ", as " +
            std::to_string(attempt.cluster_job_id));
   }

@@ -109,7 +109,7 @@ void FakeSlurm::LoseState() {
     next_id_ = 1;
   }
   mail_.push_back({now_ + random_.Between(0, 2 * kSecondMs), {}, {}, true});
-  mail_.back().record.end_ms = now_ / kSecondMs * kSecondMs;
+  mail_.back().record.end_ms = Clock();
   for (const auto& [name, node] : nodes_) {
     registers_[name] = now_ + random_.Between(kSecondMs, 20 * kSecondMs);
   }
@@ -117,7 +117,7 @@ void FakeSlurm::LoseState() {
   for (auto& [serial, job] : jobs_) {
     if (!job.known) continue;
     const bool runs = job.job.state == ClusterJobState::kRunning;
-    TimeMs dies = runs ? std::max(now_, job.job.start_ms + job.run_ms) : now_;
+    TimeMs dies = runs ? std::max(now_, OnOurs(job.job.start_ms) + job.run_ms) : now_;
     TimeMs told = now_;
     for (const NodeGrant& grant : job.job.granted) {
       told = std::max(told, registers_.at(grant.node));

@@ -268,7 +268,7 @@ bool FakeSlurm::Signal(std::int64_t id, const std::string& signal) {
   ++job->signals;
   const bool runs = job->job.state == ClusterJobState::kRunning;
   if (signal != "TERM" || !runs || job->cancelled || job->serial % 2 != 0) return runs;
-  job->run_ms = std::min(job->run_ms, now_ - job->job.start_ms + kLeavesMs);
+  job->run_ms = std::min(job->run_ms, now_ - OnOurs(job->job.start_ms) + kLeavesMs);
   job->exit_code = kTermExit;
   SetEnd(*job);
   return true;
@@ -289,7 +289,7 @@ void FakeSlurm::Happen(FakeJob& job) {
       if (job.cancelled) {
         job.job.state = ClusterJobState::kCancelled;
         job.job.held = false;
-        job.job.end_ms = now_ / kSecondMs * kSecondMs;
+        job.job.end_ms = Clock();
         Post(job, job.job.state);
         Wake(job, now_ + remembers_ms_);
       } else if (!job.job.held) {
@@ -299,7 +299,7 @@ void FakeSlurm::Happen(FakeJob& job) {
     case ClusterJobState::kRunning:
       if (job.cancelled) return End(job, ClusterJobState::kCancelled);
       if (job.will_requeue) return Requeue(job, ClusterJobState::kPending);
-      if (now_ - job.job.start_ms >= job.run_ms) {
+      if (now_ - OnOurs(job.job.start_ms) >= job.run_ms) {
         job.job.exit_code = job.exit_code;
         return End(job,
                    job.exit_code == 0 ? ClusterJobState::kCompleted : ClusterJobState::kFailed);
@@ -328,7 +328,7 @@ void FakeSlurm::Forget(FakeJob& job) {
 void FakeSlurm::DieUnknown(FakeJob& job) {
   job.process = false;
   if (job.runs.empty() || job.runs.back().second != 0) return;
-  job.runs.back().second = std::max(job.runs.back().first, now_ / kSecondMs * kSecondMs);
+  job.runs.back().second = std::max(job.runs.back().first, Clock());
 }
 
 void FakeSlurm::TryStart(FakeJob& job) {
@@ -356,7 +356,7 @@ void FakeSlurm::Start(FakeJob& job) {
   }
   job.job.state = ClusterJobState::kRunning;
   job.job.state_reason = "None";
-  job.job.start_ms = now_ / kSecondMs * kSecondMs;  // whole seconds, as Slurm has them
+  job.job.start_ms = Clock();
   job.runs.emplace_back(job.job.start_ms, 0);
   SetEnd(job);
   Post(job, job.job.state);
@@ -375,13 +375,13 @@ void FakeSlurm::Start(FakeJob& job) {
 void FakeSlurm::SetEnd(FakeJob& job) {
   DurationMs lasts = std::min(job.run_ms, job.job.limit_ms + kLimitSlackMs);
   if (job.will_requeue) lasts /= 2;
-  Wake(job, std::max(now_ + 1, job.job.start_ms + lasts));
+  Wake(job, std::max(now_ + 1, OnOurs(job.job.start_ms) + lasts));
 }
 
 void FakeSlurm::End(FakeJob& job, ClusterJobState state) {
   job.job.state = ClusterJobState::kCompleting;
   job.after_completing = state;
-  job.job.end_ms = std::max(job.job.start_ms, now_ / kSecondMs * kSecondMs);
+  job.job.end_ms = std::max(job.job.start_ms, Clock());
   job.runs.back().second = job.job.end_ms;
   Post(job, state);
   Wake(job, now_ + random_.Between(10, 5000));
@@ -390,7 +390,7 @@ void FakeSlurm::End(FakeJob& job, ClusterJobState state) {
 void FakeSlurm::Requeue(FakeJob& job, ClusterJobState record) {
   Count("jobs requeued");
   job.will_requeue = false;
-  job.job.end_ms = std::max(job.job.start_ms, now_ / kSecondMs * kSecondMs);
+  job.job.end_ms = std::max(job.job.start_ms, Clock());
   job.runs.back().second = job.job.end_ms;
   Post(job, record);
   job.job.state = ClusterJobState::kPending;

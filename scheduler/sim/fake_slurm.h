@@ -63,6 +63,12 @@ class FakeSlurm {
   FakeSlurm(std::vector<Node> nodes, std::uint64_t seed, TimeMs now);
 
   void SetFaults(const Faults& faults);
+  // How far slurmctld's clock is ahead.
+  void SetSkew(DurationMs skew_ms) { skew_ms_ = skew_ms; }
+  // What it shows, in whole seconds; and a time of it by the simulation's.
+  TimeMs Clock() const { return (now_ + skew_ms_) / kSecondMs * kSecondMs; }
+  TimeMs OnOurs(TimeMs theirs) const { return theirs - skew_ms_; }
+  DurationMs skew_ms() const { return skew_ms_; }
   // Ends strangers, outages and node failures.
   void Heal(TimeMs now);
   // Told when a job starts, before anything else happens.
@@ -164,6 +170,7 @@ class FakeSlurm {
   std::function<void(const FakeJob&)> on_start_;
   std::function<void(const std::string&)> on_note_;
   TimeMs now_ = 0;
+  DurationMs skew_ms_ = 0;
   TimeMs next_minute_ = 0;
   TimeMs down_until_ = 0;  // slurmctld; 0: it is up
   TimeMs down_since_ = 0;

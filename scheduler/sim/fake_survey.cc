@@ -80,7 +80,7 @@ void FakeCluster::Poll() {
   }
   if (!up_) {
     reported_nodes_.clear();
-    Tell(ClusterUp{"fake", 0});
+    Tell(ClusterUp{"fake", slurm_.skew_ms()});
   }
   up_ = true;
   ReportNodes(false);

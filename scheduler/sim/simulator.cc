@@ -28,6 +28,8 @@ constexpr DurationMs kPeriodMs = 50 * kMinuteMs;  // of budgets
 constexpr DurationMs kAdminsMs = 90 * kMinuteMs;  // for so long admins reserve nodes
 constexpr DurationMs kRepeatMs = 2 * kHourMs;     // after which what repeats is deleted
 constexpr std::uint64_t kAdminsSeed = 0x61646d696e73;
+constexpr std::uint64_t kClocksSeed = 0x636c6f636b73;
+constexpr DurationMs kSkewMost = 4 * kMinuteMs;
 
 std::int64_t EpochOf(const FakeJob& job) {
   const auto parts = control::ParseTag(job.tag);
@@ -128,6 +130,10 @@ Simulation::Simulation(const SimOptions& options)
     if (EpochOf(job) > epochs_restored_) checker_.OnEnding(store_, job, signal, now_);
   });
   cluster_.slurm().SetOnNote([this](const std::string& text) { Line("cluster: " + text); });
+  if (options.skew) {
+    Random clocks(options.seed ^ kClocksSeed);
+    cluster_.slurm().SetSkew(clocks.Between(-kSkewMost, kSkewMost));
+  }
   if (options.windows) admins_.emplace(options.seed ^ kAdminsSeed, kStart, kAdminsMs);
   if (options.faults_ms == 0) return;
   cluster_.SetFaults(DrawFaults(random_));

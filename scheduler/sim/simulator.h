@@ -29,6 +29,7 @@ struct SimOptions {
   // Among the faults: the database is lost, and a copy of it, made at an earlier commit, restored.
   bool restore = false;
   bool promises = false;  // waiting jobs get reservations, and guarantees are reclaimed
+  bool skew = false;      // slurmctld's clock is up to four minutes ahead or behind
   bool windows = false;   // admins reserve nodes, and jobs ask for what they have reserved
 };
 

@@ -28,7 +28,8 @@ std::uint64_t Seeds() {
 std::string Repro(const SimOptions& options) {
   return "reproduce: kezek-sim fuzz --seeds 1 --seed " + std::to_string(options.seed) + " --jobs " +
          std::to_string(options.jobs) + " --trace" + (options.promises ? " --promises" : "") +
-         (options.restore ? " --restore" : "") + (options.windows ? " --windows" : "");
+         (options.restore ? " --restore" : "") + (options.skew ? " --skew" : "") +
+         (options.windows ? " --windows" : "");
 }
 
 // Each of so many seeds twice, up to the first that breaks a rule or differs; `see` is told what
@@ -67,6 +68,17 @@ TEST(SimulationTest, NothingBreaksUnderFaults) {
         "slurmctld wiped",      "slurmdbd away"}) {
     EXPECT_GT(happened[what], 0) << what;
   }
+}
+
+// The checks are those of the first test. With the difference of the clocks left out half of the
+// seeds break one.
+TEST(SimulationTest, AClockThatIsMinutesOffChangesNothing) {
+  SimOptions options;
+  options.skew = true;
+  const std::uint64_t kinds = std::max<std::uint64_t>(1, Seeds() / 3);
+  ForSeeds(options, 6 * kFirstSeed, kinds, [](const SimResult&) {});
+  options.restore = true;
+  ForSeeds(options, 7 * kFirstSeed, kinds, [](const SimResult&) {});
 }
 
 // The checks are those of the first test; besides, who is preempted hears of it in the same commit,

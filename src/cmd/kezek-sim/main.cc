@@ -56,7 +56,8 @@ bool RunSeed(SimOptions options, std::uint64_t seed, bool trace, Totals& totals)
   if (!equal) Say(seed, "two runs gave different traces");
   std::cout << "reproduce: kezek-sim fuzz --seeds 1 --seed " << seed << " --jobs " << options.jobs
             << (options.restore ? " --restore" : "") << (options.promises ? " --promises" : "")
-            << (options.windows ? " --windows" : "") << " --trace\n";
+            << (options.skew ? " --skew" : "") << (options.windows ? " --windows" : "")
+            << " --trace\n";
   return false;
 }
 
@@ -121,6 +122,7 @@ int main(int argc, char** argv) {
   fuzz->add_option("--jobs", options.jobs, "submissions in each");
   fuzz->add_flag("--restore", options.restore, "lose the database too, and restore an older copy");
   fuzz->add_flag("--promises", options.promises, "with reservations and reclaim");
+  fuzz->add_flag("--skew", options.skew, "slurmctld's clock is up to four minutes off");
   fuzz->add_flag("--windows", options.windows, "admins reserve nodes, and jobs ask for these");
   fuzz->add_flag("--trace", trace, "print every event");
   CLI::App* shares = app.add_subcommand(
