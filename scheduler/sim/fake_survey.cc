@@ -12,7 +12,9 @@ constexpr DurationMs kAskAgainMostMs = 30 * kSecondMs;
 
 bool IsOf(const Followed& job, const ClusterJob& seen) {
   // A lost copy of the database gave the same number, and the id was given before.
-  if (seen.start_ms != 0 && seen.start_ms + 10 * kSecondMs < job.planned_ms) return false;
+  const bool seen_before = job.start_ms != 0 && seen.start_ms == job.start_ms;
+  const bool ran_before = seen.start_ms != 0 && seen.start_ms + 10 * kSecondMs < job.planned_ms;
+  if (ran_before && !seen_before) return false;
   return seen.id == job.cluster_job_id && (seen.attempt == job.attempt || IsStill(job, seen));
 }
 
