@@ -14,15 +14,15 @@ namespace {
 
 // Set by Kezek or by Slurm for one job alone. In a payload they are of the job that submitted this
 // one, whose environment it has: what this job does not have itself must not come from there. What
-// the command line is set up with (KEZEK_TOKEN, KEZEK_CONTEXT, ...) goes on.
+// the command line is set up with (KEZEK_TOKEN, KEZEK_CONTEXT, ...) goes on, and what sbatch lets
+// through, too (SLURM_ARRAY_*).
 constexpr std::array<std::string_view, 9> kOfOneJob = {
     "KEZEK_ATTEMPT",   "KEZEK_BEGUN",       "KEZEK_CHECKPOINT",
     "KEZEK_CLUSTER",   "KEZEK_JOB_ID",      "KEZEK_OUTPUT_DIR",
     "KEZEK_PREEMPTED", "KEZEK_RESUME_FROM", "SLURM_RESTART_COUNT"};
 
 bool IsOfOneJob(std::string_view variable) {
-  return variable.starts_with("SLURM_ARRAY_") ||
-         std::find(kOfOneJob.begin(), kOfOneJob.end(), variable) != kOfOneJob.end();
+  return std::find(kOfOneJob.begin(), kOfOneJob.end(), variable) != kOfOneJob.end();
 }
 
 void AddArray(std::map<std::string, std::string>& environment, const Job& job) {

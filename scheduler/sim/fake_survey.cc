@@ -196,8 +196,8 @@ void FakeCluster::FindByName(const AttemptRef& attempt) {
     if (!HasEnded(record.state) && shown != nullptr) {  // its owner has named it anew
       found.jobs.push_back(shown->job);
       found.jobs.back().attempt = attempt;
-    } else if (record.state != ClusterJobState::kPending) {
-      found.jobs.push_back(record);
+    } else if (record.state != ClusterJobState::kPending || record.end_ms != 0) {
+      found.jobs.push_back(record);  // it has ended, runs, or was taken back
     }
   }
   Tell(std::move(found));

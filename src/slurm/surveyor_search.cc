@@ -24,7 +24,7 @@ std::string QueryDay(TimeMs time) {
 }
 
 // A record of the accounting that has not ended, as slurmctld has it: its owner may have named it
-// anew since. None: it waits, says the accounting, and slurmctld does not know it.
+// anew since. None: it waits, says the accounting, has not run, and slurmctld does not know it.
 std::optional<ClusterJob> AsItIs(const std::vector<LiveJob>& listing, const ClusterJob& record) {
   for (const auto& live : listing) {
     if (live.job.id != record.id) continue;
@@ -32,7 +32,8 @@ std::optional<ClusterJob> AsItIs(const std::vector<LiveJob>& listing, const Clus
     job.attempt = record.attempt;
     return job;
   }
-  return record.state == ClusterJobState::kPending ? std::nullopt : std::optional(record);
+  const bool waits = record.state == ClusterJobState::kPending && record.end_ms == 0;
+  return waits ? std::nullopt : std::optional(record);
 }
 
 }  // namespace

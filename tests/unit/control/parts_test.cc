@@ -184,7 +184,9 @@ TEST(LaunchSpecTest, NothingOfTheJobThatSubmittedItIsInherited) {
   }
   EXPECT_EQ(inherited, (std::vector<std::string>{"KEZEK_CA_FILE", "KEZEK_CONFIG", "KEZEK_CONTEXT",
                                                  "KEZEK_ENDPOINT", "KEZEK_TOKEN",
-                                                 "MY_KEZEK_ATTEMPT", "PATH"}));
+                                                 "MY_KEZEK_ATTEMPT", "PATH", "SLURM_ARRAY_JOB_ID",
+                                                 "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_STEP"}))
+      << "as sbatch hands on those of an array";
   EXPECT_EQ(launch.environment.at("KEZEK_JOB_ID"), "49");
   EXPECT_EQ(launch.environment.at("KEZEK_PREEMPTED"), "0");
 }
@@ -204,6 +206,9 @@ TEST(LaunchSpecTest, WhatALaunchSetsAloneIsNotHandedOn) {
       MakeLaunch(job, attempt, {.output_root = "/out", .cluster_name = "c", .project = "uni/nlp"});
   Launch child;
   CompleteLaunch(child, {JobId{49}, "#!/bin/sh\n", parent.environment});
+  std::erase_if(child.environment, [](const auto& one) {
+    return one.first.starts_with("SLURM_ARRAY_");  // as sbatch does
+  });
   EXPECT_EQ(child.environment, (std::map<std::string, std::string>{{"KEZEK_PROJECT", "uni/nlp"}}))
       << "which is set for every job, and for the command line";
 }
