@@ -39,6 +39,7 @@ struct BookedRun {
   std::string tag;     // what its comment holds; may be empty though it was set
   std::string unix_account;
   std::string account;
+  std::string qos;      // of the run, or that it was to have
   TimeMs start_ms = 0;  // 0: it has not run
   TimeMs end_ms = 0;    // 0: it has not ended
   Placement granted;    // GPUs spread evenly; empty: it has not run

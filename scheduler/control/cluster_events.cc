@@ -1,6 +1,7 @@
 // What the cluster reports, by the rules of the hand-off.
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -102,9 +103,12 @@ bool HaveRegistered(const Core& core, const Placement& placement) {
 // lost its state closes them first, and ends what its nodes still have once they have registered,
 // which takes them a moment.
 bool MayRunOn(Core& core, const Attempt& attempt) {
+  constexpr TimeMs kNever = std::numeric_limits<TimeMs>::max();
   FollowUp& follow = core.follow[attempt.ref];
   const bool registered = HaveRegistered(core, attempt.placement);
-  if (follow.lost_at_ms == 0 || !registered) {
+  if (!registered) {
+    follow.lost_at_ms = kNever;  // it may be long until the next look
+  } else if (follow.lost_at_ms == 0 || follow.lost_at_ms == kNever) {
     follow.lost_at_ms = core.now + 2 * core.config.retry_ms;
   }
   if (core.now >= follow.lost_at_ms) return false;

@@ -151,8 +151,9 @@ std::map<std::string, std::int32_t> FakeSlurm::InUse(bool known_only) const {
   std::map<std::string, std::int32_t> result;
   for (const auto& [serial, job] : jobs_) {
     if (!job.process || (known_only && !(job.known && Holds(job)))) continue;
-    // Nobody counts with it.
-    if (!known_only && (job.released_by_hand || (job.disowned && !job.known))) continue;
+    // Nobody counts with it: a stranger may begin on GPUs that are planned, too.
+    const bool strange = job.disowned && (!job.known || job.disguised);
+    if (!known_only && (job.released_by_hand || strange)) continue;
     for (const NodeGrant& grant : job.job.granted) result[grant.node] += grant.gpus;
   }
   return result;

@@ -63,6 +63,7 @@ class Simulation {
   void LoseDatabase();
   void DecideOnRestore();
   bool BeyondCopy(const FakeJob& job) const;
+  bool LeftHeld(const FakeJob& job) const;
   bool Finished() const;
   TimeMs NextMs() const;
   void DoCommand(Command command);
@@ -240,6 +241,13 @@ bool Simulation::BeyondCopy(const FakeJob& job) const {
   return attempt == store_.attempts().end() || attempt->second.epoch != epoch;
 }
 
+// A twin of an attempt that is over by the copy, which the lost database would have ended.
+bool Simulation::LeftHeld(const FakeJob& job) const {
+  if (!job.disowned || !job.job.held || HasEnded(job.job.state)) return false;
+  const auto attempt = store_.attempts().find(job.submitted_for);
+  return attempt != store_.attempts().end() && attempt->second.state == AttemptState::kEnded;
+}
+
 // The admin ends by hand what the lost database knew of, and accepts the restore when it is gone.
 void Simulation::DecideOnRestore() {
   if (loop_ == nullptr || view_ == nullptr || view_->stop_reason.empty() || now_ < decide_at_)
@@ -247,7 +255,7 @@ void Simulation::DecideOnRestore() {
   decide_at_ = now_ + kMinuteMs;
   bool gone = true;
   for (const FakeJob* job : cluster_.slurm().ShownAll()) {
-    if (!BeyondCopy(*job)) continue;
+    if (!BeyondCopy(*job) && !LeftHeld(*job)) continue;
     gone = false;
     cluster_.slurm().Cancel(job->job.id, job->job.unix_account);
   }

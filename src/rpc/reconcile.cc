@@ -128,7 +128,7 @@ void CompareCharge(const ChargedAttempt& here, const BookedRun& run, Rows* rows)
 }  // namespace
 
 std::vector<v1::ReconcileRow> CompareRun(const ChargedAttempt& here, const BookedRun& run,
-                                         const std::string& account) {
+                                         const ClusterBooking& booking) {
   const Attempt& attempt = here.attempt;
   Rows rows(attempt.ref, run.cluster_job_id, TimeHere(attempt) - TimeThere(run));
   if (!HasRun(attempt) && !HasRun(run)) return {};
@@ -151,8 +151,11 @@ std::vector<v1::ReconcileRow> CompareRun(const ChargedAttempt& here, const Booke
       rows.Add("GPUS_DIFFER", "GPUs", std::to_string(gpus), std::to_string(run.gpus));
     }
   }
-  if (!account.empty() && account != run.account) {
-    rows.Add("ACCOUNT_DIFFERS", "Slurm account", account, run.account);
+  if (!booking.account.empty() && booking.account != run.account) {
+    rows.Add("ACCOUNT_DIFFERS", "Slurm account", booking.account, run.account);
+  }
+  if (!booking.qos.empty() && booking.qos != run.qos) {
+    rows.Add("QOS_DIFFERS", "QOS", booking.qos, run.qos);
   }
   if (!here.unix_account.empty() && here.unix_account != run.unix_account) {
     rows.Add("USER_DIFFERS", "Unix account", here.unix_account, run.unix_account);
@@ -248,8 +251,8 @@ class Reconciler {
     Add(std::move(some));
   }
 
-  std::string AccountOf(const ChargedAttempt& here) const {
-    return question_.account_of(here.project, here.attempt.settings_version);
+  ClusterBooking BookingOf(const ChargedAttempt& here) const {
+    return question_.booking_of(here.project, here.attempt.settings_version);
   }
 
   // Attempts that ended before `end`, the next ones in order; none: there are no more.
@@ -298,9 +301,9 @@ class Reconciler {
   Result<void> TakeAttempt(const ChargedAttempt& here,
                            std::multimap<AttemptRef, const BookedRun*>* by_attempt) {
     const Attempt& attempt = here.attempt;
-    const std::string account = AccountOf(here);
+    const ClusterBooking booking = BookingOf(here);
     if (HasRun(attempt)) {
-      v1::ReconcileTotal& total = totals_[account];
+      v1::ReconcileTotal& total = totals_[booking.account];
       total.set_attempts(total.attempts() + 1);
       total.set_here_milli_gpu_ms(total.here_milli_gpu_ms() + TimeHere(attempt));
     }
@@ -312,7 +315,7 @@ class Reconciler {
       if (best == last || IsOwn(here, *at->second)) best = at;
     }
     if (best != last) {
-      Add(CompareRun(here, *best->second, account));
+      Add(CompareRun(here, *best->second, booking));
       by_attempt->erase(best);
       return {};
     }
@@ -321,11 +324,11 @@ class Reconciler {
       response_->set_left_out(response_->left_out() + 1);
       return {};
     }
-    return LookUp(here, account);
+    return LookUp(here, booking);
   }
 
   // An attempt with no run that ended in the same stretch.
-  Result<void> LookUp(const ChargedAttempt& here, const std::string& account) {
+  Result<void> LookUp(const ChargedAttempt& here, const ClusterBooking& booking) {
     const auto runs = books_.RunsOf(here.attempt.cluster_job_id);
     if (!runs) return BooksError(runs.error());
     // Of a job that Slurm requeued there are several: the one that began then, else one that is
@@ -339,7 +342,7 @@ class Reconciler {
       if (best == nullptr || fits(*best) < fits(run)) best = &run;
     }
     if (best != nullptr) {
-      Add(CompareRun(here, *best, account));
+      Add(CompareRun(here, *best, booking));
       return {};
     }
     Rows rows(here.attempt.ref, here.attempt.cluster_job_id, TimeHere(here.attempt));
@@ -384,7 +387,7 @@ class Reconciler {
       const TimeMs end = here->attempt.end_ms;
       const bool asked = end >= question_.since_ms && end < question_.until_ms;
       if (!asked || !HasRun(here->attempt)) {
-        Add(CompareRun(*here, run, AccountOf(*here)));
+        Add(CompareRun(*here, run, BookingOf(*here)));
         return {};
       }
       const auto again = IsAnother(*here, run);

@@ -14,13 +14,18 @@
 
 namespace kezek::rpc {
 
+// What a project's attempts run under in the cluster; empty: its default.
+struct ClusterBooking {
+  std::string account;  // in small letters, as is the quality of service
+  std::string qos;
+};
+
 struct ReconcileQuestion {
   TimeMs since_ms = 0;
   TimeMs until_ms = 0;
   std::string tag_prefix;  // of this installation's runs: one that begins otherwise is another's
-  // The account that an attempt of this project runs under, by the settings of this version, in
-  // small letters; empty: the cluster's default.
-  std::function<std::string(AccountId project, std::int64_t settings_version)> account_of;
+  // By the settings of this version.
+  std::function<ClusterBooking(AccountId project, std::int64_t settings_version)> booking_of;
 };
 
 // Fills rows, totals, compared and left_out. UNAVAILABLE STOPPING, or as the ports say.
@@ -31,6 +36,6 @@ Result<void> Reconcile(const ReconcileQuestion& question, ClusterBooks& books,
 // What differs between an attempt that has ended and its run: reasons with `here` and `slurm`. The
 // run may have no end.
 std::vector<v1::ReconcileRow> CompareRun(const ChargedAttempt& here, const BookedRun& run,
-                                         const std::string& account);
+                                         const ClusterBooking& booking);
 
 }  // namespace kezek::rpc

@@ -16,27 +16,31 @@ namespace {
 // What has just ended may not have reached slurmdbd yet.
 constexpr DurationMs kTooFresh = kMinuteMs;
 
-// Where attempts were booked under the settings of their time. Keeps what it has worked out.
-class AccountsOfVersions {
- public:
-  explicit AccountsOfVersions(std::vector<AccountVersion> history) : history_(std::move(history)) {}
+std::string SmallLetters(std::string name) {
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return name;
+}
 
-  std::string Find(AccountId project, std::int64_t version) {
+// Where attempts were booked under the settings of their time. Keeps what it has worked out.
+class BookingsOfVersions {
+ public:
+  explicit BookingsOfVersions(std::vector<AccountVersion> history) : history_(std::move(history)) {}
+
+  ClusterBooking Find(AccountId project, std::int64_t version) {
     auto [at, fresh] = by_version_.try_emplace(version);
     if (fresh) {
       if (auto accounts = AccountsAt(history_, version, "")) at->second = std::move(*accounts);
     }
+    ClusterBooking booking;
     for (AccountId id = project; id;) {
       const auto account = at->second.find(id);
       if (account == at->second.end()) break;
-      std::string name = account->second.settings.slurm_account;
-      if (!name.empty()) {
-        for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        return name;
-      }
+      const AccountSettings& settings = account->second.settings;
+      if (booking.account.empty()) booking.account = SmallLetters(settings.slurm_account);
+      if (booking.qos.empty()) booking.qos = SmallLetters(settings.slurm_qos);
       id = account->second.parent;
     }
-    return "";
+    return booking;
   }
 
  private:
@@ -68,9 +72,9 @@ Result<void> RunReconcile(const Parts& parts, ReconcileQuestion question,
                           v1::ReportReconcileResponse* response) {
   auto history = HistoryNow(*parts.read);
   if (!history) return history.error();
-  AccountsOfVersions accounts(std::move(*history));
-  question.account_of = [&accounts](AccountId project, std::int64_t version) {
-    return accounts.Find(project, version);
+  BookingsOfVersions bookings(std::move(*history));
+  question.booking_of = [&bookings](AccountId project, std::int64_t version) {
+    return bookings.Find(project, version);
   };
   const auto attempts = parts.attempts->Open(question.since_ms, question.until_ms);
   if (!attempts) return attempts.error();

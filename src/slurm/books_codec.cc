@@ -59,6 +59,7 @@ std::optional<BookedRun> ReadRun(const Json& job) {
   run.unix_account = TextAt(job, "user");
   if (run.unix_account.empty()) run.unix_account = TextAt(ObjectAt(job, "association"), "user");
   run.account = SmallLetters(TextAt(job, "account"));
+  run.qos = SmallLetters(TextAt(job, "qos"));
   const auto states = WordsAt(ObjectAt(job, "state"), "current");
   const bool taken_back = IsTakenBack(ObjectAt(job, "state"));
   const std::string state = states.empty() || taken_back ? "" : states.front();

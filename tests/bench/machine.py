@@ -1,5 +1,6 @@
-"""Prints the facts of the machine that figures depend on, as JSON: machine.py FOLDER COMMIT.
-FOLDER lies where the databases lie: the cost of a flush is measured there."""
+"""Prints the facts of the machine that figures depend on, as JSON: machine.py FOLDER COMMIT SLURM.
+FOLDER lies where the databases lie: the cost of a flush is measured there. SLURM is the version as
+`sbatch --version` prints it, empty where none runs."""
 
 import json
 import os
@@ -42,7 +43,7 @@ def flush_us(folder, times=200):
 
 
 def main():
-    folder, commit = sys.argv[1], sys.argv[2]
+    folder, commit, slurm = sys.argv[1:]
     facts = {
         "commit": commit,
         "cpu": first_line("/proc/cpuinfo", "model name"),
@@ -55,7 +56,7 @@ def main():
         "postgresql": output_of("psql", "-XAt", "-c", "show server_version"),
         "synchronous_commit": output_of("psql", "-XAt", "-c", "show synchronous_commit"),
         "fsync": output_of("psql", "-XAt", "-c", "show fsync"),
-        "slurm": output_of("sbatch", "--version").replace("slurm-wlm ", ""),
+        "slurm": slurm.replace("slurm-wlm ", "").replace("slurm ", ""),
     }
     print(json.dumps(facts))
 

@@ -224,5 +224,6 @@ sys.stdout.write(text[:size - 1].rstrip("\n").ljust(size - 1, "#") + "\n")' "$1"
 
 # A JSON object of what the figures depend on.
 machine_facts() {
-  python3 "$here/machine.py" "$DIR" "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || true)"
+  python3 "$here/machine.py" "$DIR" "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || true)" \
+    "$(slurm_client 20 sbatch --version 2>/dev/null || true)"
 }

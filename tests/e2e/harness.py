@@ -150,8 +150,14 @@ class Cluster:
                 raise AssertionError(f"{what}: not in {seconds} s")
             time.sleep(0.2)
 
+    def slurm_words(self, *words):
+        """A command line of Slurm's programs, of the release that the cluster has."""
+        if not os.path.exists(f"{self.folder}/slurm/release"):
+            return words
+        return (os.path.join(ROOT, "deploy", "cluster", "slurm"), "run", self.folder, *words)
+
     def slurm(self, *command):
-        return subprocess.run(command, env=self.slurm_env, check=True, text=True,
+        return subprocess.run(self.slurm_words(*command), env=self.slurm_env, check=True, text=True,
                               stdout=subprocess.PIPE).stdout
 
     def kill_kezekd(self):

@@ -51,9 +51,10 @@ def starts_well(cluster):
     shown = cluster.admin("admin", "doctor", "-o", "wide")
     print(shown, end="")
     for check in ("slurm-api", "slurm-token", "slurm-acting", "slurm-accounting", "slurm-clock",
-                  "slurm-partition", "slurm-nodes", "slurm-config", "database-server",
-                  "database-settings", "database-role", "database-guards", "database-schema",
-                  "database-clock", "output-root", "host-files", "kezek-users", "kezek-state"):
+                  "slurm-partition", "slurm-nodes", "slurm-topology", "slurm-config",
+                  "database-server", "database-settings", "database-role", "database-guards",
+                  "database-schema", "database-clock", "output-root", "host-files", "kezek-users",
+                  "kezek-state"):
         assert f"ok\t{check}\t" in shown, f"{check} is not ok: {shown}"
     with open(f"{cluster.folder}/kezek/admin.token", encoding="utf-8") as file:
         assert file.read().strip() not in shown, "a secret is shown"

@@ -5,6 +5,7 @@
 
 #include "cmd/kezekd/file_checks.h"
 #include "cmd/kezekd/slurm_config_check.h"
+#include "cmd/kezekd/slurm_topology_check.h"
 #include "cmd/kezekd/system_clock.h"
 #include "cmd/kezekd/unix_accounts.h"
 #include "output/site_checks.h"
@@ -61,7 +62,9 @@ rpc::ViewCheckPorts PortsOf(const config::Config& config) {
 std::vector<SiteCheck> SiteChecks(const config::Config& config, const std::string& config_file) {
   std::vector<SiteCheck> checks;
   Append(rpc::ViewChecks(PortsOf(config)), &checks);
-  Append(slurm::SlurmChecks(SlurmCheckOptions(config), CheckClock()), &checks);
+  const slurm::CheckOptions slurm = SlurmCheckOptions(config);
+  Append(slurm::SlurmChecks(slurm, CheckClock()), &checks);
+  checks.push_back(SlurmTopologyCheck(slurm.topology, config.topology_file));
   checks.push_back(
       SlurmConfigCheck({config.slurm.message_timeout_ms, config.scheduling.kill_margin_ms}));
   Append(postgres::DatabaseChecks(config.database.url, config.database.readers + kOwnConnections,

@@ -30,14 +30,8 @@ using SlurmConfig = std::map<std::string, std::string>;
 constexpr std::chrono::seconds kScontrolFor{8};
 constexpr std::size_t kOutputMost = std::size_t{1} << 20;
 
-// What a program writes to its standard output, within some time.
-struct Ran {
-  int status = -1;
-  std::string output;
-};
-
-Ran Finish(pid_t child, int pipe) {
-  Ran ran;
+ScontrolAnswer Finish(pid_t child, int pipe) {
+  ScontrolAnswer ran;
   const auto end = std::chrono::steady_clock::now() + kScontrolFor;
   std::array<char, 4096> buffer{};
   bool complete = false;
@@ -68,27 +62,6 @@ Ran Finish(pid_t child, int pipe) {
     ended = ::waitpid(child, &status, 0);
   }
   if (ended == child && WIFEXITED(status)) ran.status = WEXITSTATUS(status);
-  return ran;
-}
-
-// Nothing: it cannot be run here.
-std::optional<Ran> RunScontrol() {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-  std::array<std::string, 3> words{"scontrol", "show", "config"};
-  std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};
-  pid_t child = 0;
-  const int error =
-      ::posix_spawnp(&child, "scontrol", &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[1]);
-  std::optional<Ran> ran;
-  if (error == 0) ran = Finish(child, ends[0]);
-  ::close(ends[0]);
   return ran;
 }
 
@@ -175,6 +148,26 @@ void JudgeSchedulerParameters(const SlurmConfig& config, Judge* judge) {
 
 }  // namespace
 
+std::optional<ScontrolAnswer> ShowByScontrol(const std::string& what) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+  std::array<std::string, 3> words{"scontrol", "show", what};
+  std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};
+  pid_t child = 0;
+  const int error =
+      ::posix_spawnp(&child, "scontrol", &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  std::optional<ScontrolAnswer> ran;
+  if (error == 0) ran = Finish(child, ends[0]);
+  ::close(ends[0]);
+  return ran;
+}
+
 std::map<std::string, std::string> ReadSlurmConfig(const std::string& text) {
   SlurmConfig config;
   std::istringstream lines(text);
@@ -236,7 +229,7 @@ std::vector<Finding> JudgeSlurmConfig(const std::map<std::string, std::string>& 
 SiteCheck SlurmConfigCheck(const SlurmExpectations& expectations) {
   return {
       "slurm-config", [expectations](const auto&) -> Findings {
-        const auto ran = RunScontrol();
+        const auto ran = ShowByScontrol("config");
         const std::string mend =
             "install slurm-client and slurm.conf on kezekd's host to have it looked at";
         if (!ran) return {{CheckState::kNotLookedAt, "there is no scontrol on this host", mend}};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,14 @@ struct SlurmExpectations {
 
 // "slurm-config": runs `scontrol show config`. Not looked at where there is no scontrol.
 SiteCheck SlurmConfigCheck(const SlurmExpectations& expectations);
+
+// What `scontrol show` writes, to either output, within some seconds.
+struct ScontrolAnswer {
+  int status = -1;  // -1: it did not end by itself
+  std::string output;
+};
+// Nothing: it cannot be run here.
+std::optional<ScontrolAnswer> ShowByScontrol(const std::string& what);
 
 // "Key = value" lines, by key. Values are as scontrol writes them.
 std::map<std::string, std::string> ReadSlurmConfig(const std::string& text);

@@ -27,7 +27,7 @@ class Keeper:
         self.begun = time.monotonic()
 
     def clock(self):
-        return f"{time.monotonic() - self.begun:7.1f} s"
+        return f"{time.strftime('%H:%M:%S', time.gmtime())} {time.monotonic() - self.begun:7.1f} s"
 
     def run(self, seconds):
         """Until the end, when what is under way is mended at once; --each: once each has come."""
@@ -63,14 +63,15 @@ class Keeper:
         self.busy.update(needs)
         self.done[kind] += 1
         self.say(f"{self.clock()}  {kind}")
-        self.go_on(kind, function(self.stack, self.rng, self.longest_s))
+        self.go_on(kind, time.time(), function(self.stack, self.rng, self.longest_s))
         return True
 
-    def go_on(self, kind, steps):
+    def go_on(self, kind, since, steps):
         try:
             wait = next(steps)
         except StopIteration as end:
             self.busy.subtract(injuries.FAULTS[kind][0])
+            self.stack.faults.append((kind, since, time.time()))
             if end.value is not False:
                 self.came.add(kind)
             self.say(f"{self.clock()}  {kind}: "
@@ -79,12 +80,12 @@ class Keeper:
         if self.each:
             wait = min(wait, SHORT_S)
         self.number += 1
-        heapq.heappush(self.under_way, (time.monotonic() + wait, self.number, kind, steps))
+        heapq.heappush(self.under_way, (time.monotonic() + wait, self.number, kind, since, steps))
 
     def mend(self, until):
         while self.under_way and self.under_way[0][0] <= until:
-            _, _, kind, steps = heapq.heappop(self.under_way)
-            self.go_on(kind, steps)
+            _, _, kind, since, steps = heapq.heappop(self.under_way)
+            self.go_on(kind, since, steps)
 
     def look(self):
         """kezekd ends itself when it may lead no more; whoever keeps it starts it again. And where

@@ -11,6 +11,7 @@ import proxy
 
 FAULTS = {}
 OTHER_NAME = "kezek-9999999-1"  # like one of Kezek's, of a job that there is not
+OWN_RELEASE = "22.05"
 CONTROL = {"slurmctld", "slurmdbd", "slurmrestd", "munged", "nodes"}
 
 
@@ -39,7 +40,7 @@ for each in proxy.TROUBLES:
 def slurmctld_killed(stack, rng, _):
     stack.kill("slurmctld")
     yield rng.uniform(0.2, 8)
-    stack.part("start", "slurmctld")
+    stack.start_slurmctld()
 
 
 @fault("slurmctld-frozen", "slurmctld")
@@ -74,6 +75,8 @@ def slurmctld_fails_over(stack, rng, _):
 
 def impossible():
     """{kind: why it cannot happen on this machine}"""
+    if os.environ.get("KEZEK_SLURM_RELEASE", OWN_RELEASE) != OWN_RELEASE:
+        return {"slurmctld-fails-over": "a backup is of this machine's own release alone"}
     done = subprocess.run(["unshare", "--uts", "--mount", "true"], check=False,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
@@ -87,9 +90,7 @@ def slurmctld_cold(stack, rng, _):
     """Without the state it has: it begins as on its first day, and keeps on counting ids."""
     stack.kill("slurmctld")
     yield rng.uniform(0.2, 4)
-    subprocess.run(["slurmctld", "-c"], env=stack.slurm_env, check=True,
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    stack.part("start", "slurmctld")
+    stack.start_slurmctld("-c")
     stack.until("slurmctld", lambda: stack.command("scontrol", "ping"), 60)
     stack.state_lost()
 
@@ -102,7 +103,7 @@ def slurmctld_wiped(stack, rng, _):
     folder = stack.path("slurm/state")
     for name in os.listdir(folder):
         subprocess.run(["rm", "-rf", os.path.join(folder, name)], check=True)
-    stack.part("start", "slurmctld")
+    stack.start_slurmctld()
     stack.state_lost()
 
 

@@ -5,6 +5,7 @@ import os
 import re
 
 import injuries
+import outages
 
 FINAL = ("succeeded", "failed", "timed_out", "cancelled")
 # What a fault of the machine makes of an attempt: it costs nothing, but where nobody saw it fail.
@@ -12,9 +13,7 @@ FAULTY = ("node_failed", "launch_failed")
 LOST = "LOST_BY_CLUSTER"
 # Runs of which Slurm's records may be wrong: a share of all, or so many for each fault of LOSES.
 WRONG_SHARE, WRONG_PER_LOSS = 0.03, 4
-UNSAVED_S = 10  # slurmctld saves what it knows every few seconds
-LOSES = ("slurmctld-killed", "slurmctld-fails-over", "slurmctld-cold", "slurmctld-wiped",
-         "slurmdbd-away", "node-dies")
+LOSES = (*outages.LOSES_NEWS, "slurmdbd-away", "node-dies")
 
 
 def host_list(text):
@@ -148,10 +147,19 @@ def twice(records):
             yield f"{attempt}: Slurm started several jobs for it: {sorted(ids)}"
 
 
+def done_to(records, name):
+    """What an admin did to the attempt behind Kezek's back."""
+    return records.stack.touched.get(f"kezek-{name.replace('.', '-')}", set())
+
+
+def done(records, name):
+    """Whether the attempt's script came to its end, by its own file."""
+    return records.files.get(f"{name}.end", ["", ""])[1:2] == ["done"]
+
+
 def past_telling(records, name):
     """Submitted in a history that was lost, and renamed there: nobody can tell whose run it was."""
-    done = records.stack.touched.get(f"kezek-{name.replace('.', '-')}", set())
-    return done >= {"renamed", "restored"}
+    return done_to(records, name) >= {"renamed", "restored"}
 
 
 def beside(records):
@@ -179,14 +187,16 @@ def is_slurms(records, name, attempt, missing):
     """Slurm's record of the run is missing or wrong, as the run's own files show: it lost what it
     had not written when it was killed. Counted, and not Kezek's. Where there is none, slurmctld's
     word was all there is: it counts the time before the script and after it, too, but no more than
-    kezekd waits for slurmdbd and half a minute."""
+    kezekd waits for slurmdbd and half a minute; or than it took it to hear of the end."""
     begin, end = records.begun.get(name), records.files.get(f"{name}.end")
     if not begin or not end:
         return False
     before = float(begin[5]) - attempt["start_ms"] / 1000
     after = attempt["end_ms"] / 1000 - float(end[0])
     most = records.stack.patience_s + 30 if missing else 3
-    if not (-2 < before < most and -2 < after < most):
+    told = -2 < after < most or outages.heard_late(
+        records.stack.faults, float(end[0]), attempt["end_ms"] / 1000)
+    if not (-2 < before < most and told):
         return False
     records.slurm_wrong.add(name)
     return True
@@ -203,8 +213,8 @@ def mischarged(records):
         if not attempt["start_ms"]:
             if charged or settled:
                 yield f"{name}: {charged} charged, and it never started"
-            if name in records.begun and attempt["outcome"] not in FAULTY and \
-                    not past_telling(records, name):
+            unseen = attempt["outcome"] in FAULTY or attempt["code"] == LOST
+            if name in records.begun and not unseen and not past_telling(records, name):
                 yield f"{name}: it has run, and Kezek knows of no start"
             continue
         if count != 1:
@@ -219,13 +229,16 @@ def mischarged(records):
             to_its_limit = attempt["outcome"] == "timed_out" and runs_on_in_books(
                 records, name, attempt)
             never_ran = not charged and name not in records.begun
+            if attempt["outcome"] in FAULTY and done(records, name):
+                records.slurm_wrong.add(name)  # nobody told that it had come to its end
             if attempt["outcome"] not in FAULTY and not to_its_limit and not never_ran and \
                     not is_slurms(records, name, attempt, missing=True):
                 yield (f"{name}: Slurm has no run of {attempt['cluster_job_id']} at "
                        f"{attempt['start_ms'] // 1000}")
             continue
-        if row["State"] == "COMPLETED" and attempt["outcome"] in (*FAULTY, "requeued") and \
-                records.files.get(f"{name}.end", ["", ""])[1:2] == ["done"]:
+        again = ("requeued",) if "scontrol-requeue" not in done_to(records, name) else ()
+        if row["State"] == "COMPLETED" and attempt["outcome"] in (*FAULTY, *again) and \
+                done(records, name):
             yield f"{name} is {attempt['outcome']}, and it has completed by Slurm's accounting"
         if not row["End"]:
             if attempt["outcome"] not in FAULTY and not is_slurms(
@@ -290,7 +303,7 @@ def forgotten(records, run):
     number = int(records.begun.get(name, ["0"])[0])
     known = any(row["JobIDRaw"] == number and abs(row["Start"] - begin) < 5
                 for row in records.slurm)
-    killed = any(begin - 1 < at < min(end, begin + UNSAVED_S)
+    killed = any(begin - 1 < at < min(end, begin + outages.UNSAVED_S)
                  for at in records.stack.controller_killed)
     if known or not killed:
         return False
@@ -310,12 +323,11 @@ def unexplained(records):
         if asked is None or (asked["elements"] and "_" not in name):
             continue  # its answer was lost; or the array itself
         numbers = attempts_of.get(name, [])
-        done = [key for key in (f"{name}.{one['number']}" for one in numbers)
-                if records.files.get(f"{key}.end", ["", ""])[1:2] == ["done"]]
-        done_by = set().union(*(records.stack.touched.get(
-            f"kezek-{name}-{one['number']}", set()) for one in numbers), set())
+        well = [key for key in (f"{name}.{one['number']}" for one in numbers)
+                if done(records, key)]
+        done_by = set().union(*(done_to(records, f"{name}.{one['number']}") for one in numbers))
         state = job["state"]
-        if state == "succeeded" and not done:
+        if state == "succeeded" and not well:
             yield f"job {name} has succeeded, and no run of it came to its end"
         if state == "succeeded" and asked["code"] != 0:
             yield f"job {name} has succeeded, and its script fails"
@@ -328,9 +340,8 @@ def unexplained(records):
         if state == "timed_out" and not (last and runs_on_in_books(
                 records, f"{name}.{last['number']}", last)):
             yield f"job {name} has timed out"
-        well = [key for key in done if records.attempts[key]["outcome"] == "succeeded"]
-        if len(well) > 1:
-            yield f"job {name} came to its end in several runs: {done}"
+        if sum(records.attempts[key]["outcome"] == "succeeded" for key in well) > 1:
+            yield f"job {name} came to its end in several runs: {well}"
 
 
 def runs_on_in_books(records, name, attempt):
@@ -342,7 +353,7 @@ def runs_on_in_books(records, name, attempt):
     start, over = (row["Start"], row["End"]) if row else (
         attempt["start_ms"] // 1000, attempt["end_ms"] // 1000)
     limit_s = attempt["limit_ms"] // 1000
-    if "limit-changed" in records.stack.touched.get(f"kezek-{name.replace('.', '-')}", ()):
+    if "limit-changed" in done_to(records, name):
         limit_s = min(limit_s, 60)  # Slurm's, and Kezek had not put it right yet
     if over - start < limit_s - 2:
         return False
@@ -401,11 +412,16 @@ def restored_unnoticed(records):
 
 
 def slurm_blamed(records):
-    """Whom the others have excused: few. The last of the judges."""
+    """Whom the others have excused: few, but for those of whom slurmdbd could not hear. The last of
+    the judges."""
+    spans = list(outages.news_lost(records.stack.faults))
+    told = [name for name in sorted(records.slurm_wrong)
+            if not any(since < records.attempts.get(name, {}).get("end_ms", 0) / 1000 < until
+                       for since, until in spans)]
     most = max(len(records.attempts) * WRONG_SHARE, WRONG_PER_LOSS * records.losses)
-    if len(records.slurm_wrong) > most:
-        yield (f"{len(records.slurm_wrong)} of {len(records.attempts)} runs are put down to wrong "
-               f"records of Slurm's, at most {most:.0f} may: {sorted(records.slurm_wrong)}")
+    if len(told) > most:
+        yield (f"{len(told)} of {len(records.attempts)} runs are put down to wrong records of "
+               f"Slurm's, at most {most:.0f} may: {told}")
 
 
 JUDGES = (lost, twice, beside, mischarged, shared_gpus, unexplained, stuck, taken_for_another,

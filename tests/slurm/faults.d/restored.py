@@ -3,7 +3,6 @@ judges must know of the history that is lost."""
 
 import os
 import re
-import subprocess
 import time
 
 import injuries
@@ -36,10 +35,7 @@ class Restore:
     def shown(self, stack):
         """What slurmctld still shows, ended or not, of attempts that the copy lacks, of jobs that
         it has: kezekd must stop for them."""
-        done = subprocess.run(["squeue", "-h", "-a", "-t", "all", "-o", "%j|%k"],
-                              env=stack.slurm_env, check=False, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
-        for line in done.stdout.splitlines():
+        for line in stack.told("squeue", "-h", "-a", "-t", "all", "-o", "%j|%k"):
             name, _, comment = line.partition("|")
             match = NAME.fullmatch(name)
             if match and comment.startswith("kezek:") and match[1] in self.jobs and \
@@ -65,9 +61,7 @@ def end_lost_runs(stack, restore, runs):
                 ids.update(begin.read().split()[:1])
 
     def beyond():
-        done = subprocess.run(["squeue", "-h", "-a", "-o", "%i|%j"], env=stack.slurm_env,
-                              check=False, text=True, stdout=subprocess.PIPE, timeout=60)
-        rows = [line.split("|") for line in done.stdout.splitlines()]
+        rows = [line.split("|") for line in stack.told("squeue", "-h", "-a", "-o", "%i|%j")]
         return [row[0] for row in rows if row[0] in ids or restore.lost(row[1], 0)]
 
     for number in beyond():

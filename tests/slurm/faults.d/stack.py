@@ -61,6 +61,7 @@ class Stack(harness.Cluster):
         self.proxy = None
         self.tokens = ""
         self.token_file = self.path("kezek/slurm.jwt")
+        self.faults = []  # kind, since when and until when it lasted
         self.controller_killed = []  # when slurmctld was
         self.died = []     # nodes with all that ran there, and when
         self.touched = {}  # by an admin behind Kezek's back: what was done, by the job's name
@@ -206,6 +207,14 @@ class Stack(harness.Cluster):
         os.kill(pid, signal.SIGKILL)
         self.until(f"the end of {part}", lambda: not name_of(pid), 20)
 
+    def start_slurmctld(self, *options):
+        """After a kill: what it had not saved yet is no reason not to begin, as it is for 26.05."""
+        subprocess.run(self.slurm_words("slurmctld", "-i", *options), env=self.slurm_env,
+                       check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        self.until("slurmctld", lambda: self.pid("slurmctld"), 60)  # else it is started twice
+        self.part("start", "slurmctld")
+
     def start_leader(self):
         subprocess.run([os.path.join(CLUSTER, "kezekd"), "start", self.folder], check=True,
                        stdout=subprocess.DEVNULL)
@@ -276,10 +285,8 @@ class Stack(harness.Cluster):
     def slurm_jobs(self):
         """(id, state, name) of Kezek's jobs that Slurm has and that are not over. One too many,
         held, of another name or comment by now, is whoever's it was made, for ever."""
-        done = subprocess.run(["squeue", "-h", "-a", "-o", "%i|%T|%j|%r|%k"], env=self.slurm_env,
-                              check=False, text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, timeout=60)
-        rows = [line.split("|", 4) for line in done.stdout.splitlines()]
+        rows = [line.split("|", 4)
+                for line in self.told("squeue", "-h", "-a", "-o", "%i|%T|%j|%r|%k")]
         return [row[:3] for row in rows if len(row) == 5 and row[2].startswith("kezek-")
                 and row[2] != "kezek-9999999-1"  # one that was renamed so
                 and (row[3] != "JobHeldUser" or row[4].startswith("kezek:"))]
@@ -287,18 +294,21 @@ class Stack(harness.Cluster):
     def resume_nodes(self):
         """A slurmctld that gives ids again drains nodes where a job that it forgot still has its
         id: an admin's to resume, who takes a while. How many were."""
-        done = subprocess.run(["sinfo", "-h", "-N", "-o", "%N|%E"], env=self.slurm_env, check=False,
-                              text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              timeout=60)
         now = time.monotonic()
-        drained = {line.split("|")[0] for line in done.stdout.splitlines()
+        drained = {line.split("|")[0] for line in self.told("sinfo", "-h", "-N", "-o", "%N|%E")
                    if "|Duplicate jobid" in line}
         self.drained = {node: self.drained.get(node, now) for node in drained}
         return sum(self.command("scontrol", "update", f"NodeName={node}", "State=RESUME")
                    for node, since in sorted(self.drained.items()) if now - since > ADMIN_S)
 
+    def told(self, *words):
+        """The lines that a command of Slurm's prints; none where it fails."""
+        done = subprocess.run(self.slurm_words(*words), env=self.slurm_env, check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+        return done.stdout.splitlines()
+
     def command(self, *words):
         """A command of Slurm's that may fail; whether it did not."""
-        done = subprocess.run(words, env=self.slurm_env, check=False, timeout=60,
+        done = subprocess.run(self.slurm_words(*words), env=self.slurm_env, check=False, timeout=60,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return done.returncode == 0

@@ -1,6 +1,6 @@
 // Goal: each setting of slurm.conf that Kezek depends on is judged, those that are not told are
 // not, and secrets that others may read are named without being shown. Method: what scontrol
-// writes, changed a line at a time; files made by the test.
+// writes, changed a line at a time; files made by the test. Leaf switches are compared as well.
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -14,6 +14,7 @@
 
 #include "cmd/kezekd/file_checks.h"
 #include "cmd/kezekd/slurm_config_check.h"
+#include "cmd/kezekd/slurm_topology_check.h"
 
 namespace kezek::kezekd {
 namespace {
@@ -117,6 +118,80 @@ TEST_F(SecretFilesTest, WhatOthersMayReadIsNamedNotShown) {
   EXPECT_EQ(open[0].found.find("topsecret"), std::string::npos);
   std::remove(path_.c_str());
   EXPECT_EQ(Look().at(0).state, CheckState::kProblem);
+}
+
+constexpr const char* kTree = R"(SwitchName=s1 Level=0 LinkSpeed=1 Nodes=n[01-02]
+SwitchName=s2 Level=0 LinkSpeed=1 Nodes=n[03-04]
+SwitchName=spine Level=1 LinkSpeed=1 Nodes=n[01-04] Switches=s[1-2]
+)";
+
+std::vector<Node> Leaves(const std::vector<std::string>& leaves) {
+  std::vector<Node> nodes;
+  for (const std::string& leaf : leaves) {
+    Node& node = nodes.emplace_back();
+    node.name = "n0" + std::to_string(nodes.size());
+    node.leaf = leaf;
+  }
+  return nodes;
+}
+
+TEST(SlurmTopology, LeavesThatPartTheNodesAlikeAreWellWhateverTheirNames) {
+  auto nodes = Leaves({"a", "a", "b", "b"});
+  EXPECT_EQ(JudgeSlurmTopology(kTree, nodes, "f").at(0).state, CheckState::kOk);
+  nodes.push_back({.name = "n01/mig", .leaf = "a"});
+  EXPECT_EQ(JudgeSlurmTopology(kTree, nodes, "f").at(0).state, CheckState::kOk);
+}
+
+TEST(SlurmTopology, WhatIsPartedOtherwiseIsNamed) {
+  const auto moved = JudgeSlurmTopology(kTree, Leaves({"a", "b", "b", "b"}), "f");
+  ASSERT_EQ(moved.size(), 2U);
+  EXPECT_EQ(moved[0].state, CheckState::kWarning);
+  EXPECT_EQ(moved[0].found, "one leaf by f, several by Slurm: b (n02: s1; n[03-04]: s2)");
+  EXPECT_EQ(moved[1].found, "one leaf by Slurm, several by f: s1 (n01: a; n02: b)");
+  const auto joined = JudgeSlurmTopology(kTree, Leaves({"a", "a", "a", "a"}), "f");
+  ASSERT_EQ(joined.size(), 1U);
+  EXPECT_EQ(joined[0].found, "one leaf by f, several by Slurm: a (n[01-02]: s1; n[03-04]: s2)");
+  const auto more = JudgeSlurmTopology(kTree, Leaves({"a", "a", "b", "b", "b"}), "f");
+  ASSERT_EQ(more.size(), 1U);
+  EXPECT_EQ(more[0].found, "n05: under no leaf switch of Slurm's");
+}
+
+TEST(SlurmTopology, ABlockMayHoldSeveralLeavesButNoLeafSeveralBlocks) {
+  const char* blocks =
+      "BlockName=b1 BlockIndex=0 Nodes=n[01-02] BlockSize=2\n"
+      "BlockName=b2 BlockIndex=1 Nodes=n[03-04] BlockSize=2\n";
+  EXPECT_EQ(JudgeSlurmTopology(blocks, Leaves({"a", "a", "b", "b"}), "f")[0].state,
+            CheckState::kOk);
+  EXPECT_EQ(JudgeSlurmTopology(blocks, Leaves({"a", "b", "c", "d"}), "f")[0].state,
+            CheckState::kOk);
+  EXPECT_EQ(JudgeSlurmTopology(blocks, Leaves({"a", "b", "b", "b"}), "f")[0].found,
+            "one leaf by f, several by Slurm: b (n02: b1; n[03-04]: b2)");
+}
+
+TEST(SlurmTopology, OfManyOnlySomeAreNamed) {
+  std::string tree;
+  std::vector<std::string> leaves;
+  for (int i = 1; i <= 9; ++i) {
+    tree += "SwitchName=s" + std::to_string(i) + " Level=0 Nodes=n0" + std::to_string(i) + "\n";
+    leaves.emplace_back("all");
+  }
+  const auto found = JudgeSlurmTopology(tree, Leaves(leaves), "f").at(0).found;
+  EXPECT_NE(found.find("n04: s4; and 5 more"), std::string::npos) << found;
+  EXPECT_EQ(found.find("n05"), std::string::npos) << found;
+}
+
+TEST(SlurmTopology, WhereThereIsNothingToCompareItSaysSo) {
+  const auto nodes = Leaves({"a", "b"});
+  const auto state = [&](const char* text) {
+    return JudgeSlurmTopology(text, nodes, "f")[0].state;
+  };
+  EXPECT_EQ(state("No topology information available\n"), CheckState::kOk);
+  EXPECT_EQ(state(""), CheckState::kOk);
+  EXPECT_EQ(state("SwitchName=all Level=0 Nodes=n[01-02]\n"), CheckState::kOk);
+  for (const char* text : {"something else\n", "SwitchName=spine Level=1 Nodes=n[01-02]\n",
+                           "SwitchName=s Level=0 Nodes=n[01\n"}) {
+    EXPECT_EQ(state(text), CheckState::kNotLookedAt) << text;
+  }
 }
 
 }  // namespace

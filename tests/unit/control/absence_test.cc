@@ -60,6 +60,8 @@ TEST_F(AbsenceTest, WhatTheBooksCallLostIsBelievedOnceItsNodesHaveRegistered) {
     EXPECT_EQ(DeskOfOne::All<LookAction>(desk.Step(2 * desk.config.retry_ms)).size(), 1U);
   }
   report(NodeHealth::kUp);
+  desk.Step(2 * desk.config.retry_ms);
+  report(NodeHealth::kUp);
   EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
 }
 

@@ -301,23 +301,6 @@ TEST_F(HandoffTest, GpusAreFreeOnlyWhenTheClusterHasCleanedUp) {
   EXPECT_EQ(DeskOfOne::All<SubmitAction>(desk.Tick()).size(), 1U);
 }
 
-TEST_F(HandoffTest, WhatNobodyKnowsIsGivenUpOnlyWhenItsNodesHaveRegistered) {
-  const JobId job = desk.Submit([](JobSpec& spec) { spec.requeue = true; });
-  const AttemptRef ref = desk.Running(job, 900);
-  NodesObserved down{sim::SimNodes()};
-  for (Node& node : down.nodes) node.health = NodeHealth::kUnknown;
-  desk.Offer(down);
-  desk.Offer(Unknown{900, ref});
-  desk.Step(1000);
-  EXPECT_EQ(desk.Row(job).state, JobState::kRunning);
-  EXPECT_EQ(DeskOfOne::All<LookAction>(desk.Step(2 * desk.config.retry_ms)).size(), 1U);
-  desk.Up();
-  desk.Offer(Unknown{900, ref});
-  desk.Step();
-  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
-  EXPECT_EQ(desk.Of(ref).reason.code, ReasonCode::kLostByCluster);
-}
-
 TEST_F(HandoffTest, ForeignJobsAreNeverTouched) {
   const AttemptRef ref = desk.Running(desk.Submit(), 900);
   ClusterJob foreign = desk.Seen(ref, 700, ClusterJobState::kRunning);

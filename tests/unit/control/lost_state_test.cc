@@ -46,6 +46,20 @@ TEST_F(LostStateTest, WhatWasClosedIsOverSomeTimeAfterItsNodesHaveRegistered) {
   EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
 }
 
+// The cluster was silent for longer than the wait, and the nodes registered meanwhile.
+TEST_F(LostStateTest, WhatWasClosedIsNotOverAtTheFirstLookThatFindsItsNodesRegistered) {
+  const AttemptRef ref = desk.Running(desk.Submit(), 900);
+  Nodes(NodeHealth::kUnknown);
+  Closed(ref);
+  desk.Step(10 * desk.config.retry_ms);
+  Nodes(NodeHealth::kUp);
+  Closed(ref);
+  EXPECT_EQ(desk.Of(ref).state, AttemptState::kRunning);
+  desk.Step(2 * desk.config.retry_ms);
+  Closed(ref);
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
+}
+
 TEST_F(LostStateTest, WhatKezekWasAboutToEndRunsOnThereLikewise) {
   const AttemptRef ref = desk.Running(desk.Submit(), 900);
   ASSERT_TRUE(desk.Do(CancelJobs{{ref.job}}).has_value());
@@ -53,6 +67,7 @@ TEST_F(LostStateTest, WhatKezekWasAboutToEndRunsOnThereLikewise) {
   Closed(ref);
   EXPECT_EQ(desk.Of(ref).state, AttemptState::kRunning);
   Nodes(NodeHealth::kUp);
+  Closed(ref);
   desk.Step(2 * desk.config.retry_ms);
   Closed(ref);
   EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kCancelled);
@@ -63,6 +78,7 @@ TEST_F(LostStateTest, WhatNobodyKnowsIsGivenUpSomeTimeAfterItsNodesHaveRegistere
   Nodes(NodeHealth::kDown);
   desk.Offer(Unknown{900, ref});
   desk.Step();
+  EXPECT_EQ(DeskOfOne::All<LookAction>(desk.Step(2 * desk.config.retry_ms)).size(), 1U);
   Nodes(NodeHealth::kUp);
   desk.Offer(Unknown{900, ref});
   desk.Step();
@@ -71,6 +87,7 @@ TEST_F(LostStateTest, WhatNobodyKnowsIsGivenUpSomeTimeAfterItsNodesHaveRegistere
   desk.Offer(Unknown{900, ref});
   desk.Step();
   EXPECT_EQ(desk.Of(ref).reason.code, ReasonCode::kLostByCluster);
+  EXPECT_EQ(desk.Of(ref).outcome, AttemptOutcome::kNodeFailed);
 }
 
 // The second start, which ends at once, was seen running and completing, and Kezek was restarted.
@@ -142,6 +159,7 @@ TEST_F(LostStateTest, WhatWaitsAgainMayRunOnUntilItsNodesHaveRegistered) {
   EXPECT_EQ(desk.Of(ref).ending, Ending::kNone);
   Nodes(NodeHealth::kUp);
   desk.Offer(Observed{waits});
+  desk.Step();
   desk.Step(2 * desk.config.retry_ms);
   desk.Offer(Observed{waits});
   desk.Step();

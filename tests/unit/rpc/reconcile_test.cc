@@ -123,6 +123,7 @@ class ReconcileTest : public testing::Test {
     run.tag = "kezek:site:3:ab";
     run.unix_account = "kz-aizhan";
     run.account = "nlp";
+    run.qos = "high";
     run.start_ms = attempt.start_ms;
     run.end_ms = attempt.end_ms;
     run.granted = attempt.placement;
@@ -135,9 +136,9 @@ class ReconcileTest : public testing::Test {
     question.since_ms = kSince;
     question.until_ms = kUntil;
     question.tag_prefix = "kezek:site:";
-    question.account_of = [this](AccountId, std::int64_t version) {
+    question.booking_of = [this](AccountId, std::int64_t version) {
       EXPECT_EQ(version, 4);
-      return account_;
+      return booking_;
     };
     FakeReading reading(here_);
     reading.foreign = foreign_;
@@ -160,7 +161,7 @@ class ReconcileTest : public testing::Test {
   FakeBooks books_;
   std::vector<ChargedAttempt> here_;
   ForeignCharged foreign_;
-  std::string account_ = "nlp";
+  ClusterBooking booking_{"nlp", "high"};
   v1::ReportReconcileResponse answer_;
 };
 
@@ -228,6 +229,7 @@ TEST_F(ReconcileTest, EachThingThatDiffersIsNamedWithBothSides) {
   EXPECT_EQ(with([](auto& r) { r.gpus = 8; }), Texts{"GPUS_DIFFER 2/1 16|8"});
   EXPECT_EQ(answer_.rows(0).difference_milli_gpu_ms(), 8 * kGpuHour);
   EXPECT_EQ(with([](auto& r) { r.account = "cv"; }), Texts{"ACCOUNT_DIFFERS 2/1 nlp|cv"});
+  EXPECT_EQ(with([](auto& r) { r.qos = "normal"; }), Texts{"QOS_DIFFERS 2/1 high|normal"});
   EXPECT_EQ(with([](auto& r) { r.unix_account = "root"; }),
             Texts{"USER_DIFFERS 2/1 kz-aizhan|root"});
   const std::string end = std::to_string(good.end_ms);
@@ -239,8 +241,8 @@ TEST_F(ReconcileTest, EachThingThatDiffersIsNamedWithBothSides) {
   const auto started = with([](auto& r) { r.start_ms += kSecondMs; });
   ASSERT_EQ(started.size(), 2U);
   EXPECT_EQ(started[0].find("START_DIFFERS 2/1"), 0U);
-  account_.clear();
-  EXPECT_EQ(with([](auto& r) { r.account = "any"; }), Texts{}) << "the cluster's default account";
+  booking_ = {};
+  EXPECT_EQ(with([](auto& r) { r.account = r.qos = "any"; }), Texts{}) << "the cluster's defaults";
 }
 
 TEST_F(ReconcileTest, PartsOfASecondAreNoDifference) {
@@ -334,7 +336,7 @@ TEST_F(ReconcileTest, WhatIsSettledTwiceOrNotAtAllIsNamed) {
 
 TEST_F(ReconcileTest, AnEndIsToldAndBooksThatAreAwayAreNoAnswer) {
   ReconcileQuestion question{.since_ms = kSince, .until_ms = kUntil};
-  question.account_of = [](AccountId, std::int64_t) { return std::string(); };
+  question.booking_of = [](AccountId, std::int64_t) { return ClusterBooking{}; };
   FakeReading reading(here_);
   const std::atomic<bool> stopping = true;
   EXPECT_EQ(Reconcile(question, books_, reading, stopping, &answer_).error().code,
