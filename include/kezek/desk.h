@@ -135,7 +135,7 @@ struct View {
   std::map<std::pair<AccountId, UserId>, std::int64_t> queued_of_user;
   std::map<std::pair<std::string, UserId>, std::int64_t> queued_of_class_user;  // of one class
   bool cluster_answers = false;
-  TimeMs cluster_silent_since_ms = 0;
+  TimeMs cluster_silent_since_ms = 0;  // 0: it answers, or nothing is heard yet
   std::string cluster_version;
 
   // How a job that waits stands, an element without a row of its own by its array's. None: it does

@@ -48,6 +48,7 @@ enum class ReasonCode : std::uint8_t {
   // May not be preempted, so starts only inside the guarantee; account, guarantee_now if scaled.
   kClassNotPreemptible,
   kClusterAway,        // the cluster below does not answer; since_ms
+  kClusterUnread,      // Kezek has begun, or the cluster answers again: not all is read yet
   kLaunchBackoff,      // a launch failed lately; until_ms
   kSetAside,           // verify dropped the decision; an admin was told
   kSchedulingStopped,  // until an admin decides; text
@@ -122,5 +123,11 @@ struct Reason {
   std::map<std::string, std::string> fields;
   bool operator==(const Reason&) const = default;
 };
+
+// Why nothing starts on a cluster that is silent since then; 0: it is still being read.
+inline Reason ClusterReason(std::int64_t silent_since_ms) {
+  if (silent_since_ms == 0) return {ReasonCode::kClusterUnread, {}};
+  return {ReasonCode::kClusterAway, {{"since_ms", std::to_string(silent_since_ms)}}};
+}
 
 }  // namespace kezek

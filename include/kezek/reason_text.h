@@ -100,6 +100,8 @@ inline constexpr std::array kTable = std::to_array<ReasonText>({
      "[, of which {guarantee_now:GPU} can be kept now][; it asks for {asked}]"
      "[; {fits:GPU} would fit now]."},
     {kClusterAway, "CLUSTER_AWAY", "The cluster does not answer[ since {since_ms}]."},
+    {kClusterUnread, "CLUSTER_UNREAD",
+     "Kezek is reading the cluster's state; it decides in a few seconds."},
     {kLaunchBackoff, "LAUNCH_BACKOFF", "A launch failed; tried again[ after {until_ms}]."},
     {kSetAside, "SET_ASIDE",
      "Set aside: a check of the plan found a fault, and an administrator has been told."},

@@ -405,7 +405,7 @@ void On(Core& core, const Oddity& event) {
 }
 
 void On(Core& core, const ClusterSilent& event) {
-  if (!core.cluster_answers) return;
+  if (!core.cluster_answers && core.cluster_since_ms != 0) return;
   core.cluster_answers = false;
   core.cluster_since_ms = core.now;
   core.directory_changed = true;

@@ -293,7 +293,6 @@ Event ClusterNote(const Core& core, Reason reason) {
 Controller::Controller(const ControlConfig& config, const Snapshot& snapshot, TimeMs now)
     : core_(std::make_unique<Core>(config, snapshot, std::max(now, snapshot.last_time_ms))) {
   KEZEK_CHECK(config.keyed_hash != nullptr, "tags need a key");
-  core_->cluster_since_ms = core_->now;
   BeginBudgets(*core_, snapshot);
   BeginFollowing(*core_, snapshot);
   BeginPromises(*core_);

@@ -101,7 +101,7 @@ struct Core {
   std::set<std::string> listed_nodes;  // when they were last reported
   DurationMs clock_skew_ms = 0;        // how far its clock is ahead of ours
   TimeMs asked_ms = 0;                 // by its clock: when what it tells just now was asked for
-  TimeMs cluster_since_ms = 0;         // answers or is silent since then
+  TimeMs cluster_since_ms = 0;         // answers or is silent since then; 0: nothing is heard yet
   std::string cluster_version;
   TimeMs reconcile_at_ms = 0;
   bool listed = false;                    // the cluster's jobs have been compared with ours

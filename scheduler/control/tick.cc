@@ -104,7 +104,7 @@ void Launch1(Core& core, const engine::Start& start) {
 // Nothing may start: what the engine would have given is said to wait for the cluster, or for an
 // admin. What settings bar waits for neither.
 void Withhold(Core& core) {
-  Reason reason{ReasonCode::kClusterAway, {{"since_ms", std::to_string(core.cluster_since_ms)}}};
+  Reason reason = ClusterReason(core.cluster_answers ? 0 : core.cluster_since_ms);
   if (!core.stop.empty()) reason = {ReasonCode::kSchedulingStopped, {{"text", core.stop}}};
   for (const engine::Start& start : core.plan.starts) {
     const bool known = core.state.FindJob(start.job) != nullptr;

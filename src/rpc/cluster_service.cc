@@ -52,9 +52,7 @@ void AddLeadersParts(const View& view, v1::GetStatusResponse* response) {
   slurm->set_version(view.cluster_version);
   if (!view.cluster_answers) {
     slurm->set_since_ms(view.cluster_silent_since_ms);
-    const Reason reason{ReasonCode::kClusterAway,
-                        {{"since_ms", std::to_string(view.cluster_silent_since_ms)}}};
-    *slurm->mutable_reason() = ToWire(reason);
+    *slurm->mutable_reason() = ToWire(ClusterReason(view.cluster_silent_since_ms));
   }
   auto* scheduler = response->add_parts();
   scheduler->set_name("scheduler");

@@ -68,9 +68,7 @@ Reason Untold(const View& view, const Job& job) {
   if (!view.stop_reason.empty()) {
     return {ReasonCode::kSchedulingStopped, {{"text", view.stop_reason}}};
   }
-  if (!view.cluster_answers) {
-    return {ReasonCode::kClusterAway, {{"since_ms", std::to_string(view.cluster_silent_since_ms)}}};
-  }
+  if (!view.cluster_answers) return ClusterReason(view.cluster_silent_since_ms);
   const auto standing = view.FindWaiting(job.ref, *job.spec);
   if (standing) {
     constexpr ReasonCode kUntold[] = {ReasonCode::kDependency,    ReasonCode::kArrayLimit,

@@ -17,6 +17,8 @@ constexpr std::size_t kLooksMost = 64;  // in one round, so that listings go on
 // The accounting may take 0.4 s for each: without listings meanwhile more would be forgotten.
 constexpr DurationMs kLooksFor = 500;
 constexpr DurationMs kBegunAgain = kSecondMs;  // a shared file system that hangs
+// No launch fails later: after a slurmd's 300 s (SlurmdTimeout) its node is down.
+constexpr DurationMs kLaunchMost = 10 * kMinuteMs;
 constexpr DurationMs kMissingAgain = 2 * kSecondMs;
 constexpr DurationMs kMissingAgainMost = 30 * kSecondMs;
 constexpr DurationMs kNoRecordComes = 60 * kSecondMs;
@@ -258,8 +260,10 @@ bool Surveyor::TellsNoMore(const AttemptRef& attempt, bool answers) {
   return none && !AccountingLags();
 }
 
-// Cancelled in its first run: whether its script had begun. None: it is not known yet.
+// Cancelled in its first run: whether its script had begun; a long one has, whatever became of the
+// file that says so. None: it is not known yet.
 std::optional<bool> Surveyor::HasBegun(const ClusterJob& job) const {
+  if (job.end_ms - job.start_ms > kLaunchMost) return true;
   return options_.has_begun ? options_.has_begun(job.attempt, job.id)
                             : std::optional(!IsAtOnce(job));
 }
@@ -333,8 +337,9 @@ void Surveyor::Silent(const Error& error) {
 }
 
 // Slurm answers "unchanged" only if the last change was more than a second before update_time, and
-// its clock has whole seconds: one is taken off, at the price of one listing too many.
-std::int64_t Surveyor::UpdateTime() const { return (clock_.Now() + skew_ms_) / kSecondMs - 1; }
+// its clock has whole seconds: one is taken off for that, two for what is not seen of the skew, at
+// the price of a few listings too many.
+std::int64_t Surveyor::UpdateTime() const { return (clock_.Now() + skew_ms_) / kSecondMs - 3; }
 
 bool Surveyor::MayLook(const AttemptRef& attempt) const {
   const auto again = look_again_.find(attempt);

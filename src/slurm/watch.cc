@@ -25,11 +25,12 @@ void CarryGrants(const ClusterJob& before, ClusterJob* now) {
 }
 
 // A copy of the database that is lost gave the same number, and Slurm had the id before: a record
-// of that run bears the same name.
+// of that run, or of one that was over before it began, bears the same name.
 bool RanBefore(const Followed& known, const ClusterJob& run) {
   constexpr DurationMs kClocksApart = 10 * kSecondMs;
-  if (run.start_ms == 0 || run.start_ms == known.start_ms) return false;
-  return known.planned_ms != 0 && run.start_ms + kClocksApart < known.planned_ms;
+  if (run.start_ms != 0 && run.start_ms == known.start_ms) return false;
+  const TimeMs seen_ms = run.start_ms != 0 ? run.start_ms : run.end_ms;
+  return seen_ms != 0 && known.planned_ms != 0 && seen_ms + kClocksApart < known.planned_ms;
 }
 
 // Whether it bears the attempt's own name, rather than is taken for it by its times.

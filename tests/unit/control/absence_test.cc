@@ -82,6 +82,17 @@ TEST_F(AbsenceTest, NothingStartsWhileTheClusterIsSilent) {
   EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClusterAway);
 }
 
+// That nothing is heard yet is not silence.
+TEST_F(AbsenceTest, ALeaderThatHasJustBegunReadsTheClusterFirst) {
+  const JobId job = desk.Submit();
+  desk.Begin();
+  desk.Tick();
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClusterUnread);
+  desk.Offer(ClusterSilent{"connection refused"});
+  desk.Tick();
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClusterAway);
+}
+
 TEST_F(AbsenceTest, WhatStartedUnseenIsNotEndedForBeingLate) {
   const JobId job = desk.Submit();
   const AttemptRef ref = desk.Started(job, 900);

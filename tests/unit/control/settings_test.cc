@@ -70,7 +70,7 @@ TEST_F(SettingsTest, SoDoClassesAndAMove) {
   ASSERT_TRUE(Put([](AccountSettings& s) { s.classes = {"debug"}; }));
   EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClassNotAllowed);
   ASSERT_TRUE(Put([](AccountSettings& s) { s.classes.clear(); }));
-  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClusterAway);
+  EXPECT_EQ(desk.WaitsFor(job).code, ReasonCode::kClusterUnread);
   const AccountId strict{3};
   ASSERT_TRUE(
       Put(strict, [](Account& sector) { sector.settings.user_limits.time_limit_ms = kDayMs; }));

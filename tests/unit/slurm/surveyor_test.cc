@@ -276,6 +276,15 @@ TEST_F(SurveyorRefusalTest, RootEndedItAfterItsScriptHadBegun) {
   EXPECT_FALSE(IsTheMachines());
 }
 
+// Whoever removed the file that its script had begun.
+TEST_F(SurveyorRefusalTest, RootEndedItAfterAQuarterOfAnHour) {
+  has_begun_ = [](const AttemptRef&, std::int64_t) { return false; };
+  std::string record = EndedBy("root");
+  Answer("/slurmdb/v0.0.38/job/9", 200, record.replace(record.find("107"), 3, "999"));
+  Begin();
+  EXPECT_FALSE(IsTheMachines());
+}
+
 // A job that is called cancelled by its owner is not run again, so nothing is said before it is
 // known.
 TEST_F(SurveyorRefusalTest, WhileTheAccountingDoesNotTellOrHasItRunningItIsWaitedFor) {

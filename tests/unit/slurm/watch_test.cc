@@ -222,6 +222,11 @@ TEST(Watch, WhatRanBeforeAnAttemptWasPlannedIsAnothers) {
   EXPECT_FALSE(watch.EndIn({record}, followed));
   record.job.attempt = kFirst;
   EXPECT_FALSE(watch.EndIn({record}, followed)) << "of a lost copy, which gave that number, too";
+  record.job.start_ms = 0;
+  record.job.end_ms = kHourMs - kMinuteMs;
+  EXPECT_FALSE(watch.EndIn({record}, followed)) << "of one that was over before, and never ran";
+  record.job.end_ms = kHourMs;
+  EXPECT_TRUE(watch.EndIn({record}, followed));
   record.job.start_ms = kHourMs - kSecondMs;  // clocks differ
   EXPECT_TRUE(watch.EndIn({record}, followed));
 }
