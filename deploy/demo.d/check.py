@@ -3,7 +3,8 @@
 1. the nodes that sacct names are those of Kezek's placement, and every job in Slurm that is named
    like an attempt is one, under the right Unix user;
 2. no GPU of a node was given twice at any moment, by the indices Slurm told on the node before and
-   after each job, and each attempt had as many as were placed;
+   after each job (a job that Slurm ran no epilog for holds its GPUs until the end that sacct has),
+   and each attempt had as many as were placed;
 3. the ledger's rows in the database settle every attempt that has ended once, at counted GPUs
    times the time that `sacct -X` reports, at the frozen rate and factor, less what lies beyond the
    limit and two minutes more, which is the operator's account `overrun`, less all of it for an
@@ -87,21 +88,33 @@ def check_nodes(attempts, slurm, users):
             yield f"Slurm job {job_id} ({row['JobName']}) has run, and no attempt is recorded"
 
 
-def check_gpus(attempts, folder):
-    owner, told = {}, {}
+def gpu_log(folder):
+    """(time, prolog or epilog, Slurm's job id, node, indices) as the nodes told, by time."""
     with open(os.path.join(folder, "gpus/log"), encoding="utf-8") as file:
-        entries = sorted((line.split() for line in file), key=lambda e: float(e[0]))
-    for _, when, job_id, node, indices in entries:
+        return sorted((line.split() for line in file), key=lambda entry: float(entry[0]))
+
+
+def check_gpus(attempts, slurm, folder):
+    entries = gpu_log(folder)
+    with_epilog = {(job_id, node) for _, when, job_id, node, _ in entries if when == "epilog"}
+
+    def has_left(job_id, node, at):
+        end = seconds(slurm[int(job_id)]["End"]) if int(job_id) in slurm else 0
+        return (job_id, node) not in with_epilog and 0 < end <= at
+
+    owner, told = {}, {}
+    for at, when, job_id, node, indices in entries:
         if when == "epilog":  # whatever indices it tells: the job has none there any more
             owner = {gpu: job for gpu, job in owner.items() if (gpu[0], job) != (node, job_id)}
             continue
         for index in [] if indices == "-" else host_list(f"x[{indices}]"):
             gpu = (node, index)
-            if owner.get(gpu, job_id) != job_id:
+            held_by = owner.get(gpu, job_id)
+            if held_by != job_id and not has_left(held_by, node, float(at)):
                 told_of = [" ".join(entry) for entry in entries
-                           if entry[3] == node and entry[2] in (owner[gpu], job_id)]
-                yield (f"GPU {index[1:]} of {node}: given to Slurm jobs {owner[gpu]} and {job_id}: "
-                       f"{'; '.join(told_of)}")
+                           if entry[3] == node and entry[2] in (held_by, job_id)]
+                yield (f"GPU {index[1:]} of {node}: given to Slurm jobs {held_by} and {job_id}: "
+                       f"{'; '.join(told_of)}; by sacct {slurm.get(int(held_by))}")
             owner[gpu] = job_id
             told.setdefault((int(job_id), node), set()).add(index)
     for name, _, attempt in attempts:
@@ -197,7 +210,7 @@ def check(demo):
     bad = 0
     for what, problems in (
             ("nodes as placed, users as known", check_nodes(attempts, slurm, users)),
-            ("no GPU given twice, as many as placed", check_gpus(attempts, demo.folder)),
+            ("no GPU given twice, as many as placed", check_gpus(attempts, slurm, demo.folder)),
             ("the ledger's charges equal the time of sacct",
              check_ledger(attempts, slurm, ledger)),
             ("nothing else is charged", check_strangers(attempts, before)),
